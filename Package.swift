@@ -100,7 +100,8 @@ let package = Package(
       name: "ParallaxControlPlane",
       dependencies: [
         "ParallaxHA", "ParallaxAPI", "ParallaxState", "ParallaxRedis", "ParallaxRedisStores", "ParallaxMetrics", "ParallaxHTTP",
-        server("Yams", "Yams"), server("Crypto", "swift-crypto"), always("DequeModule", "swift-collections"), logging, coreMetrics, lifecycle,
+        server("Yams", "Yams"), server("Crypto", "swift-crypto"), server("NIOSSL", "swift-nio-ssl"),
+        always("HeapModule", "swift-collections"), logging, coreMetrics, lifecycle,
       ] + nio,
       swiftSettings: settings),
     .target(name: "ParallaxTesting", dependencies: ["ParallaxHA", "ParallaxState", "ParallaxAPI"], swiftSettings: settings),
@@ -108,7 +109,10 @@ let package = Package(
     // Floor 4
     .executableTarget(
       name: "parallaxd",
-      dependencies: ["ParallaxControlPlane", always("ArgumentParser", "swift-argument-parser")],
+      dependencies: [
+        "ParallaxControlPlane", "ParallaxAPI", always("ArgumentParser", "swift-argument-parser"), logging, lifecycle,
+        always("UnixSignals", "swift-service-lifecycle"),
+      ],
       swiftSettings: settings),
     .executableTarget(
       name: "parallax",

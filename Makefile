@@ -1,0 +1,41 @@
+# `make` alone lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help build test test-all format bench docs run clean
+
+# Where the project is checked, warnings are errors; where it is used, they are not.
+STRICT := PARALLAX_STRICT=1
+TIMED := Scripts/timed.sh
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build everything, debug, warnings are errors
+	$(STRICT) swift build
+
+test: ## What CI runs: tools, format, floors, build, all suites
+	@$(TIMED) "Tools that the tests need" Scripts/install-test-tools.sh
+	@$(TIMED) "Format and documentation lint" Scripts/check-format.sh
+	@$(TIMED) "Import floors" Scripts/check-imports.sh
+	@$(TIMED) "Build, warnings are errors" env $(STRICT) swift build --build-tests
+	@echo "== Tests"
+	@$(STRICT) swift test --skip-build --disable-xctest
+
+test-all: test ## The same, then the suites under the thread sanitizer
+	@echo "== Tests under the thread sanitizer"
+	@$(STRICT) swift test --sanitize=thread --scratch-path .build/thread-sanitizer --disable-xctest
+
+format: ## Format the sources in place
+	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
+
+bench: ## Executions per second, embedded and on Redis, and where the time goes
+	swift build -c release --product parallaxd
+	swift run -c release --package-path Benchmarks executions-bench $(ARGS)
+
+docs: ## Build the documentation of the libraries into .build/docs
+	Scripts/build-docs.sh
+
+run: ## Run a node with the in-memory store on 127.0.0.1:8080
+	swift run -c release parallaxd $(ARGS)
+
+clean: ## Remove everything that was built
+	rm -rf .build Benchmarks/.build

@@ -1,0 +1,187 @@
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// A message from an agent with the id that its answer repeats.
+package struct ReceivedAgentMessage: Sendable, Hashable {
+  package var id: String?
+  package var message: AgentMessage
+
+  package init(id: String?, message: AgentMessage) {
+    self.id = id
+    self.message = message
+  }
+}
+
+extension AgentMessage {
+  /// The `type` of each message.
+  package enum Kind: String, Sendable, CaseIterable {
+    case register
+    case taskResult = "task_result"
+    case taskError = "task_error"
+    case heartbeat
+    case statusUpdate = "status_update"
+    case disconnect
+  }
+
+  /// The message's kind.
+  package var kind: Kind {
+    switch self {
+    case .register: .register
+    case .taskResult: .taskResult
+    case .taskError: .taskError
+    case .heartbeat: .heartbeat
+    case .statusUpdate: .statusUpdate
+    case .disconnect: .disconnect
+    }
+  }
+
+  /// Reads one text frame; throws an `AgentProtocolFault` that names what was wrong.
+  package static func decode(_ bytes: some Sequence<UInt8>) throws(AgentProtocolFault) -> ReceivedAgentMessage {
+    do {
+      let incoming = try JSON.decode(Incoming.self, from: bytes)
+      return ReceivedAgentMessage(id: incoming.id, message: incoming.message)
+    } catch let fault as AgentProtocolFault {
+      throw fault
+    } catch {
+      throw AgentProtocolFault(id: nil, code: "INVALID_MESSAGE", message: APIError(decoding: error, of: "message").message)
+    }
+  }
+
+  /// Writes the frame as an agent sends it.
+  package func encoded(id: String?, timestamp: Timestamp?) throws -> Data {
+    func frame(_ payload: some Codable & Sendable) throws -> Data {
+      try JSON.encode(AgentFrame(type: kind.rawValue, id: id, timestamp: timestamp, payload: payload))
+    }
+    return switch self {
+    case .register(let payload): try frame(payload)
+    case .taskResult(let payload): try frame(payload)
+    case .taskError(let payload): try frame(payload)
+    case .heartbeat(let payload): try frame(payload)
+    case .statusUpdate(let payload): try frame(payload)
+    case .disconnect(let payload): try frame(payload)
+    }
+  }
+
+  private struct Incoming: Decodable {
+    enum CodingKeys: String, CodingKey { case type, id, payload }
+    struct Empty: Decodable {}
+
+    var id: String?
+    var message: AgentMessage
+
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      id = try container.decodeIfPresent(String.self, forKey: .id)
+      let type = try container.decode(String.self, forKey: .type)
+      guard let kind = Kind(rawValue: type) else {
+        let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
+        throw AgentProtocolFault(
+          id: id, code: "UNKNOWN_TYPE", message: "unknown message type \"\(type.prefix(64))\"; expected one of \(known)")
+      }
+      do {
+        func payload<Payload: Decodable>(_ type: Payload.Type) throws -> Payload { try container.decode(type, forKey: .payload) }
+        message =
+          switch kind {
+          case .register: .register(try payload(Register.self))
+          case .taskResult: .taskResult(try payload(TaskResult.self))
+          case .taskError: .taskError(try payload(TaskError.self))
+          case .heartbeat: .heartbeat(try container.decodeIfPresent(Heartbeat.self, forKey: .payload) ?? Heartbeat())
+          case .statusUpdate: .statusUpdate(try payload(StatusUpdate.self))
+          case .disconnect: .disconnect(try container.decodeIfPresent(Disconnect.self, forKey: .payload) ?? Disconnect())
+          }
+      } catch {
+        throw AgentProtocolFault(id: id, code: "INVALID_MESSAGE", message: APIError(decoding: error, of: type).message)
+      }
+    }
+  }
+}
+
+/// What was wrong with an agent's message: the content of the `error` that answers it.
+package struct AgentProtocolFault: Error, Sendable, Hashable {
+  package var id: String?
+  package var code: String
+  package var message: String
+
+  package init(id: String?, code: String, message: String) {
+    self.id = id
+    self.code = code
+    self.message = message
+  }
+}
+
+extension ControlPlaneMessage {
+  /// The `type` of each message.
+  package enum Kind: String, Sendable, CaseIterable {
+    case registered
+    case task
+    case taskCancelled = "task_cancelled"
+    case heartbeatAck = "heartbeat_ack"
+    case resultAck = "result_ack"
+    case reconnect
+    case error
+  }
+
+  /// The message's kind.
+  package var kind: Kind {
+    switch self {
+    case .registered: .registered
+    case .task: .task
+    case .taskCancelled: .taskCancelled
+    case .heartbeatAck: .heartbeatAck
+    case .resultAck: .resultAck
+    case .reconnect: .reconnect
+    case .error: .error
+    }
+  }
+
+  /// Writes the frame as the control plane sends it.
+  package func encoded(id: String?, timestamp: Timestamp?) throws -> Data {
+    func frame(_ payload: some Codable & Sendable) throws -> Data {
+      try JSON.encode(AgentFrame(type: kind.rawValue, id: id, timestamp: timestamp, payload: payload))
+    }
+    return switch self {
+    case .registered(let payload): try frame(payload)
+    case .task(let payload): try frame(payload)
+    case .taskCancelled(let payload): try frame(payload)
+    case .heartbeatAck(let payload): try frame(payload)
+    case .resultAck(let payload): try frame(payload)
+    case .reconnect(let payload): try frame(payload)
+    case .error(let payload): try frame(payload)
+    }
+  }
+
+  /// Reads a frame, as an agent does.
+  package static func decode(_ bytes: some Sequence<UInt8>) throws -> (id: String?, message: ControlPlaneMessage) {
+    let incoming = try JSON.decode(Incoming.self, from: bytes)
+    return (incoming.id, incoming.message)
+  }
+
+  private struct Incoming: Decodable {
+    enum CodingKeys: String, CodingKey { case type, id, payload }
+
+    var id: String?
+    var message: ControlPlaneMessage
+
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      id = try container.decodeIfPresent(String.self, forKey: .id)
+      func payload<Payload: Decodable>(_ type: Payload.Type) throws -> Payload { try container.decode(type, forKey: .payload) }
+      let type = try container.decode(String.self, forKey: .type)
+      message =
+        switch Kind(rawValue: type) {
+        case .registered: .registered(try payload(Registered.self))
+        case .task: .task(try payload(Task.self))
+        case .taskCancelled: .taskCancelled(try payload(TaskCancelled.self))
+        case .heartbeatAck: .heartbeatAck(try payload(HeartbeatAck.self))
+        case .resultAck: .resultAck(try payload(ResultAck.self))
+        case .reconnect: .reconnect(try payload(Reconnect.self))
+        case .error: .error(try payload(ProtocolError.self))
+        case nil:
+          throw DecodingError.dataCorruptedError(forKey: .type, in: container, debugDescription: "unknown message type \"\(type)\"")
+        }
+    }
+  }
+}

@@ -1,0 +1,154 @@
+/// A pattern: which agents an execution needs, how their results become one, and how long it may take.
+package struct PatternDefinition: Sendable, Hashable, Codable {
+  package var name: String
+  package var version: String
+  package var description: String?
+  package var agents: AgentRequirement
+  package var aggregation: Aggregation
+  /// How long an execution may take; nil takes the node's `executions.defaultTimeout`.
+  package var timeout: WireDuration?
+  /// How often a task may be given to another agent after a retryable error or the loss of its agent. 0 to 100.
+  package var retries: Int
+
+  package init(
+    name: String, version: String = "1.0.0", description: String? = nil, agents: AgentRequirement, aggregation: Aggregation = .first,
+    timeout: Duration? = nil, retries: Int = 0
+  ) {
+    self.name = name
+    self.version = version
+    self.description = description
+    self.agents = agents
+    self.aggregation = aggregation
+    self.timeout = timeout.map { WireDuration($0) }
+    self.retries = retries
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    name = try container.decode(String.self, forKey: .name)
+    version = try container.decodeIfPresent(String.self, forKey: .version) ?? "1.0.0"
+    description = try container.decodeIfPresent(String.self, forKey: .description)
+    agents = try container.decode(AgentRequirement.self, forKey: .agents)
+    aggregation = try container.decodeIfPresent(Aggregation.self, forKey: .aggregation) ?? .first
+    timeout = try container.decodeIfPresent(WireDuration.self, forKey: .timeout)
+    retries = try container.decodeIfPresent(Int.self, forKey: .retries) ?? 0
+  }
+}
+
+/// Which agents a pattern needs, and how many.
+package struct AgentRequirement: Sendable, Hashable, Codable {
+  /// Capabilities that an agent must all have.
+  package var capabilities: [String]
+  /// How many results are needed. Default 1.
+  package var min: Int
+  /// How many agents get a task when that many are available. Default `min`.
+  package var max: Int
+
+  package init(capabilities: [String], min: Int = 1, max: Int? = nil) {
+    self.capabilities = capabilities
+    self.min = min
+    self.max = max ?? min
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    capabilities = try container.decode([String].self, forKey: .capabilities)
+    min = try container.decodeIfPresent(Int.self, forKey: .min) ?? 1
+    max = try container.decodeIfPresent(Int.self, forKey: .max) ?? Swift.max(1, min)
+  }
+}
+
+/// How the results of an execution's tasks become its result.
+package struct Aggregation: Sendable, Hashable, Codable {
+  /// The strategies that the product brings.
+  package enum Strategy: String, Sendable, Hashable, Codable, CaseIterable {
+    case first, all, merge, voting, consensus
+  }
+
+  /// How `voting` and `consensus` count: one vote each, or each with its confidence.
+  package enum Method: String, Sendable, Hashable, Codable, CaseIterable {
+    case majority, weighted
+  }
+
+  package var strategy: Strategy
+  /// `voting` and `consensus` only. Default majority.
+  package var method: Method?
+  /// `voting` and `consensus` only: the member of the result that is compared; nil compares whole results.
+  package var field: String?
+  /// `consensus` only: the share of the votes that the winner must reach, above 0 and at most 1.
+  package var threshold: Double?
+
+  package init(strategy: Strategy, method: Method? = nil, field: String? = nil, threshold: Double? = nil) {
+    self.strategy = strategy
+    self.method = method
+    self.field = field
+    self.threshold = threshold
+  }
+
+  package static var first: Aggregation { Aggregation(strategy: .first) }
+}
+
+extension PatternDefinition {
+  /// What is wrong with this definition, each as "field: what was expected"; empty when it is sound.
+  package func faults() -> [String] {
+    var faults: [String] = []
+    if name.isEmpty || name.utf8.count > 128 || !name.utf8.allSatisfy(Self.isNameByte) {
+      faults.append("name: expected 1 to 128 letters, digits, '-', '_' or '.', found \"\(name)\"")
+    }
+    if version.isEmpty || version.utf8.count > 64 || !version.utf8.allSatisfy({ Self.isNameByte($0) || $0 == UInt8(ascii: "+") }) {
+      faults.append("version: expected 1 to 64 letters, digits, '-', '_', '+' or '.', found \"\(version)\"")
+    }
+    if agents.capabilities.isEmpty {
+      faults.append("agents.capabilities: expected at least one capability")
+    }
+    for (index, capability) in agents.capabilities.enumerated() {
+      if let fault = Self.capabilityFault(capability) { faults.append("agents.capabilities[\(index)]: \(fault)") }
+    }
+    if !(1...1_000).contains(agents.min) { faults.append("agents.min: expected 1 to 1000, found \(agents.min)") }
+    if agents.max < agents.min || agents.max > 1_000 {
+      faults.append("agents.max: expected agents.min (\(agents.min)) to 1000, found \(agents.max)")
+    }
+    if !(0...100).contains(retries) { faults.append("retries: expected 0 to 100, found \(retries)") }
+    if let timeout, timeout.duration < .milliseconds(1) || timeout.duration > .seconds(86_400) {
+      faults.append("timeout: expected 1ms to 1d, found \(timeout.duration.text)")
+    }
+    return faults + aggregation.faults()
+  }
+
+  /// What is wrong with a capability's name, or nil.
+  package static func capabilityFault(_ capability: String) -> String? {
+    if capability.isEmpty || capability.utf8.count > 128 || !capability.utf8.allSatisfy({ isNameByte($0) || $0 == UInt8(ascii: ":") }) {
+      return "expected 1 to 128 letters, digits, '-', '_', ':' or '.', found \"\(capability.prefix(128))\""
+    }
+    return nil
+  }
+
+  /// Whether a byte may stand in a name that becomes part of a key or a path.
+  package static func isNameByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+    case UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."): true
+    default: false
+    }
+  }
+}
+
+extension Aggregation {
+  fileprivate func faults() -> [String] {
+    let votes = strategy == .voting || strategy == .consensus
+    var faults: [String] = []
+    if method != nil, !votes {
+      faults.append("aggregation.method: only voting and consensus have a method, not \(strategy.rawValue)")
+    }
+    if field != nil, !votes {
+      faults.append("aggregation.field: only voting and consensus compare a field, not \(strategy.rawValue)")
+    }
+    if strategy == .consensus {
+      if let threshold, threshold > 0, threshold <= 1 { return faults }
+      faults.append("aggregation.threshold: consensus needs a share above 0 and at most 1")
+    } else if threshold != nil {
+      faults.append("aggregation.threshold: only consensus has a threshold, not \(strategy.rawValue)")
+    }
+    return faults
+  }
+}

@@ -1,0 +1,44 @@
+import Foundation
+
+/// The configuration of this process: where its file is, and what its environment says.
+package enum ConfigurationFiles {
+  /// Where a file is looked for when none is named.
+  package static let searchPath = ["./parallax.config.yaml", "/etc/parallax/parallax.config.yaml"]
+
+  /// Chooses the configuration file: the one named by the flag, else by `PARALLAX_CONFIG`, else the first that exists of ``searchPath``.
+  /// - Parameters:
+  ///   - flag: The value of `--config`.
+  ///   - environment: The process's environment.
+  ///   - exists: Whether there is a file.
+  /// - Returns: The file's path; nil if there is none. A file that was named is returned whether it exists or not.
+  package static func locate(flag: String?, environment: [String: String], exists: (_ path: String) -> Bool) -> String? {
+    if let flag { return flag }
+    if let path = environment["PARALLAX_CONFIG"], !path.isEmpty { return path }
+    return searchPath.first(where: exists)
+  }
+
+  /// Loads the configuration of this process.
+  /// - Parameters:
+  ///   - path: The value of `--config`.
+  ///   - flags: What else was set on the command line.
+  /// - Returns: The values in force.
+  /// - Throws: All faults at once; also if a file that was named cannot be read.
+  package static func load(config path: String?, flags: [ConfigurationFlag]) throws(ConfigurationError) -> NodeConfiguration {
+    let environment = ProcessInfo.processInfo.environment
+    let found = locate(flag: path, environment: environment) { FileManager.default.fileExists(atPath: $0) }
+    var file: ConfigurationFile?
+    if let found {
+      do {
+        file = ConfigurationFile(path: found, text: try text(of: found))
+      } catch {
+        throw ConfigurationError([ConfigurationFault(.file(found, line: nil), key: "", .unreadable("the file cannot be read"))])
+      }
+    }
+    let hostName = ProcessInfo.processInfo.hostName
+    return try ConfigurationLoader(file: file, environment: environment, flags: flags, hostName: hostName) { try text(of: $0) }.load()
+  }
+
+  static func text(of path: String) throws -> String {
+    try String(contentsOfFile: path, encoding: .utf8)
+  }
+}

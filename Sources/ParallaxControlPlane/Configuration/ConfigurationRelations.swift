@@ -1,0 +1,101 @@
+import ParallaxAPI
+
+/// What must hold between keys.
+struct ConfigurationRelation: Sendable {
+  /// The keys that it compares; the first one that was set is where the fault is shown.
+  let keys: [String]
+  /// What is wrong, or nil.
+  let violation: @Sendable (NodeConfiguration) -> String?
+
+  static let all: [ConfigurationRelation] = [
+    ConfigurationRelation(keys: ["highAvailability.enabled", "redis.url"]) { configuration in
+      guard configuration.highAvailability.enabled, configuration.redis.url == nil else { return nil }
+      return "high availability needs a Redis that all nodes share; set redis.url"
+    },
+    ConfigurationRelation(keys: [leaseDuration, renewDeadline]) {
+      ElectionTimingRules($0.highAvailability.leaderElection).leaseViolation
+    },
+    ConfigurationRelation(keys: [renewDeadline, retryPeriod, leaseDuration]) {
+      ElectionTimingRules($0.highAvailability.leaderElection).renewalViolation
+    },
+    ConfigurationRelation(keys: [checks + "removeAfter", checks + "checkInterval", checks + "unhealthyThreshold"]) { configuration in
+      let health = configuration.highAvailability.memberHealth
+      let detection = health.checkInterval * health.unhealthyThreshold
+      guard health.removeAfter <= detection else { return nil }
+      return "removeAfter (\(health.removeAfter.text)) must be longer than checkInterval × unhealthyThreshold (\(detection.text))"
+    },
+    ConfigurationRelation(keys: ["agents.heartbeatTimeout", "agents.heartbeatInterval"]) { configuration in
+      let agents = configuration.agents
+      guard agents.heartbeatTimeout <= agents.heartbeatInterval else { return nil }
+      return "heartbeatTimeout (\(agents.heartbeatTimeout.text)) must be longer than heartbeatInterval (\(agents.heartbeatInterval.text))"
+    },
+    ConfigurationRelation(keys: ["redis.username", "redis.password"]) { configuration in
+      guard configuration.redis.username != nil, configuration.redis.password == nil, configuration.redis.url?.password == nil else {
+        return nil
+      }
+      return "a user needs a password; set redis.password or PARALLAX_REDIS_PASSWORD"
+    },
+  ]
+
+  static let leaseDuration = "highAvailability.leaderElection.leaseDuration"
+  static let renewDeadline = "highAvailability.leaderElection.renewDeadline"
+  static let retryPeriod = "highAvailability.leaderElection.retryPeriod"
+  static let bootstrapWait = "highAvailability.leaderElection.bootstrapWait"
+  private static let checks = "highAvailability.memberHealth."
+}
+
+/// The two relations that keep an election safe and a leader in office.
+package struct ElectionTimingRules: Sendable, Equatable {
+  /// By how much the rates of two nodes' clocks may differ from true time.
+  package static let clockRateError = 0.05
+  /// How long a round trip to the store is allowed for.
+  package static let roundTrip: Duration = .milliseconds(50)
+
+  private let timings: NodeConfiguration.LeaderElection
+
+  package init(_ timings: NodeConfiguration.LeaderElection) {
+    self.timings = timings
+  }
+
+  /// How long the duties of a leader may take to stop.
+  package var stopBudget: Duration { timings.leaseDuration / 10 }
+
+  /// How long one call to the store may take; one that hangs must leave time for another.
+  package var callTimeout: Duration { timings.renewDeadline / 4 }
+
+  /// Why another node could lead before this one has stopped, or nil.
+  var leaseViolation: String? {
+    let needed = (1 + Self.clockRateError) / (1 - Self.clockRateError)
+    guard timings.leaseDuration / (timings.renewDeadline + stopBudget) <= needed else { return nil }
+    return """
+      leaseDuration (\(timings.leaseDuration.text)) must be more than \(String(needed.hundredths)) times renewDeadline + a tenth of leaseDuration \
+      for stopping (\((timings.renewDeadline + stopBudget).text)), so that clocks running at different rates cannot let two nodes lead
+      """
+  }
+
+  /// Why one hung call could cost the leader its term, or nil.
+  var renewalViolation: String? {
+    let needed = timings.retryPeriod * 1.2 + callTimeout + Self.roundTrip * 2
+    guard needed >= timings.renewDeadline else { return nil }
+    return """
+      renewDeadline (\(timings.renewDeadline.text)) must be longer than 1.2 × retryPeriod (\(timings.retryPeriod.text)) + one hung call \
+      (\(callTimeout.text)) + two round trips (\((Self.roundTrip * 2).text)), together \(needed.text)
+      """
+  }
+}
+
+extension NodeConfiguration.LeaderElection {
+  /// Fills in what follows from the lease's duration where nothing else is set: the proportions 15 : 10 : 2, and the wait on an absent record.
+  mutating func derive(isSet: (String) -> Bool) {
+    if !isSet(ConfigurationRelation.renewDeadline), !isSet(ConfigurationRelation.retryPeriod) {
+      renewDeadline = .milliseconds(leaseDuration.wholeMilliseconds * 10 / 15)
+      retryPeriod = .milliseconds(leaseDuration.wholeMilliseconds * 2 / 15)
+    }
+    if !isSet(ConfigurationRelation.bootstrapWait) { bootstrapWait = leaseDuration }
+  }
+}
+
+extension Double {
+  /// Rounded up to two places, as a bound that is told must be enough.
+  fileprivate var hundredths: Double { (self * 100).rounded(.up) / 100 }
+}

@@ -1,0 +1,123 @@
+import ParallaxAPI
+
+/// A value as it was given, before anybody knows what it means.
+enum ConfigurationInput: Sendable, Equatable {
+  case text(String)
+  case list([String])
+}
+
+/// A value as it is written into a file.
+enum ConfigurationText: Sendable, Equatable {
+  case plain(String)
+  case quoted(String)
+  case list([String])
+}
+
+/// How values of one kind are read and written.
+struct ValueType<Value: Sendable>: Sendable {
+  /// What is accepted, to follow the word "expected".
+  let expected: String
+  let parse: @Sendable (ConfigurationInput) -> Value?
+  let text: @Sendable (Value) -> ConfigurationText
+
+  private init(_ expected: String, text: @escaping @Sendable (Value) -> ConfigurationText, parse: @escaping @Sendable (String) -> Value?) {
+    self.expected = expected
+    self.text = text
+    self.parse = { input in
+      guard case .text(let text) = input else { return nil }
+      return parse(text)
+    }
+  }
+}
+
+extension ValueType<Bool> {
+  static let truth = ValueType("true or false", text: { .plain("\($0)") }) { Bool($0) }
+}
+
+extension ValueType<Int> {
+  static func number(_ bounds: ClosedRange<Int>) -> Self {
+    ValueType("a whole number from \(bounds.lowerBound) to \(bounds.upperBound)", text: { .plain("\($0)") }) { text in
+      Int(text).flatMap { bounds.contains($0) ? $0 : nil }
+    }
+  }
+
+  /// A number of bytes.
+  static func size(_ bounds: ClosedRange<Int>) -> Self {
+    let expected = "a size from \(ByteSize.text(bounds.lowerBound)) to \(ByteSize.text(bounds.upperBound)), such as 8MiB"
+    return ValueType(expected, text: { .plain(ByteSize.text($0)) }) { text in
+      ByteSize.bytes(text).flatMap { bounds.contains($0) ? $0 : nil }
+    }
+  }
+}
+
+extension ValueType<Duration> {
+  static func duration(_ bounds: ClosedRange<Duration>) -> Self {
+    let expected = "a duration from \(bounds.lowerBound.text) to \(bounds.upperBound.text), such as 15s, 500ms or 1m30s"
+    return ValueType(expected, text: { .plain($0.text) }) { text in
+      Duration(text: text).flatMap { bounds.contains($0) ? $0 : nil }
+    }
+  }
+}
+
+extension ValueType<String> {
+  static func text(_ expected: String, where isValid: @escaping @Sendable (String) -> Bool) -> Self {
+    ValueType(expected, text: { .quoted($0) }) { isValid($0) ? $0 : nil }
+  }
+
+  /// Letters, digits, `-`, `_` and `.`: what can be part of a key, a path or a label without escaping.
+  static func name(upTo limit: Int) -> Self {
+    text("1 to \(limit) letters, digits, '-', '_' or '.'") {
+      (1...limit).contains($0.utf8.count) && $0.utf8.allSatisfy(PatternDefinition.isNameByte)
+    }
+  }
+}
+
+extension ValueType<RedisURL> {
+  static let redisURL = ValueType(
+    "redis://[user:password@]host[:port][/database], rediss:// for TLS, or unix:///path", text: { .quoted($0.text(secretsHidden: false)) }
+  ) { RedisURL($0) }
+}
+
+extension ValueType where Value: RawRepresentable<String> & CaseIterable {
+  static var choice: Self {
+    ValueType("one of \(Value.allCases.map(\.rawValue).joined(separator: ", "))", text: { .plain($0.rawValue) }) { Value(rawValue: $0) }
+  }
+}
+
+extension ValueType<[String]> {
+  /// A list, or a text whose elements are separated by commas.
+  static func list(_ expected: String, where isValid: @escaping @Sendable (String) -> Bool) -> Self {
+    ValueType(list: "a list of \(expected)", isValid: isValid)
+  }
+
+  private init(list expected: String, isValid: @escaping @Sendable (String) -> Bool) {
+    self.expected = expected
+    text = { .list($0) }
+    parse = { input in
+      let elements =
+        switch input {
+        case .list(let elements): elements
+        case .text(let text): text.split(separator: ",").map { $0.filter { $0 != " " } }
+        }
+      return elements.allSatisfy(isValid) ? elements : nil
+    }
+  }
+}
+
+/// Numbers of bytes as people write them: `8MiB`, `512KiB`, `1000`.
+enum ByteSize {
+  private static let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)]
+
+  static func bytes(_ text: String) -> Int? {
+    let unit = units.first { text.hasSuffix($0.0) }
+    let digits = text.dropLast(unit?.0.count ?? 0)
+    guard let first = digits.first, first.isASCII, first.isNumber, let value = Int(digits) else { return nil }
+    let (product, overflow) = value.multipliedReportingOverflow(by: unit?.1 ?? 1)
+    return overflow ? nil : product
+  }
+
+  static func text(_ bytes: Int) -> String {
+    let unit = units.first { bytes >= $0.1 && bytes % $0.1 == 0 } ?? ("B", 1)
+    return "\(bytes / unit.1)\(unit.0)"
+  }
+}

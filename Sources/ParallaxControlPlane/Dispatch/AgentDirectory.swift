@@ -1,0 +1,194 @@
+import HeapModule
+
+/// The agents that this node can give tasks to: what they can do, how loaded they are, what they have in hand.
+///
+/// Selection is by least load, then by who was used least recently, from a heap per set of capabilities that was ever asked for.
+/// A heap's entries are not updated but outdated: each change of an agent enters it anew, and an entry whose stamp is not the
+/// agent's is dropped when it comes up. Selecting k agents costs O(k log n).
+package struct AgentDirectory: Sendable {
+  /// An agent as the dispatcher knows it.
+  package struct Agent: Sendable {
+    package let id: String
+    package var epoch: Int64
+    package var capabilities: Set<String>
+    package var limit: Int
+    package var isConnected: Bool
+    /// It finishes what it has and takes nothing new.
+    package var isDraining: Bool
+    /// The tasks in hand, each with its execution.
+    package fileprivate(set) var tasks: [String: String] = [:]
+    package fileprivate(set) var tasksCompleted = 0
+    fileprivate var stamp: UInt64 = 0
+    fileprivate var lastUsed: UInt64 = 0
+
+    /// Whether it is there for work, now or when it has finished something.
+    package var isCapable: Bool { isConnected && !isDraining }
+    fileprivate var isAvailable: Bool { isCapable && tasks.count < limit }
+  }
+
+  private struct Candidate: Comparable, Sendable {
+    var load: Double
+    var lastUsed: UInt64
+    var id: String
+    var stamp: UInt64
+
+    static func < (left: Candidate, right: Candidate) -> Bool {
+      (left.load, left.lastUsed, left.id) < (right.load, right.lastUsed, right.id)
+    }
+  }
+
+  private struct Pool: Sendable {
+    var capabilities: Set<String>
+    var capable: Set<String> = []
+    var candidates = Heap<Candidate>()
+  }
+
+  private var agents: [String: Agent] = [:]
+  private var pools: [PoolKey: Pool] = [:]
+  private var clock: UInt64 = 0
+  /// Pools in which somebody became available since this was last taken.
+  private var refreshed: Set<PoolKey> = []
+
+  package init() {}
+
+  package subscript(id: String) -> Agent? { agents[id] }
+
+  package var all: some Collection<Agent> { agents.values }
+
+  package var connectedCount: Int { agents.values.count { $0.isConnected } }
+
+  /// The pools in which an agent became available since the last call.
+  package mutating func takeRefreshed() -> Set<PoolKey> {
+    defer { refreshed = [] }
+    return refreshed
+  }
+
+  // MARK: Changes
+
+  /// Enters an agent or what changed about it; tasks in hand stay.
+  package mutating func upsert(id: String, epoch: Int64, capabilities: Set<String>, limit: Int) {
+    var agent =
+      agents[id] ?? Agent(id: id, epoch: epoch, capabilities: [], limit: limit, isConnected: true, isDraining: false)
+    let old = agent.capabilities
+    agent.epoch = epoch
+    agent.capabilities = capabilities
+    agent.limit = limit
+    agent.isConnected = true
+    agent.isDraining = false
+    agents[id] = agent
+    for (key, pool) in pools where pool.capabilities.isSubset(of: old) && !pool.capabilities.isSubset(of: capabilities) {
+      pools[key]?.capable.remove(id)
+    }
+    refresh(id)
+  }
+
+  /// Enters an agent that is known only from the tasks that it has in hand.
+  package mutating func expect(id: String, epoch: Int64 = 0) {
+    guard agents[id] == nil else { return }
+    agents[id] = Agent(id: id, epoch: epoch, capabilities: [], limit: 1, isConnected: false, isDraining: false)
+  }
+
+  package mutating func setConnected(_ isConnected: Bool, id: String) {
+    agents[id]?.isConnected = isConnected
+    refresh(id)
+  }
+
+  package mutating func setDraining(_ isDraining: Bool, id: String) {
+    agents[id]?.isDraining = isDraining
+    refresh(id)
+  }
+
+  package mutating func remove(id: String) {
+    guard let agent = agents.removeValue(forKey: id) else { return }
+    for (key, pool) in pools where pool.capabilities.isSubset(of: agent.capabilities) { pools[key]?.capable.remove(id) }
+  }
+
+  /// Puts a task into an agent's hands.
+  package mutating func assign(task: String, execution: String, to id: String) {
+    clock += 1
+    agents[id]?.tasks[task] = execution
+    agents[id]?.lastUsed = clock
+    refresh(id)
+  }
+
+  /// Takes a task out of an agent's hands.
+  package mutating func free(task: String, from id: String, completed: Bool) {
+    guard agents[id]?.tasks.removeValue(forKey: task) != nil else { return }
+    if completed { agents[id]?.tasksCompleted += 1 }
+    refresh(id)
+  }
+
+  // MARK: Selection
+
+  /// How many agents have these capabilities and are there for work, busy or not.
+  package mutating func capableCount(_ key: PoolKey) -> Int {
+    ensurePool(key)
+    return pools[key]?.capable.count ?? 0
+  }
+
+  /// The agents that have these capabilities and are there for work, apart from some.
+  package mutating func hasCapable(_ key: PoolKey, besides excluded: Set<String>) -> Bool {
+    ensurePool(key)
+    guard let capable = pools[key]?.capable else { return false }
+    return capable.count > excluded.count || capable.contains { !excluded.contains($0) }
+  }
+
+  /// The `max` least loaded agents with room, or as many as there are from `min` on; empty if there are fewer than `min`.
+  package mutating func select(_ key: PoolKey, min: Int, max: Int, excluding excluded: Set<String> = []) -> [String] {
+    ensurePool(key)
+    var chosen: [Candidate] = []
+    var passed: [Candidate] = []
+    while chosen.count < max, let candidate = pools[key]?.candidates.popMin() {
+      guard let agent = agents[candidate.id], agent.stamp == candidate.stamp, agent.isAvailable else { continue }
+      if excluded.contains(candidate.id) { passed.append(candidate) } else { chosen.append(candidate) }
+    }
+    pools[key]?.candidates.insert(contentsOf: chosen + passed)
+    return chosen.count >= min ? chosen.map(\.id) : []
+  }
+
+  private mutating func refresh(_ id: String) {
+    guard var agent = agents[id] else { return }
+    clock += 1
+    agent.stamp = clock
+    agents[id] = agent
+    for (key, pool) in pools where pool.capabilities.isSubset(of: agent.capabilities) { enter(agent, into: key) }
+  }
+
+  private mutating func enter(_ agent: Agent, into key: PoolKey) {
+    guard agent.isCapable else {
+      pools[key]?.capable.remove(agent.id)
+      return
+    }
+    pools[key]?.capable.insert(agent.id)
+    guard agent.isAvailable else { return }
+    refreshed.insert(key)
+    let candidate = candidate(agent)
+    pools[key]?.candidates.insert(candidate)
+    if let pool = pools[key], pool.candidates.count > 2 * pool.capable.count + 64 { compact(key) }
+  }
+
+  private func candidate(_ agent: Agent) -> Candidate {
+    Candidate(load: Double(agent.tasks.count) / Double(agent.limit), lastUsed: agent.lastUsed, id: agent.id, stamp: agent.stamp)
+  }
+
+  private mutating func compact(_ key: PoolKey) {
+    guard let pool = pools[key] else { return }
+    let candidates = Heap(pool.capable.compactMap { agents[$0] }.filter(\.isAvailable).map(candidate))
+    pools[key]?.candidates = candidates
+  }
+
+  private mutating func ensurePool(_ key: PoolKey) {
+    guard pools[key] == nil else { return }
+    pools[key] = Pool(capabilities: Set(key.capabilities))
+    for agent in agents.values where pools[key]?.capabilities.isSubset(of: agent.capabilities) ?? false { enter(agent, into: key) }
+  }
+}
+
+/// The capabilities that a pattern asks for, in one order: executions that ask for the same wait in one queue.
+package struct PoolKey: Sendable, Hashable {
+  package let capabilities: [String]
+
+  package init(_ capabilities: [String]) {
+    self.capabilities = Set(capabilities).sorted()
+  }
+}

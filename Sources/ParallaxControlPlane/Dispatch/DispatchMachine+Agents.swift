@@ -1,0 +1,130 @@
+package import ParallaxAPI
+import ParallaxState
+
+// MARK: - Agents and time
+
+extension DispatchMachine {
+
+  /// An agent that was connected to a former node session, and is likely to come back.
+  package mutating func agentExpected(_ id: String, epoch: Int64, at now: Moment) {
+    guard agents[id] == nil else { return }
+    agents.expect(id: id, epoch: epoch)
+    timers.add(.agentGrace(id, epoch: epoch), at: now.instant + settings.resumeGrace)
+  }
+
+  /// An agent is registered, newly or again. `activeTasks` is what it says it still has; nil if it cannot tell.
+  package mutating func agentRegistered(
+    _ id: String, epoch: Int64, capabilities: [String], limit: Int, activeTasks: [String]?, at now: Moment
+  ) -> [DispatchAction] {
+    if let known = agents[id], known.epoch >= epoch { return [] }
+    agents.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit)
+    for (task, execution) in agents[id]?.tasks ?? [:] {
+      switch activeTasks {
+      case nil: timers.add(.unconfirmed(task: task, execution: execution), at: now.instant + settings.resumeGrace)
+      case let active? where active.contains(task): break
+      case .some: timers.add(.redelivery(task: task, execution: execution), at: now.instant + settings.redeliveryDelay)
+      }
+    }
+    return giveWork(at: now)
+  }
+
+  /// An agent changed what it can do, how much, or whether it takes work at all.
+  package mutating func agentChanged(
+    _ id: String, epoch: Int64, capabilities: [String]?, limit: Int?, isDraining: Bool?, at now: Moment
+  ) -> [DispatchAction] {
+    guard let agent = agents[id], agent.epoch == epoch, agent.isConnected else { return [] }
+    if capabilities != nil || limit != nil {
+      agents.upsert(id: id, epoch: epoch, capabilities: capabilities.map { Set($0) } ?? agent.capabilities, limit: limit ?? agent.limit)
+      agents.setDraining(agent.isDraining, id: id)
+    }
+    if let isDraining { agents.setDraining(isDraining, id: id) }
+    return giveWork(at: now)
+  }
+
+  /// An agent's connection has ended. One that said good-bye gets no grace.
+  package mutating func agentLeft(_ id: String, epoch: Int64, graceful: Bool, at now: Moment) -> [DispatchAction] {
+    guard let agent = agents[id], agent.epoch == epoch, agent.isConnected else { return [] }
+    agents.setConnected(false, id: id)
+    if graceful { return forget(agent: id, at: now) }
+    timers.add(.agentGrace(id, epoch: epoch), at: now.instant + settings.resumeGrace)
+    return [.agentVanished(id, epoch: epoch)]
+  }
+
+  /// An agent gave a task's result.
+  package mutating func taskCompleted(
+    _ result: AgentMessage.TaskResult, by agent: String, messageID: String?, at now: Moment
+  ) -> [DispatchAction] {
+    guard isTask(result.taskId, of: agent, in: result.executionId) else {
+      return [.lookUp(task: result.taskId, execution: result.executionId, agent: agent, messageID: messageID)]
+    }
+    let confidence = result.confidence ?? result.result?["confidence"]?.doubleValue
+    return advance(result.executionId, at: now) {
+      $0.taskCompleted(
+        result.taskId, result: result.result ?? .null, confidence: confidence.map { min(max($0, 0), 1) },
+        duration: result.duration?.duration, at: now.wall)
+    }
+  }
+
+  /// An agent could not do a task.
+  package mutating func taskFailed(
+    _ failure: AgentMessage.TaskError, by agent: String, messageID: String?, at now: Moment
+  ) -> [DispatchAction] {
+    guard isTask(failure.taskId, of: agent, in: failure.executionId) else {
+      return [.lookUp(task: failure.taskId, execution: failure.executionId, agent: agent, messageID: messageID)]
+    }
+    return advance(failure.executionId, at: now) {
+      $0.taskFailed(failure.taskId, error: failure.error, retryable: failure.retryable ?? false, at: now.wall)
+    }
+  }
+
+  private func isTask(_ task: String, of agent: String, in execution: String) -> Bool {
+    executions[execution]?.machine.stored.tasks.contains { $0.id == task && $0.agentID == agent } ?? false
+  }
+
+  // MARK: Time
+
+  /// Does what is due.
+  package mutating func timePassed(at now: Moment) -> [DispatchAction] {
+    var actions: [DispatchAction] = []
+    while let timer = timers.popDue(at: now.instant) {
+      switch timer {
+      case .deadline(let id): actions += advance(id, at: now) { $0.deadlinePassed(at: now.wall) }
+      case .agentWait(let id): actions += agentWaitEnded(id, at: now)
+      case .agentGrace(let id, let epoch):
+        if let agent = agents[id], agent.epoch == epoch, !agent.isConnected { actions += forget(agent: id, at: now) }
+      case .redelivery(let task, let execution): actions += redeliver(task, of: execution, at: now)
+      case .unconfirmed(let task, let execution):
+        actions += advance(execution, at: now) { $0.taskLost(task, at: now.wall) }
+      }
+    }
+    return actions
+  }
+
+  private mutating func agentWaitEnded(_ id: String, at now: Moment) -> [DispatchAction] {
+    guard let running = executions[id], running.machine.isWaitingForAgents else { return [] }
+    let needs = running.machine.stored.execution.pattern.agents
+    let capable = agents.capableCount(running.key)
+    guard capable < needs.min else { return [] }
+    let failure = ExecutionFailure(
+      code: APIError.Code.noAgents.rawValue,
+      message: "\(needs.min) connected agents with \(running.key.capabilities.joined(separator: ", ")) are needed, \(capable) are there")
+    return advance(id, at: now) { $0.fail(failure, at: now.wall) }
+  }
+
+  private mutating func redeliver(_ taskID: String, of id: String, at now: Moment) -> [DispatchAction] {
+    guard let stored = executions[id]?.machine.stored,
+      let task = stored.tasks.first(where: { $0.id == taskID && $0.state == .open })
+    else { return [] }
+    return deliver(task, of: stored.execution, at: now)
+  }
+
+  /// Gives up on an agent: its tasks are lost, its registration goes.
+  private mutating func forget(agent id: String, at now: Moment) -> [DispatchAction] {
+    guard let agent = agents[id] else { return [] }
+    var actions: [DispatchAction] = []
+    for (task, execution) in agent.tasks { actions += advance(execution, at: now) { $0.taskLost(task, at: now.wall) } }
+    agents.remove(id: id)
+    return actions + [.agentGone(id, epoch: agent.epoch)]
+  }
+}
+

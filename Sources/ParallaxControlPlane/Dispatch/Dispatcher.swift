@@ -1,0 +1,314 @@
+package import Logging
+package import NIOCore
+package import ParallaxAPI
+import ParallaxHA
+package import ParallaxState
+import ServiceLifecycle
+import Synchronization
+
+/// Drives the dispatch machine: serialises its events, performs its actions, keeps its clock.
+///
+/// Events come from event loops and tasks alike and take a lock for the time of a decision; sending and answering callers never
+/// block. What touches the store is done by `run`, a child task for each write.
+package final class Dispatcher: Service {
+  private struct State {
+    var machine: DispatchMachine
+    var callers: [WaiterID: CheckedContinuation<Resolution, Never>] = [:]
+    var links: [String: (epoch: Int64, link: any AgentLink)] = [:]
+    var nextWaiter: WaiterID = 0
+    var alarm: (instant: Duration, timer: Scheduled<Void>)?
+    var idleWaiter: IdleWaiter?
+  }
+
+  /// Who waits for there to be nothing to do.
+  private struct IdleWaiter {
+    var includingExecutions: Bool
+    var continuation: CheckedContinuation<Void, Never>
+  }
+
+  private let state: Mutex<State>
+  let store: any StateStore
+  let session: NodeSession
+  private let jobs: AsyncStream<StoreJob>
+  private let addJob: AsyncStream<StoreJob>.Continuation
+  private let timerLoop: any EventLoop
+  let clock: NodeClock
+  private let metrics: DispatchMetrics
+  let logger: Logger
+
+  package init(
+    settings: DispatchMachine.Settings, store: any StateStore, timerLoop: any EventLoop, clock: NodeClock, metrics: DispatchMetrics,
+    logger: Logger
+  ) {
+    state = Mutex(State(machine: DispatchMachine(settings: settings)))
+    self.store = store
+    session = settings.session
+    self.timerLoop = timerLoop
+    self.clock = clock
+    self.metrics = metrics
+    self.logger = logger
+    (jobs, addJob) = AsyncStream.makeStream(of: StoreJob.self)
+  }
+
+  /// Does the store's work until a graceful shutdown begins and all of it is done, or the task is cancelled.
+  package func run() async throws {
+    await withGracefulShutdownHandler {
+      await withDiscardingTaskGroup { group in
+        for await job in jobs {
+          group.addTask { await self.perform(job) }
+        }
+      }
+    } onGracefulShutdown: {
+      self.stop()
+    }
+  }
+
+  private func stop() {
+    state.withLock { state in
+      state.alarm?.timer.cancel()
+      state.alarm = nil
+    }
+    addJob.finish()
+  }
+
+  // MARK: Callers
+
+  /// Takes a new execution and returns when it is acknowledged, or when it has ended if `waits`.
+  /// A cancelled caller gets the acknowledgement; the execution goes on.
+  package func submit(_ execution: Execution, waits: Bool) async -> Resolution {
+    await wait(for: execution) { machine, waiter, now in machine.submit(execution, waiter: waiter, waits: waits, at: now) }
+  }
+
+  /// Waits for an execution that this node drives; nil when it does not.
+  package func attach(to id: String, waits: Bool) async -> Resolution? {
+    guard let execution = state.withLock({ $0.machine.execution(id)?.execution }) else { return nil }
+    return await wait(for: execution) { machine, waiter, _ in
+      let (attached, actions) = machine.attach(waiter, to: id, waits: waits)
+      let acceptance = ExecutionAcceptance(executionId: id, status: execution.status)
+      // It ended between the two looks: the caller reads it from the store.
+      return attached ? actions : [.resolve(waiter, .accepted(acceptance))]
+    }
+  }
+
+  /// Cancels an execution and returns when that is stored; nil when this node does not drive it or its outcome is decided.
+  package func cancel(_ id: String) async -> Resolution? {
+    guard let execution = state.withLock({ $0.machine.execution(id)?.execution }) else { return nil }
+    let refused = APIError(.conflict, "execution \(id) is already decided")
+    let resolution = await wait(for: execution) { machine, waiter, now in
+      let (cancelled, actions) = machine.cancel(id, waiter: waiter, at: now)
+      return cancelled ? actions : [.resolve(waiter, .failed(refused))]
+    }
+    return resolution == .failed(refused) ? nil : resolution
+  }
+
+  /// Tells every caller that still waits where to look for the outcome: the node stops.
+  package func releaseCallers() {
+    handle { machine, _ in machine.releaseWaiters() }
+  }
+
+  /// Returns when no caller waits any more, and no execution is left if `includingExecutions`; or when the task is cancelled.
+  /// For one caller at a time.
+  package func waitUntilIdle(includingExecutions: Bool) async {
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        state.withLock { state in
+          state.idleWaiter = IdleWaiter(includingExecutions: includingExecutions, continuation: continuation)
+          if Task.isCancelled { endIdleWait(&state) } else { checkIdle(&state) }
+        }
+      }
+    } onCancel: {
+      state.withLock { endIdleWait(&$0) }
+    }
+  }
+
+  private func checkIdle(_ state: inout State) {
+    guard let waiter = state.idleWaiter, state.callers.isEmpty else { return }
+    if !waiter.includingExecutions || state.machine.executionCount == 0 { endIdleWait(&state) }
+  }
+
+  private func endIdleWait(_ state: inout State) {
+    state.idleWaiter?.continuation.resume()
+    state.idleWaiter = nil
+  }
+
+  private func wait(
+    for execution: Execution, _ event: @Sendable (inout DispatchMachine, WaiterID, Moment) -> [DispatchAction]
+  ) async -> Resolution {
+    let waiter = state.withLock { state in
+      state.nextWaiter += 1
+      return state.nextWaiter
+    }
+    return await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let now = clock.now
+        state.withLock { state in
+          state.callers[waiter] = continuation
+          route(event(&state.machine, waiter, now), &state)
+        }
+      }
+    } onCancel: {
+      state.withLock { state in
+        state.machine.detach(waiter, from: execution.id)
+        let acceptance = ExecutionAcceptance(executionId: execution.id, status: execution.status)
+        state.callers.removeValue(forKey: waiter)?.resume(returning: .accepted(acceptance))
+      }
+    }
+  }
+
+  // MARK: Agents
+
+  /// Stores a registration; the session is told how that ended.
+  func register(_ registration: AgentSessionMachine.Registration, session: AgentSession) {
+    addJob.yield(.register(registration, session))
+  }
+
+  /// A stored registration stands: the agent can be given work through `link`.
+  func agentRegistered(_ registration: AgentSessionMachine.Registration, epoch: Int64, link: any AgentLink) {
+    let now = clock.now
+    state.withLock { state in
+      let former = state.links[registration.agentID]
+      if let former, former.epoch >= epoch { return link.replace() }
+      former?.link.replace()
+      state.links[registration.agentID] = (epoch, link)
+      let actions = state.machine.agentRegistered(
+        registration.agentID, epoch: epoch, capabilities: registration.capabilities, limit: registration.limit,
+        activeTasks: registration.activeTasks, at: now)
+      route(actions, &state)
+    }
+  }
+
+  func agentChanged(_ id: String, epoch: Int64, capabilities: [String]?, limit: Int?, isDraining: Bool?) {
+    handle { machine, now in
+      machine.agentChanged(id, epoch: epoch, capabilities: capabilities, limit: limit, isDraining: isDraining, at: now)
+    }
+    if capabilities != nil || limit != nil { addJob.yield(.agentChanged(id, epoch: epoch, capabilities: capabilities, limit: limit)) }
+  }
+
+  func agentLeft(_ id: String, epoch: Int64, graceful: Bool) {
+    let now = clock.now
+    state.withLock { state in
+      if state.links[id]?.epoch == epoch { state.links[id] = nil }
+      route(state.machine.agentLeft(id, epoch: epoch, graceful: graceful, at: now), &state)
+    }
+  }
+
+  func taskCompleted(_ result: AgentMessage.TaskResult, by agent: String, messageID: String?) {
+    handle { machine, now in machine.taskCompleted(result, by: agent, messageID: messageID, at: now) }
+  }
+
+  func taskFailed(_ error: AgentMessage.TaskError, by agent: String, messageID: String?) {
+    handle { machine, now in machine.taskFailed(error, by: agent, messageID: messageID, at: now) }
+  }
+
+  // MARK: Recovery
+
+  /// Goes on with an execution that this node has claimed.
+  package func recover(_ stored: StoredExecution) {
+    handle { machine, now in machine.recover(stored, at: now) }
+  }
+
+  /// Expects an agent of a former node session to come back.
+  package func expectAgent(_ id: String, epoch: Int64) {
+    handle { machine, now in
+      machine.agentExpected(id, epoch: epoch, at: now)
+      return []
+    }
+  }
+
+  // MARK: Views
+
+  /// How an agent does at this node.
+  package struct AgentView: Sendable {
+    package var isConnected: Bool
+    package var isDraining: Bool
+    package var activeTasks: Int
+    package var tasksCompleted: Int
+    package var lastSeen: Timestamp?
+  }
+
+  package func agent(_ id: String) -> AgentView? {
+    state.withLock { state in
+      state.machine.agent(id).map { agent in
+        AgentView(
+          isConnected: agent.isConnected, isDraining: agent.isDraining, activeTasks: agent.tasks.count,
+          tasksCompleted: agent.tasksCompleted, lastSeen: state.links[id]?.link.lastSeen)
+      }
+    }
+  }
+
+  package var counts: (executions: Int, agents: Int) {
+    state.withLock { ($0.machine.executionCount, $0.machine.connectedAgents) }
+  }
+
+  /// Ends an agent's connection; false when it is not connected here.
+  package func disconnectAgent(_ id: String) -> Bool {
+    guard let link = state.withLock({ $0.links[id]?.link }) else { return false }
+    link.end("disconnected by an operator")
+    return true
+  }
+
+  /// Asks every agent to go elsewhere, spread over `interval`.
+  package func askAgentsToReconnect(reason: String, over interval: Duration) {
+    let links = state.withLock { $0.links.values.map(\.link) }
+    let spread = max(1, Int(interval.wholeMilliseconds))
+    for (index, link) in links.enumerated() {
+      let afterMs = spread * index / max(1, links.count)
+      link.send(.reconnect(ControlPlaneMessage.Reconnect(reason: reason, afterMs: afterMs)), inAnswerTo: nil)
+    }
+  }
+
+  /// Ends all agent connections: the node stops.
+  package func closeAgents(reason: String) {
+    for link in state.withLock({ $0.links.values.map(\.link) }) { link.restart(reason) }
+  }
+
+  // MARK: Doing
+
+  func handle(_ event: (inout DispatchMachine, Moment) -> [DispatchAction]) {
+    let now = clock.now
+    state.withLock { state in route(event(&state.machine, now), &state) }
+  }
+
+  private func route(_ actions: [DispatchAction], _ state: inout State) {
+    for action in actions {
+      switch action {
+      case .create(let stored): addJob.yield(.create(stored))
+      case .update(let change): addJob.yield(.update(change))
+      case .release(let id, let owner): addJob.yield(.release(id, owner: owner))
+      case .send(let message, let agent, let id): state.links[agent]?.link.send(message, inAnswerTo: id)
+      case .resolve(let waiter, let resolution): state.callers.removeValue(forKey: waiter)?.resume(returning: resolution)
+      case .ended(let execution): ended(execution)
+      case .lookUp(let task, let execution, let agent, let id):
+        addJob.yield(.lookUp(task: task, execution: execution, agent: agent, messageID: id))
+      case .agentVanished(let id, let epoch): addJob.yield(.agentVanished(id, epoch: epoch))
+      case .agentGone(let id, let epoch): addJob.yield(.agentGone(id, epoch: epoch))
+      }
+    }
+    arm(&state)
+    checkIdle(&state)
+  }
+
+  private func ended(_ execution: Execution) {
+    metrics.ended(execution)
+    logger.debug(
+      "execution ended",
+      metadata: ["execution": "\(execution.id)", "status": "\(execution.status.rawValue)", "pattern": "\(execution.pattern.name)"])
+  }
+
+  private func arm(_ state: inout State) {
+    guard let instant = state.machine.nextWake else { return }
+    if let alarm = state.alarm, alarm.instant <= instant { return }
+    state.alarm?.timer.cancel()
+    let delay = max(.zero, instant - clock.now.instant)
+    let timer = timerLoop.scheduleTask(in: TimeAmount(delay)) { self.alarmRang() }
+    state.alarm = (instant, timer)
+  }
+
+  private func alarmRang() {
+    let now = clock.now
+    state.withLock { state in
+      state.alarm = nil
+      route(state.machine.timePassed(at: now), &state)
+    }
+  }
+}

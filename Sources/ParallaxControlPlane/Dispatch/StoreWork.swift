@@ -1,0 +1,127 @@
+import Logging
+import ParallaxAPI
+import ParallaxHA
+import ParallaxState
+
+/// A piece of work for the store.
+enum StoreJob: Sendable {
+  case create(StoredExecution)
+  case update(ExecutionChange)
+  case release(String, owner: NodeSession)
+  case register(AgentSessionMachine.Registration, AgentSession)
+  case agentChanged(String, epoch: Int64, capabilities: [String]?, limit: Int?)
+  case agentVanished(String, epoch: Int64)
+  case agentGone(String, epoch: Int64)
+  case lookUp(task: String, execution: String, agent: String, messageID: String?)
+}
+
+extension Dispatcher {
+  /// Does a piece of work; changes of executions are repeated until the store has taken or refused them.
+  func perform(_ job: StoreJob) async {
+    switch job {
+    case .create(let stored): await create(stored)
+    case .update(let change): await update(change)
+    case .release(let id, let owner): await tolerating("release of an execution") { try await store.release(id, owner: owner) }
+    case .register(let registration, let session): await register(registration, session)
+    case .agentChanged(let id, let epoch, let capabilities, let limit):
+      await change(agent: id, epoch: epoch) { record in
+        if let capabilities { record.capabilities = capabilities }
+        if let limit { record.maxConcurrentTasks = limit }
+      }
+    case .agentVanished(let id, let epoch): await change(agent: id, epoch: epoch) { $0.isConnected = false }
+    case .agentGone(let id, let epoch):
+      await tolerating("removal of an agent") { try await store.removeAgent(id, epoch: epoch, session: session) }
+    case .lookUp(let task, let execution, let agent, let id): await lookUp(task, of: execution, agent: agent, id)
+    }
+  }
+
+  private func create(_ stored: StoredExecution) async {
+    let id = stored.execution.id
+    await repeating("creation of an execution") {
+      let outcome = try await store.create(stored)
+      handle { machine, now in machine.writeFinished(id, outcome == .created ? .applied : .stale, at: now) }
+    } onFirstFailure: { error in
+      let refusal = APIError(.notReady, "the node's store did not take the execution; repeat with an idempotencyKey", details: nil)
+      handle { machine, now in machine.creationDelayed(id, error: refusal, at: now) }
+    }
+  }
+
+  private func update(_ change: ExecutionChange) async {
+    await repeating("change of an execution") {
+      let outcome = try await store.update(change)
+      if outcome != .applied {
+        logger.warning("an execution has another owner now", metadata: ["execution": "\(change.id)", "outcome": "\(outcome)"])
+      }
+      handle { machine, now in machine.writeFinished(change.id, outcome, at: now) }
+    } onFirstFailure: { _ in
+    }
+  }
+
+  private func register(_ registration: AgentSessionMachine.Registration, _ session: AgentSession) async {
+    let record = AgentRecord(
+      id: registration.agentID, name: registration.name, capabilities: registration.capabilities,
+      maxConcurrentTasks: registration.limit, metadata: registration.metadata, session: self.session, connectedAt: clock.now.wall)
+    do {
+      session.registrationEnded(.success(try await store.register(record)))
+    } catch {
+      storeFailed("registration of an agent", error)
+      session.registrationEnded(.failure(error))
+    }
+  }
+
+  private func change(agent id: String, epoch: Int64, _ edit: (inout AgentRecord) -> Void) async {
+    await tolerating("change of an agent") {
+      guard var record = try await store.agent(id), record.epoch == epoch else { return }
+      edit(&record)
+      _ = try await store.update(record)
+    }
+  }
+
+  /// A result for an execution that this node does not drive: a late one is acknowledged, so that the agent forgets it; one that
+  /// was never asked for is an error.
+  private func lookUp(_ task: String, of execution: String, agent: String, _ messageID: String?) async {
+    await tolerating("look-up of a task") {
+      let known = try await store.execution(execution)?.tasks.contains { $0.id == task && $0.agentID == agent } ?? false
+      let answer: ControlPlaneMessage =
+        known
+        ? .resultAck(ControlPlaneMessage.ResultAck(taskId: task))
+        : .error(
+          ControlPlaneMessage.ProtocolError(code: "UNKNOWN_TASK", message: "this agent never got the task \(task.prefix(128))"))
+      handle { _, _ in [.send(answer, to: agent, inAnswerTo: messageID)] }
+    }
+  }
+
+  // MARK: Failures
+
+  /// Repeats until it succeeds or the task is cancelled: what is to be written is known nowhere else.
+  private func repeating(_ what: String, _ work: () async throws -> Void, onFirstFailure: (any Error) -> Void) async {
+    var delay = Duration.milliseconds(50)
+    var isFirst = true
+    while true {
+      do {
+        return try await work()
+      } catch {
+        if isFirst {
+          storeFailed(what, error)
+          onFirstFailure(error)
+        }
+        isFirst = false
+      }
+      do {
+        try await Task.sleep(for: delay * Double.random(in: 0.5...1), clock: .continuous)
+      } catch {
+        return
+      }
+      delay = min(delay * 2, .seconds(2))
+    }
+  }
+
+  /// For what others will find if it is not done now.
+  private func tolerating(_ what: String, _ work: () async throws -> Void) async {
+    do { try await work() } catch { storeFailed(what, error) }
+  }
+
+  private func storeFailed(_ what: String, _ error: any Error) {
+    logger.debug("the store failed", metadata: ["operation": "\(what)", "error": "\(error)"])
+  }
+}

@@ -1,0 +1,218 @@
+import Crypto
+import Logging
+package import ParallaxAPI
+package import ParallaxHA
+package import ParallaxHTTP
+package import ParallaxState
+
+/// What the API asks for, done with the dispatcher, the store and the patterns of this node.
+package struct ControlPlane: ControlPlaneService {
+  let session: NodeSession
+  let dispatcher: Dispatcher
+  let store: any StateStore
+  let patterns: PatternCatalog
+  let health: NodeHealth
+  let defaultTimeout: Duration
+  let clock: NodeClock
+
+  package init(
+    session: NodeSession, dispatcher: Dispatcher, store: any StateStore, patterns: PatternCatalog, health: NodeHealth,
+    defaultTimeout: Duration, clock: NodeClock
+  ) {
+    self.session = session
+    self.dispatcher = dispatcher
+    self.store = store
+    self.patterns = patterns
+    self.health = health
+    self.defaultTimeout = defaultTimeout
+    self.clock = clock
+  }
+
+  // MARK: Executions
+
+  package func execute(pattern name: String, version: String?, request: ExecuteRequest, isAsync: Bool) async throws -> ExecuteAnswer {
+    if let refusal = health.refusal { throw refusal }
+    let options = request.options ?? ExecuteRequest.Options()
+    try Self.validate(options)
+    let pattern = try await pattern(name: name, version: version)
+    let now = clock.now.wall
+    var generator = SystemRandomNumberGenerator()
+    var execution = Execution(
+      id: SortableID.make(prefix: "exec", at: now, using: &generator), pattern: pattern, priority: options.priority ?? .normal,
+      input: request.input, metadata: options.metadata, createdAt: now,
+      deadline: now + ((options.timeout ?? pattern.timeout)?.duration ?? defaultTimeout), owner: session)
+    if let key = options.idempotencyKey {
+      let digest = try Self.digest(of: request, pattern: name, version: version)
+      switch try await storeCall({ try await store.claimIdempotencyKey(key, executionID: execution.id, digest: digest) }) {
+      case .claimed: break
+      case .existing(let id, digest):
+        if let answer = try await repeated(id, isAsync: isAsync) { return answer }
+        execution.id = id
+      case .existing(let id, _):
+        throw APIError(
+          .conflict, "the idempotency key was used for another request", details: ["executionId": .string(id)])
+      }
+    }
+    return try Self.answer(await dispatcher.submit(execution, waits: !isAsync), isAsync: isAsync)
+  }
+
+  /// What a repeat of an acknowledged request comes to; nil if its execution was claimed but never created.
+  private func repeated(_ id: String, isAsync: Bool) async throws -> ExecuteAnswer? {
+    if !isAsync, let resolution = await dispatcher.attach(to: id, waits: true) {
+      if case .finished = resolution { return try Self.answer(resolution, isAsync: false) }
+    }
+    guard let stored = try await storeCall({ try await store.execution(id) }) else { return nil }
+    if isAsync || !stored.execution.status.isTerminal {
+      return .accepted(ExecutionAcceptance(executionId: id, status: stored.execution.status))
+    }
+    return try Self.answer(.finished(stored), isAsync: false)
+  }
+
+  private static func answer(_ resolution: Resolution, isAsync: Bool) throws -> ExecuteAnswer {
+    switch resolution {
+    case .accepted(let acceptance): return .accepted(acceptance)
+    case .failed(let error): throw error
+    case .finished(let stored):
+      let execution = stored.execution
+      if isAsync { return .accepted(ExecutionAcceptance(executionId: execution.id, status: execution.status)) }
+      let details: JSONValue = ["executionId": .string(execution.id), "statusUrl": .string("/api/executions/\(execution.id)")]
+      if execution.status == .failed, let error = execution.error, error.code == APIError.Code.noAgents.rawValue {
+        throw APIError(.noAgents, error.message, details: details)
+      }
+      if execution.status == .timedOut {
+        throw APIError(.timeout, "the execution did not finish in time", details: details)
+      }
+      return .finished(stored.document)
+    }
+  }
+
+  package func execution(id: String) async throws -> ExecutionDocument {
+    guard let stored = try await storeCall({ try await store.execution(id) }) else {
+      throw APIError(.notFound, "there is no execution \(id.prefix(128))")
+    }
+    return stored.document
+  }
+
+  package func executions(_ query: ExecutionQuery) async throws -> ExecutionList {
+    let page = try await storeCall { try await store.executions(query) }
+    return ExecutionList(
+      executions: page.executions.map(\.document), total: page.total, limit: query.limit, offset: query.offset,
+      hasMore: page.nextCursor != nil, nextCursor: page.nextCursor)
+  }
+
+  package func cancelExecution(id: String) async throws -> CancellationDocument {
+    switch await dispatcher.cancel(id) {
+    case .finished(let stored)?:
+      guard stored.execution.status == .cancelled else { throw Self.alreadyEnded(stored.execution) }
+      return CancellationDocument(
+        executionId: id, status: stored.execution.status, cancelledAt: stored.execution.completedAt ?? clock.now.wall)
+    case .failed(let error)?: throw error
+    case .accepted?: throw APIError(.timeout, "the cancellation is under way, but not confirmed")
+    case nil:
+      guard let stored = try await storeCall({ try await store.execution(id) }) else {
+        throw APIError(.notFound, "there is no execution \(id.prefix(128))")
+      }
+      throw Self.alreadyEnded(stored.execution)
+    }
+  }
+
+  private static func alreadyEnded(_ execution: Execution) -> APIError {
+    APIError(.conflict, "the execution is \(execution.status.rawValue) and can no longer be cancelled")
+  }
+
+  // MARK: Patterns
+
+  package func pattern(name: String, version: String?) async throws -> PatternDefinition {
+    guard let pattern = try await storeCall({ try await patterns.pattern(name, version: version) }) else {
+      let wanted = version.map { "\(name.prefix(128)) in version \($0.prefix(64))" } ?? "\(name.prefix(128))"
+      throw APIError(.notFound, "there is no pattern \(wanted)")
+    }
+    return pattern
+  }
+
+  package func patterns(search: String?, limit: Int, offset: Int) async throws -> PatternList {
+    let all = try await storeCall { try await patterns.latest(search: search) }
+    return PatternList(patterns: Array(all.dropFirst(offset).prefix(limit)), total: all.count, limit: limit, offset: offset)
+  }
+
+  package func storePattern(_ source: PatternSource) async throws -> PatternCreated {
+    let pattern: PatternDefinition
+    do throws(ConfigurationError) {
+      pattern = try PatternFile.decode(String(decoding: source.bytes, as: UTF8.self), file: "pattern")
+    } catch {
+      throw APIError(.validation, "\(error)")
+    }
+    let isNew = try await storeCall { try await patterns.put(pattern) }
+    return PatternCreated(name: pattern.name, version: pattern.version, created: isNew)
+  }
+
+  // MARK: Agents
+
+  package func agents(status: AgentStatus?, capabilities: [String]) async throws -> AgentList {
+    let records = try await storeCall {
+      var records: [AgentRecord] = []
+      for session in try await store.sessions() { records += try await store.agents(at: session) }
+      return records
+    }
+    let documents = records.map(document).filter { agent in
+      (status == nil || agent.status == status) && capabilities.allSatisfy(agent.capabilities.contains)
+    }
+    return AgentList(agents: documents.sorted { $0.id < $1.id })
+  }
+
+  package func agent(id: String) async throws -> AgentDocument {
+    guard let record = try await storeCall({ try await store.agent(id) }) else {
+      throw APIError(.notFound, "there is no agent \(id.prefix(128))")
+    }
+    return document(record)
+  }
+
+  package func disconnectAgent(id: String) async throws -> AgentDisconnected {
+    let document = try await agent(id: id)
+    return AgentDisconnected(id: document.id, disconnected: dispatcher.disconnectAgent(id))
+  }
+
+  private func document(_ record: AgentRecord) -> AgentDocument {
+    let view = record.session == session ? dispatcher.agent(record.id) : nil
+    let isConnected = view?.isConnected ?? record.isConnected
+    let active = view?.activeTasks ?? 0
+    let status: AgentStatus =
+      !isConnected ? .disconnected : view?.isDraining == true ? .draining : active < record.maxConcurrentTasks ? .idle : .busy
+    return AgentDocument(
+      id: record.id, name: record.name, status: status, capabilities: record.capabilities, nodeId: record.session.nodeID,
+      connectedAt: record.connectedAt, lastHeartbeat: view?.lastSeen, activeTasks: active, tasksCompleted: view?.tasksCompleted ?? 0,
+      maxConcurrentTasks: record.maxConcurrentTasks, metadata: record.metadata)
+  }
+
+  // MARK: Validation
+
+  private static func validate(_ options: ExecuteRequest.Options) throws {
+    if let timeout = options.timeout?.duration, timeout < .milliseconds(1) || timeout > .seconds(86_400) {
+      throw APIError(.validation, "options.timeout: expected 1ms to 1d, found \(timeout.text)", details: ["field": "options.timeout"])
+    }
+    if let key = options.idempotencyKey, !(1...256).contains(key.utf8.count) {
+      throw APIError(
+        .validation, "options.idempotencyKey: expected 1 to 256 bytes, found \(key.utf8.count)",
+        details: ["field": "options.idempotencyKey"])
+    }
+  }
+
+  /// What tells a repeat of a request from another request under the same key.
+  private static func digest(of request: ExecuteRequest, pattern: String, version: String?) throws -> String {
+    var request = request
+    request.options?.idempotencyKey = nil
+    let text = try JSON.text(request)
+    return SHA256.hash(data: Array("\(pattern)\n\(version ?? "")\n\(text)".utf8)).map { byte in
+      (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }.joined()
+  }
+
+  /// A store that cannot be reached is the caller's business: another node may reach it, and so may a later attempt.
+  private func storeCall<Value>(_ call: () async throws -> Value) async throws -> Value {
+    do {
+      return try await call()
+    } catch let error as StateStoreError where error.code == .unavailable {
+      throw APIError(.notReady, "the node's store cannot be reached; try again or ask another node")
+    }
+  }
+}

@@ -1,0 +1,117 @@
+package import ParallaxAPI
+import Synchronization
+
+/// How the node is: what the health endpoints answer, and whether it takes work.
+package final class NodeHealth: Sendable {
+  /// The stages of a node's life.
+  package enum Stage: Sendable, Hashable {
+    /// The store is not reached or not read yet; `reason` says what is in the way.
+    case starting(reason: String)
+    case running
+    case draining
+  }
+
+  /// How the store answers.
+  package enum StoreStatus: Sendable, Hashable {
+    case reachable
+    /// For how long it has not answered, and why, as far as is known.
+    case unreachable(for: Duration, reason: String)
+  }
+
+  private struct State {
+    var stage = Stage.starting(reason: "starting")
+    var lastBeat: Duration
+  }
+
+  /// The main loop counts as stuck when it has not beaten for this long.
+  private static let beatTimeout = Duration.seconds(10)
+
+  private let nodeID: String
+  private let version: String
+  private let clock: NodeClock
+  /// How long the store may be gone before the node takes no traffic.
+  private let cutOffAfter: Duration
+  private let storeStatus: @Sendable () -> StoreStatus
+  private let state: Mutex<State>
+
+  package init(
+    nodeID: String, version: String, clock: NodeClock, cutOffAfter: Duration, storeStatus: @escaping @Sendable () -> StoreStatus
+  ) {
+    self.nodeID = nodeID
+    self.version = version
+    self.clock = clock
+    self.cutOffAfter = cutOffAfter
+    self.storeStatus = storeStatus
+    state = Mutex(State(lastBeat: clock.now.instant))
+  }
+
+  package var stage: Stage {
+    get { state.withLock { $0.stage } }
+    set { state.withLock { $0.stage = newValue } }
+  }
+
+  /// The main loop is alive.
+  package func beat() {
+    let now = clock.now.instant
+    state.withLock { $0.lastBeat = now }
+  }
+
+  /// Why the node takes no new work, or nil.
+  package var refusal: APIError? {
+    switch stage {
+    case .starting(let reason): APIError(.notReady, "the node is starting: \(reason)")
+    case .draining: APIError(.notReady, "the node is shutting down; ask another")
+    case .running: nil
+    }
+  }
+
+  /// `/health`: everything that is known.
+  package func health() -> (status: Int, document: HealthDocument) {
+    let checks = ["node": nodeCheck(), "store": storeCheck(), "loop": loopCheck()]
+    let status: HealthStatus =
+      checks.values.contains { $0.status == .unhealthy }
+      ? .unhealthy : checks.values.contains { $0.status == .degraded } ? .degraded : .healthy
+    return (status == .unhealthy ? 503 : 200, document(status, checks))
+  }
+
+  /// `/health/live`: whether the process makes progress; never looks at the store.
+  package func liveness() -> (status: Int, document: HealthDocument) {
+    let check = loopCheck()
+    return (check.status == .unhealthy ? 503 : 200, document(check.status, ["loop": check]))
+  }
+
+  /// `/health/ready`: whether the node can take traffic.
+  package func readiness() -> (status: Int, document: HealthDocument) {
+    var failing = ["node": nodeCheck(), "store": storeCheck()].filter { $0.value.status == .unhealthy }
+    let isReady = failing.isEmpty
+    if isReady { failing = ["node": HealthDocument.Check(.healthy)] }
+    return (isReady ? 200 : 503, document(isReady ? .healthy : .unhealthy, failing))
+  }
+
+  private func document(_ status: HealthStatus, _ checks: [String: HealthDocument.Check]) -> HealthDocument {
+    HealthDocument(status: status, nodeId: nodeID, version: version, uptime: clock.now.instant, checks: checks)
+  }
+
+  private func nodeCheck() -> HealthDocument.Check {
+    switch stage {
+    case .starting(let reason): HealthDocument.Check(.unhealthy, detail: "starting: \(reason)")
+    case .draining: HealthDocument.Check(.unhealthy, detail: "draining")
+    case .running: HealthDocument.Check(.healthy)
+    }
+  }
+
+  private func storeCheck() -> HealthDocument.Check {
+    switch storeStatus() {
+    case .reachable: return HealthDocument.Check(.healthy)
+    case .unreachable(let time, let reason):
+      let detail = "unreachable for \(time.text): \(reason)"
+      return HealthDocument.Check(time >= cutOffAfter ? .unhealthy : .degraded, detail: detail)
+    }
+  }
+
+  private func loopCheck() -> HealthDocument.Check {
+    let silence = clock.now.instant - state.withLock { $0.lastBeat }
+    return silence < Self.beatTimeout
+      ? HealthDocument.Check(.healthy) : HealthDocument.Check(.unhealthy, detail: "the main loop has not run for \(silence.text)")
+  }
+}

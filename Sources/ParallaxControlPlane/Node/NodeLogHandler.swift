@@ -1,0 +1,53 @@
+package import Logging
+import ParallaxAPI
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// Writes log lines to standard error, for people or for machines.
+package struct NodeLogHandler: LogHandler {
+  package var logLevel: Logger.Level
+  package var metadata: Logger.Metadata = [:]
+  private let format: NodeConfiguration.Logging.Format
+
+  package init(level: Logger.Level, format: NodeConfiguration.Logging.Format) {
+    logLevel = level
+    self.format = format
+  }
+
+  /// The format that the configuration asks for: text on a terminal, else JSON, unless it says otherwise.
+  package static func format(_ configured: NodeConfiguration.Logging.Format?) -> NodeConfiguration.Logging.Format {
+    configured ?? (isatty(STDERR_FILENO) == 1 ? .text : .json)
+  }
+
+  package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  package func log(event: LogEvent) {
+    var all = metadata
+    if let own = event.metadata { all.merge(own) { _, last in last } }
+    let line = format == .json ? json(event, all) : text(event, all)
+    // One write per line: lines of several threads do not mix.
+    _ = line.utf8CString.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count - 1) }
+  }
+
+  private func json(_ event: LogEvent, _ metadata: Logger.Metadata) -> String {
+    var members: [String: JSONValue] = metadata.mapValues { .string("\($0)") }
+    members["time"] = .string(NodeClock.wall.description)
+    members["level"] = .string(event.level.rawValue)
+    members["message"] = .string("\(event.message)")
+    return ((try? JSON.text(JSONValue.object(members))) ?? "") + "\n"
+  }
+
+  private func text(_ event: LogEvent, _ metadata: Logger.Metadata) -> String {
+    let pairs = metadata.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+    return "\(NodeClock.wall) \(event.level.rawValue) \(event.message)\(pairs)\n"
+  }
+}

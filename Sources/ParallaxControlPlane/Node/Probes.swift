@@ -1,0 +1,31 @@
+import NIOCore
+import ParallaxAPI
+import ParallaxHTTP
+import ParallaxMetrics
+
+/// Answers the probes from what the node knows, without asking anybody.
+struct Probes: Sendable {
+  let health: NodeHealth
+  let registry: MetricsRegistry
+
+  func answer(_ probe: Probe, accept: String?) -> ProbeAnswer {
+    switch probe {
+    case .health: document(health.health())
+    case .live: document(health.liveness())
+    case .ready: document(health.readiness())
+    case .metrics: metrics(accept)
+    }
+  }
+
+  private func metrics(_ accept: String?) -> ProbeAnswer {
+    let format = ExpositionFormat(accept: accept)
+    return ProbeAnswer(status: 200, contentType: format.contentType, body: ByteBuffer(bytes: registry.render(format)))
+  }
+
+  private func document(_ answer: (status: Int, document: HealthDocument)) -> ProbeAnswer {
+    guard let body = try? JSON.encode(answer.document) else {
+      preconditionFailure("a health document holds nothing that JSON cannot")
+    }
+    return ProbeAnswer(status: answer.status, contentType: "application/json", body: ByteBuffer(bytes: body))
+  }
+}

@@ -1,0 +1,156 @@
+package import Logging
+package import NIOCore
+package import ParallaxAPI
+package import ParallaxHTTP
+import Synchronization
+
+/// An agent connection as its driver: reads frames, asks the session's machine, performs what it decides.
+///
+/// Confined to the connection's event loop, but for `send` and `replace`, which any thread may call.
+package final class AgentSession: AgentMessageHandler, AgentLink {
+  private struct Outbox {
+    var messages: [(message: ControlPlaneMessage, id: String?)] = []
+    var isScheduled = false
+  }
+
+  private let machine: NIOLoopBoundBox<AgentSessionMachine>
+  private let connection: any AgentConnection
+  private let dispatcher: Dispatcher
+  private let clock: NodeClock
+  private let metrics: SessionMetrics
+  private let logger: Logger
+  private let outbox = Mutex(Outbox())
+  private let lastMessage: Atomic<Int64>
+
+  package init(
+    machine: AgentSessionMachine, connection: any AgentConnection, dispatcher: Dispatcher, clock: NodeClock, metrics: SessionMetrics,
+    logger: Logger
+  ) {
+    self.machine = NIOLoopBoundBox(machine, eventLoop: connection.eventLoop)
+    self.connection = connection
+    self.dispatcher = dispatcher
+    self.clock = clock
+    self.metrics = metrics
+    self.logger = logger
+    lastMessage = Atomic(clock.now.wall.milliseconds)
+  }
+
+  package var lastSeen: Timestamp { Timestamp(milliseconds: lastMessage.load(ordering: .relaxed)) }
+
+  // MARK: AgentMessageHandler
+
+  package func opened() {
+    metrics.opened()
+  }
+
+  package func received(_ message: ByteBuffer) {
+    let now = clock.now
+    lastMessage.store(now.wall.milliseconds, ordering: .relaxed)
+    let decoded = Result { () throws(AgentProtocolFault) in try AgentMessage.decode(message.readableBytesView) }
+    if case .success(let received) = decoded { metrics.received(received.message.kind) } else { metrics.receivedFault() }
+    perform(machine.value.received(decoded, at: now))
+  }
+
+  package func tick(at now: NIODeadline) {
+    perform(machine.value.timePassed(at: clock.now.instant))
+  }
+
+  package func closed(_ reason: AgentCloseReason) {
+    metrics.closed()
+    logger.debug("agent connection closed", metadata: ["reason": "\(reason)"])
+    perform(machine.value.connectionClosed())
+  }
+
+  // MARK: AgentLink
+
+  package func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
+    let schedule = outbox.withLock { outbox in
+      outbox.messages.append((message, id))
+      defer { outbox.isScheduled = true }
+      return !outbox.isScheduled
+    }
+    if schedule { connection.eventLoop.execute { self.flush() } }
+  }
+
+  package func replace() {
+    connection.eventLoop.execute { self.perform(self.machine.value.replaced()) }
+  }
+
+  package func end(_ reason: String) {
+    connection.close(code: .normal, reason: reason)
+  }
+
+  package func restart(_ reason: String) {
+    connection.close(code: .serviceRestart, reason: reason)
+  }
+
+  package func registrationEnded(_ outcome: Result<Int64, any Error>) {
+    connection.eventLoop.execute {
+      switch outcome {
+      case .success(let epoch): self.perform(self.machine.value.registrationStored(epoch: epoch, at: self.clock.now))
+      case .failure: self.perform(self.machine.value.registrationFailed("the node cannot reach its store; try another node"))
+      }
+    }
+  }
+
+  // MARK: Doing
+
+  private func flush() {
+    let messages = outbox.withLock { outbox in
+      defer { outbox = Outbox() }
+      return outbox.messages
+    }
+    let now = clock.now.wall
+    for (message, id) in messages { write(message, id, now) }
+  }
+
+  private func write(_ message: ControlPlaneMessage, _ id: String?, _ now: Timestamp) {
+    do {
+      connection.send(ByteBuffer(bytes: try message.encoded(id: id, timestamp: now)))
+      metrics.sent(message.kind)
+    } catch {
+      logger.error("a message could not be encoded", metadata: ["type": "\(message.kind.rawValue)", "error": "\(error)"])
+    }
+  }
+
+  private func perform(_ actions: [AgentSessionMachine.Action]) {
+    for action in actions {
+      switch action {
+      case .register(let registration): dispatcher.register(registration, session: self)
+      case .reply(let message, let id): reply(message, id)
+      case .registered(let registration, let epoch):
+        logger.info("agent registered", metadata: ["agent": "\(registration.agentID)", "epoch": "\(epoch)"])
+        dispatcher.agentRegistered(registration, epoch: epoch, link: self)
+      case .taskCompleted(let result, let id): forward { dispatcher.taskCompleted(result, by: $0, messageID: id) }
+      case .taskFailed(let error, let id): forward { dispatcher.taskFailed(error, by: $0, messageID: id) }
+      case .changed(let capabilities, let limit, let isDraining):
+        guard let (agentID, epoch) = machine.value.registration else { continue }
+        dispatcher.agentChanged(agentID, epoch: epoch, capabilities: capabilities, limit: limit, isDraining: isDraining)
+      case .left(let agentID, let epoch, let graceful):
+        logger.info("agent left", metadata: ["agent": "\(agentID)", "epoch": "\(epoch)", "graceful": "\(graceful)"])
+        dispatcher.agentLeft(agentID, epoch: epoch, graceful: graceful)
+      case .close(let ending): close(ending)
+      }
+    }
+  }
+
+  /// Answers go the way of all messages, so that none overtakes another.
+  private func reply(_ message: ControlPlaneMessage, _ id: String?) {
+    if case .error(let fault) = message { metrics.fault(fault.code) }
+    send(message, inAnswerTo: id)
+  }
+
+  private func forward(_ deliver: (String) -> Void) {
+    if let agentID = machine.value.registration?.agentID { deliver(agentID) }
+  }
+
+  private func close(_ ending: AgentSessionMachine.Ending) {
+    flush()
+    switch ending {
+    case .left: connection.close(code: .normal, reason: "good-bye")
+    case .silent: connection.close(code: .goingAway, reason: "silent for longer than heartbeatTimeout")
+    case .refused: connection.close(code: .tryAgainLater, reason: "not ready")
+    case .notRegistered, .tooManyMessages, .replaced: connection.close(code: .policyViolation, reason: ending.rawValue)
+    }
+  }
+}

@@ -1,0 +1,49 @@
+package import Logging
+import NIOCore
+package import ParallaxAPI
+package import ParallaxHTTP
+import ParallaxState
+
+/// Opens a session for every agent that connects.
+package struct SessionGateway: AgentGateway {
+  let settings: AgentSessionMachine.Settings
+  let dispatcher: Dispatcher
+  let health: NodeHealth
+  let clock: NodeClock
+  let metrics: SessionMetrics
+  let logger: Logger
+
+  package init(
+    settings: AgentSessionMachine.Settings, dispatcher: Dispatcher, health: NodeHealth, clock: NodeClock, metrics: SessionMetrics,
+    logger: Logger
+  ) {
+    self.settings = settings
+    self.dispatcher = dispatcher
+    self.health = health
+    self.clock = clock
+    self.metrics = metrics
+    self.logger = logger
+  }
+
+  package func accept(_ handshake: AgentHandshake, on connection: any AgentConnection) -> Result<any AgentMessageHandler, APIError> {
+    if let refusal = health.refusal { return .failure(refusal) }
+    let now = clock.now
+    let agentID: String
+    if let wanted = handshake.agentID {
+      guard (1...128).contains(wanted.utf8.count), wanted.utf8.allSatisfy(PatternDefinition.isNameByte) else {
+        return .failure(APIError(.validation, "X-Agent-Id: expected 1 to 128 letters, digits, '-', '_' or '.'"))
+      }
+      agentID = wanted
+    } else {
+      var generator = SystemRandomNumberGenerator()
+      agentID = SortableID.make(prefix: "agent", at: now.wall, using: &generator)
+    }
+    var logger = logger
+    logger[metadataKey: "connection"] = "\(connection.id)"
+    let machine = AgentSessionMachine(
+      settings: settings, agentID: agentID, capabilities: handshake.capabilities, at: now.instant)
+    return .success(
+      AgentSession(
+        machine: machine, connection: connection, dispatcher: dispatcher, clock: clock, metrics: metrics, logger: logger))
+  }
+}

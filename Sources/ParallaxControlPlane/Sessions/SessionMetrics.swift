@@ -1,0 +1,28 @@
+import ParallaxAPI
+package import ParallaxMetrics
+
+/// What is counted about agent connections; the series are made once, as they are on the hot path.
+package struct SessionMetrics: Sendable {
+  private let connections: GaugeSeries
+  private let inbound: [AgentMessage.Kind: CounterSeries]
+  private let inboundFaults: CounterSeries
+  private let outbound: [ControlPlaneMessage.Kind: CounterSeries]
+  private let faults: MetricFamily<CounterSeries>
+
+  package init(registry: MetricsRegistry) throws {
+    connections = try registry.gauge("parallax_ws_connections", help: "Open agent connections.").with()
+    let messages = try registry.counter(
+      "parallax_ws_messages_total", help: "Agent protocol messages.", labels: ["direction", "type"])
+    inbound = Dictionary(uniqueKeysWithValues: AgentMessage.Kind.allCases.map { ($0, messages.with("in", $0.rawValue)) })
+    inboundFaults = messages.with("in", "invalid")
+    outbound = Dictionary(uniqueKeysWithValues: ControlPlaneMessage.Kind.allCases.map { ($0, messages.with("out", $0.rawValue)) })
+    faults = try registry.counter("parallax_agent_faults_total", help: "Errors told to agents.", labels: ["code"])
+  }
+
+  func opened() { connections.increment() }
+  func closed() { connections.decrement() }
+  func received(_ kind: AgentMessage.Kind) { inbound[kind]?.increment() }
+  func receivedFault() { inboundFaults.increment() }
+  func sent(_ kind: ControlPlaneMessage.Kind) { outbound[kind]?.increment() }
+  func fault(_ code: String) { faults.with(code).increment() }
+}

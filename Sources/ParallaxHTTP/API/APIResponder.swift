@@ -1,0 +1,111 @@
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOHTTP1
+import ParallaxAPI
+
+/// Answers a routed request: finds its route, makes every error the error document, and stamps the request id.
+struct APIResponder: Sendable {
+  private let router: RouterResponder<APIRequestContext>
+  private let logger: Logger
+
+  init(routes: APIRoutes, logger: Logger) {
+    router = routes.makeRouter().buildResponder()
+    self.logger = logger
+  }
+
+  func respond(to request: Request, with writer: consuming ResponseWriter) async throws {
+    let requestID = RequestID.taken(from: request.headers[.requestID])
+    var logger = logger
+    logger[metadataKey: "requestId"] = "\(requestID)"
+    let began = ContinuousClock.now
+    var response = await answer(request, requestID: requestID, logger: logger)
+    response.headers[.requestID] = requestID
+    logger.debug(
+      "request",
+      metadata: [
+        "method": "\(request.method)", "path": "\(request.uri.path)", "status": "\(response.status.code)",
+        "duration": "\(ContinuousClock.now - began)",
+      ])
+    try await writer.write(response: response.head, body: response.body)
+  }
+
+  private func answer(_ request: Request, requestID: String, logger: Logger) async -> Response {
+    do {
+      return try await router.respond(to: request, context: APIRequestContext(logger: logger))
+    } catch {
+      let refusal = refusal(for: error, logger: logger)
+      var response = Response.json(refusal.body(requestID: requestID), status: HTTPResponse.Status(code: refusal.status))
+      for header in refusal.headers {
+        if let name = HTTPField.Name(header.name) { response.headers[name] = header.value }
+      }
+      return response
+    }
+  }
+
+  private func refusal(for error: any Error, logger: Logger) -> Refusal {
+    switch error {
+    case let refusal as Refusal: return refusal
+    case let error as APIError: return Refusal(error)
+    case let error as HTTPParserError: return Refusal(malformed: error)
+    case is CancellationError:
+      return Refusal(.notReady, "the node is shutting down; ask another one", headers: [("Connection", "close")])
+    default:
+      logger.error("a request failed", metadata: ["error": "\(error)"])
+      return Refusal(.internal, "the request failed inside the node; its log says why under this requestId")
+    }
+  }
+}
+
+/// What the routes know of a request besides the request.
+struct APIRequestContext: RequestContext {
+  var coreContext: CoreRequestContextStorage
+
+  struct Source: RequestContextSource {
+    let logger: Logger
+  }
+
+  init(source: Source) {
+    coreContext = CoreRequestContextStorage(source: source)
+  }
+
+  init(logger: Logger) {
+    self.init(source: Source(logger: logger))
+  }
+}
+
+/// Says of unknown paths what the API says, in its own form.
+struct UnknownPathMiddleware: RouterMiddleware {
+  func handle(
+    _ request: Request, context: APIRequestContext, next: (Request, APIRequestContext) async throws -> Response
+  ) async throws -> Response {
+    do {
+      return try await next(request, context)
+    } catch let error as HTTPError where error.status == .notFound {
+      throw Refusal(.notFound, "there is nothing at \(request.uri.path); GET / lists what there is")
+    }
+  }
+}
+
+extension HTTPField.Name {
+  static let requestID: HTTPField.Name = {
+    guard let name = HTTPField.Name(RequestID.headerName) else { preconditionFailure("\(RequestID.headerName) is no header name") }
+    return name
+  }()
+}
+
+extension Response {
+  /// A JSON document that has been encoded.
+  static func json(_ body: ByteBuffer, status: HTTPResponse.Status = .ok) -> Response {
+    Response(
+      status: status, headers: [.contentType: "application/json", .contentLength: String(body.readableBytes)],
+      body: ResponseBody(byteBuffer: body))
+  }
+
+  /// Encodes a document.
+  static func json(_ document: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
+    json(ByteBuffer(bytes: try JSON.encode(document)), status: status)
+  }
+}

@@ -1,0 +1,176 @@
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import NIOCore
+import ParallaxAPI
+import ParallaxState
+
+/// The paths of the API and what each asks of the control plane.
+struct APIRoutes: Sendable {
+  typealias Handler = @Sendable (Request, APIRequestContext) async throws -> Response
+
+  struct Route: Sendable {
+    let method: HTTPRequest.Method
+    let path: String
+    let handler: Handler
+  }
+
+  let service: any ControlPlaneService
+  let bodyLimit: Int
+
+  /// The methods that a path may be asked with and that deserve a better answer than that nothing is there.
+  private static let commonMethods: [HTTPRequest.Method] = [.get, .head, .post, .put, .delete, .patch, .options]
+
+  func makeRouter() -> Router<APIRequestContext> {
+    let router = Router(context: APIRequestContext.self)
+    router.add(middleware: UnknownPathMiddleware())
+    for (path, routes) in Dictionary(grouping: all, by: \.path) {
+      var methods: Set<HTTPRequest.Method> = []
+      for route in routes {
+        router.on(RouterPath(path), method: route.method, use: route.handler)
+        methods.insert(route.method)
+        if route.method == .get {
+          router.on(RouterPath(path), method: .head) { request, context in try await route.handler(request, context).createHeadResponse() }
+          methods.insert(.head)
+        }
+      }
+      let allowed = methods.map(\.rawValue).sorted().joined(separator: ", ")
+      for method in Self.commonMethods where !methods.contains(method) {
+        router.on(RouterPath(path), method: method) { request, _ -> Response in
+          throw Refusal(.methodNotAllowed, "\(request.uri.path) answers \(allowed)", headers: [("Allow", allowed)])
+        }
+      }
+    }
+    return router
+  }
+
+  var all: [Route] {
+    [
+      Route(method: .get, path: "/") { _, _ in try .json(Signpost()) },
+      Route(method: .post, path: "/api/patterns/:name/execute", handler: execute),
+      Route(method: .get, path: "/api/executions", handler: listExecutions),
+      Route(method: .get, path: "/api/executions/:id") { _, context in
+        try await .json(service.execution(id: context.pathParameter("id")))
+      },
+      Route(method: .post, path: "/api/executions/:id/cancel") { _, context in
+        try await .json(service.cancelExecution(id: context.pathParameter("id")))
+      },
+      Route(method: .get, path: "/api/patterns", handler: listPatterns),
+      Route(method: .post, path: "/api/patterns", handler: storePattern),
+      Route(method: .get, path: "/api/patterns/:name") { request, context in
+        let version = try QueryParameters(request.uri.query).text("version")
+        return try await .json(service.pattern(name: context.pathParameter("name"), version: version))
+      },
+      Route(method: .get, path: "/api/agents", handler: listAgents),
+      Route(method: .get, path: "/api/agents/:id") { _, context in try await .json(service.agent(id: context.pathParameter("id"))) },
+      Route(method: .post, path: "/api/agents/:id/disconnect") { _, context in
+        try await .json(service.disconnectAgent(id: context.pathParameter("id")))
+      },
+    ]
+  }
+
+  // MARK: Executions
+
+  @Sendable
+  private func execute(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+    let query = try QueryParameters(request.uri.query)
+    let isAsync = try query.flag("async") ?? false
+    let version = try query.text("version")
+    let body = try await decode(ExecuteRequest.self, from: request)
+    let answer = try await service.execute(
+      pattern: context.pathParameter("name"), version: version, request: body, isAsync: isAsync)
+    switch answer {
+    case .accepted(let acceptance): return try .json(acceptance, status: .accepted)
+    case .finished(let document): return try .json(document, status: Self.status(of: document))
+    }
+  }
+
+  /// An execution that never ran, or ran out of time, is no success of the request either.
+  static func status(of document: ExecutionDocument) -> HTTPResponse.Status {
+    switch (document.status, document.error.flatMap { APIError.Code(rawValue: $0.code) }) {
+    case (.failed, .noAgents): .serviceUnavailable
+    case (.timedOut, _): .requestTimeout
+    default: .ok
+    }
+  }
+
+  @Sendable
+  private func listExecutions(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+    try await .json(service.executions(ExecutionQuery(QueryParameters(request.uri.query))))
+  }
+
+  // MARK: Patterns
+
+  @Sendable
+  private func listPatterns(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+    let query = try QueryParameters(request.uri.query)
+    return try await .json(
+      service.patterns(
+        search: query.text("search"), limit: query.number("limit", in: 1...100) ?? 20,
+        offset: query.number("offset", in: 0...10_000) ?? 0))
+  }
+
+  @Sendable
+  private func storePattern(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+    let contentType = request.headers[.contentType]?.split(separator: ";").first.map { $0.lowercased().filter { $0 != " " } }
+    let body = try await collectBody(of: request)
+    let stored = try await service.storePattern(PatternSource(bytes: Array(body.readableBytesView), contentType: contentType))
+    return try .json(stored, status: stored.created ? .created : .ok)
+  }
+
+  // MARK: Agents
+
+  @Sendable
+  private func listAgents(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+    let query = try QueryParameters(request.uri.query)
+    return try await .json(service.agents(status: query.choice("status"), capabilities: query.list("capabilities")))
+  }
+
+  // MARK: Bodies
+
+  /// Reads the body as JSON, whatever its Content-Type says; an empty one is an empty object.
+  private func decode<Document: Decodable>(_ type: Document.Type, from request: Request) async throws -> Document {
+    let body = try await collectBody(of: request)
+    if body.readableBytes == 0 { return try JSON.decode(type, from: "{}") }
+    do {
+      return try JSON.decode(type, from: body.readableBytesView)
+    } catch {
+      throw APIError(decoding: error, of: "the request body")
+    }
+  }
+
+  private func collectBody(of request: Request) async throws -> ByteBuffer {
+    do {
+      return try await request.body.collect(upTo: bodyLimit)
+    } catch is NIOTooManyBytesError {
+      var refusal = Refusal.bodyTooLarge(limit: bodyLimit)
+      refusal.headers.append(("Connection", "close"))
+      throw refusal
+    }
+  }
+}
+
+/// What `GET /` says: where to go from here.
+private struct Signpost: Encodable {
+  let name = "parallax"
+  let endpoints = [
+    "execute": "POST /api/patterns/{name}/execute",
+    "executions": "GET /api/executions",
+    "patterns": "GET /api/patterns",
+    "agents": "GET /api/agents",
+    "agentProtocol": "WebSocket \(WebSocketHandshake.path)",
+    "health": "GET /health",
+    "metrics": "GET /metrics",
+  ]
+}
+
+extension APIRequestContext {
+  /// A named part of the path, percent-decoded.
+  func pathParameter(_ name: String) throws -> String {
+    guard let value = parameters.get(name) else { preconditionFailure("the route has no parameter \(name)") }
+    guard let decoded = PercentEncoding.decode(value[...], plusIsSpace: false) else {
+      throw APIError(.validation, "the path is not percent-encoded UTF-8: \(value)")
+    }
+    return decoded
+  }
+}

@@ -1,0 +1,111 @@
+import ParallaxAPI
+import ParallaxState
+
+/// The query of a request, read strictly: a value that cannot be what it is meant to be is an error that says what was expected.
+struct QueryParameters {
+  private var values: [String: String] = [:]
+
+  init(_ query: String?) throws(APIError) {
+    for pair in (query ?? "").split(separator: "&") {
+      let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard let name = PercentEncoding.decode(parts[0], plusIsSpace: true),
+        let value = PercentEncoding.decode(parts.count > 1 ? parts[1] : "", plusIsSpace: true)
+      else {
+        throw APIError(.validation, "the query is not percent-encoded UTF-8: \(pair)")
+      }
+      guard values.updateValue(value, forKey: name) == nil else {
+        throw Self.fault(name, "is given more than once")
+      }
+    }
+  }
+
+  /// Text that is not empty.
+  func text(_ name: String) throws(APIError) -> String? {
+    guard let value = values[name] else { return nil }
+    guard !value.isEmpty else { throw Self.fault(name, "expected a value, found nothing") }
+    return value
+  }
+
+  func number(_ name: String, in range: ClosedRange<Int>) throws(APIError) -> Int? {
+    guard let value = values[name] else { return nil }
+    guard let number = Int(value), range.contains(number) else {
+      throw Self.fault(name, "expected a whole number from \(range.lowerBound) to \(range.upperBound), found \"\(value)\"")
+    }
+    return number
+  }
+
+  func flag(_ name: String) throws(APIError) -> Bool? {
+    guard let value = values[name] else { return nil }
+    switch value {
+    case "true", "1": return true
+    case "false", "0": return false
+    default: throw Self.fault(name, "expected true or false, found \"\(value)\"")
+    }
+  }
+
+  func instant(_ name: String) throws(APIError) -> Timestamp? {
+    guard let value = values[name] else { return nil }
+    // The plus of an offset is often sent as it is, which in a query means a space.
+    guard let instant = Timestamp(value) ?? Timestamp(String(value.map { $0 == " " ? "+" : $0 })) else {
+      throw Self.fault(name, "expected an ISO 8601 instant such as 2026-01-15T10:30:00Z, found \"\(value)\"")
+    }
+    return instant
+  }
+
+  func choice<Choice: RawRepresentable & CaseIterable>(_ name: String) throws(APIError) -> Choice? where Choice.RawValue == String {
+    guard let value = values[name] else { return nil }
+    guard let choice = Choice(rawValue: value) else {
+      let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+      throw Self.fault(name, "expected one of \(known), found \"\(value)\"")
+    }
+    return choice
+  }
+
+  /// Comma-separated names, trimmed; empty ones are left out.
+  func list(_ name: String) -> [String] {
+    (values[name] ?? "").split(separator: ",").map { String($0.drop { $0 == " " }) }
+      .map { String($0.reversed().drop { $0 == " " }.reversed()) }.filter { !$0.isEmpty }
+  }
+
+  private static func fault(_ name: String, _ message: String) -> APIError {
+    APIError(.validation, "query parameter \(name): \(message)", details: ["parameter": .string(name)])
+  }
+}
+
+extension ExecutionQuery {
+  /// `pattern`, `status`, `since`, `until`, `limit` (1 to 100, default 20), `cursor`, `offset` (0 to 10,000).
+  init(_ query: QueryParameters) throws(APIError) {
+    self.init(
+      pattern: try query.text("pattern"), status: try query.choice("status"), since: try query.instant("since"),
+      until: try query.instant("until"), limit: try query.number("limit", in: 1...100) ?? 20, cursor: try query.text("cursor"),
+      offset: try query.number("offset", in: 0...10_000) ?? 0)
+  }
+}
+
+/// Percent-encoding of RFC 3986, in which paths and queries arrive.
+enum PercentEncoding {
+  /// The text, or nil when an escape is broken or the bytes are not UTF-8.
+  static func decode(_ text: Substring, plusIsSpace: Bool) -> String? {
+    var bytes: [UInt8] = []
+    var rest = text.utf8
+    while let byte = rest.popFirst() {
+      switch byte {
+      case UInt8(ascii: "%"):
+        guard let high = rest.popFirst().flatMap(hexadecimal), let low = rest.popFirst().flatMap(hexadecimal) else { return nil }
+        bytes.append(high << 4 | low)
+      case UInt8(ascii: "+") where plusIsSpace: bytes.append(UInt8(ascii: " "))
+      default: bytes.append(byte)
+      }
+    }
+    return String(validating: bytes, as: UTF8.self)
+  }
+
+  private static func hexadecimal(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+    default: nil
+    }
+  }
+}

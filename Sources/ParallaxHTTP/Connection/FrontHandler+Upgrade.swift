@@ -1,0 +1,102 @@
+import NIOCore
+import NIOHTTP1
+import NIOWebSocket
+import ParallaxAPI
+import ParallaxState
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+extension FrontHandler {
+  /// Checks the handshake, asks the gateway, and makes the connection a WebSocket or refuses.
+  func answerHandshake(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
+    if let refusal = WebSocketHandshake.refusal(of: head) {
+      refuse(refusal, head: head, context: context)
+      return
+    }
+    let socket = WebSocketHandler(maxMessageSize: shared.limits.agentMessageSize, registry: shared.connections.on(context.eventLoop))
+    let connection = WebSocketConnection(
+      id: Self.makeConnectionID(), remoteAddress: context.channel.remoteAddress?.ipAddress, eventLoop: context.eventLoop, handler: socket,
+      maxWaitingBytes: shared.limits.agentBacklog)
+    switch shared.gateway.accept(handshake(head, connection: connection), on: connection) {
+    case .failure(let error):
+      connection.end()
+      refuse(Refusal(error), head: head, context: context)
+    case .success(let messages):
+      var headers = HTTPHeaders([("X-Connection-Id", connection.id)])
+      headers.add(name: RequestID.headerName, value: RequestID.taken(from: head.headers.first(name: RequestID.headerName)))
+      let response = shared.upgrader.buildUpgradeResponse(channel: context.channel, upgradeRequest: head, initialResponseHeaders: headers)
+      // Complete already: the shared upgrader waits for nothing.
+      response.assumeIsolated().whenSuccess { upgrade in
+        headers.add(contentsOf: upgrade)
+        self.upgrade(to: socket, headers: headers, context: context)
+        socket.open(connection: connection, messages: messages)
+      }
+    }
+  }
+
+  private func handshake(_ head: HTTPRequestHead, connection: WebSocketConnection) -> AgentHandshake {
+    let capabilities = head.headers[canonicalForm: "x-agent-capabilities"].filter { !$0.isEmpty }.map { String($0) }
+    return AgentHandshake(
+      connectionID: connection.id, uri: head.uri, bearerToken: WebSocketHandshake.bearerToken(in: head),
+      agentID: head.headers.first(name: "x-agent-id"), capabilities: capabilities,
+      remoteAddress: connection.remoteAddress, requestID: RequestID.taken(from: head.headers.first(name: RequestID.headerName)))
+  }
+
+  /// Puts the WebSocket where the HTTP codec was. On a first request the front leaves too; later it stays, with the router's part behind it,
+  /// and sees nothing more until the channel closes, which ends the router's task.
+  private func upgrade(to socket: WebSocketHandler, headers: HTTPHeaders, context: ChannelHandlerContext) {
+    machine.upgrade()
+    stopTimer()
+    var response = context.channel.allocator.buffer(capacity: 256)
+    RawResponse.writeSwitchingProtocols(headers, to: &response)
+    writeRaw(response)
+    flushIfNeeded()
+    let pipeline = context.pipeline.syncOperations
+    do {
+      try pipeline.addHandler(socket, position: .before(self))
+      if let encoder { pipeline.removeHandler(context: encoder, promise: nil) }
+      let decoder = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
+      // The decoder leaves in a later tick, handing on what arrived behind the handshake.
+      let socketBound = NIOLoopBound(socket, eventLoop: context.eventLoop)
+      pipeline.removeHandler(context: decoder).whenComplete { _ in socketBound.value.finishRead() }
+      becameWebSocket()
+      if !isBeforeRouter { pipeline.removeHandler(context: context, promise: nil) }
+    } catch {
+      context.close(promise: nil)
+    }
+  }
+
+  /// After a request that asks for another protocol the parser stops for good; when it is answered in HTTP a fresh one must go on.
+  func replaceDecoder(context: ChannelHandlerContext) {
+    let pipeline = context.pipeline.syncOperations
+    do {
+      let old = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
+      try pipeline.addHandler(shared.limits.makeDecoder(), position: .before(self))
+      // The old one leaves in a later tick and hands what it did not parse to the new one.
+      let front = NIOLoopBound(self, eventLoop: context.eventLoop)
+      pipeline.removeHandler(context: old).whenComplete { _ in front.value.finishRead() }
+    } catch {
+      context.close(promise: nil)
+    }
+  }
+
+  private static func makeConnectionID() -> String {
+    var generator = SystemRandomNumberGenerator()
+    let now = Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
+    return SortableID.make(prefix: "conn", at: now, using: &generator)
+  }
+}
+
+extension ConnectionLimits {
+  func makeDecoder() -> ByteToMessageHandler<HTTPRequestDecoder> {
+    var configuration = NIOHTTPDecoderLimitConfiguration()
+    configuration.maxHeaderFieldSize = headerFieldSize
+    configuration.maxHeaderListSize = headerListSize
+    configuration.maxHeaderFieldCount = headerCount
+    return ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: configuration))
+  }
+}

@@ -1,0 +1,40 @@
+package import NIOCore
+
+/// The requests that are answered on the event loop, ahead of the router, however busy the node is.
+package enum Probe: Hashable, Sendable, CaseIterable {
+  /// `GET /health`
+  case health
+  /// `GET /health/live`
+  case live
+  /// `GET /health/ready`
+  case ready
+  /// `GET /metrics`
+  case metrics
+
+  /// The probe at a path; each also lives under `/api`.
+  init?(path: Substring) {
+    switch path {
+    case "/health", "/api/health": self = .health
+    case "/health/live", "/api/health/live": self = .live
+    case "/health/ready", "/api/health/ready": self = .ready
+    case "/metrics", "/api/metrics": self = .metrics
+    default: return nil
+    }
+  }
+}
+
+/// A whole answer to a probe.
+package struct ProbeAnswer: Sendable {
+  package var status: Int
+  package var contentType: String
+  package var body: ByteBuffer
+
+  package init(status: Int, contentType: String, body: ByteBuffer) {
+    self.status = status
+    self.contentType = contentType
+    self.body = body
+  }
+}
+
+/// Answers a probe, at once and without blocking: it is called on an event loop. Given the request's `Accept` header.
+package typealias ProbeResponder = @Sendable (Probe, _ accept: String?) -> ProbeAnswer

@@ -1,0 +1,31 @@
+import NIOHTTP1
+
+extension HTTPRequestHead {
+  /// The request target up to the query.
+  var path: Substring {
+    uri.utf8.firstIndex(of: UInt8(ascii: "?")).map { uri[..<$0] } ?? uri[...]
+  }
+
+  /// The one version without persistent connections, `Host` and upgrades; there is no older one here.
+  var isHTTP10: Bool { version.major == 1 && version.minor == 0 }
+
+  /// A comma-separated header has this token, whatever its case.
+  func hasToken(_ token: String, in name: String) -> Bool {
+    headers[canonicalForm: name].contains { $0.utf8.count == token.utf8.count && $0.lowercased() == token }
+  }
+
+  /// The HTTP parser stops behind this request, because what follows may be another protocol.
+  var stopsParser: Bool {
+    method == .CONNECT || (headers.contains(name: "upgrade") && hasToken("upgrade", in: "connection"))
+  }
+
+  /// The client waits for the word to send the body.
+  var expectsContinue: Bool {
+    !isHTTP10 && headers.first(name: "expect").map { $0.lowercased() == "100-continue" } ?? false
+  }
+
+  /// The declared length of the body.
+  var contentLength: Int? {
+    headers.first(name: "content-length").flatMap { Int($0) }
+  }
+}

@@ -1,0 +1,131 @@
+import HummingbirdCore
+package import Logging
+package import NIOCore
+import ParallaxAPI
+import ServiceLifecycle
+
+/// The node's HTTP server: the API, the probes, and the agents' WebSockets on one port.
+///
+/// On graceful shutdown it stops accepting at once, lets requests in progress finish, and leaves it to the control plane to send its agents
+/// away; `run()` returns when the last connection has gone. What is left at `drainTimeout` is closed, agents with 1012.
+package struct HTTPServer: Service {
+  package struct Configuration: Sendable {
+    /// The address to listen on; a name or an IP address.
+    package var host: String
+    /// 0 takes any free port.
+    package var port: Int
+    package var limits: ConnectionLimits
+    /// `security.allowUnauthenticated`
+    package var allowUnauthenticated: Bool
+    /// `server.allowedOrigins`
+    package var allowedOrigins: Set<String>
+    /// Names under which clients may call a node bound to loopback, such as that of `node.address`.
+    package var knownHosts: Set<String>
+    package var drainTimeout: Duration
+
+    package init(
+      host: String = "127.0.0.1", port: Int = 8080, limits: ConnectionLimits = ConnectionLimits(), allowUnauthenticated: Bool = false,
+      allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], drainTimeout: Duration = .seconds(30)
+    ) {
+      self.host = host
+      self.port = port
+      self.limits = limits
+      self.allowUnauthenticated = allowUnauthenticated
+      self.allowedOrigins = allowedOrigins
+      self.knownHosts = knownHosts
+      self.drainTimeout = drainTimeout
+    }
+  }
+
+  /// What the composition root wants to know of the server's life.
+  package struct Hooks: Sendable {
+    /// The server listens; given the address with the port that was bound.
+    package var onBound: @Sendable (SocketAddress) async -> Void
+    /// No new connection is accepted any more: agents can be told to go.
+    package var onStopAccepting: @Sendable () async -> Void
+
+    package init(
+      onBound: @escaping @Sendable (SocketAddress) async -> Void = { _ in },
+      onStopAccepting: @escaping @Sendable () async -> Void = {}
+    ) {
+      self.onBound = onBound
+      self.onStopAccepting = onStopAccepting
+    }
+  }
+
+  private let configuration: Configuration
+  private let group: any EventLoopGroup
+  private let hooks: Hooks
+  private let logger: Logger
+  private let connections: ServerConnections
+  private let front: FrontContext
+  private let responder: APIResponder
+
+  /// - Parameters:
+  ///   - controlPlane: answers the API.
+  ///   - gateway: takes the agents' connections.
+  ///   - probes: answers `/health*` and `/metrics`; called on event loops, so it must not block.
+  ///   - group: the event loops to run on; not shut down by the server.
+  package init(
+    configuration: Configuration, controlPlane: any ControlPlaneService, gateway: any AgentGateway, probes: @escaping ProbeResponder,
+    group: any EventLoopGroup, hooks: Hooks = Hooks(), logger: Logger
+  ) {
+    self.configuration = configuration
+    self.group = group
+    self.hooks = hooks
+    self.logger = logger
+    connections = ServerConnections(group: group)
+    let access = AccessGuard(
+      isLoopback: AccessGuard.isLoopbackName(configuration.host.lowercased()), allowUnauthenticated: configuration.allowUnauthenticated,
+      allowedOrigins: configuration.allowedOrigins, knownHosts: configuration.knownHosts)
+    front = FrontContext(
+      limits: configuration.limits, access: access, probes: probes, gateway: gateway, connections: connections, logger: logger)
+    responder = APIResponder(routes: APIRoutes(service: controlPlane, bodyLimit: configuration.limits.requestBody), logger: logger)
+  }
+
+  package func run() async throws {
+    let server = try makeServer()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask {
+        do {
+          try await server.run()
+        } catch {
+          throw HTTPServerError(
+            code: .bindFailed,
+            message: "cannot listen on \(configuration.host):\(configuration.port); is another node running? Set server.host and server.port",
+            cause: error)
+        }
+        await connections.waitUntilEmpty()
+      }
+      group.addTask {
+        do {
+          try await gracefulShutdown()
+          await hooks.onStopAccepting()
+          try await Task.sleep(for: configuration.drainTimeout)
+          logger.warning("closing what is still connected: server.drainTimeout is over")
+        } catch {
+          // Cancelled: nothing is left, or nothing is to be waited for.
+        }
+        connections.closeAll(code: .serviceRestart, reason: "the node is shutting down")
+      }
+      defer { group.cancelAll() }
+      try await group.next()
+      group.cancelAll()
+      try await group.waitForAll()
+    }
+  }
+
+  private func makeServer() throws -> any Service {
+    // Hummingbird says on info what the composition root says in its own words.
+    var serverLogger = logger
+    serverLogger.logLevel = max(logger.logLevel, .warning)
+    let builder = HTTPServerBuilder { [front] responder in FrontChannel(responder: responder, shared: front) }
+    return try builder.buildServer(
+      configuration: ServerConfiguration(address: .hostname(configuration.host, port: configuration.port), backlog: 1024),
+      eventLoopGroup: group, logger: serverLogger,
+      responder: { [responder] request, writer, _ in try await responder.respond(to: request, with: writer) },
+      onServerRunning: { [hooks] channel in
+        if let address = channel.localAddress { await hooks.onBound(address) }
+      })
+  }
+}

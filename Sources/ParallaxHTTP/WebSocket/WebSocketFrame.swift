@@ -1,0 +1,67 @@
+import NIOCore
+
+/// The masking of RFC 6455, section 5.3.
+enum WebSocketMask {
+  /// Copies and unmasks in one pass, eight bytes at a time.
+  /// - Parameters:
+  ///   - key: the four key bytes as they stand on the wire, read as a little-endian integer.
+  ///   - offset: how many bytes of the payload came before `source`.
+  static func unmask(_ source: UnsafeRawBufferPointer, into destination: UnsafeMutableRawBufferPointer, key: UInt32, offset: Int) {
+    let shift = UInt32(offset % 4) * 8
+    let rotated = shift == 0 ? key : key >> shift | key << (32 - shift)
+    let wide = UInt64(rotated) | UInt64(rotated) << 32
+    var index = 0
+    while index + 8 <= source.count {
+      let word = UInt64(littleEndian: source.loadUnaligned(fromByteOffset: index, as: UInt64.self)) ^ wide
+      destination.storeBytes(of: word.littleEndian, toByteOffset: index, as: UInt64.self)
+      index += 8
+    }
+    var rest = wide
+    while index < source.count {
+      destination[index] = source[index] ^ UInt8(truncatingIfNeeded: rest)
+      rest >>= 8
+      index += 1
+    }
+  }
+}
+
+/// Frames as a server writes them: whole and unmasked.
+enum WebSocketFrame {
+  /// The longest payload of a control frame.
+  static let maxControlPayload = 125
+
+  private static let text: UInt8 = 0x81
+  private static let close: UInt8 = 0x88
+  private static let pong: UInt8 = 0x8A
+
+  static func writeText(_ payload: ByteBuffer, to buffer: inout ByteBuffer) {
+    writeTextHeader(length: payload.readableBytes, to: &buffer)
+    buffer.writeImmutableBuffer(payload)
+  }
+
+  static func writeTextHeader(length: Int, to buffer: inout ByteBuffer) {
+    buffer.writeInteger(text)
+    switch length {
+    case ...125: buffer.writeInteger(UInt8(length))
+    case ...Int(UInt16.max): buffer.writeMultipleIntegers(UInt8(126), UInt16(length))
+    default: buffer.writeMultipleIntegers(UInt8(127), UInt64(length))
+    }
+  }
+
+  static func writePong(_ payload: ByteBuffer, to buffer: inout ByteBuffer) {
+    buffer.writeMultipleIntegers(pong, UInt8(payload.readableBytes))
+    buffer.writeImmutableBuffer(payload)
+  }
+
+  /// A close frame; the reason is cut at a character to what the frame can carry.
+  static func writeClose(_ code: WebSocketCloseCode?, reason: String, to buffer: inout ByteBuffer) {
+    guard let code else {
+      buffer.writeMultipleIntegers(close, UInt8(0))
+      return
+    }
+    var reason = Substring(reason)
+    while reason.utf8.count > maxControlPayload - 2 { reason.removeLast() }
+    buffer.writeMultipleIntegers(close, UInt8(2 + reason.utf8.count), code.rawValue)
+    buffer.writeSubstring(reason)
+  }
+}

@@ -1,0 +1,285 @@
+import NIOCore
+
+/// One agent's WebSocket: the only handler of its channel that sees bytes, and all the memory that an idle agent costs.
+///
+/// Reading is decided by ``WebSocketStateMachine``; this shell performs its actions, writes the outbox with one flush per read cycle and
+/// ends the connection.
+final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundIn = Never
+  typealias OutboundOut = ByteBuffer
+
+  private enum State {
+    /// Handshake not answered yet. → open
+    case upgrading
+    /// → closing, closed
+    case open
+    /// Our Close frame is out; waits for the peer to end the connection. → closed
+    case closing
+    case closed
+  }
+
+  /// How long the peer may take to answer a Close frame and to end the TCP connection.
+  static let closeTimeout: TimeAmount = .seconds(2)
+  /// Frames are gathered up to this size before they are handed to the channel.
+  private static let gatherSize = 16 * 1024
+
+  private var machine: WebSocketStateMachine
+  private var state = State.upgrading
+  private var context: ChannelHandlerContext?
+  private var connection: WebSocketConnection?
+  private var messages: (any AgentMessageHandler)?
+  private let registry: LoopConnections
+  /// Where this handler stands in `registry`.
+  var registrySlot: Int?
+
+  /// Taken from the outbox and not written yet, because the peer does not read.
+  private var backlog: ArraySlice<ByteBuffer> = []
+  /// The answer to the latest ping; a peer that pings without reading gets no more than this one.
+  private var pendingPong: ByteBuffer?
+  private var needsFlush = false
+  private var isReadHeld = false
+  private var failure: String?
+  private var closeTimer: Scheduled<Void>?
+
+  init(maxMessageSize: Int, registry: LoopConnections) {
+    machine = WebSocketStateMachine(maxMessageSize: maxMessageSize)
+    self.registry = registry
+  }
+
+  /// Begins the session; the 101 response has been written and this handler stands in the pipeline.
+  func open(connection: WebSocketConnection, messages: any AgentMessageHandler) {
+    self.connection = connection
+    self.messages = messages
+    state = .open
+    registry.add(self)
+    connection.announceLoop()
+    messages.opened()
+    flushOutbox()
+  }
+
+  /// Ends with a Close frame as if the session had asked for it; used when the server stops.
+  func close(code: WebSocketCloseCode, reason: String) {
+    connection?.close(code: code, reason: reason)
+  }
+
+  func tick(at now: NIODeadline) {
+    messages?.tick(at: now)
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    finish(.connectionLost("the connection was closed"))
+    closeTimer?.cancel()
+    self.context = nil
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    finish(.connectionLost(failure ?? "the connection was closed by the agent"))
+    context.fireChannelInactive()
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    switch event {
+    case let event as ChannelEvent where event == .inputClosed:
+      context.close(promise: nil)
+    case is ChannelShouldQuiesceEvent:
+      // When the server stops, the session tells its agent and closes in its own time.
+      break
+    default:
+      context.fireUserInboundEventTriggered(event)
+    }
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    failure = "\(error)"
+    context.close(promise: nil)
+  }
+
+  // MARK: Reading
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard let connection else { return }
+    var bytes = Self.unwrapInboundIn(data)
+    connection.announceLoop()
+    while state == .open, let action = machine.next(from: &bytes) {
+      perform(action, context: context, connection: connection)
+    }
+    if state == .closing { discard(&bytes, context: context) }
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    flushOutbox()
+  }
+
+  /// Does what a read cycle ends with; for bytes that come without one.
+  func finishRead() {
+    flushOutbox()
+  }
+
+  private func perform(_ action: WebSocketStateMachine.Action, context: ChannelHandlerContext, connection: WebSocketConnection) {
+    switch action {
+    case .deliver(let message):
+      if !connection.isClosing { messages?.received(message) }
+    case .pong(let payload):
+      writePong(payload, context: context)
+    case .peerClosed(let code, let reason):
+      flushOutbox()
+      guard state == .open else { return context.close(promise: nil) }
+      beginClose(code, reason: "", context: context)
+      finish(.closedByAgent(code: code, reason: reason))
+      context.close(mode: .output, promise: nil)
+    case .fail(let code, let reason):
+      beginClose(code, reason: reason, context: context)
+      finish(.protocolViolation(code: code, reason: reason))
+      context.close(mode: .output, promise: nil)
+    }
+  }
+
+  /// After our Close frame only the peer's matters: it ends the connection.
+  private func discard(_ bytes: inout ByteBuffer, context: ChannelHandlerContext) {
+    while let action = machine.next(from: &bytes) {
+      switch action {
+      case .deliver, .pong: break
+      case .peerClosed, .fail: context.close(promise: nil)
+      }
+    }
+  }
+
+  // MARK: Writing
+
+  /// Writes what waits, as far as the peer reads it.
+  func flushOutbox() {
+    guard let context, let connection, state == .open else { return }
+    let batch = connection.takeBatch()
+    if let waiting = batch.overflow {
+      state = .closed
+      finish(.slowReader(bytesWaiting: waiting))
+      context.close(promise: nil)
+      return
+    }
+    if backlog.isEmpty { backlog = batch.messages[...] } else { backlog += batch.messages }
+    writeBacklog(context: context, connection: connection)
+    if let request = batch.closeRequest, backlog.isEmpty {
+      beginClose(request.code, reason: request.reason, context: context)
+      finish(.closedByServer(code: request.code, reason: request.reason))
+    } else if batch.closeRequest != nil {
+      scheduleClose(context: context)
+    }
+    flushIfNeeded(context: context)
+  }
+
+  private func writeBacklog(context: ChannelHandlerContext, connection: WebSocketConnection) {
+    if let pong = pendingPong, context.channel.isWritable {
+      pendingPong = nil
+      writePong(pong, context: context)
+    }
+    var written = 0
+    while !backlog.isEmpty, context.channel.isWritable {
+      written += writeGathered(context: context)
+    }
+    if backlog.isEmpty { backlog = [] }
+    if written > 0 { connection.didWrite(bytes: written) }
+  }
+
+  /// Writes one buffer of frames; a long message goes out behind its header without being copied.
+  private func writeGathered(context: ChannelHandlerContext) -> Int {
+    var written = 0
+    var size = 0
+    var count = 0
+    for message in backlog {
+      size += message.readableBytes + 10
+      if size > Self.gatherSize { break }
+      count += 1
+    }
+    needsFlush = true
+    guard count > 0 else {
+      let message = backlog.removeFirst()
+      var header = context.channel.allocator.buffer(capacity: 10)
+      WebSocketFrame.writeTextHeader(length: message.readableBytes, to: &header)
+      context.write(Self.wrapOutboundOut(header), promise: nil)
+      context.write(Self.wrapOutboundOut(message), promise: nil)
+      return message.readableBytes
+    }
+    var buffer = context.channel.allocator.buffer(capacity: min(size, Self.gatherSize))
+    for message in backlog.prefix(count) {
+      WebSocketFrame.writeText(message, to: &buffer)
+      written += message.readableBytes
+    }
+    backlog.removeFirst(count)
+    context.write(Self.wrapOutboundOut(buffer), promise: nil)
+    return written
+  }
+
+  private func writePong(_ payload: ByteBuffer, context: ChannelHandlerContext) {
+    guard context.channel.isWritable else {
+      pendingPong = payload
+      return
+    }
+    var buffer = context.channel.allocator.buffer(capacity: payload.readableBytes + 2)
+    WebSocketFrame.writePong(payload, to: &buffer)
+    context.write(Self.wrapOutboundOut(buffer), promise: nil)
+    needsFlush = true
+  }
+
+  private func flushIfNeeded(context: ChannelHandlerContext) {
+    guard needsFlush else { return }
+    needsFlush = false
+    context.flush()
+  }
+
+  // MARK: Back-pressure
+
+  func read(context: ChannelHandlerContext) {
+    // Who does not read what was written is not read from either: its answers would only pile up.
+    if context.channel.isWritable { context.read() } else { isReadHeld = true }
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    if context.channel.isWritable {
+      flushOutbox()
+      if isReadHeld, context.channel.isWritable {
+        isReadHeld = false
+        context.read()
+      }
+    }
+    context.fireChannelWritabilityChanged()
+  }
+
+  /// Nothing is written by the handlers that stood here before the upgrade.
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    promise?.fail(ChannelError.ioOnClosedChannel)
+  }
+
+  // MARK: Ending
+
+  private func beginClose(_ code: WebSocketCloseCode?, reason: String, context: ChannelHandlerContext) {
+    state = .closing
+    var buffer = context.channel.allocator.buffer(capacity: 4 + reason.utf8.count)
+    WebSocketFrame.writeClose(code, reason: reason, to: &buffer)
+    context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
+    needsFlush = false
+    scheduleClose(context: context)
+  }
+
+  private func scheduleClose(context: ChannelHandlerContext) {
+    guard closeTimer == nil else { return }
+    let channel = context.channel
+    closeTimer = context.eventLoop.scheduleTask(in: Self.closeTimeout) { channel.close(promise: nil) }
+  }
+
+  /// Tells the session, once, and lets go of it.
+  private func finish(_ reason: AgentCloseReason) {
+    guard let messages else { return }
+    self.messages = nil
+    if state == .open { state = .closed }
+    connection?.end()
+    backlog = []
+    pendingPong = nil
+    registry.remove(self)
+    messages.closed(reason)
+  }
+}

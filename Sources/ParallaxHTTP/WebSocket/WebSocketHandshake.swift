@@ -1,0 +1,54 @@
+import NIOHTTP1
+import ParallaxAPI
+
+/// The opening handshake of RFC 6455, section 4.2.1.
+enum WebSocketHandshake {
+  static let path = "/ws/agent"
+
+  /// Why a request cannot become a WebSocket, or nil.
+  static func refusal(of head: HTTPRequestHead) -> Refusal? {
+    let wanted: [(name: String, value: String)] = [("Upgrade", "websocket"), ("Connection", "upgrade"), ("Sec-WebSocket-Version", "13")]
+    guard head.method == .GET else {
+      return Refusal(.methodNotAllowed, "\(path) takes WebSocket handshakes, which are GET requests", headers: [("Allow", "GET")])
+    }
+    guard head.hasToken("websocket", in: "upgrade"), head.hasToken("upgrade", in: "connection") else {
+      return Refusal(
+        .upgradeRequired, "\(path) speaks WebSocket: send `Upgrade: websocket` and `Connection: Upgrade`. Does a proxy in between drop them?",
+        headers: wanted)
+    }
+    guard !head.isHTTP10 else {
+      return Refusal(.validation, "a WebSocket handshake needs HTTP/1.1 or later, found \(head.version)")
+    }
+    guard head.headers["sec-websocket-version"] == ["13"] else {
+      return Refusal(.upgradeRequired, "only version 13 of the WebSocket protocol is spoken here", headers: wanted)
+    }
+    let keys = head.headers["sec-websocket-key"]
+    guard keys.count == 1, let key = keys.first, isKey(key) else {
+      return Refusal(.validation, "Sec-WebSocket-Key: expected one header with 16 bytes in base 64")
+    }
+    return nil
+  }
+
+  /// 16 bytes in base 64 are 22 digits, the last of which carries two bits, and two paddings.
+  private static func isKey(_ text: String) -> Bool {
+    let bytes = Array(text.utf8)
+    return bytes.count == 24 && bytes[22...].allSatisfy { $0 == UInt8(ascii: "=") } && bytes[..<22].allSatisfy(isBase64Digit)
+  }
+
+  private static func isBase64Digit(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+      UInt8(ascii: "+"), UInt8(ascii: "/"):
+      true
+    default: false
+    }
+  }
+
+  /// The token of `Authorization: Bearer`, or nil.
+  static func bearerToken(in head: HTTPRequestHead) -> String? {
+    guard let value = head.headers.first(name: "authorization") else { return nil }
+    let parts = value.split(separator: " ", maxSplits: 1)
+    guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
+    return String(parts[1].drop { $0 == " " })
+  }
+}

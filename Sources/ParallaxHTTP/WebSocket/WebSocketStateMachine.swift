@@ -1,0 +1,244 @@
+import NIOCore
+
+/// The receiving half of a WebSocket server (RFC 6455): bytes in, actions out.
+///
+/// Payloads are unmasked straight into the message they belong to, so a message is copied once and a connection that is idle holds no
+/// buffer. Only text is taken: the agent protocol is JSON.
+struct WebSocketStateMachine {
+  enum Action: Equatable {
+    /// A complete text message.
+    case deliver(ByteBuffer)
+    /// The payload of a ping, to be sent back.
+    case pong(ByteBuffer)
+    /// The peer closes; nothing it sends afterwards counts. Its code is to be sent back.
+    case peerClosed(code: WebSocketCloseCode?, reason: String)
+    /// The peer broke the protocol; nothing it sends afterwards counts. The code is to be sent before the connection ends.
+    case fail(code: WebSocketCloseCode, reason: String)
+  }
+
+  private enum State {
+    /// Between frames, or inside a header of which `partialHeader` has arrived. → payload, ended
+    case header
+    /// Inside a frame's payload. → header, ended
+    case payload(Frame)
+    /// Final: the peer closed or failed.
+    case ended
+  }
+
+  private struct Frame {
+    var opcode: Opcode
+    var isFinal: Bool
+    var key: UInt32
+    var length: Int
+    var received = 0
+  }
+
+  private enum Opcode: UInt8 {
+    case continuation = 0x0
+    case text = 0x1
+    case binary = 0x2
+    case close = 0x8
+    case ping = 0x9
+    case pong = 0xA
+
+    var isControl: Bool { rawValue >= 0x8 }
+  }
+
+  private let maxMessageSize: Int
+  private var state = State.header
+  /// The first bytes of a header that was split between reads; at most 13.
+  private var partialHeader: ByteBuffer?
+  /// The message, or the control frame's payload, that is being received.
+  private var message: ByteBuffer?
+  private var control: ByteBuffer?
+  /// A text message has begun and its final frame has not come.
+  private var isFragmented = false
+  private var utf8 = UTF8Validator()
+
+  init(maxMessageSize: Int) {
+    self.maxMessageSize = maxMessageSize
+  }
+
+  /// Consumes bytes up to the next thing to be done; nil when it needs more.
+  mutating func next(from bytes: inout ByteBuffer) -> Action? {
+    while true {
+      switch state {
+      case .ended:
+        bytes.moveReaderIndex(to: bytes.writerIndex)
+        return nil
+      case .header:
+        guard let action = readHeader(&bytes) else { return nil }
+        if case .failed(let code, let reason) = action { return fail(code, reason) }
+      case .payload(var frame):
+        let fragment = readPayload(of: &frame, from: &bytes)
+        if case .invalidText = fragment { return fail(.invalidPayload, "the text is not valid UTF-8") }
+        guard frame.received == frame.length else {
+          state = .payload(frame)
+          return nil
+        }
+        state = .header
+        if let action = finish(frame) { return action }
+      }
+    }
+  }
+
+  private mutating func fail(_ code: WebSocketCloseCode, _ reason: String) -> Action {
+    end()
+    return .fail(code: code, reason: reason)
+  }
+
+  private mutating func end() {
+    state = .ended
+    partialHeader = nil
+    message = nil
+    control = nil
+  }
+}
+
+// MARK: - Header
+
+extension WebSocketStateMachine {
+  private enum HeaderOutcome {
+    case begun
+    case failed(WebSocketCloseCode, String)
+  }
+
+  /// Reads a header and enters `payload`; nil when it is not complete yet.
+  private mutating func readHeader(_ bytes: inout ByteBuffer) -> HeaderOutcome? {
+    if var partial = partialHeader {
+      partialHeader = nil
+      partial.writeBuffer(&bytes)
+      bytes = partial
+    }
+    guard bytes.readableBytes > 0 else { return nil }
+    guard let (first, second) = bytes.getMultipleIntegers(at: bytes.readerIndex, as: (UInt8, UInt8).self) else {
+      keepPartialHeader(&bytes)
+      return nil
+    }
+    let opcode: Opcode
+    switch checkedOpcode(first, second) {
+    case .success(let value): opcode = value
+    case .failure(let fault): return .failed(.protocolError, fault.reason)
+    }
+    guard opcode != .binary else { return .failed(.unsupportedData, "only text messages are understood") }
+    let lengthSize = second & 0x7F == 126 ? 2 : second & 0x7F == 127 ? 8 : 0
+    let headerSize = 2 + lengthSize + 4
+    guard bytes.readableBytes >= headerSize else {
+      keepPartialHeader(&bytes)
+      return nil
+    }
+    bytes.moveReaderIndex(forwardBy: 2)
+    let declared = readLength(second & 0x7F, from: &bytes)
+    let key = bytes.readInteger(endianness: .little, as: UInt32.self) ?? 0
+    let already = opcode.isControl ? 0 : message?.readableBytes ?? 0
+    guard declared <= UInt64(maxMessageSize - already) || opcode.isControl else {
+      return .failed(.messageTooBig, "messages may have at most \(maxMessageSize) bytes")
+    }
+    state = .payload(Frame(opcode: opcode, isFinal: first & 0x80 != 0, key: key, length: Int(declared)))
+    return .begun
+  }
+
+  private struct Fault: Error {
+    let reason: String
+  }
+
+  private func checkedOpcode(_ first: UInt8, _ second: UInt8) -> Result<Opcode, Fault> {
+    guard first & 0x70 == 0 else { return .failure(Fault(reason: "reserved bits are set, but no extension was agreed")) }
+    guard let opcode = Opcode(rawValue: first & 0x0F) else { return .failure(Fault(reason: "unknown opcode \(first & 0x0F)")) }
+    guard second & 0x80 != 0 else { return .failure(Fault(reason: "frames from a client must be masked")) }
+    let isFinal = first & 0x80 != 0
+    switch opcode {
+    case .close, .ping, .pong:
+      guard isFinal else { return .failure(Fault(reason: "control frames must not be fragmented")) }
+      guard second & 0x7F <= 125 else { return .failure(Fault(reason: "control frames carry at most 125 bytes")) }
+    case .continuation:
+      guard isFragmented else { return .failure(Fault(reason: "a continuation frame without a message to continue")) }
+    case .text, .binary:
+      guard !isFragmented else { return .failure(Fault(reason: "a new message before the last one was complete")) }
+    }
+    return .success(opcode)
+  }
+
+  private func readLength(_ short: UInt8, from bytes: inout ByteBuffer) -> UInt64 {
+    switch short {
+    case 126: UInt64(bytes.readInteger(as: UInt16.self) ?? 0)
+    case 127: bytes.readInteger(as: UInt64.self) ?? 0
+    default: UInt64(short)
+    }
+  }
+
+  private mutating func keepPartialHeader(_ bytes: inout ByteBuffer) {
+    // A copy of its own: a slice would keep the whole read buffer alive.
+    var own = ByteBufferAllocator().buffer(capacity: bytes.readableBytes)
+    own.writeBuffer(&bytes)
+    partialHeader = own
+  }
+}
+
+// MARK: - Payload
+
+extension WebSocketStateMachine {
+  private enum PayloadOutcome {
+    case read
+    case invalidText
+  }
+
+  private mutating func readPayload(of frame: inout Frame, from bytes: inout ByteBuffer) -> PayloadOutcome {
+    let count = min(frame.length - frame.received, bytes.readableBytes)
+    guard count > 0 else { return .read }
+    let isControl = frame.opcode.isControl
+    var target = (isControl ? control.take() : message.take()) ?? ByteBuffer()
+    // What has arrived bounds what is reserved: a peer that only declares a length gets no memory for it.
+    target.reserveCapacity(minimumWritableBytes: count)
+    let start = target.writerIndex
+    bytes.readWithUnsafeReadableBytes { source in
+      target.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { destination in
+        WebSocketMask.unmask(UnsafeRawBufferPointer(rebasing: source[..<count]), into: destination, key: frame.key, offset: frame.received)
+        return count
+      }
+    }
+    frame.received += count
+    let isValid = isControl || target.withUnsafeReadableBytes { all in
+      utf8.accept(UnsafeRawBufferPointer(rebasing: all[(start - target.readerIndex)...]))
+    }
+    if isControl { control = target } else { message = target }
+    return isValid ? .read : .invalidText
+  }
+
+  private mutating func finish(_ frame: Frame) -> Action? {
+    switch frame.opcode {
+    case .ping:
+      return .pong(control.take() ?? ByteBuffer())
+    case .pong:
+      control = nil
+      return nil
+    case .close:
+      return finishClose(control.take() ?? ByteBuffer())
+    case .binary:
+      preconditionFailure("a binary frame's payload is never read: its header fails")
+    case .text, .continuation:
+      isFragmented = !frame.isFinal
+      guard frame.isFinal else { return nil }
+      guard utf8.isAtBoundary else { return fail(.invalidPayload, "the text ends inside a character") }
+      return .deliver(message.take() ?? ByteBuffer())
+    }
+  }
+
+  private mutating func finishClose(_ payload: ByteBuffer) -> Action {
+    var payload = payload
+    end()
+    guard payload.readableBytes > 0 else { return .peerClosed(code: nil, reason: "") }
+    guard let code = payload.readInteger(as: UInt16.self) else {
+      return .fail(code: .protocolError, reason: "a close frame of one byte")
+    }
+    switch code {
+    case 1000...1003, 1007...1014, 3000...4999: break
+    default: return .fail(code: .protocolError, reason: "\(code) is no close code")
+    }
+    var validator = UTF8Validator()
+    guard payload.withUnsafeReadableBytes({ validator.accept($0) }), validator.isAtBoundary else {
+      return .fail(code: .invalidPayload, reason: "the close reason is not valid UTF-8")
+    }
+    return .peerClosed(code: WebSocketCloseCode(rawValue: code), reason: String(buffer: payload))
+  }
+}

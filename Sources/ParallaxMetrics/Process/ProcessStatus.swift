@@ -1,0 +1,94 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// What `/proc/self/stat` says of this process.
+struct ProcessStatus: Equatable {
+  let cpuSeconds: Double
+  let virtualBytes: Double
+  let residentBytes: Double
+  /// When the process started, after the machine did.
+  let startedAfterBoot: Double
+
+  /// - Parameters:
+  ///   - stat: The line in `/proc/self/stat`.
+  ///   - ticksPerSecond: The unit of its times.
+  ///   - pageSize: The unit of its resident size.
+  init?(stat: String, ticksPerSecond: Double, pageSize: Double) {
+    // The second field is the command in parentheses, which may contain anything; all that follows is separated by spaces.
+    guard let commandEnd = stat.lastIndex(of: ")") else { return nil }
+    let fields = stat[commandEnd...].split(whereSeparator: \.isWhitespace)
+    func number(_ field: Int) -> Double? {
+      // `fields` starts with the end of field 2 as proc(5) counts them.
+      fields.indices.contains(field - 2) ? Double(fields[field - 2]) : nil
+    }
+    guard let user = number(14), let system = number(15), let start = number(22), let virtual = number(23), let resident = number(24) else {
+      return nil
+    }
+    cpuSeconds = (user + system) / ticksPerSecond
+    virtualBytes = virtual
+    residentBytes = resident * pageSize
+    startedAfterBoot = start / ticksPerSecond
+  }
+
+  static func read() -> ProcessStatus? {
+    SystemFile.text("/proc/self/stat").flatMap {
+      ProcessStatus(stat: $0, ticksPerSecond: Double(sysconf(Int32(_SC_CLK_TCK))), pageSize: Double(sysconf(Int32(_SC_PAGESIZE))))
+    }
+  }
+
+  /// The process's start in seconds since 1970.
+  static func startTime() -> Double? {
+    guard let status = read(), let boot = SystemFile.text("/proc/stat").flatMap(bootTime(stat:)) else { return nil }
+    return boot + status.startedAfterBoot
+  }
+
+  /// The machine's start as `/proc/stat` gives it, in seconds since 1970.
+  static func bootTime(stat: String) -> Double? {
+    stat.split(separator: "\n").first { $0.hasPrefix("btime ") }.flatMap { Double($0.dropFirst("btime ".count)) }
+  }
+}
+
+/// The file descriptors of this process.
+enum ProcessFiles {
+  static func open() -> Double? {
+    guard let directory = opendir("/proc/self/fd") else { return nil }
+    defer { closedir(directory) }
+    var entries = 0
+    while readdir(directory) != nil { entries += 1 }
+    // Not counted: "." and "..", and the descriptor of the directory itself.
+    return Double(entries - 3)
+  }
+
+  static func limit() -> Double? {
+    SystemFile.text("/proc/self/limits").flatMap(limit(limits:))
+  }
+
+  /// The soft limit as `/proc/self/limits` gives it.
+  static func limit(limits: String) -> Double? {
+    let title = "Max open files"
+    guard let line = limits.split(separator: "\n").first(where: { $0.hasPrefix(title) }),
+      let soft = line.dropFirst(title.count).split(separator: " ").first
+    else { return nil }
+    return soft == "unlimited" ? .infinity : Double(soft)
+  }
+}
+
+/// Files of the kernel, which have no size to read by.
+private enum SystemFile {
+  static func text(_ path: String) -> String? {
+    guard let file = fopen(path, "r") else { return nil }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 4_096)
+    while true {
+      let count = fread(&chunk, 1, chunk.count, file)
+      guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
+      bytes.append(contentsOf: chunk.prefix(count))
+    }
+  }
+}

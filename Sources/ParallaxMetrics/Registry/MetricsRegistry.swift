@@ -1,0 +1,215 @@
+import Synchronization
+
+/// The metrics of a process, and their text for Prometheus.
+///
+/// ```swift
+/// let registry = MetricsRegistry()
+/// let jobs = try registry.counter("jobs_total", help: "Jobs that ended, by outcome.", labels: ["outcome"])
+/// let succeeded = jobs.with("succeeded")
+/// succeeded.increment()
+/// let body = registry.render(.text)
+/// ```
+///
+/// Safe to use from any number of threads. Registering the same metric again, with the same type and labels, gives the same family. Memory is bounded: a metric keeps at
+/// most `seriesLimit` series, and what is beyond is counted in `parallax_metrics_dropped_series_total` rather than kept.
+public final class MetricsRegistry: Sendable {
+  /// How many series a metric may have unless the registry was made with another number.
+  public static let defaultSeriesLimit = 1_000
+  /// The longest label value that is exposed, in bytes of UTF-8.
+  public static let labelValueLimit = 1_024
+  /// Upper bounds, in seconds, that suit requests and commands: from half a millisecond to ten seconds.
+  public static let durationBuckets: [Double] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+  private struct State {
+    // By name, so that the text is in the same order whoever registers first.
+    var families: [any RenderableFamily] = []
+    var byName: [String: any RenderableFamily] = [:]
+    /// Which metric occupies which name of a family or sample.
+    var claims: [String: String] = [:]
+    var lastSize = 0
+
+    mutating func insert(_ family: any RenderableFamily) throws(MetricsError) {
+      let descriptor = family.descriptor
+      for name in descriptor.claimedNames {
+        if let owner = claims[name] {
+          throw MetricsError(
+            code: .conflict,
+            message:
+              "The \(descriptor.kind.name) \"\(descriptor.name)\" cannot be registered: the name \"\(name)\" belongs to \"\(owner)\".")
+        }
+      }
+      for name in descriptor.claimedNames { claims[name] = descriptor.name }
+      byName[descriptor.name] = family
+      let place = families.firstIndex { $0.descriptor.name > descriptor.name } ?? families.endIndex
+      families.insert(family, at: place)
+    }
+  }
+
+  private static let droppedSeriesName = "parallax_metrics_dropped_series_total"
+
+  private let seriesLimit: Int
+  private let now: @Sendable () -> Duration
+  private let state = Mutex(State())
+
+  /// Makes an empty registry.
+  /// - Parameter seriesLimit: How many series one metric may have; at least 1.
+  public convenience init(seriesLimit: Int = MetricsRegistry.defaultSeriesLimit) {
+    let origin = ContinuousClock.now
+    self.init(seriesLimit: seriesLimit) { origin.duration(to: .now) }
+  }
+
+  /// Makes an empty registry whose summaries slide by `now`, the time since any fixed origin.
+  package init(seriesLimit: Int = MetricsRegistry.defaultSeriesLimit, now: @escaping @Sendable () -> Duration) {
+    precondition(seriesLimit >= 1, "A metric needs room for one series; the limit is \(seriesLimit).")
+    self.seriesLimit = seriesLimit
+    self.now = now
+    _ = try? counter(
+      Self.droppedSeriesName, help: "Lookups or samples beyond a metric's limit of series.", labels: ["metric"],
+      collect: { [weak self] in self?.droppedSeries() ?? [] })
+  }
+
+  /// Registers a counter, or gets the one registered before.
+  /// - Parameters:
+  ///   - name: The metric's name; it ends in `_total`.
+  ///   - help: One sentence that says what is counted.
+  ///   - labels: The names of its labels.
+  /// - Returns: The family from which its series are got.
+  /// - Throws: ``MetricsError`` if a name is invalid or the name belongs to another metric.
+  public func counter(_ name: String, help: String, labels: [String] = []) throws(MetricsError) -> MetricFamily<CounterSeries> {
+    let descriptor = try FamilyDescriptor(name: name, help: help, kind: .counter, labels: labels)
+    return try family(descriptor) {
+      CounterSeries(name: name, labels: $0)
+    } render: {
+      $0.render(into: &$1)
+    }
+  }
+
+  /// Registers a gauge, or gets the one registered before.
+  /// - Parameters:
+  ///   - name: The metric's name, with its unit at the end.
+  ///   - help: One sentence that says what is measured.
+  ///   - labels: The names of its labels.
+  /// - Returns: The family from which its series are got.
+  /// - Throws: ``MetricsError`` if a name is invalid or the name belongs to another metric.
+  public func gauge(_ name: String, help: String, labels: [String] = []) throws(MetricsError) -> MetricFamily<GaugeSeries> {
+    let descriptor = try FamilyDescriptor(name: name, help: help, kind: .gauge, labels: labels)
+    return try family(descriptor) {
+      GaugeSeries(name: name, labels: $0)
+    } render: {
+      $0.render(into: &$1)
+    }
+  }
+
+  /// Registers a histogram, or gets the one registered before.
+  /// - Parameters:
+  ///   - name: The metric's name, with its unit at the end.
+  ///   - help: One sentence that says what is observed.
+  ///   - labels: The names of its labels; not `le`.
+  ///   - buckets: The upper bounds of its buckets in ascending order, in the unit of the metric; `+Inf` is added.
+  /// - Returns: The family from which its series are got.
+  /// - Throws: ``MetricsError`` if a name or the buckets are invalid or the name belongs to another metric.
+  public func histogram(
+    _ name: String, help: String, labels: [String] = [], buckets: [Double] = MetricsRegistry.durationBuckets
+  ) throws(MetricsError) -> MetricFamily<HistogramSeries> {
+    let descriptor = try FamilyDescriptor(name: name, help: help, kind: .histogram(bounds: buckets), labels: labels)
+    return try family(descriptor) {
+      HistogramSeries(name: name, labels: $0, bounds: buckets)
+    } render: {
+      $0.render(into: &$1)
+    }
+  }
+
+  /// Registers a summary, or gets the one registered before.
+  ///
+  /// A series takes about 100 kB, and quantiles of several nodes cannot be combined: prefer a histogram where either matters.
+  /// - Parameters:
+  ///   - name: The metric's name, with its unit at the end.
+  ///   - help: One sentence that says what is observed.
+  ///   - labels: The names of its labels; not `quantile`.
+  ///   - quantiles: The quantiles to expose, each from 0 to 1.
+  ///   - window: How long an observation counts in the quantiles; at least one second. It leaves them in steps of a sixth of the window.
+  /// - Returns: The family from which its series are got.
+  /// - Throws: ``MetricsError`` if a name, the quantiles or the window are invalid or the name belongs to another metric.
+  public func summary(
+    _ name: String, help: String, labels: [String] = [], quantiles: [Double] = [0.5, 0.9, 0.99], window: Duration = .seconds(60)
+  ) throws(MetricsError) -> MetricFamily<SummarySeries> {
+    let descriptor = try FamilyDescriptor(name: name, help: help, kind: .summary(quantiles: quantiles, window: window), labels: labels)
+    return try family(descriptor) { [now] in
+      SummarySeries(name: name, labels: $0, quantiles: quantiles, window: window, now: now)
+    } render: {
+      $0.render(into: &$1)
+    }
+  }
+
+  /// Registers a gauge whose series are computed at each scrape.
+  /// - Parameters:
+  ///   - name: The metric's name, with its unit at the end.
+  ///   - help: One sentence that says what is measured.
+  ///   - labels: The names of its labels.
+  ///   - collect: Gives the present samples, quickly and without blocking. An empty list leaves the metric out of the scrape; samples with the wrong number of label values
+  ///     or with the labels of an earlier one are dropped.
+  /// - Throws: ``MetricsError`` if a name is invalid or already registered.
+  public func gauge(
+    _ name: String, help: String, labels: [String] = [], collect: @escaping @Sendable () -> [MetricSample]
+  ) throws(MetricsError) {
+    try callback(FamilyDescriptor(name: name, help: help, kind: .gauge, labels: labels), collect)
+  }
+
+  /// Registers a counter whose series are computed at each scrape.
+  /// - Parameters:
+  ///   - name: The metric's name; it ends in `_total`.
+  ///   - help: One sentence that says what is counted.
+  ///   - labels: The names of its labels.
+  ///   - collect: Gives the present samples, as for a gauge; the values must not fall while the process lives.
+  /// - Throws: ``MetricsError`` if a name is invalid or already registered.
+  public func counter(
+    _ name: String, help: String, labels: [String] = [], collect: @escaping @Sendable () -> [MetricSample]
+  ) throws(MetricsError) {
+    try callback(FamilyDescriptor(name: name, help: help, kind: .counter, labels: labels), collect)
+  }
+
+  /// The text of all metrics.
+  /// - Parameter format: The format; ``ExpositionFormat/init(accept:)`` chooses it for a request, and its `contentType` belongs in the response.
+  /// - Returns: The text in UTF-8.
+  public func render(_ format: ExpositionFormat) -> [UInt8] {
+    let (families, lastSize) = state.withLock { ($0.families, $0.lastSize) }
+    var writer = ExpositionWriter(format, expectedSize: lastSize)
+    for family in families { family.render(into: &writer) }
+    let text = writer.finish()
+    state.withLock { $0.lastSize = text.count }
+    return text
+  }
+
+  private func family<Series>(
+    _ descriptor: FamilyDescriptor, make: @escaping @Sendable (LabelBytes) -> Series,
+    render: @escaping @Sendable (Series, inout ExpositionWriter) -> Void
+  ) throws(MetricsError) -> MetricFamily<Series> {
+    try state.withLock { state throws(MetricsError) in
+      if let existing = state.byName[descriptor.name] as? MetricFamily<Series> {
+        guard existing.descriptor.kind == descriptor.kind, existing.descriptor.labels == descriptor.labels else {
+          throw MetricsError(
+            code: .conflict,
+            message:
+              "\"\(descriptor.name)\" is registered with labels \(existing.descriptor.labels) and cannot have \(descriptor.labels) or other buckets or quantiles."
+          )
+        }
+        return existing
+      }
+      let family = MetricFamily(descriptor, seriesLimit: seriesLimit, make: make, render: render)
+      try state.insert(family)
+      return family
+    }
+  }
+
+  private func callback(_ descriptor: FamilyDescriptor, _ collect: @escaping @Sendable () -> [MetricSample]) throws(MetricsError) {
+    let family = CallbackFamily(descriptor, seriesLimit: seriesLimit, collect: collect)
+    try state.withLock { state throws(MetricsError) in try state.insert(family) }
+  }
+
+  private func droppedSeries() -> [MetricSample] {
+    state.withLock { $0.families }.compactMap { family in
+      let dropped = family.droppedSeries
+      return dropped == 0 ? nil : MetricSample(Double(dropped), labelValues: [family.descriptor.name])
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import Synchronization
+
+/// One counter: a number that only grows while the process lives.
+///
+/// Safe to use from any number of threads; an increment is one atomic addition. Keep the series where it is used often rather than looking it up each time.
+public final class CounterSeries: Sendable {
+  private let line: [UInt8]
+  // Whole increments, which nearly all are, need no compare-and-exchange loop.
+  private let whole = Atomic<UInt64>(0)
+  private let fraction = AtomicDouble()
+
+  init(name: String, labels: LabelBytes) {
+    line = labels.line(name)
+  }
+
+  /// Adds a whole number.
+  /// - Parameter amount: How much to add; 1 if not given.
+  public func increment(by amount: UInt64 = 1) {
+    whole.wrappingAdd(amount, ordering: .relaxed)
+  }
+
+  /// Adds a number that need not be whole.
+  /// - Parameter amount: How much to add; NaN, infinities and numbers that are not positive are ignored, as a counter cannot fall.
+  public func add(_ amount: Double) {
+    guard amount > 0, amount.isFinite else { return }
+    fraction.add(amount)
+  }
+
+  /// The sum of all increments.
+  public var value: Double { Double(whole.load(ordering: .relaxed)) + fraction.value }
+
+  func reset() {
+    whole.store(0, ordering: .relaxed)
+    fraction.store(0)
+  }
+
+  func render(into writer: inout ExpositionWriter) {
+    let fraction = fraction.value
+    let whole = whole.load(ordering: .relaxed)
+    if fraction == 0 {
+      writer.sample(line, whole)
+    } else {
+      writer.sample(line, Double(whole) + fraction)
+    }
+  }
+}

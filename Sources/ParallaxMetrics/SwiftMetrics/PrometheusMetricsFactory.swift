@@ -1,0 +1,167 @@
+public import CoreMetrics
+import Synchronization
+
+/// Lets libraries that report through swift-metrics report to a ``MetricsRegistry``.
+///
+/// | swift-metrics | Prometheus |
+/// |---|---|
+/// | `Counter`, `FloatingPointCounter` | counter, `_total` |
+/// | `Meter`, `Gauge` (a `Recorder` that does not aggregate) | gauge |
+/// | `Recorder` | histogram, or summary if listed |
+/// | `Timer` | histogram in seconds, `_seconds`, or summary if listed |
+///
+/// A label in snake case that already has the right suffix stays as it is. Other labels and dimension names are brought to the form that Prometheus asks for: `.` and `-`
+/// become `_`, `requestCount` becomes `request_count`, a time unit at a timer's end becomes `_seconds`. Destroying the last handler of a series removes the series.
+///
+/// What cannot be registered (the same label with other dimension names or as another type) is not recorded; `onRefusal` is told once for each name.
+public struct PrometheusMetricsFactory: MetricsFactory {
+  /// How labels become metrics.
+  public struct Configuration: Sendable {
+    /// Help texts by the metric's final name; others get one that names the label.
+    public var help: [String: String] = [:]
+    /// Final names of timers and recorders that become summaries rather than histograms.
+    ///
+    /// Their quantiles are 0.5, 0.9 and 0.99. None by default.
+    public var summaries: Set<String> = []
+    /// Buckets by the metric's final name, for single timers and recorders.
+    public var buckets: [String: [Double]] = [:]
+    /// Buckets of all other timers, in seconds.
+    public var timerBuckets = MetricsRegistry.durationBuckets
+    /// Buckets of all other recorders; powers of ten from 1 to a million by default, each with its 2 and 5 fold.
+    public var recorderBuckets: [Double] = [
+      1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,
+    ]
+
+    /// The defaults.
+    public init() {}
+  }
+
+  private let registry: MetricsRegistry
+  private let configuration: Configuration
+  private let refusals: Refusals
+
+  /// Makes a factory, to be given to `MetricsSystem.bootstrap`.
+  /// - Parameters:
+  ///   - registry: Where the metrics go.
+  ///   - configuration: How labels become metrics.
+  ///   - onRefusal: Told when a label cannot be registered, with the reason; at most once for each name, from any thread. A place to log.
+  public init(
+    _ registry: MetricsRegistry, configuration: Configuration = Configuration(),
+    onRefusal: @escaping @Sendable (MetricsError) -> Void = { _ in }
+  ) {
+    self.registry = registry
+    self.configuration = configuration
+    refusals = Refusals(report: onRefusal)
+  }
+
+  /// A handler that counts in `label` + `_total`.
+  public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
+    counter(label, dimensions) ?? NOOPMetricsHandler.instance
+  }
+
+  /// A handler that counts in `label` + `_total`, together with the `Counter` of that label if there is one.
+  public func makeFloatingPointCounter(label: String, dimensions: [(String, String)]) -> any FloatingPointCounterHandler {
+    counter(label, dimensions) ?? NOOPMetricsHandler.instance
+  }
+
+  /// A handler that sets a gauge.
+  public func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
+    gauge(label, dimensions) ?? NOOPMetricsHandler.instance
+  }
+
+  /// A handler that observes in a histogram or summary, or sets a gauge if it shall not aggregate.
+  public func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
+    guard aggregate else { return gauge(label, dimensions) ?? NOOPMetricsHandler.instance }
+    return distribution(name: MetricName.sanitised(label), label, dimensions, buckets: configuration.recorderBuckets)
+      ?? NOOPMetricsHandler.instance
+  }
+
+  /// A handler that observes seconds in a histogram or summary.
+  public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
+    let name = MetricName.sanitised(label, dropping: Self.timeUnits) + "_seconds"
+    return distribution(name: name, label, dimensions, buckets: configuration.timerBuckets) ?? NOOPMetricsHandler.instance
+  }
+
+  /// Removes the counter's series if this was its last handler.
+  public func destroyCounter(_ handler: any CounterHandler) { (handler as? any SeriesHandler)?.release() }
+  /// Removes the counter's series if this was its last handler.
+  public func destroyFloatingPointCounter(_ handler: any FloatingPointCounterHandler) { (handler as? any SeriesHandler)?.release() }
+  /// Removes the gauge's series if this was its last handler.
+  public func destroyMeter(_ handler: any MeterHandler) { (handler as? any SeriesHandler)?.release() }
+  /// Removes the recorder's series if this was its last handler.
+  public func destroyRecorder(_ handler: any RecorderHandler) { (handler as? any SeriesHandler)?.release() }
+  /// Removes the timer's series if this was its last handler.
+  public func destroyTimer(_ handler: any TimerHandler) { (handler as? any SeriesHandler)?.release() }
+
+  private static let timeUnits = ["_seconds", "_milliseconds", "_microseconds", "_nanoseconds", "_ms", "_us", "_ns"]
+
+  private func counter(_ label: String, _ dimensions: [(String, String)]) -> CounterAdapter? {
+    let name = MetricName.sanitised(label) + MetricName.counterSuffix
+    return register(name, label, dimensions) { help, labels throws(MetricsError) in
+      CounterAdapter(try registry.counter(name, help: help, labels: labels.names), labels)
+    }
+  }
+
+  private func gauge(_ label: String, _ dimensions: [(String, String)]) -> GaugeAdapter? {
+    let name = MetricName.sanitised(label)
+    return register(name, label, dimensions) { help, labels throws(MetricsError) in
+      GaugeAdapter(try registry.gauge(name, help: help, labels: labels.names), labels)
+    }
+  }
+
+  private func distribution(
+    name: String, _ label: String, _ dimensions: [(String, String)], buckets: [Double]
+  ) -> DistributionAdapter? {
+    register(name, label, dimensions) { help, labels throws(MetricsError) in
+      if configuration.summaries.contains(name) {
+        DistributionAdapter(try registry.summary(name, help: help, labels: labels.names), labels)
+      } else {
+        DistributionAdapter(
+          try registry.histogram(name, help: help, labels: labels.names, buckets: configuration.buckets[name] ?? buckets), labels)
+      }
+    }
+  }
+
+  private func register<Handler>(
+    _ name: String, _ label: String, _ dimensions: [(String, String)],
+    _ make: (_ help: String, _ labels: LabelPairs) throws(MetricsError) -> Handler
+  ) -> Handler? {
+    do {
+      return try make(configuration.help[name] ?? "Reported through swift-metrics as \(label).", LabelPairs(dimensions))
+    } catch {
+      refusals.tell(error, name: name)
+      return nil
+    }
+  }
+}
+
+/// Dimensions as labels: valid names, each once, and in one order, as their order means nothing in swift-metrics.
+struct LabelPairs {
+  let names: [String]
+  let values: [String]
+
+  init(_ dimensions: [(String, String)]) {
+    var pairs: [String: String] = [:]
+    for (name, value) in dimensions { pairs[LabelName.sanitised(name)] = value }
+    let sorted = pairs.sorted { $0.key < $1.key }
+    names = sorted.map(\.key)
+    values = sorted.map(\.value)
+  }
+}
+
+/// Tells of each name's refusal once, and remembers a bounded number of names.
+private final class Refusals: Sendable {
+  private static let limit = 1_000
+
+  private let report: @Sendable (MetricsError) -> Void
+  private let told = Mutex<Set<String>>([])
+
+  init(report: @escaping @Sendable (MetricsError) -> Void) {
+    self.report = report
+  }
+
+  func tell(_ error: MetricsError, name: String) {
+    let isNew = told.withLock { $0.count < Self.limit && $0.insert(name).inserted }
+    if isNew { report(error) }
+  }
+}

@@ -1,0 +1,144 @@
+public import Logging
+public import NIOCore
+public import NIOPosix
+public import ServiceLifecycle
+
+/// A client of one Redis server, for any number of tasks.
+///
+/// Commands of all tasks share one connection and are pipelined: what is sent in the same moment goes out in one write, and replies
+/// come back in order. Blocking commands and those that change the state of a connection take one of their own with
+/// ``withConnection(_:)``.
+///
+/// The client is a `Service`: it connects, reconnects and serves subscriptions while ``run()`` runs. A command sent before the connection
+/// is there, or while it is being replaced, waits for it within its own time-out.
+///
+/// A command the server is known not to have executed (it was never written, or was refused with LOADING, READONLY, TRYAGAIN,
+/// CLUSTERDOWN or MASTERDOWN) is tried again until its time-out. One whose fate is unknown fails with `unknownOutcome`, unless it is
+/// marked ``RedisCommand/idempotent``: then it is tried again too.
+public final class RedisClient: Service, Sendable {
+  private let topology: any RedisTopology
+  private let subscriptions: SubscriptionHub
+  private let configuration: RedisConfiguration
+
+  /// The executor of the event loop that serves the shared connection.
+  ///
+  /// Tasks that prefer it (`withTaskExecutorPreference`) send and receive without changing threads, several times as fast as from
+  /// elsewhere. They must never block.
+  public let executor: RedisEventLoopExecutor
+
+  /// Makes a client; it connects when ``run()`` is called.
+  ///
+  /// - Parameters:
+  ///   - configuration: Where the server is, and the time-outs and bounds.
+  ///   - scripts: The scripts that every new connection loads before the first command.
+  ///   - eventLoopGroup: Where the client takes its one event loop from; an event loop itself serves as well.
+  ///   - logger: Where connections lost and regained are reported, each outage once.
+  /// - Throws: ``RedisError`` with `invalidConfiguration` if a setting is out of its bounds.
+  public init(
+    configuration: RedisConfiguration, scripts: [RedisScript] = [],
+    eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger
+  ) throws {
+    try configuration.validate()
+    self.configuration = configuration
+    let eventLoop = eventLoopGroup.next()
+    executor = RedisEventLoopExecutor(eventLoop: eventLoop)
+    let connector = RedisConnector(
+      configuration: configuration, eventLoop: eventLoop, executor: executor, metrics: RedisMetrics(), logger: logger)
+    topology = StandaloneTopology(
+      node: RedisNode(endpoint: configuration.endpoint, configuration: configuration, connector: connector, scripts: scripts, logger: logger))
+    subscriptions = SubscriptionHub(configuration: configuration, connector: connector, logger: logger)
+  }
+
+  /// Connects and keeps the client connected until the task is cancelled or a graceful shutdown begins.
+  ///
+  /// On a graceful shutdown new commands are refused, those in flight are awaited for at most `commandTimeout`, subscriptions end, and the
+  /// connections are closed. A server that is unreachable or refuses the password does not end `run()`: the client goes on trying,
+  /// and commands fail with an error that names the reason.
+  public func run() async throws {
+    await cancelWhenGracefulShutdown {
+      await withDiscardingTaskGroup { group in
+        group.addTask { await self.topology.run() }
+        group.addTask { await self.subscriptions.run() }
+      }
+    }
+  }
+
+  /// How the client stands with its server, for readiness checks; cheap.
+  public var status: RedisConnectionStatus { topology.status }
+
+  /// Sends a command and waits for its reply.
+  ///
+  /// Cancelling the task gives up the reply of this command alone; the server may still execute it.
+  ///
+  /// - Parameter command: The command. Blocking commands and those that change the connection's state are refused.
+  /// - Returns: The reply; never an error as a whole.
+  /// - Throws: ``RedisError``, or `CancellationError`.
+  nonisolated(nonsending) public func send(_ command: RedisCommand) async throws -> RESPValue {
+    try command.checkShareable()
+    return try await topology.node(for: command).send(command)
+  }
+
+  /// Sends commands in one write, so that they cost one round trip and no other task's command comes between them.
+  ///
+  /// Commands that the server refused without executing them, and idempotent ones of unknown outcome, are sent again after the rest, so
+  /// their order among the others is not kept then; a pipeline with MULTI is never sent again in part.
+  ///
+  /// - Parameter commands: The commands. The longest of their time-outs applies to all.
+  /// - Returns: A reply or an error for each command, in order.
+  /// - Throws: `CancellationError`, or ``RedisError`` if a command must not be sent on a shared connection.
+  nonisolated(nonsending) public func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
+    guard let first = commands.first else { return [] }
+    for command in commands { try command.checkPipelineable() }
+    return try await topology.node(for: first).pipeline(commands)
+  }
+
+  /// Runs a script.
+  ///
+  /// - Parameters:
+  ///   - script: The script; its source is sent only if the server does not know it.
+  ///   - keys: The keys it touches.
+  ///   - arguments: Its other arguments.
+  ///   - idempotent: Whether running it twice has the same outcome for the caller as running it once.
+  /// - Returns: What the script returns.
+  /// - Throws: As ``send(_:)``.
+  nonisolated(nonsending) public func evaluate(
+    _ script: RedisScript, keys: [String], arguments: [RedisArgument] = [], idempotent: Bool = false
+  ) async throws -> RESPValue {
+    var command = RedisCommand.evaluate(script, keys: keys, arguments: arguments)
+    command.isIdempotent = idempotent
+    return try await topology.node(for: command).send(command)
+  }
+
+  /// Lends a connection to one task: for blocking commands, WATCH and MULTI, and WAIT, which speaks of the connection's own writes.
+  ///
+  /// The connection is not retried or replaced while it is lent: a command whose fate is unknown fails with `unknownOutcome`.
+  ///
+  /// - Parameter body: What to do with the connection; it must not be used after.
+  /// - Returns: What the body returns.
+  /// - Throws: What the body throws; ``RedisError`` if no connection can be had within `commandTimeout`.
+  nonisolated(nonsending) public func withConnection<Value>(
+    _ body: nonisolated(nonsending) (RedisLeasedConnection) async throws -> Value
+  ) async throws -> Value {
+    let node = topology.node(for: nil)
+    let lease = try await node.lease()
+    do {
+      let value = try await body(lease)
+      node.giveBack(lease)
+      return value
+    } catch {
+      node.giveBack(lease)
+      throw error
+    }
+  }
+
+  /// Subscribes to channels.
+  ///
+  /// The subscription begins at once and ends when the last copy of it and its iterators is gone, or the client ends. It survives the
+  /// loss of the connection and tells of it with ``RedisSubscriptionEvent/gap``.
+  ///
+  /// - Parameter channels: The names of the channels.
+  /// - Returns: The messages, for one consumer.
+  public func subscribe(to channels: [String]) -> RedisSubscription {
+    subscriptions.subscribe(to: channels)
+  }
+}

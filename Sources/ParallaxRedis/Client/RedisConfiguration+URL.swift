@@ -1,0 +1,129 @@
+import NIOSSL
+
+extension RedisConfiguration {
+  /// Reads a URL: `redis://[[user]:password@]host[:port][/database]`, `rediss://…` for TLS, or
+  /// `unix://[[user]:password@]/path/to/socket[?db=database]`.
+  ///
+  /// User and password may be percent-encoded, and have to be where they contain `@`, `:`, `/`, `?`, `#` or `%`. The port is 6379 and the
+  /// database 0 unless given.
+  ///
+  /// - Parameter url: The URL.
+  /// - Throws: ``RedisError`` with `invalidConfiguration`, whose message tells what is wrong without repeating the URL.
+  public init(url: String) throws(RedisError) {
+    guard let separator = url.firstRange(of: "://") else {
+      throw Self.invalid("it does not begin with redis://, rediss:// or unix://")
+    }
+    let scheme = url[..<separator.lowerBound].lowercased()
+    let (credentials, rest) = try Self.splitCredentials(url[separator.upperBound...])
+    switch scheme {
+    case "redis", "rediss":
+      let (address, path) = Self.split(rest, at: "/")
+      self.init(endpoint: try Self.host(address))
+      if let path, !path.isEmpty { database = try Self.database(path) }
+      if scheme == "rediss" { tls = .makeClientConfiguration() }
+    case "unix":
+      let (path, query) = Self.split(rest, at: "?")
+      guard path.hasPrefix("/") else { throw Self.invalid("the path of a unix:// address must begin with a slash") }
+      self.init(endpoint: .unixSocket(path: try Self.decode(path, what: "path")))
+      if let query { database = try Self.database(Self.value(ofDatabaseQuery: query)) }
+    default:
+      throw Self.invalid("its scheme is '\(scheme)', and must be redis, rediss or unix")
+    }
+    username = credentials.username
+    password = credentials.password
+  }
+
+  private static func splitCredentials(
+    _ text: Substring
+  ) throws(RedisError) -> (credentials: (username: String?, password: String?), rest: Substring) {
+    guard let at = text.lastIndex(of: "@") else { return ((nil, nil), text) }
+    let (user, password) = split(text[..<at], at: ":")
+    guard let password else { throw invalid("before the @ must stand user:password, or :password without a user") }
+    let username = try decode(user, what: "user")
+    let secret = try decode(password, what: "password")
+    if secret.isEmpty { throw invalid("its password is empty: leave out what stands before the @") }
+    return ((username.isEmpty ? nil : username, secret), text[text.index(after: at)...])
+  }
+
+  private static func host(_ text: Substring) throws(RedisError) -> Endpoint {
+    var name = text
+    var port = Substring("6379")
+    if text.hasPrefix("[") {
+      guard let end = text.firstIndex(of: "]") else { throw invalid("the ] after the IPv6 address is missing") }
+      name = text[text.index(after: text.startIndex)..<end]
+      let rest = text[text.index(after: end)...]
+      if !rest.isEmpty {
+        guard rest.hasPrefix(":") else { throw invalid("after the ] only a port may follow") }
+        port = rest.dropFirst()
+      }
+    } else if let colon = text.firstIndex(of: ":") {
+      name = text[..<colon]
+      port = text[text.index(after: colon)...]
+    }
+    if name.isEmpty { throw invalid("the host is missing") }
+    if name.contains(where: { $0 == "?" || $0 == "#" || $0 == " " }) { throw invalid("the host has a character that no host name has") }
+    guard let number = Int(port), (1...65_535).contains(number) else { throw invalid("the port must be a number from 1 to 65535") }
+    return .host(String(name), port: number)
+  }
+
+  private static func database(_ text: Substring) throws(RedisError) -> Int {
+    guard let number = Int(text), number >= 0 else {
+      throw invalid("what follows the host must be the number of a database, 0 or more")
+    }
+    return number
+  }
+
+  private static func value(ofDatabaseQuery query: Substring) throws(RedisError) -> Substring {
+    guard query.hasPrefix("db=") else { throw invalid("after the ? only db=NUMBER may follow") }
+    return query.dropFirst(3)
+  }
+
+  private static func split(_ text: Substring, at separator: Character) -> (Substring, Substring?) {
+    guard let index = text.firstIndex(of: separator) else { return (text, nil) }
+    return (text[..<index], text[text.index(after: index)...])
+  }
+
+  private static func decode(_ text: Substring, what: String) throws(RedisError) -> String {
+    var bytes: [UInt8] = []
+    var rest = text.utf8[...]
+    while let byte = rest.popFirst() {
+      guard byte == UInt8(ascii: "%") else {
+        bytes.append(byte)
+        continue
+      }
+      guard let high = rest.popFirst(), let low = rest.popFirst(), let value = UInt8(String(decoding: [high, low], as: UTF8.self), radix: 16)
+      else { throw invalid("the \(what) has a % that two hexadecimal digits do not follow: write %25 for a percent sign") }
+      bytes.append(value)
+    }
+    guard let decoded = String(validating: bytes, as: UTF8.self) else { throw invalid("the \(what) is not UTF-8") }
+    return decoded
+  }
+
+  private static func invalid(_ reason: String) -> RedisError {
+    RedisError(.invalidConfiguration, message: "The Redis URL is not valid: \(reason).")
+  }
+
+  /// Checks what the types cannot.
+  func validate() throws(RedisError) {
+    for (name, duration) in [
+      ("connectTimeout", connectTimeout), ("commandTimeout", commandTimeout), ("keepAliveInterval", keepAliveInterval),
+      ("backoff.base", backoff.base), ("backoff.maximum", backoff.maximum),
+    ] where duration <= .zero || duration > .seconds(86_400) {
+      throw RedisError(.invalidConfiguration, message: "\(name) must be more than nothing and at most a day, and is \(duration).")
+    }
+    for (name, value) in [
+      ("maximumCommandsInFlight", maximumCommandsInFlight), ("maximumBytesInFlight", maximumBytesInFlight),
+      ("maximumLeasedConnections", maximumLeasedConnections), ("subscriptionBufferSize", subscriptionBufferSize),
+      ("maximumStringLength", maximumStringLength), ("maximumReplyLength", maximumReplyLength),
+    ] where value < 1 || value > 1 << 40 {
+      throw RedisError(.invalidConfiguration, message: "\(name) must be 1 or more, and is \(value).")
+    }
+    if database < 0 { throw RedisError(.invalidConfiguration, message: "database must be 0 or more, and is \(database).") }
+    if username != nil, password == nil {
+      throw RedisError(.invalidConfiguration, message: "A user name is of no use without a password.")
+    }
+    if let clientName, clientName.isEmpty || !clientName.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) {
+      throw RedisError(.invalidConfiguration, message: "clientName must be of visible ASCII characters without spaces.")
+    }
+  }
+}

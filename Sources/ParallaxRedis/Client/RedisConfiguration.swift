@@ -1,0 +1,109 @@
+public import NIOSSL
+
+/// Where Redis is, how to log in, and how patient to be.
+public struct RedisConfiguration: Sendable {
+  /// The address of a server.
+  public enum Endpoint: Sendable, Hashable, CustomStringConvertible {
+    /// A host name or IP address and a TCP port.
+    case host(String, port: Int)
+    /// The path of a Unix domain socket.
+    case unixSocket(path: String)
+
+    /// `host:port` or the path of the socket.
+    public var description: String {
+      switch self {
+      case .host(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+      case .unixSocket(let path): path
+      }
+    }
+  }
+
+  /// Where the server listens.
+  public var endpoint: Endpoint
+
+  /// The ACL user; `nil` is the server's default user.
+  public var username: String?
+
+  /// The password; `nil` does not log in. Never logged.
+  public var password: String?
+
+  /// The number of the database, 0 by default.
+  public var database = 0
+
+  /// The name that CLIENT LIST shows for the connections; no spaces. `nil` sets none.
+  public var clientName: String?
+
+  /// The TLS settings; `nil` speaks without TLS.
+  public var tls: TLSConfiguration?
+
+  /// How long one attempt to connect and log in may take; 2 s by default.
+  public var connectTimeout: Duration = .seconds(2)
+
+  /// How long a command waits for its reply, waiting for a connection included; 3 s by default.
+  ///
+  /// A connection on which replies are due but nothing has arrived for this long is closed and replaced.
+  public var commandTimeout: Duration = .seconds(3)
+
+  /// How long a connection may be silent before it is probed with PING; 5 s by default.
+  public var keepAliveInterval: Duration = .seconds(5)
+
+  /// How long to wait between attempts to connect.
+  public var backoff = Backoff()
+
+  /// How many commands may be in flight on the shared connection; one more fails with `overloaded`. 65,536 by default.
+  public var maximumCommandsInFlight = 65_536
+
+  /// How many bytes of commands may be in flight on the shared connection; more fails with `overloaded`. 256 MiB by default.
+  ///
+  /// A command is admitted while the bytes before it are within the limit, so one command of any size can pass.
+  public var maximumBytesInFlight = 256 << 20
+
+  /// How many connections ``RedisClient/withConnection(_:)`` may lease at a time; further callers wait. 16 by default.
+  public var maximumLeasedConnections = 16
+
+  /// How many messages wait for the consumer of a subscription before further ones are dropped and reported as a gap; 1,024 by default.
+  public var subscriptionBufferSize = 1_024
+
+  /// The largest string that a reply may hold, in bytes; 512 MiB by default, which is Redis's own limit.
+  public var maximumStringLength = 512 << 20
+
+  /// The largest reply, in bytes on the wire; 1 GiB by default.
+  public var maximumReplyLength = 1 << 30
+
+  /// Makes a configuration with the defaults.
+  ///
+  /// - Parameter endpoint: Where the server listens.
+  public init(endpoint: Endpoint) {
+    self.endpoint = endpoint
+  }
+
+  /// Makes a configuration for a TCP port with the defaults.
+  ///
+  /// - Parameters:
+  ///   - host: The host name or IP address.
+  ///   - port: The port; 6379 by default.
+  public init(host: String, port: Int = 6_379) {
+    self.init(endpoint: .host(host, port: port))
+  }
+}
+
+extension RedisConfiguration {
+  /// How long to wait before the next attempt to connect: a random time between zero and a ceiling that doubles with each failure.
+  public struct Backoff: Sendable, Hashable {
+    /// The ceiling of the first wait; 50 ms by default.
+    public var base: Duration
+
+    /// The highest ceiling; 2 s by default.
+    public var maximum: Duration
+
+    /// Makes a backoff.
+    ///
+    /// - Parameters:
+    ///   - base: The ceiling of the first wait.
+    ///   - maximum: The highest ceiling.
+    public init(base: Duration = .milliseconds(50), maximum: Duration = .seconds(2)) {
+      self.base = base
+      self.maximum = maximum
+    }
+  }
+}

@@ -1,0 +1,15 @@
+/// How a client stands with its server.
+public struct RedisConnectionStatus: Sendable {
+  /// Whether commands are sent at once.
+  public let isConnected: Bool
+
+  /// The time since anything arrived from the server; `nil` before the first reply. An idle connection is probed, so that this
+  /// stays below `keepAliveInterval` plus the time of a reply while the server is well.
+  public let timeSinceLastReply: Duration?
+
+  /// The time since the connection was lost, or since the client started without ever having had one; `nil` while connected.
+  public let disconnectedFor: Duration?
+
+  /// Why the last attempt to connect failed or the connection was lost; `nil` while connected.
+  public let lastError: RedisError?
+}

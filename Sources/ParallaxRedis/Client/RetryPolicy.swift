@@ -1,0 +1,115 @@
+import NIOCore
+
+/// Whether a command is tried again, and how.
+///
+/// What the server is known not to have executed is always tried again, what it may have executed only if that does no harm. The
+/// caller's deadline bounds it all.
+struct RetryPolicy {
+  enum Verdict {
+    case reply(RESPValue)
+    case fail(RedisError)
+    case cancelled
+    /// The server lacks the script: send its source.
+    case sendSource
+    /// The server is not ready: pause, then send again.
+    case pause(Duration)
+    /// The connection is of no further use: send on the next one.
+    case reconnect
+  }
+
+  private static let refusals = ["LOADING", "READONLY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"]
+  private static let firstPause = Duration.milliseconds(10)
+  private static let longestPause = Duration.milliseconds(500)
+
+  let name: String
+  let isIdempotent: Bool
+  /// Whether the command stands for a script whose source can be sent.
+  let hasSource: Bool
+  /// Whether an earlier attempt may have been executed.
+  private(set) var mayHaveExecuted = false
+  private var pauses = 0
+
+  init(_ command: RedisCommand) {
+    self.init(name: command.name, isIdempotent: command.isIdempotent, hasSource: command.script != nil)
+  }
+
+  private init(name: String, isIdempotent: Bool, hasSource: Bool) {
+    self.name = name
+    self.isIdempotent = isIdempotent
+    self.hasSource = hasSource
+  }
+
+  /// The policy that tries nothing again, given that no time remains.
+  static func once(_ command: RedisCommand) -> RetryPolicy {
+    RetryPolicy(name: command.name, isIdempotent: false, hasSource: false)
+  }
+
+  /// - Parameters:
+  ///   - outcome: What became of the last attempt.
+  ///   - remaining: The time until the caller's deadline.
+  ///   - random: A number in `0..<1` that spreads the pauses.
+  mutating func judge(_ outcome: CommandOutcome, remaining: Duration, random: Double) -> Verdict {
+    switch outcome {
+    case .reply(.error(let buffer)): judge(serverError: String(buffer: buffer), remaining: remaining, random: random)
+    case .reply(let value): .reply(value)
+    case .failed(.cancelled): .cancelled
+    case .failed(.overloaded):
+      .fail(
+        RedisError(
+          .overloaded, command: name, message: "Too many commands or bytes are in flight: send fewer at a time.",
+          mayHaveExecuted: mayHaveExecuted))
+    case .failed(.timedOut(let isWritten)):
+      .fail(
+        RedisError(
+          .timedOut, command: name, message: "No reply came in time.", mayHaveExecuted: mayHaveExecuted || isWritten))
+    case .failed(.notSent(let reason)):
+      reason.code == .shutDown || remaining <= .zero ? .fail(unreachable(reason)) : .reconnect
+    case .failed(.lost(let reason)): judge(lost: reason, remaining: remaining)
+    }
+  }
+
+  /// The error of a command that no connection could be had for.
+  func unreachable(_ reason: RedisError) -> RedisError {
+    RedisError(
+      mayHaveExecuted ? .unknownOutcome : reason.code, command: name,
+      message: mayHaveExecuted ? "The connection was lost before the reply came, and there was no other in time." : reason.message,
+      serverMessage: reason.serverMessage, mayHaveExecuted: mayHaveExecuted, cause: reason.cause)
+  }
+
+  private mutating func judge(lost reason: RedisError, remaining: Duration) -> Verdict {
+    mayHaveExecuted = true
+    if isIdempotent, remaining > .zero, reason.code != .shutDown { return .reconnect }
+    return .fail(
+      RedisError(
+        .unknownOutcome, command: name,
+        message: "The connection was lost before the reply came: read what the command would have changed before trying again.",
+        mayHaveExecuted: true, cause: reason))
+  }
+
+  private mutating func judge(serverError message: String, remaining: Duration, random: Double) -> Verdict {
+    let code = message.prefix { $0 != " " }
+    if code == "NOSCRIPT", hasSource { return .sendSource }
+    if Self.refusals.contains(String(code)) {
+      let pause = min(Self.longestPause, Self.firstPause * (1 << min(pauses, 10))) * (0.5 + random / 2)
+      pauses += 1
+      if pause < remaining { return .pause(pause) }
+    }
+    return .fail(
+      RedisError(
+        .serverError, command: name, message: "The server refused the command.", serverMessage: message,
+        mayHaveExecuted: mayHaveExecuted))
+  }
+}
+
+extension RedisCommand {
+  /// The EVAL that stands in for an EVALSHA whose script the server lacks.
+  var sendingSource: RedisCommand {
+    guard let script else { preconditionFailure("\(name) stands for no script") }
+    var arguments = arguments
+    arguments[0] = RedisArgument(script.source)
+    var command = RedisCommand(name: "EVAL", arguments: arguments, script: nil)
+    command.isIdempotent = isIdempotent
+    command.timeout = timeout
+    return command
+  }
+}

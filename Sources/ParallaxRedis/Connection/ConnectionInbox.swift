@@ -1,0 +1,127 @@
+import NIOCore
+import Synchronization
+
+/// How callers on other threads reach a connection: they encode into a shared buffer, and the first of a batch wakes the event loop.
+final class ConnectionInbox: Sendable {
+  struct Submission: Sendable {
+    let id: UInt64
+    let waiter: ReplyWaiter
+    let replies: Int
+    let timeout: TimeAmount
+    let bytes: Int
+  }
+
+  struct Batch: Sendable {
+    var buffer = ByteBuffer()
+    var submissions: [Submission] = []
+    var cancellations: [UInt64] = []
+    var replies = 0
+
+    /// Empties the batch but keeps its memory, unless a large value has made it large.
+    mutating func reset() {
+      if buffer.capacity > Self.keptCapacity { buffer = ByteBuffer() } else { buffer.clear() }
+      submissions.removeAll(keepingCapacity: true)
+      cancellations.removeAll(keepingCapacity: true)
+      replies = 0
+    }
+
+    private static let keptCapacity = 256 << 10
+  }
+
+  enum Admission {
+    case accepted(wakeLoop: Bool)
+    case refused(CommandFailure)
+  }
+
+  private struct State {
+    var batch = Batch()
+    var isLoopWoken = false
+    var closed: RedisError?
+  }
+
+  private let state = Mutex(State())
+  private let maximumCommands: Int
+  private let maximumBytes: Int
+  /// What the connection has in flight, as of the loop's last look.
+  private let commandsInFlight = Atomic(0)
+  private let bytesInFlight = Atomic(0)
+  private let lastArrivalNanoseconds: Atomic<UInt64>
+
+  init(maximumCommands: Int, maximumBytes: Int, now: NIODeadline) {
+    self.maximumCommands = maximumCommands
+    self.maximumBytes = maximumBytes
+    lastArrivalNanoseconds = Atomic(now.uptimeNanoseconds)
+  }
+
+  // MARK: From any thread
+
+  func submit(_ commands: some Collection<RedisCommand>, id: UInt64, waiter: ReplyWaiter, timeout: TimeAmount) -> Admission {
+    state.withLock { state in
+      if let closed = state.closed { return .refused(.notSent(closed)) }
+      let used = state.batch.buffer.readableBytes
+      guard admits(commands: state.batch.replies + commands.count, bytes: used) else { return .refused(.overloaded) }
+      for command in commands { state.batch.buffer.write(command) }
+      state.batch.submissions.append(
+        Submission(id: id, waiter: waiter, replies: commands.count, timeout: timeout, bytes: state.batch.buffer.readableBytes - used))
+      state.batch.replies += commands.count
+      defer { state.isLoopWoken = true }
+      return .accepted(wakeLoop: !state.isLoopWoken)
+    }
+  }
+
+  /// Whether the loop has to be woken for this.
+  func cancel(_ id: UInt64) -> Bool {
+    state.withLock { state in
+      guard state.closed == nil else { return false }
+      state.batch.cancellations.append(id)
+      defer { state.isLoopWoken = true }
+      return !state.isLoopWoken
+    }
+  }
+
+  var lastArrival: NIODeadline {
+    .uptimeNanoseconds(lastArrivalNanoseconds.load(ordering: .relaxed))
+  }
+
+  var isClosed: Bool {
+    state.withLock { $0.closed != nil }
+  }
+
+  // MARK: From the loop
+
+  /// Whether this many commands more may be sent, given the bytes waiting before them.
+  func admits(commands: Int, bytes: Int) -> Bool {
+    let inFlight = commandsInFlight.load(ordering: .relaxed)
+    return (inFlight == 0 || inFlight + commands <= maximumCommands) && bytesInFlight.load(ordering: .relaxed) + bytes <= maximumBytes
+  }
+
+  func publish(commandsInFlight commands: Int, bytesInFlight bytes: Int) {
+    commandsInFlight.store(commands, ordering: .relaxed)
+    bytesInFlight.store(bytes, ordering: .relaxed)
+  }
+
+  func publish(lastArrival: NIODeadline) {
+    lastArrivalNanoseconds.store(lastArrival.uptimeNanoseconds, ordering: .relaxed)
+  }
+
+  /// Takes what has gathered, and leaves an empty batch in its place.
+  func take(into spare: inout Batch) {
+    state.withLock { state in
+      swap(&state.batch, &spare)
+      state.isLoopWoken = false
+      // What is taken counts until the loop publishes what it has in flight, or callers would be admitted beyond the bounds.
+      commandsInFlight.add(spare.replies, ordering: .relaxed)
+      bytesInFlight.add(spare.buffer.readableBytes, ordering: .relaxed)
+    }
+  }
+
+  /// Refuses everything from now on, and hands out who is still waiting here.
+  func close(_ error: RedisError) -> [Submission] {
+    state.withLock { state in
+      if state.closed == nil { state.closed = error }
+      let submissions = state.batch.submissions
+      state.batch = Batch()
+      return submissions
+    }
+  }
+}

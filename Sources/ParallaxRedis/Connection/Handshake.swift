@@ -1,0 +1,118 @@
+/// What is said on a new connection before the first command of a user.
+///
+/// HELLO 3 logs in and names the connection in one command. A server that does not know it gets AUTH, CLIENT SETNAME and PING of RESP2.
+/// Then the database is selected and the known scripts are loaded.
+struct Handshake {
+  enum Action {
+    case send(RedisCommand)
+    case done(protocolVersion: Int)
+    case fail(RedisError)
+  }
+
+  private enum Step {
+    case hello  // → auth, name, ping, select, scripts, done
+    case auth  // → name, ping
+    case name  // → ping
+    case ping  // → select, scripts, done
+    case select  // → scripts, done
+    case scripts  // → scripts, done
+  }
+
+  private let configuration: RedisConfiguration
+  private var scripts: ArraySlice<RedisScript>
+  private var step = Step.hello
+  private var protocolVersion = 3
+
+  init(configuration: RedisConfiguration, scripts: [RedisScript]) {
+    self.configuration = configuration
+    self.scripts = scripts[...]
+  }
+
+  func start() -> Action {
+    var hello = RedisCommand("HELLO", 3)
+    if let password = configuration.password {
+      hello.append("AUTH")
+      hello.append(configuration.username ?? "default")
+      hello.append(password)
+    }
+    if let name = configuration.clientName {
+      hello.append("SETNAME")
+      hello.append(name)
+    }
+    return .send(hello)
+  }
+
+  mutating func received(_ reply: RESPValue) -> Action {
+    switch (step, reply.errorMessage) {
+    case (.hello, let error?):
+      if Self.lacksHello(error) {
+        protocolVersion = 2
+        return authenticate()
+      }
+      return .fail(Self.refusal("HELLO", error, hasPassword: configuration.password != nil))
+    case (.hello, nil): return select()
+    case (.auth, let error?): return .fail(Self.refusal("AUTH", error, hasPassword: true))
+    case (.auth, nil): return setName()
+    // A name only helps people who look at CLIENT LIST: a server that refuses it is still of use.
+    case (.name, _): return ping()
+    case (.ping, let error?): return .fail(Self.refusal("PING", error, hasPassword: configuration.password != nil))
+    case (.ping, nil): return select()
+    case (.select, let error?):
+      return .fail(
+        RedisError(
+          .invalidConfiguration, command: "SELECT",
+          message: "The server refuses database \(configuration.database): correct the database number.", serverMessage: error))
+    // A script that is not loaded now is sent with its first use.
+    case (.select, nil), (.scripts, _): return loadScript()
+    }
+  }
+
+  private mutating func authenticate() -> Action {
+    guard let password = configuration.password else { return setName() }
+    step = .auth
+    var command = RedisCommand("AUTH")
+    if let username = configuration.username { command.append(username) }
+    command.append(password)
+    return .send(command)
+  }
+
+  private mutating func setName() -> Action {
+    guard let name = configuration.clientName else { return ping() }
+    step = .name
+    return .send(RedisCommand("CLIENT", "SETNAME", name))
+  }
+
+  private mutating func ping() -> Action {
+    step = .ping
+    return .send(RedisCommand("PING"))
+  }
+
+  private mutating func select() -> Action {
+    guard configuration.database != 0 else { return loadScript() }
+    step = .select
+    return .send(RedisCommand("SELECT", configuration.database))
+  }
+
+  private mutating func loadScript() -> Action {
+    guard let script = scripts.popFirst() else { return .done(protocolVersion: protocolVersion) }
+    step = .scripts
+    return .send(RedisCommand("SCRIPT", "LOAD", script.source))
+  }
+
+  private static func lacksHello(_ error: String) -> Bool {
+    error.hasPrefix("NOPROTO") || error.hasPrefix("NOPERM") || error.lowercased().contains("unknown command")
+  }
+
+  private static func refusal(_ command: String, _ error: String, hasPassword: Bool) -> RedisError {
+    let isAboutCredentials = ["WRONGPASS", "NOAUTH", "ERR AUTH", "ERR Client sent AUTH", "ERR invalid password"].contains { error.hasPrefix($0) }
+    guard isAboutCredentials else {
+      return RedisError(
+        .connectionFailed, command: command, message: "The server refuses the connection.", serverMessage: error)
+    }
+    return RedisError(
+      .authenticationFailed, command: command,
+      message: hasPassword
+        ? "The server refuses the user name or password: check both, and that the user is on."
+        : "The server asks for a password, and none is configured.", serverMessage: error)
+  }
+}

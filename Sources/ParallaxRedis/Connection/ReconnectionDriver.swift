@@ -1,0 +1,76 @@
+import Logging
+import NIOCore
+
+/// Does what ``ReconnectionStateMachine`` decides: keeps one connection, over all its replacements, until its task is cancelled.
+struct ReconnectionDriver: Sendable {
+  enum Event {
+    case connected(RedisConnection)
+    /// An attempt to connect failed.
+    case failed(RedisError)
+    case lost(RedisError)
+  }
+
+  let backoff: RedisConfiguration.Backoff
+  /// How long replies in flight are awaited at the end.
+  let grace: Duration
+  let metrics: RedisMetrics
+  let logger: Logger
+  /// Numbers in `0..<1`.
+  var random: @Sendable () -> Double = { .random(in: 0..<1) }
+
+  func run(
+    connect: @Sendable () async throws(RedisError) -> RedisConnection, notify: @Sendable (Event) -> Void
+  ) async {
+    let clock = ContinuousClock()
+    let began = clock.now
+    var machine = ReconnectionStateMachine(backoff: backoff)
+    var action = machine.start()
+    while true {
+      switch action {
+      case .connect:
+        do throws(RedisError) {
+          let connection = try await connect()
+          report(machine.connected(now: clock.now - began))
+          notify(.connected(connection))
+          let reason = await end(of: connection)
+          if Task.isCancelled { machine.end() }
+          notify(.lost(reason))
+          action = report(machine.lost(reason, now: clock.now - began, random: random()))
+        } catch {
+          if Task.isCancelled { machine.end() }
+          notify(.failed(error))
+          action = report(machine.failed(error, now: clock.now - began, random: random()))
+        }
+      case .wait(let pause):
+        do { try await Task.sleep(for: pause, clock: clock) } catch { machine.end() }
+        action = machine.waited()
+      case .end: return
+      }
+    }
+  }
+
+  private func end(of connection: RedisConnection) async -> RedisError {
+    await withTaskCancellationHandler {
+      await connection.closed()
+    } onCancel: {
+      connection.drain(within: TimeAmount(clamping: grace))
+    }
+  }
+
+  private func report(_ decision: (ReconnectionStateMachine.Action, ReconnectionStateMachine.Announcement)) -> ReconnectionStateMachine.Action {
+    report(decision.1)
+    return decision.0
+  }
+
+  private func report(_ announcement: ReconnectionStateMachine.Announcement) {
+    switch announcement {
+    case .none: break
+    case .outage(let error):
+      logger.error("No connection to Redis, trying again until there is one", metadata: ["error": "\(error)"])
+    case .recovered(let attempts, let outage):
+      metrics.reconnected()
+      logger.notice(
+        "Connected to Redis again", metadata: ["attempts": "\(attempts)", "outage": "\(outage)"])
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/// When to connect, and what to say about it: the life of one connection over all its replacements.
+///
+/// `idle → connecting → connected → waiting → connecting …`, and from everywhere `→ ended`. Randomness is an argument.
+struct ReconnectionStateMachine {
+  enum Action: Equatable {
+    case connect
+    /// Wait, then say ``ReconnectionStateMachine/waited()``.
+    case wait(Duration)
+    case end
+  }
+
+  /// What is worth a line in the log: an outage once for each of its causes, not each attempt.
+  enum Announcement: Equatable {
+    case none
+    case outage(RedisError)
+    case recovered(attempts: Int, outage: Duration)
+  }
+
+  private enum State: Equatable {
+    case idle  // → connecting, ended
+    case connecting  // → connected, waiting, ended
+    case connected(at: Duration)  // → waiting, ended
+    case waiting  // → connecting, ended
+    case ended
+  }
+
+  private let backoff: RedisConfiguration.Backoff
+  private var state = State.idle
+  /// Failures since a connection last held for longer than the highest wait.
+  private var failures = 0
+  /// Attempts that failed in this outage.
+  private var attempts = 0
+  private var outageBegan: Duration?
+  private var announced: Set<RedisError.Code> = []
+
+  init(backoff: RedisConfiguration.Backoff) {
+    self.backoff = backoff
+  }
+
+  mutating func start() -> Action {
+    guard case .idle = state else { preconditionFailure("started in state \(state)") }
+    state = .connecting
+    return .connect
+  }
+
+  mutating func connected(now: Duration) -> Announcement {
+    switch state {
+    case .connecting:
+      state = .connected(at: now)
+      guard let began = outageBegan else { return .none }
+      let recovered = Announcement.recovered(attempts: attempts + 1, outage: now - began)
+      outageBegan = nil
+      attempts = 0
+      announced = []
+      return recovered
+    case .ended: return .none
+    case .idle, .connected, .waiting: preconditionFailure("connected in state \(state)")
+    }
+  }
+
+  /// An attempt failed.
+  ///
+  /// - Parameter random: A number in `0..<1` that sets the wait between zero and the ceiling.
+  mutating func failed(_ error: RedisError, now: Duration, random: Double) -> (Action, Announcement) {
+    switch state {
+    case .connecting:
+      attempts += 1
+      return wait(error, now: now, random: random)
+    case .ended: return (.end, .none)
+    case .idle, .connected, .waiting: preconditionFailure("failed to connect in state \(state)")
+    }
+  }
+
+  /// The connection was lost.
+  ///
+  /// - Parameter random: A number in `0..<1` that sets the wait between zero and the ceiling.
+  mutating func lost(_ error: RedisError, now: Duration, random: Double) -> (Action, Announcement) {
+    switch state {
+    case .connected(let since):
+      // A connection that breaks as soon as it is made must not be retried at full speed.
+      if now - since >= backoff.maximum { failures = 0 }
+      return wait(error, now: now, random: random)
+    case .ended: return (.end, .none)
+    case .idle, .connecting, .waiting: preconditionFailure("lost a connection in state \(state)")
+    }
+  }
+
+  mutating func waited() -> Action {
+    switch state {
+    case .waiting:
+      state = .connecting
+      return .connect
+    case .ended: return .end
+    case .idle, .connecting, .connected: preconditionFailure("waited in state \(state)")
+    }
+  }
+
+  mutating func end() {
+    state = .ended
+  }
+
+  private mutating func wait(_ error: RedisError, now: Duration, random: Double) -> (Action, Announcement) {
+    let ceiling = min(backoff.maximum, backoff.base * (1 << min(failures, 20)))
+    failures += 1
+    state = .waiting
+    if outageBegan == nil { outageBegan = now }
+    let announcement: Announcement = announced.insert(error.code).inserted ? .outage(error) : .none
+    return (.wait(ceiling * random), announcement)
+  }
+}

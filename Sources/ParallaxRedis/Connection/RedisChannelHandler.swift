@@ -1,0 +1,297 @@
+import NIOCore
+
+/// The event-loop side of a connection: writes commands, hands out replies, and watches the clock.
+///
+/// Commands that gather during one tick of the loop go out in one write; while replies are being read, that is the end of the read. Every
+/// sixteenth command is written at once besides, so that the server works while the client still encodes.
+final class RedisChannelHandler: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  struct Settings {
+    let limits: RESPLimits
+    let stallTimeout: TimeAmount
+    let keepAliveInterval: TimeAmount
+    /// Takes what the server pushes; on a connection with it, arrays are pushes too, which is their form in RESP2.
+    let onPush: (@Sendable (RESPValue) -> Void)?
+  }
+
+  private static let flushEvery = 16
+  private static let keptCapacity = 256 << 10
+  private static let probe = RedisCommand("PING")
+
+  private let settings: Settings
+  private let inbox: ConnectionInbox
+  private let executor: RedisEventLoopExecutor?
+  private let eventLoop: any EventLoop
+  private let closed: EventLoopPromise<RedisError>
+  private var timers: CommandTimers
+  private var decoder: RESPDecoder
+  private var queue: ReplyQueue<ReplyWaiter>
+  /// Replies of the pipeline at the head of the queue.
+  private var headReplies: [RESPValue] = []
+  private var outgoing = ByteBuffer()
+  private var spareBatch = ConnectionInbox.Batch()
+  private var context: ChannelHandlerContext?
+  private var isReading = false
+  private var isFlushScheduled = false
+  private var isDraining = false
+  private var closeReason: RedisError?
+  /// The time of this tick, read once.
+  private var tick: NIODeadline?
+  private var timer: (at: NIODeadline, task: Scheduled<Void>)?
+
+  init(
+    settings: Settings, inbox: ConnectionInbox, metrics: RedisMetrics, executor: RedisEventLoopExecutor?, eventLoop: any EventLoop,
+    closed: EventLoopPromise<RedisError>
+  ) {
+    self.settings = settings
+    self.inbox = inbox
+    self.executor = executor
+    self.eventLoop = eventLoop
+    self.closed = closed
+    timers = CommandTimers(metrics: metrics)
+    decoder = RESPDecoder(limits: settings.limits)
+    queue = ReplyQueue(
+      stallTimeout: settings.stallTimeout, keepAliveInterval: settings.keepAliveInterval, now: eventLoop.now)
+  }
+
+  // MARK: Commands
+
+  /// Takes commands from a caller on the event loop.
+  func submit(_ commands: some Collection<RedisCommand>, id: UInt64, waiter: ReplyWaiter, timeout: TimeAmount) {
+    if let closeReason { return waiter.fail(.notSent(closeReason)) }
+    guard inbox.admits(commands: commands.count, bytes: 0) else { return waiter.fail(.overloaded) }
+    let used = outgoing.readableBytes
+    for command in commands { outgoing.write(command) }
+    let now = currentTime()
+    enqueue(
+      id: id, waiter: waiter, replies: commands.count, timeout: timeout, bytes: outgoing.readableBytes - used, now: now)
+    publishLoad()
+    if queue.unwritten >= Self.flushEvery { flush() } else { scheduleFlush() }
+  }
+
+  /// Writes a command that only pushes answer.
+  func push(_ command: RedisCommand) {
+    guard closeReason == nil else { return }
+    outgoing.write(command)
+    scheduleFlush()
+  }
+
+  /// Takes what callers on other threads have left in the inbox.
+  func drainInbox() {
+    inbox.take(into: &spareBatch)
+    let now = currentTime()
+    if !spareBatch.submissions.isEmpty {
+      flush()
+      for submission in spareBatch.submissions {
+        enqueue(
+          id: submission.id, waiter: submission.waiter, replies: submission.replies, timeout: submission.timeout, bytes: submission.bytes,
+          now: now)
+      }
+      publishLoad()
+      write(spareBatch.buffer)
+    }
+    for id in spareBatch.cancellations {
+      if let cancelled = queue.cancel(id) { cancelled.waiter.fail(.cancelled) }
+    }
+    spareBatch.reset()
+    if !isReading { tick = nil }
+  }
+
+  private func enqueue(id: UInt64, waiter: ReplyWaiter, replies: Int, timeout: TimeAmount, bytes: Int, now: NIODeadline) {
+    let deadline = now + timeout
+    queue.append(.init(id: id, waiter: waiter, replies: replies, submitted: now, deadline: deadline, bytes: bytes))
+    setTimer(noLaterThan: deadline)
+  }
+
+  private func currentTime() -> NIODeadline {
+    if let tick { return tick }
+    let now = eventLoop.now
+    tick = now
+    return now
+  }
+
+  private func publishLoad() {
+    inbox.publish(commandsInFlight: queue.repliesInFlight, bytesInFlight: queue.bytesInFlight)
+  }
+
+  // MARK: Writing
+
+  private func scheduleFlush() {
+    // The end of the read in progress flushes.
+    if isReading || isFlushScheduled { return }
+    isFlushScheduled = true
+    eventLoop.assumeIsolatedUnsafeUnchecked().execute {
+      self.isFlushScheduled = false
+      self.flush()
+      if !self.isReading { self.tick = nil }
+    }
+  }
+
+  private func flush() {
+    guard outgoing.readableBytes > 0 else { return }
+    write(outgoing)
+    if outgoing.capacity > Self.keptCapacity { outgoing = ByteBuffer() } else { outgoing.clear() }
+  }
+
+  private func write(_ buffer: ByteBuffer) {
+    queue.markWritten()
+    context?.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+  }
+
+  // MARK: Replies
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard closeReason == nil else { return }
+    isReading = true
+    let now = eventLoop.now
+    tick = now
+    queue.arrived(now: now)
+    inbox.publish(lastArrival: now)
+    decoder.feed(unwrapInboundIn(data))
+    do throws(RESPDecodingError) {
+      while closeReason == nil, let value = try decoder.next() { received(value, now: now) }
+    } catch {
+      fail(RedisError(.protocolViolation, message: "The peer does not speak the Redis protocol: check the address.", cause: error))
+    }
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    // Callers resumed just now run here if they prefer this loop, so that what they send next goes out with one write.
+    executor?.drain()
+    isReading = false
+    flush()
+    tick = nil
+    if isDraining, queue.isEmpty { close() }
+  }
+
+  private func received(_ value: RESPValue, now: NIODeadline) {
+    if isPush(value) {
+      settings.onPush?(value)
+      return
+    }
+    let delivery = queue.takeReply()
+    // Before the caller goes on, which may be to send the next command.
+    publishLoad()
+    switch delivery {
+    case .deliver(.command(let continuation, let name), _, let submitted):
+      timers.record(name, nanoseconds: (now - submitted).nanoseconds)
+      continuation.resume(returning: .reply(value))
+    case .deliver(.pipeline(let continuation, let names), let isLast, let submitted):
+      timers.record(names[headReplies.count], nanoseconds: (now - submitted).nanoseconds)
+      headReplies.append(value)
+      if isLast {
+        continuation.resume(returning: PipelineOutcome(replies: headReplies, failure: nil))
+        headReplies = []
+      }
+    case .deliver(.probe, _, _): break
+    case .drop: headReplies = []
+    case .unsolicited: unsolicited(value)
+    }
+  }
+
+  private func isPush(_ value: RESPValue) -> Bool {
+    switch value {
+    case .push: true
+    // The answer to PING on a RESP2 connection with subscriptions is an array like its pushes.
+    case .array(let elements): settings.onPush != nil && elements.first?.string != "pong"
+    default: false
+    }
+  }
+
+  private func unsolicited(_ value: RESPValue) {
+    if let message = value.errorMessage {
+      fail(RedisError(.connectionFailed, message: "The server ends the connection.", serverMessage: message))
+    } else {
+      fail(RedisError(.protocolViolation, message: "The server sent a reply that nothing was asked for."))
+    }
+  }
+
+  // MARK: Time
+
+  private func setTimer(noLaterThan deadline: NIODeadline) {
+    if let timer {
+      guard deadline < timer.at else { return }
+      timer.task.cancel()
+    }
+    let task = eventLoop.assumeIsolatedUnsafeUnchecked().scheduleTask(deadline: deadline) { self.timerFired() }
+    timer = (deadline, task)
+  }
+
+  private func timerFired() {
+    timer = nil
+    guard closeReason == nil else { return }
+    let now = eventLoop.now
+    let expiry = queue.expire(now: now)
+    for expired in expiry.timedOut {
+      expired.waiter.fail(.timedOut(isWritten: expired.isWritten), received: takeHeadReplies(expired.received))
+    }
+    if expiry.isStalled {
+      fail(RedisError(.timedOut, message: "The server has stopped replying."))
+      return
+    }
+    if expiry.needsProbe { submit(CollectionOfOne(Self.probe), id: 0, waiter: .probe, timeout: settings.stallTimeout) }
+    setTimer(noLaterThan: expiry.next)
+  }
+
+  private func takeHeadReplies(_ received: Int) -> [RESPValue] {
+    guard received > 0 else { return [] }
+    defer { headReplies = [] }
+    return headReplies
+  }
+
+  // MARK: The channel's life
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    setTimer(noLaterThan: eventLoop.now + settings.keepAliveInterval)
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    fail(RedisError(.connectionFailed, message: "The connection was closed."))
+    self.context = nil
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    fail(RedisError(.connectionFailed, message: "The server closed the connection."))
+    context.fireChannelInactive()
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    fail(RedisError(.connectionFailed, message: "The connection broke.", cause: error))
+  }
+
+  /// Refuses new commands, and closes the channel when the replies in flight have come or the time is up.
+  func drain(within grace: TimeAmount) {
+    guard closeReason == nil, !isDraining else { return }
+    isDraining = true
+    drainInbox()
+    flush()
+    for submission in inbox.close(Self.shutDownError) { submission.waiter.fail(.notSent(Self.shutDownError)) }
+    if queue.isEmpty { return close() }
+    eventLoop.assumeIsolatedUnsafeUnchecked().scheduleTask(in: grace) { self.close() }
+  }
+
+  private static let shutDownError = RedisError(.shutDown, message: "The client is shutting down.")
+
+  func close() {
+    fail(Self.shutDownError)
+  }
+
+  /// Ends the connection, once: everybody who waits learns why, and whether the command may have been executed.
+  func fail(_ reason: RedisError) {
+    guard closeReason == nil else { return }
+    closeReason = reason
+    timer?.task.cancel()
+    timer = nil
+    let refused = inbox.close(reason)
+    for waiting in queue.close() {
+      let failure: CommandFailure = waiting.isWritten ? .lost(reason) : .notSent(reason)
+      waiting.waiter.fail(failure, received: takeHeadReplies(waiting.received))
+    }
+    for submission in refused { submission.waiter.fail(.notSent(reason)) }
+    context?.close(promise: nil)
+    closed.succeed(reason)
+  }
+}

@@ -1,0 +1,140 @@
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+/// Opens connections: TCP or Unix socket, TLS, log-in.
+struct RedisConnector: Sendable {
+  let configuration: RedisConfiguration
+  let eventLoop: any EventLoop
+  let executor: RedisEventLoopExecutor
+  let metrics: RedisMetrics
+  let logger: Logger
+
+  /// Opens a connection that is ready for commands, within the connect time-out.
+  ///
+  /// - Parameters:
+  ///   - endpoint: Where the server listens.
+  ///   - role: What the connection is for.
+  ///   - scripts: The scripts to load first.
+  ///   - onPush: Takes what the server pushes; given for a subscription connection.
+  func connect(
+    to endpoint: RedisConfiguration.Endpoint, role: RedisMetrics.Role, scripts: [RedisScript] = [],
+    onPush: (@Sendable (RESPValue) -> Void)? = nil
+  ) async throws(RedisError) -> RedisConnection {
+    let deadline = eventLoop.now + TimeAmount(clamping: configuration.connectTimeout)
+    let connection: RedisConnection
+    do {
+      connection = try await open(endpoint, onPush: onPush)
+    } catch {
+      throw RedisError(
+        .connectionFailed, message: "Cannot connect to \(endpoint) (\(Self.reason(error))): check the address and that Redis runs there.")
+    }
+    do throws(RedisError) {
+      try await shakeHands(connection, scripts: scripts, deadline: deadline, endpoint: endpoint)
+    } catch {
+      connection.fail(error)
+      throw error
+    }
+    metrics.opened(role)
+    connection.whenClosed { [metrics] in metrics.closed(role) }
+    return connection
+  }
+
+  private func open(
+    _ endpoint: RedisConfiguration.Endpoint, onPush: (@Sendable (RESPValue) -> Void)?
+  ) async throws -> RedisConnection {
+    let bootstrap = ClientBootstrap(group: eventLoop)
+      .connectTimeout(TimeAmount(clamping: configuration.connectTimeout))
+      .channelOption(.socketOption(.so_keepalive), value: 1)
+    let tls = try configuration.tls.map { try NIOSSLContext(configuration: $0) }
+    switch endpoint {
+    case .host(let host, let port):
+      return try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(host: host, port: port) { channel in
+        initialize(channel, tls: tls, serverName: host, onPush: onPush)
+      }
+    case .unixSocket(let path):
+      return try await bootstrap.connect(unixDomainSocketPath: path) { channel in
+        initialize(channel, tls: tls, serverName: nil, onPush: onPush)
+      }
+    }
+  }
+
+  private func initialize(
+    _ channel: any Channel, tls: NIOSSLContext?, serverName: String?, onPush: (@Sendable (RESPValue) -> Void)?
+  ) -> EventLoopFuture<RedisConnection> {
+    channel.eventLoop.makeCompletedFuture {
+      if let tls {
+        let isAddress = serverName.map { (try? SocketAddress(ipAddress: $0, port: 0)) != nil } ?? false
+        try channel.pipeline.syncOperations.addHandler(NIOSSLClientHandler(context: tls, serverHostname: isAddress ? nil : serverName))
+      }
+      let inbox = ConnectionInbox(
+        maximumCommands: configuration.maximumCommandsInFlight, maximumBytes: configuration.maximumBytesInFlight, now: eventLoop.now)
+      let closed = channel.eventLoop.makePromise(of: RedisError.self)
+      let handler = RedisChannelHandler(
+        settings: .init(
+          limits: RESPLimits(stringLength: configuration.maximumStringLength, replyLength: configuration.maximumReplyLength),
+          stallTimeout: TimeAmount(clamping: configuration.commandTimeout),
+          keepAliveInterval: TimeAmount(clamping: configuration.keepAliveInterval), onPush: onPush),
+        inbox: inbox, metrics: metrics, executor: executor, eventLoop: channel.eventLoop, closed: closed)
+      try channel.pipeline.syncOperations.addHandler(handler)
+      return RedisConnection(
+        handler: NIOLoopBound(handler, eventLoop: channel.eventLoop), inbox: inbox, closed: closed.futureResult)
+    }
+  }
+
+  private func shakeHands(
+    _ connection: RedisConnection, scripts: [RedisScript], deadline: NIODeadline, endpoint: RedisConfiguration.Endpoint
+  ) async throws(RedisError) {
+    var handshake = Handshake(configuration: configuration, scripts: scripts)
+    var action = handshake.start()
+    while true {
+      switch action {
+      case .done(let version):
+        logger.debug("Connected to Redis", metadata: ["redis.endpoint": "\(endpoint)", "redis.protocol": "\(version)"])
+        return
+      case .fail(let error): throw error
+      case .send(let command):
+        switch await connection.execute(command, timeout: deadline - eventLoop.now) {
+        case .reply(let reply): action = handshake.received(reply)
+        case .failed(let failure): throw Self.error(failure, command: command.name, endpoint: endpoint)
+        }
+      }
+    }
+  }
+
+  private static func error(_ failure: CommandFailure, command: String, endpoint: RedisConfiguration.Endpoint) -> RedisError {
+    switch failure {
+    case .notSent(let reason), .lost(let reason):
+      reason.code == .protocolViolation
+        ? reason
+        : RedisError(
+          .connectionFailed, command: command, message: "The connection to \(endpoint) was lost during log-in: \(reason.message)",
+          serverMessage: reason.serverMessage, cause: reason.cause)
+    case .timedOut, .cancelled, .overloaded:
+      RedisError(.connectionFailed, command: command, message: "Redis at \(endpoint) accepts connections but did not answer in time.")
+    }
+  }
+
+  /// The reason in few words: SwiftNIO's error names each address that was tried.
+  private static func reason(_ error: any Error) -> String {
+    guard let error = error as? NIOConnectionError else { return "\(error)" }
+    if let tried = error.connectionErrors.first { return "\(tried.error)" }
+    if let lookup = error.dnsAError ?? error.dnsAAAAError { return "\(lookup)" }
+    return "no address found"
+  }
+}
+
+extension TimeAmount {
+  /// A duration as an amount of time; longer than a hundred years, or shorter than nothing, is cut.
+  init(clamping duration: Duration) {
+    self = .nanoseconds(max(.zero, min(duration, .seconds(3_153_600_000))).nanoseconds)
+  }
+}
+
+extension Duration {
+  /// Whole nanoseconds, of a duration that fits into 64 bits of them.
+  var nanoseconds: Int64 {
+    components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
+  }
+}

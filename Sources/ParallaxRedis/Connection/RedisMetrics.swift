@@ -1,0 +1,70 @@
+import CoreMetrics
+import Synchronization
+
+/// The metrics of a client.
+final class RedisMetrics: Sendable {
+  /// What a connection is for.
+  enum Role: String, Sendable {
+    case commands, subscriptions, leased
+  }
+
+  /// More command names than Redis has are a caller's mistake and must not become as many time series.
+  private static let maximumFamilies = 512
+
+  private let families = Mutex<[String: Timer]>([:])
+  private let reconnects: Counter
+  private let connections: [Role: Meter]
+
+  init() {
+    reconnects = Counter(label: "parallax_redis_reconnects_total")
+    var connections: [Role: Meter] = [:]
+    for role in [Role.commands, .subscriptions, .leased] {
+      connections[role] = Meter(label: "parallax_redis_connections", dimensions: [("role", role.rawValue)])
+    }
+    self.connections = connections
+  }
+
+  func timer(for command: String) -> Timer {
+    families.withLock { families in
+      if let timer = families[command] { return timer }
+      let family = families.count < Self.maximumFamilies ? command : "OTHER"
+      let timer = families[family] ?? Timer(label: "parallax_redis_command_seconds", dimensions: [("command", family)])
+      families[family] = timer
+      return timer
+    }
+  }
+
+  func reconnected() {
+    reconnects.increment()
+  }
+
+  func opened(_ role: Role) {
+    connections[role]?.increment()
+  }
+
+  func closed(_ role: Role) {
+    connections[role]?.decrement()
+  }
+}
+
+/// The timers of one connection by command, found without a lock, and without a look-up while one command follows its like.
+struct CommandTimers {
+  private let metrics: RedisMetrics
+  private var timers: [String: Timer] = [:]
+  private var last: (name: String, timer: Timer)?
+
+  init(metrics: RedisMetrics) {
+    self.metrics = metrics
+  }
+
+  mutating func record(_ name: String, nanoseconds: Int64) {
+    if let last, last.name == name {
+      last.timer.recordNanoseconds(nanoseconds)
+      return
+    }
+    let timer = timers[name] ?? metrics.timer(for: name)
+    if timers.count < 512 { timers[name] = timer }
+    last = (name, timer)
+    timer.recordNanoseconds(nanoseconds)
+  }
+}

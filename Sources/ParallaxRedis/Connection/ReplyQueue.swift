@@ -1,0 +1,156 @@
+import DequeModule
+import NIOCore
+
+/// Who waits for which reply of one connection, in the order of the commands, and since when.
+///
+/// A pure value: it decides, the channel handler acts. A waiter may stand for several replies in a row, those of a pipeline. One that gave up,
+/// by time-out or cancellation, leaves an abandoned entry behind, so that its replies are still counted off when they come.
+struct ReplyQueue<Waiter> {
+  struct Entry {
+    let id: UInt64
+    /// `nil` once the waiter has given up.
+    var waiter: Waiter?
+    let replies: Int
+    var missingReplies: Int
+    let submitted: NIODeadline
+    let deadline: NIODeadline
+    let bytes: Int
+
+    init(id: UInt64, waiter: Waiter, replies: Int, submitted: NIODeadline, deadline: NIODeadline, bytes: Int) {
+      self.id = id
+      self.waiter = waiter
+      self.replies = replies
+      missingReplies = replies
+      self.submitted = submitted
+      self.deadline = deadline
+      self.bytes = bytes
+    }
+  }
+
+  /// Somebody who gets no reply, or not all.
+  struct Disappointed {
+    let waiter: Waiter
+    /// Whether the server may have executed what it has not answered.
+    let isWritten: Bool
+    /// How many of the replies had come.
+    let received: Int
+  }
+
+  /// What to do with a reply.
+  enum Delivery {
+    case deliver(Waiter, isLast: Bool, submitted: NIODeadline)
+    case drop
+    /// Nobody asked for it: the peer does not speak the protocol.
+    case unsolicited
+  }
+
+  /// What a look at the clock brings.
+  struct Expiry {
+    /// Those whose time is up.
+    var timedOut: [Disappointed] = []
+    /// Whether replies are due but nothing has arrived for so long that the connection must be given up.
+    var isStalled = false
+    /// Whether nothing is in flight and the peer has been silent for the keep-alive interval.
+    var needsProbe = false
+    /// When to look again.
+    var next: NIODeadline
+  }
+
+  private var entries = Deque<Entry>()
+  /// How many entries at the end are not written to the channel yet.
+  private(set) var unwritten = 0
+  private(set) var bytesInFlight = 0
+  private(set) var repliesInFlight = 0
+  private var lastArrival: NIODeadline
+  private let stallTimeout: TimeAmount
+  private let keepAliveInterval: TimeAmount
+
+  init(stallTimeout: TimeAmount, keepAliveInterval: TimeAmount, now: NIODeadline) {
+    self.stallTimeout = stallTimeout
+    self.keepAliveInterval = keepAliveInterval
+    lastArrival = now
+  }
+
+  var isEmpty: Bool { entries.isEmpty }
+
+  // MARK: Commands
+
+  mutating func append(_ entry: Entry) {
+    entries.append(entry)
+    unwritten += 1
+    bytesInFlight += entry.bytes
+    repliesInFlight += entry.missingReplies
+  }
+
+  /// Everything appended so far has been handed to the channel: from now on it may have been executed.
+  mutating func markWritten() {
+    unwritten = 0
+  }
+
+  // MARK: Replies
+
+  mutating func arrived(now: NIODeadline) {
+    lastArrival = now
+  }
+
+  mutating func takeReply() -> Delivery {
+    guard !entries.isEmpty else { return .unsolicited }
+    repliesInFlight -= 1
+    entries[0].missingReplies -= 1
+    let isLast = entries[0].missingReplies == 0
+    let waiter = entries[0].waiter
+    let submitted = entries[0].submitted
+    if isLast {
+      bytesInFlight -= entries[0].bytes
+      entries.removeFirst()
+      unwritten = min(unwritten, entries.count)
+    }
+    return waiter.map { .deliver($0, isLast: isLast, submitted: submitted) } ?? .drop
+  }
+
+  // MARK: Giving up
+
+  /// The waiter with this id, which gets no reply any more; `nil` if it has had its reply or has given up before.
+  mutating func cancel(_ id: UInt64) -> Disappointed? {
+    guard let index = entries.lastIndex(where: { $0.id == id }) else { return nil }
+    return giveUp(index)
+  }
+
+  private mutating func giveUp(_ index: Int) -> Disappointed? {
+    guard let waiter = entries[index].waiter else { return nil }
+    entries[index].waiter = nil
+    return Disappointed(
+      waiter: waiter, isWritten: index < entries.count - unwritten, received: entries[index].replies - entries[index].missingReplies)
+  }
+
+  mutating func expire(now: NIODeadline) -> Expiry {
+    guard let head = entries.first else {
+      let probe = lastArrival + keepAliveInterval
+      return now >= probe ? Expiry(needsProbe: true, next: now + stallTimeout) : Expiry(next: probe)
+    }
+    let patience = max(stallTimeout, head.deadline - head.submitted)
+    var expiry = Expiry(next: max(lastArrival, head.submitted) + patience)
+    if now >= expiry.next {
+      expiry.isStalled = true
+      expiry.next = now + stallTimeout
+    }
+    for index in entries.indices where entries[index].waiter != nil {
+      if entries[index].deadline > now {
+        expiry.next = min(expiry.next, entries[index].deadline)
+      } else if let late = giveUp(index) {
+        expiry.timedOut.append(late)
+      }
+    }
+    return expiry
+  }
+
+  /// The connection is gone: everybody still waiting.
+  mutating func close() -> [Disappointed] {
+    let waiting = entries.indices.compactMap { giveUp($0) }
+    entries.removeAll()
+    unwritten = 0
+    bytesInFlight = 0
+    repliesInFlight = 0
+    return waiting
+  }
+}

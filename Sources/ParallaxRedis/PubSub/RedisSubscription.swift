@@ -1,0 +1,56 @@
+/// The messages of some channels, and the gaps between them, for one consumer.
+///
+/// It ends, with `nil`, when the client ends or the consuming task is cancelled. A consumer that falls behind by more than
+/// `subscriptionBufferSize` messages loses the newer ones and finds a ``RedisSubscriptionEvent/gap`` in their place.
+public struct RedisSubscription: AsyncSequence, Sendable {
+  /// What the sequence consists of.
+  public typealias Element = RedisSubscriptionEvent
+
+  /// Ends the subscription when the last reference to it goes.
+  fileprivate final class Registration: Sendable {
+    let buffer: SubscriptionBuffer
+    let end: @Sendable () -> Void
+
+    init(buffer: SubscriptionBuffer, end: @escaping @Sendable () -> Void) {
+      self.buffer = buffer
+      self.end = end
+    }
+
+    deinit { end() }
+  }
+
+  /// Reads a subscription.
+  public struct AsyncIterator: AsyncIteratorProtocol {
+    private let registration: Registration
+
+    fileprivate init(registration: Registration) {
+      self.registration = registration
+    }
+
+    /// Waits for the next event.
+    ///
+    /// - Returns: The event, or `nil` when the subscription has ended or the task is cancelled.
+    public mutating func next() async -> RedisSubscriptionEvent? {
+      await registration.buffer.next()
+    }
+
+    /// Waits for the next event without leaving the caller's actor.
+    ///
+    /// - Parameter actor: The caller's actor.
+    /// - Returns: The event, or `nil` when the subscription has ended or the task is cancelled.
+    public mutating func next(isolation actor: isolated (any Actor)?) async -> RedisSubscriptionEvent? {
+      await registration.buffer.next()
+    }
+  }
+
+  fileprivate let registration: Registration
+
+  init(buffer: SubscriptionBuffer, end: @escaping @Sendable () -> Void) {
+    registration = Registration(buffer: buffer, end: end)
+  }
+
+  /// Begins to read; all iterators of a subscription share its events.
+  public func makeAsyncIterator() -> AsyncIterator {
+    AsyncIterator(registration: registration)
+  }
+}

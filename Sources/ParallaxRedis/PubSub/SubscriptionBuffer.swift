@@ -1,0 +1,82 @@
+import DequeModule
+import Synchronization
+
+/// The events between the event loop and the consumer of one subscription.
+///
+/// The loop never waits for a consumer: when the buffer is full further messages are dropped and one gap stands for them.
+final class SubscriptionBuffer: Sendable {
+  private typealias Waiter = UnsafeContinuation<RedisSubscriptionEvent?, Never>
+
+  private struct State {
+    var events = Deque<RedisSubscriptionEvent>()
+    var waiter: Waiter?
+    var isFinished = false
+  }
+
+  private let state = Mutex(State())
+  private let capacity: Int
+
+  init(capacity: Int) {
+    self.capacity = capacity
+  }
+
+  func push(_ event: RedisSubscriptionEvent) {
+    let waiter = state.withLock { state -> Waiter? in
+      if state.isFinished { return nil }
+      if let waiter = state.waiter {
+        state.waiter = nil
+        return waiter
+      }
+      if state.events.count < capacity {
+        state.events.append(event)
+      } else if state.events.last != .gap {
+        state.events.append(.gap)
+      }
+      return nil
+    }
+    waiter?.resume(returning: event)
+  }
+
+  func finish() {
+    let waiter = state.withLock { state -> Waiter? in
+      state.isFinished = true
+      defer { state.waiter = nil }
+      return state.waiter
+    }
+    waiter?.resume(returning: nil)
+  }
+
+  /// The next event; `nil` when the subscription has ended or the task is cancelled.
+  nonisolated(nonsending) func next() async -> RedisSubscriptionEvent? {
+    await withTaskCancellationHandler {
+      await withUnsafeContinuation { (continuation: Waiter) in
+        self.wait(continuation)
+      }
+    } onCancel: {
+      self.abandon()
+    }
+  }
+
+  private func wait(_ continuation: Waiter) {
+    enum Answer {
+      case event(RedisSubscriptionEvent?)
+      case wait
+    }
+    let answer = state.withLock { state -> Answer in
+      if let event = state.events.popFirst() { return .event(event) }
+      if state.isFinished || Task.isCancelled { return .event(nil) }
+      precondition(state.waiter == nil, "a subscription has one consumer: next() is awaited twice at a time")
+      state.waiter = continuation
+      return .wait
+    }
+    if case .event(let event) = answer { continuation.resume(returning: event) }
+  }
+
+  private func abandon() {
+    let waiter = state.withLock { state -> Waiter? in
+      defer { state.waiter = nil }
+      return state.waiter
+    }
+    waiter?.resume(returning: nil)
+  }
+}

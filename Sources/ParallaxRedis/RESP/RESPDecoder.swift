@@ -1,0 +1,149 @@
+import NIOCore
+
+/// Turns bytes, in chunks of any size, into replies.
+///
+/// A reply that lies in the buffer as a whole is read in one pass. For one that does not, the aggregates begun are kept on a stack, so
+/// that no element is read twice however small the chunks are.
+struct RESPDecoder {
+  private struct Frame {
+    let kind: RESPAggregate
+    var missing: Int
+    var elements: [RESPValue]
+  }
+
+  private let limits: RESPLimits
+  private var buffer = ByteBuffer()
+  private var stack: [Frame] = []
+  /// Bytes of the current reply that were read into frames already.
+  private var consumed = 0
+  /// Whether the one pass over the current bytes has found that they end within a reply.
+  private var isPartial = false
+
+  init(limits: RESPLimits = RESPLimits()) {
+    self.limits = limits
+  }
+
+  /// Takes received bytes.
+  mutating func feed(_ chunk: ByteBuffer) {
+    isPartial = false
+    if buffer.readableBytes == 0 {
+      buffer = chunk
+      return
+    }
+    if buffer.readerIndex > 0 {
+      // Replies in the hands of callers share the storage; appending to it would copy all of it.
+      var rest = ByteBuffer()
+      rest.reserveCapacity(buffer.readableBytes + chunk.readableBytes)
+      rest.writeImmutableBuffer(buffer)
+      buffer = rest
+    }
+    buffer.writeImmutableBuffer(chunk)
+  }
+
+  /// The next reply, or `nil` if more bytes are needed.
+  ///
+  /// After an error the decoder is of no further use.
+  mutating func next() throws(RESPDecodingError) -> RESPValue? {
+    guard buffer.readableBytes > 0 else {
+      buffer = ByteBuffer()
+      return nil
+    }
+    if stack.isEmpty, !isPartial, let reply = try readContiguous() { return reply }
+    return try readIncrementally()
+  }
+
+  // MARK: One pass
+
+  private mutating func readContiguous() throws(RESPDecodingError) -> RESPValue? {
+    let (reply, length) = try buffer.withUnsafeReadableBytes { [buffer, limits] bytes throws(RESPDecodingError) in
+      var reader = RESPTokenReader(bytes: bytes, buffer: buffer, limits: limits)
+      let reply = try Self.value(from: &reader, depth: 0, end: limits.replyLength)
+      return (reply, reader.position)
+    }
+    if reply == nil { isPartial = true } else { buffer.moveReaderIndex(forwardBy: length) }
+    return reply
+  }
+
+  private static func value(from reader: inout RESPTokenReader, depth: Int, end: Int) throws(RESPDecodingError) -> RESPValue? {
+    while true {
+      switch try reader.next(before: end) {
+      case nil: return nil
+      case .value(let value): return value
+      case .aggregate(let kind, let count):
+        try check(kind, depth: depth, limit: reader.limits.depth)
+        guard let elements = try elements(from: &reader, count: count, depth: depth + 1, end: end) else { return nil }
+        if kind != .attribute { return kind.value(of: elements) }
+      }
+    }
+  }
+
+  private static func elements(
+    from reader: inout RESPTokenReader, count: Int, depth: Int, end: Int
+  ) throws(RESPDecodingError) -> [RESPValue]? {
+    // No element is shorter than three bytes: never reserve memory for a count that cannot be there.
+    guard count * 3 <= reader.bytes.count - reader.position else { return nil }
+    var elements: [RESPValue] = []
+    elements.reserveCapacity(count)
+    for _ in 0..<count {
+      guard let element = try value(from: &reader, depth: depth, end: end) else { return nil }
+      elements.append(element)
+    }
+    return elements
+  }
+
+  @inline(__always)
+  private static func check(_ kind: RESPAggregate, depth: Int, limit: Int) throws(RESPDecodingError) {
+    if depth >= limit { throw .tooDeep }
+    if kind == .push, depth > 0 { throw .misplacedPush }
+  }
+
+  // MARK: With a stack
+
+  private mutating func readIncrementally() throws(RESPDecodingError) -> RESPValue? {
+    while let token = try nextToken() {
+      var value: RESPValue
+      switch token {
+      case .value(let scalar): value = scalar
+      case .aggregate(let kind, let count):
+        try Self.check(kind, depth: stack.count, limit: limits.depth)
+        if count > 0 {
+          stack.append(Frame(kind: kind, missing: count, elements: []))
+          continue
+        }
+        if kind == .attribute { continue }
+        value = kind.value(of: [])
+      }
+      if let reply = complete(&value) {
+        consumed = 0
+        return reply
+      }
+    }
+    return nil
+  }
+
+  private mutating func nextToken() throws(RESPDecodingError) -> RESPToken? {
+    let end = limits.replyLength - consumed
+    let (token, length) = try buffer.withUnsafeReadableBytes { [buffer, limits] bytes throws(RESPDecodingError) in
+      var reader = RESPTokenReader(bytes: bytes, buffer: buffer, limits: limits)
+      let token = try reader.next(before: end)
+      return (token, reader.position)
+    }
+    guard let token else { return nil }
+    buffer.moveReaderIndex(forwardBy: length)
+    consumed += length
+    return token
+  }
+
+  /// Puts a value into the innermost frame and closes the frames that it completes; the whole reply, once there is no frame left.
+  private mutating func complete(_ value: inout RESPValue) -> RESPValue? {
+    while let top = stack.indices.last {
+      stack[top].elements.append(value)
+      stack[top].missing -= 1
+      if stack[top].missing > 0 { return nil }
+      let frame = stack.removeLast()
+      if frame.kind == .attribute { return nil }
+      value = frame.kind.value(of: frame.elements)
+    }
+    return value
+  }
+}

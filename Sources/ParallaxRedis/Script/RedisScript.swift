@@ -1,0 +1,49 @@
+import Crypto
+
+/// A Lua script, identified by the SHA-1 of its source, which is computed once.
+///
+/// Make scripts once, as static constants; hand them to ``RedisClient/init(configuration:scripts:eventLoopGroup:logger:)`` so that every
+/// new connection loads them before the first command.
+public struct RedisScript: Sendable, Hashable {
+  private final class Storage: Sendable {
+    let source: String
+    let sha1: String
+
+    init(source: String, sha1: String) {
+      self.source = source
+      self.sha1 = sha1
+    }
+  }
+
+  private let storage: Storage
+
+  /// The Lua source.
+  public var source: String { storage.source }
+
+  /// The SHA-1 of the source in lower-case hexadecimal, by which the server knows the script.
+  public var sha1: String { storage.sha1 }
+
+  /// Makes a script of its Lua source.
+  ///
+  /// - Parameter source: The source; the server judges it when it is loaded.
+  public init(_ source: String) {
+    let digits = Array("0123456789abcdef".utf8)
+    var hex: [UInt8] = []
+    hex.reserveCapacity(40)
+    for byte in Insecure.SHA1.hash(data: Array(source.utf8)) {
+      hex.append(digits[Int(byte >> 4)])
+      hex.append(digits[Int(byte & 0x0F)])
+    }
+    storage = Storage(source: source, sha1: String(decoding: hex, as: UTF8.self))
+  }
+
+  /// Scripts are equal when their sources are.
+  public static func == (left: RedisScript, right: RedisScript) -> Bool {
+    left.storage === right.storage || left.sha1 == right.sha1
+  }
+
+  /// Hashes the SHA-1 of the source.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(sha1)
+  }
+}

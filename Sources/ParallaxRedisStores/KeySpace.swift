@@ -1,0 +1,92 @@
+package import ParallaxHA
+
+/// The names of all keys and channels in Redis.
+///
+/// The names are a contract: operators type them, and a rolling upgrade has two versions of the program meet in them. A companion key wraps
+/// the whole key that it belongs to in braces, `{parallax:execution:exec_1}:tasks`, and so shares its Cluster slot.
+package struct KeySpace: Sendable, Hashable {
+  package static let defaultPrefix = "parallax:"
+
+  /// What stands before every key and channel.
+  package let prefix: String
+
+  /// Makes the names for a prefix.
+  ///
+  /// - Throws: `InvalidKeyPrefix` if the prefix has braces.
+  package init(prefix: String = defaultPrefix) throws(InvalidKeyPrefix) {
+    guard !prefix.utf8.contains(where: { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }) else {
+      throw InvalidKeyPrefix(prefix: prefix)
+    }
+    self.prefix = prefix
+  }
+
+  // MARK: Cluster
+
+  package var leader: String { prefix + "ha:leader" }
+  package var members: String { prefix + "ha:members" }
+  package var executionEvents: String { prefix + "events:execution" }
+  package var agentEvents: String { prefix + "events:agent" }
+  package var clusterEvents: String { prefix + "events:cluster" }
+
+  // MARK: Node sessions
+
+  /// The set of all node sessions that own or may own something.
+  package var nodes: String { prefix + "nodes" }
+
+  package func executions(ownedBy session: NodeSession) -> String { node(session) + ":executions" }
+  package func agents(at session: NodeSession) -> String { node(session) + ":agents" }
+  package func inbox(of session: NodeSession) -> String { node(session) + ":inbox" }
+
+  private func node(_ session: NodeSession) -> String { prefix + "node:" + Self.escaped(session.description) }
+
+  // MARK: Executions
+
+  package func execution(_ id: String) -> String { prefix + "execution:" + Self.escaped(id) }
+  package func tasks(ofExecution id: String) -> String { "{" + execution(id) + "}:tasks" }
+  package func idempotency(_ key: String) -> String { prefix + "idempotency:" + Self.escaped(key) }
+
+  /// The sorted set of the minutes in which executions were created.
+  package var executionBuckets: String { prefix + "executions" }
+
+  /// The sorted set of the executions that were created in one minute.
+  package func executions(in bucket: ExecutionBucket) -> String { executionBuckets + ":" + bucket.name }
+
+  /// The set of the keys of `pending(for:)`.
+  package var pending: String { prefix + "pending" }
+
+  /// The executions that wait for agents with all of these capabilities.
+  package func pending(for capabilities: [String]) -> String {
+    pending + ":" + Set(capabilities).sorted().map(Self.escaped).joined(separator: ",")
+  }
+
+  // MARK: Agents and patterns
+
+  package func agent(_ id: String) -> String { prefix + "agent:" + Self.escaped(id) }
+  package var patterns: String { prefix + "patterns" }
+  package func pattern(_ name: String) -> String { prefix + "pattern:" + Self.escaped(name) }
+
+  /// Names that come from outside may have braces, which would choose the Cluster slot: those are percent-encoded.
+  private static func escaped(_ name: String) -> String {
+    func isSpecial(_ byte: UInt8) -> Bool {
+      byte == UInt8(ascii: "{") || byte == UInt8(ascii: "}") || byte == UInt8(ascii: "%")
+    }
+    guard name.utf8.contains(where: isSpecial) else { return name }
+    return name.reduce(into: "") { text, character in
+      switch character {
+      case "{": text += "%7B"
+      case "}": text += "%7D"
+      case "%": text += "%25"
+      default: text.append(character)
+      }
+    }
+  }
+}
+
+/// A key prefix that would move keys to other Cluster slots.
+package struct InvalidKeyPrefix: Error, Sendable, Hashable, CustomStringConvertible {
+  package var prefix: String
+
+  package var description: String {
+    "the key prefix \"\(prefix)\" has a brace: braces choose the Cluster slot of a key, so leave them out"
+  }
+}

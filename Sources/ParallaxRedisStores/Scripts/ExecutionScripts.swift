@@ -1,0 +1,121 @@
+import ParallaxRedis
+
+/// The scripts over one execution: its hash and the hash of its tasks, which share a slot.
+///
+/// All are idempotent: a repeat finds what the first run left and answers alike. A hash without `version` is no execution but a tombstone:
+/// fields `barred:<session>` name the node sessions, or `*` for all, that must not create it any more, because their index entry was or is
+/// being removed. All scripts answer `unreadable` to a hash of a newer format, and leave it alone.
+enum ExecutionScripts {
+  static let all = [create, read, update, claim, remove]
+
+  /// How long a tombstone lasts: longer than a creator can be paused between its index entries and its hash and still go on.
+  static let tombstoneLifetime: Duration = .seconds(3_600)
+
+  /// Stores a new execution with its first tasks.
+  ///
+  ///     KEYS  1 execution, 2 its tasks
+  ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision,
+  ///           6 number of fields and values, then those, then id and JSON of each task
+  ///     →     {created} | {exists, createdAt} | {barred} | {unreadable}
+  static let create = RedisScript(
+    """
+    local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'epoch', 'revision', 'createdAt')
+    if now[1] then
+      if tonumber(now[1]) > tonumber(ARGV[1]) then return {'unreadable'} end
+      if now[2] == ARGV[2] and now[3] == ARGV[3] and now[4] == ARGV[4] and now[5] == ARGV[5] then return {'created'} end
+      return {'exists', now[6]}
+    end
+    local barred = redis.call('HMGET', KEYS[1], 'barred:*', 'barred:' .. ARGV[2] .. ':' .. ARGV[3])
+    if barred[1] or barred[2] then return {'barred'} end
+    redis.call('DEL', KEYS[1], KEYS[2])
+    local first = 7 + tonumber(ARGV[6])
+    redis.call('HSET', KEYS[1], unpack(ARGV, 7, first - 1))
+    for i = first, #ARGV, 2 do
+      redis.call('HSET', KEYS[2], ARGV[i], '{"order":' .. (i - first) / 2 .. ',' .. string.sub(ARGV[i + 1], 2))
+    end
+    return {'created'}
+    """)
+
+  /// Reads an execution and its tasks at one moment.
+  ///
+  ///     KEYS  1 execution, 2 its tasks
+  ///     →     {fields and values, task ids and JSON}, both empty if there is none
+  static let read = RedisScript(
+    """
+    return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}
+    """)
+
+  /// Makes the owner's change.
+  ///
+  ///     KEYS  1 execution, 2 its tasks
+  ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision after the change,
+  ///           6 number of fields and values, then those, then id and JSON of each task
+  ///     →     applied | stale | missing | unreadable
+  static let update = RedisScript(
+    """
+    local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'epoch', 'revision', 'status')
+    if not now[1] then return 'missing' end
+    if tonumber(now[1]) > tonumber(ARGV[1]) then return 'unreadable' end
+    if now[2] ~= ARGV[2] or now[3] ~= ARGV[3] or now[4] ~= ARGV[4] then return 'stale' end
+    if now[5] == ARGV[5] then return 'applied' end
+    if tonumber(now[5]) + 1 ~= tonumber(ARGV[5]) then return 'stale' end
+    if now[6] ~= 'pending' and now[6] ~= 'running' and now[6] ~= 'aggregating' then return 'stale' end
+    local first = 7 + tonumber(ARGV[6])
+    redis.call('HSET', KEYS[1], unpack(ARGV, 7, first - 1))
+    for i = first, #ARGV, 2 do
+      local former = redis.call('HGET', KEYS[2], ARGV[i])
+      local order = former and string.match(former, '^{"order":(%d+)') or redis.call('HLEN', KEYS[2])
+      redis.call('HSET', KEYS[2], ARGV[i], '{"order":' .. order .. ',' .. string.sub(ARGV[i + 1], 2))
+    end
+    return 'applied'
+    """)
+
+  /// Gives an execution to a new owner and raises its epoch.
+  ///
+  /// Where there is none it leaves a tombstone for the former owner, whose index entry is removed next: if it was only slow to create the
+  /// execution, it must not any more.
+  ///
+  ///     KEYS  1 execution, 2 its tasks
+  ///     ARGV  1 format version, 2 former owner's nodeId, 3 its incarnation, 4 new owner's nodeId, 5 its incarnation,
+  ///           6 lifetime of a tombstone in ms
+  ///     →     {claimed, fields and values, task ids and JSON} | {taken} | {terminal} | {missing} | {unreadable}
+  static let claim = RedisScript(
+    """
+    local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'status')
+    if not now[1] then
+      redis.call('HSET', KEYS[1], 'barred:' .. ARGV[2] .. ':' .. ARGV[3], '1')
+      redis.call('PEXPIRE', KEYS[1], ARGV[6])
+      return {'missing'}
+    end
+    if tonumber(now[1]) > tonumber(ARGV[1]) then return {'unreadable'} end
+    if now[4] ~= 'pending' and now[4] ~= 'running' and now[4] ~= 'aggregating' then return {'terminal'} end
+    if now[2] ~= ARGV[4] or now[3] ~= ARGV[5] then
+      if now[2] ~= ARGV[2] or now[3] ~= ARGV[3] then return {'taken'} end
+      redis.call('HSET', KEYS[1], 'nodeId', ARGV[4], 'incarnation', ARGV[5])
+      redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+    end
+    return {'claimed', redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}
+    """)
+
+  /// Removes an execution if it is terminal.
+  ///
+  /// Where there is none it leaves a tombstone for all, since the index entry is removed next.
+  ///
+  ///     KEYS  1 execution, 2 its tasks
+  ///     ARGV  1 format version, 2 the minute of the index entry, yyyymmddhhmm, 3 lifetime of a tombstone in ms
+  ///     →     {removed, nodeId, incarnation} | {live} | {orphan} | {elsewhere}: the entry is not this execution's | {unreadable}
+  static let remove = RedisScript(
+    """
+    local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'status', 'createdAt')
+    if not now[1] then
+      redis.call('HSET', KEYS[1], 'barred:*', '1')
+      redis.call('PEXPIRE', KEYS[1], ARGV[3])
+      return {'orphan'}
+    end
+    if tonumber(now[1]) > tonumber(ARGV[1]) then return {'unreadable'} end
+    if string.gsub(string.sub(now[5], 1, -9), '%D', '') ~= ARGV[2] then return {'elsewhere'} end
+    if now[4] == 'pending' or now[4] == 'running' or now[4] == 'aggregating' then return {'live'} end
+    redis.call('DEL', KEYS[1], KEYS[2])
+    return {'removed', now[2], now[3]}
+    """)
+}

@@ -1,0 +1,139 @@
+import ParallaxAPI
+import ParallaxRedis
+import ParallaxState
+
+/// An execution as the index names it.
+struct ExecutionEntry {
+  var id: String
+  /// Milliseconds since 1970.
+  var createdAt: Int64
+  var bucket: ExecutionBucket
+
+  /// Whether this comes after another in a list, newest first and greatest id first.
+  func follows(_ other: (createdAt: Int64, id: String)) -> Bool {
+    if createdAt != other.createdAt { return createdAt < other.createdAt }
+    return id.utf8.lexicographicallyPrecedes(other.id.utf8)
+  }
+}
+
+/// Reads the index of executions, newest first.
+struct ExecutionIndexReader {
+  /// How many buckets are read in one round trip: where few executions come in a minute, a page spans many.
+  private static let bucketsAtOnce = 16
+
+  private let store: RedisStateStore
+  private let oldest: Int64?
+  /// What follows this is still to be read.
+  private var position: (createdAt: Int64, id: String)?
+  /// Where reading goes on in the first bucket: at this time, behind so many entries.
+  private var bound: (newest: Int64?, offset: Int)
+  private var buckets: ArraySlice<ExecutionBucket> = []
+  /// The minute before which further buckets are to be listed; nil when all are.
+  private var nextMinute: Int64?
+
+  /// Reads from `newest` or behind `position` to `oldest`, each in milliseconds and included.
+  init(_ store: RedisStateStore, newest: Int64?, oldest: Int64?, behind position: (createdAt: Int64, id: String)?) {
+    self.store = store
+    self.oldest = oldest
+    self.position = position
+    let newest = [newest, position?.createdAt].compactMap { $0 }.min()
+    bound = (newest, 0)
+    nextMinute = newest.map { ExecutionBucket.minute(of: Timestamp(milliseconds: $0)) + 1 } ?? .max
+  }
+
+  /// Reads all of these buckets, newest first, after passing over entries of the first.
+  init(_ store: RedisStateStore, buckets: ArraySlice<ExecutionBucket>, offset: Int) {
+    self.store = store
+    self.buckets = buckets
+    oldest = nil
+    bound = (nil, offset)
+  }
+
+  /// The next entries, about `count`; empty at the end.
+  mutating func next(_ count: Int) async throws -> [ExecutionEntry] {
+    while try await hasBuckets() {
+      let batch = buckets.prefix(Self.bucketsAtOnce)
+      let replies = try await store.pipeline(
+        batch.enumerated().map { number, bucket in range(of: bucket, offset: number == 0 ? bound.offset : 0, count: count) })
+      var entries: [ExecutionEntry] = []
+      for (bucket, reply) in zip(batch, replies) {
+        let members = reply.scoredMembers
+        for (id, createdAt) in members {
+          let entry = ExecutionEntry(id: id, createdAt: createdAt, bucket: bucket)
+          if let position, !entry.follows(position) { continue }
+          entries.append(entry)
+          position = (createdAt, id)
+        }
+        if members.count == count, let last = members.last?.score {
+          // The bucket may have more; the time stays the same while one millisecond fills whole reads.
+          let sameTime = members.reversed().prefix { $0.score == last }.count
+          bound = (last, sameTime == count && bound.newest == last ? bound.offset + count : sameTime)
+          break
+        }
+        buckets.removeFirst()
+        bound.offset = 0
+      }
+      if !entries.isEmpty { return entries }
+    }
+    return []
+  }
+
+  private func range(of bucket: ExecutionBucket, offset: Int, count: Int) -> RedisCommand {
+    let newest = bound.newest.map { String($0) } ?? "+inf"
+    let oldest = oldest.map { String($0) } ?? "-inf"
+    return RedisCommand(
+      "ZRANGE", store.keys.executions(in: bucket), newest, oldest, "BYSCORE", "REV", "LIMIT", offset, count, "WITHSCORES")
+  }
+
+  private mutating func hasBuckets() async throws -> Bool {
+    guard buckets.isEmpty, let nextMinute else { return !buckets.isEmpty }
+    let oldestMinute = oldest.map { ExecutionBucket.minute(of: Timestamp(milliseconds: $0)) }
+    let page = try await store.buckets(before: nextMinute, from: oldestMinute)
+    buckets = page.buckets[...]
+    self.nextMinute = page.next
+    return !buckets.isEmpty
+  }
+}
+
+extension RedisStateStore {
+  /// How many buckets are listed in one command.
+  private static let bucketPage = 500
+
+  /// Buckets before a minute, newest first, and the minute before which there may be more.
+  func buckets(before minute: Int64, from oldest: Int64?) async throws -> (buckets: [ExecutionBucket], next: Int64?) {
+    let members = try await send(
+      RedisCommand(
+        "ZRANGE", keys.executionBuckets, minute == .max ? "+inf" : "(\(minute)", oldest.map { String($0) } ?? "-inf", "BYSCORE", "REV",
+        "LIMIT", 0, Self.bucketPage, "WITHSCORES")
+    ).scoredMembers
+    return (
+      members.map { ExecutionBucket(name: $0.member) }, members.count == Self.bucketPage ? members.last?.score : nil
+    )
+  }
+
+  /// Buckets from a minute on and up to another, oldest first, and the minute from which there may be more.
+  func buckets(after minute: Int64, upTo newest: Int64?) async throws -> (buckets: [(bucket: ExecutionBucket, minute: Int64)], next: Int64?)
+  {
+    let members = try await send(
+      RedisCommand(
+        "ZRANGE", keys.executionBuckets, minute == .min ? "-inf" : "(\(minute)", newest.map { String($0) } ?? "+inf", "BYSCORE", "LIMIT", 0,
+        Self.bucketPage, "WITHSCORES")
+    ).scoredMembers
+    return (
+      members.map { (ExecutionBucket(name: $0.member), $0.score) }, members.count == Self.bucketPage ? members.last?.score : nil
+    )
+  }
+
+  /// All buckets, newest first, with the number of executions in each.
+  func bucketSizes() async throws -> [(bucket: ExecutionBucket, count: Int)] {
+    var all: [ExecutionBucket] = []
+    var next: Int64? = .max
+    while let minute = next {
+      let page = try await buckets(before: minute, from: nil)
+      all += page.buckets
+      next = page.next
+    }
+    let sizes = try await pipelines(all.map { RedisCommand("ZCARD", keys.executions(in: $0)) })
+    return zip(all, sizes).map { ($0, $1.int ?? 0) }
+  }
+}

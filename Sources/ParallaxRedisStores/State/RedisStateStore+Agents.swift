@@ -1,0 +1,122 @@
+import ParallaxAPI
+package import ParallaxHA
+import ParallaxRedis
+package import ParallaxState
+
+extension RedisStateStore {
+  package func register(_ record: AgentRecord) async throws -> Int64 {
+    let arguments = [RedisArgument(Self.formatVersion)] + (try fields(of: record).arguments)
+    let replies = try await pipeline([
+      RedisCommand("SADD", keys.agents(at: record.session), record.id),
+      .evaluate(AgentScripts.register, keys: [keys.agent(record.id)], arguments: arguments),
+    ])
+    let answer = replies[1].array?.map(\.string) ?? []
+    if answer.first == "unreadable" { throw StateStoreError.unreadable("agent \(record.id)") }
+    guard answer.count == 4, let epoch = answer[1].flatMap({ Int64($0) }) else {
+      throw StateStoreError.unexpected(replies[1], of: "the registration of \(record.id)")
+    }
+    if let former = Self.session(answer[2], answer[3]), former != record.session {
+      _ = try await send(RedisCommand("SREM", keys.agents(at: former), record.id))
+    }
+    return epoch
+  }
+
+  package func update(_ record: AgentRecord) async throws -> Bool {
+    var fields = FieldList()
+    try setChangeable(record, in: &fields)
+    let reply = try await send(
+      .evaluate(
+        AgentScripts.update, keys: [keys.agent(record.id)],
+        arguments: [RedisArgument(Self.formatVersion), RedisArgument(record.epoch)] + fields.arguments))
+    switch reply.string {
+    case "applied": return true
+    case "stale": return false
+    case "unreadable": throw StateStoreError.unreadable("agent \(record.id)")
+    default: throw StateStoreError.unexpected(reply, of: "the update of \(record.id)")
+    }
+  }
+
+  package func removeAgent(_ id: String, epoch: Int64, session: NodeSession) async throws {
+    let reply = try await send(
+      .evaluate(
+        AgentScripts.remove, keys: [keys.agent(id)],
+        arguments: [
+          RedisArgument(Self.formatVersion), RedisArgument(epoch), RedisArgument(AgentScripts.epochLifetime.wholeMilliseconds),
+        ]))
+    let answer = reply.array?.map(\.string) ?? []
+    switch answer.first {
+    case "removed": break
+    case "stale" where answer.count == 3:
+      if Self.session(answer[1], answer[2]) == session { return }
+    case "unreadable": throw StateStoreError.unreadable("agent \(id)")
+    default: throw StateStoreError.unexpected(reply, of: "the removal of \(id)")
+    }
+    try await unlistAgent(id, at: session)
+  }
+
+  package func agent(_ id: String) async throws -> AgentRecord? {
+    try agent(id, try await send(RedisCommand("HGETALL", keys.agent(id))))
+  }
+
+  package func agents(at session: NodeSession) async throws -> [AgentRecord] {
+    let ids = try await send(RedisCommand("SMEMBERS", keys.agents(at: session))).strings
+    let hashes = try await pipelines(ids.map { RedisCommand("HGETALL", keys.agent($0)) })
+    return try readable(zip(ids, hashes), agent).filter { $0.session == session }
+  }
+
+  /// Takes an agent off a session's list.
+  ///
+  /// It may have registered there again meanwhile, and is entered again then.
+  private func unlistAgent(_ id: String, at session: NodeSession) async throws {
+    let replies = try await pipeline([
+      RedisCommand("SREM", keys.agents(at: session), id), RedisCommand("HMGET", keys.agent(id), "nodeId", "incarnation"),
+    ])
+    let now = replies[1].array?.map(\.string) ?? []
+    if now.count == 2, Self.session(now[0], now[1]) == session {
+      _ = try await send(RedisCommand("SADD", keys.agents(at: session), id))
+    }
+  }
+
+  private static func session(_ nodeID: String?, _ incarnation: String?) -> NodeSession? {
+    guard let nodeID, let incarnation else { return nil }
+    return NodeSession(nodeID: nodeID, incarnation: incarnation)
+  }
+}
+
+// MARK: Fields
+
+extension RedisStateStore {
+  /// All fields of a registration but its epoch, which the script sets.
+  private func fields(of record: AgentRecord) throws -> FieldList {
+    var list = FieldList()
+    list.set("version", Int64(Self.formatVersion))
+    list.set("nodeId", record.session.nodeID)
+    list.set("incarnation", record.session.incarnation)
+    list.set("connectedAt", record.connectedAt)
+    try setChangeable(record, in: &list)
+    if let name = record.name { list.set("name", name) }
+    try list.set(json: record.metadata, "metadata", of: "the metadata of \(record.id)")
+    return list
+  }
+
+  /// The fields that change while an agent is registered.
+  private func setChangeable(_ record: AgentRecord, in list: inout FieldList) throws {
+    try list.set(json: record.capabilities, "capabilities", of: "the capabilities of \(record.id)")
+    list.set("maxConcurrentTasks", Int64(record.maxConcurrentTasks))
+    list.set("status", record.isConnected ? "connected" : "disconnected")
+  }
+
+  /// Reads the hash of an agent; nil if there is none, or only its last epoch.
+  private func agent(_ id: String, _ hash: RESPValue) throws -> AgentRecord? {
+    guard let fields = hash.map, fields["nodeId"] != nil else { return nil }
+    let reader = FieldReader(what: "agent \(id)", fields: fields)
+    guard try reader.integer("version") <= Self.formatVersion else { throw StateStoreError.unreadable(reader.what) }
+    return AgentRecord(
+      id: id, name: try reader.optional("name", reader.text), capabilities: try reader.json("capabilities"),
+      maxConcurrentTasks: Int(clamping: try reader.integer("maxConcurrentTasks")),
+      metadata: try reader.optional("metadata", reader.json),
+      session: NodeSession(nodeID: try reader.text("nodeId"), incarnation: try reader.text("incarnation")),
+      epoch: try reader.integer("epoch"), connectedAt: try reader.instant("connectedAt"),
+      isConnected: try reader.text("status") == "connected")
+  }
+}

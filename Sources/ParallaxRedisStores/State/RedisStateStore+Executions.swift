@@ -1,0 +1,134 @@
+import ParallaxAPI
+package import ParallaxHA
+import ParallaxRedis
+package import ParallaxState
+
+extension RedisStateStore {
+  package func create(_ stored: StoredExecution) async throws -> CreateOutcome {
+    let execution = stored.execution
+    let fields = try fields(of: execution).arguments
+    var arguments = header(execution.owner, epoch: execution.epoch, revision: execution.revision)
+    arguments.append(RedisArgument(fields.count))
+    arguments += fields
+    arguments += try StoredTask.arguments(stored.tasks)
+
+    let bucket = ExecutionBucket(at: execution.createdAt)
+    var commands: [RedisCommand] = []
+    let isRegistered = registeredBuckets.isRegistered(execution.createdAt)
+    if !isRegistered {
+      commands.append(RedisCommand("ZADD", keys.executionBuckets, ExecutionBucket.minute(of: execution.createdAt), bucket.name))
+    }
+    commands.append(RedisCommand("SADD", keys.executions(ownedBy: execution.owner), execution.id))
+    commands.append(RedisCommand("ZADD", keys.executions(in: bucket), execution.createdAt.milliseconds, execution.id))
+    commands.append(script(ExecutionScripts.create, execution.id, arguments))
+    let replies = try await pipeline(commands)
+    if !isRegistered { registeredBuckets.didRegister(execution.createdAt) }
+
+    guard let reply = replies.last, let answer = reply.array, let outcome = answer.first?.string else {
+      throw StateStoreError.unexpected(replies.last ?? .null, of: "the creation of \(execution.id)")
+    }
+    switch outcome {
+    case "created": return .created
+    case "exists":
+      try await unlist(execution, inFavourOf: answer.last?.string.flatMap { Timestamp($0) })
+      return .exists
+    case "barred":
+      throw StateStoreError(.refused, "execution \(execution.id) was given up before it was created; submit it under another id")
+    case "unreadable": throw StateStoreError.unreadable("execution \(execution.id)")
+    default: throw StateStoreError.unexpected(reply, of: "the creation of \(execution.id)")
+    }
+  }
+
+  /// Mends the list after a creation that came too late: the execution was created at another time, perhaps in another minute.
+  ///
+  /// The creator's entry among what it owns stays: its session may be about to claim the execution, and an entry too many is harmless where
+  /// one too few is not.
+  private func unlist(_ execution: Execution, inFavourOf createdAt: Timestamp?) async throws {
+    guard let createdAt, createdAt != execution.createdAt else { return }
+    let bucket = ExecutionBucket(at: execution.createdAt)
+    if bucket == ExecutionBucket(at: createdAt) {
+      _ = try await send(RedisCommand("ZADD", keys.executions(in: bucket), "XX", createdAt.milliseconds, execution.id))
+    } else {
+      _ = try await send(RedisCommand("ZREM", keys.executions(in: bucket), execution.id))
+    }
+  }
+
+  package func update(_ change: ExecutionChange) async throws -> UpdateOutcome {
+    let fields = try fields(of: change).arguments
+    var arguments = header(change.owner, epoch: change.epoch, revision: change.revision)
+    arguments.append(RedisArgument(fields.count))
+    arguments += fields
+    arguments += try StoredTask.arguments(change.tasks)
+    let reply = try await send(script(ExecutionScripts.update, change.id, arguments))
+    switch reply.string {
+    case "applied": return .applied
+    case "stale": return .stale
+    case "missing": return .missing
+    case "unreadable": throw StateStoreError.unreadable("execution \(change.id)")
+    default: throw StateStoreError.unexpected(reply, of: "the change of \(change.id)")
+    }
+  }
+
+  package func release(_ id: String, owner: NodeSession) async throws {
+    _ = try await send(RedisCommand("SREM", keys.executions(ownedBy: owner), id))
+  }
+
+  package func execution(_ id: String) async throws -> StoredExecution? {
+    try read(id, try await send(script(ExecutionScripts.read, id, [])))
+  }
+
+  package func executions(ownedBy owner: NodeSession) async throws -> [String] {
+    try await send(RedisCommand("SMEMBERS", keys.executions(ownedBy: owner))).strings
+  }
+
+  package func claim(_ id: String, from previous: NodeSession, to owner: NodeSession) async throws -> StoredExecution? {
+    let arguments: [RedisArgument] = [
+      RedisArgument(Self.formatVersion), RedisArgument(previous.nodeID), RedisArgument(previous.incarnation), RedisArgument(owner.nodeID),
+      RedisArgument(owner.incarnation), RedisArgument(ExecutionScripts.tombstoneLifetime.wholeMilliseconds),
+    ]
+    let replies = try await pipeline([
+      RedisCommand("SADD", keys.executions(ownedBy: owner), id), script(ExecutionScripts.claim, id, arguments),
+    ])
+    guard let answer = replies[1].array, let outcome = answer.first?.string else {
+      throw StateStoreError.unexpected(replies[1], of: "the claim of \(id)")
+    }
+    switch outcome {
+    case "claimed" where answer.count == 3:
+      let stored = try execution(id, hash: answer[1], tasks: answer[2])
+      if previous != owner { try await release(id, owner: previous) }
+      return stored
+    case "missing", "taken":
+      // The claimant's own entry stays, for the reason that `unlist` gives.
+      if previous != owner { try await release(id, owner: previous) }
+      return nil
+    case "terminal":
+      _ = try await pipeline([previous, owner].map { RedisCommand("SREM", keys.executions(ownedBy: $0), id) })
+      return nil
+    case "unreadable": throw StateStoreError.unreadable("execution \(id)")
+    default: throw StateStoreError.unexpected(replies[1], of: "the claim of \(id)")
+    }
+  }
+}
+
+// MARK: Scripts
+
+extension RedisStateStore {
+  /// A script over an execution and its tasks.
+  func script(_ script: RedisScript, _ id: String, _ arguments: [RedisArgument]) -> RedisCommand {
+    .evaluate(script, keys: [keys.execution(id), keys.tasks(ofExecution: id)], arguments: arguments)
+  }
+
+  /// Makes an execution of what the script `read` returned.
+  func read(_ id: String, _ reply: RESPValue) throws -> StoredExecution? {
+    guard let answer = reply.array, answer.count == 2 else { throw StateStoreError.unexpected(reply, of: "the reading of \(id)") }
+    return try execution(id, hash: answer[0], tasks: answer[1])
+  }
+
+  /// The first arguments of the scripts by which an owner writes.
+  private func header(_ owner: NodeSession, epoch: Int64, revision: Int64) -> [RedisArgument] {
+    [
+      RedisArgument(Self.formatVersion), RedisArgument(owner.nodeID), RedisArgument(owner.incarnation), RedisArgument(epoch),
+      RedisArgument(revision),
+    ]
+  }
+}

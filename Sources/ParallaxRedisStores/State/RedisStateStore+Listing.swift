@@ -1,0 +1,103 @@
+import Logging
+import ParallaxAPI
+import ParallaxRedis
+package import ParallaxState
+
+extension RedisStateStore {
+  /// How many executions one page looks at before it leaves the rest to the next.
+  private static let examinationLimit = 2_000
+
+  package func executions(_ query: ExecutionQuery) async throws -> ExecutionPage {
+    var total: Int?
+    var skip = query.cursor == nil ? query.offset : 0
+    let reader: ExecutionIndexReader
+    if query.hasFilters || query.cursor != nil {
+      if !query.hasFilters { total = try await bucketSizes().reduce(0) { $0 + $1.count } }
+      let position = try await position(of: query.cursor)
+      if query.cursor != nil, position == nil { return ExecutionPage(executions: [], total: total, nextCursor: nil) }
+      reader = ExecutionIndexReader(
+        self, newest: query.until.map { $0.milliseconds - 1 }, oldest: query.since?.milliseconds, behind: position)
+    } else {
+      let sizes = try await bucketSizes()
+      total = sizes.reduce(0) { $0 + $1.count }
+      var first = 0
+      while first < sizes.count, skip >= sizes[first].count {
+        skip -= sizes[first].count
+        first += 1
+      }
+      reader = ExecutionIndexReader(self, buckets: sizes[first...].map(\.bucket)[...], offset: skip)
+      skip = 0
+    }
+    let found = try await find(query, in: reader, passingOver: skip)
+    return ExecutionPage(executions: try await readAll(found.entries), total: total, nextCursor: found.nextCursor)
+  }
+
+  /// Where a cursor stands; nil if it means nothing.
+  private func position(of cursor: String?) async throws -> (createdAt: Int64, id: String)? {
+    guard let cursor else { return nil }
+    let text = try await send(RedisCommand("HGET", keys.execution(cursor), "createdAt")).string
+    guard let createdAt = text.flatMap({ Timestamp($0) }) ?? SortableID.timestamp(of: cursor) else { return nil }
+    return (createdAt.milliseconds, cursor)
+  }
+
+  /// The entries of a page and where the next one begins.
+  private func find(
+    _ query: ExecutionQuery, in index: ExecutionIndexReader, passingOver offset: Int
+  ) async throws -> (entries: [ExecutionEntry], nextCursor: String?) {
+    var index = index
+    var skip = offset
+    var examined = 0
+    var last: ExecutionEntry?
+    var found: [ExecutionEntry] = []
+    let batch = query.pattern == nil && query.status == nil ? query.limit + 1 : 100
+    while true {
+      if examined == Self.examinationLimit { return (found, last?.id) }
+      let entries = Array(try await index.next(batch).prefix(Self.examinationLimit - examined))
+      if entries.isEmpty { return (found, nil) }
+      for (entry, isMatch) in zip(entries, try await matches(query, entries)) {
+        if isMatch, skip == 0, found.count == query.limit { return (found, found.last?.id) }
+        examined += 1
+        last = entry
+        guard isMatch else { continue }
+        if skip > 0 { skip -= 1 } else { found.append(entry) }
+      }
+    }
+  }
+
+  /// Which of these executions the query asks for; their time has been looked at already.
+  private func matches(_ query: ExecutionQuery, _ entries: [ExecutionEntry]) async throws -> [Bool] {
+    guard query.pattern != nil || query.status != nil else { return entries.map { _ in true } }
+    let replies = try await pipelines(
+      entries.map { RedisCommand("HMGET", keys.execution($0.id), "version", "status", "pattern", "createdAt") })
+    return zip(entries, replies).map { entry, reply in
+      guard let fields = reply.array, fields.count == 4, !fields[0].isNull, let createdAt = fields[3].string else { return false }
+      if let status = query.status, fields[1].string != status.rawValue { return false }
+      if let pattern = query.pattern, fields[2].string != pattern { return false }
+      return ExecutionBucket(createdAt: createdAt) == entry.bucket
+    }
+  }
+
+  /// Reads executions; leaves out those that are gone by now, and those that cannot be read.
+  private func readAll(_ entries: [ExecutionEntry]) async throws -> [StoredExecution] {
+    let replies = try await pipelines(entries.map { script(ExecutionScripts.read, $0.id, []) })
+    return try readable(zip(entries, replies)) { entry, reply in
+      // An entry of another minute is left over from a creation under an id that was taken.
+      try read(entry.id, reply).flatMap { ExecutionBucket(at: $0.execution.createdAt) == entry.bucket ? $0 : nil }
+    }
+  }
+
+  /// What can be read of a list: one record of a newer version of the program must not hide all others.
+  func readable<Entry, Value>(
+    _ list: some Sequence<(Entry, RESPValue)>, _ read: (Entry, RESPValue) throws -> Value?
+  ) throws -> [Value] {
+    var values: [Value] = []
+    for (entry, reply) in list {
+      do {
+        if let value = try read(entry, reply) { values.append(value) }
+      } catch let error as StateStoreError where error.code == .unreadable {
+        logger.warning("left out of a list", metadata: ["error": "\(error)"])
+      }
+    }
+    return values
+  }
+}

@@ -1,0 +1,175 @@
+package import Logging
+package import ParallaxAPI
+package import ParallaxHA
+package import ParallaxRedis
+package import ParallaxState
+import Synchronization
+
+/// Keeps executions, agents, patterns and node sessions in Redis, in the keys of `KeySpace`.
+///
+/// The hash of an execution or agent is the truth and changes by one script over one slot; what lists it is written before it and removed
+/// after it, so that a crash leaves at worst an entry that names nothing. The client has to run, with `scripts` given to its initializer.
+package final class RedisStateStore: StateStore {
+  /// The scripts to load on every new connection.
+  package static let scripts: [RedisScript] = ExecutionScripts.all + AgentScripts.all
+
+  /// The format of the hashes that this version writes, and the newest that it reads.
+  static let formatVersion = 1
+
+  /// How many commands go into one pipeline.
+  static let pipelineLength = 256
+
+  /// After this long an idempotency key is free again.
+  private static let idempotencyLifetime: Duration = .seconds(86_400)
+
+  let keys: KeySpace
+  let logger: Logger
+  let definitions = DefinitionCache()
+  let registeredBuckets = BucketRegistrations()
+  private let client: RedisClient
+
+  /// Makes a store.
+  ///
+  /// - Parameters:
+  ///   - client: A client of the right server and database.
+  ///   - keys: The names of the keys.
+  ///   - logger: Where records that cannot be read are reported, when a list has to leave them out.
+  package init(client: RedisClient, keys: KeySpace, logger: Logger) {
+    self.client = client
+    self.keys = keys
+    self.logger = logger
+  }
+
+  // MARK: Idempotency keys
+
+  package func claimIdempotencyKey(_ key: String, executionID: String, digest: String) async throws -> IdempotencyClaim {
+    let value = try StoredValue.text(IdempotencyRecord(digest: digest, executionId: executionID), "idempotency key")
+    let seconds = Self.idempotencyLifetime.wholeMilliseconds / 1_000
+    let reply = try await send(RedisCommand("SET", keys.idempotency(key), value, "NX", "GET", "EX", seconds))
+    guard let former = reply.string else { return .claimed }
+    let record: IdempotencyRecord = try StoredValue.decode(former, "idempotency key")
+    return record.executionId == executionID ? .claimed : .existing(executionID: record.executionId, digest: record.digest)
+  }
+
+  private struct IdempotencyRecord: Codable {
+    var digest: String
+    var executionId: String
+  }
+
+  // MARK: Patterns
+
+  package func store(_ pattern: PatternDefinition) async throws -> Bool {
+    let definition = try StoredValue.text(pattern, "pattern \(pattern.name)")
+    let replies = try await pipeline([
+      RedisCommand("SADD", keys.patterns, pattern.name),
+      RedisCommand("HSET", keys.pattern(pattern.name), pattern.version, definition),
+    ])
+    return replies[1].int == 1
+  }
+
+  package func versions(ofPattern name: String) async throws -> [PatternDefinition] {
+    let reply = try await send(RedisCommand("HVALS", keys.pattern(name)))
+    return try reply.strings.map { try StoredValue.decode($0, "pattern \(name)") }
+  }
+
+  package func patternNames() async throws -> [String] {
+    try await send(RedisCommand("SMEMBERS", keys.patterns)).strings.sorted()
+  }
+
+  // MARK: Node sessions
+
+  package func open(_ session: NodeSession) async throws {
+    _ = try await send(RedisCommand("SADD", keys.nodes, session.description))
+  }
+
+  package func sessions() async throws -> [NodeSession] {
+    try await send(RedisCommand("SMEMBERS", keys.nodes)).strings.compactMap { NodeSession($0) }
+  }
+
+  package func close(_ session: NodeSession) async throws {
+    _ = try await send(RedisCommand("SREM", keys.nodes, session.description))
+  }
+}
+
+// MARK: Commands
+
+extension RedisStateStore {
+  /// Sends a command that may be repeated, as all commands of the store may.
+  func send(_ command: RedisCommand) async throws -> RESPValue {
+    do {
+      return try await client.send(command.idempotent)
+    } catch let error as RedisError {
+      throw StateStoreError(error)
+    }
+  }
+
+  /// Sends commands that may be repeated in one write; throws if one of them failed.
+  func pipeline(_ commands: [RedisCommand]) async throws -> [RESPValue] {
+    do {
+      return try await client.pipeline(commands.map(\.idempotent)).map { try $0.get() }
+    } catch let error as RedisError {
+      throw StateStoreError(error)
+    }
+  }
+
+  /// Sends any number of commands, in pipelines of bounded length.
+  func pipelines(_ commands: [RedisCommand]) async throws -> [RESPValue] {
+    var replies: [RESPValue] = []
+    replies.reserveCapacity(commands.count)
+    var start = 0
+    while start < commands.count {
+      let end = min(start + Self.pipelineLength, commands.count)
+      replies += try await pipeline(Array(commands[start..<end]))
+      start = end
+    }
+    return replies
+  }
+}
+
+extension StateStoreError {
+  /// What a server answers that will serve again by itself.
+  private static let passingServerErrors: Set<String> = [
+    "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS",
+  ]
+
+  init(_ error: RedisError) {
+    switch error.code {
+    case .serverError where !Self.passingServerErrors.contains(error.serverCode ?? ""), .authenticationFailed:
+      self.init(.refused, "Redis refused the command: \(error.serverMessage ?? error.message)", cause: error)
+    case .invalidConfiguration, .connectionRequired:
+      self.init(.refused, "the Redis client refused the command: \(error.message)", cause: error)
+    default:
+      self.init(.unavailable, "Redis did not answer: \(error.message)", cause: error)
+    }
+  }
+
+  static func unreadable(_ what: String) -> StateStoreError {
+    StateStoreError(
+      .unreadable,
+      "\(what) was stored in a format newer than \(RedisStateStore.formatVersion): update this node to the version of the others")
+  }
+
+  static func unexpected(_ reply: RESPValue, of what: String) -> StateStoreError {
+    StateStoreError(.unreadable, "\(what) got an unexpected answer from Redis: \(reply.string ?? "no text")")
+  }
+}
+
+extension RESPValue {
+  /// The texts of a collection's elements.
+  var strings: [String] { array?.compactMap(\.string) ?? [] }
+
+  /// The members and scores of a reply WITHSCORES, which is flat in RESP2 and nested in RESP3.
+  var scoredMembers: [(member: String, score: Int64)] {
+    guard let array else { return [] }
+    if case .array = array.first {
+      return array.compactMap { pair in
+        guard let pair = pair.array, pair.count == 2, let member = pair[0].string, let score = pair[1].double else { return nil }
+        return (member, Int64(score))
+      }
+    }
+    return stride(from: 0, to: array.count - 1, by: 2).compactMap { index in
+      guard let member = array[index].string, let score = array[index + 1].double else { return nil }
+      return (member, Int64(score))
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import ParallaxAPI
+import ParallaxRedis
+import ParallaxState
+
+/// A task as it stands in its field, whose name is the task's id.
+///
+/// The scripts put `order` in front, the place of the task among those of its execution: a hash keeps no order. A result of null stays
+/// apart from no result, which the synthesized coding would not do.
+struct StoredTask: Codable {
+  private enum CodingKeys: String, CodingKey {
+    case agent, attempt, confidence, duration, error, order, result, retryable, slot, state
+  }
+
+  private let order: Int
+  private var task: TaskRecord
+
+  init(_ task: TaskRecord) {
+    order = 0
+    self.task = task
+  }
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    order = try container.decode(Int.self, forKey: .order)
+    task = TaskRecord(
+      id: "", agentID: try container.decode(String.self, forKey: .agent), slot: try container.decode(Int.self, forKey: .slot),
+      attempt: try container.decode(Int.self, forKey: .attempt), state: try container.decode(TaskRecord.State.self, forKey: .state),
+      result: container.contains(.result) ? try container.decode(JSONValue.self, forKey: .result) : Optional.none,
+      confidence: try container.decodeIfPresent(Double.self, forKey: .confidence),
+      error: try container.decodeIfPresent(ExecutionFailure.self, forKey: .error),
+      retryable: try container.decodeIfPresent(Bool.self, forKey: .retryable),
+      duration: try container.decodeIfPresent(WireDuration.self, forKey: .duration)?.duration)
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(task.agentID, forKey: .agent)
+    try container.encode(task.slot, forKey: .slot)
+    try container.encode(task.attempt, forKey: .attempt)
+    try container.encode(task.state, forKey: .state)
+    try container.encodeIfPresent(task.result, forKey: .result)
+    try container.encodeIfPresent(task.confidence, forKey: .confidence)
+    try container.encodeIfPresent(task.error, forKey: .error)
+    try container.encodeIfPresent(task.retryable, forKey: .retryable)
+    try container.encodeIfPresent(task.duration, forKey: .duration)
+  }
+
+  /// Ids and JSON, as the scripts take them.
+  static func arguments(_ tasks: [TaskRecord]) throws -> [RedisArgument] {
+    var arguments: [RedisArgument] = []
+    arguments.reserveCapacity(2 * tasks.count)
+    for task in tasks {
+      arguments.append(RedisArgument(task.id))
+      arguments.append(RedisArgument(try StoredValue.text(StoredTask(task), "task \(task.id)")))
+    }
+    return arguments
+  }
+
+  /// Reads the hash of an execution's tasks.
+  static func list(_ hash: RESPValue, of what: String) throws -> [TaskRecord] {
+    guard let fields = hash.map else { throw StateStoreError.unexpected(hash, of: "the tasks of \(what)") }
+    var all: [StoredTask] = []
+    all.reserveCapacity(fields.count)
+    for (id, value) in fields {
+      var stored: StoredTask = try StoredValue.decode(value.string ?? "", "task \(id) of \(what)")
+      stored.task.id = id
+      all.append(stored)
+    }
+    return all.sorted { $0.order < $1.order }.map(\.task)
+  }
+}

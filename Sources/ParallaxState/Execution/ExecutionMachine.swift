@@ -1,0 +1,338 @@
+package import ParallaxAPI
+
+/// One execution as its owner drives it: what to store, what to send, when it is done.
+///
+/// A value that decides and does nothing: events go in, actions come out, time is an argument. Its changes are written one at a
+/// time; what has to wait until a change is in the store (sending a task, acknowledging a result, answering the caller) comes out
+/// as an action only after `writeFinished(.applied)`. Changes made while one is on its way are gathered into the next.
+///
+/// `pending → running → aggregating → completed | failed | cancelled | timed_out`; a terminal status can be reached from each
+/// of the others.
+package struct ExecutionMachine: Sendable {
+  /// What the dispatcher has to do, in order.
+  package enum Action: Sendable, Hashable {
+    case create(StoredExecution)
+    case update(ExecutionChange)
+    /// The agents for all slots are wanted; answered by `start`.
+    case wantsAgents
+    /// Another agent is wanted for a slot; answered by `retry`.
+    case wantsAgent(slot: Int)
+    /// The task is recorded: its agent may have it.
+    case send(TaskRecord)
+    /// The task's outcome is recorded: its agent may forget it.
+    case acknowledge(TaskRecord)
+    /// The task takes up none of its agent's capacity any more.
+    case freed(TaskRecord)
+    /// The task is no longer wanted; its agent may stop.
+    case withdraw(TaskRecord, reason: String)
+    /// The execution is in the store: the request may be acknowledged.
+    case accepted
+    /// The execution is terminal in the store.
+    case finished
+    /// Another node owns the execution now, or it is gone: nothing more may be done about it here.
+    case lost
+  }
+
+  private enum Write: Sendable {
+    case idle
+    case inFlight(then: [Action])
+  }
+
+  /// The execution as it stands once everything that was written has arrived.
+  package private(set) var stored: StoredExecution
+  private var write = Write.idle
+  private var queued: (change: ExecutionChange, then: [Action])?
+
+  /// Takes over an execution that is in the store, or is about to be created.
+  package init(_ stored: StoredExecution) {
+    self.stored = stored
+  }
+
+  package var id: String { stored.execution.id }
+
+  /// Whether the outcome is decided, though perhaps not yet stored.
+  package var isDecided: Bool { stored.execution.status == .aggregating || stored.execution.status.isTerminal }
+
+  /// Whether agents for all slots are still wanted.
+  package var isWaitingForAgents: Bool { stored.execution.status == .pending }
+
+  // MARK: Creation and recovery
+
+  /// Creates the execution, with its first tasks when `agents` has enough for the pattern, else pending.
+  package mutating func create(agents: [String], at now: Timestamp) -> [Action] {
+    precondition(stored.execution.status == .pending && stored.tasks.isEmpty, "created twice")
+    var actions: [Action] = [.accepted]
+    if agents.isEmpty {
+      actions.append(.wantsAgents)
+    } else {
+      let tasks = firstTasks(agents)
+      stored.execution.status = .running
+      stored.execution.startedAt = now
+      stored.tasks = tasks
+      actions += tasks.map(Action.send)
+    }
+    write = .inFlight(then: actions)
+    return [.create(stored)]
+  }
+
+  /// Goes on with an execution that this node has claimed. Open tasks count as being with their agents.
+  package mutating func resume(at now: Timestamp) -> [Action] {
+    switch stored.execution.status {
+    case .pending: return [.wantsAgents]
+    case .running: return slotsWithoutAgent().map { .wantsAgent(slot: $0) } + settle(at: now, then: [])
+    case .aggregating: return conclude(at: now)
+    case .completed, .failed, .cancelled, .timedOut: return [.finished]
+    }
+  }
+
+  // MARK: Agents
+
+  /// Gives a pending execution its agents, one slot each.
+  package mutating func start(agents: [String], at now: Timestamp) -> [Action] {
+    guard isWaitingForAgents, !agents.isEmpty else { return [] }
+    let tasks = firstTasks(agents)
+    return record(then: tasks.map(Action.send)) { change in
+      change.status = .running
+      change.startedAt = now
+      change.tasks = tasks
+    }
+  }
+
+  /// Gives a slot whose agent failed or was lost to another agent.
+  package mutating func retry(slot: Int, agent: String) -> [Action] {
+    guard stored.execution.status == .running, slotsWithoutAgent().contains(slot), let last = lastAttempt(of: slot) else { return [] }
+    let attempt = last.attempt + 1
+    let task = TaskRecord(id: taskID(stored.tasks.count), agentID: agent, slot: slot, attempt: attempt)
+    let greatest = max(attempt, stored.execution.attempt)
+    return record(then: [.send(task)]) { change in
+      change.attempt = greatest
+      change.tasks.append(task)
+    }
+  }
+
+  /// The agents that should not get this slot again while there are others.
+  package func agentsTried(slot: Int) -> Set<String> {
+    Set(stored.tasks.filter { $0.slot == slot || $0.state == .open }.map(\.agentID))
+  }
+
+  // MARK: Outcomes
+
+  /// An agent gave a task's result. The first outcome of a task counts; a repeat is acknowledged again.
+  package mutating func taskCompleted(
+    _ taskID: String, result: JSONValue, confidence: Double?, duration: Duration?, at now: Timestamp
+  ) -> [Action] {
+    guard var task = stored.tasks.first(where: { $0.id == taskID }) else { return [] }
+    guard task.state == .open, !isDecided else { return acknowledgeAgain(task) }
+    task.state = .completed
+    task.result = result
+    task.confidence = confidence
+    task.duration = duration.map { WireDuration($0) }
+    return [.freed(task)] + settle(task, at: now, then: [.acknowledge(task)])
+  }
+
+  /// An agent could not do a task.
+  package mutating func taskFailed(
+    _ taskID: String, error: ExecutionFailure, retryable: Bool, at now: Timestamp
+  ) -> [Action] {
+    taskEnded(taskID, error: error, retryable: retryable, at: now, then: { [.acknowledge($0)] })
+  }
+
+  /// The task's agent is gone for good, as far as anyone can tell.
+  package mutating func taskLost(_ taskID: String, at now: Timestamp) -> [Action] {
+    let error = ExecutionFailure(code: "AGENT_LOST", message: "the agent went away and did not come back in time")
+    return taskEnded(taskID, error: error, retryable: true, at: now, then: { _ in [] })
+  }
+
+  /// The caller wants it no longer. Nothing happens when the outcome is decided.
+  package mutating func cancel(at now: Timestamp) -> [Action] {
+    guard !isDecided else { return [] }
+    return end(.cancelled, error: nil, reason: "cancelled", at: now)
+  }
+
+  /// The deadline has passed: what there is must do, or it has timed out.
+  package mutating func deadlinePassed(at now: Timestamp) -> [Action] {
+    guard !isDecided else { return [] }
+    if completedSlots() >= stored.execution.pattern.agents.min { return aggregate(at: now, changing: nil, then: []) }
+    let limit = (stored.execution.deadline - stored.execution.createdAt).text
+    let error = ExecutionFailure(code: "TIMEOUT", message: "not finished within \(limit)")
+    return end(.timedOut, error: error, reason: "timeout", at: now)
+  }
+
+  /// Ends it with an error of the control plane's.
+  package mutating func fail(_ error: ExecutionFailure, at now: Timestamp) -> [Action] {
+    guard !isDecided else { return [] }
+    return end(.failed, error: error, reason: "failed", at: now)
+  }
+
+  // MARK: Writes
+
+  /// The write that came out last has ended.
+  package mutating func writeFinished(_ outcome: UpdateOutcome, at now: Timestamp) -> [Action] {
+    guard case .inFlight(let actions) = write else { preconditionFailure("a write of \(id) ended that never began") }
+    write = .idle
+    switch outcome {
+    case .applied:
+      if let (change, then) = queued {
+        queued = nil
+        write = .inFlight(then: then)
+        return actions + [.update(change)]
+      }
+      return stored.execution.status == .aggregating ? actions + conclude(at: now) : actions
+    case .stale, .missing:
+      queued = nil
+      return stored.tasks.filter { $0.state == .open }.map(Action.freed) + [.lost]
+    }
+  }
+}
+
+// MARK: - Deciding
+
+extension ExecutionMachine {
+  private func taskID(_ index: Int) -> String { "task_\(id.drop(while: { $0 != "_" }).dropFirst())_\(index)" }
+
+  private func firstTasks(_ agents: [String]) -> [TaskRecord] {
+    agents.enumerated().map { TaskRecord(id: taskID($0.offset), agentID: $0.element, slot: $0.offset) }
+  }
+
+  private func lastAttempt(of slot: Int) -> TaskRecord? {
+    stored.tasks.filter { $0.slot == slot }.max { $0.attempt < $1.attempt }
+  }
+
+  private var slots: Range<Int> { 0..<(stored.tasks.map { $0.slot + 1 }.max() ?? 0) }
+
+  private func canRetry(_ task: TaskRecord) -> Bool {
+    task.state == .failed && task.retryable == true && task.attempt <= stored.execution.pattern.retries
+  }
+
+  private func slotsWithoutAgent() -> [Int] {
+    slots.filter { lastAttempt(of: $0).map(canRetry) ?? false }
+  }
+
+  private func completedSlots() -> Int {
+    slots.count { lastAttempt(of: $0)?.state == .completed }
+  }
+
+  private mutating func taskEnded(
+    _ taskID: String, error: ExecutionFailure, retryable: Bool, at now: Timestamp, then: (TaskRecord) -> [Action]
+  ) -> [Action] {
+    guard var task = stored.tasks.first(where: { $0.id == taskID }) else { return [] }
+    guard task.state == .open, !isDecided else { return acknowledgeAgain(task) }
+    task.state = .failed
+    task.error = error
+    task.retryable = retryable
+    let wanted: [Action] = canRetry(task) ? [.wantsAgent(slot: task.slot)] : []
+    return [.freed(task)] + settle(task, at: now, then: then(task)) + wanted.filter { _ in !isDecided }
+  }
+
+  /// Records a task's outcome, and with it the end of the execution if this decides it.
+  private mutating func settle(_ task: TaskRecord? = nil, at now: Timestamp, then: [Action]) -> [Action] {
+    if let task, let index = stored.tasks.firstIndex(where: { $0.id == task.id }) { stored.tasks[index] = task }
+    let needed = stored.execution.pattern.agents.min
+    let completed = completedSlots()
+    let open = slots.count { slot in lastAttempt(of: slot).map { $0.state == .open || canRetry($0) } ?? false }
+    if stored.execution.pattern.aggregation.strategy == .first ? completed > 0 : open == 0 && completed >= needed {
+      return aggregate(at: now, changing: task, then: then)
+    }
+    if completed + open < (stored.execution.pattern.aggregation.strategy == .first ? 1 : needed) {
+      return end(.failed, error: failure(), reason: "failed", at: now, changing: task, then: then)
+    }
+    guard let task else { return [] }
+    return record(then: then) { $0.tasks.append(task) }
+  }
+
+  /// Why there are not enough results: the error of the agents when they agree, else all of them.
+  private func failure() -> ExecutionFailure {
+    let errors = slots.compactMap { slot in lastAttempt(of: slot).flatMap { $0.error } }
+    if let first = errors.first, errors.allSatisfy({ $0.code == first.code }) { return first }
+    let details = errors.map { JSONValue.object(["code": .string($0.code), "message": .string($0.message)]) }
+    return ExecutionFailure(
+      code: "TASK_FAILED", message: "too few agents gave a result", details: ["errors": .array(details)])
+  }
+
+  /// All results that count are there: they are recorded, then made into one.
+  private mutating func aggregate(at now: Timestamp, changing task: TaskRecord?, then: [Action]) -> [Action] {
+    let (withdrawn, told) = withdrawOpenTasks(reason: "decided")
+    let actions = record(then: then) { change in
+      change.status = .aggregating
+      change.tasks += withdrawn
+      if let task { change.tasks.append(task) }
+    }
+    return told + actions
+  }
+
+  /// Makes the result of the recorded results. A new owner does so again after a failover, and gets the same.
+  private mutating func conclude(at now: Timestamp) -> [Action] {
+    let outcome: Result<JSONValue, ExecutionFailure>
+    do throws(ExecutionFailure) {
+      let last = slots.compactMap { lastAttempt(of: $0) }
+      outcome = .success(try Aggregator.aggregate(stored.execution.pattern.aggregation, tasks: last))
+    } catch {
+      outcome = .failure(error)
+    }
+    return record(then: [.finished]) { change in
+      change.completedAt = now
+      switch outcome {
+      case .success(let result):
+        change.status = .completed
+        change.result = result
+      case .failure(let error):
+        change.status = .failed
+        change.error = error
+      }
+    }
+  }
+
+  private mutating func end(
+    _ status: ExecutionStatus, error: ExecutionFailure?, reason: String, at now: Timestamp, changing task: TaskRecord? = nil,
+    then: [Action] = []
+  ) -> [Action] {
+    let (withdrawn, told) = withdrawOpenTasks(reason: reason)
+    let actions = record(then: then + [.finished]) { change in
+      change.status = status
+      change.error = error
+      change.completedAt = now
+      change.tasks += withdrawn
+      if let task { change.tasks.append(task) }
+    }
+    return told + actions
+  }
+
+  private func withdrawOpenTasks(reason: String) -> (tasks: [TaskRecord], actions: [Action]) {
+    let open = stored.tasks.filter { $0.state == .open }
+    let withdrawn = open.map { task in
+      var task = task
+      task.state = .cancelled
+      return task
+    }
+    return (withdrawn, open.flatMap { [.freed($0), .withdraw($0, reason: reason)] })
+  }
+
+  /// Writes a change now, or with the next write when one is on its way; `then` comes out when it is in the store.
+  private mutating func record(then: [Action], _ build: (inout ExecutionChange) -> Void) -> [Action] {
+    let execution = stored.execution
+    var change =
+      queued?.change
+      ?? ExecutionChange(id: execution.id, owner: execution.owner, epoch: execution.epoch, revision: execution.revision + 1)
+    build(&change)
+    stored.apply(change)
+    switch write {
+    case .idle:
+      write = .inFlight(then: then)
+      return [.update(change)]
+    case .inFlight:
+      queued = (change, (queued?.then ?? []) + then)
+      return []
+    }
+  }
+
+  /// Acknowledges a repeat, but not before the first is in the store.
+  private mutating func acknowledgeAgain(_ task: TaskRecord) -> [Action] {
+    if queued != nil {
+      queued?.then.append(.acknowledge(task))
+      return []
+    }
+    guard case .inFlight(let actions) = write else { return [.acknowledge(task)] }
+    write = .inFlight(then: actions + [.acknowledge(task)])
+    return []
+  }
+}

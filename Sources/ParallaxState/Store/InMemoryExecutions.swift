@@ -1,0 +1,165 @@
+import DequeModule
+import ParallaxAPI
+import ParallaxHA
+
+/// Executions by id, by age and by owner.
+struct InMemoryExecutions {
+  /// Where an execution stands in the order of the listing, oldest first.
+  private struct Position: Comparable {
+    var createdAt: Timestamp
+    var id: String
+
+    static func < (left: Position, right: Position) -> Bool {
+      if left.createdAt != right.createdAt { return left.createdAt < right.createdAt }
+      return left.id.utf8.lexicographicallyPrecedes(right.id.utf8)
+    }
+  }
+
+  /// How many executions one page may look at before it leaves the rest to the next.
+  private static let examinationLimit = 10_000
+
+  private var byID: [String: StoredExecution] = [:]
+  private var byAge: Deque<Position> = []
+  private var byOwner: [NodeSession: Set<String>] = [:]
+
+  subscript(id: String) -> StoredExecution? { byID[id] }
+
+  mutating func create(_ stored: StoredExecution) -> CreateOutcome {
+    let execution = stored.execution
+    if let existing = byID[execution.id]?.execution {
+      let isRepeat = existing.owner == execution.owner && existing.epoch == execution.epoch && existing.revision == execution.revision
+      return isRepeat ? .created : .exists
+    }
+    byID[execution.id] = stored
+    byOwner[execution.owner, default: []].insert(execution.id)
+    let position = Position(createdAt: execution.createdAt, id: execution.id)
+    if let newest = byAge.last, position < newest {
+      byAge.insert(position, at: index(of: position))
+    } else {
+      byAge.append(position)
+    }
+    return .created
+  }
+
+  mutating func update(_ change: ExecutionChange) -> UpdateOutcome {
+    guard let index = byID.index(forKey: change.id) else { return .missing }
+    let execution = byID.values[index].execution
+    guard execution.owner == change.owner, execution.epoch == change.epoch else { return .stale }
+    if execution.revision == change.revision { return .applied }
+    guard execution.revision + 1 == change.revision, !execution.status.isTerminal else { return .stale }
+    byID.values[index].apply(change)
+    return .applied
+  }
+
+  mutating func disown(_ id: String, by owner: NodeSession) {
+    guard byOwner[owner]?.remove(id) != nil else { return }
+    if byOwner[owner]?.isEmpty == true { byOwner[owner] = nil }
+  }
+
+  func owned(by owner: NodeSession) -> [String] {
+    byOwner[owner].map { Array($0) } ?? []
+  }
+
+  mutating func claim(_ id: String, from previous: NodeSession, to owner: NodeSession) -> StoredExecution? {
+    guard let index = byID.index(forKey: id), !byID.values[index].execution.status.isTerminal else {
+      disown(id, by: previous)
+      return nil
+    }
+    let current = byID.values[index].execution.owner
+    if previous != owner { disown(id, by: previous) }
+    if current == owner { return byID.values[index] }
+    guard current == previous else { return nil }
+    byID.values[index].execution.owner = owner
+    byID.values[index].execution.epoch += 1
+    byOwner[owner, default: []].insert(id)
+    return byID.values[index]
+  }
+
+  /// The place of a position, or where it belongs if it is not there.
+  private func index(of position: Position) -> Int {
+    byAge.partitioningIndex { !($0 < position) }
+  }
+}
+
+// MARK: Listing
+
+extension InMemoryExecutions {
+  func page(_ query: ExecutionQuery) -> ExecutionPage {
+    var page = ExecutionPage(executions: [], total: query.hasFilters ? nil : byAge.count, nextCursor: nil)
+    guard var index = end(of: query) else { return page }
+    var skip = query.cursor == nil ? query.offset : 0
+    if !query.hasFilters {
+      index = max(0, index - skip)
+      skip = 0
+    }
+    var examined = 0
+    while index > 0 {
+      let position = byAge[index - 1]
+      if let since = query.since, position.createdAt < since { return page }
+      if examined == Self.examinationLimit {
+        page.nextCursor = byAge[index].id
+        return page
+      }
+      index -= 1
+      examined += 1
+      guard let stored = byID[position.id], query.matches(stored.execution) else { continue }
+      if skip > 0 {
+        skip -= 1
+      } else if page.executions.count < query.limit {
+        page.executions.append(stored)
+      } else {
+        page.nextCursor = page.executions.last?.execution.id
+        return page
+      }
+    }
+    return page
+  }
+
+  /// The place behind the newest execution that the query can reach; nil if its cursor says nothing.
+  private func end(of query: ExecutionQuery) -> Int? {
+    var end = byAge.count
+    if let cursor = query.cursor {
+      guard let createdAt = byID[cursor]?.execution.createdAt ?? SortableID.timestamp(of: cursor) else { return nil }
+      end = index(of: Position(createdAt: createdAt, id: cursor))
+    }
+    if let until = query.until {
+      end = min(end, byAge.partitioningIndex { $0.createdAt >= until })
+    }
+    return end
+  }
+}
+
+// MARK: Retention
+
+extension InMemoryExecutions {
+  mutating func remove(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) -> Int {
+    var removed = 0
+    var kept: [Position] = []
+    while removed < limit, let oldest = byAge.first {
+      guard oldest.createdAt < instant || byAge.count + kept.count > maxRetained else { break }
+      byAge.removeFirst()
+      if let execution = byID[oldest.id]?.execution, execution.status.isTerminal {
+        byID[oldest.id] = nil
+        disown(oldest.id, by: execution.owner)
+        removed += 1
+      } else {
+        kept.append(oldest)
+      }
+    }
+    byAge.prepend(contentsOf: kept)
+    return removed
+  }
+}
+
+extension Deque {
+  /// The first index whose element and all that follow meet a condition, which all before it do not.
+  fileprivate func partitioningIndex(where isInSecondPart: (Element) -> Bool) -> Int {
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = low + (high - low) / 2
+      if isInSecondPart(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
+}

@@ -1,0 +1,197 @@
+package import ParallaxAPI
+package import ParallaxHA
+
+/// Where executions, agents, patterns and node sessions are kept.
+///
+/// A call that returns has taken effect. A call that throws `StateStoreError` may or may not have taken effect, unless its code
+/// says otherwise; every call may be repeated with the same arguments, and a repeat of one that took effect is taken as done.
+/// The conformance suite `StateStoreConformance` states what an implementation has to do.
+package protocol StateStore: ExecutionStore, AgentStore, PatternStore, NodeSessionStore {}
+
+/// What a creation came to.
+package enum CreateOutcome: Sendable, Hashable {
+  case created
+  /// Another execution has this id.
+  case exists
+}
+
+/// What a change came to.
+package enum UpdateOutcome: Sendable, Hashable {
+  case applied
+  /// The execution has another owner, epoch or revision than the change names, or is terminal; nothing was changed.
+  case stale
+  /// There is no such execution.
+  case missing
+}
+
+/// Whose an idempotency key is.
+package enum IdempotencyClaim: Sendable, Hashable {
+  /// It is the caller's now.
+  case claimed
+  /// It was claimed before, for this execution and request.
+  case existing(executionID: String, digest: String)
+}
+
+/// Keeps executions and their tasks.
+package protocol ExecutionStore: Sendable {
+  /// Stores a new execution with its first tasks, lists it, and enters it among what its owner owns. A repeat, by the same owner
+  /// with the same epoch and revision, is `created`.
+  func create(_ stored: StoredExecution) async throws -> CreateOutcome
+
+  /// Makes a change if the store holds the owner, the epoch and the revision before it; a change that is already there, by the
+  /// same owner with the same revision, is `applied`.
+  func update(_ change: ExecutionChange) async throws -> UpdateOutcome
+
+  /// Takes a terminal execution off what its owner owns. Idempotent.
+  func release(_ id: String, owner: NodeSession) async throws
+
+  /// The execution, or nil.
+  func execution(_ id: String) async throws -> StoredExecution?
+
+  /// A page of executions, newest first.
+  func executions(_ query: ExecutionQuery) async throws -> ExecutionPage
+
+  /// The ids of what a session owns, in no order; may name executions that are terminal, were never stored, or are another's by now.
+  func executions(ownedBy owner: NodeSession) async throws -> [String]
+
+  /// Makes `owner` the owner and raises the epoch, not the revision, if `previous` still is the owner and the execution is not
+  /// terminal. Returns it as it then stands, also when `owner` had it already; nil when there is nothing to take over. An id that
+  /// `previous` need no longer list is taken off its list.
+  func claim(_ id: String, from previous: NodeSession, to owner: NodeSession) async throws -> StoredExecution?
+
+  /// Claims an idempotency key for an execution for 24 hours, or tells whose it is.
+  func claimIdempotencyKey(_ key: String, executionID: String, digest: String) async throws -> IdempotencyClaim
+
+  /// Removes terminal executions that were created before `instant`, oldest first; then, while there are more than `maxRetained`
+  /// executions, further terminal ones; at most `limit` in all. Returns how many went.
+  func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) async throws -> Int
+}
+
+/// Keeps the registrations of agents.
+package protocol AgentStore: Sendable {
+  /// Registers the agent at `record.session` under the next epoch, whatever an earlier registration says; returns the epoch.
+  func register(_ record: AgentRecord) async throws -> Int64
+
+  /// Writes capabilities, limits and whether it is connected, if `record.epoch` still is the agent's; false if not.
+  func update(_ record: AgentRecord) async throws -> Bool
+
+  /// Removes the agent if `epoch` still is its epoch. Idempotent.
+  func removeAgent(_ id: String, epoch: Int64, session: NodeSession) async throws
+
+  /// The agent, or nil.
+  func agent(_ id: String) async throws -> AgentRecord?
+
+  /// All agents registered at a session, in no order.
+  func agents(at session: NodeSession) async throws -> [AgentRecord]
+}
+
+/// Keeps pattern definitions by name and version.
+package protocol PatternStore: Sendable {
+  /// Stores a definition over one with the same name and version; true if that version is new.
+  func store(_ pattern: PatternDefinition) async throws -> Bool
+
+  /// All versions of a pattern, in no order; empty if there is none.
+  func versions(ofPattern name: String) async throws -> [PatternDefinition]
+
+  /// The names of all patterns, sorted.
+  func patternNames() async throws -> [String]
+}
+
+/// Keeps the list of node sessions that own or may own something.
+package protocol NodeSessionStore: Sendable {
+  /// Enters a session; before it owns anything. Idempotent.
+  func open(_ session: NodeSession) async throws
+
+  /// All sessions that were opened and not closed.
+  func sessions() async throws -> [NodeSession]
+
+  /// Takes a session off the list; after all it owned is released or claimed. Idempotent.
+  func close(_ session: NodeSession) async throws
+}
+
+/// Which executions to list.
+package struct ExecutionQuery: Sendable, Hashable {
+  package var pattern: String?
+  package var status: ExecutionStatus?
+  /// Created at or after.
+  package var since: Timestamp?
+  /// Created before.
+  package var until: Timestamp?
+  /// 1 to 100.
+  package var limit: Int
+  /// The `nextCursor` of the page before, the id of an execution that may be gone by now; wins over `offset`.
+  package var cursor: String?
+  /// How many of the matching executions to pass over; 0 to 10,000.
+  package var offset: Int
+
+  package init(
+    pattern: String? = nil, status: ExecutionStatus? = nil, since: Timestamp? = nil, until: Timestamp? = nil, limit: Int = 20,
+    cursor: String? = nil, offset: Int = 0
+  ) {
+    self.pattern = pattern
+    self.status = status
+    self.since = since
+    self.until = until
+    self.limit = limit
+    self.cursor = cursor
+    self.offset = offset
+  }
+
+  /// Whether the query asks for all executions.
+  package var hasFilters: Bool { pattern != nil || status != nil || since != nil || until != nil }
+
+  /// Whether an execution is one of those asked for, apart from paging.
+  package func matches(_ execution: Execution) -> Bool {
+    if let pattern, execution.pattern.name != pattern { return false }
+    if let status, execution.status != status { return false }
+    if let since, execution.createdAt < since { return false }
+    if let until, execution.createdAt >= until { return false }
+    return true
+  }
+}
+
+/// A page of executions, newest first; of those created in one millisecond, the greatest id first.
+package struct ExecutionPage: Sendable, Hashable {
+  package var executions: [StoredExecution]
+  /// How many there are in all; nil where counting would cost a scan.
+  package var total: Int?
+  /// Where the next page begins; nil on the last.
+  ///
+  /// A page may be short, or empty, and not be the last: one call looks at a bounded number of executions.
+  package var nextCursor: String?
+
+  package init(executions: [StoredExecution], total: Int?, nextCursor: String?) {
+    self.executions = executions
+    self.total = total
+    self.nextCursor = nextCursor
+  }
+}
+
+/// Why a store could not do as it was asked.
+package struct StateStoreError: Error, Sendable, CustomStringConvertible {
+  /// What kind of failure it was.
+  package struct Code: Sendable, Hashable {
+    private let name: String
+
+    private init(_ name: String) { self.name = name }
+
+    /// The store could not be reached, or did not answer in time: the outcome is unknown.
+    package static let unavailable = Code("unavailable")
+    /// The store refused; nothing was changed, and a repeat will be refused too until somebody mends it.
+    package static let refused = Code("refused")
+    /// What is stored cannot be read by this version; nothing was changed.
+    package static let unreadable = Code("unreadable")
+  }
+
+  package var code: Code
+  package var message: String
+  package var cause: (any Error)?
+
+  package init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+    self.code = code
+    self.message = message
+    self.cause = cause
+  }
+
+  package var description: String { cause.map { "\(message): \($0)" } ?? message }
+}

@@ -1,0 +1,61 @@
+package import ParallaxState
+
+/// What every `StateStore` has to do, as checks that any test framework can run: they throw where a store falls short.
+///
+/// ```swift
+/// @Test(arguments: StateStoreConformance.checks)
+/// func conforms(to check: StateStoreConformance.Check) async throws {
+///   try await check.run { MyStore() }
+/// }
+/// ```
+package enum StateStoreConformance {
+  /// One rule with its check.
+  package struct Check: Sendable, CustomStringConvertible {
+    /// The rule, in words.
+    package let rule: String
+
+    private let body: @Sendable (any StateStore) async throws -> Void
+
+    init(_ rule: String, _ body: @escaping @Sendable (any StateStore) async throws -> Void) {
+      self.rule = rule
+      self.body = body
+    }
+
+    package var description: String { rule }
+
+    /// Runs the check on a new, empty store.
+    ///
+    /// - Throws: `ConformanceFailure` if the store breaks the rule, or what the store throws.
+    package func run(_ makeStore: () async throws -> any StateStore) async throws {
+      try await body(makeStore())
+    }
+  }
+
+  /// All checks; each needs an empty store.
+  package static let checks = creation + changes + ownership + listing + retention + idempotency + agents + catalogue
+}
+
+/// How a store broke a rule.
+package struct ConformanceFailure: Error, CustomStringConvertible {
+  package let description: String
+}
+
+/// Holds a store to a condition.
+func expect(_ condition: Bool, _ expectation: String, file: StaticString = #fileID, line: Int = #line) throws {
+  if !condition { throw ConformanceFailure(description: "expected \(expectation) (\(file):\(line))") }
+}
+
+/// Holds a store to a value.
+func expect<Value: Equatable>(
+  _ value: Value, is expected: Value, _ what: String, file: StaticString = #fileID, line: Int = #line
+) throws {
+  if value != expected {
+    throw ConformanceFailure(description: "\(what): expected \(expected), found \(value) (\(file):\(line))")
+  }
+}
+
+/// Holds a store to having an answer.
+func require<Value>(_ value: Value?, _ what: String, file: StaticString = #fileID, line: Int = #line) throws -> Value {
+  guard let value else { throw ConformanceFailure(description: "expected \(what), found none (\(file):\(line))") }
+  return value
+}

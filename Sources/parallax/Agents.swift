@@ -1,0 +1,88 @@
+import ArgumentParser
+import ParallaxAPI
+
+/// The command `parallax agents`.
+struct Agents: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Looks at agents.", subcommands: [List.self, Get.self])
+
+  /// The command `parallax agents list`.
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Lists agents.")
+
+    @Option(help: "Only with this status.")
+    var status: Status?
+
+    @Option(
+      name: .customLong("capability"), help: ArgumentHelp("Only with this capability; repeat it for several.", valueName: "capability"))
+    var capabilities: [String] = []
+
+    @OptionGroup var server: ServerOptions
+
+    mutating func run() async throws {
+      let query = [
+        ("status", status?.wire.rawValue), ("capabilities", capabilities.isEmpty ? nil : capabilities.joined(separator: ",")),
+      ]
+      let answer = try await ControlPlaneClient.with(server) { try await $0.get("/api/agents", query: query) }
+      try Printer(server.output).show(answer, as: AgentList.self) { [table($0.agents)] }
+    }
+
+    private func table(_ agents: [AgentDocument]) -> Table {
+      let rows = agents.map { agent -> [Table.Cell] in
+        [
+          "\(agent.id)", "\(agent.name ?? "-")", statusCell(agent.status), "\(agent.capabilities.joined(separator: ","))",
+          "\(agent.nodeId)",
+          "\(agent.activeTasks)/\(agent.maxConcurrentTasks)", "\(agent.tasksCompleted)",
+        ]
+      }
+      return Table("ID", "NAME", "STATUS", "CAPABILITIES", "NODE", "ACTIVE", "COMPLETED", rows: rows)
+    }
+  }
+
+  /// The command `parallax agents get`.
+  struct Get: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Shows one agent.")
+
+    @Argument(help: "The agent's id.")
+    var id: String
+
+    @OptionGroup var server: ServerOptions
+
+    mutating func run() async throws {
+      let answer = try await ControlPlaneClient.with(server) { [id] in try await $0.get("/api/agents/\(id.pathSegment)") }
+      try Printer(server.output).show(answer, as: AgentDocument.self) { agent in
+        [
+          Table(rows: [
+            ["Agent", "\(agent.id)"], ["Name", "\(agent.name ?? "-")"], ["Status", statusCell(agent.status)],
+            ["Capabilities", "\(agent.capabilities.joined(separator: ", "))"], ["Node", "\(agent.nodeId)"],
+            ["Connected", "\(agent.connectedAt)"], ["Heartbeat", "\(agent.lastHeartbeat.map(\.description) ?? "-")"],
+            ["Active tasks", "\(agent.activeTasks) of \(agent.maxConcurrentTasks)"], ["Completed tasks", "\(agent.tasksCompleted)"],
+          ])
+        ]
+      }
+    }
+  }
+}
+
+extension Agents {
+  /// A status as an argument.
+  struct Status: ExpressibleByArgument {
+    var wire: AgentStatus
+
+    init?(argument: String) {
+      guard let wire = AgentStatus(rawValue: argument) else { return nil }
+      self.wire = wire
+    }
+
+    static var allValueStrings: [String] { AgentStatus.allCases.map(\.rawValue) }
+  }
+}
+
+private func statusCell(_ status: AgentStatus) -> Table.Cell {
+  let style: Style =
+    switch status {
+    case .idle: .good
+    case .busy, .draining: .waiting
+    case .disconnected: .bad
+    }
+  return Table.Cell(status.rawValue, style: style)
+}

@@ -1,0 +1,18 @@
+/// Why a command did not do what it was told, with the exit code that scripts rely on.
+struct CommandFailure: Error {
+  /// The exit codes of the command line.
+  enum Code: Int32 {
+    case failed = 1
+    case usage = 2
+    case unreachable = 4
+  }
+
+  var exitCode: Code
+  /// One line for people; says what to do where that is known.
+  var message: String
+
+  init(_ exitCode: Code, _ message: String) {
+    self.exitCode = exitCode
+    self.message = message.printable
+  }
+}

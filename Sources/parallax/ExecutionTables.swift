@@ -1,0 +1,63 @@
+import ParallaxAPI
+
+/// Executions as tables.
+enum ExecutionTables {
+  static func list(_ page: ExecutionList) -> [Table] {
+    let rows = page.executions.map { execution -> [Table.Cell] in
+      [
+        Table.Cell(execution.executionId), "\(execution.pattern.name)", status(execution.status), "\(execution.createdAt)",
+        duration(execution.duration), "\(execution.nodeId)",
+      ]
+    }
+    return [Table("ID", "PATTERN", "STATUS", "CREATED", "DURATION", "NODE", rows: rows)]
+  }
+
+  static func details(_ execution: ExecutionDocument) -> [Table] {
+    var rows: [[Table.Cell]] = [
+      ["Execution", "\(execution.executionId)"],
+      ["Pattern", "\(execution.pattern.name) \(execution.pattern.version)"],
+      ["Status", status(execution.status)],
+      ["Created", "\(execution.createdAt)"],
+      ["Duration", duration(execution.duration)],
+      ["Node", "\(execution.nodeId)"],
+    ]
+    if let error = execution.error { rows.append(["Error", "\(error.message) (\(error.code))"]) }
+    if let result = execution.result { rows.append(["Result", json(result)]) }
+    let agents = execution.agents.map { part -> [Table.Cell] in
+      [
+        "\(part.id)", "\(part.status)", duration(part.duration), "\(part.confidence.map { "\($0)" } ?? "-")",
+        part.result.map(json) ?? Table.Cell(part.error?.message ?? "-"),
+      ]
+    }
+    let parts = Table("AGENT", "STATUS", "DURATION", "CONFIDENCE", "RESULT", rows: agents)
+    return [Table(rows: rows)] + (agents.isEmpty ? [] : [parts])
+  }
+
+  static func acceptance(_ accepted: ExecutionAcceptance) -> [Table] {
+    [
+      Table(rows: [
+        ["Execution", "\(accepted.executionId)"], ["Status", status(accepted.status)],
+        ["Result", "parallax executions get \(accepted.executionId)"],
+      ])
+    ]
+  }
+
+  private static func status(_ status: ExecutionStatus) -> Table.Cell {
+    let style: Style =
+      switch status {
+      case .completed: .good
+      case .failed, .cancelled, .timedOut: .bad
+      case .pending, .running, .aggregating: .waiting
+      }
+    return Table.Cell(status.rawValue, style: style)
+  }
+
+  private static func duration(_ duration: WireDuration?) -> Table.Cell {
+    Table.Cell(duration.map { $0.duration.text } ?? "-")
+  }
+
+  /// What came in as JSON goes out as JSON; it holds no number that cannot be written.
+  private static func json(_ value: JSONValue) -> Table.Cell {
+    Table.Cell((try? JSON.text(value)) ?? "-")
+  }
+}

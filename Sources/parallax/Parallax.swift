@@ -1,0 +1,36 @@
+import ArgumentParser
+import Foundation
+
+/// The command line of Parallax.
+struct Parallax: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "parallax",
+    abstract: "Runs executions on a Parallax control plane and looks at what it does.",
+    discussion: """
+      The control plane is found by --server or PARALLAX_SERVER, else at http://127.0.0.1:8080.
+      Exit codes: 0 done, 1 failed, 2 wrong usage, 4 no server reachable.
+      """,
+    subcommands: [Executions.self, Agents.self, Patterns.self])
+}
+
+@main
+enum Entry {
+  static func main() async {
+    do {
+      var command = try Parallax.parseAsRoot()
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch let error as CommandFailure {
+      FileHandle.standardError.write(Data("parallax: \(error.message)\n".utf8))
+      exit(error.exitCode.rawValue)
+    } catch {
+      // The parser's own code for wrong usage is 64; this tool's contract says 2.
+      guard Parallax.exitCode(for: error) == .validationFailure else { Parallax.exit(withError: error) }
+      FileHandle.standardError.write(Data("\(Parallax.fullMessage(for: error))\n".utf8))
+      exit(CommandFailure.Code.usage.rawValue)
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import Foundation
+import ParallaxAPI
+
+/// Prints results as the options and the terminal want them.
+struct Printer {
+  var format: OutputFormat
+  var coloured: Bool
+
+  init(_ format: OutputFormat) {
+    self.init(format, isTerminal: isatty(STDOUT_FILENO) == 1, environment: ProcessInfo.processInfo.environment)
+  }
+
+  /// Colour is for terminals that can show it and for people who did not refuse it (https://no-color.org).
+  init(_ format: OutputFormat, isTerminal: Bool, environment: [String: String]) {
+    self.format = format
+    coloured = isTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
+  }
+
+  /// Prints a node's answer: as it is in JSON, else as the tables made of its document.
+  func show<Document: Decodable>(_ answer: Data, as type: Document.Type = Document.self, _ tables: (Document) -> [Table]) throws {
+    switch format {
+    case .json: print(try Self.indented(answer))
+    case .table: print(text(of: tables(try Self.decode(answer))))
+    }
+  }
+
+  func text(of tables: [Table]) -> String {
+    tables.map { $0.lines(coloured: coloured).joined(separator: "\n") }.joined(separator: "\n\n")
+  }
+
+  /// Decodes a node's answer.
+  static func decode<Document: Decodable>(_ answer: Data, as type: Document.Type = Document.self) throws -> Document {
+    do {
+      return try JSON.decode(type, from: answer)
+    } catch {
+      throw CommandFailure(
+        .failed, "the node's answer could not be read; is it of another version? \(APIError(decoding: error, of: "answer").message)")
+    }
+  }
+
+  private static func indented(_ answer: Data) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(decode(answer, as: JSONValue.self)), as: UTF8.self)
+  }
+}

@@ -1,0 +1,43 @@
+import ArgumentParser
+import Foundation
+
+/// How every command finds and shows the control plane.
+struct ServerOptions: ParsableArguments {
+  @Option(
+    name: .customLong("server"),
+    help: ArgumentHelp(
+      "A node's address; several, repeated or separated by commas, are tried in turn. Default: PARALLAX_SERVER, else http://127.0.0.1:8080.",
+      valueName: "url"))
+  var servers: [String] = []
+
+  @Option(help: ArgumentHelp("The key to show to the control plane. Default: PARALLAX_API_KEY.", valueName: "key"))
+  var apiKey: String?
+
+  @Option(help: "How to print what came back.")
+  var output: OutputFormat = .table
+
+  /// The nodes in the order in which they are tried.
+  func addresses(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> [String] {
+    let given = servers.isEmpty ? [environment["PARALLAX_SERVER"] ?? ""] : servers
+    let texts = given.flatMap { $0.split(separator: ",") }.map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+    return try (texts.isEmpty ? ["http://127.0.0.1:8080"] : texts).map(Self.address)
+  }
+
+  /// The key, or nil when none is given.
+  func key(environment: [String: String] = ProcessInfo.processInfo.environment) -> String? {
+    (apiKey ?? environment["PARALLAX_API_KEY"]).flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  private static func address(_ text: String) throws -> String {
+    let full = text.contains("://") ? text : "http://" + text
+    guard let url = URL(string: full), let scheme = url.scheme, ["http", "https"].contains(scheme), url.host != nil else {
+      throw CommandFailure(.usage, "'\(text)' is not a server's address: expected one such as http://127.0.0.1:8080")
+    }
+    return full.hasSuffix("/") ? String(full.dropLast()) : full
+  }
+}
+
+/// How results are printed.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+  case table, json
+}

@@ -1,0 +1,139 @@
+import ArgumentParser
+import Logging
+import ParallaxAPI
+import ParallaxControlPlane
+import ServiceLifecycle
+import UnixSignals
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// The daemon's command line: reads the configuration, runs the node.
+@main
+struct ParallaxDaemon: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "parallaxd",
+    abstract: "A Parallax control-plane node.",
+    discussion: """
+      Without any configuration it is a single node on 127.0.0.1:8080 that keeps its state in memory. Flags win over environment \
+      variables, those over the configuration file, that over the defaults.
+      """,
+    version: ParallaxNode.version)
+
+  @Option(help: "The configuration file; else PARALLAX_CONFIG, ./parallax.config.yaml, /etc/parallax/parallax.config.yaml.")
+  var config: String?
+  @Option(name: .customLong("node-id"), help: "The node's id (node.id).")
+  var nodeID: String?
+  @Option(help: "The address to listen on (server.host).")
+  var host: String?
+  @Option(help: "The port to listen on; 0 takes any free one (server.port).")
+  var port: String?
+  @Option(name: .customLong("redis-url"), help: "Where Redis is, as redis://[user:password@]host:port/database (redis.url).")
+  var redisURL: String?
+  @Option(help: "The directory of pattern files (patterns.directory).")
+  var patterns: String?
+  @Option(help: "trace, debug, info, notice, warning, error or critical (logging.level).")
+  var logLevel: String?
+  @Flag(help: "Check the configuration and end.")
+  var checkConfig = false
+  @Flag(help: "Print the configuration in force, without secrets, and end.")
+  var printConfig = false
+
+  /// As in sysexits.h: something is wrong with the configuration.
+  private static let configurationFault = ExitCode(78)
+
+  func run() async throws {
+    let (configuration, shippedPatterns) = try load()
+    if printConfig { print(configuration.render()) }
+    if checkConfig, !printConfig { print("the configuration is sound") }
+    if printConfig || checkConfig { return }
+
+    let level = Logger.Level(rawValue: configuration.logging.level.rawValue) ?? .info
+    let format = NodeLogHandler.format(configuration.logging.format)
+    LoggingSystem.bootstrap { _ in NodeLogHandler(level: level, format: format) }
+    var logger = Logger(label: "parallaxd")
+    logger[metadataKey: "node"] = "\(configuration.node.id)"
+    try await runNode(configuration, shippedPatterns, logger)
+  }
+
+  private func runNode(
+    _ configuration: NodeConfiguration, _ shippedPatterns: [PatternDefinition], _ logger: Logger
+  ) async throws {
+    let names = shippedPatterns.map(\.name)
+    let node = try ParallaxNode(
+      configuration: configuration, patterns: shippedPatterns,
+      hooks: ParallaxNode.Hooks(
+        onListening: { url in Self.announce(url, configuration, patterns: names) },
+        onReady: { logger.notice("ready") }),
+      logger: logger)
+    let group = node.makeServiceGroup()
+    do {
+      try await withThrowingTaskGroup(of: Void.self) { tasks in
+        tasks.addTask { try await group.run() }
+        tasks.addTask { await Self.stopOnSignals(group) }
+        try await tasks.next()
+        tasks.cancelAll()
+      }
+    } catch {
+      logger.critical("the node has failed", metadata: ["error": "\(error)"])
+      throw ExitCode.failure
+    }
+    logger.notice("stopped")
+  }
+
+  /// The first signal stops the node in order, a second one at once.
+  private static func stopOnSignals(_ group: ServiceGroup) async {
+    var isStopping = false
+    for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+      if isStopping { _exit(EXIT_FAILURE) }
+      isStopping = true
+      await group.triggerGracefulShutdown()
+    }
+  }
+
+  /// Says on standard output where the node listens and what to do with it.
+  private static func announce(_ url: String, _ configuration: NodeConfiguration, patterns: [String]) {
+    var lines = ["parallaxd \(ParallaxNode.version) listens on \(url) as \(configuration.node.id)"]
+    let agents = url.replacing("http://", with: "ws://", maxReplacements: 1) + "/ws/agent"
+    lines.append("  agents connect to  \(agents)")
+    if let pattern = patterns.first {
+      lines.append("  patterns           \(patterns.joined(separator: ", "))")
+      lines.append(
+        """
+          submit             curl -s -H 'Content-Type: application/json' -d '{"input":{"text":"Hello"}}' \
+        \(url)/api/patterns/\(pattern)/execute
+        """)
+    } else {
+      lines.append("  patterns           none: POST one to \(url)/api/patterns, or set patterns.directory")
+    }
+    lines.append("  state              \(configuration.redis.url?.text(secretsHidden: true) ?? "in memory; it ends with the process")")
+    print(lines.joined(separator: "\n"))
+    fflush(nil)
+  }
+
+  private func load() throws -> (NodeConfiguration, [PatternDefinition]) {
+    do {
+      let configuration = try ConfigurationFiles.load(config: config, flags: flags)
+      let directory = configuration.patterns.directory ?? (access("patterns", R_OK) == 0 ? "patterns" : nil)
+      return (configuration, try directory.map { try PatternFile.load(directory: $0) } ?? [])
+    } catch {
+      let text = "parallaxd: \(error)\n"
+      _ = text.utf8CString.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count - 1) }
+      throw Self.configurationFault
+    }
+  }
+
+  private var flags: [ConfigurationFlag] {
+    let values: [(flag: String, key: String, value: String?)] = [
+      ("--node-id", "node.id", nodeID), ("--host", "server.host", host), ("--port", "server.port", port),
+      ("--redis-url", "redis.url", redisURL), ("--patterns", "patterns.directory", patterns),
+      ("--log-level", "logging.level", logLevel),
+    ]
+    return values.compactMap { entry in entry.value.map { ConfigurationFlag(entry.flag, key: entry.key, value: $0) } }
+  }
+}

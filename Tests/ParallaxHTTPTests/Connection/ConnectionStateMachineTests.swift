@@ -1,0 +1,70 @@
+import Testing
+
+@testable import ParallaxHTTP
+
+@Suite struct ConnectionStateMachineTests {
+  private var machine = ConnectionStateMachine()
+
+  @Test mutating func proceedsWhenRequestAndAnswerAreComplete() {
+    machine.requestHead(.router, keepAlive: true)
+    #expect(machine.requestEnd() == .nothing)
+    #expect(!machine.takesRequest)
+    #expect(machine.answerEnd() == .proceed)
+    #expect(machine.takesRequest)
+  }
+
+  @Test mutating func readsARequestToItsEndThatWasAnsweredEarly() {
+    machine.requestHead(.router, keepAlive: true)
+    #expect(machine.answerEnd() == .nothing)
+    #expect(machine.requestEnd() == .proceed)
+  }
+
+  @Test mutating func doesNotReadOnAfterAnEarlyAnswerThatCloses() {
+    machine.requestHead(.router, keepAlive: true)
+    machine.endAfterAnswer()
+    #expect(machine.answerEnd() == .linger)
+    #expect(machine.requestEnd() == .nothing)
+  }
+
+  @Test mutating func lingersWhenTheClientWantsToClose() {
+    machine.requestHead(.front, keepAlive: false)
+    #expect(machine.requestEnd() == .answer)
+    #expect(machine.answerEnd() == .linger)
+    #expect(machine.stop() == .closeIfFlushed)
+  }
+
+  @Test mutating func stopsAtOnceBetweenRequestsAndAfterTheAnswerElse() {
+    #expect(machine.stop() == .closeNow)
+    machine.requestHead(.router, keepAlive: true)
+    #expect(machine.stop() == .afterAnswer)
+    #expect(machine.requestEnd() == .nothing)
+    #expect(machine.answerEnd() == .linger)
+  }
+
+  @Test mutating func answersWhatIsMalformedBetweenRequests() {
+    #expect(machine.malformed() == .answer)
+    #expect(machine.answerEnd() == .linger)
+  }
+
+  @Test mutating func tellsTheRouterThatTheRestOfItsRequestIsMalformed() {
+    machine.requestHead(.router, keepAlive: true)
+    #expect(machine.malformed() == .tellRouter)
+    #expect(machine.answerEnd() == .linger)
+  }
+
+  @Test mutating func saysNothingAboutMalformedBytesBehindAnAnswer() {
+    machine.requestHead(.router, keepAlive: true)
+    #expect(machine.answerEnd() == .nothing)
+    #expect(machine.malformed() == .ignore)
+    #expect(machine.state == .lingering)
+  }
+
+  @Test mutating func isNoBusinessOfHTTPAfterAnUpgrade() {
+    machine.requestHead(.front, keepAlive: true)
+    #expect(machine.requestEnd() == .answer)
+    machine.upgrade()
+    #expect(machine.stop() == .ignore)
+    #expect(machine.answerEnd() == .nothing)
+    #expect(machine.malformed() == .ignore)
+  }
+}

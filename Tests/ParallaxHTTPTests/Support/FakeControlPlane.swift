@@ -1,0 +1,73 @@
+import ParallaxAPI
+import ParallaxState
+
+@testable import ParallaxHTTP
+
+/// Answers with what it was asked, so that a test sees what the routes understood.
+struct FakeControlPlane: ControlPlaneService {
+  struct Failure: Error {}
+
+  var execute: @Sendable (ExecuteRequest) async throws -> ExecuteAnswer = { request in
+    .finished(FakeControlPlane.document(status: .completed, input: request.input))
+  }
+
+  static func document(
+    status: ExecutionStatus, id: String = "exec_1", pattern: String = "p", version: String = "1.0.0", input: JSONValue = .null,
+    error: ExecutionFailure? = nil
+  ) -> ExecutionDocument {
+    ExecutionDocument(
+      executionId: id, pattern: PatternReference(name: pattern, version: version), status: status, input: input, result: nil, error: error,
+      createdAt: Timestamp(milliseconds: 0), startedAt: nil, completedAt: nil, nodeId: "node", attempt: 1, agents: [], metadata: nil)
+  }
+
+  func execute(pattern: String, version: String?, request: ExecuteRequest, isAsync: Bool) async throws -> ExecuteAnswer {
+    if pattern == "unknown" { throw APIError(.notFound, "no pattern is named unknown") }
+    if isAsync { return .accepted(ExecutionAcceptance(executionId: "exec_1", status: .pending)) }
+    return try await execute(request)
+  }
+
+  func execution(id: String) async throws -> ExecutionDocument {
+    if id == "broken" { throw Failure() }
+    return Self.document(status: .running, id: id)
+  }
+
+  func executions(_ query: ExecutionQuery) async throws -> ExecutionList {
+    ExecutionList(
+      executions: [Self.document(status: query.status ?? .pending, pattern: query.pattern ?? "any")], total: nil, limit: query.limit,
+      offset: query.offset, hasMore: false, nextCursor: query.cursor)
+  }
+
+  func cancelExecution(id: String) async throws -> CancellationDocument {
+    CancellationDocument(executionId: id, status: .cancelled, cancelledAt: Timestamp(milliseconds: 0))
+  }
+
+  func pattern(name: String, version: String?) async throws -> PatternDefinition {
+    PatternDefinition(name: name, version: version ?? "1.0.0", agents: AgentRequirement(capabilities: ["c"]))
+  }
+
+  func patterns(search: String?, limit: Int, offset: Int) async throws -> PatternList {
+    PatternList(patterns: [], total: 0, limit: limit, offset: offset)
+  }
+
+  func storePattern(_ source: PatternSource) async throws -> PatternCreated {
+    PatternCreated(name: source.contentType ?? "none", version: String(decoding: source.bytes, as: UTF8.self), created: !source.bytes.isEmpty)
+  }
+
+  func agents(status: AgentStatus?, capabilities: [String]) async throws -> AgentList {
+    AgentList(agents: [Self.agent(id: "agent_1", status: status ?? .idle, capabilities: capabilities)])
+  }
+
+  func agent(id: String) async throws -> AgentDocument {
+    Self.agent(id: id, status: .idle, capabilities: [])
+  }
+
+  func disconnectAgent(id: String) async throws -> AgentDisconnected {
+    AgentDisconnected(id: id, disconnected: true)
+  }
+
+  private static func agent(id: String, status: AgentStatus, capabilities: [String]) -> AgentDocument {
+    AgentDocument(
+      id: id, name: nil, status: status, capabilities: capabilities, nodeId: "node", connectedAt: Timestamp(milliseconds: 0),
+      lastHeartbeat: nil, activeTasks: 0, tasksCompleted: 0, maxConcurrentTasks: 1, metadata: nil)
+  }
+}

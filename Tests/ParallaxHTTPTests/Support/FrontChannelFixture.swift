@@ -1,0 +1,81 @@
+import Logging
+import NIOCore
+import NIOEmbedded
+import NIOHTTP1
+import ParallaxAPI
+
+@testable import ParallaxHTTP
+
+/// A connection in memory with the codec and the front, as the server sets it up.
+final class FrontChannelFixture {
+  let channel = EmbeddedChannel()
+  let gateway: RecordingGateway
+  let negotiated: EventLoopFuture<FrontHandler.Negotiated>
+  private(set) var output = ByteBuffer()
+
+  init(
+    gateway: RecordingGateway = .echo(), limits: ConnectionLimits = ConnectionLimits(), access: AccessGuard = AccessGuard(isLoopback: true)
+  ) throws {
+    self.gateway = gateway
+    let context = FrontContext(
+      limits: limits, access: access,
+      probes: { probe, accept in
+        ProbeAnswer(status: probe == .ready ? 503 : 200, contentType: accept ?? "text/plain", body: ByteBuffer(string: "\(probe)"))
+      },
+      gateway: gateway, connections: ServerConnections(group: channel.embeddedEventLoop), logger: Logger(label: "test"))
+    let promise = channel.eventLoop.makePromise(of: FrontHandler.Negotiated.self)
+    negotiated = promise.futureResult
+    let pipeline = channel.pipeline.syncOperations
+    try pipeline.addHandler(HTTPResponseEncoder())
+    try pipeline.addHandler(limits.makeDecoder())
+    try pipeline.addHandler(FrontHandler(shared: context, negotiation: promise))
+    try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+  }
+
+  deinit {
+    _ = try? channel.finish(acceptAlreadyClosed: true)
+  }
+
+  func send(_ text: String) throws {
+    try send(Array(text.utf8))
+  }
+
+  func send(_ bytes: [UInt8]) throws {
+    try channel.writeInbound(ByteBuffer(bytes: bytes))
+    channel.embeddedEventLoop.run()
+    try collect()
+  }
+
+  func collect() throws {
+    while var buffer = try channel.readOutbound(as: ByteBuffer.self) { output.writeBuffer(&buffer) }
+  }
+
+  /// Everything written so far that was not taken yet.
+  func takeText() -> String {
+    output.readString(length: output.readableBytes) ?? ""
+  }
+
+  /// Drops what was written up to and including the end of a response's head.
+  func skipHead() {
+    let bytes = output.readableBytesView
+    let end = bytes.firstRange(of: Array("\r\n\r\n".utf8))?.upperBound ?? bytes.endIndex
+    output.moveReaderIndex(to: end)
+  }
+
+  func takeFrames() -> [ServerFrame] {
+    var frames: [ServerFrame] = []
+    while let frame = ServerFrame.read(from: &output) { frames.append(frame) }
+    return frames
+  }
+
+  static func get(_ path: String, headers: String = "") -> String {
+    "GET \(path) HTTP/1.1\r\nHost: localhost:8080\r\n\(headers)\r\n"
+  }
+
+  static func handshake(path: String = "/ws/agent", headers: String = "") -> String {
+    get(
+      path,
+      headers: "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + headers)
+  }
+}

@@ -1,0 +1,151 @@
+import AsyncHTTPClient
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import ParallaxAPI
+import ServiceLifecycle
+
+@testable import ParallaxHTTP
+
+/// A server on a free loopback port for the length of a test.
+struct RunningServer {
+  let port: Int
+  private let services: ServiceGroup
+
+  /// Starts the server, gives it to the test, and stops it gracefully whatever happened.
+  static func with(
+    controlPlane: FakeControlPlane = FakeControlPlane(), gateway: any AgentGateway = RecordingGateway.echo(),
+    change: (inout HTTPServer.Configuration) -> Void = { _ in }, onStopAccepting: @escaping @Sendable () async -> Void = {},
+    _ test: (RunningServer) async throws -> Void
+  ) async throws {
+    var configuration = HTTPServer.Configuration(port: 0)
+    change(&configuration)
+    let (bound, boundContinuation) = AsyncStream<Int>.makeStream()
+    var logger = Logger(label: "test")
+    logger.logLevel = .critical
+    let server = HTTPServer(
+      configuration: configuration, controlPlane: controlPlane, gateway: gateway,
+      probes: { probe, _ in ProbeAnswer(status: 200, contentType: "text/plain", body: ByteBuffer(string: "\(probe)")) },
+      group: MultiThreadedEventLoopGroup.singleton,
+      hooks: HTTPServer.Hooks(
+        onBound: { address in boundContinuation.yield(address.port ?? 0) }, onStopAccepting: onStopAccepting),
+      logger: logger)
+    let services = ServiceGroup(configuration: ServiceGroupConfiguration(services: [server], logger: logger))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask {
+        defer { boundContinuation.finish() }
+        try await services.run()
+      }
+      var ports = bound.makeAsyncIterator()
+      if let port = await ports.next() {
+        do {
+          try await test(RunningServer(port: port, services: services))
+        } catch {
+          await services.triggerGracefulShutdown()
+          throw error
+        }
+      }
+      await services.triggerGracefulShutdown()
+      try await group.waitForAll()
+    }
+  }
+
+  func stop() async {
+    await services.triggerGracefulShutdown()
+  }
+
+  struct Answer {
+    var status: Int
+    var headers: [String: String]
+    var text: String
+
+    var error: ErrorDocument.Body? { try? JSON.decode(ErrorDocument.self, from: text).error }
+  }
+
+  func send(_ method: String = "GET", _ path: String, headers: [(String, String)] = [], body: String? = nil) async throws -> Answer {
+    var request = HTTPClientRequest(url: "http://127.0.0.1:\(port)\(path)")
+    request.method = .RAW(value: method)
+    for (name, value) in headers { request.headers.add(name: name, value: value) }
+    if let body { request.body = .bytes(ByteBuffer(string: body)) }
+    let response = try await HTTPClient.shared.execute(request, timeout: .seconds(10))
+    let text = String(buffer: try await response.body.collect(upTo: 1 << 20))
+    return Answer(
+      status: Int(response.status.code),
+      headers: Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { first, _ in first }, text: text)
+  }
+
+  /// A TCP connection, for what no well-behaved client would send.
+  func connect<Result>(_ body: (RawConnection) async throws -> Result) async throws -> Result {
+    let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .connect(host: "127.0.0.1", port: port) { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
+            wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+        }
+      }
+    return try await channel.executeThenClose { inbound, outbound in
+      try await body(RawConnection(inbound: inbound.makeAsyncIterator(), outbound: outbound))
+    }
+  }
+}
+
+/// Bytes to and from a server.
+final class RawConnection {
+  private var inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
+  private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+  private var received = ByteBuffer()
+
+  init(inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator, outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) {
+    self.inbound = inbound
+    self.outbound = outbound
+  }
+
+  func send(_ text: String) async throws {
+    try await outbound.write(ByteBuffer(string: text))
+  }
+
+  func send(_ bytes: [UInt8]) async throws {
+    try await outbound.write(ByteBuffer(bytes: bytes))
+  }
+
+  func finish() {
+    outbound.finish()
+  }
+
+  /// One response: its head and a body of the declared length.
+  func response() async throws -> String {
+    while true {
+      if let end = received.readableBytesView.firstRange(of: Array("\r\n\r\n".utf8))?.upperBound {
+        let head = received.getString(at: received.readerIndex, length: end - received.readerIndex) ?? ""
+        let length = head.lowercased().split(separator: "content-length: ").dropFirst().first.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
+        let total = end - received.readerIndex + length
+        if received.readableBytes >= total { return received.readString(length: total) ?? "" }
+      }
+      guard try await receive() else { return rest() }
+    }
+  }
+
+  func frame() async throws -> ServerFrame? {
+    while true {
+      if let frame = ServerFrame.read(from: &received) { return frame }
+      guard try await receive() else { return nil }
+    }
+  }
+
+  /// Everything until the server ends the connection.
+  func untilEnd() async throws -> String {
+    while try await receive() {}
+    return rest()
+  }
+
+  private func rest() -> String {
+    received.readString(length: received.readableBytes) ?? ""
+  }
+
+  private func receive() async throws -> Bool {
+    guard let buffer = try await inbound.next() else { return false }
+    received.writeImmutableBuffer(buffer)
+    return true
+  }
+}

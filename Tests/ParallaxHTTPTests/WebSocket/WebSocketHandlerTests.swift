@@ -1,0 +1,180 @@
+import NIOCore
+import NIOEmbedded
+import ParallaxAPI
+import Testing
+
+@testable import ParallaxHTTP
+
+@Suite struct WebSocketHandlerTests {
+  typealias Fixture = FrontChannelFixture
+
+  private func open(_ gateway: RecordingGateway = .echo(), _ change: (inout ConnectionLimits) -> Void = { _ in }) throws -> Fixture {
+    var limits = ConnectionLimits()
+    change(&limits)
+    let fixture = try Fixture(gateway: gateway, limits: limits)
+    try fixture.send(Fixture.handshake())
+    fixture.skipHead()
+    return fixture
+  }
+
+  @Test func writesTheMessagesOfOneReadAtOnce() throws {
+    let fixture = try open()
+    let flushes = FlushCounter()
+    try fixture.channel.pipeline.syncOperations.addHandler(flushes, position: .first)
+    try fixture.send((0..<50).flatMap { ClientFrame.text("message \($0)") })
+    #expect(fixture.takeFrames() == (0..<50).map { .text("message \($0)") })
+    #expect(flushes.count == 1)
+  }
+
+  @Test func answersPingsInOrder() throws {
+    let fixture = try open()
+    try fixture.send((0..<10).flatMap { ClientFrame.make(ClientFrame.ping, Array("\($0)".utf8)) })
+    #expect(fixture.takeFrames() == (0..<10).map { .pong("\($0)") })
+  }
+
+  @Test func sendsLongMessagesWhole() throws {
+    let fixture = try open()
+    let text = String(repeating: "long ", count: 40_000)
+    try fixture.send(ClientFrame.text("short") + ClientFrame.text(text) + ClientFrame.text("after"))
+    #expect(fixture.takeFrames() == [.text("short"), .text(text), .text("after")])
+  }
+
+  @Test func answersACloseWithItsCodeAndEnds() throws {
+    let fixture = try open()
+    try fixture.send(ClientFrame.text("last") + ClientFrame.close(1001, "bye") + ClientFrame.text("late"))
+    let frames = fixture.takeFrames()
+    #expect(frames.first == .text("last"))
+    #expect(frames.dropFirst().map(\.closeCode) == [1001])
+    #expect(!fixture.channel.isActive)
+    #expect(fixture.gateway.events == [.opened, .received("last"), .closed(.closedByAgent(code: .goingAway, reason: "bye"))])
+  }
+
+  @Test(arguments: [
+    (ClientFrame.make(ClientFrame.text, [65], key: nil), 1002), (ClientFrame.make(ClientFrame.binary, [1]), 1003),
+    (ClientFrame.make(ClientFrame.text, [0xFF]), 1007), (ClientFrame.make(ClientFrame.text, declared: 2_000_000), 1009),
+  ] as [([UInt8], UInt16)])
+  func saysWhyItEndsTheConnection(bytes: [UInt8], code: UInt16) throws {
+    let fixture = try open()
+    try fixture.send(bytes)
+    #expect(fixture.takeFrames().map(\.closeCode) == [code])
+    #expect(!fixture.channel.isActive)
+    guard case .protocolViolation(let reported, _) = try #require(fixture.gateway.closeReasons.first) else {
+      Issue.record("expected a violation")
+      return
+    }
+    #expect(reported.rawValue == code)
+    #expect(fixture.gateway.closeReasons.count == 1)
+  }
+
+  @Test func sendsWhatWasSentBeforeItCloses() throws {
+    let fixture = try open()
+    let connection = try #require(fixture.gateway.connections.first)
+    connection.send(ByteBuffer(string: "a"))
+    connection.send(ByteBuffer(string: "b"))
+    connection.close(code: .serviceRestart, reason: "restart")
+    connection.send(ByteBuffer(string: "too late"))
+    fixture.channel.embeddedEventLoop.run()
+    try fixture.collect()
+    let frames = fixture.takeFrames()
+    #expect(frames.prefix(2) == [.text("a"), .text("b")])
+    #expect(frames.dropFirst(2).map(\.closeCode) == [1012])
+    #expect(fixture.gateway.closeReasons == [.closedByServer(code: .serviceRestart, reason: "restart")])
+    #expect(fixture.channel.isActive, "the agent may still answer")
+    try fixture.send(ClientFrame.text("unheard") + ClientFrame.close(1012))
+    #expect(!fixture.channel.isActive)
+    #expect(fixture.gateway.events.count == 2, "nothing is delivered after the close")
+  }
+
+  @Test func hangsUpOnAgentsThatDoNotAnswerAClose() throws {
+    let fixture = try open()
+    try #require(fixture.gateway.connections.first).close(code: .normal, reason: "")
+    fixture.channel.embeddedEventLoop.run()
+    #expect(fixture.channel.isActive)
+    fixture.channel.embeddedEventLoop.advanceTime(by: WebSocketHandler.closeTimeout)
+    #expect(!fixture.channel.isActive)
+    #expect(fixture.gateway.closeReasons == [.closedByServer(code: .normal, reason: "")])
+  }
+
+  @Test func deliversNothingOnceTheSessionHasClosed() throws {
+    let fixture = try open(RecordingGateway { connection, _ in connection.close(code: .policyViolation, reason: "") })
+    try fixture.send(ClientFrame.text("one") + ClientFrame.text("two"))
+    #expect(fixture.gateway.events.filter { $0 == .received("two") }.isEmpty)
+    #expect(fixture.takeFrames().map(\.closeCode) == [1008])
+  }
+
+  @Test func keepsWhatASlowReaderCannotTakeAndSendsItLater() throws {
+    let fixture = try open { $0.agentBacklog = 1000 }
+    let connection = try #require(fixture.gateway.connections.first)
+    fixture.channel.isWritable = false
+    for index in 0..<10 { connection.send(ByteBuffer(string: "\(index)")) }
+    fixture.channel.embeddedEventLoop.run()
+    try fixture.collect()
+    #expect(fixture.takeFrames().isEmpty)
+    fixture.channel.isWritable = true
+    fixture.channel.pipeline.fireChannelWritabilityChanged()
+    try fixture.collect()
+    #expect(fixture.takeFrames() == (0..<10).map { .text("\($0)") })
+    for _ in 0..<10 { connection.send(ByteBuffer(string: String(repeating: "x", count: 90))) }
+    fixture.channel.embeddedEventLoop.run()
+    #expect(fixture.channel.isActive, "what was written counts no more")
+  }
+
+  @Test func dropsAReaderThatIsTooSlow() throws {
+    let fixture = try open { $0.agentBacklog = 1000 }
+    let connection = try #require(fixture.gateway.connections.first)
+    fixture.channel.isWritable = false
+    for _ in 0..<11 { connection.send(ByteBuffer(string: String(repeating: "x", count: 100))) }
+    fixture.channel.embeddedEventLoop.run()
+    #expect(!fixture.channel.isActive)
+    #expect(fixture.gateway.closeReasons == [.slowReader(bytesWaiting: 1100)])
+  }
+
+  @Test func keepsOnePongForAPeerThatPingsAndDoesNotRead() throws {
+    let fixture = try open()
+    fixture.channel.isWritable = false
+    try fixture.send((0..<100).flatMap { ClientFrame.make(ClientFrame.ping, Array("\($0)".utf8)) })
+    #expect(fixture.takeFrames().isEmpty)
+    fixture.channel.isWritable = true
+    fixture.channel.pipeline.fireChannelWritabilityChanged()
+    try fixture.collect()
+    #expect(fixture.takeFrames() == [.pong("99")])
+  }
+
+  @Test func reportsALostConnectionOnce() throws {
+    let fixture = try open()
+    try fixture.channel.close().wait()
+    fixture.channel.embeddedEventLoop.run()
+    #expect(fixture.gateway.closeReasons == [.connectionLost("the connection was closed by the agent")])
+    try #require(fixture.gateway.connections.first).send(ByteBuffer(string: "into the void"))
+    fixture.channel.embeddedEventLoop.run()
+    #expect(fixture.gateway.closeReasons.count == 1)
+  }
+
+  @Test func staysWhenTheServerStopsSoThatTheSessionCanSayGoodbye() throws {
+    let fixture = try open()
+    fixture.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+    try fixture.send(ClientFrame.text("still here"))
+    #expect(fixture.takeFrames() == [.text("still here")])
+  }
+
+  @Test func ticksWhileItIsOpen() throws {
+    let fixture = try open()
+    fixture.channel.embeddedEventLoop.advanceTime(by: .seconds(3))
+    #expect(fixture.gateway.events == [.opened, .ticked, .ticked, .ticked])
+    try fixture.channel.close().wait()
+    fixture.channel.embeddedEventLoop.advanceTime(by: .seconds(3))
+    #expect(fixture.gateway.events.count == 5)
+  }
+}
+
+/// Counts the flushes that reach the channel.
+private final class FlushCounter: ChannelOutboundHandler {
+  typealias OutboundIn = ByteBuffer
+
+  private(set) var count = 0
+
+  func flush(context: ChannelHandlerContext) {
+    count += 1
+    context.flush()
+  }
+}

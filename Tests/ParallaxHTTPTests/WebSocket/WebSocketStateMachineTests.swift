@@ -1,0 +1,159 @@
+import NIOCore
+import ParallaxAPI
+import Testing
+
+@testable import ParallaxHTTP
+
+@Suite struct WebSocketStateMachineTests {
+  typealias Action = WebSocketStateMachine.Action
+
+  /// Feeds the bytes in the given pieces and returns all actions.
+  private func actions(_ pieces: [[UInt8]], maxMessageSize: Int = 1024) -> [Action] {
+    var machine = WebSocketStateMachine(maxMessageSize: maxMessageSize)
+    var actions: [Action] = []
+    for piece in pieces {
+      var buffer = ByteBuffer(bytes: piece)
+      while let action = machine.next(from: &buffer) { actions.append(action) }
+      #expect(buffer.readableBytes == 0, "everything that arrived is consumed")
+    }
+    return actions
+  }
+
+  private func failure(_ bytes: [UInt8], maxMessageSize: Int = 1024) -> WebSocketCloseCode? {
+    guard case .fail(let code, _) = actions([bytes], maxMessageSize: maxMessageSize).last else { return nil }
+    return code
+  }
+
+  private func deliver(_ text: String) -> Action { .deliver(ByteBuffer(string: text)) }
+
+  @Test func unmasksTheExampleOfTheRFC() {
+    #expect(actions([[0x81, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58]]) == [deliver("Hello")])
+  }
+
+  @Test(arguments: [0, 1, 7, 8, 9, 125, 126, 127, 1000, 65_535, 65_536, 70_001])
+  func deliversMessagesOfEveryLengthForm(length: Int) {
+    let text = String(repeating: "x", count: length)
+    #expect(actions([ClientFrame.text(text)], maxMessageSize: 100_000) == [deliver(text)])
+  }
+
+  @Test func deliversTheSameHoweverTheBytesAreCut() {
+    let bytes =
+      ClientFrame.text("grüße ", isFinal: false) + ClientFrame.make(ClientFrame.ping, Array("p".utf8))
+      + ClientFrame.make(ClientFrame.continuation, Array("aus €𝄞".utf8)) + ClientFrame.text(String(repeating: "y", count: 300))
+    let expected: [Action] = [
+      .pong(ByteBuffer(string: "p")), deliver("grüße aus €𝄞"), deliver(String(repeating: "y", count: 300)),
+    ]
+    #expect(actions([bytes]) == expected)
+    #expect(actions(bytes.map { [$0] }) == expected)
+    for cut in 1..<bytes.count {
+      #expect(actions([Array(bytes[..<cut]), Array(bytes[cut...])]) == expected, "cut at \(cut)")
+    }
+  }
+
+  @Test func joinsFragmentsAroundControlFrames() {
+    let bytes =
+      ClientFrame.text("a", isFinal: false) + ClientFrame.make(ClientFrame.ping) + ClientFrame.make(ClientFrame.continuation, isFinal: false)
+      + ClientFrame.make(ClientFrame.pong, [1, 2]) + ClientFrame.make(ClientFrame.continuation, Array("b".utf8))
+    #expect(actions([bytes]) == [.pong(ByteBuffer()), deliver("ab")])
+  }
+
+  @Test func refusesFramesThatAreNotMasked() {
+    #expect(failure(ClientFrame.make(ClientFrame.text, [65], key: nil)) == .protocolError)
+  }
+
+  @Test(arguments: [1, 2, 4] as [UInt8])
+  func refusesReservedBits(bits: UInt8) {
+    #expect(failure(ClientFrame.make(ClientFrame.text, [65], reserved: bits)) == .protocolError)
+  }
+
+  @Test(arguments: [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] as [UInt8])
+  func refusesUnknownOpcodes(opcode: UInt8) {
+    #expect(failure(ClientFrame.make(opcode)) == .protocolError)
+  }
+
+  @Test func refusesBinary() {
+    #expect(failure(ClientFrame.make(ClientFrame.binary, [1])) == .unsupportedData)
+  }
+
+  @Test(arguments: [ClientFrame.close, ClientFrame.ping, ClientFrame.pong])
+  func refusesControlFramesThatAreFragmentedOrLong(opcode: UInt8) {
+    #expect(failure(ClientFrame.make(opcode, isFinal: false)) == .protocolError)
+    #expect(failure(ClientFrame.make(opcode, Array(repeating: 65, count: 126))) == .protocolError)
+  }
+
+  @Test func refusesAContinuationOfNothingAndAMessageInsideAMessage() {
+    #expect(failure(ClientFrame.make(ClientFrame.continuation, [65])) == .protocolError)
+    #expect(failure(ClientFrame.text("a", isFinal: false) + ClientFrame.text("b")) == .protocolError)
+    #expect(failure(ClientFrame.text("a") + ClientFrame.make(ClientFrame.continuation)) == .protocolError)
+  }
+
+  @Test func refusesTooLongMessagesByWhatTheyDeclare() {
+    #expect(actions([ClientFrame.text(String(repeating: "x", count: 64))], maxMessageSize: 64).count == 1)
+    #expect(failure(ClientFrame.make(ClientFrame.text, declared: 65), maxMessageSize: 64) == .messageTooBig)
+    #expect(failure(ClientFrame.make(ClientFrame.text, declared: .max), maxMessageSize: 64) == .messageTooBig)
+  }
+
+  @Test func refusesTooLongMessagesInFragments() {
+    let half = ClientFrame.text(String(repeating: "x", count: 40), isFinal: false)
+    #expect(failure(half + ClientFrame.make(ClientFrame.continuation, declared: 24), maxMessageSize: 64) == nil)
+    #expect(failure(half + ClientFrame.make(ClientFrame.continuation, declared: 25), maxMessageSize: 64) == .messageTooBig)
+  }
+
+  @Test(arguments: [
+    [0x80], [0xC0, 0xAF], [0xC1, 0x81], [0xE0, 0x80, 0xAF], [0xED, 0xA0, 0x80], [0xF0, 0x80, 0x80, 0xAF], [0xF4, 0x90, 0x80, 0x80], [0xF5],
+    [0xFF], [0x41, 0xE2, 0x28, 0xA1], [0xE2, 0x82],
+  ] as [[UInt8]])
+  func refusesBadUTF8(bytes: [UInt8]) {
+    #expect(failure(ClientFrame.make(ClientFrame.text, bytes)) == .invalidPayload)
+  }
+
+  @Test func acceptsACharacterThatIsSplitBetweenFragmentsAndRefusesABadOne() {
+    let first = ClientFrame.make(ClientFrame.text, [0xE2, 0x82], isFinal: false)
+    #expect(actions([first + ClientFrame.make(ClientFrame.continuation, [0xAC])]) == [deliver("€")])
+    #expect(failure(first + ClientFrame.make(ClientFrame.continuation, [0x41])) == .invalidPayload)
+  }
+
+  @Test func refusesBadUTF8BeforeTheFrameIsComplete() {
+    #expect(failure(ClientFrame.make(ClientFrame.text, [0x41, 0xFF], declared: 1000)) == .invalidPayload)
+  }
+
+  @Test(arguments: [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999] as [UInt16])
+  func takesCloseCodes(code: UInt16) {
+    #expect(actions([ClientFrame.close(code, "bye")]) == [.peerClosed(code: WebSocketCloseCode(rawValue: code), reason: "bye")])
+  }
+
+  @Test(arguments: [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] as [UInt16])
+  func refusesNumbersThatAreNoCloseCodes(code: UInt16) {
+    #expect(failure(ClientFrame.close(code)) == .protocolError)
+  }
+
+  @Test func takesACloseWithoutACodeAndRefusesHalfACode() {
+    #expect(actions([ClientFrame.make(ClientFrame.close)]) == [.peerClosed(code: nil, reason: "")])
+    #expect(failure(ClientFrame.make(ClientFrame.close, [3])) == .protocolError)
+    #expect(failure(ClientFrame.make(ClientFrame.close, [0x03, 0xE8, 0xC3])) == .invalidPayload)
+  }
+
+  @Test func ignoresEverythingAfterTheEnd() {
+    #expect(actions([ClientFrame.close(1000) + ClientFrame.text("late"), ClientFrame.text("later")]).count == 1)
+    #expect(actions([ClientFrame.make(15) + ClientFrame.text("late")]).count == 1)
+  }
+}
+
+@Suite struct WebSocketFrameTests {
+  @Test(arguments: [0, 125, 126, 65_535, 65_536])
+  func writesWhatAClientReads(length: Int) {
+    let text = String(repeating: "z", count: length)
+    var buffer = ByteBuffer()
+    WebSocketFrame.writeText(ByteBuffer(string: text), to: &buffer)
+    #expect(ServerFrame.read(from: &buffer) == .text(text))
+    #expect(buffer.readableBytes == 0)
+  }
+
+  @Test func cutsCloseReasonsAtACharacter() throws {
+    var buffer = ByteBuffer()
+    WebSocketFrame.writeClose(.goingAway, reason: String(repeating: "€", count: 50), to: &buffer)
+    let frame = try #require(ServerFrame.read(from: &buffer))
+    #expect(frame.closeCode == 1001)
+    #expect(String(decoding: frame.payload[2...], as: UTF8.self) == String(repeating: "€", count: 41))
+  }
+}

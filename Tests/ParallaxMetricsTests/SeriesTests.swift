@@ -1,0 +1,117 @@
+import Synchronization
+import Testing
+
+@testable import ParallaxMetrics
+
+@Suite struct SeriesTests {
+  let registry = MetricsRegistry()
+
+  @Test func `A counter ignores amounts by which it would fall or be spoilt`() throws {
+    let counter = try registry.counter("jobs_total", help: "Jobs.").with()
+    for amount in [-1, 0, .nan, .infinity, -.infinity] as [Double] { counter.add(amount) }
+    #expect(counter.value == 0)
+    counter.add(0.25)
+    counter.increment()
+    #expect(counter.value == 1.25)
+  }
+
+  @Test func `A gauge goes up and down`() throws {
+    let gauge = try registry.gauge("level", help: "A level.").with()
+    gauge.increment()
+    gauge.increment(by: 2.5)
+    gauge.decrement()
+    #expect(gauge.value == 2.5)
+    gauge.set(-7)
+    #expect(gauge.value == -7)
+  }
+
+  @Test func `Nothing is lost when many tasks record while others scrape`() async throws {
+    let tasks = 8
+    let rounds = 5_000
+    let counter = try registry.counter("jobs_total", help: "Jobs.", labels: ["task"])
+    let gauge = try registry.gauge("level", help: "A level.").with()
+    let histogram = try registry.histogram("job_seconds", help: "Jobs.", buckets: [1, 2]).with()
+    let summary = try registry.summary("sync_seconds", help: "Syncs.", quantiles: [0.5]).with()
+    await withTaskGroup { group in
+      for task in 0..<tasks {
+        group.addTask {
+          for round in 0..<rounds {
+            counter.with("\(task % 2)").increment()
+            counter.with("\(task % 2)").add(0.5)
+            gauge.increment()
+            histogram.observe(Double(round % 3) + 0.5)
+            summary.observe(4)
+          }
+        }
+      }
+      group.addTask {
+        for _ in 0..<50 { #expect(!registry.render(.text).isEmpty) }
+      }
+    }
+    let lines = registry.text().split(separator: "\n")
+    let all = tasks * rounds
+    let firstBucket = tasks * ((rounds + 2) / 3)
+    #expect(lines.contains("jobs_total{task=\"0\"} \(all * 3 / 4)"))
+    #expect(lines.contains("jobs_total{task=\"1\"} \(all * 3 / 4)"))
+    #expect(lines.contains("level \(all)"))
+    #expect(lines.contains("job_seconds_bucket{le=\"1.0\"} \(firstBucket)"))
+    #expect(lines.contains("job_seconds_count \(all)"))
+    #expect(lines.contains("sync_seconds_sum \(all * 4)"))
+    #expect(lines.contains("sync_seconds_count \(all)"))
+  }
+
+  @Test func `Quantiles are within the promised error`() {
+    let quantiles = SlidingQuantiles(window: .seconds(60))
+    for value in 1...10_000 { quantiles.observe(Double(value) / 1_000, now: .zero) }
+    let found = quantiles.values([0, 0.5, 0.9, 0.99, 1], now: .zero)
+    for (value, exact) in zip(found, [0.001, 5, 9, 9.9, 10]) {
+      #expect(abs(value - exact) <= exact * 0.016, "\(value) for \(exact)")
+    }
+  }
+
+  @Test func `Observations leave the quantiles with the window and stay in the sum`() throws {
+    let time = ManualTime()
+    let registry = MetricsRegistry(now: { time.now })
+    let summary = try registry.summary("sync_seconds", help: "Syncs.", quantiles: [0.5], window: .seconds(60)).with()
+    summary.observe(100)
+    time.now = .seconds(30)
+    summary.observe(1)
+    summary.observe(1)
+    summary.observe(1)
+    time.now = .seconds(59)
+    #expect(registry.text().contains("sync_seconds{quantile=\"0.5\"} 1.015625\n"))
+    time.now = .seconds(91)
+    #expect(registry.text().contains("sync_seconds{quantile=\"0.5\"} NaN\n"))
+    // The same slice of the ring again, with what it held before gone.
+    time.now = .seconds(120)
+    summary.observe(2)
+    #expect(registry.text().contains("sync_seconds{quantile=\"0.5\"} 2.03125\nsync_seconds_sum 105\nsync_seconds_count 5\n"))
+  }
+
+  @Test func `Values that are not positive count as zero and huge ones at the top`() {
+    let quantiles = SlidingQuantiles(window: .seconds(60))
+    quantiles.observe(-5, now: .zero)
+    quantiles.observe(0, now: .zero)
+    quantiles.observe(1e-12, now: .zero)
+    #expect(quantiles.values([1], now: .zero) == [0])
+    quantiles.observe(.infinity, now: .zero)
+    let top = quantiles.values([1], now: .zero)[0]
+    #expect(top > 1e10 && top.isFinite)
+  }
+
+  @Test func `Each bucket of the scale begins where the one before it ends`() {
+    for bucket in 1..<LogLinearScale.bucketCount {
+      #expect(LogLinearScale.bucket(of: LogLinearScale.middle(of: bucket)) == bucket)
+    }
+  }
+}
+
+/// Time since an origin, moved by hand.
+private final class ManualTime: Sendable {
+  private let value = Mutex(Duration.zero)
+
+  var now: Duration {
+    get { value.withLock { $0 } }
+    set { value.withLock { $0 = newValue } }
+  }
+}

@@ -1,0 +1,69 @@
+import ParallaxAPI
+import ParallaxHA
+import ParallaxState
+import ParallaxTesting
+import Synchronization
+import Testing
+
+@Suite struct InMemoryStateStoreTests {
+  private static let start = Timestamp(milliseconds: 1_768_473_000_000)
+  private static let session = NodeSession(nodeID: "node", incarnation: "1")
+
+  @Test("The in-memory store keeps the rules", arguments: StateStoreConformance.checks)
+  func conforms(to check: StateStoreConformance.Check) async throws {
+    try await check.run { InMemoryStateStore { Self.start } }
+  }
+
+  @Test func anIdempotencyKeyIsFreeAgainAfter24Hours() {
+    let time = WallClock(Self.start)
+    let store = InMemoryStateStore { time.now }
+    #expect(store.claimIdempotencyKey("key", executionID: "exec_1", digest: "d") == .claimed)
+    time.now = Self.start + .seconds(86_400) + .milliseconds(-1)
+    #expect(store.claimIdempotencyKey("key", executionID: "exec_2", digest: "d") == .existing(executionID: "exec_1", digest: "d"))
+    time.now = Self.start + .seconds(86_400)
+    #expect(store.claimIdempotencyKey("key", executionID: "exec_2", digest: "d") == .claimed)
+    #expect(store.claimIdempotencyKey("key", executionID: "exec_1", digest: "d") == .existing(executionID: "exec_2", digest: "d"))
+  }
+
+  @Test func aPageLooksAtABoundedNumberOfExecutionsAndTheCursorGoesOn() throws {
+    let store = InMemoryStateStore { Self.start }
+    let wanted = store.fill(count: 25_000, wanted: 3)
+    var query = ExecutionQuery(status: .failed)
+    var pages: [Int] = []
+    var found: [String] = []
+    repeat {
+      let page = store.executions(query)
+      pages.append(page.executions.count)
+      found += page.executions.map(\.execution.id)
+      query.cursor = page.nextCursor
+    } while query.cursor != nil
+    #expect(found == [wanted])
+    #expect(pages == [0, 0, 1])
+  }
+}
+
+extension InMemoryStateStore {
+  /// Stores executions of which one failed; returns its id.
+  fileprivate func fill(count: Int, wanted: Int) -> String {
+    for number in 0..<count {
+      let createdAt = Timestamp(milliseconds: Int64(number))
+      let pattern = PatternDefinition(name: "p", agents: AgentRequirement(capabilities: ["c"]))
+      let execution = Execution(
+        id: "exec_\(number)", pattern: pattern, status: number == wanted ? .failed : .running, input: nil, createdAt: createdAt,
+        deadline: createdAt, owner: NodeSession(nodeID: "node", incarnation: "1"))
+      #expect(create(StoredExecution(execution: execution, tasks: [])) == .created)
+    }
+    return "exec_\(wanted)"
+  }
+}
+
+private final class WallClock: Sendable {
+  private let time: Mutex<Timestamp>
+
+  init(_ time: Timestamp) { self.time = Mutex(time) }
+
+  var now: Timestamp {
+    get { time.withLock { $0 } }
+    set { time.withLock { $0 = newValue } }
+  }
+}

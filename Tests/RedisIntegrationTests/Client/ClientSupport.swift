@@ -1,0 +1,84 @@
+import Logging
+import NIOCore
+import ParallaxRedis
+import Synchronization
+import TestSupport
+
+/// Collects what is logged.
+final class LogCollector: Sendable {
+  private let lines = Mutex<[String]>([])
+
+  var errors: [String] { lines.withLock { $0 } }
+
+  var logger: Logger {
+    Logger(label: "test") { _ in Handler(collector: self) }
+  }
+
+  private struct Handler: LogHandler {
+    let collector: LogCollector
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+      guard event.level >= .error else { return }
+      collector.lines.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") }
+    }
+  }
+}
+
+let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+extension RedisServer {
+  /// A configuration for tests: impatient, so that failures show soon.
+  func configuration(_ change: (inout RedisConfiguration) -> Void = { _ in }) throws -> RedisConfiguration {
+    var configuration = try RedisConfiguration(url: url)
+    configuration.commandTimeout = .seconds(10)
+    configuration.backoff = .init(base: .milliseconds(10), maximum: .milliseconds(50))
+    change(&configuration)
+    return configuration
+  }
+}
+
+/// Runs a client while the body works with it.
+func withClient<Value: Sendable>(
+  _ configuration: RedisConfiguration, scripts: [RedisScript] = [], logger: Logger = quietLogger,
+  _ body: @Sendable (RedisClient) async throws -> Value
+) async throws -> Value {
+  let client = try RedisClient(configuration: configuration, scripts: scripts, logger: logger)
+  return try await withThrowingTaskGroup(of: Void.self) { group in
+    group.addTask { try await client.run() }
+    do {
+      let value = try await body(client)
+      group.cancelAll()
+      return value
+    } catch {
+      group.cancelAll()
+      throw error
+    }
+  }
+}
+
+/// Runs a client of a server of its own.
+func withServerAndClient<Value: Sendable>(
+  _ options: RedisServer.Options = .init(), scripts: [RedisScript] = [], _ change: (inout RedisConfiguration) -> Void = { _ in },
+  _ body: @Sendable (RedisServer, RedisClient) async throws -> Value
+) async throws -> Value {
+  try await RedisServer.with(options) { server in
+    try await withClient(server.configuration(change), scripts: scripts) { client in try await body(server, client) }
+  }
+}
+
+/// The error a body throws, if it is one of the client's.
+func redisError(_ body: () async throws -> some Any) async throws -> RedisError? {
+  do {
+    _ = try await body()
+    return nil
+  } catch let error as RedisError {
+    return error
+  }
+}

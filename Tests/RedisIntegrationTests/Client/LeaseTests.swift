@@ -1,0 +1,68 @@
+import ParallaxRedis
+import TestSupport
+import Testing
+
+@Suite("Leased connections on a real server", .timeLimit(.minutes(1)))
+struct LeaseTests {
+  @Test("A blocking command holds up nobody else")
+  func blocking() async throws {
+    try await withServerAndClient { _, client async throws in
+      async let popped = client.withConnection { try await $0.send(RedisCommand("BLPOP", "list", 0)) }
+      try await eventually("the server has the BLPOP") {
+        try await client.send(RedisCommand("CLIENT", "LIST")).string?.contains("cmd=blpop") == true
+      }
+      #expect(try await client.send(RedisCommand("RPUSH", "list", "item")).int == 1)
+      #expect(try await popped.array?.last?.string == "item")
+    }
+  }
+
+  @Test("A connection left within a transaction or another database is not given to the next")
+  func cleanliness() async throws {
+    try await withServerAndClient { _, client async throws in
+      let first = try await client.withConnection { connection async throws in
+        _ = try await connection.send(RedisCommand("SELECT", 5))
+        _ = try await connection.send(RedisCommand("MULTI"))
+        return try await connection.send(RedisCommand("SET", "k", "v")).string
+      }
+      #expect(first == "QUEUED")
+      try await client.withConnection { connection async throws in
+        #expect(try await connection.send(RedisCommand("SET", "k", "v")).string == "OK")
+        #expect(try await connection.send(RedisCommand("CLIENT", "INFO")).string?.contains(" db=0 ") == true)
+      }
+    }
+  }
+
+  @Test("A clean connection is lent again, and not beyond its lease")
+  func reuse() async throws {
+    try await withServerAndClient { _, client async throws in
+      let (first, leaked) = try await client.withConnection { (try await $0.send(RedisCommand("CLIENT", "ID")).int, $0) }
+      let second = try await client.withConnection { try await $0.send(RedisCommand("CLIENT", "ID")).int }
+      #expect(first == second)
+      #expect(try await redisError { try await leaked.send(RedisCommand("PING")) }?.code == .shutDown)
+    }
+  }
+
+  @Test("When all are taken a task waits for one to come back")
+  func bounded() async throws {
+    try await withServerAndClient { $0.maximumLeasedConnections = 2 } _: { _, client async throws in
+      try await withThrowingTaskGroup(of: Int?.self) { group in
+        for _ in 0..<20 {
+          group.addTask { try await client.withConnection { try await $0.send(RedisCommand("CLIENT", "ID")).int } }
+        }
+        var identifiers: Set<Int?> = []
+        for try await identifier in group { identifiers.insert(identifier) }
+        #expect(identifiers.count <= 2)
+      }
+    }
+  }
+
+  @Test("WAIT speaks of the connection's own writes")
+  func waitForReplicas() async throws {
+    try await withServerAndClient { _, client async throws in
+      let replicas = try await client.withConnection { connection async throws in
+        try await connection.pipeline([RedisCommand("SET", "k", "v"), RedisCommand("WAIT", 1, 10)]).last?.get().int
+      }
+      #expect(replicas == 0)
+    }
+  }
+}

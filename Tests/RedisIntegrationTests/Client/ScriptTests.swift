@@ -1,0 +1,45 @@
+import ParallaxRedis
+import TestSupport
+import Testing
+
+@Suite("Scripts on a real server", .timeLimit(.minutes(1)))
+struct ScriptTests {
+  private static let add = RedisScript("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+
+  @Test("A script runs although the server does not know it yet, and after it forgot it")
+  func unknownScript() async throws {
+    try await withServerAndClient { _, client async throws in
+      #expect(try await client.evaluate(Self.add, keys: ["k"], arguments: [2]).int == 2)
+      _ = try await client.send(RedisCommand("SCRIPT", "FLUSH"))
+      #expect(try await client.evaluate(Self.add, keys: ["k"], arguments: [3]).int == 5)
+      #expect(try await client.send(RedisCommand("SCRIPT", "EXISTS", Self.add.sha1)).array == [.integer(1)])
+    }
+  }
+
+  @Test("In a pipeline only the script that the server lacks is sent again")
+  func unknownScriptInPipeline() async throws {
+    try await withServerAndClient { _, client async throws in
+      let results = try await client.pipeline([
+        RedisCommand("INCR", "n"), .evaluate(Self.add, keys: ["k"], arguments: [7]), RedisCommand("INCR", "n"),
+      ])
+      #expect(try results.map { try $0.get().int } == [1, 7, 2])
+    }
+  }
+
+  @Test("Scripts given at the start are loaded before the first command")
+  func preloaded() async throws {
+    try await withServerAndClient(scripts: [Self.add]) { _, client async throws in
+      #expect(try await client.send(RedisCommand("SCRIPT", "EXISTS", Self.add.sha1)).array == [.integer(1)])
+    }
+  }
+
+  @Test("An error of a script carries the server's words and not the arguments")
+  func failingScript() async throws {
+    try await withServerAndClient { _, client async throws in
+      let script = RedisScript("return redis.error_reply('STALE the epoch is newer')")
+      let error = try #require(try await redisError { try await client.evaluate(script, keys: ["k"], arguments: ["secret-argument"]) })
+      #expect(error.serverCode == "STALE")
+      #expect(!"\(error)".contains("secret-argument"))
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import NIOCore
+import ParallaxRedis
+import TestSupport
+import Testing
+
+@Suite("Subscriptions on a real server", .timeLimit(.minutes(1)))
+struct SubscriptionTests {
+  private static func publish(_ client: RedisClient, _ channel: String, _ text: String) async throws {
+    _ = try await client.send(RedisCommand("PUBLISH", channel, text))
+  }
+
+  @Test("Messages of all channels arrive in order, in RESP3 and in RESP2", arguments: [[], ["--rename-command", "HELLO", ""]])
+  func order(arguments: [String]) async throws {
+    try await withServerAndClient(.init(arguments: arguments)) { _, client async throws in
+      var events = client.subscribe(to: ["a", "b"]).makeAsyncIterator()
+      #expect(await events.next() == .subscribed)
+      for number in 0..<10 { try await Self.publish(client, number.isMultiple(of: 2) ? "a" : "b", "\(number)") }
+      for number in 0..<10 {
+        #expect(
+          await events.next() == .message(channel: number.isMultiple(of: 2) ? "a" : "b", payload: ByteBuffer(string: "\(number)")))
+      }
+    }
+  }
+
+  @Test("A lost subscription comes back and says that messages may be missing")
+  func gapAfterKill() async throws {
+    try await withServerAndClient { _, client async throws in
+      var events = client.subscribe(to: ["news"]).makeAsyncIterator()
+      #expect(await events.next() == .subscribed)
+      #expect(try await client.send(RedisCommand("CLIENT", "KILL", "TYPE", "pubsub")).int == 1)
+      #expect(await events.next() == .gap)
+      try await Self.publish(client, "news", "after")
+      #expect(await events.next() == .message(channel: "news", payload: ByteBuffer(string: "after")))
+    }
+  }
+
+  @Test("A restart of the server is survived")
+  func restart() async throws {
+    try await withServerAndClient { server, client async throws in
+      var events = client.subscribe(to: ["news"]).makeAsyncIterator()
+      #expect(await events.next() == .subscribed)
+      try await server.restart()
+      #expect(await events.next() == .gap)
+      try await Self.publish(client, "news", "after")
+      #expect(await events.next() == .message(channel: "news", payload: ByteBuffer(string: "after")))
+    }
+  }
+
+  @Test("A slow consumer loses the newest messages, finds a gap, and delays nobody")
+  func slowConsumer() async throws {
+    try await withServerAndClient { $0.subscriptionBufferSize = 10 } _: { _, client async throws in
+      var slow = client.subscribe(to: ["news"]).makeAsyncIterator()
+      var quick = client.subscribe(to: ["news", "end"]).makeAsyncIterator()
+      #expect(await slow.next() == .subscribed)
+      #expect(await quick.next() == .subscribed)
+      for number in 0..<30 {
+        try await Self.publish(client, "news", "\(number)")
+        #expect(await quick.next() == .message(channel: "news", payload: ByteBuffer(string: "\(number)")))
+      }
+      // Once this has arrived, every subscription has been handed what came before.
+      try await Self.publish(client, "end", "")
+      #expect(await quick.next() == .message(channel: "end", payload: ByteBuffer()))
+      for number in 0..<10 { #expect(await slow.next() == .message(channel: "news", payload: ByteBuffer(string: "\(number)"))) }
+      #expect(await slow.next() == .gap)
+      try await Self.publish(client, "news", "last")
+      #expect(await slow.next() == .message(channel: "news", payload: ByteBuffer(string: "last")))
+    }
+  }
+
+  @Test("The server forgets a channel when its last subscription is gone")
+  func unsubscribe() async throws {
+    try await withServerAndClient { _, client async throws in
+      do {
+        var events = client.subscribe(to: ["news"]).makeAsyncIterator()
+        #expect(await events.next() == .subscribed)
+        #expect(try await client.send(RedisCommand("PUBSUB", "NUMSUB", "news")).map?["news"]?.int == 1)
+      }
+      try await eventually("nobody listens") {
+        try await client.send(RedisCommand("PUBSUB", "NUMSUB", "news")).map?["news"]?.int == 0
+      }
+    }
+  }
+
+  @Test("A subscription ends with its task and with the client")
+  func end() async throws {
+    let subscription = try await withServerAndClient { _, client async throws in
+      let consumer = Task {
+        var events = client.subscribe(to: ["news"]).makeAsyncIterator()
+        return (await events.next(), await events.next())
+      }
+      try await eventually("somebody listens") {
+        try await client.send(RedisCommand("PUBSUB", "NUMSUB", "news")).map?["news"]?.int == 1
+      }
+      consumer.cancel()
+      #expect(await consumer.value.1 == nil)
+      return client.subscribe(to: ["other"])
+    }
+    var last: RedisSubscriptionEvent?
+    for await event in subscription { last = event }
+    #expect(last == nil || last == .subscribed)
+  }
+}

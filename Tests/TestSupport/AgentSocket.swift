@@ -1,0 +1,161 @@
+import Foundation
+import NIOCore
+import NIOPosix
+package import ParallaxAPI
+
+/// The agent's side of a WebSocket connection, down to single frames: it can also send what no well-behaved agent would.
+package struct AgentSocket {
+  /// What the node sent.
+  package enum Received: Sendable, Hashable {
+    case text(String)
+    case close(code: UInt16?)
+    /// The connection ended without a close frame.
+    case end
+  }
+
+  /// The opcodes of RFC 6455.
+  package enum Opcode: UInt8, Sendable {
+    case continuation = 0
+    case text = 1
+    case binary = 2
+    case close = 8
+    case ping = 9
+    case pong = 10
+  }
+
+  /// A handshake that the node refused.
+  package struct Refused: Error, Sendable {
+    /// The response's head and what came with it.
+    package let response: String
+  }
+
+  private var inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
+  private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+  private var buffer = ByteBuffer()
+
+  /// Connects, shakes hands, hands the connection to the body, and closes it.
+  package static func withConnection<Result: Sendable>(
+    port: Int, headers: [String: String] = [:], _ body: (inout AgentSocket) async throws -> Result
+  ) async throws -> Result {
+    let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup).connect(host: "127.0.0.1", port: port) {
+      channel in
+      channel.eventLoop.makeCompletedFuture {
+        try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+      }
+    }
+    return try await channel.executeThenClose { inbound, outbound in
+      var socket = AgentSocket(inbound: inbound.makeAsyncIterator(), outbound: outbound)
+      try await socket.shakeHands(port: port, headers: headers)
+      return try await body(&socket)
+    }
+  }
+
+  /// Sends a message of the agent protocol.
+  package func send(_ message: AgentMessage, id: String) async throws {
+    try await send(.text, Array(message.encoded(id: id, timestamp: nil)))
+  }
+
+  /// Sends a text frame, which need not be a message of the protocol.
+  package func send(text: String) async throws {
+    try await send(.text, Array(text.utf8))
+  }
+
+  /// Sends one frame.
+  ///
+  /// The length that its head announces may be another one than the payload's.
+  package func send(_ opcode: Opcode, _ payload: [UInt8], final: Bool = true, masked: Bool = true, announcedLength: Int? = nil) async throws
+  {
+    let length = announcedLength ?? payload.count
+    let maskBit: UInt8 = masked ? 0x80 : 0
+    var frame = ByteBuffer()
+    frame.writeInteger((final ? 0x80 : 0) | opcode.rawValue)
+    switch length {
+    case ..<126: frame.writeInteger(maskBit | UInt8(length))
+    case ..<65_536:
+      frame.writeInteger(maskBit | 126)
+      frame.writeInteger(UInt16(length))
+    default:
+      frame.writeInteger(maskBit | 127)
+      frame.writeInteger(UInt64(length))
+    }
+    if masked {
+      let key: [UInt8] = [0x12, 0x34, 0x56, 0x78]
+      frame.writeBytes(key)
+      frame.writeBytes(payload.enumerated().map { $0.element ^ key[$0.offset % 4] })
+    } else {
+      frame.writeBytes(payload)
+    }
+    try await outbound.write(frame)
+  }
+
+  /// The next text or close frame; pings and pongs are passed over.
+  package mutating func receive() async throws -> Received {
+    while true {
+      if let (opcode, payload) = nextFrame() {
+        switch opcode {
+        case Opcode.text.rawValue: return .text(String(buffer: payload))
+        case Opcode.close.rawValue: return .close(code: payload.getInteger(at: payload.readerIndex))
+        default: continue
+        }
+      }
+      guard try await read() else { return .end }
+    }
+  }
+
+  /// The payload of the next message of this type; other messages are passed over.
+  package mutating func receive<Payload: Codable & Sendable>(_ type: String, _ payload: Payload.Type = Payload.self) async throws -> Payload
+  {
+    while true {
+      guard case .text(let text) = try await receive() else { throw ProcessFailure("the connection ended before a message `\(type)`") }
+      if try JSON.decode(FrameHead.self, from: text).type == type {
+        return try JSON.decode(AgentFrame<Payload>.self, from: text).payload
+      }
+    }
+  }
+
+  private mutating func shakeHands(port: Int, headers: [String: String]) async throws {
+    var request = "GET /ws/agent HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    request += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    for (name, value) in headers { request += "\(name): \(value)\r\n" }
+    try await outbound.write(ByteBuffer(string: request + "\r\n"))
+    let end = Array("\r\n\r\n".utf8)
+    while true {
+      if let range = buffer.readableBytesView.firstRange(of: end) {
+        let head = String(decoding: buffer.readableBytesView[..<range.lowerBound], as: UTF8.self)
+        guard head.hasPrefix("HTTP/1.1 101 ") else { throw Refused(response: String(buffer: buffer)) }
+        buffer.moveReaderIndex(to: range.upperBound)
+        return
+      }
+      guard try await read() else { throw Refused(response: String(buffer: buffer)) }
+    }
+  }
+
+  private mutating func read() async throws -> Bool {
+    guard var bytes = try await inbound.next(isolation: nil) else { return false }
+    buffer.discardReadBytes()
+    buffer.writeBuffer(&bytes)
+    return true
+  }
+
+  /// Takes a whole frame from the buffer; a node's frames are neither masked nor fragmented.
+  private mutating func nextFrame() -> (opcode: UInt8, payload: ByteBuffer)? {
+    var rest = buffer
+    guard let first = rest.readInteger(as: UInt8.self), let second = rest.readInteger(as: UInt8.self) else { return nil }
+    var length = Int(second & 0x7f)
+    if length == 126 {
+      guard let long = rest.readInteger(as: UInt16.self) else { return nil }
+      length = Int(long)
+    } else if length == 127 {
+      guard let long = rest.readInteger(as: UInt64.self) else { return nil }
+      length = Int(long)
+    }
+    guard let payload = rest.readSlice(length: length) else { return nil }
+    buffer = rest
+    return (first & 0x0f, payload)
+  }
+}
+
+/// What every message of the protocol has.
+private struct FrameHead: Decodable {
+  var type: String
+}

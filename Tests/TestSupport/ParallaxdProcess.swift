@@ -1,0 +1,67 @@
+import Foundation
+import ParallaxAPI
+
+/// A running node: the built `parallaxd` on a free loopback port.
+package struct ParallaxdProcess: Sendable {
+  package let process: ChildProcess
+  package let port: Int
+
+  /// Where its API is, for instance `http://127.0.0.1:40123`.
+  package var url: String { "http://127.0.0.1:\(port)" }
+
+  /// Where agents connect.
+  package var agentURL: String { "ws://127.0.0.1:\(port)/ws/agent" }
+
+  /// A client of its API.
+  package var api: APIClient { APIClient(base: url) }
+
+  /// Starts a node and waits until it says where it listens.
+  ///
+  /// A port other than 0 is for a node that comes back where it was.
+  package static func start(
+    arguments: [String] = [], environment: [String: String] = [:], files: [String: String] = [:], port: Int = 0
+  ) async throws -> ParallaxdProcess {
+    var variables = environment
+    variables["PARALLAX_PORT"] = "\(port)"
+    let process = try ChildProcess(ProjectLayout.executable("parallaxd"), arguments, environment: variables, files: files)
+    do {
+      let port = try await process.waitForOutput("the address it listens on") { output, errorOutput in
+        listeningPort(in: output) ?? listeningPort(in: errorOutput)
+      }
+      return ParallaxdProcess(process: process, port: port)
+    } catch {
+      await process.stop()
+      throw error
+    }
+  }
+
+  /// Waits until the node takes traffic.
+  package func waitUntilReady(within limit: Duration = .seconds(15)) async throws {
+    try await eventually("the readiness of \(url)", within: limit) { try await isReady }
+  }
+
+  /// Whether the node takes traffic now.
+  package var isReady: Bool {
+    get async throws { try await api.get("/health/ready").status == 200 }
+  }
+
+  private static func listeningPort(in text: String) -> Int? {
+    text.firstMatch(of: /http:\/\/127\.0\.0\.1:([0-9]+)/).flatMap { Int($0.1) }
+  }
+}
+
+/// Starts a node that is ready, hands it to the body, and ends it whatever the body does.
+package func withParallaxd<Result>(
+  arguments: [String] = [], environment: [String: String] = [:], files: [String: String] = [:],
+  _ body: (ParallaxdProcess) async throws -> Result
+) async throws -> Result {
+  let node = try await ParallaxdProcess.start(arguments: arguments, environment: environment, files: files)
+  return try await withChildProcess(node.process) { _ in
+    do {
+      try await node.waitUntilReady()
+      return try await body(node)
+    } catch {
+      throw ProcessFailure("\(error)\n--- parallaxd, stdout\n\(node.process.output)\n--- stderr\n\(node.process.errorOutput)")
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import Foundation
+
+/// The example agent in Python, as a process.
+package struct PythonAgent: Sendable {
+  package let id: String
+  package let process: ChildProcess
+
+  /// Starts an agent and waits until it is registered.
+  package static func start(
+    url: String, capabilities: [String], id: String, arguments: [String] = [], environment: [String: String] = [:]
+  ) async throws -> PythonAgent {
+    let agent = try PythonAgent(
+      id: id,
+      process: ChildProcess(
+        ProjectLayout.python,
+        [ProjectLayout.pythonAgent.path, "--url", url, "--id", id] + capabilities.flatMap { ["--capability", $0] } + arguments,
+        environment: environment))
+    do {
+      try await agent.waitForRegistrations(1)
+      return agent
+    } catch {
+      await agent.process.stop()
+      throw error
+    }
+  }
+
+  /// Waits until the agent has registered that many times, this process's reconnections included.
+  package func waitForRegistrations(_ count: Int, within limit: Duration = .seconds(30)) async throws {
+    try await process.waitForOutput("registration \(count)", within: limit) { output, _ in
+      lines(of: output, "registered").count >= count ? () : nil
+    }
+  }
+
+  /// The tasks that this agent worked on to the end, in order, each as often as it did.
+  package var finishedTasks: [String] { lines(of: process.output, "task_result") }
+
+  private func lines(of output: String, _ kind: String) -> [String] {
+    output.split(separator: "\n").filter { $0.hasPrefix("\(kind) ") }.map { String($0.dropFirst(kind.count + 1)) }
+  }
+}
+
+/// Starts agents, hands them to the body, and ends them whatever the body does.
+package func withPythonAgents<Result>(
+  _ count: Int, url: String, capabilities: [String], arguments: [String] = [], _ body: ([PythonAgent]) async throws -> Result
+) async throws -> Result {
+  var agents: [PythonAgent] = []
+  do {
+    for index in 0..<count {
+      agents.append(
+        try await PythonAgent.start(url: url, capabilities: capabilities, id: "agent_python_\(index)", arguments: arguments))
+    }
+    let result = try await body(agents)
+    for agent in agents { await agent.process.stop() }
+    return result
+  } catch {
+    for agent in agents { await agent.process.stop() }
+    throw error
+  }
+}
