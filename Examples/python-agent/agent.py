@@ -72,6 +72,8 @@ class Agent:
                 self.running.pop(task_id).cancel()
             elif kind == "error":
                 print("error", payload["code"], payload["message"], flush=True)
+                refused = message.get("id")  # an answer that was refused will not be taken the next time either
+                self.unacknowledged = {task: answer for task, answer in self.unacknowledged.items() if answer[2] != refused}
 
     async def run(self):
         headers = {"X-Agent-Id": self.options.id}  # the same at each connection: so its work in progress is found again

@@ -126,6 +126,7 @@ import Testing
       ("application/openmetrics-text;version=0.0.1", .text),
       ("application/openmetrics-text;version=1.0.0;q=0", .text),
       ("application/openmetrics-text;q=0.3,text/plain;q=0.5", .text),
+      ("text/plain;version=0.0.4,application/openmetrics-text", .openMetrics),
       (
         "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
         .openMetrics

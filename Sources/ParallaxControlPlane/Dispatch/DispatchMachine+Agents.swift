@@ -57,6 +57,7 @@ extension DispatchMachine {
     guard isTask(result.taskId, of: agent, in: result.executionId) else {
       return [.lookUp(task: result.taskId, execution: result.executionId, agent: agent, messageID: messageID)]
     }
+    executions[result.executionId]?.messageIDs[result.taskId] = messageID
     let confidence = result.confidence ?? result.result?["confidence"]?.doubleValue
     return advance(result.executionId, at: now) {
       $0.taskCompleted(
@@ -72,6 +73,7 @@ extension DispatchMachine {
     guard isTask(failure.taskId, of: agent, in: failure.executionId) else {
       return [.lookUp(task: failure.taskId, execution: failure.executionId, agent: agent, messageID: messageID)]
     }
+    executions[failure.executionId]?.messageIDs[failure.taskId] = messageID
     return advance(failure.executionId, at: now) {
       $0.taskFailed(failure.taskId, error: failure.error, retryable: failure.retryable ?? false, at: now.wall)
     }

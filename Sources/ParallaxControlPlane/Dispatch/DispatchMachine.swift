@@ -88,6 +88,8 @@ package struct DispatchMachine: Sendable {
     var key: PoolKey
     var waiters: [Waiter]
     var acknowledged = false
+    /// The id of the message that gave a task's outcome, which its acknowledgement repeats.
+    var messageIDs: [String: String] = [:]
   }
 
   package let settings: Settings
@@ -218,7 +220,8 @@ extension DispatchMachine {
       case .wantsAgent(let slot): wait(id, need: .slot(slot), at: now)
       case .send(let task): result += deliver(task, of: execution, at: now)
       case .acknowledge(let task):
-        result.append(.send(.resultAck(ControlPlaneMessage.ResultAck(taskId: task.id)), to: task.agentID))
+        let message = ControlPlaneMessage.ResultAck(taskId: task.id)
+        result.append(.send(.resultAck(message), to: task.agentID, inAnswerTo: running.messageIDs[task.id]))
       case .freed(let task):
         let completed = running.machine.stored.tasks.contains { $0.id == task.id && $0.state == .completed }
         agents.free(task: task.id, from: task.agentID, completed: completed)

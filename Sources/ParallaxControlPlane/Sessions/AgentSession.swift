@@ -21,6 +21,7 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
   private let logger: Logger
   private let outbox = Mutex(Outbox())
   private let lastMessage: Atomic<Int64>
+  private let messageCount = Atomic<UInt64>(0)
 
   package init(
     machine: AgentSessionMachine, connection: any AgentConnection, dispatcher: Dispatcher, clock: NodeClock, metrics: SessionMetrics,
@@ -106,11 +107,17 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
 
   private func write(_ message: ControlPlaneMessage, _ id: String?, _ now: Timestamp) {
     do {
-      connection.send(ByteBuffer(bytes: try message.encoded(id: id, timestamp: now)))
+      connection.send(ByteBuffer(bytes: try message.encoded(id: id ?? nextID(for: message), timestamp: now)))
       metrics.sent(message.kind)
     } catch {
       logger.error("a message could not be encoded", metadata: ["type": "\(message.kind.rawValue)", "error": "\(error)"])
     }
+  }
+
+  /// A task's id is its message's too, so that an agent may answer with either; other messages are numbered.
+  private func nextID(for message: ControlPlaneMessage) -> String {
+    if case .task(let task) = message { return task.taskId }
+    return "msg_\(messageCount.wrappingAdd(1, ordering: .relaxed).newValue)"
   }
 
   private func perform(_ actions: [AgentSessionMachine.Action]) {

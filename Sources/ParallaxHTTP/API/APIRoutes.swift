@@ -135,6 +135,11 @@ struct APIRoutes: Sendable {
     do {
       return try JSON.decode(type, from: body.readableBytesView)
     } catch {
+      if let fault = JSONSyntax.firstFault(in: body.readableBytesView) {
+        throw APIError(
+          .validation, "the request body is not valid JSON: \(fault)",
+          details: ["line": .integer(Int64(fault.line)), "column": .integer(Int64(fault.column))])
+      }
       throw APIError(decoding: error, of: "the request body")
     }
   }

@@ -270,6 +270,7 @@ func faults(
     arguments: [
       ("server:\n  port: 1\n  port: 2\n", "server.port"), ("server: {}\nserver: {}\n", "server"),
       ("server: {\"port\": 1, port: 2}", "server.port"),
+      ("server: {!x port: 1, port: 2}", "server.port"),
     ])
   func `A key that is given twice is refused`(yaml: String, key: String) {
     let found = faults(yaml)

@@ -29,8 +29,8 @@ import Testing
     let found = faults("highAvailability:\n  leaderElection:\n    leaseDuration: 15s\n    renewDeadline: 13s\n")
     #expect(found.count == 1)
     #expect(
-      found[0].hasPrefix(
-        "conf/node.yaml:3: highAvailability.leaderElection.leaseDuration: leaseDuration (15s) must be more than 1.11 times"))
+      found.first?.hasPrefix(
+        "conf/node.yaml:3: highAvailability.leaderElection.leaseDuration: leaseDuration (15s) must be more than 1.11 times") == true)
     #expect(found.first?.contains("(14s500ms)") == true)
     #expect(faults("highAvailability: { leaderElection: { leaseDuration: 15s, renewDeadline: 12s } }").isEmpty)
   }

@@ -1,0 +1,148 @@
+import Foundation
+import ParallaxAPI
+import TestSupport
+import Testing
+
+extension SystemTests {
+  @Suite(.serialized, .timeLimit(.minutes(2)))
+  struct BadInput {
+    struct BadRequest: Sendable, CustomTestStringConvertible {
+      var testDescription: String
+      var method: String
+      var path: String
+      var body: String?
+      var status: Int
+      var code: String
+
+      init(_ description: String, _ method: String, _ path: String, _ body: String? = nil, _ status: Int, _ code: String) {
+        testDescription = description
+        self.method = method
+        self.path = path
+        self.body = body
+        self.status = status
+        self.code = code
+      }
+    }
+
+    static let requests = [
+      BadRequest("malformed JSON", "POST", "/api/patterns/analyse/execute", #"{"input": "#, 400, "VALIDATION_ERROR"),
+      BadRequest("no object", "POST", "/api/patterns/analyse/execute", "[1]", 400, "VALIDATION_ERROR"),
+      BadRequest(
+        "an option of a wrong type", "POST", "/api/patterns/analyse/execute", #"{"options":{"timeout":true}}"#, 400, "VALIDATION_ERROR"),
+      BadRequest(
+        "an unknown priority", "POST", "/api/patterns/analyse/execute", #"{"options":{"priority":"top"}}"#, 400, "VALIDATION_ERROR"),
+      BadRequest("a flag that is none", "POST", "/api/patterns/analyse/execute?async=maybe", "{}", 400, "VALIDATION_ERROR"),
+      BadRequest("an unknown pattern", "POST", "/api/patterns/nobody/execute", "{}", 404, "NOT_FOUND"),
+      BadRequest("an unknown version", "POST", "/api/patterns/analyse/execute?version=9.9.9", "{}", 404, "NOT_FOUND"),
+      BadRequest("an unknown execution", "GET", "/api/executions/exec_nobody", nil, 404, "NOT_FOUND"),
+      BadRequest("cancelling an unknown execution", "POST", "/api/executions/exec_nobody/cancel", nil, 404, "NOT_FOUND"),
+      BadRequest("an unknown agent", "GET", "/api/agents/agent_nobody", nil, 404, "NOT_FOUND"),
+      BadRequest("an unknown path", "GET", "/api/nothing", nil, 404, "NOT_FOUND"),
+      BadRequest("a wrong method", "DELETE", "/api/executions", nil, 405, "METHOD_NOT_ALLOWED"),
+      BadRequest("a limit out of bounds", "GET", "/api/executions?limit=1000", nil, 400, "VALIDATION_ERROR"),
+      BadRequest("an unknown status", "GET", "/api/executions?status=asleep", nil, 400, "VALIDATION_ERROR"),
+      BadRequest("a pattern without agents", "POST", "/api/patterns", #"{"name":"x"}"#, 400, "VALIDATION_ERROR"),
+      BadRequest(
+        "a pattern with an unknown strategy", "POST", "/api/patterns",
+        #"{"name":"x","agents":{"capabilities":["a"]},"aggregation":{"strategy":"guess"}}"#, 400, "VALIDATION_ERROR"),
+      BadRequest("a pattern that is no YAML", "POST", "/api/patterns", "a: [1", 400, "VALIDATION_ERROR"),
+      BadRequest(
+        "an oversized body", "POST", "/api/patterns/analyse/execute", #"{"input":""# + String(repeating: "x", count: 9 << 20) + #""}"#, 413,
+        "PAYLOAD_TOO_LARGE"),
+    ]
+
+    @Test func `each wrong request gets its error document, and the node goes on`() async throws {
+      try await withParallaxd { node in
+        try await node.apply(pattern("analyse"))
+        for request in Self.requests {
+          let response = try await node.api.send(request.method, request.path, body: request.body.map { Data($0.utf8) })
+          #expect(response.status == request.status, "\(request.testDescription): \(response.text)")
+          let error = try response.decode(ErrorDocument.self)
+          #expect(error.error.code == request.code, "\(request.testDescription): \(response.text)")
+          #expect(error.error.message.count > 10 && error.requestId?.isEmpty == false, "\(request.testDescription): \(response.text)")
+        }
+        try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { _ in
+          #expect(try await node.execute("analyse").status == .completed)
+        }
+      }
+    }
+
+    @Test func `an agent's wrong messages are answered and end nothing`() async throws {
+      try await withParallaxd { node in
+        try await AgentSocket.withConnection(port: node.port) { agent in
+          let wrong = [
+            (#"{"type":"#, "INVALID_MESSAGE"), ("[]", "INVALID_MESSAGE"), (#"{"type":"dance","id":"7","payload":{}}"#, "UNKNOWN_TYPE"),
+            (#"{"type":"register","payload":{"capabilities":"all"}}"#, "INVALID_MESSAGE"),
+            (#"{"type":"register","payload":{"capabilities":[]}}"#, "INVALID_MESSAGE"),
+            (#"{"type":"task_result","payload":{"taskId":"t","executionId":"e"}}"#, "NOT_REGISTERED"),
+          ]
+          for (text, code) in wrong {
+            try await agent.send(text: text)
+            let error: ControlPlaneMessage.ProtocolError = try await agent.receive("error")
+            #expect(error.code == code, "\(text): \(error.message)")
+            #expect(!error.fatal)
+          }
+          try await agent.send(.register(.init(capabilities: ["analysis"])), id: "1")
+          _ = try await agent.receive("registered", ControlPlaneMessage.Registered.self)
+        }
+      }
+    }
+
+    @Test func `a result for a task that was never given changes nothing`() async throws {
+      try await withParallaxd { node in
+        try await node.apply(pattern("analyse"))
+        try await AgentSocket.withConnection(port: node.port) { agent in
+          try await agent.send(.register(.init(capabilities: ["analysis"])), id: "1")
+          _ = try await agent.receive("registered", ControlPlaneMessage.Registered.self)
+          let accepted = try await node.submit("analyse")
+          let task: ControlPlaneMessage.Task = try await agent.receive("task")
+          #expect(task.executionId == accepted.executionId)
+
+          let forged = [("task_never", accepted.executionId), ("task_never", "exec_never"), (task.taskId, "exec_never")]
+          for (taskID, executionID) in forged {
+            try await agent.send(.taskResult(.init(taskId: taskID, executionId: executionID, result: "forged")), id: "2")
+            let error: ControlPlaneMessage.ProtocolError = try await agent.receive("error")
+            #expect(error.code == "UNKNOWN_TASK")
+          }
+          #expect(try await node.execution(accepted.executionId).status == .running)
+
+          try await agent.send(.taskResult(.init(taskId: task.taskId, executionId: task.executionId, result: "real")), id: "3")
+          let acknowledged: ControlPlaneMessage.ResultAck = try await agent.receive("result_ack")
+          #expect(acknowledged.taskId == task.taskId)
+          #expect(try await node.end(of: accepted.executionId).result == "real")
+        }
+      }
+    }
+
+    @Test func `an oversized message closes the connection with 1009`() async throws {
+      try await withParallaxd { node in
+        try await AgentSocket.withConnection(port: node.port) { agent in
+          try await agent.send(.text, [], announcedLength: 2 << 20)
+          #expect(try await agent.receive() == .close(code: 1009))
+        }
+      }
+    }
+
+    @Test func `frames against the protocol close the connection with 1002`() async throws {
+      try await withParallaxd { node in
+        try await AgentSocket.withConnection(port: node.port) { agent in
+          try await agent.send(.text, Array("{}".utf8), masked: false)
+          #expect(try await agent.receive() == .close(code: 1002))
+        }
+        try await AgentSocket.withConnection(port: node.port) { agent in
+          try await agent.send(.continuation, Array("{}".utf8))
+          #expect(try await agent.receive() == .close(code: 1002))
+        }
+      }
+    }
+
+    @Test func `a text that is no UTF-8 closes the connection with 1007`() async throws {
+      try await withParallaxd { node in
+        try await AgentSocket.withConnection(port: node.port) { agent in
+          try await agent.send(.text, [0xff, 0xfe])
+          #expect(try await agent.receive() == .close(code: 1007))
+        }
+      }
+    }
+  }
+}

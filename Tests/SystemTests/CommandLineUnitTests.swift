@@ -1,0 +1,51 @@
+import ParallaxAPI
+import Testing
+
+@testable import parallax
+
+@Suite struct CommandLineOutput {
+  @Test func `columns are as wide as their widest value`() {
+    let table = Table("ID", "STATUS", rows: [["exec_1", "completed"], ["exec_10", "failed"]])
+    #expect(table.lines(coloured: false) == ["ID       STATUS", "exec_1   completed", "exec_10  failed"])
+  }
+
+  @Test func `colour does not move columns`() {
+    let table = Table(rows: [[Table.Cell("ok", style: .good), "x"], [Table.Cell("failed", style: .bad), "y"]])
+    let withoutColour = table.lines(coloured: true).map { $0.replacing(/\u{1b}\[[0-9;]*m/, with: "") }
+    #expect(withoutColour == table.lines(coloured: false))
+    #expect(table.lines(coloured: true)[0] == "\u{1b}[32mok\u{1b}[0m      x")
+  }
+
+  @Test func `control characters of strangers do not reach the terminal`() {
+    #expect(Table(rows: [["evil\u{1b}[2J\u{7}"]]).lines(coloured: true) == ["evil\u{fffd}[2J\u{fffd}"])
+    #expect(CommandFailure(.failed, "no\nagent\u{1b}c").message == "no\u{fffd}agent\u{fffd}c")
+  }
+
+  @Test(arguments: [
+    (true, [:], true), (false, [:], false), (true, ["NO_COLOR": "1"], false), (true, ["NO_COLOR": ""], true),
+    (true, ["TERM": "dumb"], false),
+  ])
+  func `colour is for terminals that may have it`(isTerminal: Bool, environment: [String: String], coloured: Bool) {
+    #expect(Printer(.table, isTerminal: isTerminal, environment: environment).coloured == coloured)
+  }
+
+  @Test func `durations are read with units`() throws {
+    #expect(try duration(from: "1m30s") == .seconds(90))
+    #expect(throws: (any Error).self) { try duration(from: "90") }
+    #expect(throws: (any Error).self) { try duration(from: "0s") }
+  }
+
+  @Test func `flags win over the environment, and several servers are tried in order`() throws {
+    let fromFlags = try ServerOptions.parse(["--server", "a:1,https://b/", "--server", "c"])
+    #expect(try fromFlags.addresses(environment: ["PARALLAX_SERVER": "d"]) == ["http://a:1", "https://b", "http://c"])
+    let none = try ServerOptions.parse([])
+    #expect(try none.addresses(environment: ["PARALLAX_SERVER": "d, e"]) == ["http://d", "http://e"])
+    #expect(try none.addresses(environment: [:]) == ["http://127.0.0.1:8080"])
+    #expect(none.key(environment: ["PARALLAX_API_KEY": "k"]) == "k")
+    #expect(none.key(environment: ["PARALLAX_API_KEY": ""]) == nil)
+  }
+
+  @Test func `a name with a slash stays one segment of the path`() {
+    #expect("a/b c".pathSegment == "a%2Fb%20c")
+  }
+}

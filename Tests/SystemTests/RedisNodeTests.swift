@@ -1,0 +1,84 @@
+import Foundation
+import ParallaxAPI
+import TestSupport
+import Testing
+
+extension SystemTests {
+  @Suite(.serialized, .timeLimit(.minutes(3)))
+  struct NodeOnRedis {
+    @Test func `keeps executions and agents in the keys that operators know`() async throws {
+      try await RedisServer.with { redis in
+        try await withParallaxd(environment: ["PARALLAX_REDIS_URL": redis.url, "PARALLAX_NODE_ID": "node-a"]) { node in
+          try await node.apply(pattern("analyse"))
+          try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis", "classification"]) { agents in
+            let execution = try await node.execute("analyse")
+            let stored = try await hash("parallax:execution:\(execution.executionId)", on: redis)
+            #expect(stored["status"] == "completed")
+            #expect(stored["pattern"] == "analyse")
+            #expect(stored["nodeId"] == "node-a")
+            #expect(stored["startedAt"].flatMap(Timestamp.init) == execution.startedAt)
+            let agent = try await hash("parallax:agent:\(agents[0].id)", on: redis)
+            #expect(agent["nodeId"] == "node-a")
+            #expect(agent["capabilities"] == #"["analysis","classification"]"#)
+            #expect(agent["connectedAt"].flatMap(Timestamp.init) != nil)
+          }
+        }
+      }
+    }
+
+    @Test func `uses password and database number`() async throws {
+      try await RedisServer.with(.init(password: "open-sesame")) { redis in
+        try await withParallaxd(environment: ["PARALLAX_REDIS_URL": redis.url + "/3"]) { node in
+          try await node.apply(pattern("analyse"))
+          #expect(try await command(["-n", "3", "EXISTS", "parallax:pattern:analyse"], on: redis, password: "open-sesame") == "1")
+          #expect(try await command(["-n", "0", "DBSIZE"], on: redis, password: "open-sesame") == "0")
+        }
+      }
+    }
+
+    @Test func `with a wrong password it lives, is not ready, and says why without the password`() async throws {
+      try await RedisServer.with(.init(password: "right")) { redis in
+        let node = try await ParallaxdProcess.start(environment: ["PARALLAX_REDIS_URL": "redis://:wrongsecret@127.0.0.1:\(redis.port)"])
+        try await withChildProcess(node.process) { process in
+          let ready = try await eventualValue("a readiness that names Redis") {
+            let response = try await node.api.get("/health/ready")
+            return response.status == 503 && response.text.lowercased().contains("password") ? response : nil
+          }
+          #expect(!ready.text.contains("wrongsecret"))
+          #expect(try await node.api.get("/health/live").status == 200)
+          let refused = try await node.api.post("/api/patterns/any/execute", ExecuteRequest(input: nil))
+          #expect(refused.status == 503)
+          #expect(try refused.decode(ErrorDocument.self).error.code == "NOT_READY")
+          #expect(!(process.output + process.errorOutput).contains("wrongsecret"))
+        }
+      }
+    }
+
+    @Test func `without Redis it lives, is not ready, and becomes ready when Redis comes`() async throws {
+      let redis = try RedisServer(.init())
+      defer { redis.kill() }
+      let node = try await ParallaxdProcess.start(environment: ["PARALLAX_REDIS_URL": redis.url])
+      try await withChildProcess(node.process) { _ in
+        #expect(try await node.api.get("/health/live").status == 200)
+        #expect(try await node.api.get("/health/ready").status == 503)
+        try await redis.start()
+        try await node.waitUntilReady(within: .seconds(20))
+        try await node.apply(pattern("analyse"))
+        try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { _ in
+          #expect(try await node.execute("analyse").status == .completed)
+        }
+      }
+    }
+
+    private func hash(_ key: String, on redis: RedisServer) async throws -> [String: String] {
+      let lines = try await command(["HGETALL", key], on: redis).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+      return Dictionary(stride(from: 0, to: lines.count - 1, by: 2).map { (lines[$0], lines[$0 + 1]) }) { first, _ in first }
+    }
+
+    private func command(_ arguments: [String], on redis: RedisServer, password: String? = nil) async throws -> String {
+      let outcome = try await run(
+        ProjectLayout.program("redis-cli"), ["-p", "\(redis.port)"] + arguments, environment: password.map { ["REDISCLI_AUTH": $0] } ?? [:])
+      return outcome.output.trimmingCharacters(in: .newlines)
+    }
+  }
+}
