@@ -126,6 +126,8 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["ParallaxRedis", "ParallaxAPI", server("AsyncHTTPClient", "async-http-client"), logging] + nio,
       path: "Tests/TestSupport", swiftSettings: settings),
+    .testTarget(name: "ParallaxHATests", dependencies: ["ParallaxHA", "ParallaxTesting", logging], swiftSettings: settings),
+    .testTarget(name: "SimulationTests", dependencies: ["ParallaxHA", "ParallaxTesting"], swiftSettings: settings),
     .testTarget(name: "ParallaxAPITests", dependencies: ["ParallaxAPI"], swiftSettings: settings),
     .testTarget(name: "ParallaxStateTests", dependencies: ["ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxTesting"], swiftSettings: settings),
     .testTarget(
@@ -142,7 +144,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "ParallaxControlPlaneTests",
-      dependencies: ["ParallaxControlPlane", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxTesting", logging],
+      dependencies: ["ParallaxControlPlane", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxRedis", "ParallaxTesting", logging],
       swiftSettings: settings),
     .testTarget(
       name: "RedisIntegrationTests",

@@ -3,16 +3,19 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-graphs=.build/docs/symbol-graphs
+swift package dump-symbol-graph --minimum-access-level public >/dev/null
+graphs=$(swift build --show-bin-path)/../symbolgraph
 rm -rf .build/docs
-mkdir -p "$graphs"
-swift build --scratch-path .build/docs-build -Xswiftc -emit-symbol-graph -Xswiftc -emit-symbol-graph-dir -Xswiftc "$graphs"
+mkdir -p .build/docs
 for library in ParallaxHA ParallaxState ParallaxRedis ParallaxMetrics ParallaxAPI ParallaxTesting; do
-  mkdir -p "$graphs/$library"
-  find "$graphs" -maxdepth 1 \( -name "$library.symbols.json" -o -name "$library@*.symbols.json" \) -exec mv {} "$graphs/$library/" \;
-  catalogue=Sources/$library/$library.docc
-  docc convert ${catalogue:+$([ -d "$catalogue" ] && echo "$catalogue")} \
-    --additional-symbol-graph-dir "$graphs/$library" --fallback-display-name "$library" --fallback-bundle-identifier "$library" \
-    --warnings-as-errors --output-path ".build/docs/$library.doccarchive"
+  own=.build/docs/symbol-graphs/$library
+  mkdir -p "$own"
+  find "$graphs" \( -name "$library.symbols.json" -o -name "$library@*.symbols.json" \) -exec cp {} "$own/" \;
+  catalogue=()
+  if [ -d "Sources/$library/$library.docc" ]; then
+    catalogue=("Sources/$library/$library.docc")
+  fi
+  docc convert ${catalogue[@]+"${catalogue[@]}"} --additional-symbol-graph-dir "$own" --warnings-as-errors \
+    --fallback-display-name "$library" --fallback-bundle-identifier "$library" --output-path ".build/docs/$library.doccarchive"
   echo ".build/docs/$library.doccarchive"
 done

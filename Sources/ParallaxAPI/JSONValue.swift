@@ -53,10 +53,21 @@ extension JSONValue: Codable {
       self = .number(value)
     } else if let value = try? container.decode(Bool.self) {
       self = .bool(value)
-    } else if let value = try? container.decode([String: JSONValue].self) {
+    } else if let value = try Self.unlessOtherType(decoder, { try container.decode([String: JSONValue].self) }) {
       self = .object(value)
+    } else if let value = try Self.unlessOtherType(decoder, { try container.decode([JSONValue].self) }) {
+      self = .array(value)
     } else {
-      self = .array(try container.decode([JSONValue].self))
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: "expected a number that a 64-bit double can hold")
+    }
+  }
+
+  /// The value; nil when there is one of another type. A fault inside it is thrown as what it is.
+  private static func unlessOtherType<Value>(_ decoder: any Decoder, _ decode: () throws -> Value) throws -> Value? {
+    do {
+      return try decode()
+    } catch DecodingError.typeMismatch(_, let context) where context.codingPath.count == decoder.codingPath.count {
+      return nil
     }
   }
 

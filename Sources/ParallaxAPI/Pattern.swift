@@ -93,10 +93,10 @@ extension PatternDefinition {
   package func faults() -> [String] {
     var faults: [String] = []
     if name.isEmpty || name.utf8.count > 128 || !name.utf8.allSatisfy(Self.isNameByte) {
-      faults.append("name: expected 1 to 128 letters, digits, '-', '_' or '.', found \"\(name)\"")
+      faults.append("name: expected 1 to 128 letters, digits, '-', '_' or '.', found \"\(name.prefix(128))\"")
     }
     if version.isEmpty || version.utf8.count > 64 || !version.utf8.allSatisfy({ Self.isNameByte($0) || $0 == UInt8(ascii: "+") }) {
-      faults.append("version: expected 1 to 64 letters, digits, '-', '_', '+' or '.', found \"\(version)\"")
+      faults.append("version: expected 1 to 64 letters, digits, '-', '_', '+' or '.', found \"\(version.prefix(64))\"")
     }
     if agents.capabilities.isEmpty {
       faults.append("agents.capabilities: expected at least one capability")

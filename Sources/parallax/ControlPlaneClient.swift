@@ -18,7 +18,7 @@ struct ControlPlaneClient {
 
   /// Runs the body with a client for these options.
   static func with<Result>(_ options: ServerOptions, _ body: (ControlPlaneClient) async throws -> Result) async throws -> Result {
-    try await body(ControlPlaneClient(addresses: options.addresses(), key: options.key()))
+    try await body(ControlPlaneClient(addresses: ServerOptions.addresses(options.servers), key: ServerOptions.key(options.apiKey)))
   }
 
   func get(_ path: String, query: [(String, String?)] = []) async throws -> Data {

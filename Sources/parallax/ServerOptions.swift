@@ -17,15 +17,15 @@ struct ServerOptions: ParsableArguments {
   var output: OutputFormat = .table
 
   /// The nodes in the order in which they are tried.
-  func addresses(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> [String] {
+  static func addresses(_ servers: [String], environment: [String: String] = ProcessInfo.processInfo.environment) throws -> [String] {
     let given = servers.isEmpty ? [environment["PARALLAX_SERVER"] ?? ""] : servers
     let texts = given.flatMap { $0.split(separator: ",") }.map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
     return try (texts.isEmpty ? ["http://127.0.0.1:8080"] : texts).map(Self.address)
   }
 
   /// The key, or nil when none is given.
-  func key(environment: [String: String] = ProcessInfo.processInfo.environment) -> String? {
-    (apiKey ?? environment["PARALLAX_API_KEY"]).flatMap { $0.isEmpty ? nil : $0 }
+  static func key(_ given: String?, environment: [String: String] = ProcessInfo.processInfo.environment) -> String? {
+    (given ?? environment["PARALLAX_API_KEY"]).flatMap { $0.isEmpty ? nil : $0 }
   }
 
   private static func address(_ text: String) throws -> String {

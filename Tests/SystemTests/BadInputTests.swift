@@ -62,7 +62,8 @@ extension SystemTests {
           #expect(error.error.message.count > 10 && error.requestId?.isEmpty == false, "\(request.testDescription): \(response.text)")
         }
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { _ in
-          #expect(try await node.execute("analyse").status == .completed)
+          let execution = try await node.execute("analyse")
+          #expect(execution.status == .completed)
         }
       }
     }

@@ -36,13 +36,14 @@ import Testing
   }
 
   @Test func `flags win over the environment, and several servers are tried in order`() throws {
-    let fromFlags = try ServerOptions.parse(["--server", "a:1,https://b/", "--server", "c"])
-    #expect(try fromFlags.addresses(environment: ["PARALLAX_SERVER": "d"]) == ["http://a:1", "https://b", "http://c"])
-    let none = try ServerOptions.parse([])
-    #expect(try none.addresses(environment: ["PARALLAX_SERVER": "d, e"]) == ["http://d", "http://e"])
-    #expect(try none.addresses(environment: [:]) == ["http://127.0.0.1:8080"])
-    #expect(none.key(environment: ["PARALLAX_API_KEY": "k"]) == "k")
-    #expect(none.key(environment: ["PARALLAX_API_KEY": ""]) == nil)
+    let environment = ["PARALLAX_SERVER": "d, e", "PARALLAX_API_KEY": "k"]
+    #expect(try ServerOptions.addresses(["a:1,https://b/", "c"], environment: environment) == ["http://a:1", "https://b", "http://c"])
+    #expect(try ServerOptions.addresses([], environment: environment) == ["http://d", "http://e"])
+    #expect(try ServerOptions.addresses([], environment: [:]) == ["http://127.0.0.1:8080"])
+    #expect(throws: CommandFailure.self) { try ServerOptions.addresses(["ftp://a"], environment: [:]) }
+    #expect(ServerOptions.key("given", environment: environment) == "given")
+    #expect(ServerOptions.key(nil, environment: environment) == "k")
+    #expect(ServerOptions.key(nil, environment: ["PARALLAX_API_KEY": ""]) == nil)
   }
 
   @Test func `a name with a slash stays one segment of the path`() {

@@ -65,7 +65,8 @@ extension SystemTests {
         try await node.waitUntilReady(within: .seconds(20))
         try await node.apply(pattern("analyse"))
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { _ in
-          #expect(try await node.execute("analyse").status == .completed)
+          let execution = try await node.execute("analyse")
+          #expect(execution.status == .completed)
         }
       }
     }

@@ -1,3 +1,4 @@
+import Foundation
 import ParallaxAPI
 import TestSupport
 import Testing

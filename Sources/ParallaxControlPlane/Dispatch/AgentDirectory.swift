@@ -15,9 +15,13 @@ package struct AgentDirectory: Sendable {
     package var isConnected: Bool
     /// It finishes what it has and takes nothing new.
     package var isDraining: Bool
+    /// What it said, when it registered, that it still had; nil: it cannot tell.
+    package var reportedTasks: Set<String>?
     /// The tasks in hand, each with its execution.
     package fileprivate(set) var tasks: [String: String] = [:]
     package fileprivate(set) var tasksCompleted = 0
+    /// The pools that it belongs to, there for work or not.
+    fileprivate var pools: [PoolKey] = []
     fileprivate var stamp: UInt64 = 0
     fileprivate var lastUsed: UInt64 = 0
 
@@ -46,7 +50,7 @@ package struct AgentDirectory: Sendable {
   private var agents: [String: Agent] = [:]
   private var pools: [PoolKey: Pool] = [:]
   private var clock: UInt64 = 0
-  /// Pools in which somebody became available since this was last taken.
+  /// Pools whose agents changed, since this was last taken, such that somebody who waits may be served.
   private var refreshed: Set<PoolKey> = []
 
   package init() {}
@@ -57,7 +61,7 @@ package struct AgentDirectory: Sendable {
 
   package var connectedCount: Int { agents.values.count { $0.isConnected } }
 
-  /// The pools in which an agent became available since the last call.
+  /// The pools in which an agent became available, or went and so left its part to others, since the last call.
   package mutating func takeRefreshed() -> Set<PoolKey> {
     defer { refreshed = [] }
     return refreshed
@@ -69,16 +73,17 @@ package struct AgentDirectory: Sendable {
   package mutating func upsert(id: String, epoch: Int64, capabilities: Set<String>, limit: Int) {
     var agent =
       agents[id] ?? Agent(id: id, epoch: epoch, capabilities: [], limit: limit, isConnected: true, isDraining: false)
-    let old = agent.capabilities
+    let formerPools = agent.pools
     agent.epoch = epoch
     agent.capabilities = capabilities
     agent.limit = limit
     agent.isConnected = true
     agent.isDraining = false
-    agents[id] = agent
-    for (key, pool) in pools where pool.capabilities.isSubset(of: old) && !pool.capabilities.isSubset(of: capabilities) {
-      pools[key]?.capable.remove(id)
+    if agents[id]?.capabilities != capabilities {
+      agent.pools = pools.filter { $0.value.capabilities.isSubset(of: capabilities) }.map(\.key)
+      for key in formerPools where !agent.pools.contains(key) { leave(key, id) }
     }
+    agents[id] = agent
     refresh(id)
   }
 
@@ -86,6 +91,10 @@ package struct AgentDirectory: Sendable {
   package mutating func expect(id: String, epoch: Int64 = 0) {
     guard agents[id] == nil else { return }
     agents[id] = Agent(id: id, epoch: epoch, capabilities: [], limit: 1, isConnected: false, isDraining: false)
+  }
+
+  package mutating func setReportedTasks(_ tasks: Set<String>?, id: String) {
+    agents[id]?.reportedTasks = tasks
   }
 
   package mutating func setConnected(_ isConnected: Bool, id: String) {
@@ -100,7 +109,7 @@ package struct AgentDirectory: Sendable {
 
   package mutating func remove(id: String) {
     guard let agent = agents.removeValue(forKey: id) else { return }
-    for (key, pool) in pools where pool.capabilities.isSubset(of: agent.capabilities) { pools[key]?.capable.remove(id) }
+    for key in agent.pools { leave(key, id) }
   }
 
   /// Puts a task into an agent's hands.
@@ -133,6 +142,11 @@ package struct AgentDirectory: Sendable {
     return capable.count > excluded.count || capable.contains { !excluded.contains($0) }
   }
 
+  /// Whether any agent that has these capabilities could take a task now.
+  package mutating func hasRoom(_ key: PoolKey) -> Bool {
+    !select(key, min: 1, max: 1).isEmpty
+  }
+
   /// The `max` least loaded agents with room, or as many as there are from `min` on; empty if there are fewer than `min`.
   package mutating func select(_ key: PoolKey, min: Int, max: Int, excluding excluded: Set<String> = []) -> [String] {
     ensurePool(key)
@@ -151,14 +165,15 @@ package struct AgentDirectory: Sendable {
     clock += 1
     agent.stamp = clock
     agents[id] = agent
-    for (key, pool) in pools where pool.capabilities.isSubset(of: agent.capabilities) { enter(agent, into: key) }
+    for key in agent.pools { enter(agent, into: key) }
+  }
+
+  private mutating func leave(_ key: PoolKey, _ id: String) {
+    if pools[key]?.capable.remove(id) != nil { refreshed.insert(key) }
   }
 
   private mutating func enter(_ agent: Agent, into key: PoolKey) {
-    guard agent.isCapable else {
-      pools[key]?.capable.remove(agent.id)
-      return
-    }
+    guard agent.isCapable else { return leave(key, agent.id) }
     pools[key]?.capable.insert(agent.id)
     guard agent.isAvailable else { return }
     refreshed.insert(key)
@@ -179,8 +194,12 @@ package struct AgentDirectory: Sendable {
 
   private mutating func ensurePool(_ key: PoolKey) {
     guard pools[key] == nil else { return }
-    pools[key] = Pool(capabilities: Set(key.capabilities))
-    for agent in agents.values where pools[key]?.capabilities.isSubset(of: agent.capabilities) ?? false { enter(agent, into: key) }
+    let pool = Pool(capabilities: Set(key.capabilities))
+    pools[key] = pool
+    for id in agents.filter({ pool.capabilities.isSubset(of: $0.value.capabilities) }).keys {
+      agents[id]?.pools.append(key)
+      if let agent = agents[id] { enter(agent, into: key) }
+    }
   }
 }
 

@@ -18,14 +18,25 @@ extension DispatchMachine {
   ) -> [DispatchAction] {
     if let known = agents[id], known.epoch >= epoch { return [] }
     agents.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit)
-    for (task, execution) in agents[id]?.tasks ?? [:] {
-      switch activeTasks {
-      case nil: timers.add(.unconfirmed(task: task, execution: execution), at: now.instant + settings.resumeGrace)
-      case let active? where active.contains(task): break
-      case .some: timers.add(.redelivery(task: task, execution: execution), at: now.instant + settings.redeliveryDelay)
-      }
+    agents.setReportedTasks(activeTasks.map { Set($0) }, id: id)
+    if let agent = agents[id] {
+      for (task, execution) in agent.tasks.sorted(by: { $0.key < $1.key }) { confirm(task, of: execution, with: agent, at: now) }
     }
     return giveWork(at: now)
+  }
+
+  /// Sees to a task that was given to a connected agent before it registered: the agent may have lost it.
+  mutating func confirm(_ task: String, of execution: String, with agent: AgentDirectory.Agent, at now: Moment) {
+    guard executions[execution]?.machine.isSent(task) ?? false else { return }
+    switch agent.reportedTasks {
+    case nil:
+      let timer = Timer.unconfirmed(task: task, execution: execution, agent: agent.id, epoch: agent.epoch)
+      timers.add(timer, at: now.instant + settings.resumeGrace)
+    case let reported? where reported.contains(task): break
+    case .some:
+      let timer = Timer.redelivery(task: task, execution: execution, agent: agent.id, epoch: agent.epoch)
+      timers.add(timer, at: now.instant + settings.redeliveryDelay)
+    }
   }
 
   /// An agent changed what it can do, how much, or whether it takes work at all.
@@ -43,11 +54,14 @@ extension DispatchMachine {
 
   /// An agent's connection has ended. One that said good-bye gets no grace.
   package mutating func agentLeft(_ id: String, epoch: Int64, graceful: Bool, at now: Moment) -> [DispatchAction] {
-    guard let agent = agents[id], agent.epoch == epoch, agent.isConnected else { return [] }
+    guard let agent = agents[id], agent.epoch == epoch, agent.isConnected else {
+      // It left before its registration was known here: nobody else would take that off the store.
+      return (agents[id]?.epoch ?? 0) < epoch ? [.agentGone(id, epoch: epoch)] : []
+    }
     agents.setConnected(false, id: id)
     if graceful { return forget(agent: id, at: now) }
     timers.add(.agentGrace(id, epoch: epoch), at: now.instant + settings.resumeGrace)
-    return [.agentVanished(id, epoch: epoch)]
+    return [.agentVanished(id, epoch: epoch)] + giveWork(at: now)
   }
 
   /// An agent gave a task's result.
@@ -94,9 +108,10 @@ extension DispatchMachine {
       case .agentWait(let id): actions += agentWaitEnded(id, at: now)
       case .agentGrace(let id, let epoch):
         if let agent = agents[id], agent.epoch == epoch, !agent.isConnected { actions += forget(agent: id, at: now) }
-      case .redelivery(let task, let execution): actions += redeliver(task, of: execution, at: now)
-      case .unconfirmed(let task, let execution):
-        actions += advance(execution, at: now) { $0.taskLost(task, at: now.wall) }
+      case .redelivery(let task, let execution, let agent, let epoch):
+        if agents[agent]?.epoch == epoch { actions += redeliver(task, of: execution, at: now) }
+      case .unconfirmed(let task, let execution, let agent, let epoch):
+        if agents[agent]?.epoch == epoch { actions += advance(execution, at: now) { $0.taskLost(task, at: now.wall) } }
       }
     }
     return actions
@@ -124,9 +139,11 @@ extension DispatchMachine {
   private mutating func forget(agent id: String, at now: Moment) -> [DispatchAction] {
     guard let agent = agents[id] else { return [] }
     var actions: [DispatchAction] = []
-    for (task, execution) in agent.tasks { actions += advance(execution, at: now) { $0.taskLost(task, at: now.wall) } }
+    for (task, execution) in agent.tasks.sorted(by: { $0.key < $1.key }) {
+      actions += advance(execution, at: now) { $0.taskLost(task, at: now.wall) }
+    }
     agents.remove(id: id)
-    return actions + [.agentGone(id, epoch: agent.epoch)]
+    return actions + [.agentGone(id, epoch: agent.epoch)] + giveWork(at: now)
   }
 }
 

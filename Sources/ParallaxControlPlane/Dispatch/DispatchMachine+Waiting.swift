@@ -4,38 +4,47 @@ import ParallaxState
 // MARK: - Waiting for agents
 
 extension DispatchMachine {
-  /// How many executions that cannot start yet are passed over, per round, for later ones that can.
+  /// How many slots that no free agent suits are passed over, per round, for later ones.
   private static let lookAhead = 32
 
   mutating func wait(_ id: String, need: WaitingQueue.Need, at now: Moment) {
     guard let running = executions[id] else { return }
     let priority = running.machine.stored.execution.priority
-    waiting[running.key, default: WaitingQueue()].add(id, need: need, priority: priority)
-    if need == .start, running.waiters.contains(where: \.waits) {
+    arrivals += 1
+    waiting[running.key, default: WaitingQueue()].add(id, need: need, priority: priority, order: arrivals)
+    waiting[running.key]?.compact { executions[$0.executionID].map { !$0.machine.isDecided } ?? false }
+    if case .start = need, running.waiters.contains(where: \.waits) {
       timers.add(.agentWait(id), at: now.instant + settings.agentWait)
     }
     // Agents may have become free between the decision to wait and the write that made it known.
     unserved.insert(running.key)
   }
 
-  /// Serves the queues of all pools in which an agent became available.
+  /// Serves the queues of all pools whose agents changed, the one with the most urgent and oldest entry first: an agent may
+  /// belong to several.
   mutating func giveWork(at now: Moment) -> [DispatchAction] {
     var actions: [DispatchAction] = []
     let keys = agents.takeRefreshed().union(unserved)
     unserved = []
-    for key in keys { actions += serve(key, at: now) }
+    let turns = keys.compactMap { key in waiting[key]?.first.map { (key: key, first: $0) } }.sorted { $0.first < $1.first }
+    for turn in turns { actions += serve(turn.key, at: now) }
     return actions
   }
 
   private mutating func serve(_ key: PoolKey, at now: Moment) -> [DispatchAction] {
-    guard var queue = waiting[key], !queue.isEmpty else { return [] }
+    // Taken out, so that changing it does not copy it.
+    guard var queue = waiting.removeValue(forKey: key) else { return [] }
     var actions: [DispatchAction] = []
     var passed: [WaitingQueue.Entry] = []
-    while passed.count < Self.lookAhead, let entry = queue.pop() {
+    var passedRetries = 0
+    var skipped: Set<WaitingQueue.Line> = []
+    while agents.hasRoom(key), let entry = queue.pop(skipping: skipped) {
       guard var machine = executions[entry.executionID]?.machine, !machine.isDecided else { continue }
       let chosen = choose(for: entry.need, of: machine, from: key)
       if chosen.isEmpty {
         passed.append(entry)
+        if entry.line == .retries { passedRetries += 1 }
+        if entry.line != .retries || passedRetries == Self.lookAhead { skipped.insert(entry.line) }
         continue
       }
       let before = machine.stored.tasks.count
@@ -51,15 +60,14 @@ extension DispatchMachine {
       actions += perform(started, of: entry.executionID, at: now)
     }
     queue.putBack(passed)
-    waiting[key] = queue.isEmpty ? nil : queue
+    if !queue.isEmpty { waiting[key] = queue }
     return actions
   }
 
   private mutating func choose(for need: WaitingQueue.Need, of machine: ExecutionMachine, from key: PoolKey) -> [String] {
     switch need {
-    case .start:
-      let needs = machine.stored.execution.pattern.agents
-      return agents.select(key, min: needs.min, max: needs.max)
+    case .start(let needed):
+      return agents.select(key, min: needed, max: machine.stored.execution.pattern.agents.max)
     case .slot(let slot):
       let tried = machine.agentsTried(slot: slot)
       let others = agents.select(key, min: 1, max: 1, excluding: tried)

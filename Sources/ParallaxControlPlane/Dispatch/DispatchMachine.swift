@@ -72,9 +72,10 @@ package struct DispatchMachine: Sendable {
     case agentWait(String)
     /// The agent's tasks are given to others unless it came back: its epoch rose.
     case agentGrace(String, epoch: Int64)
-    case redelivery(task: String, execution: String)
-    /// A task that its agent said nothing about when it came back.
-    case unconfirmed(task: String, execution: String)
+    /// A task that its agent said it did not have, when it registered under this epoch.
+    case redelivery(task: String, execution: String, agent: String, epoch: Int64)
+    /// A task that its agent said nothing about.
+    case unconfirmed(task: String, execution: String, agent: String, epoch: Int64)
   }
 
   struct Waiter: Sendable {
@@ -88,6 +89,8 @@ package struct DispatchMachine: Sendable {
     var key: PoolKey
     var waiters: [Waiter]
     var acknowledged = false
+    /// What callers are told when the store does not take the execution in time.
+    var refusal: APIError?
     /// The id of the message that gave a task's outcome, which its acknowledgement repeats.
     var messageIDs: [String: String] = [:]
   }
@@ -99,6 +102,10 @@ package struct DispatchMachine: Sendable {
   var timers = TimerQueue<Timer>()
   /// Pools whose queue got an entry that was not looked at yet.
   var unserved: Set<PoolKey> = []
+  /// How many entries the waiting queues ever got.
+  var arrivals: UInt64 = 0
+  /// The node stops: nobody is kept waiting for an outcome.
+  private var isReleasing = false
 
   package init(settings: Settings) {
     self.settings = settings
@@ -117,7 +124,9 @@ package struct DispatchMachine: Sendable {
   // MARK: Callers
 
   /// Takes a new execution: stores it, gives it to agents, tells the caller. `waits`: the caller wants the outcome.
+  /// One that this node drives already, since its request was repeated, gets a further caller.
   package mutating func submit(_ execution: Execution, waiter: WaiterID, waits: Bool, at now: Moment) -> [DispatchAction] {
+    if executions[execution.id] != nil { return attach(waiter, to: execution.id, waits: waits).actions }
     let key = PoolKey(execution.pattern.agents.capabilities)
     var machine = ExecutionMachine(StoredExecution(execution: execution, tasks: []))
     let needs = execution.pattern.agents
@@ -133,7 +142,8 @@ package struct DispatchMachine: Sendable {
   /// Lets a further caller wait for an execution; false when this node does not drive it.
   package mutating func attach(_ waiter: WaiterID, to id: String, waits: Bool) -> (attached: Bool, actions: [DispatchAction]) {
     guard let running = executions[id] else { return (false, []) }
-    if running.acknowledged, !waits {
+    if let refusal = running.refusal, !running.acknowledged { return (true, [.resolve(waiter, .failed(refusal))]) }
+    if running.acknowledged, !waits || isReleasing {
       return (true, [.resolve(waiter, .accepted(acceptance(running.machine.stored.execution)))])
     }
     executions[id]?.waiters.append(Waiter(id: waiter, waits: waits))
@@ -154,6 +164,7 @@ package struct DispatchMachine: Sendable {
 
   /// Every caller that still waits is told where to look instead.
   package mutating func releaseWaiters() -> [DispatchAction] {
+    isReleasing = true
     var actions: [DispatchAction] = []
     for (id, running) in executions where running.acknowledged {
       let answer = acceptance(running.machine.stored.execution)
@@ -175,6 +186,7 @@ package struct DispatchMachine: Sendable {
   package mutating func creationDelayed(_ id: String, error: APIError, at now: Moment) -> [DispatchAction] {
     guard let waiters = executions[id]?.waiters else { return [] }
     executions[id]?.waiters = []
+    executions[id]?.refusal = error
     let failure = ExecutionFailure(code: "STORE_UNAVAILABLE", message: "the request was not acknowledged")
     return waiters.map { .resolve($0.id, .failed(error)) } + advance(id, at: now) { $0.fail(failure, at: now.wall) }
   }
@@ -188,8 +200,11 @@ package struct DispatchMachine: Sendable {
     for task in stored.tasks where task.state == .open {
       agents.expect(id: task.agentID)
       agents.assign(task: task.id, execution: id, to: task.agentID)
-      if agents[task.agentID]?.isConnected == false {
-        timers.add(.agentGrace(task.agentID, epoch: agents[task.agentID]?.epoch ?? 0), at: now.instant + settings.resumeGrace)
+      guard let agent = agents[task.agentID] else { continue }
+      if agent.isConnected {
+        confirm(task.id, of: id, with: agent, at: now)
+      } else {
+        timers.add(.agentGrace(agent.id, epoch: agent.epoch), at: now.instant + settings.resumeGrace)
       }
     }
     timers.add(.deadline(id), at: now.instant + (stored.execution.deadline - now.wall))
@@ -216,7 +231,7 @@ extension DispatchMachine {
       switch action {
       case .create(let stored): result.append(.create(stored))
       case .update(let change): result.append(.update(change))
-      case .wantsAgents: wait(id, need: .start, at: now)
+      case .wantsAgents: wait(id, need: .start(agents: execution.pattern.agents.min), at: now)
       case .wantsAgent(let slot): wait(id, need: .slot(slot), at: now)
       case .send(let task): result += deliver(task, of: execution, at: now)
       case .acknowledge(let task):
@@ -253,9 +268,10 @@ extension DispatchMachine {
   private mutating func accepted(_ id: String) -> [DispatchAction] {
     guard let running = executions[id] else { return [] }
     executions[id]?.acknowledged = true
-    executions[id]?.waiters = running.waiters.filter(\.waits)
+    let staying = running.waiters.filter { $0.waits && !isReleasing }
+    executions[id]?.waiters = staying
     let answer = acceptance(running.machine.stored.execution)
-    return running.waiters.filter { !$0.waits }.map { .resolve($0.id, .accepted(answer)) }
+    return running.waiters.filter { !$0.waits || isReleasing }.map { .resolve($0.id, .accepted(answer)) }
   }
 
   private mutating func finished(_ id: String) -> [DispatchAction] {
@@ -279,7 +295,8 @@ extension DispatchMachine {
       switch timer {
       case .deadline(let id), .agentWait(let id): executions[id] != nil
       case .agentGrace(let id, let epoch): agents[id]?.epoch == epoch
-      case .redelivery(_, let execution), .unconfirmed(_, let execution): executions[execution] != nil
+      case .redelivery(_, let execution, let agent, let epoch), .unconfirmed(_, let execution, let agent, let epoch):
+        executions[execution] != nil && agents[agent]?.epoch == epoch
       }
     }
   }

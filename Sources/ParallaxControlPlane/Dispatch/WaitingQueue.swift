@@ -3,14 +3,21 @@ package import ParallaxAPI
 
 /// Executions that wait for agents, by priority, then by age.
 ///
-/// Entries are not removed but outdated: whoever takes one asks whether it still waits.
+/// Those that need equally many agents at once stand in one line: when its first cannot be served, nobody behind it can, and the
+/// whole line is left out without a look. Entries are not removed but outdated: whoever takes one asks whether it still waits.
 package struct WaitingQueue: Sendable {
   /// What an execution waits for.
   package enum Need: Sendable, Hashable {
-    /// The agents for all its slots.
-    case start
+    /// The agents for its slots, at least so many.
+    case start(agents: Int)
     /// Another agent for one slot.
     case slot(Int)
+  }
+
+  /// Which line of the queue an entry stands in.
+  package enum Line: Hashable, Sendable {
+    case start(agents: Int)
+    case retries
   }
 
   /// A place in the queue.
@@ -19,6 +26,13 @@ package struct WaitingQueue: Sendable {
     package var need: Need
     private var rank: Int
     private var order: UInt64
+
+    package var line: Line {
+      switch need {
+      case .start(let agents): .start(agents: agents)
+      case .slot: .retries
+      }
+    }
 
     fileprivate init(executionID: String, need: Need, priority: ExecutionPriority, order: UInt64) {
       self.executionID = executionID
@@ -35,20 +49,41 @@ package struct WaitingQueue: Sendable {
     package static func < (left: Entry, right: Entry) -> Bool { (left.rank, left.order) < (right.rank, right.order) }
   }
 
-  private var heap = Heap<Entry>()
-  private var order: UInt64 = 0
+  private var lines: [Line: Heap<Entry>] = [:]
+  private var compactAbove = 1_024
 
   package init() {}
 
-  package var isEmpty: Bool { heap.isEmpty }
+  package var isEmpty: Bool { lines.isEmpty }
+  package var count: Int { lines.values.reduce(0) { $0 + $1.count } }
 
-  package mutating func add(_ executionID: String, need: Need, priority: ExecutionPriority) {
-    order += 1
-    heap.insert(Entry(executionID: executionID, need: need, priority: priority, order: order))
+  /// Whose turn it is; nil when the queue is empty.
+  package var first: Entry? { lines.values.compactMap(\.min).min() }
+
+  /// Enters an execution; `order` rises with each entry of any queue, so that queues can be compared by their first.
+  package mutating func add(_ executionID: String, need: Need, priority: ExecutionPriority, order: UInt64) {
+    let entry = Entry(executionID: executionID, need: need, priority: priority, order: order)
+    lines[entry.line, default: Heap()].insert(entry)
   }
 
-  package mutating func pop() -> Entry? { heap.popMin() }
+  /// Takes the first of those that stand in other lines than `skipped`.
+  package mutating func pop(skipping skipped: Set<Line>) -> Entry? {
+    let next = lines.filter { !skipped.contains($0.key) }.values.compactMap(\.min).min()
+    guard let line = next?.line else { return nil }
+    let entry = lines[line]?.popMin()
+    if lines[line]?.isEmpty ?? false { lines[line] = nil }
+    return entry
+  }
 
   /// Puts entries back at the places that they had.
-  package mutating func putBack(_ entries: [Entry]) { heap.insert(contentsOf: entries) }
+  package mutating func putBack(_ entries: [Entry]) {
+    for entry in entries { lines[entry.line, default: Heap()].insert(entry) }
+  }
+
+  /// Drops entries that wait no more, when there are twice as many as were kept the last time.
+  package mutating func compact(keeping waits: (Entry) -> Bool) {
+    guard count > compactAbove else { return }
+    lines = lines.mapValues { Heap($0.unordered.filter(waits)) }.filter { !$0.value.isEmpty }
+    compactAbove = max(1_024, 2 * count)
+  }
 }

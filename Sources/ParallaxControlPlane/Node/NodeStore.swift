@@ -44,10 +44,7 @@ struct NodeStore: Sendable {
 
 extension RedisConfiguration {
   fileprivate init(_ configuration: NodeConfiguration.Redis, url: RedisURL, nodeID: String) {
-    switch url.endpoint {
-    case .host(let host, let port): self.init(host: host, port: port)
-    case .unixSocket(let path): self.init(endpoint: .unixSocket(path: path))
-    }
+    self.init(endpoint: url.endpoint)
     username = configuration.username ?? url.username
     password = configuration.password ?? url.password
     database = url.database

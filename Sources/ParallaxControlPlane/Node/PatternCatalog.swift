@@ -59,7 +59,8 @@ package final class PatternCatalog: Sendable {
   }
 }
 
-/// The order of versions: numbers by value, then releases after their pre-releases, in the manner of Semantic Versioning.
+/// The order of versions: numbers by value, then releases after their pre-releases, in the manner of Semantic Versioning; versions
+/// that are equal so far, by their text, so that every node takes the same one for the latest.
 package enum VersionOrder {
   /// Whether `left` is older than `right`.
   package static func isBefore(_ left: String, _ right: String) -> Bool {
@@ -67,7 +68,7 @@ package enum VersionOrder {
     let (rightCore, rightTag) = split(right)
     if let isBefore = compare(leftCore, rightCore) { return isBefore }
     if leftTag.isEmpty != rightTag.isEmpty { return rightTag.isEmpty }
-    return compare(leftTag, rightTag) ?? false
+    return compare(leftTag, rightTag) ?? (left < right)
   }
 
   private static func split(_ version: String) -> (core: [Substring], tag: [Substring]) {

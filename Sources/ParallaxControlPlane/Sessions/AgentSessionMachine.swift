@@ -122,7 +122,7 @@ package struct AgentSessionMachine: Sendable {
     case (.registered, .register):
       return fault(received.id, "ALREADY_REGISTERED", "send status_update to change capabilities or limits")
     case (.registered, .taskResult(let result)): return taskResult(result, received.id)
-    case (.registered, .taskError(let error)): return [.taskFailed(error, messageID: received.id)]
+    case (.registered, .taskError(let error)): return taskError(error, received.id)
     case (.registered, .statusUpdate(let update)): return statusUpdate(update, received.id)
     }
   }
@@ -150,7 +150,22 @@ package struct AgentSessionMachine: Sendable {
     return nil
   }
 
+  private func taskError(_ error: AgentMessage.TaskError, _ id: String?) -> [Action] {
+    if let fault = idFault(error.taskId, error.executionId) { return self.fault(id, "INVALID_MESSAGE", "task_error: \(fault)") }
+    return [.taskFailed(error, messageID: id)]
+  }
+
+  /// What is wrong with ids that nobody here can have made; they are looked up in the store, so they have to be bounded.
+  private func idFault(_ taskID: String, _ executionID: String) -> String? {
+    for (name, value) in [("taskId", taskID), ("executionId", executionID)]
+    where !(1...128).contains(value.utf8.count) || !value.utf8.allSatisfy(PatternDefinition.isNameByte) {
+      return "\(name): expected the id of a task that was sent, found \"\(value.prefix(64))\""
+    }
+    return nil
+  }
+
   private func taskResult(_ result: AgentMessage.TaskResult, _ id: String?) -> [Action] {
+    if let fault = idFault(result.taskId, result.executionId) { return self.fault(id, "INVALID_MESSAGE", "task_result: \(fault)") }
     switch result.status ?? "completed" {
     case "completed", "success": return [.taskCompleted(result, messageID: id)]
     case "failed", "error":
@@ -224,7 +239,8 @@ package struct AgentSessionMachine: Sendable {
 
   /// Another connection has registered under this agent's id.
   package mutating func replaced() -> [Action] {
-    fault(nil, "REPLACED", "another connection registered as \(agentID)", fatal: true) + end(.replaced)
+    if case .closed = state { return [] }
+    return fault(nil, "REPLACED", "another connection registered as \(agentID)", fatal: true) + end(.replaced)
   }
 
   /// The connection has ended.
@@ -250,9 +266,8 @@ package struct AgentSessionMachine: Sendable {
 
   private mutating func takeToken(at now: Duration) -> Bool {
     let rate = Double(settings.maxMessagesPerSecond)
-    let elapsed = Double((now - tokensAt).wholeMilliseconds) / 1_000
-    if elapsed > 0 {
-      tokens = min(rate * 10, tokens + elapsed * rate)
+    if now > tokensAt {
+      tokens = min(rate * 10, tokens + (now - tokensAt) / .seconds(1) * rate)
       tokensAt = now
     }
     guard tokens >= 1 else { return false }

@@ -62,15 +62,15 @@ extension RedisConfiguration {
     }
     if name.isEmpty { throw invalid("the host is missing") }
     if name.contains(where: { $0 == "?" || $0 == "#" || $0 == " " }) { throw invalid("the host has a character that no host name has") }
-    guard let number = Int(port), (1...65_535).contains(number) else { throw invalid("the port must be a number from 1 to 65535") }
-    return .host(String(name), port: number)
+    guard let number = UInt16(decimal: port), number > 0 else { throw invalid("the port must be a number from 1 to 65535") }
+    return .host(String(name), port: Int(number))
   }
 
   private static func database(_ text: Substring) throws(RedisError) -> Int {
-    guard let number = Int(text), number >= 0 else {
+    guard let number = UInt16(decimal: text) else {
       throw invalid("what follows the host must be the number of a database, 0 or more")
     }
-    return number
+    return Int(number)
   }
 
   private static func value(ofDatabaseQuery query: Substring) throws(RedisError) -> Substring {
@@ -125,5 +125,13 @@ extension RedisConfiguration {
     if let clientName, clientName.isEmpty || !clientName.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) {
       throw RedisError(.invalidConfiguration, message: "clientName must be of visible ASCII characters without spaces.")
     }
+  }
+}
+
+extension UInt16 {
+  /// Reads digits alone, where `init(_:)` would take a sign.
+  fileprivate init?(decimal text: Substring) {
+    guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+    self.init(text)
   }
 }

@@ -59,7 +59,7 @@ final class ConnectionInbox: Sendable {
     state.withLock { state in
       if let closed = state.closed { return .refused(.notSent(closed)) }
       let used = state.batch.buffer.readableBytes
-      guard admits(commands: state.batch.replies + commands.count, bytes: used) else { return .refused(.overloaded) }
+      guard admits(commands.count, queued: state.batch.replies, queuedBytes: used) else { return .refused(.overloaded) }
       for command in commands { state.batch.buffer.write(command) }
       state.batch.submissions.append(
         Submission(id: id, waiter: waiter, replies: commands.count, timeout: timeout, bytes: state.batch.buffer.readableBytes - used))
@@ -89,10 +89,11 @@ final class ConnectionInbox: Sendable {
 
   // MARK: From the loop
 
-  /// Whether this many commands more may be sent, given the bytes waiting before them.
-  func admits(commands: Int, bytes: Int) -> Bool {
-    let inFlight = commandsInFlight.load(ordering: .relaxed)
-    return (inFlight == 0 || inFlight + commands <= maximumCommands) && bytesInFlight.load(ordering: .relaxed) + bytes <= maximumBytes
+  /// Whether this many commands more may be sent, given what waits before them. A pipeline of any length passes if nothing does.
+  func admits(_ commands: Int, queued: Int = 0, queuedBytes: Int = 0) -> Bool {
+    let before = commandsInFlight.load(ordering: .relaxed) + queued
+    let bytesBefore = bytesInFlight.load(ordering: .relaxed) + queuedBytes
+    return (before == 0 || before + commands <= maximumCommands) && bytesBefore <= maximumBytes
   }
 
   func publish(commandsInFlight commands: Int, bytesInFlight bytes: Int) {

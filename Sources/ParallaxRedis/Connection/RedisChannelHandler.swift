@@ -61,7 +61,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
   /// Takes commands from a caller on the event loop.
   func submit(_ commands: some Collection<RedisCommand>, id: UInt64, waiter: ReplyWaiter, timeout: TimeAmount) {
     if let closeReason { return waiter.fail(.notSent(closeReason)) }
-    guard inbox.admits(commands: commands.count, bytes: 0) else { return waiter.fail(.overloaded) }
+    guard inbox.admits(commands.count) else { return waiter.fail(.overloaded) }
     let used = outgoing.readableBytes
     for command in commands { outgoing.write(command) }
     let now = currentTime()

@@ -110,11 +110,18 @@ package struct StoredExecution: Sendable, Hashable {
     self.tasks = tasks
   }
 
+  /// The last attempt at each slot, in the order of the slots.
+  package var lastAttempts: [TaskRecord] {
+    // The first tasks were made one for each slot, in their order.
+    if tasks.allSatisfy({ $0.attempt == 1 }) { return tasks }
+    var last: [Int: TaskRecord] = [:]
+    for task in tasks where task.attempt >= (last[task.slot]?.attempt ?? 0) { last[task.slot] = task }
+    return last.values.sorted { $0.slot < $1.slot }
+  }
+
   /// The execution as the API shows it: one part per slot, by its last attempt.
   package var document: ExecutionDocument {
-    var bySlot: [Int: TaskRecord] = [:]
-    for task in tasks where task.attempt >= (bySlot[task.slot]?.attempt ?? 0) { bySlot[task.slot] = task }
-    let parts = bySlot.values.sorted { $0.slot < $1.slot }.map { task in
+    let parts = lastAttempts.map { task in
       ExecutionDocument.AgentPart(
         id: task.agentID, status: task.state == .open ? "pending" : task.state.rawValue, result: task.result, error: task.error,
         confidence: task.confidence, duration: task.duration?.duration)
@@ -149,6 +156,17 @@ package struct ExecutionChange: Sendable, Hashable {
     self.epoch = epoch
     self.revision = revision
     tasks = []
+  }
+
+  /// Takes in a change made after this one, to be written together with it.
+  mutating func add(_ later: ExecutionChange) {
+    status = later.status ?? status
+    startedAt = later.startedAt ?? startedAt
+    completedAt = later.completedAt ?? completedAt
+    result = later.result ?? result
+    error = later.error ?? error
+    attempt = later.attempt ?? attempt
+    tasks += later.tasks
   }
 }
 

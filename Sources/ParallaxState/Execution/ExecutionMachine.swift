@@ -42,6 +42,8 @@ package struct ExecutionMachine: Sendable {
   package private(set) var stored: StoredExecution
   private var write = Write.idle
   private var queued: (change: ExecutionChange, then: [Action])?
+  /// The tasks that wait to be sent until they are in the store.
+  private var unsent: Set<String> = []
 
   /// Takes over an execution that is in the store, or is about to be created.
   package init(_ stored: StoredExecution) {
@@ -69,7 +71,7 @@ package struct ExecutionMachine: Sendable {
       stored.execution.status = .running
       stored.execution.startedAt = now
       stored.tasks = tasks
-      actions += tasks.map(Action.send)
+      actions += sending(tasks)
     }
     write = .inFlight(then: actions)
     return [.create(stored)]
@@ -79,7 +81,7 @@ package struct ExecutionMachine: Sendable {
   package mutating func resume(at now: Timestamp) -> [Action] {
     switch stored.execution.status {
     case .pending: return [.wantsAgents]
-    case .running: return slotsWithoutAgent().map { .wantsAgent(slot: $0) } + settle(at: now, then: [])
+    case .running: return stored.lastAttempts.filter(canRetry).map { .wantsAgent(slot: $0.slot) } + settle(at: now, then: [])
     case .aggregating: return conclude(at: now)
     case .completed, .failed, .cancelled, .timedOut: return [.finished]
     }
@@ -91,7 +93,7 @@ package struct ExecutionMachine: Sendable {
   package mutating func start(agents: [String], at now: Timestamp) -> [Action] {
     guard isWaitingForAgents, !agents.isEmpty else { return [] }
     let tasks = firstTasks(agents)
-    return record(then: tasks.map(Action.send)) { change in
+    return record(then: sending(tasks)) { change in
       change.status = .running
       change.startedAt = now
       change.tasks = tasks
@@ -100,11 +102,12 @@ package struct ExecutionMachine: Sendable {
 
   /// Gives a slot whose agent failed or was lost to another agent.
   package mutating func retry(slot: Int, agent: String) -> [Action] {
-    guard stored.execution.status == .running, slotsWithoutAgent().contains(slot), let last = lastAttempt(of: slot) else { return [] }
+    guard stored.execution.status == .running, let last = stored.lastAttempts.first(where: { $0.slot == slot }), canRetry(last)
+    else { return [] }
     let attempt = last.attempt + 1
     let task = TaskRecord(id: taskID(stored.tasks.count), agentID: agent, slot: slot, attempt: attempt)
     let greatest = max(attempt, stored.execution.attempt)
-    return record(then: [.send(task)]) { change in
+    return record(then: sending([task])) { change in
       change.attempt = greatest
       change.tasks.append(task)
     }
@@ -113,6 +116,11 @@ package struct ExecutionMachine: Sendable {
   /// The agents that should not get this slot again while there are others.
   package func agentsTried(slot: Int) -> Set<String> {
     Set(stored.tasks.filter { $0.slot == slot || $0.state == .open }.map(\.agentID))
+  }
+
+  /// Whether a task is with its agent, or was sent there.
+  package func isSent(_ taskID: String) -> Bool {
+    !unsent.contains(taskID) && stored.tasks.contains { $0.id == taskID && $0.state == .open }
   }
 
   // MARK: Outcomes
@@ -137,8 +145,9 @@ package struct ExecutionMachine: Sendable {
     taskEnded(taskID, error: error, retryable: retryable, at: now, then: { [.acknowledge($0)] })
   }
 
-  /// The task's agent is gone for good, as far as anyone can tell.
+  /// The task's agent is gone for good, as far as anyone can tell. Nothing happens when the task has an outcome.
   package mutating func taskLost(_ taskID: String, at now: Timestamp) -> [Action] {
+    guard stored.tasks.contains(where: { $0.id == taskID && $0.state == .open }) else { return [] }
     let error = ExecutionFailure(code: "AGENT_LOST", message: "the agent went away and did not come back in time")
     return taskEnded(taskID, error: error, retryable: true, at: now, then: { _ in [] })
   }
@@ -172,6 +181,7 @@ package struct ExecutionMachine: Sendable {
     write = .idle
     switch outcome {
     case .applied:
+      let actions = stillWanted(actions)
       if let (change, then) = queued {
         queued = nil
         write = .inFlight(then: then)
@@ -194,22 +204,26 @@ extension ExecutionMachine {
     agents.enumerated().map { TaskRecord(id: taskID($0.offset), agentID: $0.element, slot: $0.offset) }
   }
 
-  private func lastAttempt(of slot: Int) -> TaskRecord? {
-    stored.tasks.filter { $0.slot == slot }.max { $0.attempt < $1.attempt }
+  private mutating func sending(_ tasks: [TaskRecord]) -> [Action] {
+    unsent.formUnion(tasks.map(\.id))
+    return tasks.map(Action.send)
   }
 
-  private var slots: Range<Int> { 0..<(stored.tasks.map { $0.slot + 1 }.max() ?? 0) }
+  /// What waited for a write, without sending what was given up in the meantime.
+  private mutating func stillWanted(_ actions: [Action]) -> [Action] {
+    actions.filter { action in
+      guard case .send(let task) = action else { return true }
+      unsent.remove(task.id)
+      return stored.tasks.contains { $0.id == task.id && $0.state == .open }
+    }
+  }
 
   private func canRetry(_ task: TaskRecord) -> Bool {
     task.state == .failed && task.retryable == true && task.attempt <= stored.execution.pattern.retries
   }
 
-  private func slotsWithoutAgent() -> [Int] {
-    slots.filter { lastAttempt(of: $0).map(canRetry) ?? false }
-  }
-
   private func completedSlots() -> Int {
-    slots.count { lastAttempt(of: $0)?.state == .completed }
+    stored.lastAttempts.count { $0.state == .completed }
   }
 
   private mutating func taskEnded(
@@ -227,13 +241,15 @@ extension ExecutionMachine {
   /// Records a task's outcome, and with it the end of the execution if this decides it.
   private mutating func settle(_ task: TaskRecord? = nil, at now: Timestamp, then: [Action]) -> [Action] {
     if let task, let index = stored.tasks.firstIndex(where: { $0.id == task.id }) { stored.tasks[index] = task }
-    let needed = stored.execution.pattern.agents.min
-    let completed = completedSlots()
-    let open = slots.count { slot in lastAttempt(of: slot).map { $0.state == .open || canRetry($0) } ?? false }
-    if stored.execution.pattern.aggregation.strategy == .first ? completed > 0 : open == 0 && completed >= needed {
+    let pattern = stored.execution.pattern
+    let takesFirst = pattern.aggregation.strategy == .first
+    let last = stored.lastAttempts
+    let completed = last.count { $0.state == .completed }
+    let open = last.count { $0.state == .open || canRetry($0) }
+    if takesFirst ? completed > 0 : open == 0 && completed >= pattern.agents.min {
       return aggregate(at: now, changing: task, then: then)
     }
-    if completed + open < (stored.execution.pattern.aggregation.strategy == .first ? 1 : needed) {
+    if completed + open < (takesFirst ? 1 : pattern.agents.min) {
       return end(.failed, error: failure(), reason: "failed", at: now, changing: task, then: then)
     }
     guard let task else { return [] }
@@ -242,7 +258,7 @@ extension ExecutionMachine {
 
   /// Why there are not enough results: the error of the agents when they agree, else all of them.
   private func failure() -> ExecutionFailure {
-    let errors = slots.compactMap { slot in lastAttempt(of: slot).flatMap { $0.error } }
+    let errors = stored.lastAttempts.compactMap(\.error)
     if let first = errors.first, errors.allSatisfy({ $0.code == first.code }) { return first }
     let details = errors.map { JSONValue.object(["code": .string($0.code), "message": .string($0.message)]) }
     return ExecutionFailure(
@@ -264,8 +280,7 @@ extension ExecutionMachine {
   private mutating func conclude(at now: Timestamp) -> [Action] {
     let outcome: Result<JSONValue, ExecutionFailure>
     do throws(ExecutionFailure) {
-      let last = slots.compactMap { lastAttempt(of: $0) }
-      outcome = .success(try Aggregator.aggregate(stored.execution.pattern.aggregation, tasks: last))
+      outcome = .success(try Aggregator.aggregate(stored.execution.pattern.aggregation, tasks: stored.lastAttempts))
     } catch {
       outcome = .failure(error)
     }
@@ -304,15 +319,14 @@ extension ExecutionMachine {
       task.state = .cancelled
       return task
     }
-    return (withdrawn, open.flatMap { [.freed($0), .withdraw($0, reason: reason)] })
+    return (withdrawn, open.flatMap { unsent.contains($0.id) ? [.freed($0)] : [.freed($0), .withdraw($0, reason: reason)] })
   }
 
   /// Writes a change now, or with the next write when one is on its way; `then` comes out when it is in the store.
   private mutating func record(then: [Action], _ build: (inout ExecutionChange) -> Void) -> [Action] {
     let execution = stored.execution
-    var change =
-      queued?.change
-      ?? ExecutionChange(id: execution.id, owner: execution.owner, epoch: execution.epoch, revision: execution.revision + 1)
+    var change = ExecutionChange(
+      id: execution.id, owner: execution.owner, epoch: execution.epoch, revision: queued?.change.revision ?? execution.revision + 1)
     build(&change)
     stored.apply(change)
     switch write {
@@ -320,7 +334,12 @@ extension ExecutionMachine {
       write = .inFlight(then: then)
       return [.update(change)]
     case .inFlight:
-      queued = (change, (queued?.then ?? []) + then)
+      if queued == nil {
+        queued = (change, then)
+      } else {
+        queued?.change.add(change)
+        queued?.then += then
+      }
       return []
     }
   }

@@ -1,3 +1,4 @@
+import ParallaxRedis
 import Testing
 
 @testable import ParallaxControlPlane
@@ -43,13 +44,13 @@ import Testing
 @Suite struct ConfigurationValueTests {
   @Test(
     arguments: [
-      ("redis://r", RedisURL.Endpoint.host("r", port: 6_379), nil, nil, 0), ("redis://r:1/", .host("r", port: 1), nil, nil, 0),
+      ("redis://r", RedisConfiguration.Endpoint.host("r", port: 6_379), nil, nil, 0), ("redis://r:1/", .host("r", port: 1), nil, nil, 0),
       ("redis://r/15", .host("r", port: 6_379), nil, nil, 15), ("redis://:p@r", .host("r", port: 6_379), nil, "p", 0),
-      ("redis://u:p@[::1]:2/3", .host("::1", port: 2), "u", "p", 3), ("redis://u@r", .host("r", port: 6_379), "u", nil, 0),
+      ("redis://u:p@[::1]:2/3", .host("::1", port: 2), "u", "p", 3),
       ("redis://u:a:b@c/d@r", .host("r", port: 6_379), "u", "a:b@c/d", 0), ("redis://u:%41%2f@r", .host("r", port: 6_379), "u", "A/", 0),
       ("unix:///run/r.sock", .unixSocket(path: "/run/r.sock"), nil, nil, 0),
-    ] as [(String, RedisURL.Endpoint, String?, String?, Int)])
-  func `A Redis URL is read`(text: String, endpoint: RedisURL.Endpoint, username: String?, password: String?, database: Int) throws {
+    ] as [(String, RedisConfiguration.Endpoint, String?, String?, Int)])
+  func `A Redis URL is read`(text: String, endpoint: RedisConfiguration.Endpoint, username: String?, password: String?, database: Int) throws {
     let url = try #require(RedisURL(text))
     #expect(url.endpoint == endpoint)
     #expect(url.username == username)
@@ -64,7 +65,7 @@ import Testing
       "", "r", "r:6379", "http://r", "redis:/r", "redis://", "redis://:1", "redis://r:0", "redis://r:65536", "redis://r:x", "redis://r:+1",
       "redis://r/x", "redis://r/-1", "redis://[::1", "redis://[::1]x", "redis://a:b:c", "redis://u:%4@r", "redis://u:%zz@r",
       "redis://u:%ff@r",
-      "redis://r?db=1", "unix://", "unix://run/r", "redis://a b",
+      "redis://u@r", "redis://r?db=1", "unix://", "unix://run/r", "redis://a b",
     ])
   func `What is no Redis URL is refused`(text: String) {
     #expect(RedisURL(text) == nil)

@@ -1,7 +1,7 @@
 import ParallaxTesting
 import Testing
 
-@Suite struct ManualClockTests {
+@Suite(.timeLimit(.minutes(1))) struct ManualClockTests {
   private let clock = ManualClock()
 
   @Test func timeMovesByAdvancesAlone() {

@@ -1,0 +1,134 @@
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+
+/// What a node says of its part in the election.
+public enum MemberRole: String, Sendable, Hashable, Codable, CaseIterable {
+  /// It holds a term.
+  case leader
+  /// It does not lead; it may campaign or only watch.
+  case standby
+}
+
+/// How a node finds itself, by its own checks.
+public enum MemberHealth: String, Sendable, Hashable, Codable, CaseIterable {
+  /// All checks pass.
+  case healthy
+  /// It works, but not as it should.
+  case degraded
+  /// It should not be given work.
+  case unhealthy
+}
+
+/// What a node says of itself at each heartbeat, beside who and where it is.
+///
+/// `Membership` asks for one whenever it writes the node's field.
+public struct MemberReport: Sendable, Hashable {
+  /// The node's part in the election at this moment.
+  public var role: MemberRole
+
+  /// The term that it leads, or the highest that it knows; 0 when it knows none.
+  public var term: Int64
+
+  /// How it finds itself.
+  public var health: MemberHealth
+
+  /// How many executions it drives.
+  public var executions: Int
+
+  /// How many agents are connected to it.
+  public var agents: Int
+
+  /// Makes a report; without arguments that of a healthy, idle standby.
+  public init(role: MemberRole = .standby, term: Int64 = 0, health: MemberHealth = .healthy, executions: Int = 0, agents: Int = 0) {
+    self.role = role
+    self.term = term
+    self.health = health
+    self.executions = executions
+    self.agents = agents
+  }
+}
+
+/// One node's field among the members of the cluster.
+///
+/// Others tell that the node lives by the change of (`incarnation`, `sequence`) alone; the instants are for people to read, and are never
+/// compared. In JSON instants are ISO 8601 in UTC, durations whole milliseconds, and `format` is the version of this shape.
+public struct MemberRecord: Sendable, Hashable, Identifiable {
+  /// The version of the JSON that this version of the library writes, and the newest that it reads.
+  public static let formatVersion = 1
+
+  /// The node's id, unique in the cluster and stable over restarts.
+  public var id: String
+
+  /// Where the node's API is reached, `host:port`.
+  public var address: String
+
+  /// Random per process start; told apart, never ordered.
+  public var incarnation: String
+
+  /// Grows by one with each write of this incarnation.
+  public var sequence: Int64
+
+  /// What the node said of itself when it wrote this.
+  public var report: MemberReport
+
+  /// How often the node writes; others are at least as patient.
+  public var checkInterval: Duration
+
+  /// When the node's process started, by the node's wall clock, to the millisecond.
+  public var startedAt: Date {
+    didSet { startedAt = startedAt.wholeMilliseconds }
+  }
+
+  /// When this was written, by the node's wall clock, to the millisecond.
+  public var lastHeartbeat: Date {
+    didSet { lastHeartbeat = lastHeartbeat.wholeMilliseconds }
+  }
+
+  /// The version of the software that the node runs.
+  public var version: String
+
+  /// Makes a record.
+  ///
+  /// - Parameters:
+  ///   - session: The node's id and incarnation.
+  ///   - address: Where the node's API is reached.
+  ///   - sequence: The number of this write.
+  ///   - report: What the node says of itself.
+  ///   - checkInterval: How often the node writes.
+  ///   - startedAt: When the process started; rounded to milliseconds.
+  ///   - lastHeartbeat: When this is written; rounded to milliseconds.
+  ///   - version: The version of the software.
+  public init(
+    session: NodeSession, address: String, sequence: Int64, report: MemberReport = MemberReport(), checkInterval: Duration = .seconds(5),
+    startedAt: Date, lastHeartbeat: Date, version: String
+  ) {
+    id = session.nodeID
+    incarnation = session.incarnation
+    self.address = address
+    self.sequence = sequence
+    self.report = report
+    self.checkInterval = checkInterval
+    self.startedAt = startedAt.wholeMilliseconds
+    self.lastHeartbeat = lastHeartbeat.wholeMilliseconds
+    self.version = version
+  }
+
+  /// The life of the node that wrote this.
+  public var session: NodeSession { NodeSession(nodeID: id, incarnation: incarnation) }
+
+  /// What the node says of its part in the election.
+  public var role: MemberRole { report.role }
+
+  /// The term that the node leads, or the highest that it knows.
+  public var term: Int64 { report.term }
+}
+
+extension Date {
+  /// The same instant without what JSON does not carry, so that a record reads back as it was written.
+  var wholeMilliseconds: Date {
+    Date(timeIntervalSince1970: (timeIntervalSince1970 * 1_000).rounded() / 1_000)
+  }
+}

@@ -1,0 +1,32 @@
+import Synchronization
+
+/// Keeps the members' fields in this process: for embedded nodes, tests and simulations.
+public final class InMemoryMembershipStore: MembershipStore {
+  private let fields = Mutex<[String: MemberRecord]>([:])
+
+  /// Makes a store without members.
+  public init() {}
+
+  /// Writes a node's field, unless another life of the node holds it.
+  public func write(_ record: MemberRecord, replacing incarnation: String?) -> MemberWriteOutcome {
+    fields.withLock { fields in
+      let former = fields[record.id]
+      if let former, former.incarnation != record.incarnation, former.incarnation != incarnation { return .twin(former) }
+      fields[record.id] = record
+      guard let former else { return .added }
+      return former.incarnation == record.incarnation ? .renewed : .replaced
+    }
+  }
+
+  /// All fields as they stand.
+  public func members() -> MembershipSnapshot {
+    MembershipSnapshot(records: fields.withLock { Array($0.values) })
+  }
+
+  /// Removes a node's field if it is of this incarnation; else does nothing.
+  public func remove(_ session: NodeSession) {
+    fields.withLock { fields in
+      if fields[session.nodeID]?.incarnation == session.incarnation { fields[session.nodeID] = nil }
+    }
+  }
+}

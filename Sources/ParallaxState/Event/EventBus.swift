@@ -1,0 +1,49 @@
+package import ParallaxAPI
+package import ParallaxHA
+
+/// News for people and for whoever would otherwise find out by a timer. Events may be lost; nothing rests on them.
+package struct ClusterEvent: Sendable, Hashable, Codable {
+  /// The three channels.
+  package enum Channel: String, Sendable, Hashable, Codable, CaseIterable {
+    case execution, agent, cluster
+  }
+
+  /// For instance `completed`, `registered`, `left`, `marker`.
+  package var type: String
+  /// What it is about: an execution's, an agent's or a node's id.
+  package var id: String
+  package var nodeId: String
+  package var timestamp: Timestamp
+  /// Grows by one with each event of a node session on a channel, so that a gap shows.
+  package var sequence: Int64
+  package var incarnation: String
+  package var details: JSONValue?
+
+  package init(
+    type: String, id: String, session: NodeSession, timestamp: Timestamp, sequence: Int64, details: JSONValue? = nil
+  ) {
+    self.type = type
+    self.id = id
+    nodeId = session.nodeID
+    incarnation = session.incarnation
+    self.timestamp = timestamp
+    self.sequence = sequence
+    self.details = details
+  }
+}
+
+/// What a subscriber gets.
+package enum EventDelivery: Sendable, Hashable {
+  case event(ClusterEvent, ClusterEvent.Channel)
+  /// Something may have been missed: whoever keeps a view reads it anew.
+  case gap
+}
+
+/// Carries events between the nodes of a cluster.
+package protocol EventBus: Sendable {
+  /// Publishes; best effort.
+  func publish(_ event: ClusterEvent, on channel: ClusterEvent.Channel) async throws
+
+  /// Events of all nodes, this one's included, from now on; begins with a gap.
+  func subscribe(to channels: Set<ClusterEvent.Channel>) -> AsyncStream<EventDelivery>
+}

@@ -1,0 +1,59 @@
+import ParallaxAPI
+import Testing
+
+@Suite struct JSONValueTests {
+  @Test(arguments: [Int64.min, -1, 0, 1, 9_007_199_254_740_993, Int64.max])
+  func aWholeNumberOf64BitsKeepsItsExactValue(_ number: Int64) throws {
+    let value: JSONValue = try JSON.decode(from: "\(number)")
+    #expect(value == .integer(number))
+    #expect(try JSON.text(value) == "\(number)")
+  }
+
+  @Test func aWholeNumberBeyond64BitsIsADouble() throws {
+    #expect(try JSON.decode(JSONValue.self, from: "9223372036854775808") == .number(9_223_372_036_854_775_808))
+    #expect(try JSON.decode(JSONValue.self, from: "1.5e300") == .number(1.5e300))
+  }
+
+  @Test(arguments: [
+    ("null", JSONValue.null), ("true", true), ("false", false), ("0.1", 0.1), ("\"\"", ""), ("[]", []), ("{}", [:]),
+    (#""ünï ✓ 👩‍👩‍👧‍👦 \u0000\n\"\\""#, "ünï ✓ 👩‍👩‍👧‍👦 \u{0}\n\"\\"), (#"{"a":[1,null,{"b":[[]]}]}"#, ["a": [1, nil, ["b": [[]]]]]),
+  ])
+  func eachKindIsReadAndWrittenBackToTheSame(_ text: String, _ value: JSONValue) throws {
+    #expect(try JSON.decode(JSONValue.self, from: text) == value)
+    #expect(try JSON.decode(JSONValue.self, from: try JSON.text(value)) == value)
+  }
+
+  @Test func booleansAndNumbersAreToldApart() throws {
+    #expect(try JSON.decode(JSONValue.self, from: "[true,1,false,0]") == [true, 1, false, 0])
+  }
+
+  @Test func membersAreWrittenInOneOrderAndSlashesAsTheyAre() throws {
+    let value: JSONValue = ["b": 1, "a": "x/y", "c": [:]]
+    #expect(try JSON.text(value) == #"{"a":"x/y","b":1,"c":{}}"#)
+  }
+
+  @Test func deepNestingIsRefusedWithoutExhaustingTheStack() throws {
+    let depth = 100_000
+    let text = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+    #expect(throws: DecodingError.self) { try JSON.decode(JSONValue.self, from: text) }
+    let hundred = String(repeating: "[", count: 100) + String(repeating: "]", count: 100)
+    #expect(throws: Never.self) { try JSON.decode(JSONValue.self, from: hundred) }
+  }
+
+  @Test func aNumberThatNoDoubleHoldsIsNamedByItsPlace() throws {
+    let error = #expect(throws: DecodingError.self) { try JSON.decode(JSONValue.self, from: #"{"a":[1,{"b":1e999}]}"#) }
+    let fault = APIError(decoding: try #require(error), of: "body")
+    #expect(fault.message == "body: a[1].b: expected a number that a 64-bit double can hold")
+  }
+
+  @Test func accessorsAnswerOnlyForTheirKind() {
+    let value: JSONValue = ["text": "hi", "whole": 3, "real": 0.5]
+    #expect(value["text"]?.stringValue == "hi")
+    #expect(value["whole"]?.doubleValue == 3)
+    #expect(value["real"]?.doubleValue == 0.5)
+    #expect(value["text"]?.doubleValue == nil)
+    #expect(value["whole"]?.stringValue == nil)
+    #expect(value["absent"] == nil)
+    #expect(JSONValue.array(["text"])["text"] == nil)
+  }
+}

@@ -1,0 +1,65 @@
+import NIOCore
+import Testing
+
+@testable import ParallaxRedis
+
+@Suite("Waiting for the connection")
+struct ConnectionWaitListTests {
+  private typealias List = ConnectionWaitList<String, String>
+
+  private static func at(_ milliseconds: Int64) -> NIODeadline { .uptimeNanoseconds(1_000_000_000) + .milliseconds(milliseconds) }
+
+  private static func describe(_ answer: List.Answer) -> String {
+    switch answer {
+    case .connection(let connection): connection
+    case .wait(let timer): timer.map { "wait, timer \(($0 - at(0)).nanoseconds / 1_000_000)" } ?? "wait"
+    case .fail(let error): "fail \(error.code)"
+    }
+  }
+
+  @Test("Those who wait get the connection when it comes, later ones at once")
+  func connected() {
+    var list = List()
+    list.started(now: Self.at(0), endpoint: .host("h", port: 1))
+    #expect(Self.describe(list.request(1, "a", deadline: Self.at(100))) == "wait, timer 100")
+    #expect(Self.describe(list.request(2, "b", deadline: Self.at(200))) == "wait")
+    #expect(Self.describe(list.request(3, "c", deadline: Self.at(50))) == "wait, timer 50")
+    #expect(list.cancel(2) == "b")
+    #expect(list.disconnectedSince == Self.at(0))
+    #expect(Set(list.connected("one")) == ["a", "c"])
+    #expect(list.disconnectedSince == nil)
+    #expect(Self.describe(list.request(4, "d", deadline: Self.at(100))) == "one")
+  }
+
+  @Test("Those whose time is up are let go")
+  func expiry() {
+    var list = List()
+    _ = list.request(1, "a", deadline: Self.at(100))
+    _ = list.request(2, "b", deadline: Self.at(200))
+    let (expired, timer) = list.expire(now: Self.at(100))
+    #expect(expired == ["a"])
+    #expect(timer == Self.at(200))
+  }
+
+  @Test("An unreachable server is waited for; one that refuses the log-in is not, until it is reachable otherwise")
+  func refusal() {
+    var list = List()
+    _ = list.request(1, "a", deadline: Self.at(100))
+    #expect(list.disconnected(RedisError(.connectionFailed, message: ""), now: Self.at(1)).isEmpty)
+    #expect(list.disconnected(RedisError(.authenticationFailed, message: ""), now: Self.at(2)) == ["a"])
+    #expect(Self.describe(list.request(2, "b", deadline: Self.at(100))) == "fail authenticationFailed")
+    #expect(list.disconnected(RedisError(.connectionFailed, message: ""), now: Self.at(3)).isEmpty)
+    #expect(list.disconnectedSince == Self.at(1))
+    #expect(Self.describe(list.request(3, "c", deadline: Self.at(100))).hasPrefix("wait"))
+    #expect(list.connected("one") == ["c"])
+  }
+
+  @Test("After the shutdown everybody is refused")
+  func shutDown() {
+    var list = List()
+    _ = list.request(1, "a", deadline: Self.at(100))
+    #expect(list.shutDown(now: Self.at(1)) == ["a"])
+    #expect(list.connected("one").isEmpty)
+    #expect(Self.describe(list.request(2, "b", deadline: Self.at(100))) == "fail shutDown")
+  }
+}

@@ -1,0 +1,81 @@
+import NIOCore
+import Testing
+
+@testable import ParallaxRedis
+
+@Suite("Retries")
+struct RetryPolicyTests {
+  private static let lost = RedisError(.connectionFailed, message: "lost")
+
+  private static func verdict(
+    _ command: RedisCommand, _ outcome: CommandOutcome, remaining: Duration = .seconds(1)
+  ) -> String {
+    var policy = RetryPolicy(command)
+    return describe(policy.judge(outcome, remaining: remaining, random: 0.5))
+  }
+
+  private static func describe(_ verdict: RetryPolicy.Verdict) -> String {
+    switch verdict {
+    case .reply: "reply"
+    case .fail(let error): "fail \(error.code)\(error.mayHaveExecuted ? " unknown" : "")"
+    case .cancelled: "cancelled"
+    case .sendSource: "source"
+    case .pause: "pause"
+    case .reconnect: "reconnect"
+    }
+  }
+
+  private static func serverError(_ text: String) -> CommandOutcome { .reply(.error(ByteBuffer(string: text))) }
+
+  @Test("What was written and lost is tried again only if it is idempotent")
+  func lostCommand() {
+    #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.lost(Self.lost))) == "fail unknownOutcome unknown")
+    #expect(Self.verdict(RedisCommand("GET", "k").idempotent, .failed(.lost(Self.lost))) == "reconnect")
+    #expect(Self.verdict(RedisCommand("GET", "k").idempotent, .failed(.lost(Self.lost)), remaining: .zero) == "fail unknownOutcome unknown")
+  }
+
+  @Test("What was not written is tried again within the deadline")
+  func unsentCommand() {
+    #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.notSent(Self.lost))) == "reconnect")
+    #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.notSent(Self.lost)), remaining: .zero) == "fail connectionFailed")
+    let shutDown = RedisError(.shutDown, message: "over")
+    #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.notSent(shutDown))) == "fail shutDown")
+  }
+
+  @Test(
+    "A server that is not ready is asked again within the deadline",
+    arguments: ["LOADING x", "READONLY x", "TRYAGAIN x", "CLUSTERDOWN x", "MASTERDOWN x"])
+  func refusals(text: String) {
+    #expect(Self.verdict(RedisCommand("INCR", "k"), Self.serverError(text)) == "pause")
+    #expect(Self.verdict(RedisCommand("INCR", "k"), Self.serverError(text), remaining: .milliseconds(1)) == "fail serverError")
+  }
+
+  @Test("Other errors are final")
+  func serverErrors() {
+    #expect(Self.verdict(RedisCommand("INCR", "k").idempotent, Self.serverError("WRONGTYPE x")) == "fail serverError")
+    #expect(Self.verdict(RedisCommand("EVALSHA", "abc", 0), Self.serverError("NOSCRIPT x")) == "fail serverError")
+    #expect(Self.verdict(.evaluate(RedisScript("return 1"), keys: []), Self.serverError("NOSCRIPT x")) == "source")
+    #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.timedOut(isWritten: true))) == "fail timedOut unknown")
+    #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.timedOut(isWritten: false))) == "fail timedOut")
+    #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.cancelled)) == "cancelled")
+    #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.overloaded)) == "fail overloaded")
+  }
+
+  @Test("Once an attempt may have been executed, a later failure says so")
+  func memory() {
+    var policy = RetryPolicy(RedisCommand("GET", "k").idempotent)
+    _ = policy.judge(.failed(.lost(Self.lost)), remaining: .seconds(1), random: 0)
+    #expect(policy.unreachable(Self.lost).code == .unknownOutcome)
+    #expect(Self.describe(policy.judge(.failed(.timedOut(isWritten: false)), remaining: .zero, random: 0)) == "fail timedOut unknown")
+  }
+
+  @Test("Pauses grow, and are spread")
+  func pauses() {
+    var policy = RetryPolicy(RedisCommand("GET", "k"))
+    var pauses: [Duration] = []
+    for random in [0.0, 0.0, 0.5, 1.0] {
+      if case .pause(let pause) = policy.judge(Self.serverError("LOADING"), remaining: .seconds(9), random: random) { pauses.append(pause) }
+    }
+    #expect(pauses == [.milliseconds(5), .milliseconds(10), .milliseconds(30), .milliseconds(80)])
+  }
+}

@@ -1,0 +1,127 @@
+import NIOCore
+import Testing
+
+@testable import ParallaxRedis
+
+@Suite("Reply queue")
+struct ReplyQueueTests {
+  private typealias Queue = ReplyQueue<String>
+
+  private static let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+
+  private static func at(_ milliseconds: Int64) -> NIODeadline { start + .milliseconds(milliseconds) }
+
+  private static func queue() -> Queue {
+    Queue(stallTimeout: .milliseconds(100), keepAliveInterval: .milliseconds(500), now: start)
+  }
+
+  private static func entry(
+    _ id: UInt64, _ waiter: String, replies: Int = 1, at milliseconds: Int64 = 0, timeout: Int64 = 100
+  ) -> Queue.Entry {
+    Queue.Entry(
+      id: id, waiter: waiter, replies: replies, submitted: at(milliseconds), deadline: at(milliseconds + timeout), bytes: 10)
+  }
+
+  private static func delivered(_ delivery: Queue.Delivery) -> String {
+    switch delivery {
+    case .deliver(let waiter, let isLast, _): waiter + (isLast ? "" : "…")
+    case .drop: "dropped"
+    case .unsolicited: "unsolicited"
+    }
+  }
+
+  @Test("Replies go to the waiters in the order of the commands, a pipeline taking several")
+  func order() {
+    var queue = Self.queue()
+    queue.append(Self.entry(1, "a"))
+    queue.append(Self.entry(2, "b", replies: 2))
+    queue.append(Self.entry(3, "c"))
+    #expect(queue.repliesInFlight == 4)
+    #expect(queue.bytesInFlight == 30)
+    #expect((0..<5).map { _ in Self.delivered(queue.takeReply()) } == ["a", "b…", "b", "c", "unsolicited"])
+    #expect(queue.repliesInFlight == 0)
+    #expect(queue.bytesInFlight == 0)
+  }
+
+  @Test("A cancelled command's reply is dropped, and nobody else's")
+  func cancellation() {
+    var queue = Self.queue()
+    queue.append(Self.entry(1, "a"))
+    queue.append(Self.entry(2, "b", replies: 2))
+    queue.markWritten()
+    queue.append(Self.entry(3, "c"))
+    let cancelled = queue.cancel(2)
+    #expect(cancelled?.waiter == "b")
+    #expect(cancelled?.isWritten == true)
+    #expect(queue.cancel(2) == nil)
+    #expect(queue.cancel(9) == nil)
+    #expect((0..<4).map { _ in Self.delivered(queue.takeReply()) } == ["a", "dropped", "dropped", "c"])
+  }
+
+  @Test("Those whose time is up are told, and their late replies are dropped")
+  func timeOut() {
+    var queue = Self.queue()
+    queue.append(Self.entry(1, "slow", timeout: 1_000))
+    queue.append(Self.entry(2, "quick", timeout: 50))
+    queue.markWritten()
+    let early = queue.expire(now: Self.at(49))
+    #expect(early.timedOut.isEmpty)
+    #expect(early.next == Self.at(50))
+    let late = queue.expire(now: Self.at(50))
+    #expect(late.timedOut.map(\.waiter) == ["quick"])
+    #expect(late.timedOut.first?.isWritten == true)
+    #expect(!late.isStalled)
+    #expect((0..<2).map { _ in Self.delivered(queue.takeReply()) } == ["slow", "dropped"])
+  }
+
+  @Test("Silence while replies are due is a stall, after the time-out of the first of them at the earliest")
+  func stall() {
+    var queue = Self.queue()
+    queue.append(Self.entry(1, "a", timeout: 20))
+    queue.append(Self.entry(2, "b", timeout: 300))
+    #expect(!queue.expire(now: Self.at(99)).isStalled)
+    queue.arrived(now: Self.at(99))
+    _ = queue.takeReply()
+    #expect(!queue.expire(now: Self.at(398)).isStalled)
+    let end = queue.expire(now: Self.at(399))
+    #expect(end.isStalled)
+  }
+
+  @Test("Replies that keep coming are no stall, however late they are")
+  func slowButAlive() {
+    var queue = Self.queue()
+    for id in 1...10 { queue.append(Self.entry(UInt64(id), "\(id)")) }
+    for step in 1...9 {
+      queue.arrived(now: Self.at(Int64(step) * 90))
+      _ = queue.takeReply()
+      #expect(!queue.expire(now: Self.at(Int64(step) * 90 + 89)).isStalled)
+    }
+  }
+
+  @Test("An idle connection is probed after the keep-alive interval")
+  func probe() {
+    var queue = Self.queue()
+    #expect(!queue.expire(now: Self.at(499)).needsProbe)
+    #expect(queue.expire(now: Self.at(500)).needsProbe)
+    queue.arrived(now: Self.at(510))
+    let next = queue.expire(now: Self.at(600))
+    #expect(!next.needsProbe)
+    #expect(next.next == Self.at(1_010))
+  }
+
+  @Test("At the end it is known who was written, and how much of a pipeline was answered")
+  func close() {
+    var queue = Self.queue()
+    queue.append(Self.entry(1, "pipeline", replies: 3))
+    queue.append(Self.entry(2, "gone"))
+    queue.markWritten()
+    queue.append(Self.entry(3, "unwritten"))
+    _ = queue.takeReply()
+    _ = queue.cancel(2)
+    let waiting = queue.close()
+    #expect(waiting.map(\.waiter) == ["pipeline", "unwritten"])
+    #expect(waiting.map(\.isWritten) == [true, false])
+    #expect(waiting.map(\.received) == [1, 0])
+    #expect(queue.isEmpty)
+  }
+}

@@ -1,0 +1,66 @@
+import Testing
+
+@testable import ParallaxRedis
+
+@Suite("Subscription registry")
+struct SubscriptionRegistryTests {
+  @Test("A subscription begins once the server has confirmed all of its channels")
+  func begin() {
+    var registry = SubscriptionRegistry()
+    #expect(registry.subscribe(1, to: ["b", "a"]) == [])
+    #expect(registry.connected() == [.subscribe(["a", "b"])])
+    #expect(registry.confirmed("a") == [])
+    #expect(registry.confirmed("b") == [.began(1)])
+    #expect(registry.listeners(to: "a") == [1])
+    #expect(registry.listeners(to: "c") == [])
+  }
+
+  @Test("A second subscription to a confirmed channel begins at once")
+  func shared() {
+    var registry = SubscriptionRegistry()
+    _ = registry.connected()
+    #expect(registry.subscribe(1, to: ["a"]) == [.subscribe(["a"])])
+    #expect(registry.confirmed("a") == [.began(1)])
+    #expect(registry.subscribe(2, to: ["a"]) == [.began(2)])
+    #expect(registry.unsubscribe(1) == [])
+    #expect(registry.unsubscribe(2) == [.unsubscribe(["a"])])
+    #expect(registry.confirmed("a") == [])
+    #expect(registry.isEmpty)
+  }
+
+  @Test("After a reconnection subscriptions resume once confirmed")
+  func reconnection() {
+    var registry = SubscriptionRegistry()
+    _ = registry.connected()
+    _ = registry.subscribe(1, to: ["a"])
+    _ = registry.confirmed("a")
+    _ = registry.subscribe(2, to: ["b"])
+    registry.disconnected()
+    #expect(registry.connected() == [.subscribe(["a", "b"])])
+    #expect(registry.confirmed("a") == [.resumed(1)])
+    #expect(registry.confirmed("b") == [.began(2)])
+  }
+
+  @Test("A confirmation from before an unsubscription does not count for the subscription after it")
+  func staleConfirmation() {
+    var registry = SubscriptionRegistry()
+    _ = registry.connected()
+    #expect(registry.subscribe(1, to: ["a"]) == [.subscribe(["a"])])
+    #expect(registry.unsubscribe(1) == [.unsubscribe(["a"])])
+    #expect(registry.subscribe(2, to: ["a"]) == [.subscribe(["a"])])
+    #expect(registry.confirmed("a") == [])
+    #expect(registry.confirmed("a") == [])
+    #expect(registry.confirmed("a") == [.began(2)])
+  }
+
+  @Test("Confirmations that nothing was asked for are ignored")
+  func unexpected() {
+    var registry = SubscriptionRegistry()
+    _ = registry.connected()
+    #expect(registry.confirmed("x") == [])
+    _ = registry.subscribe(1, to: ["a"])
+    #expect(registry.confirmed("a") == [.began(1)])
+    #expect(registry.confirmed("a") == [])
+    #expect(registry.unsubscribe(9) == [])
+  }
+}
