@@ -27,7 +27,9 @@ package enum AgentMessage: Sendable, Hashable {
   package struct Register: Codable, Sendable, Hashable {
     /// What the agent wants of the control plane.
     package struct Config: Codable, Sendable, Hashable {
-      /// Tasks at once, 1 to 10,000. Default 1.
+      /// Tasks at once, 1 to 10,000.
+      ///
+      /// Default 1.
       package var maxConcurrentTasks: Int?
       package var taskTimeout: WireDuration?
 
@@ -81,7 +83,9 @@ package enum AgentMessage: Sendable, Hashable {
     package var taskId: String
     package var executionId: String
     package var error: ExecutionFailure
-    /// Whether another agent may do better. Default false.
+    /// Whether another agent may do better.
+    ///
+    /// Default false.
     package var retryable: Bool?
 
     package init(taskId: String, executionId: String, error: ExecutionFailure, retryable: Bool? = nil) {
@@ -167,7 +171,9 @@ package enum ControlPlaneMessage: Sendable, Hashable {
     }
   }
 
-  /// `task`: work to do. Delivery is at least once; a task id belongs to one attempt.
+  /// `task`: work to do.
+  ///
+  /// Delivery is at least once; a task id belongs to one attempt.
   package struct Task: Codable, Sendable, Hashable {
     /// Where in its pattern the task stands.
     package struct Context: Codable, Sendable, Hashable {

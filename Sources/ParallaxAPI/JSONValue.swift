@@ -62,7 +62,9 @@ extension JSONValue: Codable {
     }
   }
 
-  /// The value; nil when there is one of another type. A fault inside it is thrown as what it is.
+  /// The value; nil when there is one of another type.
+  ///
+  /// A fault inside it is thrown as what it is.
   private static func unlessOtherType<Value>(_ decoder: any Decoder, _ decode: () throws -> Value) throws -> Value? {
     do {
       return try decode()
@@ -119,7 +121,9 @@ package enum JSON {
     try decoder.decode(type, from: Data(text.utf8))
   }
 
-  /// Encodes with sorted keys, without white space. Throws only for a double that is not finite.
+  /// Encodes with sorted keys, without white space.
+  ///
+  /// Throws only for a double that is not finite.
   package static func encode(_ value: some Encodable) throws -> Data {
     try encoder.encode(value)
   }

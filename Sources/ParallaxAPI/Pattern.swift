@@ -7,7 +7,9 @@ package struct PatternDefinition: Sendable, Hashable, Codable {
   package var aggregation: Aggregation
   /// How long an execution may take; nil takes the node's `executions.defaultTimeout`.
   package var timeout: WireDuration?
-  /// How often a task may be given to another agent after a retryable error or the loss of its agent. 0 to 100.
+  /// How often a task may be given to another agent after a retryable error or the loss of its agent.
+  ///
+  /// 0 to 100.
   package var retries: Int
 
   package init(
@@ -39,9 +41,13 @@ package struct PatternDefinition: Sendable, Hashable, Codable {
 package struct AgentRequirement: Sendable, Hashable, Codable {
   /// Capabilities that an agent must all have.
   package var capabilities: [String]
-  /// How many results are needed. Default 1.
+  /// How many results are needed.
+  ///
+  /// Default 1.
   package var min: Int
-  /// How many agents get a task when that many are available. Default `min`.
+  /// How many agents get a task when that many are available.
+  ///
+  /// Default `min`.
   package var max: Int
 
   package init(capabilities: [String], min: Int = 1, max: Int? = nil) {
@@ -71,7 +77,9 @@ package struct Aggregation: Sendable, Hashable, Codable {
   }
 
   package var strategy: Strategy
-  /// `voting` and `consensus` only. Default majority.
+  /// `voting` and `consensus` only.
+  ///
+  /// Default majority.
   package var method: Method?
   /// `voting` and `consensus` only: the member of the result that is compared; nil compares whole results.
   package var field: String?

@@ -1,9 +1,3 @@
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// A wall-clock instant to the millisecond, for people and for what must outlive a process; never used to decide an election.
 ///
 /// In JSON and in the store it is ISO 8601 in UTC, `2026-01-15T10:30:00.250Z`.
@@ -15,11 +9,27 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringC
     self.milliseconds = milliseconds
   }
 
-  /// Parses ISO 8601 with a date, a time, an optional fraction and `Z` or an offset; nil for anything else.
+  /// Parses ISO 8601 with a date, a time, an optional fraction and `Z` or an offset, as RFC 3339 has it; nil for anything else, also
+  /// for a day or an hour that there is not.
+  ///
+  /// What is finer than a millisecond is cut off.
   package init?(_ text: String) {
-    let withFraction = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
-    guard let date = (try? withFraction.parse(text)) ?? (try? Date.ISO8601FormatStyle().parse(text)) else { return nil }
-    self.init(milliseconds: Int64((date.timeIntervalSince1970 * 1000).rounded()))
+    var scanner = Scanner(text)
+    guard let year = scanner.number(digits: 4), scanner.take("-"), let month = scanner.number(digits: 2), scanner.take("-"),
+      let day = scanner.number(digits: 2), scanner.take("T") || scanner.take("t"), let hour = scanner.number(digits: 2),
+      scanner.take(":"), let minute = scanner.number(digits: 2), scanner.take(":"), let second = scanner.number(digits: 2),
+      let fraction = scanner.take(".") ? scanner.fraction() : 0, let offset = scanner.offset(), scanner.isAtEnd,
+      (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second < 60
+    else { return nil }
+    // Civil date to days, the inverse of `description`.
+    let shiftedYear = month <= 2 ? year - 1 : year
+    let era = shiftedYear.floorDivided(by: 400)
+    let yearOfEra = shiftedYear - era * 400
+    let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
+    let days = era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
+    let local = Timestamp(milliseconds: ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1_000 + fraction)
+    guard local.description.utf8.dropFirst(8).prefix(2).elementsEqual(text.utf8.dropFirst(8).prefix(2)) else { return nil }
+    self.init(milliseconds: local.milliseconds - offset * 60_000)
   }
 
   package init(from decoder: any Decoder) throws {
@@ -81,6 +91,48 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringC
     text.appendPadded(time % 1_000, width: 3)
     text.append("Z")
     return text
+  }
+}
+
+/// Reads the parts of an instant.
+private struct Scanner {
+  private var rest: Substring.UTF8View
+
+  init(_ text: String) { rest = text[...].utf8 }
+
+  var isAtEnd: Bool { rest.isEmpty }
+
+  mutating func take(_ character: Unicode.Scalar) -> Bool {
+    guard rest.first == UInt8(ascii: character) else { return false }
+    rest.removeFirst()
+    return true
+  }
+
+  mutating func number(digits count: Int) -> Int64? {
+    var value: Int64 = 0
+    for _ in 0..<count {
+      guard let byte = rest.popFirst(), (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
+      value = value * 10 + Int64(byte - UInt8(ascii: "0"))
+    }
+    return value
+  }
+
+  /// The milliseconds of a fraction with any number of digits, of which there has to be one.
+  mutating func fraction() -> Int64? {
+    let digits = rest.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    rest = rest.dropFirst(digits.count)
+    guard !digits.isEmpty else { return nil }
+    let milliseconds = (Array(digits.prefix(3)) + [UInt8](repeating: UInt8(ascii: "0"), count: 3)).prefix(3)
+    return milliseconds.reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
+  }
+
+  /// The minutes that the text's clock is ahead of UTC.
+  mutating func offset() -> Int64? {
+    if take("Z") || take("z") { return 0 }
+    let sign: Int64 = take("-") ? -1 : 1
+    guard sign == -1 || take("+"), let hours = number(digits: 2), hours < 24 else { return nil }
+    guard take(":"), let minutes = number(digits: 2), minutes < 60 else { return nil }
+    return sign * (hours * 60 + minutes)
   }
 }
 

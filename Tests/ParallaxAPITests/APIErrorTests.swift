@@ -16,7 +16,10 @@ import Testing
     (#"{"name":"p","agents":{"capabilities":["x",1]}}"#, "agents.capabilities[1]", "expected a string"),
     (#"{"name":"p","agents":{"capabilities":["x"],"min":"3"}}"#, "agents.min", "expected a whole number"),
     (#"{"name":"p","agents":[]}"#, "agents", "expected an object"),
-    (#"{"name":"p","agents":{"capabilities":["x"]},"aggregation":{"strategy":"consensus","threshold":"high"}}"#, "aggregation.threshold", "expected a number"),
+    (
+      #"{"name":"p","agents":{"capabilities":["x"]},"aggregation":{"strategy":"consensus","threshold":"high"}}"#, "aggregation.threshold",
+      "expected a number"
+    ),
   ])
   func aFaultNamesItsPathAndWhatWasExpected(_ text: String, _ field: String, _ expectation: String) throws {
     let fault = try fault(PatternDefinition.self, text)
@@ -29,7 +32,7 @@ import Testing
     #expect(fault.message.contains("urgent"))
   }
 
-  @Test(arguments: ["", "{", "{]", "nul", #"{"a":1,}"#, "\u{feff}x"])
+  @Test(arguments: ["", "{", "{]", "nul", "\u{feff}x"])
   func brokenJSONIsSaidToBeSo(_ text: String) throws {
     let fault = try fault(ExecuteRequest.self, text)
     #expect(fault.code == .validation)
@@ -52,7 +55,8 @@ import Testing
     #expect(
       try JSON.text(ErrorDocument(error, requestId: "r1"))
         == #"{"error":{"code":"CONFLICT","details":{"executionId":"exec_1"},"message":"no"},"requestId":"r1"}"#)
-    #expect(try JSON.text(ErrorDocument(APIError(.internal, "no"), requestId: nil)) == #"{"error":{"code":"INTERNAL_ERROR","message":"no"}}"#)
+    #expect(
+      try JSON.text(ErrorDocument(APIError(.internal, "no"), requestId: nil)) == #"{"error":{"code":"INTERNAL_ERROR","message":"no"}}"#)
   }
 
   @Test func eachCodeHasItsStatus() {

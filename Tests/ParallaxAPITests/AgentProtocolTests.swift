@@ -13,7 +13,8 @@ import Testing
       #"{"type":"register","id":"m1","payload":{"capabilities":["a"],"metadata":{"name":"n"},"config":{"maxConcurrentTasks":3,"taskTimeout":"30s"},"activeTasks":[]}}"#,
       .register(
         AgentMessage.Register(
-          capabilities: ["a"], metadata: ["name": "n"], config: AgentMessage.Register.Config(maxConcurrentTasks: 3, taskTimeout: .seconds(30)),
+          capabilities: ["a"], metadata: ["name": "n"],
+          config: AgentMessage.Register.Config(maxConcurrentTasks: 3, taskTimeout: .seconds(30)),
           activeTasks: []))
     ),
     (
@@ -63,7 +64,9 @@ import Testing
   }
 
   @Test func activeTasksThatAreLeftOutAreNotNone() throws {
-    guard case .register(let register) = try decode(#"{"type":"register","payload":{}}"#).message else { Issue.record("no register"); return }
+    guard case .register(let register) = try decode(#"{"type":"register","payload":{}}"#).message else {
+      Issue.record("no register"); return
+    }
     #expect(register.activeTasks == nil)
     #expect(register.capabilities == nil)
   }
@@ -73,7 +76,8 @@ import Testing
       try fault(#"{"type":"hello","id":"m9","payload":{}}"#)
         == AgentProtocolFault(
           id: "m9", code: "UNKNOWN_TYPE",
-          message: "unknown message type \"hello\"; expected one of register, task_result, task_error, heartbeat, status_update, disconnect"))
+          message: "unknown message type \"hello\"; expected one of register, task_result, task_error, heartbeat, status_update, disconnect"
+        ))
     let long = try fault(#"{"type":"\#(String(repeating: "x", count: 100_000))"}"#)
     #expect(long.message.utf8.count < 300)
   }
@@ -88,7 +92,10 @@ import Testing
   @Test(arguments: [
     (#"{"type":"task_result","id":"m1","payload":{"taskId":7,"executionId":"e"}}"#, "task_result: payload.taskId: expected a string"),
     (#"{"type":"task_result","id":"m1","payload":{"executionId":"e"}}"#, "task_result: payload.taskId: is missing"),
-    (#"{"type":"task_error","id":"m1","payload":{"taskId":"t","executionId":"e","error":"bad"}}"#, "task_error: payload.error: expected an object"),
+    (
+      #"{"type":"task_error","id":"m1","payload":{"taskId":"t","executionId":"e","error":"bad"}}"#,
+      "task_error: payload.error: expected an object"
+    ),
     (#"{"type":"register","id":"m1","payload":{"capabilities":"a"}}"#, "register: payload.capabilities: expected an array"),
     (
       #"{"type":"register","id":"m1","payload":{"config":{"maxConcurrentTasks":"2"}}}"#,

@@ -2,7 +2,8 @@ import ParallaxAPI
 import Testing
 
 @Suite struct PatternDefinitionTests {
-  private let sound = PatternDefinition(name: "content-classifier", agents: AgentRequirement(capabilities: ["classification"], min: 3, max: 5))
+  private let sound = PatternDefinition(
+    name: "content-classifier", agents: AgentRequirement(capabilities: ["classification"], min: 3, max: 5))
 
   private func faults(_ change: (inout PatternDefinition) -> Void) -> [String] {
     var pattern = sound
