@@ -48,6 +48,7 @@ package final class RedisServer: Sendable {
   /// - Parameters:
   ///   - options: How to start it.
   ///   - port: Its port; a free one if `nil`.
+  /// - Throws: If there is no free port, or no directory can be made.
   package init(_ options: Options = Options(), port: Int? = nil) throws {
     self.options = options
     self.port = try port ?? Self.freePort()

@@ -1,6 +1,8 @@
 import NIOCore
 
-/// Whether a node has its connection, and who waits for it until when. A pure value, generic so that tests need no connections.
+/// Whether a node has its connection, and who waits for it until when.
+///
+/// A pure value, generic so that tests need no connections.
 struct ConnectionWaitList<Connection, Waiter> {
   enum Answer {
     case connection(Connection)
@@ -73,10 +75,17 @@ struct ConnectionWaitList<Connection, Waiter> {
     return takeAll()
   }
 
-  /// The connection is lost, or an attempt to make one has failed.
+  /// The connection is lost.
+  mutating func lost(_ error: RedisError, now: NIODeadline) {
+    if case .shutDown = state { return }
+    if disconnectedSince == nil { disconnectedSince = now }
+    state = .disconnected(error)
+  }
+
+  /// An attempt to connect has failed.
   ///
   /// - Returns: Those who need not wait, because only an operator can mend what is wrong.
-  mutating func disconnected(_ error: RedisError, now: NIODeadline) -> [Waiter] {
+  mutating func attemptFailed(_ error: RedisError, now: NIODeadline) -> [Waiter] {
     if case .shutDown = state { return [] }
     if disconnectedSince == nil { disconnectedSince = now }
     switch error.code {

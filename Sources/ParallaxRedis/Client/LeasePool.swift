@@ -98,6 +98,7 @@ extension RedisNode {
           return RedisLeasedConnection(connection, defaultTimeout: defaultTimeout)
         } catch {
           leases.release()
+          try Task.checkCancellation()
           throw error
         }
       }

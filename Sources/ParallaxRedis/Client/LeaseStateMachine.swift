@@ -1,4 +1,6 @@
-/// Who has which of a bounded number of connections, and who waits for one. A pure value, generic so that tests need no connections.
+/// Who has which of a bounded number of connections, and who waits for one.
+///
+/// A pure value, generic so that tests need no connections.
 struct LeaseStateMachine<Connection, Waiter> {
   enum Answer {
     case use(Connection)

@@ -1,4 +1,6 @@
-/// A pipeline on its way to complete results: which of its commands are to be sent next. A pure value.
+/// A pipeline on its way to complete results: which of its commands are to be sent next.
+///
+/// A pure value.
 struct PipelineAttempt {
   enum Verdict {
     case done([Result<RESPValue, RedisError>])
@@ -27,7 +29,8 @@ struct PipelineAttempt {
   mutating func judge(_ outcome: PipelineOutcome, remaining: Duration, random: Double) -> Verdict {
     if case .cancelled? = outcome.failure { return .cancelled }
     // A transaction may start afresh only if nothing of it has reached the server.
-    let mayRepeat = !isTransaction || (outcome.replies.isEmpty && outcome.failure.map { if case .notSent = $0 { true } else { false } } ?? false)
+    let mayRepeat =
+      !isTransaction || (outcome.replies.isEmpty && outcome.failure.map { if case .notSent = $0 { true } else { false } } ?? false)
     let time = mayRepeat ? remaining : .zero
     var next: (commands: [RedisCommand], policies: [RetryPolicy], places: [Int]) = ([], [], [])
     var pause = Duration.zero

@@ -45,7 +45,8 @@ public final class RedisClient: Service, Sendable {
     let connector = RedisConnector(
       configuration: configuration, eventLoop: eventLoop, executor: executor, metrics: RedisMetrics(), logger: logger)
     topology = StandaloneTopology(
-      node: RedisNode(endpoint: configuration.endpoint, configuration: configuration, connector: connector, scripts: scripts, logger: logger))
+      node: RedisNode(
+        endpoint: configuration.endpoint, configuration: configuration, connector: connector, scripts: scripts, logger: logger))
     subscriptions = SubscriptionHub(configuration: configuration, connector: connector, logger: logger)
   }
 

@@ -91,7 +91,8 @@ extension RedisConfiguration {
         bytes.append(byte)
         continue
       }
-      guard let high = rest.popFirst(), let low = rest.popFirst(), let value = UInt8(String(decoding: [high, low], as: UTF8.self), radix: 16)
+      guard let high = rest.popFirst(), let low = rest.popFirst(),
+        let value = UInt8(String(decoding: [high, low], as: UTF8.self), radix: 16)
       else { throw invalid("the \(what) has a % that two hexadecimal digits do not follow: write %25 for a percent sign") }
       bytes.append(value)
     }

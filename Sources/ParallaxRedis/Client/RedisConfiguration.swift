@@ -24,13 +24,15 @@ public struct RedisConfiguration: Sendable {
   /// The ACL user; `nil` is the server's default user.
   public var username: String?
 
-  /// The password; `nil` does not log in. Never logged.
+  /// The password; `nil` does not log in.
+  ///
+  /// It is never logged.
   public var password: String?
 
   /// The number of the database, 0 by default.
   public var database = 0
 
-  /// The name that CLIENT LIST shows for the connections; no spaces. `nil` sets none.
+  /// The name that CLIENT LIST shows for the connections, without spaces; `nil` sets none.
   public var clientName: String?
 
   /// The TLS settings; `nil` speaks without TLS.
@@ -50,18 +52,23 @@ public struct RedisConfiguration: Sendable {
   /// How long to wait between attempts to connect.
   public var backoff = Backoff()
 
-  /// How many commands may be in flight on the shared connection; one more fails with `overloaded`. 65,536 by default.
+  /// How many commands may be in flight on the shared connection; 65,536 by default.
+  ///
+  /// One more fails with `overloaded`.
   public var maximumCommandsInFlight = 65_536
 
-  /// How many bytes of commands may be in flight on the shared connection; more fails with `overloaded`. 256 MiB by default.
+  /// How many bytes of commands may be in flight on the shared connection; 256 MiB by default.
   ///
-  /// A command is admitted while the bytes before it are within the limit, so one command of any size can pass.
+  /// More fails with `overloaded`. A command is admitted while the bytes before it are within the limit, so one command of any
+  /// size can pass.
   public var maximumBytesInFlight = 256 << 20
 
-  /// How many connections ``RedisClient/withConnection(_:)`` may lease at a time; further callers wait. 16 by default.
+  /// How many connections ``RedisClient/withConnection(_:)`` may lease at a time, 16 by default; further callers wait.
   public var maximumLeasedConnections = 16
 
   /// How many messages wait for the consumer of a subscription before further ones are dropped and reported as a gap; 1,024 by default.
+  ///
+  /// The same happens when 64 MiB of messages are waiting.
   public var subscriptionBufferSize = 1_024
 
   /// The largest string that a reply may hold, in bytes; 512 MiB by default, which is Redis's own limit.

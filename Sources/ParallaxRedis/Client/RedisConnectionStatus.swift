@@ -3,7 +3,9 @@ public struct RedisConnectionStatus: Sendable {
   /// Whether commands are sent at once.
   public let isConnected: Bool
 
-  /// The time since anything arrived from the server; `nil` before the first reply. An idle connection is probed, so that this
+  /// The time since anything arrived from the server; `nil` before the first reply.
+  ///
+  /// An idle connection is probed, so that this
   /// stays below `keepAliveInterval` plus the time of a reply while the server is well.
   public let timeSinceLastReply: Duration?
 

@@ -58,15 +58,16 @@ final class RedisNode: Sendable {
     switch event {
     case .connected(let connection):
       for waiter in waitList.withLock({ $0.connected(connection) }) { waiter.resume(returning: .success(connection)) }
-    case .failed(let error), .lost(let error):
-      let refused = waitList.withLock { disconnect(&$0, error) }
+    case .failed(let error):
+      let refused = waitList.withLock { $0.attemptFailed(error, now: now) }
       for waiter in refused { waiter.resume(returning: .failure(error)) }
+    case .lost(let error): waitList.withLock { disconnect(&$0, error) }
     }
   }
 
-  private func disconnect(_ list: inout ConnectionWaitList<RedisConnection, Waiter>, _ error: RedisError) -> [Waiter] {
+  private func disconnect(_ list: inout ConnectionWaitList<RedisConnection, Waiter>, _ error: RedisError) {
     if let last = list.connection?.lastArrival { lastReply.withLock { $0 = last } }
-    return list.disconnected(error, now: now)
+    list.lost(error, now: now)
   }
 
   var status: RedisConnectionStatus {
@@ -104,8 +105,7 @@ final class RedisNode: Sendable {
     let answer = waitList.withLock { list in
       // Its end may not have been noticed here yet; whoever saw it must not be sent back to it.
       if let connection = list.connection, connection.isClosed {
-        // That error refuses nobody: those who wait are answered by the next connection.
-        _ = disconnect(&list, RedisError(.connectionFailed, message: "The connection to \(endpoint) was lost."))
+        disconnect(&list, RedisError(.connectionFailed, message: "The connection to \(endpoint) was lost."))
       }
       return list.request(id, waiter, deadline: deadline)
     }

@@ -44,10 +44,13 @@ struct RetryPolicy {
     RetryPolicy(name: command.name, isIdempotent: false, hasSource: false)
   }
 
+  /// Decides after an attempt.
+  ///
   /// - Parameters:
   ///   - outcome: What became of the last attempt.
   ///   - remaining: The time until the caller's deadline.
   ///   - random: A number in `0..<1` that spreads the pauses.
+  /// - Returns: What to do next.
   mutating func judge(_ outcome: CommandOutcome, remaining: Duration, random: Double) -> Verdict {
     switch outcome {
     case .reply(.error(let buffer)): judge(serverError: String(buffer: buffer), remaining: remaining, random: random)

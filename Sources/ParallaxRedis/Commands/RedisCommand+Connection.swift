@@ -15,7 +15,8 @@ extension RedisCommand {
   func checkLeasable() throws(RedisError) {
     guard makesRepliesUnpredictable else { return }
     throw RedisError(
-      .connectionRequired, command: name, message: "The client cannot follow a connection after this command: use subscribe(to:), or leave it out.")
+      .connectionRequired, command: name,
+      message: "The client cannot follow a connection after this command: use subscribe(to:), or leave it out.")
   }
 
   /// Whether the connection is not as before after this command.

@@ -26,7 +26,9 @@ enum CommandFailure: Error, Sendable {
   case overloaded
 }
 
-/// Who waits for a reply. Unsafe continuations, as this is the hot path: the queue hands every waiter out exactly once.
+/// Who waits for a reply.
+///
+/// Unsafe continuations, as this is the hot path: the queue hands every waiter out exactly once.
 enum ReplyWaiter: Sendable {
   case command(UnsafeContinuation<CommandOutcome, Never>, name: String)
   case pipeline(UnsafeContinuation<PipelineOutcome, Never>, names: [String])

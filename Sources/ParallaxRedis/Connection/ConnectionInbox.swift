@@ -89,7 +89,9 @@ final class ConnectionInbox: Sendable {
 
   // MARK: From the loop
 
-  /// Whether this many commands more may be sent, given what waits before them. A pipeline of any length passes if nothing does.
+  /// Whether this many commands more may be sent, given what waits before them.
+  ///
+  /// A pipeline of any length passes if nothing does.
   func admits(_ commands: Int, queued: Int = 0, queuedBytes: Int = 0) -> Bool {
     let before = commandsInFlight.load(ordering: .relaxed) + queued
     let bytesBefore = bytesInFlight.load(ordering: .relaxed) + queuedBytes

@@ -104,7 +104,9 @@ struct Handshake {
   }
 
   private static func refusal(_ command: String, _ error: String, hasPassword: Bool) -> RedisError {
-    let isAboutCredentials = ["WRONGPASS", "NOAUTH", "ERR AUTH", "ERR Client sent AUTH", "ERR invalid password"].contains { error.hasPrefix($0) }
+    let isAboutCredentials = ["WRONGPASS", "NOAUTH", "ERR AUTH", "ERR Client sent AUTH", "ERR invalid password"].contains {
+      error.hasPrefix($0)
+    }
     guard isAboutCredentials else {
       return RedisError(
         .connectionFailed, command: command, message: "The server refuses the connection.", serverMessage: error)

@@ -57,7 +57,9 @@ struct ReconnectionDriver: Sendable {
     }
   }
 
-  private func report(_ decision: (ReconnectionStateMachine.Action, ReconnectionStateMachine.Announcement)) -> ReconnectionStateMachine.Action {
+  private func report(_ decision: (ReconnectionStateMachine.Action, ReconnectionStateMachine.Announcement))
+    -> ReconnectionStateMachine.Action
+  {
     report(decision.1)
     return decision.0
   }

@@ -60,7 +60,11 @@ struct ReconnectionStateMachine {
 
   /// An attempt failed.
   ///
-  /// - Parameter random: A number in `0..<1` that sets the wait between zero and the ceiling.
+  /// - Parameters:
+  ///   - error: Why.
+  ///   - now: The time, on any clock that never goes back.
+  ///   - random: A number in `0..<1` that sets the wait between zero and the ceiling.
+  /// - Returns: What to do, and what to say.
   mutating func failed(_ error: RedisError, now: Duration, random: Double) -> (Action, Announcement) {
     switch state {
     case .connecting:
@@ -73,7 +77,11 @@ struct ReconnectionStateMachine {
 
   /// The connection was lost.
   ///
-  /// - Parameter random: A number in `0..<1` that sets the wait between zero and the ceiling.
+  /// - Parameters:
+  ///   - error: Why.
+  ///   - now: The time, on any clock that never goes back.
+  ///   - random: A number in `0..<1` that sets the wait between zero and the ceiling.
+  /// - Returns: What to do, and what to say.
   mutating func lost(_ error: RedisError, now: Duration, random: Double) -> (Action, Announcement) {
     switch state {
     case .connected(let since):

@@ -26,7 +26,9 @@ final class RedisConnection: Sendable {
 
   // MARK: Commands
 
-  /// Sends a command. Cancellation gives up its reply alone.
+  /// Sends a command.
+  ///
+  /// Cancellation gives up its reply alone.
   nonisolated(nonsending) func execute(_ command: RedisCommand, timeout: TimeAmount) async -> CommandOutcome {
     let id = nextID()
     return await withTaskCancellationHandler {

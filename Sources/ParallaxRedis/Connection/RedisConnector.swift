@@ -18,6 +18,8 @@ struct RedisConnector: Sendable {
   ///   - role: What the connection is for.
   ///   - scripts: The scripts to load first.
   ///   - onPush: Takes what the server pushes; given for a subscription connection.
+  /// - Returns: The connection.
+  /// - Throws: Why there is none.
   func connect(
     to endpoint: RedisConfiguration.Endpoint, role: RedisMetrics.Role, scripts: [RedisScript] = [],
     onPush: (@Sendable (RESPValue) -> Void)? = nil

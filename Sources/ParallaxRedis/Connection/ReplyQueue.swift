@@ -3,8 +3,8 @@ import NIOCore
 
 /// Who waits for which reply of one connection, in the order of the commands, and since when.
 ///
-/// A pure value: it decides, the channel handler acts. A waiter may stand for several replies in a row, those of a pipeline. One that gave up,
-/// by time-out or cancellation, leaves an abandoned entry behind, so that its replies are still counted off when they come.
+/// A pure value: it decides, the channel handler acts. A waiter may stand for several replies in a row, those of a pipeline. One that
+/// gave up, by time-out or cancellation, leaves an abandoned entry behind, so that its replies are still counted off when they come.
 struct ReplyQueue<Waiter> {
   struct Entry {
     let id: UInt64
@@ -53,7 +53,7 @@ struct ReplyQueue<Waiter> {
     /// Whether nothing is in flight and the peer has been silent for the keep-alive interval.
     var needsProbe = false
     /// When to look again.
-    var next: NIODeadline
+    var next = NIODeadline.distantFuture
   }
 
   private var entries = Deque<Entry>()
@@ -129,11 +129,10 @@ struct ReplyQueue<Waiter> {
       return now >= probe ? Expiry(needsProbe: true, next: now + stallTimeout) : Expiry(next: probe)
     }
     let patience = max(stallTimeout, head.deadline - head.submitted)
-    var expiry = Expiry(next: max(lastArrival, head.submitted) + patience)
-    if now >= expiry.next {
-      expiry.isStalled = true
-      expiry.next = now + stallTimeout
-    }
+    let stall = max(lastArrival, head.submitted) + patience
+    var expiry = Expiry(isStalled: now >= stall)
+    // The queue may soon be empty, and the connection then has to be probed in time.
+    expiry.next = min(now >= stall ? now + stallTimeout : stall, now + keepAliveInterval)
     for index in entries.indices where entries[index].waiter != nil {
       if entries[index].deadline > now {
         expiry.next = min(expiry.next, entries[index].deadline)

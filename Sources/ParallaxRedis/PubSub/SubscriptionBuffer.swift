@@ -1,4 +1,5 @@
 import DequeModule
+import NIOCore
 import Synchronization
 
 /// The events between the event loop and the consumer of one subscription.
@@ -9,11 +10,14 @@ final class SubscriptionBuffer: Sendable {
 
   private struct State {
     var events = Deque<RedisSubscriptionEvent>()
+    var bytes = 0
     var waiter: Waiter?
     var isFinished = false
   }
 
   private let state = Mutex(State())
+  private static let maximumBytes = 64 << 20
+
   private let capacity: Int
 
   init(capacity: Int) {
@@ -27,8 +31,9 @@ final class SubscriptionBuffer: Sendable {
         state.waiter = nil
         return waiter
       }
-      if state.events.count < capacity {
+      if state.events.count < capacity, state.bytes + event.bytes <= Self.maximumBytes || state.events.isEmpty {
         state.events.append(event)
+        state.bytes += event.bytes
       } else if state.events.last != .gap {
         state.events.append(.gap)
       }
@@ -63,7 +68,10 @@ final class SubscriptionBuffer: Sendable {
       case wait
     }
     let answer = state.withLock { state -> Answer in
-      if let event = state.events.popFirst() { return .event(event) }
+      if let event = state.events.popFirst() {
+        state.bytes -= event.bytes
+        return .event(event)
+      }
       if state.isFinished || Task.isCancelled { return .event(nil) }
       precondition(state.waiter == nil, "a subscription has one consumer: next() is awaited twice at a time")
       state.waiter = continuation
@@ -78,5 +86,11 @@ final class SubscriptionBuffer: Sendable {
       return state.waiter
     }
     waiter?.resume(returning: nil)
+  }
+}
+
+extension RedisSubscriptionEvent {
+  fileprivate var bytes: Int {
+    if case .message(_, let payload) = self { payload.readableBytes } else { 0 }
   }
 }

@@ -1,7 +1,7 @@
-/// Who listens to which channels, and what the server has confirmed. A pure value.
+/// Who listens to which channels, and what the server has confirmed.
 ///
-/// A subscription is active while the server has confirmed all of its channels on the present connection. SUBSCRIBE and UNSUBSCRIBE are
-/// each confirmed once per channel, in order, so a channel's confirmation counts only when no other is due for it.
+/// A pure value. A subscription is active while the server has confirmed all of its channels on the present connection. SUBSCRIBE and
+/// UNSUBSCRIBE are each confirmed once per channel, in order, so a channel's confirmation counts only when no other is due for it.
 struct SubscriptionRegistry {
   enum Action: Equatable {
     case subscribe([String])

@@ -48,7 +48,7 @@ struct RESPDecoder {
       buffer = ByteBuffer()
       return nil
     }
-    if stack.isEmpty, !isPartial, let reply = try readContiguous() { return reply }
+    if stack.isEmpty, consumed == 0, !isPartial, let reply = try readContiguous() { return reply }
     return try readIncrementally()
   }
 

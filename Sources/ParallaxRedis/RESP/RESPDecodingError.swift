@@ -1,4 +1,6 @@
-/// Why bytes are not an acceptable reply. The connection they came from is of no further use.
+/// Why bytes are not an acceptable reply.
+///
+/// The connection they came from is of no further use.
 enum RESPDecodingError: Error, Hashable {
   case unknownType(UInt8)
   case invalidLength

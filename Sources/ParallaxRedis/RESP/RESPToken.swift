@@ -1,11 +1,11 @@
 import NIOCore
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #else
-  import Darwin
+import Darwin
 #endif
 
 /// The kinds of aggregates, by their type byte.
@@ -30,7 +30,9 @@ enum RESPToken {
   case aggregate(RESPAggregate, count: Int)
 }
 
-/// Reads tokens from the readable bytes of a buffer. Both ways of decoding use it, so they accept the same bytes.
+/// Reads tokens from the readable bytes of a buffer.
+///
+/// Both ways of decoding use it, so they accept the same bytes.
 struct RESPTokenReader {
   let bytes: UnsafeRawBufferPointer
   /// The same bytes, to take slices from without copying.
@@ -48,6 +50,8 @@ struct RESPTokenReader {
   /// The next token, or `nil`, with the position unchanged, if it is not complete yet.
   ///
   /// - Parameter end: The position that the reply must not go beyond.
+  /// - Returns: The token.
+  /// - Throws: Why there cannot be one.
   @inline(__always)
   mutating func next(before end: Int) throws(RESPDecodingError) -> RESPToken? {
     let start = position
@@ -84,7 +88,9 @@ struct RESPTokenReader {
       return .value(.null)
     case UInt8(ascii: "#"):
       guard let text = try line() else { return nil }
-      switch text.readableBytesView.elementsEqual([UInt8(ascii: "t")]) ? true : text.readableBytesView.elementsEqual([UInt8(ascii: "f")]) ? false : nil {
+      switch text.readableBytesView.elementsEqual([UInt8(ascii: "t")])
+        ? true : text.readableBytesView.elementsEqual([UInt8(ascii: "f")]) ? false : nil
+      {
       case .some(let value): return .value(.boolean(value))
       case nil: throw .invalidBoolean
       }

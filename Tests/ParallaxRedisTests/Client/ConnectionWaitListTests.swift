@@ -45,13 +45,23 @@ struct ConnectionWaitListTests {
   func refusal() {
     var list = List()
     _ = list.request(1, "a", deadline: Self.at(100))
-    #expect(list.disconnected(RedisError(.connectionFailed, message: ""), now: Self.at(1)).isEmpty)
-    #expect(list.disconnected(RedisError(.authenticationFailed, message: ""), now: Self.at(2)) == ["a"])
+    #expect(list.attemptFailed(RedisError(.connectionFailed, message: ""), now: Self.at(1)).isEmpty)
+    #expect(list.attemptFailed(RedisError(.authenticationFailed, message: ""), now: Self.at(2)) == ["a"])
     #expect(Self.describe(list.request(2, "b", deadline: Self.at(100))) == "fail authenticationFailed")
-    #expect(list.disconnected(RedisError(.connectionFailed, message: ""), now: Self.at(3)).isEmpty)
+    #expect(list.attemptFailed(RedisError(.connectionFailed, message: ""), now: Self.at(3)).isEmpty)
     #expect(list.disconnectedSince == Self.at(1))
     #expect(Self.describe(list.request(3, "c", deadline: Self.at(100))).hasPrefix("wait"))
     #expect(list.connected("one") == ["c"])
+  }
+
+  @Test("A lost connection is waited for, whatever it was lost for")
+  func lost() {
+    var list = List()
+    _ = list.connected("one")
+    list.lost(RedisError(.protocolViolation, message: ""), now: Self.at(1))
+    #expect(list.connection == nil)
+    #expect(list.lastError?.code == .protocolViolation)
+    #expect(Self.describe(list.request(1, "a", deadline: Self.at(100))) == "wait, timer 100")
   }
 
   @Test("After the shutdown everybody is refused")

@@ -26,7 +26,9 @@ struct PipelineAttemptTests {
     let script = RedisScript("return 1")
     var attempt = PipelineAttempt([RedisCommand("A"), .evaluate(script, keys: ["k"], arguments: ["x"])])
     let missing = RESPValue.error(ByteBuffer(string: "NOSCRIPT No matching script."))
-    guard case .again(_, let unknown) = attempt.judge(PipelineOutcome(replies: [.integer(1), missing], failure: nil), remaining: .seconds(1), random: 0)
+    guard
+      case .again(_, let unknown) = attempt.judge(
+        PipelineOutcome(replies: [.integer(1), missing], failure: nil), remaining: .seconds(1), random: 0)
     else {
       Issue.record("the script is not sent again")
       return

@@ -109,6 +109,17 @@ struct ReplyQueueTests {
     #expect(next.next == Self.at(1_010))
   }
 
+  @Test("A command with much patience does not delay the next look beyond the keep-alive interval")
+  func probeAfterPatientCommand() {
+    var queue = Self.queue()
+    queue.append(Self.entry(1, "patient", timeout: 60_000))
+    #expect(queue.expire(now: Self.at(500)).next == Self.at(1_000))
+    queue.arrived(now: Self.at(510))
+    _ = queue.takeReply()
+    #expect(queue.expire(now: Self.at(1_000)).next == Self.at(1_010))
+    #expect(queue.expire(now: Self.at(1_010)).needsProbe)
+  }
+
   @Test("At the end it is known who was written, and how much of a pipeline was answered")
   func close() {
     var queue = Self.queue()

@@ -44,7 +44,7 @@ struct RESPDecoderTests {
     (",-inf\r\n", .double(-.infinity)),
     (",10\r\n", .double(10)),
     ("(-3492890328409238509324850943850943825024385\r\n", .bigNumber(text("-3492890328409238509324850943850943825024385"))),
-    ("!9\r\nERR a\r\nb\r\n", .error(text("ERR a\r\nb"))),
+    ("!8\r\nERR a\r\nb\r\n", .error(text("ERR a\r\nb"))),
     ("=8\r\ntxt:text\r\n", .verbatimString(text("text"))),
     ("%1\r\n+k\r\n:1\r\n", .map([.simpleString(text("k")), .integer(1)])),
     ("%0\r\n", .map([])),

@@ -73,9 +73,20 @@ struct CommandTests {
   func databases() async throws {
     try await RedisServer.with { server in
       _ = try await withClient(server.configuration { $0.database = 3 }) { try await $0.send(RedisCommand("SET", "k", "v")) }
-      try await withClient(server.configuration()) { client async throws in #expect(try await client.send(RedisCommand("GET", "k")).isNull) }
+      try await withClient(server.configuration()) { client async throws in #expect(try await client.send(RedisCommand("GET", "k")).isNull)
+      }
       try await withClient(server.configuration { $0.database = 3 }) { client async throws in
         #expect(try await client.send(RedisCommand("GET", "k")).string == "v")
+      }
+    }
+  }
+
+  @Test("A Unix domain socket serves as well")
+  func unixSocket() async throws {
+    try await RedisServer.with(.init(password: "secret", arguments: ["--unixsocket", "redis.sock"])) { server in
+      let configuration = try RedisConfiguration(url: "unix://:secret@\(server.directory)/redis.sock?db=1")
+      try await withClient(configuration) { client async throws in
+        #expect(try await client.send(RedisCommand("CLIENT", "INFO")).string?.contains(" db=1 ") == true)
       }
     }
   }
@@ -100,11 +111,13 @@ struct CommandTests {
     }
   }
 
-  @Test("Commands that would hold up others are refused on the shared connection", arguments: [
-    RedisCommand("BLPOP", "list", 0), RedisCommand("select", 1), RedisCommand("SUBSCRIBE", "c"), RedisCommand("MULTI"),
-    RedisCommand("WAIT", 1, 100), RedisCommand("XREAD", "COUNT", 1, "BLOCK", 0, "STREAMS", "s", "$"),
-    RedisCommand("CLIENT", "REPLY", "OFF"),
-  ])
+  @Test(
+    "Commands that would hold up others are refused on the shared connection",
+    arguments: [
+      RedisCommand("BLPOP", "list", 0), RedisCommand("select", 1), RedisCommand("SUBSCRIBE", "c"), RedisCommand("MULTI"),
+      RedisCommand("WAIT", 1, 100), RedisCommand("XREAD", "COUNT", 1, "BLOCK", 0, "STREAMS", "s", "$"),
+      RedisCommand("CLIENT", "REPLY", "OFF"),
+    ])
   func refusals(command: RedisCommand) async throws {
     try await withServerAndClient { _, client async throws in
       let error = try await redisError { try await client.send(command) }
@@ -115,7 +128,9 @@ struct CommandTests {
 
   @Test("Too many commands in flight fail with an error that says so, and were not sent")
   func overload() async throws {
-    try await withServerAndClient { $0.maximumCommandsInFlight = 10 } _: { server, client async throws in
+    try await withServerAndClient {
+      $0.maximumCommandsInFlight = 10
+    } _: { server, client async throws in
       _ = try await client.send(RedisCommand("PING"))
       server.pause()
       let codes = await withTaskGroup(of: RedisError.Code?.self) { group in

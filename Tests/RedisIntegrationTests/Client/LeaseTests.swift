@@ -44,7 +44,9 @@ struct LeaseTests {
 
   @Test("When all are taken a task waits for one to come back")
   func bounded() async throws {
-    try await withServerAndClient { $0.maximumLeasedConnections = 2 } _: { _, client async throws in
+    try await withServerAndClient {
+      $0.maximumLeasedConnections = 2
+    } _: { _, client async throws in
       try await withThrowingTaskGroup(of: Int?.self) { group in
         for _ in 0..<20 {
           group.addTask { try await client.withConnection { try await $0.send(RedisCommand("CLIENT", "ID")).int } }

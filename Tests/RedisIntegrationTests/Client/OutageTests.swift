@@ -30,7 +30,9 @@ struct OutageTests {
       try await withClient(server.configuration { $0.password = nil }) { client async throws in
         #expect(try await redisError { try await client.send(RedisCommand("PING")) }?.code == .authenticationFailed)
       }
-      try await withClient(server.configuration()) { client async throws in #expect(try await client.send(RedisCommand("PING")).string == "PONG") }
+      try await withClient(server.configuration()) { client async throws in
+        #expect(try await client.send(RedisCommand("PING")).string == "PONG")
+      }
     }
   }
 
@@ -154,8 +156,10 @@ struct OutageTests {
 
   @Test("A connection whose replies stop is closed and replaced")
   func silence() async throws {
-    try await withServerAndClient { $0.commandTimeout = .milliseconds(300) } _: { server, client async throws in
-      let connection = try await client.send(RedisCommand("CLIENT", "ID").timeout(.seconds(10))).int
+    try await withServerAndClient {
+      $0.commandTimeout = .milliseconds(300)
+    } _: { server, client async throws in
+      let connection = try await client.send(RedisCommand("CLIENT", "ID").idempotent.timeout(.seconds(10))).int
       server.pause()
       let error = try await redisError { try await client.send(RedisCommand("PING")) }
       #expect(error?.code == .timedOut)
@@ -163,17 +167,17 @@ struct OutageTests {
       #expect((client.status.timeSinceLastReply ?? .zero) >= .milliseconds(300))
       server.resume()
       try await eventually("the connection is back") { client.status.isConnected }
-      #expect(try await client.send(RedisCommand("CLIENT", "ID").timeout(.seconds(10))).int != connection)
+      #expect(try await client.send(RedisCommand("CLIENT", "ID").idempotent.timeout(.seconds(10))).int != connection)
     }
   }
 
   @Test("An idle connection to a server that hangs is noticed")
   func keepAlive() async throws {
     try await withServerAndClient {
-      $0.commandTimeout = .milliseconds(200)
+      $0.commandTimeout = .milliseconds(500)
       $0.keepAliveInterval = .milliseconds(100)
     } _: { server, client async throws in
-      _ = try await client.send(RedisCommand("PING").timeout(.seconds(10)))
+      _ = try await client.send(RedisCommand("PING").idempotent.timeout(.seconds(10)))
       server.pause()
       try await eventually("the connection is given up") { !client.status.isConnected }
       server.resume()

@@ -48,7 +48,9 @@ struct SubscriptionTests {
 
   @Test("A slow consumer loses the newest messages, finds a gap, and delays nobody")
   func slowConsumer() async throws {
-    try await withServerAndClient { $0.subscriptionBufferSize = 10 } _: { _, client async throws in
+    try await withServerAndClient {
+      $0.subscriptionBufferSize = 10
+    } _: { _, client async throws in
       var slow = client.subscribe(to: ["news"]).makeAsyncIterator()
       var quick = client.subscribe(to: ["news", "end"]).makeAsyncIterator()
       #expect(await slow.next() == .subscribed)
