@@ -6,7 +6,8 @@ import Foundation
 
 extension MemberRecord: Codable {
   private enum CodingKeys: String, CodingKey {
-    case format, id, address, incarnation, sequence, role, term, health, executions, agents, checkInterval, startedAt, lastHeartbeat, version
+    case format, id, address, incarnation, sequence, role, term, health, executions, agents, checkInterval, startedAt, lastHeartbeat
+    case version
   }
 
   /// The longest interval that is believed: what another node wrote must not make this one wait for ever.

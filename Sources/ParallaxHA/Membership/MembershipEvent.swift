@@ -1,6 +1,7 @@
 /// What a node noticed about the members of its cluster, itself included.
 ///
-/// Events hurry what a look at ``MembershipView`` would find anyway; a subscriber that falls behind by more than its buffer loses the oldest.
+/// Events hurry what a look at ``MembershipView`` would find anyway; a subscriber that falls behind by more than its buffer loses the
+/// oldest.
 public enum MembershipEvent: Sendable, Hashable {
   /// A member that was not known is there.
   case joined(MemberRecord)

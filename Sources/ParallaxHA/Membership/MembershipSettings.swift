@@ -34,6 +34,6 @@ public struct MembershipSettings: Sendable, Hashable {
     self.unhealthyThreshold = unhealthyThreshold
   }
 
-  /// The silence that makes a member unhealthy: `unhealthyThreshold` × `checkInterval`. It is noticed at the first read after.
+  /// The silence that makes a member unhealthy, `unhealthyThreshold` × `checkInterval`; noticed at the first read after.
   public var detectionWindow: Duration { checkInterval * unhealthyThreshold }
 }

@@ -6,7 +6,7 @@ import ParallaxRedis
 /// fields `barred:<session>` name the node sessions, or `*` for all, that must not create it any more, because their index entry was or is
 /// being removed. All scripts answer `unreadable` to a hash of a newer format, and leave it alone.
 enum ExecutionScripts {
-  static let all = [create, read, update, claim, remove]
+  static let all = [create, read, update, record, claim, remove]
 
   /// How long a tombstone lasts: longer than a creator can be paused between its index entries and its hash and still go on.
   static let tombstoneLifetime: Duration = .seconds(3_600)
@@ -47,6 +47,9 @@ enum ExecutionScripts {
 
   /// Makes the owner's change.
   ///
+  /// A task that is completed stays as it is, unless the change completes it too. The JSON of a task is written with sorted keys, of which
+  /// `state` is the last, so that its end tells the state.
+  ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision after the change,
   ///           6 number of fields and values, then those, then id and JSON of each task
@@ -62,12 +65,35 @@ enum ExecutionScripts {
     if now[6] ~= 'pending' and now[6] ~= 'running' and now[6] ~= 'aggregating' then return 'stale' end
     local first = 7 + tonumber(ARGV[6])
     redis.call('HSET', KEYS[1], unpack(ARGV, 7, first - 1))
+    local completed = '"state":"completed"}'
     for i = first, #ARGV, 2 do
       local former = redis.call('HGET', KEYS[2], ARGV[i])
-      local order = former and string.match(former, '^{"order":(%d+)') or redis.call('HLEN', KEYS[2])
-      redis.call('HSET', KEYS[2], ARGV[i], '{"order":' .. order .. ',' .. string.sub(ARGV[i + 1], 2))
+      if not former or string.sub(former, -#completed) ~= completed or string.sub(ARGV[i + 1], -#completed) == completed then
+        local order = former and string.match(former, '^{"order":(%d+)') or redis.call('HLEN', KEYS[2])
+        redis.call('HSET', KEYS[2], ARGV[i], '{"order":' .. order .. ',' .. string.sub(ARGV[i + 1], 2))
+      end
     end
     return 'applied'
+    """)
+
+  /// Records how a task ended, for a node that does not own the execution.
+  ///
+  ///     KEYS  1 execution, 2 its tasks
+  ///     ARGV  1 format version, 2 task's id, 3 its agent, 4 JSON of the task without order, slot and attempt
+  ///     →     {recorded or already, owner's nodeId, its incarnation, terminal or live} | {unknown} | {unreadable}
+  static let record = RedisScript(
+    """
+    local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'status')
+    if not now[1] then return {'unknown'} end
+    if tonumber(now[1]) > tonumber(ARGV[1]) then return {'unreadable'} end
+    local former = redis.call('HGET', KEYS[2], ARGV[2])
+    local task = former and cjson.decode(former)
+    if not task or task.agent ~= ARGV[3] then return {'unknown'} end
+    if now[4] ~= 'pending' and now[4] ~= 'running' and now[4] ~= 'aggregating' then return {'already', now[2], now[3], 'terminal'} end
+    if task.state ~= 'open' then return {'already', now[2], now[3], 'live'} end
+    local place = string.format('{"order":%.0f,"slot":%.0f,"attempt":%.0f,', task.order, task.slot, task.attempt)
+    redis.call('HSET', KEYS[2], ARGV[2], place .. string.sub(ARGV[4], 2))
+    return {'recorded', now[2], now[3], 'live'}
     """)
 
   /// Gives an execution to a new owner and raises its epoch.

@@ -69,6 +69,26 @@ extension RedisStateStore {
     }
   }
 
+  package func record(_ outcome: TaskRecord, of execution: String) async throws -> RecordOutcome {
+    let arguments = [RedisArgument(Self.formatVersion), RedisArgument(outcome.id), RedisArgument(outcome.agentID)]
+    let text = try StoredValue.text(StoredOutcome(outcome), "the outcome of task \(outcome.id)")
+    let reply = try await send(script(ExecutionScripts.record, execution, arguments + [RedisArgument(text)]))
+    let answer = reply.array?.map(\.string) ?? []
+    guard answer.count == 4, let nodeID = answer[1], let incarnation = answer[2] else {
+      switch answer.first {
+      case "unknown": return .unknown
+      case "unreadable": throw StateStoreError.unreadable("execution \(execution)")
+      default: throw StateStoreError.unexpected(reply, of: "the outcome of task \(outcome.id)")
+      }
+    }
+    let owner = NodeSession(nodeID: nodeID, incarnation: incarnation)
+    switch answer[0] {
+    case "recorded": return .recorded(owner: owner)
+    case "already": return .alreadyRecorded(owner: owner, terminal: answer[3] == "terminal")
+    default: throw StateStoreError.unexpected(reply, of: "the outcome of task \(outcome.id)")
+    }
+  }
+
   package func release(_ id: String, owner: NodeSession) async throws {
     _ = try await send(RedisCommand("SREM", keys.executions(ownedBy: owner), id))
   }

@@ -7,7 +7,7 @@ import ParallaxState
 /// The scripts put `order` in front, the place of the task among those of its execution: a hash keeps no order. A result of null stays
 /// apart from no result, which the synthesized coding would not do.
 struct StoredTask: Codable {
-  private enum CodingKeys: String, CodingKey {
+  fileprivate enum CodingKeys: String, CodingKey {
     case agent, attempt, confidence, duration, error, order, result, retryable, slot, state
   }
 
@@ -34,15 +34,9 @@ struct StoredTask: Codable {
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(task.agentID, forKey: .agent)
     try container.encode(task.slot, forKey: .slot)
     try container.encode(task.attempt, forKey: .attempt)
-    try container.encode(task.state, forKey: .state)
-    try container.encodeIfPresent(task.result, forKey: .result)
-    try container.encodeIfPresent(task.confidence, forKey: .confidence)
-    try container.encodeIfPresent(task.error, forKey: .error)
-    try container.encodeIfPresent(task.retryable, forKey: .retryable)
-    try container.encodeIfPresent(task.duration, forKey: .duration)
+    try StoredOutcome(task).encode(to: encoder)
   }
 
   /// Ids and JSON, as the scripts take them.
@@ -67,5 +61,25 @@ struct StoredTask: Codable {
       all.append(stored)
     }
     return all.sorted { $0.order < $1.order }.map(\.task)
+  }
+}
+
+/// What an agent makes of a task, apart from the task's place in the execution.
+struct StoredOutcome: Encodable {
+  private let task: TaskRecord
+
+  init(_ task: TaskRecord) {
+    self.task = task
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: StoredTask.CodingKeys.self)
+    try container.encode(task.agentID, forKey: .agent)
+    try container.encode(task.state, forKey: .state)
+    try container.encodeIfPresent(task.result, forKey: .result)
+    try container.encodeIfPresent(task.confidence, forKey: .confidence)
+    try container.encodeIfPresent(task.error, forKey: .error)
+    try container.encodeIfPresent(task.retryable, forKey: .retryable)
+    try container.encodeIfPresent(task.duration, forKey: .duration)
   }
 }

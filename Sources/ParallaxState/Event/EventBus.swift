@@ -1,7 +1,9 @@
 package import ParallaxAPI
 package import ParallaxHA
 
-/// News for people and for whoever would otherwise find out by a timer. Events may be lost; nothing rests on them.
+/// News for people and for whoever would otherwise find out by a timer.
+///
+/// Events may be lost; nothing rests on them.
 package struct ClusterEvent: Sendable, Hashable, Codable {
   /// The three channels.
   package enum Channel: String, Sendable, Hashable, Codable, CaseIterable {
@@ -40,10 +42,15 @@ package enum EventDelivery: Sendable, Hashable {
 }
 
 /// Carries events between the nodes of a cluster.
+///
+/// The conformance suite `EventBusConformance` states what an implementation has to do.
 package protocol EventBus: Sendable {
   /// Publishes; best effort.
   func publish(_ event: ClusterEvent, on channel: ClusterEvent.Channel) async throws
 
-  /// Events of all nodes, this one's included, from now on; begins with a gap.
+  /// Events of all nodes, this one's included, for one consumer.
+  ///
+  /// The stream begins with a gap: from there on nothing is missed without another. It ends when the consumer's task is cancelled. A
+  /// consumer that falls behind loses the newest events and finds a gap in their place.
   func subscribe(to channels: Set<ClusterEvent.Channel>) -> AsyncStream<EventDelivery>
 }

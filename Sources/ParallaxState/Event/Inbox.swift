@@ -5,7 +5,7 @@ package import ParallaxHA
 ///
 /// Delivery is at least once and in order per sender; the receiver does nothing twice that must be done once. A message that is
 /// lost with its receiver is made up for by its sender, who reconciles when a member is lost.
-package enum NodeMessage: Sendable, Hashable, Codable {
+package enum NodeMessage: Sendable, Hashable {
   /// For an agent that is connected to the receiver: a task, or the end of one.
   case deliver(ControlPlaneMessage.Task, agent: String, owner: NodeSession)
   case withdraw(ControlPlaneMessage.TaskCancelled, agent: String)
@@ -16,16 +16,24 @@ package enum NodeMessage: Sendable, Hashable, Codable {
 }
 
 /// The messages between node sessions: an inbox per session, bounded, with nothing dropped unread.
+///
+/// The conformance suite `InboxConformance` states what an implementation has to do.
 package protocol InboxStore: Sendable {
-  /// Puts messages into a session's inbox, in order; false if it is full, and nothing was put.
+  /// Puts messages into a session's inbox, all of them and in order; false if it has no room for all, and none was put.
+  ///
+  /// When it throws, the messages may have been put or not; sending them again may put them twice.
   func send(_ messages: [NodeMessage], to session: NodeSession) async throws -> Bool
 
-  /// Waits up to `timeout` for messages in a session's inbox and returns up to `limit` of them, oldest first; empty if none came.
-  /// What was received before and not acknowledged is returned again by the first call of a process.
-  func receive(at session: NodeSession, limit: Int, timeout: Duration) async throws -> [ReceivedNodeMessage]
-
-  /// Takes messages out for good.
-  func acknowledge(_ messages: [ReceivedNodeMessage], at session: NodeSession) async throws
+  /// Hands what comes into a session's inbox to `handle`, oldest first and at most `limit` messages at a time, until the task is
+  /// cancelled.
+  ///
+  /// When `handle` returns, its messages are taken out for good, before the next are handed to it. What it did not return for is handed out
+  /// again, first of all, by the next `receive`. An outage of the store is waited out. A session has one receiver at a time.
+  ///
+  /// - Throws: What `handle` throws, or `CancellationError`.
+  func receive(
+    at session: NodeSession, limit: Int, _ handle: @Sendable ([ReceivedNodeMessage]) async throws -> Void
+  ) async throws
 
   /// Removes an inbox with what is in it: its session is gone. Idempotent.
   func removeInbox(of session: NodeSession) async throws
@@ -34,7 +42,7 @@ package protocol InboxStore: Sendable {
 /// A message with its place in the inbox.
 package struct ReceivedNodeMessage: Sendable, Hashable {
   package var position: String
-  /// Nil if this version cannot read it; to be acknowledged and reported.
+  /// Nil if this version cannot read it; to be reported, and taken out like any other.
   package var message: NodeMessage?
 
   package init(position: String, message: NodeMessage?) {

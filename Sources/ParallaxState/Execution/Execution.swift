@@ -181,7 +181,12 @@ extension StoredExecution {
     if let error = change.error { execution.error = error }
     if let attempt = change.attempt { execution.attempt = attempt }
     for task in change.tasks {
-      if let index = tasks.firstIndex(where: { $0.id == task.id }) { tasks[index] = task } else { tasks.append(task) }
+      guard let index = tasks.firstIndex(where: { $0.id == task.id }) else {
+        tasks.append(task)
+        continue
+      }
+      // Another node may have recorded the outcome, which the owner did not know when it decided otherwise.
+      if tasks[index].state != .completed || task.state == .completed { tasks[index] = task }
     }
   }
 }

@@ -77,7 +77,9 @@ package struct ExecutionMachine: Sendable {
     return [.create(stored)]
   }
 
-  /// Goes on with an execution that this node has claimed. Open tasks count as being with their agents.
+  /// Goes on with an execution that this node has claimed.
+  ///
+  /// Open tasks count as being with their agents.
   package mutating func resume(at now: Timestamp) -> [Action] {
     switch stored.execution.status {
     case .pending: return [.wantsAgents]
@@ -125,7 +127,9 @@ package struct ExecutionMachine: Sendable {
 
   // MARK: Outcomes
 
-  /// An agent gave a task's result. The first outcome of a task counts; a repeat is acknowledged again.
+  /// An agent gave a task's result.
+  ///
+  /// The first outcome of a task counts; a repeat is acknowledged again.
   package mutating func taskCompleted(
     _ taskID: String, result: JSONValue, confidence: Double?, duration: Duration?, at now: Timestamp
   ) -> [Action] {
@@ -145,14 +149,18 @@ package struct ExecutionMachine: Sendable {
     taskEnded(taskID, error: error, retryable: retryable, at: now, then: { [.acknowledge($0)] })
   }
 
-  /// The task's agent is gone for good, as far as anyone can tell. Nothing happens when the task has an outcome.
+  /// The task's agent is gone for good, as far as anyone can tell.
+  ///
+  /// Nothing happens when the task has an outcome.
   package mutating func taskLost(_ taskID: String, at now: Timestamp) -> [Action] {
     guard stored.tasks.contains(where: { $0.id == taskID && $0.state == .open }) else { return [] }
     let error = ExecutionFailure(code: "AGENT_LOST", message: "the agent went away and did not come back in time")
     return taskEnded(taskID, error: error, retryable: true, at: now, then: { _ in [] })
   }
 
-  /// The caller wants it no longer. Nothing happens when the outcome is decided.
+  /// The caller wants it no longer.
+  ///
+  /// Nothing happens when the outcome is decided.
   package mutating func cancel(at now: Timestamp) -> [Action] {
     guard !isDecided else { return [] }
     return end(.cancelled, error: nil, reason: "cancelled", at: now)
@@ -276,7 +284,9 @@ extension ExecutionMachine {
     return told + actions
   }
 
-  /// Makes the result of the recorded results. A new owner does so again after a failover, and gets the same.
+  /// Makes the result of the recorded results.
+  ///
+  /// A new owner does so again after a failover, and gets the same.
   private mutating func conclude(at now: Timestamp) -> [Action] {
     let outcome: Result<JSONValue, ExecutionFailure>
     do throws(ExecutionFailure) {

@@ -51,6 +51,22 @@ struct InMemoryExecutions {
     return .applied
   }
 
+  mutating func record(_ outcome: TaskRecord, of id: String) -> RecordOutcome {
+    guard let index = byID.index(forKey: id),
+      let place = byID.values[index].tasks.firstIndex(where: { $0.id == outcome.id && $0.agentID == outcome.agentID })
+    else { return .unknown }
+    let execution = byID.values[index].execution
+    let task = byID.values[index].tasks[place]
+    guard task.state == .open, !execution.status.isTerminal else {
+      return .alreadyRecorded(owner: execution.owner, terminal: execution.status.isTerminal)
+    }
+    var recorded = outcome
+    recorded.slot = task.slot
+    recorded.attempt = task.attempt
+    byID.values[index].tasks[place] = recorded
+    return .recorded(owner: execution.owner)
+  }
+
   mutating func disown(_ id: String, by owner: NodeSession) {
     guard byOwner[owner]?.remove(id) != nil else { return }
     if byOwner[owner]?.isEmpty == true { byOwner[owner] = nil }

@@ -33,6 +33,10 @@ package final class InMemoryStateStore: StateStore {
     state.withLock { $0.executions.update(change) }
   }
 
+  package func record(_ outcome: TaskRecord, of execution: String) -> RecordOutcome {
+    state.withLock { $0.executions.record(outcome, of: execution) }
+  }
+
   package func release(_ id: String, owner: NodeSession) {
     state.withLock { $0.executions.disown(id, by: owner) }
   }

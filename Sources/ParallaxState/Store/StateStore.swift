@@ -24,6 +24,16 @@ package enum UpdateOutcome: Sendable, Hashable {
   case missing
 }
 
+/// What the recording of a task's outcome came to.
+package enum RecordOutcome: Sendable, Hashable {
+  /// It is in the store now; the owner of the execution is to be told.
+  case recorded(owner: NodeSession)
+  /// The task had ended before, or the execution had (`terminal`); nothing was changed. The owner of an execution that goes on may not know.
+  case alreadyRecorded(owner: NodeSession, terminal: Bool)
+  /// There is no such task, or it is another agent's.
+  case unknown
+}
+
 /// Whose an idempotency key is.
 package enum IdempotencyClaim: Sendable, Hashable {
   /// It is the caller's now.
@@ -39,8 +49,15 @@ package protocol ExecutionStore: Sendable {
   func create(_ stored: StoredExecution) async throws -> CreateOutcome
 
   /// Makes a change if the store holds the owner, the epoch and the revision before it; a change that is already there, by the
-  /// same owner with the same revision, is `applied`.
+  /// same owner with the same revision, is `applied`. A task that the store holds as completed stays as it is, unless the change
+  /// completes it too.
   func update(_ change: ExecutionChange) async throws -> UpdateOutcome
+
+  /// Records how a task ended at the agent `outcome.agentID`, for a node that does not own the execution: the first outcome wins.
+  ///
+  /// The task is the one with the id `outcome.id`; its slot and attempt stay what they are. Owner, epoch and revision of the execution stay
+  /// too, and nothing is recorded in one that is terminal. A repeat is `alreadyRecorded`.
+  func record(_ outcome: TaskRecord, of execution: String) async throws -> RecordOutcome
 
   /// Takes a terminal execution off what its owner owns. Idempotent.
   func release(_ id: String, owner: NodeSession) async throws

@@ -1,0 +1,334 @@
+public import Logging
+public import ServiceLifecycle
+import Synchronization
+
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+
+/// A node's membership in its cluster: it says that it lives, and sees who else does.
+///
+/// While ``run()`` runs, the node writes its field every `checkInterval`, and at once after ``announce()``, and reads the others'. It
+/// judges each member on its own continuous clock by when that member's field last changed; no clocks of different nodes are compared.
+/// What it notices comes as ``events()``, how things stand as ``view``.
+///
+/// Of several processes under one node id the last one started keeps the field; the others find a ``twin``, and stop writing for good.
+public final class Membership<Store: MembershipStore, C: Clock>: Service where C.Duration == Duration {
+  private struct State {
+    var judge: MembershipJudge
+    var sequence: Int64 = 0
+    var asOf: Date?
+    var isBeatDue = false
+    var isAnnounced = false
+    var isRunning = false
+    var isEnded = false
+    var failing: Set<StoreCall> = []
+    var lastSubscriber: UInt64 = 0
+    var subscribers: [UInt64: AsyncStream<MembershipEvent>.Continuation] = [:]
+    var readers: [AsyncStream<Never>.Continuation] = []
+  }
+
+  private enum StoreCall: String {
+    case write = "written"
+    case read = "read"
+  }
+
+  /// How many events are kept for a subscriber that does not take them.
+  private static var eventBuffer: Int { 1_024 }
+
+  /// How often a starting node goes after a field that changes hands under it before it waits for the next heartbeat.
+  private static var joinAttempts: Int { 3 }
+
+  /// This life of the node.
+  public let session: NodeSession
+
+  /// How the node watches the others.
+  public let settings: MembershipSettings
+
+  private let store: Store
+  private let template: MemberRecord
+  private let clock: C
+  private let origin: C.Instant
+  private let wallClock: @Sendable () -> Date
+  private let report: @Sendable () -> MemberReport
+  private let logger: Logger
+  private let state: Mutex<State>
+  private let wakeUps: AsyncStream<Void>
+  private let wakeUp: AsyncStream<Void>.Continuation
+
+  /// Makes a membership; nothing is written before ``run()``.
+  ///
+  /// - Parameters:
+  ///   - store: Where the fields are kept.
+  ///   - session: This life of the node.
+  ///   - address: Where the node's API is reached, `host:port`.
+  ///   - version: The version of the software, for people.
+  ///   - settings: How the node watches the others.
+  ///   - clock: The node's clock; it has to go on while the machine sleeps, as `ContinuousClock` does.
+  ///   - wallClock: The instants that people read in the field; never used to decide.
+  ///   - logger: Where outages of the store and twins are reported, each once.
+  ///   - report: What the node says of itself; asked at each heartbeat, and must not block.
+  public init(
+    store: Store, session: NodeSession, address: String, version: String, settings: MembershipSettings, clock: C,
+    wallClock: @escaping @Sendable () -> Date = { Date.now }, logger: Logger, report: @escaping @Sendable () -> MemberReport
+  ) {
+    self.store = store
+    self.session = session
+    self.settings = settings
+    self.clock = clock
+    self.wallClock = wallClock
+    self.report = report
+    self.logger = logger
+    origin = clock.now
+    let start = wallClock()
+    template = MemberRecord(
+      session: session, address: address, sequence: 0, report: report(), checkInterval: settings.checkInterval, startedAt: start,
+      lastHeartbeat: start, version: version)
+    state = Mutex(State(judge: MembershipJudge(record: template, settings: settings, now: .zero)))
+    (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+  }
+
+  // MARK: How things stand
+
+  /// The members as they were last read, judged at this moment.
+  public var view: MembershipView {
+    let now = now
+    return state.withLock { $0.judge.view(now: now, asOf: $0.asOf) }
+  }
+
+  /// Whether others may be giving this node's work away, because it could not write for the detection window, or because of a twin.
+  ///
+  /// It is computed at each call, so it is true at once in a process that was paused.
+  public var isCutOff: Bool {
+    let now = now
+    return state.withLock { $0.judge.isCutOff(now: now) }
+  }
+
+  /// The process under the same node id that took this node's field, if one did; final.
+  public var twin: MemberRecord? { state.withLock { $0.judge.twin } }
+
+  /// What is noticed from now on, until ``run()`` ends.
+  ///
+  /// Each call makes a sequence of its own, for one consumer; one that falls behind by 1,024 events loses the oldest.
+  public func events() -> AsyncStream<MembershipEvent> {
+    let (stream, continuation) = AsyncStream<MembershipEvent>.makeStream(bufferingPolicy: .bufferingNewest(Self.eventBuffer))
+    let id: UInt64? = state.withLock { state in
+      guard !state.isEnded else { return nil }
+      state.lastSubscriber += 1
+      state.subscribers[state.lastSubscriber] = continuation
+      return state.lastSubscriber
+    }
+    guard let id else {
+      continuation.finish()
+      return stream
+    }
+    continuation.onTermination = { [weak self] _ in self?.state.withLock { _ = $0.subscribers.removeValue(forKey: id) } }
+    return stream
+  }
+
+  // MARK: What to do
+
+  /// Writes the field at once, since the node's role or term changed; returns without waiting for it.
+  public func announce() {
+    state.withLock { $0.isAnnounced = true }
+    wakeUp.yield()
+  }
+
+  /// Reads the members now and returns the view after; callers at the same time share one read.
+  ///
+  /// Returns the last known view without waiting when the last read failed, or when ``run()`` does not run; and early when the task is
+  /// cancelled.
+  public func refreshedView() async -> MembershipView {
+    let (done, continuation) = AsyncStream<Never>.makeStream()
+    let isAwaited = state.withLock { state in
+      guard state.isRunning, !state.failing.contains(.read) else { return false }
+      state.readers.append(continuation)
+      return true
+    }
+    if isAwaited {
+      wakeUp.yield()
+      for await _ in done {}
+    }
+    return view
+  }
+
+  /// Removes the field of a member that is gone for good, if it is still of this incarnation.
+  ///
+  /// - Parameter session: The life of the member.
+  /// - Throws: ``MembershipError`` with `timedOut`, or what the store throws; the field may or may not be gone then.
+  public func remove(_ session: NodeSession) async throws {
+    try await bounded { [store] in try await store.remove(session) }
+  }
+
+  /// Writes and reads until the task is cancelled or a graceful shutdown begins; to be called once.
+  ///
+  /// On a graceful shutdown the node leaves: it removes its field, so that the others know at once. A task that is cancelled leaves the
+  /// field as a crash would. A store that cannot be reached does not end it.
+  public func run() async throws {
+    state.withLock { $0.isRunning = true }
+    await cancelWhenGracefulShutdown {
+      await withDiscardingTaskGroup { group in
+        group.addTask { await self.wakeEveryInterval() }
+        for await _ in self.wakeUps { await self.beat() }
+        group.cancelAll()
+      }
+    }
+    if !Task.isCancelled, twin == nil { await leave() }
+    end()
+  }
+}
+
+// MARK: Heartbeats
+
+extension Membership {
+  private var now: Duration { origin.duration(to: clock.now) }
+
+  private func wakeEveryInterval() async {
+    var next = clock.now
+    while !Task.isCancelled {
+      state.withLock { $0.isBeatDue = true }
+      wakeUp.yield()
+      next = max(next.advanced(by: settings.checkInterval), clock.now)
+      try? await clock.sleep(until: next, tolerance: nil)
+    }
+  }
+
+  private func beat() async {
+    let (isDue, isAnnounced, readers) = state.withLock { state in
+      defer {
+        state.isBeatDue = false
+        state.isAnnounced = false
+        state.readers = []
+      }
+      return (state.isBeatDue, state.isAnnounced, state.readers)
+    }
+    if isDue || isAnnounced { await write() }
+    if isDue || !readers.isEmpty { await read() }
+    for reader in readers { reader.finish() }
+  }
+
+  private func write() async {
+    for _ in 0..<Self.joinAttempts {
+      let report = report()
+      let heartbeat = wallClock()
+      let next: (record: MemberRecord, replaced: String?)? = state.withLock { state in
+        guard state.judge.twin == nil else { return nil }
+        state.sequence += 1
+        var record = template
+        record.sequence = state.sequence
+        record.report = report
+        record.lastHeartbeat = heartbeat
+        return (record, state.judge.replacedIncarnation)
+      }
+      guard let next else { return }
+      let sentAt = now
+      do {
+        let outcome = try await bounded { [store] in try await store.write(next.record, replacing: next.replaced) }
+        succeeded(.write)
+        notice { $0.judge.wrote(next.record, outcome, sentAt: sentAt, now: $1) }
+        guard case .twin = outcome else { return }
+      } catch {
+        failed(.write, error)
+        return notice { $0.judge.check(now: $1) }
+      }
+    }
+  }
+
+  private func read() async {
+    do {
+      let snapshot = try await bounded { [store] in try await store.members() }
+      let asOf = wallClock()
+      succeeded(.read)
+      notice { state, now in
+        state.asOf = asOf
+        return state.judge.read(snapshot, now: now)
+      }
+    } catch {
+      state.withLock { $0.judge.readFailed() }
+      failed(.read, error)
+    }
+  }
+
+  private func leave() async {
+    do {
+      try await remove(session)
+    } catch {
+      logger.warning(
+        "the membership could not be removed; the others notice by its silence", metadata: ["error": "\(error)"])
+    }
+  }
+
+  private func end() {
+    let (subscribers, readers) = state.withLock { state in
+      state.isRunning = false
+      state.isEnded = true
+      defer {
+        state.subscribers = [:]
+        state.readers = []
+      }
+      return (state.subscribers, state.readers)
+    }
+    for subscriber in subscribers.values { subscriber.finish() }
+    for reader in readers { reader.finish() }
+  }
+
+  /// Bounds a call of the store by the time-out.
+  private func bounded<Value: Sendable>(_ call: @escaping @Sendable () async throws -> Value) async throws -> Value {
+    try await withThrowingTaskGroup(of: Value.self) { group in
+      group.addTask { try await call() }
+      group.addTask { [clock, settings] in
+        try await clock.sleep(for: settings.timeout)
+        throw MembershipError(.timedOut, "the store did not answer within \(settings.timeout)")
+      }
+      defer { group.cancelAll() }
+      guard let value = try await group.next() else { preconditionFailure("a group with two tasks has no result") }
+      return value
+    }
+  }
+}
+
+// MARK: What is noticed
+
+extension Membership {
+  private func notice(_ change: (inout State, Duration) -> [MembershipEvent]) {
+    let now = now
+    let (events, subscribers) = state.withLock { state in
+      let events = change(&state, now)
+      return (events, events.isEmpty ? [] : Array(state.subscribers.values))
+    }
+    for event in events {
+      log(event)
+      for subscriber in subscribers { subscriber.yield(event) }
+    }
+  }
+
+  private func log(_ event: MembershipEvent) {
+    switch event {
+    case .joined(let member): logger.info("a member joined", metadata: ["member": "\(member.session)", "address": "\(member.address)"])
+    case .left(let member): logger.info("a member left", metadata: ["member": "\(member.session)"])
+    case .restarted(let member, let former):
+      logger.info("a member restarted", metadata: ["member": "\(member.session)", "former": "\(former)"])
+    case .becameUnhealthy(let member): logger.warning("a member is silent", metadata: ["member": "\(member.session)"])
+    case .becameHealthy(let member): logger.info("a silent member is back", metadata: ["member": "\(member.session)"])
+    case .cutOff: logger.error("cut off: this node could not write for \(settings.detectionWindow), its work is being given away")
+    case .reconnected: logger.info("this node is no longer cut off")
+    case .twin(let other):
+      logger.critical(
+        "another process runs under this node's id; this one stops taking part. Give each node an id of its own (node.id)",
+        metadata: ["node": "\(session)", "twin": "\(other.session)", "address": "\(other.address)"])
+    }
+  }
+
+  private func succeeded(_ call: StoreCall) {
+    let hadFailed = state.withLock { $0.failing.remove(call) != nil }
+    if hadFailed { logger.info("the members can be \(call.rawValue) again") }
+  }
+
+  private func failed(_ call: StoreCall, _ error: any Error) {
+    guard !Task.isCancelled else { return }
+    let isFirst = state.withLock { $0.failing.insert(call).inserted }
+    if isFirst { logger.warning("the members cannot be \(call.rawValue)", metadata: ["error": "\(error)"]) }
+  }
+}

@@ -1,0 +1,223 @@
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// Judges the members of a cluster by what one node wrote and read, and when.
+///
+/// A value without clock: every `now` is the time on the node's own continuous clock since any fixed instant. No other clock enters, so a
+/// wall clock that jumps changes nothing.
+package struct MembershipJudge: Sendable {
+  private struct Member {
+    let record: MemberRecord
+    /// When (incarnation, sequence) was last seen to change.
+    let lastSeen: Duration
+    /// From when on its silence counts: then, or later if it was granted a full window anew.
+    var patientSince: Duration
+    var isAlive = true
+
+    init(_ record: MemberRecord, at instant: Duration) {
+      self.record = record
+      lastSeen = instant
+      patientSince = instant
+    }
+  }
+
+  private enum OwnField {
+    /// Not written yet; `former` is the life that was found in it.
+    case joining(former: MemberRecord?)
+    case held
+    case lost(to: MemberRecord)
+  }
+
+  private let session: NodeSession
+  private let settings: MembershipSettings
+  private var ownField = OwnField.joining(former: nil)
+  /// By id, the node itself included.
+  private var members: [String: Member]
+  private var claims = LeadershipClaims()
+  private var unreadable: [String: String] = [:]
+
+  /// When the last acknowledged write was sent; before the first one, when the judge was made.
+  private var lastWrite: Duration
+  private var isReportedCutOff = false
+  private var lastRead: Duration?
+  private var lastReadFailed = false
+  /// Until when a missing field says nothing about its owner, because the store lost data.
+  private var absenceGrace = Duration.zero
+
+  /// Makes a judge that knows nobody but the node itself.
+  ///
+  /// - Parameters:
+  ///   - record: What the node says of itself.
+  ///   - settings: How patient it is.
+  ///   - now: The time on its own clock.
+  package init(record: MemberRecord, settings: MembershipSettings, now: Duration) {
+    session = record.session
+    self.settings = settings
+    members = [record.id: Member(record, at: now)]
+    lastWrite = now
+  }
+
+  // MARK: The own field
+
+  /// The former life of this node that the next write is to replace.
+  package var replacedIncarnation: String? {
+    guard case .joining(let former) = ownField else { return nil }
+    return former?.incarnation
+  }
+
+  /// The process that took this node's field; final.
+  package var twin: MemberRecord? {
+    guard case .lost(let other) = ownField else { return nil }
+    return other
+  }
+
+  /// Whether others may be giving this node's work away: it could not write for the detection window, or lost its field.
+  package func isCutOff(now: Duration) -> Bool {
+    twin != nil || now - lastWrite >= settings.detectionWindow
+  }
+
+  /// Takes in the store's answer to a write.
+  ///
+  /// - Parameters:
+  ///   - record: What was to be written.
+  ///   - outcome: The answer.
+  ///   - sentAt: When the write was sent, which is before anybody can have seen it.
+  ///   - now: When the answer came.
+  /// - Returns: What it means.
+  package mutating func wrote(_ record: MemberRecord, _ outcome: MemberWriteOutcome, sentAt: Duration, now: Duration) -> [MembershipEvent] {
+    switch (outcome, ownField) {
+    case (_, .lost): return []
+    case (.twin(let other), .joining):
+      ownField = .joining(former: other)
+      return []
+    case (.twin(let other), .held): return lose(to: other)
+    case (_, .joining(let former)):
+      ownField = .held
+      let events = acknowledge(record, sentAt: sentAt)
+      // Whatever the answer: an earlier attempt of unknown outcome may have been the one that replaced the former life.
+      guard let former else { return events }
+      return events + [.restarted(record, former: former.session)]
+    case (.added, .held):
+      // Somebody or something removed the field: a store that lost its data has lost the others' fields too.
+      absenceGrace = now + settings.detectionWindow
+      grantFullWindow(now: now)
+      return acknowledge(record, sentAt: sentAt)
+    case (.renewed, .held), (.replaced, .held): return acknowledge(record, sentAt: sentAt)
+    }
+  }
+
+  /// Says whether this node is cut off by now; to be called after failed writes.
+  package mutating func check(now: Duration) -> [MembershipEvent] {
+    guard twin == nil, !isReportedCutOff, isCutOff(now: now) else { return [] }
+    isReportedCutOff = true
+    return [.cutOff]
+  }
+
+  private mutating func acknowledge(_ record: MemberRecord, sentAt: Duration) -> [MembershipEvent] {
+    members[record.id] = Member(record, at: sentAt)
+    lastWrite = sentAt
+    guard isReportedCutOff else { return [] }
+    isReportedCutOff = false
+    return [.reconnected]
+  }
+
+  private mutating func lose(to other: MemberRecord) -> [MembershipEvent] {
+    ownField = .lost(to: other)
+    return [.twin(other)]
+  }
+
+  // MARK: The others
+
+  /// Takes in that a read failed: nothing is learned about anybody.
+  package mutating func readFailed() {
+    lastReadFailed = true
+  }
+
+  /// Takes in what a read showed.
+  package mutating func read(_ snapshot: MembershipSnapshot, now: Duration) -> [MembershipEvent] {
+    // A longer gap was a pause of this process or an outage of the store: silence meanwhile was nobody's fault.
+    if let lastRead, now - lastRead > settings.checkInterval * 2 { grantFullWindow(now: now) }
+    lastRead = now
+    lastReadFailed = false
+    unreadable = snapshot.unreadable
+    claims.read(snapshot.records)
+
+    var events: [MembershipEvent] = []
+    var present: Set<String> = Set(snapshot.unreadable.keys)
+    for record in snapshot.records.sorted(by: { $0.id < $1.id }) {
+      present.insert(record.id)
+      events += record.id == session.nodeID ? judgeOwn(record) : judge(record, now: now)
+    }
+    if case .held = ownField, !present.contains(session.nodeID) {
+      absenceGrace = now + settings.detectionWindow
+      grantFullWindow(now: now)
+    }
+    for id in members.keys.sorted() where !present.contains(id) && id != session.nodeID { events += judgeAbsent(id, now: now) }
+    for id in unreadable.keys.sorted() where id != session.nodeID { events += judgeSilent(id, now: now) }
+    return events
+  }
+
+  private mutating func grantFullWindow(now: Duration) {
+    for id in members.keys { members[id]?.patientSince = now }
+  }
+
+  private mutating func judgeOwn(_ record: MemberRecord) -> [MembershipEvent] {
+    guard case .held = ownField, record.incarnation != session.incarnation else { return [] }
+    return lose(to: record)
+  }
+
+  private mutating func judge(_ record: MemberRecord, now: Duration) -> [MembershipEvent] {
+    guard let known = members[record.id] else {
+      members[record.id] = Member(record, at: now)
+      return [.joined(record)]
+    }
+    if known.record.incarnation == record.incarnation, known.record.sequence >= record.sequence {
+      return judgeSilent(record.id, now: now)
+    }
+    members[record.id] = Member(record, at: now)
+    var events: [MembershipEvent] = []
+    if known.record.incarnation != record.incarnation { events.append(.restarted(record, former: known.record.session)) }
+    if !known.isAlive { events.append(.becameHealthy(record)) }
+    return events
+  }
+
+  private mutating func judgeSilent(_ id: String, now: Duration) -> [MembershipEvent] {
+    guard let member = members[id], member.isAlive else { return [] }
+    let window = max(settings.checkInterval, member.record.checkInterval) * settings.unhealthyThreshold
+    guard now - member.patientSince >= window else { return [] }
+    members[id]?.isAlive = false
+    return [.becameUnhealthy(member.record)]
+  }
+
+  private mutating func judgeAbsent(_ id: String, now: Duration) -> [MembershipEvent] {
+    guard now >= absenceGrace, let member = members.removeValue(forKey: id) else { return [] }
+    return [.left(member.record)]
+  }
+}
+
+// MARK: The view
+
+extension MembershipJudge {
+  /// The members as they stand.
+  ///
+  /// - Parameters:
+  ///   - now: The time on the node's own clock.
+  ///   - asOf: When the members were last read, by the wall clock.
+  /// - Returns: All known members.
+  package func view(now: Duration, asOf: Date?) -> MembershipView {
+    func isAlive(_ member: Member) -> Bool {
+      member.record.id == session.nodeID ? !isCutOff(now: now) : member.isAlive
+    }
+    let leaders = claims.believed { members[$0].map(isAlive) ?? false }
+    let all = members.values.sorted { $0.record.id < $1.record.id }.map { member in
+      MembershipView.Member(
+        record: member.record, isAlive: isAlive(member), lastSeen: max(.zero, now - member.lastSeen),
+        isLeader: leaders.contains(member.record.id))
+    }
+    let isOverdue = lastRead.map { now - $0 > settings.checkInterval * 2 } ?? true
+    return MembershipView(members: all, unreadable: unreadable, isStale: lastReadFailed || isOverdue, asOf: asOf)
+  }
+}

@@ -1,0 +1,73 @@
+import ParallaxAPI
+package import ParallaxHA
+package import ParallaxRedis
+
+/// Keeps the members' fields in one hash of Redis, as JSON that operators can read.
+///
+/// Calls throw `RedisError` as it comes from the client. The client has to run, with `scripts` given to its initializer.
+package struct RedisMembershipStore: MembershipStore {
+  /// The scripts to load on every new connection.
+  package static let scripts: [RedisScript] = MembershipScripts.all
+
+  private let client: RedisClient
+  private let key: String
+
+  /// Makes a store.
+  ///
+  /// - Parameters:
+  ///   - client: A client of the right server and database.
+  ///   - keys: The names of the keys.
+  package init(client: RedisClient, keys: KeySpace) {
+    self.client = client
+    key = keys.members
+  }
+
+  package func write(_ record: MemberRecord, replacing incarnation: String?) async throws -> MemberWriteOutcome {
+    let text = try JSON.text(record)
+    let arguments = [record.id, record.incarnation, incarnation ?? "", text].map { RedisArgument($0) }
+    let reply = try await client.evaluate(MembershipScripts.write, keys: [key], arguments: arguments, idempotent: true)
+    let parts = reply.array ?? []
+    switch parts.first?.string {
+    case "added": return .added
+    case "renewed": return .renewed
+    case "replaced": return .replaced
+    case "twin":
+      guard let holder = parts.last?.string else { throw unreadable(record.id, "no text") }
+      do {
+        return .twin(try JSON.decode(from: holder))
+      } catch {
+        throw unreadable(record.id, APIError(decoding: error, of: "the record").message)
+      }
+    case "unreadable": throw unreadable(record.id, "it has no incarnation")
+    default: throw MembershipError(.unreadable, "Redis gave an unexpected answer to the write of \(key)")
+    }
+  }
+
+  package func members() async throws -> MembershipSnapshot {
+    let reply = try await client.send(RedisCommand("HGETALL", key).idempotent)
+    var snapshot = MembershipSnapshot(records: [])
+    for (id, value) in reply.map ?? [:] {
+      do {
+        let record: MemberRecord = try JSON.decode(from: value.string ?? "")
+        if record.id == id {
+          snapshot.records.append(record)
+        } else {
+          snapshot.unreadable[id] = "it is of another id, \"\(record.id)\""
+        }
+      } catch {
+        snapshot.unreadable[id] = APIError(decoding: error, of: "the record").message
+      }
+    }
+    return snapshot
+  }
+
+  package func remove(_ session: NodeSession) async throws {
+    _ = try await client.evaluate(
+      MembershipScripts.remove, keys: [key], arguments: [.init(session.nodeID), .init(session.incarnation)], idempotent: true)
+  }
+
+  private func unreadable(_ nodeID: String, _ reason: String) -> MembershipError {
+    MembershipError(
+      .unreadable, "the field \"\(nodeID)\" of \(key) cannot be read: \(reason). If no node has this id, remove it: HDEL \(key) \(nodeID)")
+  }
+}

@@ -1,0 +1,70 @@
+import ParallaxAPI
+import ParallaxHA
+
+/// The form in which nodes of different versions write to each other: an object with the format's version, a type, and what belongs
+/// to the type.
+extension NodeMessage: Codable {
+  /// The version that is written, and the newest that is read.
+  private static let formatVersion = 1
+
+  private enum CodingKeys: String, CodingKey {
+    case version, type, task, cancellation, agent, owner, execution
+  }
+
+  private enum Kind: String, Codable {
+    case deliver, withdraw, recorded, cancel
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let version = try container.decode(Int.self, forKey: .version)
+    guard version <= Self.formatVersion else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .version, in: container, debugDescription: "format \(version) is newer than \(Self.formatVersion)")
+    }
+    switch try container.decode(Kind.self, forKey: .type) {
+    case .deliver:
+      self = .deliver(
+        try container.decode(ControlPlaneMessage.Task.self, forKey: .task), agent: try container.decode(String.self, forKey: .agent),
+        owner: try Self.owner(in: container))
+    case .withdraw:
+      self = .withdraw(
+        try container.decode(ControlPlaneMessage.TaskCancelled.self, forKey: .cancellation),
+        agent: try container.decode(String.self, forKey: .agent))
+    case .recorded:
+      self = .recorded(
+        execution: try container.decode(String.self, forKey: .execution), task: try container.decode(String.self, forKey: .task))
+    case .cancel: self = .cancel(execution: try container.decode(String.self, forKey: .execution))
+    }
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(Self.formatVersion, forKey: .version)
+    switch self {
+    case .deliver(let task, let agent, let owner):
+      try container.encode(Kind.deliver, forKey: .type)
+      try container.encode(task, forKey: .task)
+      try container.encode(agent, forKey: .agent)
+      try container.encode(owner.description, forKey: .owner)
+    case .withdraw(let cancellation, let agent):
+      try container.encode(Kind.withdraw, forKey: .type)
+      try container.encode(cancellation, forKey: .cancellation)
+      try container.encode(agent, forKey: .agent)
+    case .recorded(let execution, let task):
+      try container.encode(Kind.recorded, forKey: .type)
+      try container.encode(execution, forKey: .execution)
+      try container.encode(task, forKey: .task)
+    case .cancel(let execution):
+      try container.encode(Kind.cancel, forKey: .type)
+      try container.encode(execution, forKey: .execution)
+    }
+  }
+
+  private static func owner(in container: KeyedDecodingContainer<CodingKeys>) throws -> NodeSession {
+    guard let owner = NodeSession(try container.decode(String.self, forKey: .owner)) else {
+      throw DecodingError.dataCorruptedError(forKey: .owner, in: container, debugDescription: "expected a node id and an incarnation")
+    }
+    return owner
+  }
+}

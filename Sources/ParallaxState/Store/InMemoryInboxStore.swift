@@ -1,0 +1,75 @@
+import DequeModule
+package import ParallaxHA
+import Synchronization
+
+/// Keeps inboxes in this process: for tests and simulations, in which all nodes are one process.
+package final class InMemoryInboxStore: InboxStore {
+  private struct Entry {
+    var position: Int64
+    var message: NodeMessage
+  }
+
+  private struct State: ~Copyable {
+    var inboxes: [NodeSession: Deque<Entry>] = [:]
+    var receivers: [NodeSession: AsyncStream<Void>.Continuation] = [:]
+    var lastPosition: Int64 = 0
+  }
+
+  private let capacity: Int
+  private let state = Mutex(State())
+
+  /// Makes a store without inboxes.
+  ///
+  /// - Parameter capacity: How many messages an inbox holds.
+  package init(capacity: Int = 100_000) {
+    self.capacity = capacity
+  }
+
+  package func send(_ messages: [NodeMessage], to session: NodeSession) -> Bool {
+    guard !messages.isEmpty else { return true }
+    return state.withLock { state in
+      guard state.inboxes[session, default: []].count + messages.count <= capacity else { return false }
+      for message in messages {
+        state.lastPosition += 1
+        state.inboxes[session, default: []].append(Entry(position: state.lastPosition, message: message))
+      }
+      state.receivers[session]?.yield()
+      return true
+    }
+  }
+
+  package func receive(
+    at session: NodeSession, limit: Int, _ handle: @Sendable ([ReceivedNodeMessage]) async throws -> Void
+  ) async throws {
+    let (signals, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    state.withLock { $0.receivers[session] = continuation }
+    defer { state.withLock { $0.receivers[session] = nil } }
+    continuation.yield()
+    for await _ in signals {
+      while let (last, messages) = next(at: session, limit: limit) {
+        try await handle(messages)
+        remove(through: last, at: session)
+        try Task.checkCancellation()
+      }
+    }
+    throw CancellationError()
+  }
+
+  package func removeInbox(of session: NodeSession) {
+    state.withLock { $0.inboxes[session] = nil }
+  }
+
+  private func next(at session: NodeSession, limit: Int) -> (last: Int64, messages: [ReceivedNodeMessage])? {
+    state.withLock { state in
+      guard let entries = state.inboxes[session]?.prefix(limit), let last = entries.last else { return nil }
+      return (last.position, entries.map { ReceivedNodeMessage(position: "\($0.position)", message: $0.message) })
+    }
+  }
+
+  private func remove(through position: Int64, at session: NodeSession) {
+    state.withLock { state in
+      while let first = state.inboxes[session]?.first, first.position <= position { state.inboxes[session]?.removeFirst() }
+      if state.inboxes[session]?.isEmpty == true { state.inboxes[session] = nil }
+    }
+  }
+}

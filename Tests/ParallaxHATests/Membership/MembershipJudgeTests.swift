@@ -1,0 +1,260 @@
+import ParallaxHA
+import Testing
+
+@Suite struct MembershipJudgeTests {
+  // MARK: Silence
+
+  @Test func aMemberIsUnhealthyAfterThreeSilentIntervalsAndNotBefore() throws {
+    var test = try JudgeUnderTest()
+    #expect(test.read(memberRecord("b", 1), at: 0) == [.joined(memberRecord("b", 1))])
+    #expect(test.read(memberRecord("b", 1), at: 5).isEmpty)
+    #expect(test.read(memberRecord("b", 1), at: 10).isEmpty)
+    #expect(test.read(memberRecord("b", 1), at: 14.999).isEmpty)
+    #expect(test.view(at: 14.999)["b"]?.isAlive == true)
+    #expect(test.read(memberRecord("b", 1), at: 15) == [.becameUnhealthy(memberRecord("b", 1))])
+    #expect(test.view(at: 15)["b"]?.status == .unhealthy)
+    #expect(test.read(memberRecord("b", 1), at: 20).isEmpty)
+  }
+
+  @Test func everyChangeGivesAFullWindow() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 1), at: 0)
+    _ = test.read(memberRecord("b", 2), at: 9)
+    #expect(test.read(memberRecord("b", 2), at: 15).isEmpty)
+    #expect(test.read(memberRecord("b", 2), at: 23.9).isEmpty)
+    #expect(test.read(memberRecord("b", 2), at: 24) == [.becameUnhealthy(memberRecord("b", 2))])
+  }
+
+  @Test func aSignOfLifeMakesHealthyAgain() throws {
+    var test = try JudgeUnderTest()
+    for second in [0.0, 5, 10, 15] { _ = test.read(memberRecord("b", 1), at: second) }
+    #expect(test.read(memberRecord("b", 2), at: 20) == [.becameHealthy(memberRecord("b", 2))])
+    #expect(test.view(at: 20)["b"]?.status == .healthy)
+  }
+
+  @Test func aRecordFromThePastIsNoSignOfLife() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 7), at: 0)
+    for second in [5.0, 10] { _ = test.read(memberRecord("b", 6), at: second) }
+    #expect(test.read(memberRecord("b", 6), at: 15) == [.becameUnhealthy(memberRecord("b", 7))])
+  }
+
+  @Test func aMemberThatWritesMoreSeldomIsGivenMoreTime() throws {
+    var test = try JudgeUnderTest()
+    let slow = memberRecord("b", 1, checkInterval: .seconds(10))
+    for second in stride(from: 0.0, through: 25, by: 5) { _ = test.read(slow, at: second) }
+    #expect(test.view(at: 25)["b"]?.isAlive == true)
+    #expect(test.read(slow, at: 30) == [.becameUnhealthy(slow)])
+  }
+
+  @Test func aMemberWhoseFieldCannotBeReadIsSilent() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 1), at: 0)
+    for second in [5.0, 10] { #expect(test.read(unreadable: ["b": "newer", "c": "broken"], at: second).isEmpty) }
+    #expect(test.read(unreadable: ["b": "newer"], at: 15) == [.becameUnhealthy(memberRecord("b", 1))])
+    #expect(test.view(at: 15).unreadable == ["b": "newer"])
+  }
+
+  @Test func aMemberThatFindsItselfUnhealthyIsShownSoButIsAlive() throws {
+    var test = try JudgeUnderTest()
+    #expect(test.read(memberRecord("b", 1, health: .unhealthy), at: 0).count == 1)
+    #expect(test.view(at: 0)["b"]?.isAlive == true)
+    #expect(test.view(at: 0)["b"]?.status == .unhealthy)
+    #expect(test.view(at: 0).healthyCount == 1)
+  }
+
+  // MARK: What is nobody's fault
+
+  @Test func afterAPauseOrAnOutageEveryoneHasAFullWindowAgain() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 1), at: 0)
+    _ = test.read(memberRecord("b", 1), at: 5)
+    #expect(test.read(memberRecord("b", 1), at: 60).isEmpty)
+    #expect(test.view(at: 60)["b"]?.lastSeen == .seconds(60))
+    #expect(test.read(memberRecord("b", 1), at: 65).isEmpty)
+    #expect(test.read(memberRecord("b", 1), at: 70).isEmpty)
+    #expect(test.read(memberRecord("b", 1), at: 75) == [.becameUnhealthy(memberRecord("b", 1))])
+  }
+
+  @Test func anOutageDoesNotReviveTheDead() throws {
+    var test = try JudgeUnderTest()
+    for second in [0.0, 5, 10, 15] { _ = test.read(memberRecord("b", 1), at: second) }
+    #expect(test.read(memberRecord("b", 1), at: 60).isEmpty)
+    #expect(test.view(at: 60)["b"]?.isAlive == false)
+  }
+
+  @Test func fieldsThatVanishTogetherWithTheOwnAreALossOfData() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 1), memberRecord("c", 1), at: 0)
+    #expect(test.judge.read(MembershipSnapshot(records: []), now: .seconds(5)).isEmpty)
+    #expect(test.write(.added, at: 10).isEmpty)
+    #expect(test.read(memberRecord("b", 2), at: 10).isEmpty)
+    #expect(test.view(at: 10).members.map(\.id) == ["b", "c", "me"])
+    #expect(test.read(memberRecord("b", 3), at: 15).isEmpty)
+    #expect(test.read(memberRecord("b", 4), at: 20).isEmpty)
+    #expect(test.read(memberRecord("b", 5), at: 25) == [.left(memberRecord("c", 1))])
+  }
+
+  @Test func aLossOfDataBetweenTwoReadsIsSeenByTheOwnWrite() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 1), at: 0)
+    _ = test.write(.added, at: 5)
+    #expect(test.read(at: 5).isEmpty)
+    #expect(test.read(memberRecord("b", 2), at: 10).isEmpty)
+  }
+
+  // MARK: Coming and going
+
+  @Test func aRemovedFieldIsADeparture() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 1), at: 0)
+    #expect(test.read(at: 5) == [.left(memberRecord("b", 1))])
+    #expect(test.view(at: 5)["b"] == nil)
+    #expect(test.read(memberRecord("b", 2), at: 10) == [.joined(memberRecord("b", 2))])
+  }
+
+  @Test func anotherIncarnationIsARestart() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 9), at: 0)
+    #expect(test.read(memberRecord("b", 1, life: 2), at: 5) == [.restarted(memberRecord("b", 1, life: 2), former: memberSession("b"))])
+  }
+
+  @Test func aRestartOfASilentMemberIsBoth() throws {
+    var test = try JudgeUnderTest()
+    for second in [0.0, 5, 10, 15] { _ = test.read(memberRecord("b", 9), at: second) }
+    let again = memberRecord("b", 1, life: 2)
+    #expect(test.read(again, at: 20) == [.restarted(again, former: memberSession("b")), .becameHealthy(again)])
+  }
+
+  // MARK: The own field
+
+  @Test func theNodeIsCutOffOnceItCouldNotWriteForTheWindowAndNotBefore() throws {
+    var test = try JudgeUnderTest()
+    #expect(!test.judge.isCutOff(now: .milliseconds(14_999)))
+    #expect(test.judge.check(now: .milliseconds(14_999)).isEmpty)
+    #expect(test.judge.isCutOff(now: .seconds(15)))
+    #expect(test.judge.check(now: .seconds(15)) == [.cutOff])
+    #expect(test.judge.check(now: .seconds(20)).isEmpty)
+    #expect(test.view(at: 20)["me"]?.status == .unhealthy)
+    #expect(test.write(at: 25) == [.reconnected])
+    #expect(!test.judge.isCutOff(now: .seconds(25)))
+  }
+
+  @Test func theWindowCountsFromTheSendingOfTheLastWrite() throws {
+    var test = try JudgeUnderTest()
+    _ = test.judge.wrote(memberRecord("me", 2), .renewed, sentAt: .seconds(5), now: .seconds(8))
+    #expect(!test.judge.isCutOff(now: .milliseconds(19_999)))
+    #expect(test.judge.isCutOff(now: .seconds(20)))
+  }
+
+  @Test func aStartingNodeTakesOverTheFieldOfItsFormerLife() throws {
+    var judge = MembershipJudge(record: memberRecord("me", 0, life: 2), settings: try MembershipSettings(), now: .zero)
+    let mine = memberRecord("me", 1, life: 2)
+    #expect(judge.replacedIncarnation == nil)
+    #expect(judge.wrote(mine, .twin(memberRecord("me", 50)), sentAt: .zero, now: .zero).isEmpty)
+    #expect(judge.twin == nil)
+    #expect(judge.replacedIncarnation == "me-life-1")
+    #expect(judge.wrote(mine, .replaced, sentAt: .zero, now: .zero) == [.restarted(mine, former: memberSession("me"))])
+    #expect(judge.replacedIncarnation == nil)
+  }
+
+  @Test func aTakeOverOfUnknownOutcomeIsToldAllTheSame() throws {
+    var judge = MembershipJudge(record: memberRecord("me", 0, life: 2), settings: try MembershipSettings(), now: .zero)
+    _ = judge.wrote(memberRecord("me", 1, life: 2), .twin(memberRecord("me", 50)), sentAt: .zero, now: .zero)
+    let mine = memberRecord("me", 3, life: 2)
+    #expect(judge.wrote(mine, .renewed, sentAt: .zero, now: .zero) == [.restarted(mine, former: memberSession("me"))])
+  }
+
+  @Test(arguments: [true, false]) func aFieldTakenByAnotherLifeIsATwinForGood(isSeenByWrite: Bool) throws {
+    var test = try JudgeUnderTest()
+    let other = memberRecord("me", 1, life: 2)
+    let events = isSeenByWrite ? test.write(.twin(other), at: 5) : test.judge.read(memberSnapshot(other), now: .seconds(5))
+    #expect(events == [.twin(other)])
+    #expect(test.judge.twin == other)
+    #expect(test.judge.isCutOff(now: .seconds(5)))
+    #expect(test.judge.check(now: .seconds(60)).isEmpty)
+    #expect(test.write(.added, at: 65).isEmpty)
+    #expect(test.judge.twin == other)
+  }
+
+  @Test func whatIsReadBeforeTheFirstWriteIsNoTwin() throws {
+    var judge = MembershipJudge(record: memberRecord("me", 0, life: 2), settings: try MembershipSettings(), now: .zero)
+    #expect(judge.read(memberSnapshot(memberRecord("me", 50)), now: .zero).isEmpty)
+    #expect(judge.twin == nil)
+  }
+
+  // MARK: The view
+
+  @Test func theViewTellsHowLongAgoEachWasSeen() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 1), at: 0)
+    _ = test.read(memberRecord("b", 2), at: 5)
+    let view = test.view(at: 7)
+    #expect(view.members.map(\.id) == ["b", "me"])
+    #expect(view.members.map(\.lastSeen) == [.seconds(2), .seconds(7)])
+  }
+
+  @Test func aViewIsStaleAfterAFailedReadOrNone() throws {
+    var test = try JudgeUnderTest()
+    #expect(test.view(at: 0).isStale)
+    _ = test.read(at: 0)
+    #expect(!test.view(at: 10).isStale)
+    #expect(test.view(at: 10.001).isStale)
+    test.judge.readFailed()
+    #expect(test.view(at: 1).isStale)
+    _ = test.read(at: 15)
+    #expect(!test.view(at: 15).isStale)
+  }
+
+  // MARK: Leaders
+
+  @Test func oneLeaderIsBelieved() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 1, leads: 5), memberRecord("c", 1), at: 0)
+    #expect(test.view(at: 0).leaders == ["b"])
+    #expect(test.view(at: 0).members.filter(\.isLeader).map(\.id) == ["b"])
+  }
+
+  @Test func aClaimLeftOverByAFormerLeaderIsNotBelieved() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 8, leads: 5), memberRecord("c", 1), at: 0)
+    _ = test.read(memberRecord("b", 8, leads: 5), memberRecord("c", 2, leads: 6), at: 5)
+    #expect(test.view(at: 5).leaders == ["c"])
+    _ = test.read(memberRecord("b", 8, leads: 5), memberRecord("c", 3, leads: 6), at: 10)
+    #expect(test.view(at: 10).leaders == ["c"])
+  }
+
+  @Test func aClaimThatIsWrittenAnewBesideANewerOneIsAnOverlap() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 8, leads: 5), memberRecord("c", 2, leads: 6), at: 0)
+    #expect(test.view(at: 0).leaders == ["c"])
+    _ = test.read(memberRecord("b", 9, leads: 5), memberRecord("c", 3, leads: 6), at: 5)
+    #expect(test.view(at: 5).leaders == ["b", "c"])
+    _ = test.read(memberRecord("b", 10), memberRecord("c", 4, leads: 6), at: 10)
+    #expect(test.view(at: 10).leaders == ["c"])
+  }
+
+  @Test func theElectionsRecordIsRightWhereClaimsDoNotOverlap() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 8, leads: 5), memberRecord("c", 2), at: 0)
+    #expect(test.view(at: 0).leaders(holder: "c") == ["c"])
+    #expect(test.view(at: 0).leaders(holder: nil) == [])
+    _ = test.read(memberRecord("b", 9, leads: 5), memberRecord("c", 3, leads: 6), at: 5)
+    _ = test.read(memberRecord("b", 10, leads: 5), memberRecord("c", 4, leads: 6), at: 10)
+    #expect(test.view(at: 10).leaders(holder: "c") == ["b", "c"])
+    #expect(test.view(at: 10).leaders(holder: nil) == ["b", "c"])
+    #expect(test.view(at: 10).leaders(holder: "a") == ["a", "b", "c"])
+  }
+
+  @Test func twoHoldersOfOneTermAreAnOverlap() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 1, leads: 5), memberRecord("c", 1, leads: 5), at: 0)
+    #expect(test.view(at: 0).leaders == ["b", "c"])
+  }
+
+  @Test func theClaimOfASilentLeaderIsNotBelieved() throws {
+    var test = try JudgeUnderTest()
+    for second in [0.0, 5, 10, 15] { _ = test.read(memberRecord("b", 1, leads: 5), at: second) }
+    #expect(test.view(at: 15).leaders == [])
+  }
+}

@@ -1,0 +1,104 @@
+import ParallaxHA
+import ParallaxTesting
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct SingleNodeGuardTests {
+  private typealias Decision = SingleNodeWatch.Decision
+
+  @Test func aStoreWithoutOthersIsClearAtOnce() {
+    var watch = SingleNodeWatch(nodeID: "me")
+    #expect(watch.read(memberSnapshot(), now: .zero) == .clear(silent: []))
+  }
+
+  @Test func theNodesOwnFormerLifeNeverCounts() {
+    var watch = SingleNodeWatch(nodeID: "me")
+    #expect(watch.read(memberSnapshot(memberRecord("me", 7), unreadable: ["me": "broken"]), now: .zero) == .clear(silent: []))
+  }
+
+  @Test func anotherNodeThatWritesIsAConflictWhateverItChanges() {
+    for changed in [memberRecord("b", 2), memberRecord("b", 1, life: 2)] {
+      var watch = SingleNodeWatch(nodeID: "me")
+      #expect(watch.read(memberSnapshot(memberRecord("b", 1)), now: .zero) == .undecided(next: .milliseconds(500)))
+      #expect(watch.read(memberSnapshot(changed), now: .seconds(1)) == .conflict(with: changed))
+    }
+  }
+
+  @Test func aNodeThatAppearsIsAConflict() {
+    var watch = SingleNodeWatch(nodeID: "me")
+    _ = watch.read(memberSnapshot(memberRecord("b", 1)), now: .zero)
+    let both = memberSnapshot(memberRecord("b", 1), memberRecord("c", 1))
+    #expect(watch.read(both, now: .seconds(1)) == .conflict(with: memberRecord("c", 1)))
+  }
+
+  @Test func aNodeIsSilentAfterSixFifthsOfItsInterval() {
+    var watch = SingleNodeWatch(nodeID: "me")
+    let other = memberSnapshot(memberRecord("b", 1, checkInterval: .seconds(10)))
+    for second in stride(from: 0, through: 11, by: 1) {
+      #expect(watch.read(other, now: .seconds(second)) == .undecided(next: .milliseconds(500)))
+    }
+    #expect(watch.read(other, now: .milliseconds(11_999)) == .undecided(next: .milliseconds(500)))
+    #expect(watch.read(other, now: .seconds(12)) == .clear(silent: [memberSession("b")]))
+  }
+
+  @Test func aGapBetweenReadsBeginsTheWatchAnew() {
+    var watch = SingleNodeWatch(nodeID: "me")
+    let other = memberSnapshot(memberRecord("b", 1))
+    _ = watch.read(other, now: .zero)
+    #expect(watch.read(other, now: .seconds(6)) == .undecided(next: .milliseconds(500)))
+    for second in [7, 8, 9, 10, 11] { #expect(watch.read(other, now: .seconds(second)) == .undecided(next: .milliseconds(500))) }
+    #expect(watch.read(other, now: .seconds(12)) == .clear(silent: [memberSession("b")]))
+  }
+
+  @Test func aNodeThatLeavesIsGone() {
+    var watch = SingleNodeWatch(nodeID: "me")
+    _ = watch.read(memberSnapshot(memberRecord("b", 1)), now: .zero)
+    #expect(watch.read(memberSnapshot(), now: .seconds(1)) == .clear(silent: []))
+  }
+
+  @Test func aFieldThatCannotBeReadIsNotWrittenOff() {
+    var watch = SingleNodeWatch(nodeID: "me")
+    #expect(watch.read(memberSnapshot(unreadable: ["b": "newer"]), now: .zero) == .unreadable(nodeID: "b", reason: "newer"))
+  }
+
+  // MARK: The driver
+
+  private func check(_ store: some MembershipStore, clock: ManualClock) async throws -> [NodeSession] {
+    try await SingleNodeGuard(store: store, nodeID: "me", keyPrefix: "parallax:", clock: clock).check()
+  }
+
+  @Test func theRefusalNamesBothNodesThePrefixAndTheWayOut() async throws {
+    let store = InMemoryMembershipStore()
+    let clock = ManualClock()
+    _ = store.write(memberRecord("b", 1), replacing: nil)
+    async let liveNode: Void = {
+      await clock.sleepers()
+      _ = store.write(memberRecord("b", 2), replacing: nil)
+      clock.advance(by: .milliseconds(500))
+    }()
+    let error = await #expect(throws: MembershipError.self) { try await check(store, clock: clock) }
+    await liveNode
+    #expect(error?.code == .storeInUse)
+    for word in ["\"me\"", "\"b\"", "b:8080", "\"parallax:\"", "highAvailability.enabled: true", "keyPrefix"] {
+      #expect(error?.message.contains(word) == true, "\(word)")
+    }
+  }
+
+  @Test func silentNodesAreHandedOverAfterTheWindow() async throws {
+    let store = InMemoryMembershipStore()
+    let clock = ManualClock()
+    _ = store.write(memberRecord("b", 1), replacing: nil)
+    async let answer = check(store, clock: clock)
+    for _ in 0..<12 {
+      await clock.sleepers()
+      clock.advance(by: .milliseconds(500))
+    }
+    #expect(try await answer == [memberSession("b")])
+    #expect(clock.now.sinceStart == .seconds(6))
+  }
+
+  @Test func aStoreThatFailsIsNoAnswer() async throws {
+    let store = ScriptedMembershipStore()
+    store.failsReads = true
+    await #expect(throws: ScriptedMembershipStore.Failure.self) { try await check(store, clock: ManualClock()) }
+  }
+}

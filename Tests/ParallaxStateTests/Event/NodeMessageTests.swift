@@ -1,0 +1,42 @@
+import ParallaxAPI
+import ParallaxHA
+import ParallaxState
+import Testing
+
+/// Nodes of different versions read each other's messages: what is written must not change by accident.
+@Suite struct NodeMessageTests {
+  private static let task = ControlPlaneMessage.Task(
+    taskId: "task_1", executionId: "exec_1", patternName: "p", patternVersion: "1.0.0", capability: "c", input: nil,
+    timeout: .seconds(2), priority: .normal, context: .init(stepIndex: 0, totalSteps: 1))
+
+  private static let forms: [(NodeMessage, String)] = [
+    (
+      .deliver(task, agent: "agent_1", owner: NodeSession(nodeID: "host:8080", incarnation: "a1")),
+      #"{"agent":"agent_1","owner":"host:8080:a1","task":{"capability":"c","context":{"stepIndex":0,"totalSteps":1},"#
+        + #""executionId":"exec_1","input":null,"patternName":"p","patternVersion":"1.0.0","priority":"normal","taskId":"task_1","#
+        + #""timeout":2000},"type":"deliver","version":1}"#
+    ),
+    (
+      .withdraw(.init(taskId: "task_1", executionId: "exec_1", reason: "r"), agent: "agent_1"),
+      #"{"agent":"agent_1","cancellation":{"executionId":"exec_1","reason":"r","taskId":"task_1"},"type":"withdraw","version":1}"#
+    ),
+    (
+      .recorded(execution: "exec_1", task: "task_1"), #"{"execution":"exec_1","task":"task_1","type":"recorded","version":1}"#
+    ),
+    (.cancel(execution: "exec_1"), #"{"execution":"exec_1","type":"cancel","version":1}"#),
+  ]
+
+  @Test(arguments: forms) func aMessageHasItsForm(message: NodeMessage, text: String) throws {
+    #expect(try JSON.text(message) == text)
+    #expect(try JSON.decode(NodeMessage.self, from: text) == message)
+  }
+
+  @Test(arguments: [
+    #"{"execution":"exec_1","type":"cancel","version":2}"#, #"{"execution":"exec_1","type":"cancel"}"#,
+    #"{"execution":"exec_1","type":"explode","version":1}"#, #"{"type":"cancel","version":1}"#, "[]", "", "{",
+    #"{"agent":"a","owner":"nobody","task":{},"type":"deliver","version":1}"#,
+  ])
+  func whatIsNewerOrMalformedIsRefused(text: String) {
+    #expect(throws: DecodingError.self) { try JSON.decode(NodeMessage.self, from: text) }
+  }
+}

@@ -1,0 +1,162 @@
+import ParallaxAPI
+import ParallaxState
+import Testing
+
+/// What happens while a write is on its way.
+@Suite struct ExecutionMachineWriteTests {
+  private func creating(_ pattern: PatternDefinition = Sample.pattern(), agents: [String] = ["a"]) -> Driven {
+    var driven = Driven(pattern)
+    driven.perform { $0.create(agents: agents, at: $1) }
+    return driven
+  }
+
+  private func running(_ pattern: PatternDefinition = Sample.pattern(), agents: [String] = ["a"]) -> Driven {
+    var driven = creating(pattern, agents: agents)
+    driven.settle()
+    _ = driven.takeActions()
+    return driven
+  }
+
+  @Test func changesGatherBehindAWriteAndGoAsOneWithTheNextRevision() {
+    var driven = running(Sample.pattern(.all, min: 3), agents: ["a", "b", "c"])
+    driven.complete(0)
+    driven.complete(1)
+    driven.fail(2, retryable: false)
+    #expect(driven.pending.map(\.name) == "update")
+    #expect(driven.takeNames() == ["freed a", "freed b", "freed c"])
+    driven.write()
+    #expect(driven.takeNames() == ["acknowledge a"])
+    guard case .update(let change)? = driven.pending else { Issue.record("no second write"); return }
+    #expect(change.revision == 3)
+    #expect(change.status == .failed)
+    #expect(Set(change.tasks.map(\.id)) == Set(driven.tasks.dropFirst().map(\.id)))
+    driven.write()
+    #expect(driven.takeNames() == ["acknowledge b", "acknowledge c", "finished"])
+    #expect(driven.store == driven.machine.stored)
+    #expect(driven.store?.execution.revision == 3)
+  }
+
+  @Test func aResultIsNotAcknowledgedBeforeItIsStored() {
+    var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
+    driven.complete(0)
+    driven.complete(0)
+    #expect(driven.takeNames() == ["freed a"])
+    driven.write()
+    #expect(driven.takeNames() == ["acknowledge a", "acknowledge a"])
+  }
+
+  @Test func theRepeatOfAResultThatWaitsForTheNextWriteIsAcknowledgedWithIt() {
+    var driven = running(Sample.pattern(.all, min: 3), agents: ["a", "b", "c"])
+    driven.complete(0)
+    driven.complete(1)
+    driven.complete(1)
+    driven.write()
+    #expect(driven.takeNames() == ["freed a", "freed b", "acknowledge a"])
+    driven.write()
+    #expect(driven.takeNames() == ["acknowledge b", "acknowledge b"])
+  }
+
+  @Test func aRepeatDuringTheLastWriteIsAcknowledged() {
+    var driven = running()
+    driven.complete(0)
+    driven.write()
+    driven.complete(0)
+    _ = driven.takeActions()
+    driven.write()
+    #expect(driven.takeNames() == ["finished", "acknowledge a"])
+  }
+
+  @Test func aTaskCancelledBeforeTheCreationIsStoredIsNeverSentNorWithdrawn() {
+    var driven = creating()
+    driven.perform { $0.cancel(at: $1) }
+    #expect(driven.takeNames() == ["freed a"])
+    driven.write()
+    #expect(driven.takeNames() == ["accepted"])
+    driven.write()
+    #expect(driven.takeNames() == ["finished"])
+    #expect(driven.store?.execution.status == .cancelled)
+    #expect(driven.store?.tasks.map(\.state) == [.cancelled])
+  }
+
+  @Test func ofTheTasksOnlyThoseThatWereSentAreWithdrawn() {
+    var driven = running(Sample.pattern(.all, min: 2, retries: 1), agents: ["a", "b"])
+    driven.fail(0, retryable: true)
+    driven.write()
+    driven.perform { machine, _ in machine.retry(slot: 0, agent: "c") }
+    _ = driven.takeActions()
+    driven.perform { $0.cancel(at: $1) }
+    #expect(driven.takeNames() == ["freed b", "withdraw b cancelled", "freed c"])
+    driven.settle()
+    #expect(driven.takeNames() == ["finished"])
+  }
+
+  @Test func aTaskWhoseAgentIsLostBeforeItIsStoredIsNotSent() {
+    var driven = creating(Sample.pattern(retries: 1))
+    #expect(!driven.machine.isSent(driven.tasks[0].id))
+    let id = driven.tasks[0].id
+    driven.perform { $0.taskLost(id, at: $1) }
+    driven.perform { machine, _ in machine.retry(slot: 0, agent: "b") }
+    driven.settle()
+    #expect(driven.takeNames() == ["freed a", "wantsAgent 0", "accepted", "send b"])
+    #expect(driven.machine.isSent(driven.tasks[1].id))
+    #expect(!driven.machine.isSent(id))
+  }
+
+  @Test func aDeadlineDuringTheCreationTimesOutOnceThatIsStored() {
+    var driven = creating(agents: [])
+    driven.perform { $0.deadlinePassed(at: $1) }
+    driven.settle()
+    #expect(driven.takeNames() == ["accepted", "wantsAgents", "finished"])
+    #expect(driven.store?.execution.status == .timedOut)
+    driven.perform { $0.start(agents: ["a"], at: $1) }
+    #expect(driven.pending == nil)
+  }
+
+  @Test func aTaskMadeAndEndedBehindOneWriteIsStoredAsItEnded() {
+    var driven = running(Sample.pattern(.all, min: 2, retries: 2), agents: ["a", "b"])
+    driven.complete(1)
+    driven.fail(0, retryable: true)
+    driven.perform { machine, _ in machine.retry(slot: 0, agent: "c") }
+    let id = driven.tasks[2].id
+    driven.perform { $0.taskLost(id, at: $1) }
+    driven.settle()
+    #expect(driven.store == driven.machine.stored)
+    #expect(driven.store?.tasks.map(\.state) == [.failed, .completed, .failed])
+    #expect(driven.takeNames() == ["freed b", "freed a", "wantsAgent 0", "freed c", "wantsAgent 0", "acknowledge b", "acknowledge a"])
+  }
+
+  @Test(arguments: [UpdateOutcome.stale, .missing])
+  func anOwnerThatIsReplacedLetsGoOfEverything(_ outcome: UpdateOutcome) {
+    var driven = running(Sample.pattern(.all, min: 3), agents: ["a", "b", "c"])
+    driven.complete(0)
+    driven.complete(1)
+    _ = driven.takeActions()
+    driven.write(outcome)
+    #expect(driven.takeNames() == ["freed c", "lost"])
+    #expect(driven.pending == nil)
+  }
+
+  @Test func aCreationThatTheStoreRefusesFreesTheAgents() {
+    var driven = creating()
+    driven.write(.stale)
+    #expect(driven.takeNames() == ["freed a", "lost"])
+  }
+
+  @Test func theRevisionRisesByOneWithEachWrite() {
+    var driven = creating(Sample.pattern(.all, min: 2, retries: 1), agents: ["a", "b"])
+    driven.settle()
+    driven.fail(0, retryable: true)
+    driven.settle()
+    driven.perform { machine, _ in machine.retry(slot: 0, agent: "c") }
+    driven.settle()
+    driven.complete(2)
+    driven.settle()
+    #expect(driven.store?.execution.revision == 4)
+    driven.complete(1)
+    driven.write()
+    #expect(driven.store?.execution.status == .aggregating)
+    driven.write()
+    #expect(driven.store?.execution.revision == 6)
+    #expect(driven.store?.execution.status == .completed)
+  }
+}
