@@ -66,6 +66,15 @@ struct APIRoutes: Sendable {
       Route(method: .post, path: "/api/agents/:id/disconnect") { _, context in
         try await .json(service.disconnectAgent(id: context.pathParameter("id")))
       },
+      Route(method: .get, path: "/ha/status") { _, _ in try await .json(service.haStatus()) },
+      Route(method: .post, path: "/ha/stepdown") { request, _ in
+        try await .json(service.stepDown(decode(StepDownRequest.self, from: request)))
+      },
+      Route(method: .post, path: "/ha/elect") { request, _ in
+        try await .json(service.elect(decode(ElectRequest.self, from: request)))
+      },
+      Route(method: .post, path: "/ha/pause") { _, _ in try await .json(service.setPaused(true)) },
+      Route(method: .post, path: "/ha/resume") { _, _ in try await .json(service.setPaused(false)) },
     ]
   }
 

@@ -21,7 +21,9 @@ package struct PatternSource: Sendable {
   }
 }
 
-/// What the routes ask of the control plane. Every method throws `APIError` for what the caller did wrong or must know;
+/// What the routes ask of the control plane.
+///
+/// Every method throws `APIError` for what the caller did wrong or must know;
 /// any other error becomes INTERNAL_ERROR and is logged.
 ///
 /// Cancelling the calling task ends the wait of a synchronous execution, never the execution.
@@ -38,4 +40,8 @@ package protocol ControlPlaneService: Sendable {
   func agents(status: AgentStatus?, capabilities: [String]) async throws -> AgentList
   func agent(id: String) async throws -> AgentDocument
   func disconnectAgent(id: String) async throws -> AgentDisconnected
+  func haStatus() async throws -> HAStatusDocument
+  func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument
+  func elect(_ request: ElectRequest) async throws -> HandoverDocument
+  func setPaused(_ paused: Bool) async throws -> PauseDocument
 }

@@ -25,7 +25,9 @@ package struct AccessGuard: Sendable, Hashable {
   /// Everything but the open paths is refused.
   package var isProtected: Bool { !isLoopback && !allowUnauthenticated }
 
-  /// Why the request is refused, or nil. Probes and metrics are answered before this is asked.
+  /// Why the request is refused, or nil.
+  ///
+  /// Probes and metrics are answered before this is asked.
   func refusal(method: String, path: Substring, host: String?, origin: String?) -> APIError? {
     let isOpen = method == "GET" && path == "/ha/status"
     if isProtected, !isOpen {
@@ -37,7 +39,8 @@ package struct AccessGuard: Sendable, Hashable {
     }
     if isLoopback, let host, !isKnown(host: host) {
       return APIError(
-        .forbidden, "The Host header names neither this machine nor a known host. Call the node as localhost, or set node.address to its name.")
+        .forbidden,
+        "The Host header names neither this machine nor a known host. Call the node as localhost, or set node.address to its name.")
     }
     if let origin, !isAllowed(origin: origin, host: host) {
       return APIError(.forbidden, "Requests from web pages of this origin are not allowed. Add the origin to server.allowedOrigins.")

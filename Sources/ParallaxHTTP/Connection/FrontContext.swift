@@ -21,6 +21,7 @@ final class FrontContext: Sendable {
   let gateway: any AgentGateway
   let connections: ServerConnections
   let logger: Logger
+  let date = DateHeader()
   /// Only asked for the response's headers: the pipeline is changed by ``FrontHandler``, on any request of a connection.
   let upgrader = NIOWebSocketServerUpgrader(
     shouldUpgrade: { channel, _ in channel.eventLoop.makeSucceededFuture(HTTPHeaders()) },

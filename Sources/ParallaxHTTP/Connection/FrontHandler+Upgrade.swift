@@ -21,19 +21,26 @@ extension FrontHandler {
     let connection = WebSocketConnection(
       id: Self.makeConnectionID(), remoteAddress: context.channel.remoteAddress?.ipAddress, eventLoop: context.eventLoop, handler: socket,
       maxWaitingBytes: shared.limits.agentBacklog)
-    switch shared.gateway.accept(handshake(head, connection: connection), on: connection) {
+    let handshake = handshake(head, connection: connection)
+    switch shared.gateway.accept(handshake, on: connection) {
     case .failure(let error):
       connection.end()
       refuse(Refusal(error), head: head, context: context)
     case .success(let messages):
       var headers = HTTPHeaders([("X-Connection-Id", connection.id)])
-      headers.add(name: RequestID.headerName, value: RequestID.taken(from: head.headers.first(name: RequestID.headerName)))
+      headers.add(name: RequestID.headerName, value: handshake.requestID)
       let response = shared.upgrader.buildUpgradeResponse(channel: context.channel, upgradeRequest: head, initialResponseHeaders: headers)
       // Complete already: the shared upgrader waits for nothing.
       response.assumeIsolated().whenSuccess { upgrade in
         headers.add(contentsOf: upgrade)
-        self.upgrade(to: socket, headers: headers, context: context)
-        socket.open(connection: connection, messages: messages)
+        do {
+          try self.upgrade(to: socket, headers: headers, context: context)
+          socket.open(connection: connection, messages: messages)
+        } catch {
+          connection.end()
+          messages.closed(.connectionLost("the connection ended during the handshake: \(error)"))
+          context.close(promise: nil)
+        }
       }
     }
   }
@@ -46,9 +53,11 @@ extension FrontHandler {
       remoteAddress: connection.remoteAddress, requestID: RequestID.taken(from: head.headers.first(name: RequestID.headerName)))
   }
 
-  /// Puts the WebSocket where the HTTP codec was. On a first request the front leaves too; later it stays, with the router's part behind it,
+  /// Puts the WebSocket where the HTTP codec was.
+  ///
+  /// On a first request the front leaves too; later it stays, with the router's part behind it,
   /// and sees nothing more until the channel closes, which ends the router's task.
-  private func upgrade(to socket: WebSocketHandler, headers: HTTPHeaders, context: ChannelHandlerContext) {
+  private func upgrade(to socket: WebSocketHandler, headers: HTTPHeaders, context: ChannelHandlerContext) throws {
     machine.upgrade()
     stopTimer()
     var response = context.channel.allocator.buffer(capacity: 256)
@@ -56,18 +65,14 @@ extension FrontHandler {
     writeRaw(response)
     flushIfNeeded()
     let pipeline = context.pipeline.syncOperations
-    do {
-      try pipeline.addHandler(socket, position: .before(self))
-      if let encoder { pipeline.removeHandler(context: encoder, promise: nil) }
-      let decoder = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
-      // The decoder leaves in a later tick, handing on what arrived behind the handshake.
-      let socketBound = NIOLoopBound(socket, eventLoop: context.eventLoop)
-      pipeline.removeHandler(context: decoder).whenComplete { _ in socketBound.value.finishRead() }
-      becameWebSocket()
-      if !isBeforeRouter { pipeline.removeHandler(context: context, promise: nil) }
-    } catch {
-      context.close(promise: nil)
-    }
+    try pipeline.addHandler(socket, position: .before(self))
+    if let encoder { pipeline.removeHandler(context: encoder, promise: nil) }
+    let decoder = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
+    // The decoder leaves in a later tick, handing on what arrived behind the handshake.
+    let socketBound = NIOLoopBound(socket, eventLoop: context.eventLoop)
+    pipeline.removeHandler(context: decoder).whenComplete { _ in socketBound.value.finishRead() }
+    becameWebSocket()
+    if !hasRouter { pipeline.removeHandler(context: context, promise: nil) }
   }
 
   /// After a request that asks for another protocol the parser stops for good; when it is answered in HTTP a fresh one must go on.

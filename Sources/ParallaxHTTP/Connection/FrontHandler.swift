@@ -34,7 +34,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   /// The request that the front answers itself, and how.
   private var own: (head: HTTPRequestHead, answer: OwnAnswer)?
   private var waiting: ArraySlice<Input> = []
-  private var hasRouter = false
+  /// The router's part of the pipeline stands behind this handler.
+  private(set) var hasRouter = false
   private var isRouterWanted = false
   private var isReadHeld = false
   private var isInputClosed = false
@@ -227,7 +228,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
       response.connection = "keep-alive"
     }
     var buffer = context.channel.allocator.buffer(capacity: 256 + response.body.readableBytes)
-    response.write(to: &buffer)
+    response.write(to: &buffer, date: shared.date.value())
     writeRaw(buffer)
     if hasStoppedParser { replaceDecoder(context: context) }
     follow(machine.answerEnd(), context: context)
@@ -266,6 +267,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
     switch Self.unwrapOutboundIn(data) {
     case .head(var head) where head.status.code >= 200:
+      head.headers.replaceOrAdd(name: "date", value: shared.date.value())
       if head.headers.contains(name: "connection"), !head.isKeepAlive { machine.endAfterAnswer() }
       if !machine.keepsAlive {
         head.headers.replaceOrAdd(name: "connection", value: "close")
@@ -345,9 +347,6 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   func becameWebSocket() {
     negotiation.succeed(.webSocket)
   }
-
-  /// Whether the router's part of the pipeline stands behind this handler.
-  var isBeforeRouter: Bool { hasRouter }
 
   private func scheduleIdleCheck(in delay: TimeAmount, context: ChannelHandlerContext) {
     let bound = NIOLoopBound(self, eventLoop: context.eventLoop)

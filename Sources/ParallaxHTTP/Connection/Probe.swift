@@ -36,5 +36,5 @@ package struct ProbeAnswer: Sendable {
   }
 }
 
-/// Answers a probe, at once and without blocking: it is called on an event loop. Given the request's `Accept` header.
+/// Answers a probe, given the request's `Accept` header; called on an event loop, so it must not block.
 package typealias ProbeResponder = @Sendable (Probe, _ accept: String?) -> ProbeAnswer

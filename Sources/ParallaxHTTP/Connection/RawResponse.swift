@@ -13,9 +13,10 @@ struct RawResponse {
 
   static let continueExpected = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")
 
-  func write(to buffer: inout ByteBuffer) {
+  func write(to buffer: inout ByteBuffer, date: String) {
     buffer.writeString("HTTP/1.1 \(status) ")
     buffer.writeString(HTTPResponseStatus(statusCode: status).reasonPhrase)
+    Self.write("date", date, to: &buffer)
     Self.write("content-type", contentType, to: &buffer)
     Self.write("content-length", String(body.readableBytes), to: &buffer)
     for header in headers { Self.write(header.name, header.value, to: &buffer) }

@@ -3,6 +3,7 @@ package import Logging
 package import NIOCore
 import ParallaxAPI
 import ServiceLifecycle
+import Synchronization
 
 /// The node's HTTP server: the API, the probes, and the agents' WebSockets on one port.
 ///
@@ -15,9 +16,9 @@ package struct HTTPServer: Service {
     /// 0 takes any free port.
     package var port: Int
     package var limits: ConnectionLimits
-    /// `security.allowUnauthenticated`
+    /// `security.allowUnauthenticated`: open to everybody who can connect.
     package var allowUnauthenticated: Bool
-    /// `server.allowedOrigins`
+    /// `server.allowedOrigins`: the web pages that may use the node, or `*` for all.
     package var allowedOrigins: Set<String>
     /// Names under which clients may call a node bound to loopback, such as that of `node.address`.
     package var knownHosts: Set<String>
@@ -42,6 +43,8 @@ package struct HTTPServer: Service {
     /// The server listens; given the address with the port that was bound.
     package var onBound: @Sendable (SocketAddress) async -> Void
     /// No new connection is accepted any more: agents can be told to go.
+    ///
+    /// `drainTimeout` begins when this returns.
     package var onStopAccepting: @Sendable () async -> Void
 
     package init(
@@ -61,11 +64,10 @@ package struct HTTPServer: Service {
   private let front: FrontContext
   private let responder: APIResponder
 
-  /// - Parameters:
-  ///   - controlPlane: answers the API.
-  ///   - gateway: takes the agents' connections.
-  ///   - probes: answers `/health*` and `/metrics`; called on event loops, so it must not block.
-  ///   - group: the event loops to run on; not shut down by the server.
+  /// Prepares a server; `run()` makes it listen.
+  ///
+  /// `controlPlane` answers the API, `gateway` takes the agents' connections, `probes` answers `/health*` and `/metrics` on event loops.
+  /// The event loops of `group` are the caller's to shut down.
   package init(
     configuration: Configuration, controlPlane: any ControlPlaneService, gateway: any AgentGateway, probes: @escaping ProbeResponder,
     group: any EventLoopGroup, hooks: Hooks = Hooks(), logger: Logger
@@ -84,7 +86,8 @@ package struct HTTPServer: Service {
   }
 
   package func run() async throws {
-    let server = try makeServer()
+    let listener = Listener()
+    let server = try makeServer(listener)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
         do {
@@ -92,7 +95,8 @@ package struct HTTPServer: Service {
         } catch {
           throw HTTPServerError(
             code: .bindFailed,
-            message: "cannot listen on \(configuration.host):\(configuration.port); is another node running? Set server.host and server.port",
+            message:
+              "cannot listen on \(configuration.host):\(configuration.port); is another node running? Set server.host and server.port",
             cause: error)
         }
         await connections.waitUntilEmpty()
@@ -100,6 +104,7 @@ package struct HTTPServer: Service {
       group.addTask {
         do {
           try await gracefulShutdown()
+          await listener.waitUntilClosed()
           await hooks.onStopAccepting()
           try await Task.sleep(for: configuration.drainTimeout)
           logger.warning("closing what is still connected: server.drainTimeout is over")
@@ -115,7 +120,7 @@ package struct HTTPServer: Service {
     }
   }
 
-  private func makeServer() throws -> any Service {
+  private func makeServer(_ listener: Listener) throws -> any Service {
     // Hummingbird says on info what the composition root says in its own words.
     var serverLogger = logger
     serverLogger.logLevel = max(logger.logLevel, .warning)
@@ -125,7 +130,22 @@ package struct HTTPServer: Service {
       eventLoopGroup: group, logger: serverLogger,
       responder: { [responder] request, writer, _ in try await responder.respond(to: request, with: writer) },
       onServerRunning: { [hooks] channel in
+        listener.opened(channel)
         if let address = channel.localAddress { await hooks.onBound(address) }
       })
+  }
+}
+
+/// The listening channel, which closes some time after a graceful shutdown began.
+private final class Listener: Sendable {
+  private let channel = Mutex<(any Channel)?>(nil)
+
+  func opened(_ channel: any Channel) {
+    self.channel.withLock { $0 = channel }
+  }
+
+  func waitUntilClosed() async {
+    // However it closed, nothing is accepted any more.
+    try? await channel.withLock { $0 }?.closeFuture.get()
   }
 }

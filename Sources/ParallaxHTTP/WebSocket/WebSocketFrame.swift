@@ -3,9 +3,9 @@ import NIOCore
 /// The masking of RFC 6455, section 5.3.
 enum WebSocketMask {
   /// Copies and unmasks in one pass, eight bytes at a time.
-  /// - Parameters:
-  ///   - key: the four key bytes as they stand on the wire, read as a little-endian integer.
-  ///   - offset: how many bytes of the payload came before `source`.
+  ///
+  /// `key` is the four key bytes as they stand on the wire, read as a little-endian integer; `offset` says how many bytes of the payload
+  /// came before `source`.
   static func unmask(_ source: UnsafeRawBufferPointer, into destination: UnsafeMutableRawBufferPointer, key: UInt32, offset: Int) {
     let shift = UInt32(offset % 4) * 8
     let rotated = shift == 0 ? key : key >> shift | key << (32 - shift)

@@ -13,7 +13,8 @@ enum WebSocketHandshake {
     }
     guard head.hasToken("websocket", in: "upgrade"), head.hasToken("upgrade", in: "connection") else {
       return Refusal(
-        .upgradeRequired, "\(path) speaks WebSocket: send `Upgrade: websocket` and `Connection: Upgrade`. Does a proxy in between drop them?",
+        .upgradeRequired,
+        "\(path) speaks WebSocket: send `Upgrade: websocket` and `Connection: Upgrade`. Does a proxy in between drop them?",
         headers: wanted)
     }
     guard !head.isHTTP10 else {

@@ -198,9 +198,11 @@ extension WebSocketStateMachine {
       }
     }
     frame.received += count
-    let isValid = isControl || target.withUnsafeReadableBytes { all in
-      utf8.accept(UnsafeRawBufferPointer(rebasing: all[(start - target.readerIndex)...]))
-    }
+    let isValid =
+      isControl
+      || target.withUnsafeReadableBytes { all in
+        utf8.accept(UnsafeRawBufferPointer(rebasing: all[(start - target.readerIndex)...]))
+      }
     if isControl { control = target } else { message = target }
     return isValid ? .read : .invalidText
   }

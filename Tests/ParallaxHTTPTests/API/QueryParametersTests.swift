@@ -17,7 +17,8 @@ import Testing
 
   @Test func readsAWholeQuery() throws {
     let query = try ExecutionQuery(
-      QueryParameters("pattern=a%2Fb&status=timed_out&since=2026-01-15T10:30:00Z&until=2026-01-15T11:30:00+01:00&limit=100&cursor=c&offset=3"))
+      QueryParameters(
+        "pattern=a%2Fb&status=timed_out&since=2026-01-15T10:30:00Z&until=2026-01-15T11:30:00+01:00&limit=100&cursor=c&offset=3"))
     #expect(query.pattern == "a/b")
     #expect(query.status == .timedOut)
     #expect(query.since == Timestamp("2026-01-15T10:30:00Z"))
@@ -34,10 +35,12 @@ import Testing
   }
 
   @Test(arguments: [
-    ("limit=0", "limit: expected a whole number from 1 to 100, found \"0\""), ("limit=ten", "limit"), ("limit=101", "limit"), ("limit=", "limit"),
+    ("limit=0", "limit: expected a whole number from 1 to 100, found \"0\""), ("limit=ten", "limit"), ("limit=101", "limit"),
+    ("limit=", "limit"),
     ("offset=-1", "offset"), ("offset=99999999999999999999", "offset"),
     ("status=done", "expected one of pending, running, aggregating, completed, failed, cancelled, timed_out, found \"done\""),
-    ("since=yesterday", "ISO 8601"), ("pattern=", "expected a value"), ("limit=1&limit=2", "more than once"), ("pattern=%zz", "percent-encoded"),
+    ("since=yesterday", "ISO 8601"), ("pattern=", "expected a value"), ("limit=1&limit=2", "more than once"),
+    ("pattern=%zz", "percent-encoded"),
     ("pattern=%ff", "percent-encoded"), ("pattern=%4", "percent-encoded"),
   ])
   func saysWhatIsWrong(query: String, part: String) throws {

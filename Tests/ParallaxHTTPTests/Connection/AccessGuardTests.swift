@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct AccessGuardTests {
   private func code(
-    _ access: AccessGuard, _ method: String = "GET", _ path: Substring = "/api/agents", host: String? = "localhost:8080", origin: String? = nil
+    _ access: AccessGuard, _ method: String = "GET", _ path: Substring = "/api/agents", host: String? = "localhost:8080",
+    origin: String? = nil
   ) -> APIError.Code? {
     access.refusal(method: method, path: path, host: host, origin: origin)?.code
   }
@@ -26,7 +27,10 @@ import Testing
     #expect(code(AccessGuard(isLoopback: true, knownHosts: ["Node-1"]), host: host) == nil)
   }
 
-  @Test(arguments: ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "", "127.0.0.256", "[::2]", "127..0.1"])
+  @Test(arguments: [
+    "evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "", "127.0.0.256", "[::2]", "127..0.1", "127.0.0.1.1",
+    "127",
+  ])
   func refusesForeignHostsOnLoopback(host: String) {
     #expect(code(AccessGuard(isLoopback: true), host: host) == .forbidden)
   }

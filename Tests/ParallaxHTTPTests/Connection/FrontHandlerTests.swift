@@ -14,7 +14,9 @@ import Testing
   @Test func answersProbesWithoutARouter() throws {
     let fixture = try Fixture()
     try fixture.send(Fixture.get("/health/live"))
-    #expect(fixture.takeText() == "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 4\r\n\r\nlive")
+    let text = fixture.takeText()
+    #expect(text.hasPrefix("HTTP/1.1 200 OK\r\ndate: "))
+    #expect(text.hasSuffix(" GMT\r\ncontent-type: text/plain\r\ncontent-length: 4\r\n\r\nlive"))
     try fixture.send(Fixture.get("/api/health/ready?verbose=1"))
     #expect(fixture.takeText().hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
     try fixture.send(Fixture.get("/api/metrics", headers: "Accept: application/openmetrics-text\r\n"))
@@ -32,7 +34,7 @@ import Testing
   @Test func answersHEADWithTheLengthAndWithoutTheBody() throws {
     let fixture = try Fixture()
     try fixture.send("HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    #expect(fixture.takeText() == "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 6\r\n\r\n")
+    #expect(fixture.takeText().hasSuffix("\r\ncontent-length: 6\r\n\r\n"))
   }
 
   @Test func refusesOtherMethodsOnProbes() throws {
@@ -180,7 +182,9 @@ import Testing
 
   // MARK: Bad requests
 
-  @Test(arguments: ["nonsense\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n bad header\r\n\r\n", "\u{16}\u{03}\u{01}\u{02}", "GET /\u{0}x HTTP/1.1\r\n\r\n"])
+  @Test(arguments: [
+    "nonsense\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n bad header\r\n\r\n", "\u{16}\u{03}\u{01}\u{02}", "GET /\u{0}x HTTP/1.1\r\n\r\n",
+  ])
   func answersMalformedHTTPAndHangsUp(text: String) throws {
     let fixture = try Fixture()
     try fixture.send(text)

@@ -15,7 +15,9 @@ import Testing
         ("GET", "/api/patterns/a%2Db?version=2.0.0", 200, #""name":"a-b""#),
         ("GET", "/api/agents?status=busy&capabilities=a,b", 200, #""capabilities":["a","b"]"#),
         ("GET", "/api/agents/agent_3", 200, "agent_3"), ("POST", "/api/agents/agent_3/disconnect", 200, #""disconnected":true"#),
-        ("GET", "/health", 200, "health"), ("GET", "/api/metrics", 200, "metrics"),
+        ("GET", "/ha/status", 200, #""clusterId":"default""#), ("POST", "/ha/stepdown", 200, #""term":2"#),
+        ("POST", "/ha/elect", 200, #""milliseconds":5"#), ("POST", "/ha/pause", 200, #""paused":true"#),
+        ("POST", "/ha/resume", 200, #""paused":false"#), ("GET", "/health", 200, "health"), ("GET", "/api/metrics", 200, "metrics"),
       ]
       for (method, path, status, part) in cases {
         let answer = try await server.send(method, path, body: method == "POST" ? "{}" : nil)
@@ -66,7 +68,8 @@ import Testing
   @Test func answersErrorsWithTheirStatusAndDocument() async throws {
     try await RunningServer.with { server in
       let cases = [
-        ("GET", "/nothing", 404, "NOT_FOUND"), ("GET", "/api/executions/", 200, ""), ("POST", "/api/patterns/unknown/execute", 404, "NOT_FOUND"),
+        ("GET", "/nothing", 404, "NOT_FOUND"), ("GET", "/api/executions/", 200, ""),
+        ("POST", "/api/patterns/unknown/execute", 404, "NOT_FOUND"),
         ("GET", "/api/executions/broken", 500, "INTERNAL_ERROR"), ("GET", "/api/executions?limit=x", 400, "VALIDATION_ERROR"),
         ("DELETE", "/api/agents/1", 405, "METHOD_NOT_ALLOWED"),
         ("PUT", "/api/patterns/x/execute", 405, "METHOD_NOT_ALLOWED"), ("GET", "/ws/agent", 426, "UPGRADE_REQUIRED"),

@@ -9,10 +9,7 @@ enum ClientFrame {
   static let ping: UInt8 = 0x9
   static let pong: UInt8 = 0xA
 
-  /// - Parameters:
-  ///   - reserved: the three reserved bits.
-  ///   - key: nil leaves the frame unmasked, as only a server may.
-  ///   - declared: a length to claim instead of the payload's.
+  /// A frame with any fault one likes: the three `reserved` bits set, no masking `key`, another `declared` length than the payload's.
   static func make(
     _ opcode: UInt8, _ payload: [UInt8] = [], isFinal: Bool = true, reserved: UInt8 = 0, key: [UInt8]? = [0x37, 0xFA, 0x21, 0x3D],
     declared: UInt64? = nil

@@ -50,7 +50,8 @@ struct FakeControlPlane: ControlPlaneService {
   }
 
   func storePattern(_ source: PatternSource) async throws -> PatternCreated {
-    PatternCreated(name: source.contentType ?? "none", version: String(decoding: source.bytes, as: UTF8.self), created: !source.bytes.isEmpty)
+    PatternCreated(
+      name: source.contentType ?? "none", version: String(decoding: source.bytes, as: UTF8.self), created: !source.bytes.isEmpty)
   }
 
   func agents(status: AgentStatus?, capabilities: [String]) async throws -> AgentList {
@@ -64,6 +65,22 @@ struct FakeControlPlane: ControlPlaneService {
   func disconnectAgent(id: String) async throws -> AgentDisconnected {
     AgentDisconnected(id: id, disconnected: true)
   }
+
+  func haStatus() async throws -> HAStatusDocument {
+    let member = HAStatusDocument.Member(
+      id: "node-1", address: "127.0.0.1:8080", role: .standby, status: .healthy, lastHeartbeat: Timestamp(milliseconds: 0))
+    return HAStatusDocument(clusterId: "default", members: [member])
+  }
+
+  func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument {
+    HandoverDocument(old: "node-1", new: request.to, term: 2, took: .milliseconds(3))
+  }
+
+  func elect(_ request: ElectRequest) async throws -> HandoverDocument {
+    HandoverDocument(old: nil, new: "node-1", term: 3, took: .milliseconds(request.force ? 4 : 5))
+  }
+
+  func setPaused(_ paused: Bool) async throws -> PauseDocument { PauseDocument(paused: paused) }
 
   private static func agent(id: String, status: AgentStatus, capabilities: [String]) -> AgentDocument {
     AgentDocument(

@@ -55,6 +55,16 @@ struct RunningServer {
     await services.triggerGracefulShutdown()
   }
 
+  /// Returns when a connection is refused.
+  ///
+  /// That can be a moment after the socket was closed: a child process that another test is just starting holds a copy of it until it has
+  /// executed its program.
+  func untilNothingIsAccepted() async {
+    while true {
+      do { try await connect { _ in } } catch { return }
+    }
+  }
+
   struct Answer {
     var status: Int
     var headers: [String: String]
@@ -118,7 +128,8 @@ final class RawConnection {
     while true {
       if let end = received.readableBytesView.firstRange(of: Array("\r\n\r\n".utf8))?.upperBound {
         let head = received.getString(at: received.readerIndex, length: end - received.readerIndex) ?? ""
-        let length = head.lowercased().split(separator: "content-length: ").dropFirst().first.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
+        let length =
+          head.lowercased().split(separator: "content-length: ").dropFirst().first.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
         let total = end - received.readerIndex + length
         if received.readableBytes >= total { return received.readString(length: total) ?? "" }
       }

@@ -52,7 +52,8 @@ import Testing
 
   @Test func joinsFragmentsAroundControlFrames() {
     let bytes =
-      ClientFrame.text("a", isFinal: false) + ClientFrame.make(ClientFrame.ping) + ClientFrame.make(ClientFrame.continuation, isFinal: false)
+      ClientFrame.text("a", isFinal: false) + ClientFrame.make(ClientFrame.ping)
+      + ClientFrame.make(ClientFrame.continuation, isFinal: false)
       + ClientFrame.make(ClientFrame.pong, [1, 2]) + ClientFrame.make(ClientFrame.continuation, Array("b".utf8))
     #expect(actions([bytes]) == [.pong(ByteBuffer()), deliver("ab")])
   }
@@ -99,10 +100,12 @@ import Testing
     #expect(failure(half + ClientFrame.make(ClientFrame.continuation, declared: 25), maxMessageSize: 64) == .messageTooBig)
   }
 
-  @Test(arguments: [
-    [0x80], [0xC0, 0xAF], [0xC1, 0x81], [0xE0, 0x80, 0xAF], [0xED, 0xA0, 0x80], [0xF0, 0x80, 0x80, 0xAF], [0xF4, 0x90, 0x80, 0x80], [0xF5],
-    [0xFF], [0x41, 0xE2, 0x28, 0xA1], [0xE2, 0x82],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0x80], [0xC0, 0xAF], [0xC1, 0x81], [0xE0, 0x80, 0xAF], [0xED, 0xA0, 0x80], [0xF0, 0x80, 0x80, 0xAF], [0xF4, 0x90, 0x80, 0x80],
+      [0xF5],
+      [0xFF], [0x41, 0xE2, 0x28, 0xA1], [0xE2, 0x82],
+    ] as [[UInt8]])
   func refusesBadUTF8(bytes: [UInt8]) {
     #expect(failure(ClientFrame.make(ClientFrame.text, bytes)) == .invalidPayload)
   }
