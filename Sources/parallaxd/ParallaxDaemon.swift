@@ -119,6 +119,10 @@ struct ParallaxDaemon: AsyncParsableCommand {
   private func load() throws -> (NodeConfiguration, [PatternDefinition]) {
     do {
       let configuration = try ConfigurationFiles.load(config: config, flags: flags)
+      if configuration.highAvailability.enabled {
+        let rule = "it runs a single node; leave highAvailability.enabled out, or false"
+        throw ConfigurationError([ConfigurationFault(.system("this version"), key: "highAvailability.enabled", .brokenRule(rule))])
+      }
       let directory = configuration.patterns.directory ?? (access("patterns", R_OK) == 0 ? "patterns" : nil)
       return (configuration, try directory.map { try PatternFile.load(directory: $0) } ?? [])
     } catch {

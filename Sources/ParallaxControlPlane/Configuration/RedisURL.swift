@@ -8,7 +8,9 @@ package struct RedisURL: Sendable, Equatable {
   package let password: String?
   package let database: Int
 
-  /// Reads a URL as the client does; nil if it is none of the accepted forms. Reserved characters in the user and password are
+  /// Reads a URL as the client does; nil if it is none of the accepted forms.
+  ///
+  /// Reserved characters in the user and password are
   /// percent-encoded.
   package init?(_ text: String) {
     guard let configuration = try? RedisConfiguration(url: text) else { return nil }

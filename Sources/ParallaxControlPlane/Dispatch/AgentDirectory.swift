@@ -67,6 +67,9 @@ package struct AgentDirectory: Sendable {
     return refreshed
   }
 
+  /// How many entries the heap of a pool has, outdated ones too.
+  func candidateCount(_ key: PoolKey) -> Int { pools[key]?.candidates.count ?? 0 }
+
   // MARK: Changes
 
   /// Enters an agent or what changed about it; tasks in hand stay.

@@ -12,7 +12,9 @@ extension DispatchMachine {
     timers.add(.agentGrace(id, epoch: epoch), at: now.instant + settings.resumeGrace)
   }
 
-  /// An agent is registered, newly or again. `activeTasks` is what it says it still has; nil if it cannot tell.
+  /// An agent is registered, newly or again.
+  ///
+  /// `activeTasks` is what it says it still has; nil if it cannot tell.
   package mutating func agentRegistered(
     _ id: String, epoch: Int64, capabilities: [String], limit: Int, activeTasks: [String]?, at now: Moment
   ) -> [DispatchAction] {
@@ -52,7 +54,9 @@ extension DispatchMachine {
     return giveWork(at: now)
   }
 
-  /// An agent's connection has ended. One that said good-bye gets no grace.
+  /// An agent's connection has ended.
+  ///
+  /// One that said good-bye gets no grace.
   package mutating func agentLeft(_ id: String, epoch: Int64, graceful: Bool, at now: Moment) -> [DispatchAction] {
     guard let agent = agents[id], agent.epoch == epoch, agent.isConnected else {
       // It left before its registration was known here: nobody else would take that off the store.
@@ -146,4 +150,3 @@ extension DispatchMachine {
     return actions + [.agentGone(id, epoch: agent.epoch)] + giveWork(at: now)
   }
 }
-

@@ -43,8 +43,9 @@ package enum DispatchAction: Sendable, Hashable {
   case agentGone(String, epoch: Int64)
 }
 
-/// Hands executions to agents: the node's whole knowledge of running executions and connected agents, and every decision about
-/// them. A value; `Dispatcher` drives it.
+/// Hands executions to agents: the node's whole knowledge of running executions and connected agents, and every decision about them.
+///
+/// A value; `Dispatcher` drives it.
 package struct DispatchMachine: Sendable {
   /// What the machine is told about its surroundings.
   package struct Settings: Sendable, Hashable {
@@ -88,6 +89,8 @@ package struct DispatchMachine: Sendable {
     var machine: ExecutionMachine
     var key: PoolKey
     var waiters: [Waiter]
+    /// Whether its caller can ask for it again by an idempotency key.
+    var isRepeatable = false
     var acknowledged = false
     /// What callers are told when the store does not take the execution in time.
     var refusal: APIError?
@@ -123,9 +126,12 @@ package struct DispatchMachine: Sendable {
 
   // MARK: Callers
 
-  /// Takes a new execution: stores it, gives it to agents, tells the caller. `waits`: the caller wants the outcome.
-  /// One that this node drives already, since its request was repeated, gets a further caller.
-  package mutating func submit(_ execution: Execution, waiter: WaiterID, waits: Bool, at now: Moment) -> [DispatchAction] {
+  /// Takes a new execution: stores it, gives it to agents, tells the caller.
+  ///
+  /// `waits`: the caller wants the outcome. One that this node drives already, since its request was repeated, gets a further caller.
+  package mutating func submit(
+    _ execution: Execution, waiter: WaiterID, waits: Bool, isRepeatable: Bool = false, at now: Moment
+  ) -> [DispatchAction] {
     if executions[execution.id] != nil { return attach(waiter, to: execution.id, waits: waits).actions }
     let key = PoolKey(execution.pattern.agents.capabilities)
     var machine = ExecutionMachine(StoredExecution(execution: execution, tasks: []))
@@ -134,7 +140,7 @@ package struct DispatchMachine: Sendable {
     let chosen = waiting[key] == nil ? agents.select(key, min: needs.min, max: needs.max) : []
     let actions = machine.create(agents: chosen, at: now.wall)
     for task in machine.stored.tasks { agents.assign(task: task.id, execution: execution.id, to: task.agentID) }
-    executions[execution.id] = Running(machine: machine, key: key, waiters: [Waiter(id: waiter, waits: waits)])
+    executions[execution.id] = Running(machine: machine, key: key, waiters: [Waiter(id: waiter, waits: waits)], isRepeatable: isRepeatable)
     timers.add(.deadline(execution.id), at: now.instant + (execution.deadline - now.wall))
     return perform(actions, of: execution.id, at: now)
   }
@@ -181,14 +187,18 @@ package struct DispatchMachine: Sendable {
     advance(id, at: now) { $0.writeFinished(outcome, at: now.wall) }
   }
 
-  /// The store does not take the execution in time. Its callers are told; it is ended as soon as the store is there, lest it runs
-  /// though nobody knows of it.
+  /// The store does not take the execution in time.
+  ///
+  /// Its callers are told; it is ended as soon as the store is there, lest it runs though nobody knows of it. One with an idempotency
+  /// key goes on: its caller will ask for it again by that key.
   package mutating func creationDelayed(_ id: String, error: APIError, at now: Moment) -> [DispatchAction] {
     guard let waiters = executions[id]?.waiters else { return [] }
     executions[id]?.waiters = []
     executions[id]?.refusal = error
+    let refusals = waiters.map { DispatchAction.resolve($0.id, .failed(error)) }
+    if executions[id]?.isRepeatable == true { return refusals }
     let failure = ExecutionFailure(code: "STORE_UNAVAILABLE", message: "the request was not acknowledged")
-    return waiters.map { .resolve($0.id, .failed(error)) } + advance(id, at: now) { $0.fail(failure, at: now.wall) }
+    return refusals + advance(id, at: now) { $0.fail(failure, at: now.wall) }
   }
 
   /// Goes on with an execution that this node has claimed.
@@ -301,4 +311,3 @@ extension DispatchMachine {
     }
   }
 }
-

@@ -74,9 +74,13 @@ package final class Dispatcher: Service {
   // MARK: Callers
 
   /// Takes a new execution and returns when it is acknowledged, or when it has ended if `waits`.
+  ///
   /// A cancelled caller gets the acknowledgement; the execution goes on.
-  package func submit(_ execution: Execution, waits: Bool) async -> Resolution {
-    await wait(for: execution) { machine, waiter, now in machine.submit(execution, waiter: waiter, waits: waits, at: now) }
+  /// `isRepeatable`: the caller can ask for it again by an idempotency key.
+  package func submit(_ execution: Execution, waits: Bool, isRepeatable: Bool) async -> Resolution {
+    await wait(for: execution) { machine, waiter, now in
+      machine.submit(execution, waiter: waiter, waits: waits, isRepeatable: isRepeatable, at: now)
+    }
   }
 
   /// Waits for an execution that this node drives; nil when it does not.
@@ -107,6 +111,7 @@ package final class Dispatcher: Service {
   }
 
   /// Returns when no caller waits any more, and no execution is left if `includingExecutions`; or when the task is cancelled.
+  ///
   /// For one caller at a time.
   package func waitUntilIdle(includingExecutions: Bool) async {
     await withTaskCancellationHandler {

@@ -77,16 +77,19 @@ extension Dispatcher {
     }
   }
 
-  /// A result for an execution that this node does not drive: a late one is acknowledged, so that the agent forgets it; one that
-  /// was never asked for is an error.
+  /// An outcome for an execution that this node does not drive: a late one is acknowledged, so that the agent forgets it; one that was
+  /// never asked for is an error; one that is still wanted elsewhere is left unanswered, for the agent to send again.
   private func lookUp(_ task: String, of execution: String, agent: String, _ messageID: String?) async {
     await tolerating("look-up of a task") {
-      let known = try await store.execution(execution)?.tasks.contains { $0.id == task && $0.agentID == agent } ?? false
-      let answer: ControlPlaneMessage =
-        known
-        ? .resultAck(ControlPlaneMessage.ResultAck(taskId: task))
-        : .error(
+      let stored = try await store.execution(execution)
+      let answer: ControlPlaneMessage
+      if let record = stored?.tasks.first(where: { $0.id == task && $0.agentID == agent }) {
+        guard record.state != .open || stored?.execution.status.isTerminal == true else { return }
+        answer = .resultAck(ControlPlaneMessage.ResultAck(taskId: task))
+      } else {
+        answer = .error(
           ControlPlaneMessage.ProtocolError(code: "UNKNOWN_TASK", message: "this agent never got the task \(task.prefix(128))"))
+      }
       handle { _, _ in [.send(answer, to: agent, inAnswerTo: messageID)] }
     }
   }

@@ -1,7 +1,7 @@
 import Crypto
 import Logging
 package import ParallaxAPI
-package import ParallaxHA
+import ParallaxHA
 package import ParallaxHTTP
 package import ParallaxState
 
@@ -12,18 +12,20 @@ package struct ControlPlane: ControlPlaneService {
   let store: any StateStore
   let patterns: PatternCatalog
   let health: NodeHealth
+  let status: NodeStatus
   let defaultTimeout: Duration
   let clock: NodeClock
 
-  package init(
+  init(
     session: NodeSession, dispatcher: Dispatcher, store: any StateStore, patterns: PatternCatalog, health: NodeHealth,
-    defaultTimeout: Duration, clock: NodeClock
+    status: NodeStatus, defaultTimeout: Duration, clock: NodeClock
   ) {
     self.session = session
     self.dispatcher = dispatcher
     self.store = store
     self.patterns = patterns
     self.health = health
+    self.status = status
     self.defaultTimeout = defaultTimeout
     self.clock = clock
   }
@@ -53,7 +55,8 @@ package struct ControlPlane: ControlPlaneService {
           .conflict, "the idempotency key was used for another request", details: ["executionId": .string(id)])
       }
     }
-    return try Self.answer(await dispatcher.submit(execution, waits: !isAsync), isAsync: isAsync)
+    let isRepeatable = options.idempotencyKey != nil
+    return try Self.answer(await dispatcher.submit(execution, waits: !isAsync, isRepeatable: isRepeatable), isAsync: isAsync)
   }
 
   /// What a repeat of an acknowledged request comes to; nil if its execution was claimed but never created.
@@ -183,6 +186,18 @@ package struct ControlPlane: ControlPlaneService {
       connectedAt: record.connectedAt, lastHeartbeat: view?.lastSeen, activeTasks: active, tasksCompleted: view?.tasksCompleted ?? 0,
       maxConcurrentTasks: record.maxConcurrentTasks, metadata: record.metadata)
   }
+
+  // MARK: High availability
+
+  package func haStatus() async throws -> HAStatusDocument { try await status.document() }
+
+  package func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument { throw Self.runsAlone }
+
+  package func elect(_ request: ElectRequest) async throws -> HandoverDocument { throw Self.runsAlone }
+
+  package func setPaused(_ paused: Bool) async throws -> PauseDocument { throw Self.runsAlone }
+
+  private static let runsAlone = APIError(.conflict, "this node runs alone: there is no leadership to hand over, to pause or to resume")
 
   // MARK: Validation
 

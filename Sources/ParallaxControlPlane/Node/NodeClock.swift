@@ -1,11 +1,14 @@
+package import ParallaxAPI
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-package import ParallaxAPI
 
-/// Both clocks of a node. The monotonic one counts from the clock's making and goes on while the machine sleeps.
+/// Both clocks of a node.
+///
+/// The monotonic one counts from the clock's making and goes on while the machine sleeps.
 package struct NodeClock: Sendable {
   private let origin = ContinuousClock.now
 

@@ -8,6 +8,8 @@ import ServiceLifecycle
 struct NodeLifecycle: Service {
   let session: NodeSession
   let store: any StateStore
+  /// Nil if nobody else can have the store.
+  let soleNode: SoleNode?
   let recovery: SessionRecovery
   let patterns: PatternCatalog
   /// The patterns of `patterns.directory`.
@@ -26,8 +28,15 @@ struct NodeLifecycle: Service {
   func run() async throws {
     try await cancelWhenGracefulShutdown {
       do {
-        try await start()
-        try await keepHouse()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          group.addTask {
+            try await start()
+            try await keepHouse()
+          }
+          if let soleNode { group.addTask { try await soleNode.watchForTwin() } }
+          // Neither ends by itself: the first to throw ends the node.
+          try await group.next()
+        }
       } catch is CancellationError {
         // The node stops.
       }
@@ -38,13 +47,18 @@ struct NodeLifecycle: Service {
     while true {
       health.beat()
       do {
+        try await soleNode?.check()
         try await store.open(session)
         for pattern in shippedPatterns { _ = try await patterns.put(pattern) }
         try await patterns.load()
         for former in try await store.sessions() where former != session { try await recovery.recover(former) }
         health.stage = .running
         return onReady()
-      } catch let error as StateStoreError {
+      } catch let error as MembershipError where error.code == .storeInUse {
+        throw error
+      } catch is CancellationError {
+        throw CancellationError()
+      } catch {
         // Reported once by the store's client; said by the readiness probe as long as it lasts.
         health.stage = .starting(reason: "\(error)")
         logger.debug("not started yet", metadata: ["error": "\(error)"])

@@ -1,8 +1,8 @@
 import Logging
 import NIOCore
+import NIOSSL
 import ParallaxHA
 import ParallaxRedis
-import NIOSSL
 import ParallaxRedisStores
 import ParallaxState
 import ServiceLifecycle
@@ -15,8 +15,11 @@ struct NodeStore: Sendable {
   /// The services behind the store, if it has any.
   let services: [any Service]
   let status: @Sendable () -> NodeHealth.StoreStatus
+  /// Where nodes show that they live; nil if the state ends with the process, and so is nobody else's.
+  let members: RedisMembershipStore?
+
   /// Whether the state survives the process.
-  let isDurable: Bool
+  var isDurable: Bool { members != nil }
 
   init(configuration: NodeConfiguration.Redis, nodeID: String, eventLoop: any EventLoop, logger: Logger) throws {
     guard let url = configuration.url else {
@@ -24,21 +27,23 @@ struct NodeStore: Sendable {
       store = InMemoryStateStore(now: { NodeClock.wall })
       services = []
       status = { .reachable }
-      isDurable = false
+      members = nil
       return
     }
+    let keys = try KeySpace(prefix: configuration.keyPrefix)
     let client = try RedisClient(
-      configuration: RedisConfiguration(configuration, url: url, nodeID: nodeID), scripts: RedisStateStore.scripts,
+      configuration: RedisConfiguration(configuration, url: url, nodeID: nodeID),
+      scripts: RedisStateStore.scripts + RedisMembershipStore.scripts,
       eventLoopGroup: eventLoop, logger: logger)
     name = url.text(secretsHidden: true)
-    store = RedisStateStore(client: client, keys: try KeySpace(prefix: configuration.keyPrefix), logger: logger)
+    store = RedisStateStore(client: client, keys: keys, logger: logger)
+    members = RedisMembershipStore(client: client, keys: keys)
     services = [client]
     status = {
       let status = client.status
       guard let time = status.disconnectedFor else { return .reachable }
       return .unreachable(for: time, reason: status.lastError.map { "\($0)" } ?? "connecting")
     }
-    isDurable = true
   }
 }
 

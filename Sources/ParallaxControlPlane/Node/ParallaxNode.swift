@@ -1,5 +1,5 @@
-package import Logging
 import CoreMetrics
+package import Logging
 import NIOCore
 import NIOPosix
 package import ParallaxAPI
@@ -33,7 +33,9 @@ package struct ParallaxNode: Sendable {
   private let drainLimit: Duration
   private let logger: Logger
 
-  /// Puts the node together; nothing runs yet. Throws what is wrong with the configuration's values.
+  /// Puts the node together; nothing runs yet.
+  ///
+  /// Throws what is wrong with the configuration's values.
   package init(
     configuration: NodeConfiguration, patterns shippedPatterns: [PatternDefinition], hooks: Hooks, logger: Logger
   ) throws {
@@ -56,23 +58,40 @@ package struct ParallaxNode: Sendable {
       store: nodeStore.store, timerLoop: mainLoop, clock: clock, metrics: try DispatchMetrics(registry: registry), logger: logger)
     try Self.registerGauges(registry, dispatcher: dispatcher)
     let catalog = PatternCatalog(store: nodeStore.store)
-    let controlPlane = ControlPlane(
-      session: session, dispatcher: dispatcher, store: nodeStore.store, patterns: catalog, health: health,
-      defaultTimeout: configuration.executions.defaultTimeout, clock: clock)
     let gateway = SessionGateway(
       settings: AgentSessionMachine.Settings(configuration), dispatcher: dispatcher, health: health, clock: clock,
       metrics: try SessionMetrics(registry: registry), logger: logger)
+    let boundAddress = Eventual<String>()
     let drain = Drain(
       dispatcher: dispatcher, timeout: configuration.server.drainTimeout, finishesExecutions: !nodeStore.isDurable)
+    let soleNode = try nodeStore.members.map { members in
+      SoleNode(
+        store: members, session: session, keyPrefix: configuration.redis.keyPrefix, settings: try MembershipSettings(detection),
+        configuredAddress: configuration.node.address, boundAddress: boundAddress,
+        report: {
+          let counts = dispatcher.counts
+          return MemberReport(executions: counts.executions, agents: counts.agents)
+        }, logger: logger)
+    }
+    let status = NodeStatus(
+      session: session, clusterID: configuration.highAvailability.clusterID, configuredAddress: configuration.node.address,
+      boundAddress: boundAddress, soleNode: soleNode, clock: clock)
+    let controlPlane = ControlPlane(
+      session: session, dispatcher: dispatcher, store: nodeStore.store, patterns: catalog, health: health, status: status,
+      defaultTimeout: configuration.executions.defaultTimeout, clock: clock)
     let server = HTTPServer(
       configuration: HTTPServer.Configuration(configuration), controlPlane: controlPlane, gateway: gateway,
       probes: Probes(health: health, registry: registry).answer, group: group,
       hooks: HTTPServer.Hooks(
-        onBound: { address in hooks.onListening(Self.url(of: address, host: configuration.server.host)) },
+        onBound: { address in
+          let url = Self.url(of: address, host: configuration.server.host)
+          boundAddress.set(String(url.dropFirst("http://".count)))
+          hooks.onListening(url)
+        },
         onStopAccepting: { await drain() }),
       logger: logger)
     let lifecycle = NodeLifecycle(
-      session: session, store: nodeStore.store,
+      session: session, store: nodeStore.store, soleNode: soleNode,
       recovery: try SessionRecovery(
         store: nodeStore.store, dispatcher: dispatcher, session: session, registry: registry, clock: clock, logger: logger),
       patterns: catalog, shippedPatterns: shippedPatterns, executions: configuration.executions, health: health, clock: clock,
@@ -80,7 +99,7 @@ package struct ParallaxNode: Sendable {
     let delay = DrainDelay(health: health, delay: configuration.server.drainDelay, logger: logger)
 
     // Stopped from the last to the first.
-    services = nodeStore.services + [dispatcher, lifecycle, server, delay]
+    services = nodeStore.services + (soleNode.map { [$0] } ?? []) + [dispatcher, lifecycle, server, delay]
     storeName = nodeStore.name
     drainLimit = configuration.server.drainDelay + configuration.server.drainTimeout + .seconds(10)
     self.logger = logger
@@ -89,7 +108,10 @@ package struct ParallaxNode: Sendable {
   /// The group that runs the node; its graceful shutdown stops the node in order.
   package func makeServiceGroup() -> ServiceGroup {
     var configuration = ServiceGroupConfiguration(
-      services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }, logger: logger)
+      services: services.map { service in
+        // A node that must end, ends in order: agents are told, callers are answered.
+        ServiceGroupConfiguration.ServiceConfiguration(service: service, failureTerminationBehavior: .gracefullyShutdownGroup)
+      }, logger: logger)
     configuration.maximumGracefulShutdownDuration = drainLimit
     return ServiceGroup(configuration: configuration)
   }
@@ -107,6 +129,14 @@ package struct ParallaxNode: Sendable {
     let name = host == "0.0.0.0" || host == "::" ? "127.0.0.1" : host
     let port = address.port ?? 0
     return name.contains(":") ? "http://[\(name)]:\(port)" : "http://\(name):\(port)"
+  }
+}
+
+extension MembershipSettings {
+  fileprivate init(_ configuration: NodeConfiguration.MemberHealth) throws {
+    try self.init(
+      checkInterval: configuration.checkInterval, timeout: configuration.timeout,
+      unhealthyThreshold: configuration.unhealthyThreshold)
   }
 }
 

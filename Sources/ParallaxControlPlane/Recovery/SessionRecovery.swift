@@ -54,7 +54,7 @@ package struct SessionRecovery: Sendable {
 
   private func recover(_ ids: ArraySlice<String>, from lost: NodeSession) async throws -> Int {
     try await withThrowingTaskGroup(of: StoredExecution?.self) { group in
-      for id in ids { group.addTask { try await store.claim(id, from: lost, to: session) } }
+      for id in ids { group.addTask { try await claim(id, from: lost) } }
       var count = 0
       for try await claimed in group {
         guard let claimed else { continue }
@@ -63,6 +63,16 @@ package struct SessionRecovery: Sendable {
         dispatcher.recover(claimed)
       }
       return count
+    }
+  }
+
+  /// What a newer version wrote is left to a node that can read it.
+  private func claim(_ id: String, from lost: NodeSession) async throws -> StoredExecution? {
+    do {
+      return try await store.claim(id, from: lost, to: session)
+    } catch let error as StateStoreError where error.code == .unreadable {
+      logger.warning("an execution cannot be recovered by this version", metadata: ["execution": "\(id)", "error": "\(error)"])
+      return nil
     }
   }
 

@@ -72,7 +72,9 @@ package struct AgentSessionMachine: Sendable {
   private var tokens: Double
   private var tokensAt: Duration
 
-  /// A session for a connection that has just opened. `agentID` is the one of the handshake, or one made for it.
+  /// A session for a connection that has just opened.
+  ///
+  /// `agentID` is the one of the handshake, or one made for it.
   package init(settings: Settings, agentID: String, capabilities: [String], at now: Duration) {
     self.settings = settings
     self.agentID = agentID

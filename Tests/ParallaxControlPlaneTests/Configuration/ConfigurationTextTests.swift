@@ -50,7 +50,9 @@ import Testing
       ("redis://u:a:b@c/d@r", .host("r", port: 6_379), "u", "a:b@c/d", 0), ("redis://u:%41%2f@r", .host("r", port: 6_379), "u", "A/", 0),
       ("unix:///run/r.sock", .unixSocket(path: "/run/r.sock"), nil, nil, 0),
     ] as [(String, RedisConfiguration.Endpoint, String?, String?, Int)])
-  func `A Redis URL is read`(text: String, endpoint: RedisConfiguration.Endpoint, username: String?, password: String?, database: Int) throws {
+  func `A Redis URL is read`(
+    text: String, endpoint: RedisConfiguration.Endpoint, username: String?, password: String?, database: Int
+  ) throws {
     let url = try #require(RedisURL(text))
     #expect(url.endpoint == endpoint)
     #expect(url.username == username)

@@ -1,0 +1,286 @@
+import ParallaxAPI
+import ParallaxState
+import Testing
+
+@testable import ParallaxControlPlane
+
+/// Agents that fail, vanish and come back.
+@Suite struct DispatchAgentTests {
+  private let retrying = World.pattern(retries: 1)
+
+  // MARK: Errors
+
+  @Test func aRetryableErrorGoesToAnotherAgent() {
+    var world = World()
+    world.connect("a")
+    world.connect("b")
+    let (id, _) = world.submit(retrying)
+    world.fail("task_1_0", by: "a")
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a", "task_1_1 b"])
+    #expect(world.acknowledged == ["task_1_0 a"])
+    world.complete("task_1_1", by: "b")
+    world.settle()
+    #expect(world.status(id) == .completed)
+    #expect(world.load("a") == 0 && world.load("b") == 0 && world.faults == [])
+  }
+
+  @Test func theOnlyCapableAgentMayTryAgain() {
+    var world = World()
+    world.connect("a")
+    world.connect("b", ["image"])
+    world.submit(retrying)
+    world.fail("task_1_0", by: "a")
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a", "task_1_1 a"])
+  }
+
+  @Test func aBusyAgentIsWaitedForRatherThanTryingTheSameAgain() {
+    var world = World()
+    world.connect("b")
+    world.submit()
+    world.connect("a")
+    world.submit(retrying)
+    world.fail("task_2_0", by: "a")
+    world.settle()
+    #expect(world.tasks == ["task_1_0 b", "task_2_0 a"])
+    world.complete("task_1_0", by: "b")
+    world.settle()
+    #expect(world.tasks.last == "task_2_1 b")
+  }
+
+  @Test(arguments: [true, false])
+  func whenTheAgentThatWasWaitedForGoesTheOneThatTriedMayTryAgain(isDraining: Bool) {
+    var world = World()
+    let epoch = world.connect("b")
+    world.submit()
+    world.connect("a")
+    world.submit(retrying)
+    world.fail("task_2_0", by: "a")
+    world.settle()
+    if isDraining {
+      world.perform { $0.agentChanged("b", epoch: epoch, capabilities: nil, limit: nil, isDraining: true, at: $1) }
+    } else {
+      world.leave("b")
+    }
+    world.settle()
+    #expect(world.tasks.last == "task_2_1 a")
+  }
+
+  @Test func slotsOfOneExecutionGoToDifferentAgents() {
+    var world = World()
+    world.connect("a", limit: 5)
+    world.connect("b", limit: 5)
+    world.connect("c", limit: 5)
+    world.submit(World.pattern(min: 2, retries: 1))
+    world.fail("task_1_0", by: "a")
+    world.settle()
+    #expect(world.tasks.last == "task_1_2 c")
+  }
+
+  // MARK: Answers that do not fit
+
+  @Test func anAnswerToATaskOfAnotherAgentIsLookedUpAndChangesNothing() {
+    var world = World()
+    world.connect("a")
+    world.connect("b")
+    let (id, _) = world.submit()
+    world.complete("task_1_0", by: "b")
+    world.complete("task_9_0", by: "b")
+    world.fail("task_1_7", by: "a")
+    world.settle()
+    #expect(world.lookUps.map { "\($0.task) \($0.agent)" } == ["task_1_0 b", "task_9_0 b", "task_1_7 a"])
+    #expect(world.status(id) == .running && world.load("a") == 1)
+  }
+
+  @Test func aLateResultIsLookedUp() {
+    var world = World()
+    world.connect("a")
+    world.submit()
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    world.complete("task_1_0", by: "a")
+    #expect(world.lookUps.map { "\($0.task) \($0.agent)" } == ["task_1_0 a"])
+    #expect(world.machine.agent("a")?.tasksCompleted == 1)
+  }
+
+  @Test func confidenceComesFromTheMessageOrTheResultAndStaysWithinBounds() {
+    var world = World()
+    world.connect("a", limit: 4)
+    world.submit(World.pattern(min: 1))
+    world.complete("task_1_0", by: "a", result: ["confidence": 7])
+    world.settle()
+    #expect(world.store["exec_1"]?.tasks[0].confidence == 1)
+    world.submit()
+    let result = AgentMessage.TaskResult(taskId: "task_2_0", executionId: "exec_2", result: ["confidence": 0.2], confidence: 0.4)
+    world.perform { $0.taskCompleted(result, by: "a", messageID: nil, at: $1) }
+    world.settle()
+    #expect(world.store["exec_2"]?.tasks[0].confidence == 0.4)
+  }
+
+  // MARK: Vanishing and coming back
+
+  @Test func aVanishedAgentsTaskWaitsForItThenGoesToAnother() {
+    var world = World()
+    world.connect("a")
+    world.submit(retrying)
+    world.connect("b")
+    world.leave("a")
+    #expect(world.vanished == ["a"] && world.machine.connectedAgents == 1)
+    world.advance(by: .milliseconds(29_999))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+    world.advance(by: .milliseconds(1))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a", "task_1_1 b"])
+    #expect(world.gone == ["a"] && world.machine.agent("a") == nil)
+    #expect(world.acknowledged == [])
+  }
+
+  @Test func anAgentThatComesBackGoesOnWithWhatItSaysItHas() {
+    var world = World()
+    world.connect("a")
+    let (id, _) = world.submit(retrying)
+    world.leave("a")
+    world.advance(by: .seconds(20))
+    world.connect("a", activeTasks: ["task_1_0"])
+    world.advance(by: .seconds(39))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"] && world.load("a") == 1)
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    #expect(world.status(id) == .completed)
+  }
+
+  @Test func whatItSaysItHasNotIsSentAgainUnlessItsResultComesFirst() {
+    var world = World()
+    world.connect("a", limit: 2)
+    world.submit(retrying)
+    world.submit(retrying)
+    world.leave("a")
+    world.connect("a", limit: 2, activeTasks: [])
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    world.forgetSent()
+    world.advance(by: .milliseconds(1_999))
+    #expect(world.tasks == [])
+    world.advance(by: .milliseconds(1))
+    #expect(world.tasks == ["task_2_0 a"])
+    #expect(world.load("a") == 1 && world.faults == [])
+  }
+
+  @Test func whatItCannotTellIsGivenToAnotherAfterTheGrace() {
+    var world = World()
+    world.connect("a", limit: 2)
+    world.submit(retrying)
+    world.leave("a")
+    world.connect("a", limit: 2, activeTasks: nil)
+    world.connect("b")
+    world.advance(by: .milliseconds(29_999))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+    world.advance(by: .milliseconds(1))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a", "task_1_1 b"])
+  }
+
+  @Test func whatItSaysLastIsWhatCounts() {
+    var world = World()
+    world.connect("a")
+    world.submit(retrying)
+    world.leave("a")
+    world.connect("a", activeTasks: nil)
+    world.advance(by: .seconds(20))
+    world.leave("a")
+    world.connect("a", activeTasks: ["task_1_0"])
+    world.connect("b")
+    world.advance(by: .seconds(35))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+  }
+
+  @Test(arguments: [[], nil] as [[String]?])
+  func aTaskThatWasNotSentYetIsSentOnceWhenItIsStored(activeTasks: [String]?) {
+    var world = World()
+    world.connect("a")
+    world.begin(retrying)
+    world.leave("a")
+    world.connect("a", activeTasks: activeTasks)
+    world.advance(by: .seconds(31))
+    #expect(world.tasks == [])
+    world.settle()
+    world.advance(by: .seconds(20))
+    #expect(world.tasks == ["task_1_0 a"])
+    #expect(world.faults == [])
+  }
+
+  @Test func anAgentThatSaysGoodByeGetsNoGrace() {
+    var world = World()
+    world.connect("a")
+    world.submit(retrying)
+    world.connect("b")
+    world.leave("a", graceful: true)
+    world.settle()
+    #expect(world.tasks.last == "task_1_1 b")
+    #expect(world.gone == ["a"] && world.vanished == [])
+  }
+
+  @Test func whatAFormerConnectionSaysOfItsAgentIsIgnored() {
+    var world = World()
+    let former = world.connect("a")
+    world.submit()
+    world.connect("a", limit: 3, activeTasks: ["task_1_0"])
+    world.perform { $0.agentLeft("a", epoch: former, graceful: true, at: $1) }
+    world.perform { $0.agentChanged("a", epoch: former, capabilities: ["other"], limit: 9, isDraining: true, at: $1) }
+    world.perform { machine, now in
+      machine.agentRegistered("a", epoch: former, capabilities: ["other"], limit: 9, activeTasks: [], at: now)
+    }
+    #expect(world.machine.agent("a")?.isConnected == true && world.load("a") == 1)
+    #expect(world.machine.agent("a")?.limit == 3 && world.machine.agent("a")?.capabilities == ["text"])
+  }
+
+  @Test func aRegistrationThatEndedBeforeItWasKnownIsTakenOffTheStore() {
+    var world = World()
+    world.perform { $0.agentLeft("a", epoch: 7, graceful: false, at: $1) }
+    #expect(world.gone == ["a"])
+  }
+
+  // MARK: Changes
+
+  @Test func aDrainingAgentFinishesAndTakesNothingNew() {
+    var world = World()
+    let epoch = world.connect("a", limit: 2)
+    world.submit()
+    world.perform { $0.agentChanged("a", epoch: epoch, capabilities: nil, limit: nil, isDraining: true, at: $1) }
+    world.submit()
+    #expect(world.tasks == ["task_1_0 a"])
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    #expect(world.status("exec_1") == .completed)
+    world.perform { $0.agentChanged("a", epoch: epoch, capabilities: nil, limit: nil, isDraining: false, at: $1) }
+    world.settle()
+    #expect(world.tasks.last == "task_2_0 a")
+  }
+
+  @Test func aDrainingAgentStaysSoWhenItsLimitChanges() {
+    var world = World()
+    let epoch = world.connect("a")
+    world.perform { $0.agentChanged("a", epoch: epoch, capabilities: nil, limit: nil, isDraining: true, at: $1) }
+    world.perform { $0.agentChanged("a", epoch: epoch, capabilities: ["text"], limit: 5, isDraining: nil, at: $1) }
+    world.submit()
+    #expect(world.tasks == [])
+  }
+
+  @Test func anotherLimitOrCapabilityServesThoseThatWait() {
+    var world = World()
+    let epoch = world.connect("a", ["other"])
+    world.submit()
+    world.submit()
+    world.perform { $0.agentChanged("a", epoch: epoch, capabilities: ["text"], limit: nil, isDraining: nil, at: $1) }
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+    world.perform { $0.agentChanged("a", epoch: epoch, capabilities: nil, limit: 2, isDraining: nil, at: $1) }
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
+  }
+}

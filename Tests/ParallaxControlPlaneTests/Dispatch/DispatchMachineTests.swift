@@ -1,0 +1,327 @@
+import ParallaxAPI
+import ParallaxState
+import Testing
+
+@testable import ParallaxControlPlane
+
+/// Callers, waiting and the course of executions.
+@Suite struct DispatchMachineTests {
+  // MARK: Submitting
+
+  @Test func anExecutionGoesToAFreeAgentAndItsResultToTheCaller() {
+    var world = World()
+    world.connect("a")
+    let (id, waiter) = world.begin()
+    #expect(world.tasks == [])
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+    world.complete("task_1_0", by: "a", result: 7, messageID: "m1")
+    #expect(world.acknowledged == [] && world.load("a") == 0)
+    world.settle()
+    #expect(
+      world.sent.last == World.Sent(agent: "a", message: .resultAck(ControlPlaneMessage.ResultAck(taskId: "task_1_0")), messageID: "m1"))
+    guard case .finished(let stored)? = world.resolutions[waiter] else { Issue.record("no outcome"); return }
+    #expect(stored == world.store[id])
+    #expect(stored.execution.status == .completed && stored.execution.result == ["results": [7]])
+    #expect(world.ended == [id: 1] && world.released == [id])
+    #expect(world.machine.executionCount == 0)
+    #expect(world.machine.agent("a")?.tasksCompleted == 1)
+    #expect(world.faults == [])
+  }
+
+  @Test func theTaskSaysWhatTheAgentNeeds() {
+    var world = World()
+    world.connect("a", ["text", "fast"])
+    world.begin(World.pattern(["text", "fast"]), priority: .high, timeout: .seconds(30))
+    world.now.wall = world.now.wall + .seconds(10)
+    world.settle()
+    guard case .task(let task)? = world.sent.first?.message else { Issue.record("no task"); return }
+    #expect(task.executionId == "exec_1" && task.patternName == "pattern" && task.patternVersion == "1.0.0")
+    #expect(task.timeout.duration == .seconds(20))
+    #expect(task.priority == .high && task.capability == "text")
+  }
+
+  @Test func anAsynchronousCallerIsAnsweredWhenItIsStored() {
+    var world = World()
+    let (id, waiter) = world.begin(waits: false)
+    #expect(world.resolutions[waiter] == nil)
+    world.settle()
+    #expect(world.resolutions[waiter] == .accepted(ExecutionAcceptance(executionId: id, status: .pending)))
+    world.connect("a")
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+  }
+
+  @Test func aRepeatOfARequestThatIsBeingStoredJoinsIt() {
+    var world = World()
+    world.connect("a")
+    let (id, first) = world.begin()
+    let repeated = world.execution(id)
+    let second = world.newWaiter()
+    world.perform { $0.submit(repeated, waiter: second, waits: false, at: $1) }
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+    #expect(world.load("a") == 1)
+    #expect(world.resolutions[second] == .accepted(ExecutionAcceptance(executionId: id, status: .running)))
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    #expect(world.resolutions[first] != nil && world.load("a") == 0)
+    #expect(world.faults == [])
+  }
+
+  @Test func callersThatAttachGetTheOutcomeToo() {
+    var world = World()
+    world.connect("a")
+    let (id, _) = world.submit()
+    let waiting = world.newWaiter()
+    let asking = world.newWaiter()
+    let left = world.newWaiter()
+    for (waiter, waits) in [(waiting, true), (asking, false), (left, true)] {
+      world.perform { machine, _ in machine.attach(waiter, to: id, waits: waits).actions }
+    }
+    #expect(world.resolutions[asking] == .accepted(ExecutionAcceptance(executionId: id, status: .running)))
+    world.machine.detach(left, from: id)
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    guard case .finished? = world.resolutions[waiting] else { Issue.record("no outcome"); return }
+    #expect(world.resolutions[left] == nil)
+    let attached = world.machine.attach(99, to: id, waits: true).attached
+    #expect(!attached)
+  }
+
+  @Test func theIDOfAnotherExecutionIsNotTakenOver() {
+    var world = World()
+    world.connect("a")
+    world.plant(StoredExecution(execution: world.execution("exec_1"), tasks: []))
+    let (id, waiter) = world.submit()
+    #expect(world.resolutions[waiter] == .accepted(ExecutionAcceptance(executionId: id, status: .running)))
+    #expect(world.machine.executionCount == 0 && world.load("a") == 0 && world.tasks == [])
+  }
+
+  // MARK: A store that does not answer
+
+  @Test func callersAreToldWhenTheStoreDoesNotTakeTheExecutionAndItEndsAsSoonAsItDoes() {
+    var world = World()
+    world.connect("a")
+    let (id, waiter) = world.begin()
+    let refusal = APIError(.notReady, "no store")
+    world.perform { $0.creationDelayed(id, error: refusal, at: $1) }
+    #expect(world.resolutions[waiter] == .failed(refusal))
+    #expect(world.load("a") == 0)
+    let later = world.newWaiter()
+    world.perform { machine, _ in machine.attach(later, to: id, waits: true).actions }
+    #expect(world.resolutions[later] == .failed(refusal))
+    world.settle()
+    #expect(world.tasks == [] && world.cancelled == [])
+    #expect(world.store[id]?.execution.error?.code == "STORE_UNAVAILABLE")
+    #expect(world.machine.executionCount == 0 && world.faults == [])
+  }
+
+  @Test func anExecutionThatItsCallerCanAskForAgainGoesOnWhenTheStoreIsBack() {
+    var world = World()
+    world.connect("a")
+    let (id, waiter) = world.begin(isRepeatable: true)
+    let refusal = APIError(.notReady, "no store")
+    world.perform { $0.creationDelayed(id, error: refusal, at: $1) }
+    #expect(world.resolutions[waiter] == .failed(refusal))
+    world.settle()
+    #expect(world.tasks.count == 1 && world.store[id]?.execution.status == .running)
+    let later = world.newWaiter()
+    world.perform { machine, _ in machine.attach(later, to: id, waits: true).actions }
+    #expect(world.resolutions[later] == nil)
+  }
+
+  @Test func anExecutionThatAnotherNodeClaimedIsLetGo() {
+    var world = World()
+    world.connect("a")
+    let (id, waiter) = world.submit()
+    world.steal(id)
+    world.perform { $0.cancel(id, waiter: 99, at: $1).actions }
+    world.settle()
+    #expect(world.resolutions[waiter] == .accepted(ExecutionAcceptance(executionId: id, status: .cancelled)))
+    #expect(world.resolutions[99] != nil)
+    #expect(world.machine.executionCount == 0 && world.load("a") == 0 && world.ended == [:])
+  }
+
+  // MARK: Waiting
+
+  @Test func whoWaitsIsServedByPriorityThenByAge() {
+    var world = World()
+    world.submit(priority: .low)
+    world.submit()
+    world.submit(priority: .high)
+    world.submit()
+    world.connect("a", limit: 4)
+    world.settle()
+    #expect(world.tasks == ["task_3_0 a", "task_2_0 a", "task_4_0 a", "task_1_0 a"])
+  }
+
+  @Test func whoComesLaterDoesNotOvertakeThoseThatWait() {
+    var world = World()
+    world.connect("a")
+    world.submit()
+    world.submit()
+    world.begin()
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
+    world.complete("task_2_0", by: "a")
+    world.settle()
+    #expect(world.tasks.last == "task_3_0 a")
+  }
+
+  @Test func manyThatNeedMoreAgentsThanThereAreDoNotHoldUpTheRest() {
+    var world = World()
+    for _ in 0..<100 { world.submit(World.pattern(min: 3), waits: false) }
+    world.submit(waits: false)
+    world.connect("a")
+    world.settle()
+    #expect(world.tasks == ["task_101_0 a"])
+    world.connect("b")
+    world.connect("c")
+    world.complete("task_101_0", by: "a")
+    world.settle()
+    #expect(Set(world.tasks.dropFirst()) == ["task_1_0 b", "task_1_1 c", "task_1_2 a"])
+  }
+
+  @Test func anAgentOfSeveralPoolsGoesToWhoWaitsLongestInAnyOfThem() {
+    var world = World()
+    world.submit(World.pattern(["b"]))
+    world.submit(World.pattern(["a"]))
+    world.submit(World.pattern(["a", "b"]))
+    world.submit(World.pattern(["a"]), priority: .high)
+    world.connect("x", ["a", "b"])
+    for task in ["task_4_0", "task_1_0", "task_2_0", "task_3_0"] {
+      world.settle()
+      #expect(world.tasks.last == "\(task) x")
+      world.complete(task, by: "x")
+    }
+    #expect(world.tasks.count == 4)
+  }
+
+  @Test func agentsThatBecameFreeDuringTheCreationAreFound() {
+    var world = World()
+    world.begin()
+    world.connect("a")
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+  }
+
+  @Test func asManyAgentsAreTakenAsThereAreUpToTheGreatestNumber() {
+    var world = World()
+    for agent in ["a", "b", "c", "d"] { world.connect(agent) }
+    world.submit(World.pattern(min: 2, max: 3))
+    #expect(world.tasks.count == 3)
+    world.submit(World.pattern(min: 2, max: 3))
+    #expect(world.tasks.count == 3)
+  }
+
+  @Test func aSynchronousCallerIsToldAfterTheWaitThatThereAreTooFewAgents() {
+    var world = World()
+    world.connect("a")
+    let (id, waiter) = world.submit(World.pattern(min: 2))
+    world.advance(by: .milliseconds(4_999))
+    world.settle()
+    #expect(world.resolutions[waiter] == nil)
+    world.advance(by: .milliseconds(1))
+    world.settle()
+    guard case .finished(let stored)? = world.resolutions[waiter] else { Issue.record("no outcome"); return }
+    #expect(stored.execution.status == .failed)
+    #expect(
+      stored.execution.error == ExecutionFailure(code: "NO_AGENTS", message: "2 connected agents with text are needed, 1 are there"))
+    #expect(world.ended == [id: 1])
+  }
+
+  @Test func busyAgentsAreWaitedFor() {
+    var world = World()
+    world.connect("a")
+    world.submit()
+    let (id, waiter) = world.submit()
+    world.advance(by: .seconds(6))
+    world.settle()
+    #expect(world.resolutions[waiter] == nil && world.status(id) == .pending)
+  }
+
+  @Test func anAsynchronousCallersExecutionWaitsUntilItsDeadline() {
+    var world = World()
+    let (id, _) = world.submit(timeout: .seconds(30), waits: false)
+    world.advance(by: .milliseconds(29_999))
+    world.settle()
+    #expect(world.status(id) == .pending)
+    world.advance(by: .milliseconds(1))
+    world.settle()
+    #expect(world.status(id) == .timedOut)
+  }
+
+  // MARK: Ends
+
+  @Test func aCancelledExecutionFreesItsAgentForTheNext() {
+    var world = World()
+    world.connect("a")
+    let (id, waiter) = world.submit()
+    world.submit()
+    let canceller = world.cancel(id)
+    world.settle()
+    #expect(world.cancelled == ["task_1_0 a cancelled"])
+    #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
+    #expect(world.resolutions[waiter] == canceller.flatMap { world.resolutions[$0] })
+    #expect(world.status(id) == .cancelled)
+    #expect(world.cancel(id) == nil)
+    #expect(world.cancel("exec_none") == nil)
+  }
+
+  @Test func cancelledBeforeItIsStoredItReachesNoAgent() {
+    var world = World()
+    world.connect("a")
+    let (id, waiter) = world.begin(waits: false)
+    let canceller = world.cancel(id)
+    world.settle()
+    #expect(world.sent == [])
+    #expect(world.resolutions[waiter] == .accepted(ExecutionAcceptance(executionId: id, status: .cancelled)))
+    guard let canceller, case .finished? = world.resolutions[canceller] else { Issue.record("not cancelled"); return }
+    #expect(world.load("a") == 0 && world.faults == [])
+  }
+
+  @Test func aNodeThatStopsKeepsNobodyWaiting() {
+    var world = World()
+    world.connect("a")
+    let (first, waiting) = world.submit()
+    let (second, creating) = world.begin()
+    world.perform { machine, _ in machine.releaseWaiters() }
+    #expect(world.resolutions[waiting] == .accepted(ExecutionAcceptance(executionId: first, status: .running)))
+    #expect(world.resolutions[creating] == nil)
+    world.settle()
+    #expect(world.resolutions[creating] == .accepted(ExecutionAcceptance(executionId: second, status: .pending)))
+    let late = world.newWaiter()
+    world.perform { machine, _ in machine.attach(late, to: first, waits: true).actions }
+    #expect(world.resolutions[late] != nil)
+    #expect(world.machine.executionCount == 2)
+  }
+
+  @Test func timersOfExecutionsThatEndedAreDropped() {
+    var world = World()
+    world.connect("a")
+    for number in 1...2_000 {
+      world.submit(timeout: .seconds(86_400))
+      world.complete("task_\(number)_0", by: "a")
+      world.settle()
+    }
+    #expect(world.machine.timers.count <= 1_025)
+  }
+
+  @Test func placesOfExecutionsThatEndedAreDropped() {
+    var world = World()
+    let (first, _) = world.submit(timeout: .seconds(86_400), waits: false)
+    for _ in 1...2_000 {
+      let (id, _) = world.submit(timeout: .seconds(86_400), waits: false)
+      _ = world.cancel(id)
+      world.settle()
+    }
+    #expect((world.machine.waiting.values.map(\.count).first ?? 0) <= 1_025)
+    world.connect("a")
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"] && world.status(first) == .running)
+    world.complete("task_1_0", by: "a")
+    #expect(world.machine.waiting.isEmpty)
+  }
+}

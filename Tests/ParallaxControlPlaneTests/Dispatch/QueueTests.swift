@@ -1,0 +1,79 @@
+import ParallaxAPI
+import ParallaxControlPlane
+import Testing
+
+@Suite struct WaitingQueueTests {
+  private func names(_ queue: inout WaitingQueue, skipping: Set<WaitingQueue.Line> = []) -> [String] {
+    var names: [String] = []
+    while let entry = queue.pop(skipping: skipping) { names.append(entry.executionID) }
+    return names
+  }
+
+  @Test func priorityComesBeforeAgeOverAllLines() {
+    var queue = WaitingQueue()
+    queue.add("a", need: .start(agents: 1), priority: .low, order: 1)
+    queue.add("b", need: .start(agents: 3), priority: .normal, order: 2)
+    queue.add("c", need: .slot(0), priority: .normal, order: 3)
+    queue.add("d", need: .start(agents: 1), priority: .high, order: 4)
+    queue.add("e", need: .start(agents: 1), priority: .normal, order: 5)
+    #expect(queue.first?.executionID == "d" && queue.count == 5)
+    #expect(names(&queue) == ["d", "b", "c", "e", "a"])
+    #expect(queue.isEmpty && queue.first == nil)
+  }
+
+  @Test func skippedLinesKeepTheirPlaces() {
+    var queue = WaitingQueue()
+    queue.add("a", need: .start(agents: 3), priority: .normal, order: 1)
+    queue.add("b", need: .start(agents: 1), priority: .normal, order: 2)
+    queue.add("c", need: .slot(0), priority: .normal, order: 3)
+    #expect(names(&queue, skipping: [.start(agents: 3), .retries]) == ["b"])
+    #expect(names(&queue) == ["a", "c"])
+  }
+
+  @Test func whatIsPutBackHasThePlaceThatItHad() {
+    var queue = WaitingQueue()
+    for (order, name) in ["a", "b", "c"].enumerated() {
+      queue.add(name, need: .start(agents: 1), priority: .normal, order: UInt64(order))
+    }
+    let first = [queue.pop(skipping: []), queue.pop(skipping: [])].compactMap { $0 }
+    queue.putBack(first)
+    #expect(names(&queue) == ["a", "b", "c"])
+  }
+
+  @Test func entriesThatWaitNoMoreAreDroppedWhenThereAreMany() {
+    var queue = WaitingQueue()
+    for order in 0..<3_000 {
+      queue.add("\(order)", need: order % 2 == 0 ? .slot(0) : .start(agents: 1), priority: .normal, order: UInt64(order))
+      queue.compact { $0.executionID == "7" || $0.executionID == "\(order)" }
+    }
+    #expect(queue.count <= 1_025)
+    #expect(queue.first?.executionID == "7")
+  }
+}
+
+@Suite struct TimerQueueTests {
+  @Test func whatIsDueComesInTheOrderOfItsTimeThenOfItsMaking() {
+    var timers = TimerQueue<String>()
+    timers.add("late", at: .seconds(3))
+    timers.add("b", at: .seconds(1))
+    timers.add("c", at: .seconds(1))
+    timers.add("a", at: .milliseconds(500))
+    #expect(timers.next == .milliseconds(500))
+    #expect(timers.popDue(at: .milliseconds(499)) == nil)
+    var due: [String] = []
+    while let kind = timers.popDue(at: .seconds(1)) { due.append(kind) }
+    #expect(due == ["a", "b", "c"])
+    #expect(timers.next == .seconds(3) && timers.count == 1)
+  }
+
+  @Test func whatMattersNoMoreIsDroppedWhenThereIsMuchOfIt() {
+    var timers = TimerQueue<Int>()
+    for number in 0..<1_024 { timers.add(number, at: .seconds(number)) }
+    timers.compact { _ in false }
+    #expect(timers.count == 1_024)
+    timers.add(1_024, at: .zero)
+    timers.compact { $0.isMultiple(of: 2) }
+    #expect(timers.count == 513)
+    #expect(timers.popDue(at: .zero) == 0 && timers.popDue(at: .zero) == 1_024)
+  }
+}

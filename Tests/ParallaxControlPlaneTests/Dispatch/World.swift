@@ -1,0 +1,286 @@
+import ParallaxAPI
+import ParallaxControlPlane
+import ParallaxHA
+import ParallaxState
+
+/// A node's dispatch machine with the world around it: a store whose writes end when the test says so, and agents and callers
+/// of which is only written down what they are told.
+///
+/// What the machine must never do is noticed as it happens and kept in `faults`.
+struct World {
+  /// A write that is on its way to the store.
+  enum Write {
+    case create(StoredExecution)
+    case update(ExecutionChange)
+
+    var id: String {
+      switch self {
+      case .create(let stored): stored.execution.id
+      case .update(let change): change.id
+      }
+    }
+  }
+
+  struct Sent: Hashable {
+    var agent: String
+    var message: ControlPlaneMessage
+    var messageID: String?
+  }
+
+  struct LookUp: Hashable {
+    var task: String
+    var agent: String
+  }
+
+  static let session = NodeSession(nodeID: "node-a", incarnation: "00000000000000a1")
+  static let other = NodeSession(nodeID: "node-b", incarnation: "00000000000000b1")
+  static let start = Timestamp(milliseconds: 1_768_473_000_000)
+
+  var machine: DispatchMachine
+  var now = Moment(instant: .zero, wall: World.start)
+  private(set) var store: [String: StoredExecution] = [:]
+  private(set) var writes: [Write] = []
+  private(set) var sent: [Sent] = []
+  private(set) var resolutions: [WaiterID: Resolution] = [:]
+  private(set) var ended: [String: Int] = [:]
+  private(set) var released: [String] = []
+  private(set) var lookUps: [LookUp] = []
+  private(set) var vanished: [String] = []
+  private(set) var gone: [String] = []
+  private(set) var faults: [String] = []
+  private var epoch: Int64 = 0
+  private var lastWaiter: WaiterID = 0
+  private var lastID = 0
+
+  init(_ settings: DispatchMachine.Settings = DispatchMachine.Settings(session: World.session)) {
+    machine = DispatchMachine(settings: settings)
+  }
+
+  // MARK: Events
+
+  mutating func perform(_ event: (inout DispatchMachine, Moment) -> [DispatchAction]) {
+    for action in event(&machine, now) { note(action) }
+  }
+
+  private mutating func note(_ action: DispatchAction) {
+    switch action {
+    case .create(let stored): begin(.create(stored))
+    case .update(let change): begin(.update(change))
+    case .release(let id, _): released.append(id)
+    case .send(let message, let agent, let messageID):
+      check(message, to: agent)
+      sent.append(Sent(agent: agent, message: message, messageID: messageID))
+    case .resolve(let waiter, let resolution):
+      if resolutions.updateValue(resolution, forKey: waiter) != nil { faults.append("waiter \(waiter) was answered twice") }
+    case .ended(let execution):
+      ended[execution.id, default: 0] += 1
+      if store[execution.id]?.execution != execution { faults.append("\(execution.id) ended otherwise than it is stored") }
+    case .lookUp(let task, _, let agent, _): lookUps.append(LookUp(task: task, agent: agent))
+    case .agentVanished(let id, _): vanished.append(id)
+    case .agentGone(let id, _): gone.append(id)
+    }
+  }
+
+  private mutating func begin(_ write: Write) {
+    if writes.contains(where: { $0.id == write.id }) { faults.append("two writes of \(write.id) at once") }
+    writes.append(write)
+  }
+
+  private mutating func check(_ message: ControlPlaneMessage, to agent: String) {
+    switch message {
+    case .task(let task):
+      let stored = store[task.executionId]?.tasks.first { $0.id == task.taskId }
+      if stored == nil { faults.append("\(task.taskId) was sent before it was stored") }
+      if stored?.agentID != agent { faults.append("\(task.taskId) was sent to \(agent)") }
+      let isOpen = machine.execution(task.executionId)?.tasks.contains { $0.id == task.taskId && $0.state == .open } ?? false
+      if isOpen, machine.agent(agent)?.tasks[task.taskId] == nil { faults.append("\(task.taskId) takes up nothing of \(agent)") }
+    case .resultAck(let ack):
+      let tasks = store[Self.execution(of: ack.taskId)]?.tasks ?? []
+      let isStored = tasks.contains { $0.id == ack.taskId && $0.state != .open }
+      if !isStored { faults.append("\(ack.taskId) was acknowledged before its outcome was stored") }
+    default: break
+    }
+  }
+
+  // MARK: Store
+
+  /// Ends a write; the oldest if no other is named.
+  mutating func endWrite(at index: Int = 0) {
+    switch writes.remove(at: index) {
+    case .create(let stored):
+      let id = stored.execution.id
+      let isNew = store[id] == nil
+      if isNew { store[id] = stored }
+      perform { $0.writeFinished(id, isNew ? .applied : .stale, at: $1) }
+    case .update(let change):
+      let outcome = apply(change)
+      perform { $0.writeFinished(change.id, outcome, at: $1) }
+    }
+  }
+
+  private mutating func apply(_ change: ExecutionChange) -> UpdateOutcome {
+    guard let execution = store[change.id]?.execution else { return .missing }
+    guard execution.owner == change.owner, execution.epoch == change.epoch else { return .stale }
+    if execution.status.isTerminal { faults.append("\(change.id) was changed after its end") }
+    if change.revision != execution.revision + 1 {
+      faults.append("\(change.id) went from revision \(execution.revision) to \(change.revision)")
+    }
+    store[change.id]?.apply(change)
+    return .applied
+  }
+
+  /// Ends writes until there is none.
+  mutating func settle() {
+    while !writes.isEmpty { endWrite() }
+  }
+
+  /// Another node claims an execution.
+  mutating func steal(_ id: String) {
+    store[id]?.execution.owner = Self.other
+    store[id]?.execution.epoch += 1
+  }
+
+  /// This node claims an execution of another and goes on with it.
+  mutating func recover(_ id: String) {
+    store[id]?.execution.owner = Self.session
+    store[id]?.execution.epoch += 1
+    guard let stored = store[id] else { return }
+    perform { $0.recover(stored, at: $1) }
+  }
+
+  /// Puts an execution of another node into the store.
+  mutating func plant(_ stored: StoredExecution) {
+    store[stored.execution.id] = stored
+  }
+
+  // MARK: Callers
+
+  static func pattern(
+    _ capabilities: [String] = ["text"], _ strategy: Aggregation.Strategy = .all, min: Int = 1, max: Int? = nil, retries: Int = 0
+  ) -> PatternDefinition {
+    PatternDefinition(
+      name: "pattern", agents: AgentRequirement(capabilities: capabilities, min: min, max: max),
+      aggregation: Aggregation(strategy: strategy), retries: retries)
+  }
+
+  func execution(
+    _ id: String, _ pattern: PatternDefinition = pattern(), priority: ExecutionPriority = .normal, timeout: Duration = .seconds(60)
+  ) -> Execution {
+    Execution(
+      id: id, pattern: pattern, priority: priority, input: [:], createdAt: now.wall, deadline: now.wall + timeout, owner: Self.session)
+  }
+
+  mutating func newWaiter() -> WaiterID {
+    lastWaiter += 1
+    return lastWaiter
+  }
+
+  /// Submits an execution without ending its creation; its id and its waiter are `exec_n` and the number.
+  @discardableResult
+  mutating func begin(
+    _ pattern: PatternDefinition = pattern(), priority: ExecutionPriority = .normal, timeout: Duration = .seconds(60), waits: Bool = true,
+    isRepeatable: Bool = false
+  ) -> (id: String, waiter: WaiterID) {
+    lastID += 1
+    let execution = execution("exec_\(lastID)", pattern, priority: priority, timeout: timeout)
+    let waiter = newWaiter()
+    perform { $0.submit(execution, waiter: waiter, waits: waits, isRepeatable: isRepeatable, at: $1) }
+    return (execution.id, waiter)
+  }
+
+  /// Submits an execution and stores it.
+  @discardableResult
+  mutating func submit(
+    _ pattern: PatternDefinition = pattern(), priority: ExecutionPriority = .normal, timeout: Duration = .seconds(60), waits: Bool = true
+  ) -> (id: String, waiter: WaiterID) {
+    let submitted = begin(pattern, priority: priority, timeout: timeout, waits: waits)
+    settle()
+    return submitted
+  }
+
+  mutating func cancel(_ id: String) -> WaiterID? {
+    let waiter = newWaiter()
+    var cancelled = false
+    perform { machine, now in
+      let (isCancelled, actions) = machine.cancel(id, waiter: waiter, at: now)
+      cancelled = isCancelled
+      return actions
+    }
+    return cancelled ? waiter : nil
+  }
+
+  // MARK: Agents
+
+  @discardableResult
+  mutating func connect(
+    _ agent: String, _ capabilities: [String] = ["text"], limit: Int = 1, activeTasks: [String]? = []
+  ) -> Int64 {
+    epoch += 1
+    let epoch = epoch
+    perform { machine, now in
+      machine.agentRegistered(agent, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks, at: now)
+    }
+    return epoch
+  }
+
+  mutating func leave(_ agent: String, graceful: Bool = false) {
+    let epoch = machine.agent(agent)?.epoch ?? 0
+    perform { $0.agentLeft(agent, epoch: epoch, graceful: graceful, at: $1) }
+  }
+
+  mutating func complete(_ task: String, by agent: String, result: JSONValue = "done", messageID: String? = nil) {
+    let result = AgentMessage.TaskResult(taskId: task, executionId: Self.execution(of: task), result: result)
+    perform { $0.taskCompleted(result, by: agent, messageID: messageID, at: $1) }
+  }
+
+  mutating func fail(_ task: String, by agent: String, retryable: Bool = true) {
+    let failure = ExecutionFailure(code: "BROKEN", message: "it broke")
+    let error = AgentMessage.TaskError(taskId: task, executionId: Self.execution(of: task), error: failure, retryable: retryable)
+    perform { $0.taskFailed(error, by: agent, messageID: nil, at: $1) }
+  }
+
+  static func execution(of task: String) -> String {
+    "exec_" + task.split(separator: "_")[1]
+  }
+
+  mutating func advance(by duration: Duration) {
+    now.instant += duration
+    now.wall = now.wall + duration
+    perform { $0.timePassed(at: $1) }
+  }
+
+  // MARK: Looking
+
+  /// The tasks that were sent, as "task agent", in order.
+  var tasks: [String] {
+    sent.compactMap { sent in
+      guard case .task(let task) = sent.message else { return nil }
+      return "\(task.taskId) \(sent.agent)"
+    }
+  }
+
+  var acknowledged: [String] {
+    sent.compactMap { sent in
+      guard case .resultAck(let ack) = sent.message else { return nil }
+      return "\(ack.taskId) \(sent.agent)"
+    }
+  }
+
+  var cancelled: [String] {
+    sent.compactMap { sent in
+      guard case .taskCancelled(let task) = sent.message else { return nil }
+      return "\(task.taskId) \(sent.agent) \(task.reason)"
+    }
+  }
+
+  func status(_ id: String) -> ExecutionStatus? { store[id]?.execution.status }
+
+  func load(_ agent: String) -> Int? { machine.agent(agent)?.tasks.count }
+
+  mutating func forgetSent() { sent = [] }
+
+  mutating func takeLookUps() -> [LookUp] {
+    defer { lookUps = [] }
+    return lookUps
+  }
+}
