@@ -118,18 +118,26 @@ let package = Package(
       name: "parallax",
       dependencies: [
         "ParallaxAPI", always("ArgumentParser", "swift-argument-parser"), server("AsyncHTTPClient", "async-http-client"),
-        server("NIOCore", "swift-nio"), server("NIOFoundationCompat", "swift-nio"),
-      ],
+        server("NIOFoundationCompat", "swift-nio"), server("NIOHTTP1", "swift-nio"),
+      ] + nio,
       swiftSettings: settings),
 
     // Tests
     .target(
-      name: "TestSupport", dependencies: ["ParallaxRedis", "ParallaxAPI", server("AsyncHTTPClient", "async-http-client"), logging] + nio,
+      name: "TestSupport",
+      dependencies: [
+        "ParallaxRedis", "ParallaxAPI", server("AsyncHTTPClient", "async-http-client"), server("NIOHTTP1", "swift-nio"), logging,
+      ] + nio,
       path: "Tests/TestSupport", swiftSettings: settings),
-    .testTarget(name: "ParallaxHATests", dependencies: ["ParallaxHA", "ParallaxTesting", logging], swiftSettings: settings),
-    .testTarget(name: "SimulationTests", dependencies: ["ParallaxHA", "ParallaxTesting"], swiftSettings: settings),
+    .testTarget(
+      name: "ParallaxHATests",
+      dependencies: [
+        "ParallaxHA", "ParallaxTesting", logging, lifecycle, always("ServiceLifecycleTestKit", "swift-service-lifecycle"),
+      ],
+      swiftSettings: settings),
     .testTarget(name: "ParallaxAPITests", dependencies: ["ParallaxAPI"], swiftSettings: settings),
-    .testTarget(name: "ParallaxStateTests", dependencies: ["ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxTesting"], swiftSettings: settings),
+    .testTarget(
+      name: "ParallaxStateTests", dependencies: ["ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxTesting"], swiftSettings: settings),
     .testTarget(
       name: "ParallaxRedisTests",
       dependencies: ["ParallaxRedis", server("NIOEmbedded", "swift-nio"), always("DequeModule", "swift-collections")] + nio,

@@ -4,6 +4,7 @@ struct CommandFailure: Error {
   enum Code: Int32 {
     case failed = 1
     case usage = 2
+    case noLeader = 3
     case unreachable = 4
   }
 

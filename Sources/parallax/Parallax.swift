@@ -8,9 +8,9 @@ struct Parallax: AsyncParsableCommand {
     abstract: "Runs executions on a Parallax control plane and looks at what it does.",
     discussion: """
       The control plane is found by --server or PARALLAX_SERVER, else at http://127.0.0.1:8080.
-      Exit codes: 0 done, 1 failed, 2 wrong usage, 4 no server reachable.
+      Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no leader, 4 no server reachable.
       """,
-    subcommands: [Executions.self, Agents.self, Patterns.self])
+    subcommands: [Executions.self, Agents.self, Patterns.self, HA.self])
 }
 
 @main

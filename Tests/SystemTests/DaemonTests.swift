@@ -47,6 +47,14 @@ extension SystemTests {
       #expect(lines.contains { $0.contains("parallax.config.yaml:5") && $0.contains("agents.heartbeatInterval") && $0.contains("soon") })
     }
 
+    @Test func `does not start as a cluster, which this version cannot be`() async throws {
+      let start = try await run(
+        ProjectLayout.executable("parallaxd"), [],
+        environment: ["PARALLAX_HA_ENABLED": "true", "PARALLAX_REDIS_URL": "redis://127.0.0.1:1"])
+      #expect(start.exit == .code(78))
+      #expect(start.errorOutput.contains("highAvailability.enabled") && start.errorOutput.contains("single node"))
+    }
+
     @Test func `does not start with a wrong environment variable`() async throws {
       let start = try await run(
         ProjectLayout.executable("parallaxd"), [], environment: ["PARALLAX_PORT": "eighty"])

@@ -71,6 +71,65 @@ extension SystemTests {
       }
     }
 
+    @Test func `stops with 0 while Redis is away`() async throws {
+      try await RedisServer.with { redis in
+        try await withParallaxd(environment: ["PARALLAX_REDIS_URL": redis.url]) { node in
+          redis.kill()
+          node.process.send(signal: SIGTERM)
+          let exit = try await node.process.waitForExit()
+          #expect(exit == .code(0))
+        }
+      }
+    }
+
+    @Test func `does not start on the Redis of another node, and names both`() async throws {
+      try await RedisServer.with { redis in
+        var environment = ["PARALLAX_REDIS_URL": redis.url, "PARALLAX_HA_CHECK_INTERVAL": "500ms", "PARALLAX_NODE_ID": "first"]
+        try await withParallaxd(environment: environment) { first in
+          environment["PARALLAX_NODE_ID"] = "second"
+          let second = try await ParallaxdProcess.start(environment: environment)
+          try await withChildProcess(second.process) { process in
+            let exit = try await process.waitForExit()
+            #expect(exit == .code(1))
+            #expect(process.errorOutput.contains("cannot start") && process.errorOutput.contains("first"))
+          }
+          let status = try await CommandLineTool(server: first.url)("ha", "status")
+          #expect(status.output.contains("Cluster: default") && status.output.contains("first"), "\(status.errorOutput)")
+          #expect(status.exit == .code(3), "nobody leads a node that runs alone")
+        }
+      }
+    }
+
+    @Test func `stops when another process starts under its id`() async throws {
+      try await RedisServer.with { redis in
+        let environment = ["PARALLAX_REDIS_URL": redis.url, "PARALLAX_HA_CHECK_INTERVAL": "500ms", "PARALLAX_NODE_ID": "twin"]
+        let older = try await ParallaxdProcess.start(environment: environment)
+        try await withChildProcess(older.process) { process in
+          try await withParallaxd(environment: environment) { newer in
+            let exit = try await process.waitForExit()
+            #expect(exit == .code(1))
+            #expect(process.errorOutput.contains("another process") && process.errorOutput.contains("twin"))
+            let ready = try await newer.api.get("/health/ready")
+            #expect(ready.status == 200)
+          }
+        }
+      }
+    }
+
+    @Test func `says once, not again and again, that Redis refuses the password`() async throws {
+      try await RedisServer.with(.init(password: "right")) { redis in
+        let node = try await ParallaxdProcess.start(environment: ["PARALLAX_REDIS_URL": "redis://:wrong@127.0.0.1:\(redis.port)"])
+        try await withChildProcess(node.process) { process in
+          try await eventually("several attempts to connect") {
+            let statistics = try await command(["INFO", "errorstats"], on: redis, password: "right")
+            return statistics.firstMatch(of: /errorstat_WRONGPASS:count=([0-9]+)/).flatMap { Int($0.1) } ?? 0 >= 4
+          }
+          let lines = (process.output + process.errorOutput).split(separator: "\n").filter { $0.contains("WRONGPASS") }
+          #expect(lines.count == 1, "\(lines)")
+        }
+      }
+    }
+
     private func hash(_ key: String, on redis: RedisServer) async throws -> [String: String] {
       let lines = try await command(["HGETALL", key], on: redis).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
       return Dictionary(stride(from: 0, to: lines.count - 1, by: 2).map { (lines[$0], lines[$0 + 1]) }) { first, _ in first }

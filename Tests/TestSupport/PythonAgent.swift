@@ -34,6 +34,9 @@ package struct PythonAgent: Sendable {
   /// The tasks that this agent worked on to the end, in order, each as often as it did.
   package var finishedTasks: [String] { lines(of: process.output, "task_result") }
 
+  /// The tasks that this agent failed at, in order.
+  package var failedTasks: [String] { lines(of: process.output, "task_error") }
+
   private func lines(of output: String, _ kind: String) -> [String] {
     output.split(separator: "\n").filter { $0.hasPrefix("\(kind) ") }.map { String($0.dropFirst(kind.count + 1)) }
   }
