@@ -135,6 +135,7 @@ let package = Package(
         "ParallaxHA", "ParallaxTesting", logging, lifecycle, always("ServiceLifecycleTestKit", "swift-service-lifecycle"),
       ],
       swiftSettings: settings),
+    .testTarget(name: "SimulationTests", dependencies: ["ParallaxHA", "ParallaxTesting"], swiftSettings: settings),
     .testTarget(name: "ParallaxAPITests", dependencies: ["ParallaxAPI"], swiftSettings: settings),
     .testTarget(
       name: "ParallaxStateTests", dependencies: ["ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxTesting"], swiftSettings: settings),
@@ -146,7 +147,7 @@ let package = Package(
     .testTarget(
       name: "ParallaxHTTPTests",
       dependencies: [
-        "ParallaxHTTP", "ParallaxAPI", server("NIOEmbedded", "swift-nio"), server("NIOHTTP1", "swift-nio"),
+        "ParallaxHTTP", "ParallaxAPI", "ParallaxState", lifecycle, server("NIOEmbedded", "swift-nio"), server("NIOHTTP1", "swift-nio"),
         server("AsyncHTTPClient", "async-http-client"), server("NIOWebSocket", "swift-nio"), logging,
       ] + nio,
       swiftSettings: settings),

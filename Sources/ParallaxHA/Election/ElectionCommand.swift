@@ -1,0 +1,90 @@
+/// What an operator asks for, and what it means for the record.
+///
+/// Any node writes it into the record, so that it works even when the leader cannot be reached.
+package enum ElectionCommand: Sendable, Hashable {
+  case stepDown(to: String?)
+  case elect
+  case force
+  case pause
+  case resume
+
+  /// The record as the command leaves it, or nil if it stands so already.
+  ///
+  /// - Parameters:
+  ///   - record: What the store holds; nil if nothing.
+  ///   - id: Tells this request from all others.
+  ///   - clusterID: The cluster of the node that asks.
+  ///   - timings: How long holds last.
+  ///   - rules: The right rules, but in tests of the tests.
+  /// - Returns: What to write over the record.
+  /// - Throws: ``ElectionError`` if the command makes no sense for this record.
+  package func apply(
+    to record: ElectionRecord?, id: String, clusterID: String, timings: ElectionTimings, rules: ElectionRules = ElectionRules()
+  ) throws(ElectionError) -> ElectionRecord? {
+    if record == nil, rules.has(.requestCreatesRecord) {
+      return ElectionRecord(clusterID: clusterID, leader: nil, incarnation: id, term: 0, leaseDuration: timings.leaseDuration)
+    }
+    // A leader that asserts its record again may die in the middle: the pause that it took along can still be ended.
+    let isPausedPlaceholder = record?.isPlaceholder == true && record?.isPaused == true && self == .resume
+    guard let record, !record.isPlaceholder || isPausedPlaceholder else {
+      throw ElectionError(.noRecord, "there is no election record yet; wait until the first leader is elected")
+    }
+    guard record.clusterID == clusterID else {
+      throw ElectionError(
+        .foreignCluster,
+        "the record belongs to cluster \"\(record.clusterID)\" and this node to \"\(clusterID)\"; check the store and its key prefix")
+    }
+    guard var next = try change(record, id: id, timings: timings) else { return nil }
+    next.sequence = record.sequence + 1
+    return next
+  }
+
+  private func change(_ record: ElectionRecord, id: String, timings: ElectionTimings) throws(ElectionError) -> ElectionRecord? {
+    var next = record
+    switch self {
+    case .stepDown(let target):
+      guard let leader = record.leader else { throw ElectionError(.noLeader, "nobody leads, so nobody can step down") }
+      guard !record.isPaused else {
+        throw ElectionError(.paused, "the cluster is paused and would be left without a leader; resume it first")
+      }
+      guard target != leader else { throw ElectionError(.invalidTarget, "\"\(leader)\" leads already") }
+      next.request = ElectionRequest(id: id, kind: .stepDown, to: target, targetTerm: record.term)
+    case .elect:
+      guard !record.isPaused else { throw ElectionError(.paused, "the cluster is paused; resume it, or force the election") }
+      next.request = ElectionRequest(id: id, kind: .elect, targetTerm: record.term)
+      next.reserved = nil
+      next.barred = nil
+    case .force:
+      let isAsked = record.request?.kind == .force && record.request?.targetTerm == record.term
+      guard !isAsked || record.isPaused else { return nil }
+      next.isPaused = false
+      next.reserved = nil
+      guard let leader = record.leader else {
+        next.request = ElectionRequest(id: id, kind: .elect, targetTerm: record.term)
+        return next
+      }
+      next.request = ElectionRequest(id: id, kind: .force, targetTerm: record.term)
+      // One hold per term: repeating the command does not begin it anew.
+      next.barred = ElectionHold(id: "force-\(record.fence)", node: leader, duration: timings.coolDown)
+    case .pause, .resume:
+      guard record.isPaused != (self == .pause) else { return nil }
+      next.isPaused = self == .pause
+    }
+    return next
+  }
+
+  /// Whether the command has been carried out, once the record reads so.
+  ///
+  /// - Parameters:
+  ///   - record: What the store holds now.
+  ///   - written: The record that the command was written into, or that needed no change.
+  /// - Returns: `true` once there is nothing left to wait for.
+  package func isDone(_ record: ElectionRecord, since written: ElectionRecord) -> Bool {
+    switch self {
+    case .pause, .resume: true
+    case .stepDown: record.leader != nil && record.term > written.term
+    case .elect: record.leader != nil && (record.term > written.term || record.renewal > written.renewal)
+    case .force: record.leader != nil && (record.term > written.term || (written.leader == nil && record.term >= written.term))
+    }
+  }
+}

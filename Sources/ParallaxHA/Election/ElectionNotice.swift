@@ -1,0 +1,54 @@
+/// What a node has to tell people about its part in an election.
+package enum ElectionNotice: Sendable, Hashable {
+  /// The node leads.
+  case elected(Fence)
+  /// The node stops leading.
+  case ended(Fence, TermEnd)
+  /// The record no longer names the node.
+  case released(Fence)
+  /// Duties have not ended within the stop budget; the lease is left to expire.
+  case dutiesStuck(Fence)
+  /// Another process leads under this node's id.
+  case twin(incarnation: String, address: String?)
+  /// The record belongs to another cluster.
+  case foreignCluster(String)
+  /// The record cannot be decoded.
+  case unreadableRecord
+  /// Calls to the store fail.
+  case storeFailed
+  /// The store answers again.
+  case storeAnswers
+}
+
+/// Why a term ended.
+package enum TermEnd: Sendable, Hashable {
+  /// No renewal was acknowledged in time.
+  case deadlinePassed
+  /// The record names somebody else.
+  case superseded(by: String?, term: Int64)
+  /// An operator asked for it.
+  case requested(ElectionRequest.Kind)
+  /// There is nothing to lead for any more.
+  case withdrawn
+  /// The node is not fit to lead, and another one is.
+  case ineligible
+  /// The node leaves.
+  case resigned
+
+  /// Whether the node gives up a lease that it holds.
+  var isVoluntary: Bool {
+    switch self {
+    case .deadlinePassed, .superseded: false
+    case .requested, .withdrawn, .ineligible, .resigned: true
+    }
+  }
+}
+
+/// What people have been told and need not hear again.
+struct NoticeMemory: Sendable {
+  var storeFailed = false
+  var unreadable = false
+  var foreignCluster: String?
+  /// The other incarnation under this node's id, its last renewal, and how often it was seen to grow.
+  var twin: (incarnation: String, renewal: Int64, growth: Int)?
+}

@@ -1,0 +1,140 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The JSON form of a record, as stores keep it and operators read it.
+extension ElectionRecord: Codable {
+  /// The format that this version writes, and the newest that it reads.
+  static let formatVersion = 1
+
+  /// More bytes than any record has: what is longer is not one.
+  private static let maximumSize = 65_536
+
+  /// Encodes the record as the bytes that a store keeps: JSON with its fields sorted.
+  ///
+  /// - Returns: The bytes.
+  /// - Throws: ``ElectionError`` with `unreadableRecord` if the record has values that no node would read back.
+  public func encoded() throws(ElectionError) -> [UInt8] {
+    if let fault { throw .unreadable("the record to write is not valid: \(fault)") }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    do {
+      return Array(try encoder.encode(self))
+    } catch {
+      throw .unreadable("the record could not be encoded", cause: error)
+    }
+  }
+
+  /// Decodes the bytes that a store keeps.
+  ///
+  /// - Parameter bytes: What ``encoded()`` gave, of this version or the one before.
+  /// - Throws: ``ElectionError`` with `unreadableRecord`; such a record must not be overwritten.
+  public init(decoding bytes: some Collection<UInt8>) throws(ElectionError) {
+    guard bytes.count <= Self.maximumSize else { throw .unreadable("it has \(bytes.count) bytes") }
+    do {
+      self = try JSONDecoder().decode(ElectionRecord.self, from: Data(bytes))
+    } catch {
+      throw .unreadable("it is not an election record that this version can read", cause: error)
+    }
+    if let fault { throw .unreadable(fault) }
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case version, leader, address, incarnation, term, renewal, sequence, transitions, leaseDuration, bootstrap, request, reserved, barred
+    case paused, acquiredAt, renewedAt
+    case clusterID = "clusterId"
+  }
+
+  /// Reads the fields of the JSON form.
+  ///
+  /// - Parameter decoder: Where they are.
+  /// - Throws: `DecodingError` if a field is missing or of another type, or the format is newer than this version's.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    let version = try fields.decode(Int.self, forKey: .version)
+    guard (1...Self.formatVersion).contains(version) else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .version, in: fields, debugDescription: "format \(version); this node reads up to \(Self.formatVersion): update it")
+    }
+    clusterID = try fields.decode(String.self, forKey: .clusterID)
+    leader = try fields.decodeIfPresent(String.self, forKey: .leader)
+    address = try fields.decodeIfPresent(String.self, forKey: .address)
+    incarnation = try fields.decode(String.self, forKey: .incarnation)
+    term = try fields.decode(Int64.self, forKey: .term)
+    renewal = try fields.decode(Int64.self, forKey: .renewal)
+    sequence = try fields.decode(Int64.self, forKey: .sequence)
+    transitions = try fields.decode(Int64.self, forKey: .transitions)
+    leaseDuration = .milliseconds(try fields.decode(Int64.self, forKey: .leaseDuration))
+    isPlaceholder = try fields.decodeIfPresent(Bool.self, forKey: .bootstrap) ?? false
+    request = try fields.decodeIfPresent(ElectionRequest.self, forKey: .request)
+    reserved = try fields.decodeIfPresent(ElectionHold.self, forKey: .reserved)
+    barred = try fields.decodeIfPresent(ElectionHold.self, forKey: .barred)
+    isPaused = try fields.decodeIfPresent(Bool.self, forKey: .paused) ?? false
+    acquiredAt = try fields.decodeIfPresent(String.self, forKey: .acquiredAt).flatMap { try? Date($0, strategy: Self.instant) }
+    renewedAt = try fields.decodeIfPresent(String.self, forKey: .renewedAt).flatMap { try? Date($0, strategy: Self.instant) }
+  }
+
+  /// Writes the fields of the JSON form; `leader` is written as null when nobody leads.
+  ///
+  /// - Parameter encoder: Where they go.
+  /// - Throws: What the encoder throws.
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: CodingKeys.self)
+    try fields.encode(Self.formatVersion, forKey: .version)
+    try fields.encode(clusterID, forKey: .clusterID)
+    try fields.encode(leader, forKey: .leader)
+    try fields.encodeIfPresent(address, forKey: .address)
+    try fields.encode(incarnation, forKey: .incarnation)
+    try fields.encode(term, forKey: .term)
+    try fields.encode(renewal, forKey: .renewal)
+    try fields.encode(sequence, forKey: .sequence)
+    try fields.encode(transitions, forKey: .transitions)
+    try fields.encode(leaseDuration.milliseconds, forKey: .leaseDuration)
+    try fields.encode(isPlaceholder, forKey: .bootstrap)
+    try fields.encodeIfPresent(request, forKey: .request)
+    try fields.encodeIfPresent(reserved, forKey: .reserved)
+    try fields.encodeIfPresent(barred, forKey: .barred)
+    try fields.encode(isPaused, forKey: .paused)
+    try fields.encodeIfPresent(acquiredAt?.formatted(Self.instant), forKey: .acquiredAt)
+    try fields.encodeIfPresent(renewedAt?.formatted(Self.instant), forKey: .renewedAt)
+  }
+
+  private static let instant = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+}
+
+/// The duration is in milliseconds.
+extension ElectionHold: Codable {
+  private enum CodingKeys: String, CodingKey { case id, node, duration }
+
+  /// Reads the fields of the JSON form.
+  ///
+  /// - Parameter decoder: Where they are.
+  /// - Throws: `DecodingError` if a field is missing or of another type.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    id = try fields.decode(String.self, forKey: .id)
+    node = try fields.decode(String.self, forKey: .node)
+    duration = .milliseconds(try fields.decode(Int64.self, forKey: .duration))
+  }
+
+  /// Writes the fields of the JSON form.
+  ///
+  /// - Parameter encoder: Where they go.
+  /// - Throws: What the encoder throws.
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: CodingKeys.self)
+    try fields.encode(id, forKey: .id)
+    try fields.encode(node, forKey: .node)
+    try fields.encode(duration.milliseconds, forKey: .duration)
+  }
+}
+
+extension Duration {
+  /// Whole milliseconds, rounded up: what others wait by must not shrink on its way.
+  var milliseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return seconds * 1_000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+  }
+}

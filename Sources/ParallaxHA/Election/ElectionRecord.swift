@@ -1,0 +1,161 @@
+#if canImport(FoundationEssentials)
+public import FoundationEssentials
+#else
+public import Foundation
+#endif
+
+/// What a store keeps of an election: who leads, since which term, and what operators ask for.
+///
+/// There is one record per election. Nodes change it only by compare-and-set over the whole record.
+public struct ElectionRecord: Sendable, Hashable {
+  /// The cluster that the record belongs to; nodes of another cluster leave it alone.
+  public var clusterID: String
+  /// The id of the node that leads, or `nil` after a release and in a placeholder.
+  public var leader: String?
+  /// The leader's address, for people and other nodes.
+  public var address: String?
+  /// The incarnation of the leader, of the former leader after a release, or of the creator of a placeholder.
+  public var incarnation: String
+  /// The fencing token; it grows with each acquisition.
+  public var term: Int64
+  /// Grows with each of the holder's renewals and nothing else: what standbys time by.
+  public var renewal: Int64
+  /// Grows with every write by anyone, so that no two versions have the same bytes.
+  public var sequence: Int64
+  /// How many times leadership has been taken.
+  public var transitions: Int64
+  /// The lease as the holder runs it.
+  public var leaseDuration: Duration
+  /// Whether the record only marks that there was none: nobody leads by it.
+  public var isPlaceholder: Bool
+  /// What an operator asks of the leader or the candidates.
+  public var request: ElectionRequest?
+  /// The node that the next term is kept for.
+  public var reserved: ElectionHold?
+  /// The node that is to let others go first.
+  public var barred: ElectionHold?
+  /// Whether nobody is to be elected: maintenance.
+  public var isPaused: Bool
+  /// When the term began, by the holder's wall clock; for people alone.
+  public var acquiredAt: Date?
+  /// When the lease was renewed, by the holder's wall clock; for people alone.
+  public var renewedAt: Date?
+
+  /// Makes a record.
+  ///
+  /// - Parameters:
+  ///   - clusterID: The cluster that it belongs to.
+  ///   - leader: The id of the leader, or `nil` if nobody leads.
+  ///   - address: The leader's address.
+  ///   - incarnation: The incarnation of the node that writes the record.
+  ///   - term: The fencing token.
+  ///   - renewal: The count of renewals.
+  ///   - sequence: The count of writes.
+  ///   - transitions: The count of acquisitions.
+  ///   - leaseDuration: The lease as the writer runs it.
+  ///   - isPlaceholder: Whether it only marks that there was none.
+  public init(
+    clusterID: String, leader: String?, address: String? = nil, incarnation: String, term: Int64, renewal: Int64 = 1, sequence: Int64 = 1,
+    transitions: Int64 = 0, leaseDuration: Duration, isPlaceholder: Bool = false
+  ) {
+    self.clusterID = clusterID
+    self.leader = leader
+    self.address = address
+    self.incarnation = incarnation
+    self.term = term
+    self.renewal = renewal
+    self.sequence = sequence
+    self.transitions = transitions
+    self.leaseDuration = leaseDuration
+    self.isPlaceholder = isPlaceholder
+    isPaused = false
+  }
+
+  /// Whether the record was given back by its leader and may be taken at once.
+  public var isReleased: Bool { leader == nil && !isPlaceholder }
+
+  /// The fence of the term that the record speaks of.
+  public var fence: Fence { Fence(term: term, incarnation: incarnation) }
+
+  /// Orders versions of one record by age, as far as term and sequence can tell.
+  package func isNewer(than other: ElectionRecord) -> Bool {
+    (term, sequence) > (other.term, other.sequence)
+  }
+
+  /// The greatest count that a record may carry: above it JSON readers lose digits.
+  package static let maximumCount: Int64 = 1 << 53
+
+  /// The longest duration that a record may ask others to wait.
+  package static let maximumDuration: Duration = .seconds(86_400)
+
+  /// What a node could not work with, or `nil`: a record may have been written by anyone who reaches the store.
+  package var fault: String? {
+    for (name, count) in [("term", term), ("renewal", renewal), ("sequence", sequence), ("transitions", transitions)]
+    where !(0..<Self.maximumCount).contains(count) {
+      return "\(name) is \(count)"
+    }
+    for (name, duration) in [("leaseDuration", leaseDuration), ("reserved", reserved?.duration), ("barred", barred?.duration)] {
+      if let duration, duration < .zero || duration > Self.maximumDuration { return "\(name) lasts \(duration)" }
+    }
+    if isPlaceholder, leader != nil { return "a placeholder names a leader" }
+    return nil
+  }
+}
+
+/// What an operator asks for through the record.
+public struct ElectionRequest: Sendable, Hashable, Codable {
+  /// The kind of a request.
+  public enum Kind: String, Sendable, Hashable, CaseIterable, Codable {
+    /// The leader is to hand over.
+    case stepDown
+    /// The candidates are to elect without rank delay and cool-down.
+    case elect
+    /// The leader is to hand over and stay away for a while; a pause ends.
+    case force
+  }
+
+  /// Tells requests apart.
+  public var id: String
+  /// What is asked for.
+  public var kind: Kind
+  /// The node that is to lead next, if one was named.
+  public var to: String?
+  /// The term that the request speaks of; in another one it means nothing.
+  public var targetTerm: Int64
+
+  /// Makes a request.
+  ///
+  /// - Parameters:
+  ///   - id: Tells requests apart.
+  ///   - kind: What is asked for.
+  ///   - to: The node that is to lead next.
+  ///   - targetTerm: The term that it speaks of.
+  public init(id: String, kind: Kind, to: String? = nil, targetTerm: Int64) {
+    self.id = id
+    self.kind = kind
+    self.to = to
+    self.targetTerm = targetTerm
+  }
+}
+
+/// A node that is preferred or kept away for a while, counted by each node from when it first received the id.
+public struct ElectionHold: Sendable, Hashable {
+  /// Tells holds apart: one that is written again with its id does not begin anew.
+  public var id: String
+  /// The node that the hold is about.
+  public var node: String
+  /// How long the hold lasts from its receipt.
+  public var duration: Duration
+
+  /// Makes a hold.
+  ///
+  /// - Parameters:
+  ///   - id: Tells holds apart.
+  ///   - node: The node that the hold is about.
+  ///   - duration: How long it lasts from its receipt.
+  public init(id: String, node: String, duration: Duration) {
+    self.id = id
+    self.node = node
+    self.duration = duration
+  }
+}

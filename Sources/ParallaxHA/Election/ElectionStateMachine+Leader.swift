@@ -1,0 +1,172 @@
+/// Holding a term and giving it up.
+extension ElectionStateMachine {
+  /// An acquisition was acknowledged; it counts from before it was sent, so it may have run out on the way.
+  mutating func acquired(_ snapshot: ElectionSnapshot, sentAt: Duration) {
+    observe(snapshot)
+    let validUntil = (rules.has(.validityFromReply) ? now.instant : sentAt) + timings.renewDeadline
+    guard isCampaigning, case .standby = role, now.instant < validUntil else { return }
+    lead(snapshot, validUntil: validUntil, sentAt: sentAt)
+  }
+
+  private mutating func lead(_ snapshot: ElectionSnapshot, validUntil: Duration, sentAt: Duration) {
+    let fence = snapshot.record.fence
+    role = .leading(
+      Leadership(
+        lease: Lease(fence: fence, validUntil: validUntil), record: snapshot.record,
+        nextRenewal: sentAt + timings.retryPeriod * jitter(), renewals: snapshot.record.renewal))
+    needsRead = false
+    output.append(.notice(.elected(fence)))
+    output.append(.beginTerm(fence))
+  }
+
+  /// A renewal was acknowledged, before the deadline: see ``expireLease()``.
+  mutating func renewed(_ snapshot: ElectionSnapshot, sentAt: Duration) {
+    observe(snapshot)
+    let validUntil = (rules.has(.validityFromReply) ? now.instant : sentAt) + timings.renewDeadline
+    guard case .leading(var leadership) = role, leadership.lease.fence == snapshot.record.fence else {
+      if rules.has(.lateSuccessRevives), now.instant < validUntil { lead(snapshot, validUntil: validUntil, sentAt: sentAt) }
+      return
+    }
+    leadership.lease.validUntil = max(leadership.lease.validUntil, validUntil)
+    leadership.record = snapshot.record
+    leadership.nextRenewal = sentAt + timings.retryPeriod * jitter()
+    role = .leading(leadership)
+  }
+
+  func leaderWakeUp(_ leadership: Leadership) -> Duration {
+    switch knowledge {
+    case .unknown, .unreadable, .absent: retryAt
+    case .present: needsRead ? min(retryAt, leadership.nextRenewal) : leadership.nextRenewal
+    }
+  }
+
+  mutating func proceedAsLeader() {
+    guard case .leading(var leadership) = role else { return }
+    switch knowledge {
+    case .unknown, .unreadable:
+      if now.instant >= retryAt { read() }
+    case .absent:
+      if now.instant >= retryAt { restore(&leadership) }
+    case .present(let snapshot):
+      let record = snapshot.record
+      if record.isPlaceholder, record.clusterID == configuration.clusterID {
+        write(.reassert, over: leadership.record, in: &leadership, expecting: snapshot.version)
+      } else if isOwn(knowledge), record.fence == leadership.lease.fence {
+        hold(snapshot, leadership)
+      } else {
+        lose(.superseded(by: record.leader, term: record.term))
+      }
+    }
+  }
+
+  private mutating func hold(_ snapshot: ElectionSnapshot, _ leadership: Leadership) {
+    var leadership = leadership
+    leadership.record = snapshot.record
+    role = .leading(leadership)
+    if let request = snapshot.record.request, request.kind != .elect, request.targetTerm == snapshot.record.term {
+      stop(.requested(request.kind))
+    } else if needsRead, now.instant >= retryAt {
+      read()
+    } else if now.instant >= leadership.nextRenewal {
+      write(.renew, over: snapshot.record, in: &leadership, expecting: snapshot.version)
+    }
+  }
+
+  /// The store has lost the record: marks that, so that no late packet can write more than a mark, and then asserts the term over it.
+  private mutating func restore(_ leadership: inout Leadership) {
+    if rules.has(.reassertSameBytes) {
+      send(.reassert, leadership.record)
+    } else if rules.has(.acquireOverAbsent) {
+      write(.reassert, over: leadership.record, in: &leadership, expecting: nil)
+    } else {
+      // A number of its own: a renewal that repeated it would look like this mark to a standby, and leave its patience running.
+      leadership.renewals += 1
+      role = .leading(leadership)
+      var mark = placeholder(term: leadership.lease.fence.term)
+      mark.renewal = leadership.renewals
+      mark.isPaused = leadership.record.isPaused
+      send(.placeholder, mark)
+    }
+  }
+
+  private mutating func write(
+    _ purpose: Call.Purpose, over record: ElectionRecord, in leadership: inout Leadership, expecting: ElectionVersion?
+  ) {
+    leadership.renewals = max(leadership.renewals, record.renewal) + 1
+    role = .leading(leadership)
+    var next = record
+    next.address = configuration.address
+    next.renewal = leadership.renewals
+    next.sequence = max(record.sequence, highestSequence) + 1
+    next.leaseDuration = timings.leaseDuration
+    next.renewedAt = now.wall
+    send(purpose, next, expecting: expecting)
+  }
+
+  /// A timer alone does not end a lease: whatever is handled after its end finds it ended.
+  mutating func expireLease() {
+    guard case .leading(let leadership) = role, now.instant >= leadership.lease.validUntil else { return }
+    lose(.deadlinePassed)
+  }
+
+  private mutating func lose(_ end: TermEnd) {
+    if case .superseded(session.nodeID?, _) = end, case .present(let snapshot) = knowledge {
+      output.append(.notice(.twin(incarnation: snapshot.record.incarnation, address: snapshot.record.address)))
+    }
+    finish(end)
+  }
+
+  /// Gives up a lease that the node holds, if it holds one.
+  mutating func stop(_ end: TermEnd) {
+    guard case .leading = role else { return }
+    finish(end)
+  }
+
+  private mutating func finish(_ end: TermEnd) {
+    guard case .leading(let leadership) = role else { preconditionFailure("a term ended that the node did not lead") }
+    var held: ElectionSnapshot?
+    // While a call is under way the known version may be outdated; releasing by it then fails and shows the one that stands.
+    if end.isVoluntary, case .present(let snapshot) = knowledge, isOwn(knowledge) { held = snapshot }
+    let fence = leadership.lease.fence
+    mayHold = true
+    if !rules.has(.lateSuccessRevives) { call = nil }
+    output.append(.notice(.ended(fence, end)))
+    output.append(.endTerm(fence, end))
+    if rules.has(.releaseBeforeJoin), held != nil {
+      call = nil
+      role = .releasing
+    } else {
+      role = .stopping(Stopping(fence: fence, end: end, held: held, isStuckAt: now.instant + timings.stopBudget))
+    }
+  }
+
+  mutating func joinDuties() {
+    guard case .stopping(let stopping) = role else { return }
+    if resignDeadline != nil { resignDeadline = now.instant + timings.callTimeout * 2 }
+    retryAt = now.instant
+    nextPoll = now.instant
+    if let held = stopping.held {
+      knowledge = .present(held)
+      needsRead = false
+      role = .releasing
+    } else {
+      knowledge = .unknown
+      needsRead = true
+      role = .standby
+    }
+  }
+
+  /// The rejected rule that finding one's own incarnation settles an unknown outcome; whether it was applied.
+  mutating func defectiveSettlement(of snapshot: ElectionSnapshot?, readAt: Duration) -> Bool {
+    guard rules.has(.readSettlesUnknown), let snapshot, isOwn(.present(snapshot)) else { return false }
+    let validUntil = readAt + timings.renewDeadline
+    guard now.instant < validUntil else { return false }
+    observe(snapshot)
+    switch role {
+    case .leading: renewed(snapshot, sentAt: readAt)
+    case .standby where isCampaigning && mayHold: lead(snapshot, validUntil: validUntil, sentAt: readAt)
+    default: return false
+    }
+    return true
+  }
+}

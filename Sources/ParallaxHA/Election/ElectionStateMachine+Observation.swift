@@ -1,0 +1,115 @@
+/// What a node learns from the record.
+extension ElectionStateMachine {
+  /// Takes in what the store holds, or held a moment ago.
+  mutating func observe(_ snapshot: ElectionSnapshot?) {
+    guard let snapshot else {
+      if case .absent = knowledge {} else { absentSince = now.instant }
+      knowledge = .absent
+      mayHold = false
+      return
+    }
+    let record = snapshot.record
+    guard record.fault == nil else {
+      knowledge = .unreadable
+      noticeUnreadable()
+      return
+    }
+    notices.unreadable = false
+    knowledge = .present(snapshot)
+    guard record.clusterID == configuration.clusterID else {
+      if notices.foreignCluster != record.clusterID { output.append(.notice(.foreignCluster(record.clusterID))) }
+      notices.foreignCluster = record.clusterID
+      return
+    }
+    remember(record)
+    if !isOwn(knowledge) { mayHold = false }
+    watchForTwin(record)
+  }
+
+  private mutating func remember(_ record: ElectionRecord) {
+    lastRecord = record
+    highestTerm = max(highestTerm, record.term)
+    highestSequence = max(highestSequence, record.sequence)
+    if !record.isPlaceholder {
+      hasHistory = true
+      longestLease = record.leaseDuration
+    }
+    let sequence = rules.has(.patienceByVersion) ? record.sequence : 0
+    let current = Patience(
+      incarnation: record.incarnation, term: record.term, renewal: record.renewal, isPlaceholder: record.isPlaceholder, sequence: sequence,
+      since: patience.since)
+    if current != patience {
+      patience = current
+      patience.since = now.instant
+    }
+    reserved = received(record.reserved, before: reserved)
+    barred = received(record.barred, before: barred)
+  }
+
+  private func received(_ hold: ElectionHold?, before: ReceivedHold?) -> ReceivedHold? {
+    guard let hold else { return before }
+    return hold.id == before?.id ? before : ReceivedHold(id: hold.id, receivedAt: now.instant)
+  }
+
+  /// Hints may be stale, so they count only when they are newer than what is known; a leader never acts on one.
+  mutating func takeHint(_ hint: ElectionSnapshot) {
+    guard hint.record.fault == nil else { return }
+    guard hint.record.clusterID == configuration.clusterID else {
+      needsRead = true
+      return
+    }
+    if case .leading = role {
+      if !isOwnWrite(hint), !isKnown(hint) { needsRead = true }
+      highestTerm = max(highestTerm, hint.record.term)
+      return
+    }
+    if isNews(hint) { observe(hint) } else if !isKnown(hint) { needsRead = true }
+  }
+
+  private func isNews(_ hint: ElectionSnapshot) -> Bool {
+    switch knowledge {
+    case .unknown: true
+    case .unreadable: false
+    case .absent: lastRecord.map { hint.record.isNewer(than: $0) } ?? true
+    case .present(let known): hint.record.isNewer(than: known.record)
+    }
+  }
+
+  private func isKnown(_ hint: ElectionSnapshot) -> Bool {
+    if case .present(let known) = knowledge { known.version == hint.version } else { false }
+  }
+
+  /// Whether the hint tells of the node's own write that is under way, or of one before it.
+  private func isOwnWrite(_ hint: ElectionSnapshot) -> Bool {
+    let record = hint.record
+    guard record.incarnation == session.incarnation else { return false }
+    if let write = call?.record, write.renewal == record.renewal, write.sequence == record.sequence { return true }
+    return record.renewal < (lastRecord?.renewal ?? 0)
+  }
+
+  /// A former process of this node may write once more, by a packet that comes late; one that goes on writing is alive.
+  private mutating func watchForTwin(_ record: ElectionRecord) {
+    guard record.leader == session.nodeID, record.incarnation != session.incarnation else { return }
+    guard var twin = notices.twin, twin.incarnation == record.incarnation else {
+      notices.twin = (record.incarnation, record.renewal, 0)
+      return
+    }
+    guard record.renewal > twin.renewal else { return }
+    twin.renewal = record.renewal
+    twin.growth += 1
+    notices.twin = twin
+    if twin.growth == 2 { output.append(.notice(.twin(incarnation: record.incarnation, address: record.address))) }
+  }
+
+  /// Whether the record names this incarnation as the leader.
+  func isOwn(_ knowledge: Knowledge) -> Bool {
+    guard case .present(let snapshot) = knowledge else { return false }
+    return snapshot.record.leader == session.nodeID && snapshot.record.incarnation == session.incarnation
+      && snapshot.record.clusterID == configuration.clusterID
+  }
+
+  mutating func noticeUnreadable() {
+    if !notices.unreadable { output.append(.notice(.unreadableRecord)) }
+    notices.unreadable = true
+  }
+}

@@ -1,0 +1,161 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Waiting for a term and taking it.
+extension ElectionStateMachine {
+  /// Whether the node would lead if it could.
+  var isCampaigning: Bool {
+    configuration.campaigns && isCandidate && isEligible && resignDeadline == nil && !isResigned
+  }
+
+  mutating func proceedAsStandby() {
+    if isOwn(knowledge), !needsRead || now.instant < retryAt {
+      role = .releasing
+      release()
+    } else if let turn, now.instant >= turn {
+      takeTurn()
+    } else if needsRead {
+      if now.instant >= retryAt { read() }
+    } else if now.instant >= nextPoll {
+      read()
+    }
+  }
+
+  var standbyWakeUp: Duration {
+    let read = needsRead ? retryAt : nextPoll
+    return min(turn ?? read, read)
+  }
+
+  /// From when on the node may write the record, or nil while it may not at all.
+  package var turn: Duration? {
+    guard isCampaigning else { return nil }
+    switch knowledge {
+    case .unknown, .unreadable: return nil
+    case .absent:
+      return rules.has(.acquireOverAbsent) ? absentSince + timings.retryPeriod * 1.5 + rankDelay : .zero
+    case .present(let snapshot):
+      let record = snapshot.record
+      guard record.clusterID == configuration.clusterID, !record.isPaused else { return nil }
+      return max(endOfPatience(with: record), endOfHolds(in: record))
+    }
+  }
+
+  private func endOfPatience(with record: ElectionRecord) -> Duration {
+    if record.isReleased { return .zero }
+    if record.isPlaceholder {
+      let wait = placeholderWait(record)
+      return wait == .zero ? .zero : patience.since + wait + rankDelay
+    }
+    if record.leader == session.nodeID, record.incarnation != session.incarnation, configuration.reclaimsOnRestart { return .zero }
+    if rules.has(.electSkipsPatience), record.request?.kind == .elect || record.request?.kind == .force { return .zero }
+    if rules.has(.patienceByWallClock), let renewedAt = record.renewedAt {
+      return now.instant + .seconds(renewedAt.timeIntervalSince(now.wall)) + record.leaseDuration
+    }
+    let lease = rules.has(.patienceByOwnLease) ? timings.leaseDuration : max(record.leaseDuration, timings.leaseDuration)
+    let isUrged = record.request.map { $0.kind != .stepDown && $0.targetTerm == record.term } ?? false
+    return patience.since + lease + (isUrged ? .zero : rankDelay)
+  }
+
+  /// A leader may live whose record the store has lost: it needs until its own lease has ended.
+  private func placeholderWait(_ record: ElectionRecord) -> Duration {
+    if !hasHistory, let bootstrapWait { return bootstrapWait }
+    return max(timings.leaseDuration, longestLease, record.leaseDuration)
+  }
+
+  private func endOfHolds(in record: ElectionRecord) -> Duration {
+    var end = Duration.zero
+    if let hold = record.reserved, hold.node != session.nodeID, hold.id == reserved?.id {
+      end = max(end, (reserved?.receivedAt ?? .zero) + hold.duration)
+    }
+    if let hold = record.barred, hold.node == session.nodeID, record.reserved?.node != session.nodeID, hold.id == barred?.id {
+      end = max(end, (barred?.receivedAt ?? .zero) + hold.duration)
+    }
+    return end
+  }
+
+  /// Spreads the candidates over some ten milliseconds, so that the first one's hint reaches the others before they try.
+  ///
+  /// One step for each power of two of the priority, and within a step by the hash of the node's id.
+  static func rankDelay(of nodeID: String, _ configuration: ElectionConfiguration) -> Duration {
+    let step = min(.milliseconds(6), configuration.timings.retryPeriod / 20)
+    let bits = Int.bitWidth - configuration.priority.magnitude.leadingZeroBitCount
+    let level = configuration.priority < 0 ? -bits : bits
+    return step * (7 - level) + step * (Double(hash(nodeID) >> 11) / Double(1 << 53))
+  }
+
+  private mutating func takeTurn() {
+    switch knowledge {
+    case .absent where !rules.has(.acquireOverAbsent):
+      send(.placeholder, placeholder(term: wallTerm))
+    case .absent:
+      send(.acquire, acquisition(over: lastRecord ?? placeholder(term: wallTerm)), expecting: nil)
+    case .present(let snapshot):
+      send(.acquire, acquisition(over: snapshot.record), expecting: snapshot.version)
+    case .unknown, .unreadable:
+      preconditionFailure("a turn came while the record was not known")
+    }
+  }
+
+  /// A floor for terms that holds even when all data is lost.
+  private var wallTerm: Int64 {
+    guard !rules.has(.termFromRecordAlone) else { return 0 }
+    let milliseconds = now.wall.timeIntervalSince1970 * 1_000
+    let bounded = Int64(min(max(milliseconds, 0), Double(ElectionRecord.maximumCount / 2)))
+    return max(highestTerm, bounded)
+  }
+
+  func placeholder(term: Int64) -> ElectionRecord {
+    var record = ElectionRecord(
+      clusterID: configuration.clusterID, leader: nil, incarnation: session.incarnation, term: term, renewal: highestSequence + 1,
+      sequence: highestSequence + 1, transitions: lastRecord?.transitions ?? 0, leaseDuration: max(timings.leaseDuration, longestLease),
+      isPlaceholder: true)
+    record.renewedAt = now.wall
+    return record
+  }
+
+  private func acquisition(over record: ElectionRecord) -> ElectionRecord {
+    let floor = rules.has(.termFromRecordAlone) ? record.term : max(record.term, highestTerm)
+    let term = (record.isPlaceholder ? max(floor, wallTerm) : floor) + 1
+    var next = ElectionRecord(
+      clusterID: configuration.clusterID, leader: session.nodeID, address: configuration.address, incarnation: session.incarnation,
+      term: term, renewal: record.renewal + 1, sequence: max(record.sequence, highestSequence) + 1, transitions: record.transitions + 1,
+      leaseDuration: timings.leaseDuration)
+    next.acquiredAt = now.wall
+    next.renewedAt = now.wall
+    return next
+  }
+
+  /// Gives back a record that names this incarnation while it does not lead.
+  mutating func release() {
+    guard case .present(let snapshot) = knowledge, isOwn(knowledge) else {
+      role = .standby
+      proceedAsStandby()
+      return
+    }
+    send(.release, released(snapshot.record), expecting: snapshot.version)
+  }
+
+  private func released(_ record: ElectionRecord) -> ElectionRecord {
+    var next = record
+    next.leader = nil
+    next.address = nil
+    next.sequence = max(record.sequence, highestSequence) + 1
+    next.request = nil
+    guard let request = record.request, request.targetTerm == record.term else { return next }
+    switch request.kind {
+    case .elect: break
+    case .stepDown:
+      if let target = request.to {
+        next.reserved = ElectionHold(id: request.id, node: target, duration: timings.reservation)
+      } else {
+        next.barred = ElectionHold(id: request.id, node: session.nodeID, duration: timings.coolDown)
+      }
+    case .force:
+      if next.barred == nil { next.barred = ElectionHold(id: request.id, node: session.nodeID, duration: timings.coolDown) }
+    }
+    return next
+  }
+}

@@ -1,0 +1,346 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Decides when a node campaigns, leads, renews, stops and releases.
+///
+/// A value without clock, store, randomness or tasks: events with the time they are handled at go in, actions come out, and ``wakeUp``
+/// says when the next ``Event/timer`` is due. At most one call to the store is under way at a time.
+package struct ElectionStateMachine: Sendable {
+  /// What the node knows of the record.
+  enum Knowledge: Sendable {
+    case unknown
+    case unreadable
+    case absent
+    case present(ElectionSnapshot)
+  }
+
+  /// The validity of the term that the node holds.
+  package struct Lease: Sendable, Hashable {
+    package var fence: Fence
+    package var validUntil: Duration
+  }
+
+  struct Leadership: Sendable {
+    var lease: Lease
+    /// The last known version of the node's own record.
+    var record: ElectionRecord
+    var nextRenewal: Duration
+    /// Counts attempts, acknowledged or not, so that no two carry the same number.
+    var renewals: Int64
+  }
+
+  struct Stopping: Sendable {
+    var fence: Fence
+    var end: TermEnd
+    /// What to release once the duties have ended; nil when it must be read first.
+    var held: ElectionSnapshot?
+    var isStuckAt: Duration
+    var isReported = false
+  }
+
+  enum Role: Sendable {
+    /// Watches, and takes over when it may. Exits to leading, or to releasing when the record names it.
+    case standby
+    /// Holds the lease. Exits to stopping.
+    case leading(Leadership)
+    /// Its duties are being cancelled and joined. Exits to releasing, or to standby when the lease was lost.
+    case stopping(Stopping)
+    /// The record names it, though it does not lead. Exits to standby.
+    case releasing
+  }
+
+  /// The only thing that standbys time by, and when it was first received.
+  struct Patience: Sendable, Equatable {
+    var incarnation = ""
+    var term: Int64 = -1
+    var renewal: Int64 = -1
+    var isPlaceholder = false
+    var sequence: Int64 = -1
+    var since: Duration = .zero
+  }
+
+  struct ReceivedHold: Sendable {
+    var id: String
+    var receivedAt: Duration
+  }
+
+  package let session: NodeSession
+  let configuration: ElectionConfiguration
+  let bootstrapWait: Duration?
+  let rankDelay: Duration
+  let rules: ElectionRules
+  var timings: ElectionTimings { configuration.timings }
+
+  // What the node is and wants.
+  var role = Role.standby
+  var isStarted = false
+  var isCandidate = false
+  var isEligible = true
+  var resignDeadline: Duration?
+  var isResigned = false
+
+  // What it knows.
+  var knowledge = Knowledge.unknown
+  package internal(set) var lastRecord: ElectionRecord?
+  var lastAnswerAt: Duration?
+  var patience = Patience()
+  var reserved: ReceivedHold?
+  var barred: ReceivedHold?
+  var absentSince: Duration = .zero
+  /// Whether a record of this cluster has been seen that was no placeholder.
+  var hasHistory = false
+  var longestLease: Duration = .zero
+  var highestTerm: Int64 = 0
+  var highestSequence: Int64 = 0
+  /// Whether an acquisition may stand in the store although the node does not lead.
+  var mayHold = false
+
+  // What it does.
+  package internal(set) var call: Call?
+  var calls: UInt64 = 0
+  var needsRead = false
+  var retryAt: Duration = .zero
+  var nextPoll: Duration = .zero
+  var jitterState: UInt64
+  var notices = NoticeMemory()
+  var now = Moment(instant: .zero, wall: Date(timeIntervalSince1970: 0))
+  var output: [Action] = []
+
+  /// Makes the machine of a node that knows nothing yet.
+  ///
+  /// - Parameters:
+  ///   - session: The node and its incarnation.
+  ///   - configuration: How it takes part.
+  ///   - needsBootstrapWait: Whether the store may have lost the record of a leader that lives.
+  ///   - rules: The right rules, but in tests of the tests.
+  package init(
+    session: NodeSession, configuration: ElectionConfiguration, needsBootstrapWait: Bool = true, rules: ElectionRules = ElectionRules()
+  ) {
+    self.session = session
+    self.configuration = configuration
+    bootstrapWait = needsBootstrapWait ? configuration.bootstrapWait : .zero
+    rankDelay = Self.rankDelay(of: session.nodeID, configuration)
+    self.rules = rules
+    jitterState = Self.hash(session.description)
+  }
+
+  // MARK: For the driver
+
+  /// The lease, while the node leads by it: compare its end with the clock at each use.
+  package var lease: Lease? {
+    if case .leading(let leadership) = role { leadership.lease } else { nil }
+  }
+
+  /// Whether the node neither holds the record nor has anything to give back.
+  package var isSettled: Bool {
+    if case .standby = role { true } else { false }
+  }
+
+  /// When the next ``Event/timer`` is due, unless something else happens before; nil for never.
+  package var wakeUp: Duration? {
+    guard isStarted else { return nil }
+    let next = call.map { $0.sentAt + timings.callTimeout }
+    switch role {
+    case .standby:
+      let own = next.map { call?.purpose == .read ? min($0, turn ?? $0) : $0 } ?? standbyWakeUp
+      return resignDeadline.map { min($0, own) } ?? own
+    case .leading(let leadership):
+      return min(leadership.lease.validUntil, next ?? leaderWakeUp(leadership))
+    case .stopping(let stopping):
+      let stuck = stopping.isReported ? nil : stopping.isStuckAt
+      return stuck.map { min($0, next ?? $0) } ?? next
+    case .releasing:
+      return next ?? retryAt
+    }
+  }
+
+  /// Takes in an event.
+  ///
+  /// - Parameters:
+  ///   - event: What happened.
+  ///   - now: What the clocks read, never less than at the event before; a send among the actions happens after it.
+  /// - Returns: What to do, in order.
+  package mutating func handle(_ event: Event, at now: Moment) -> [Action] {
+    self.now = now
+    output.removeAll(keepingCapacity: true)
+    expireLease()
+    take(event)
+    proceed()
+    finishResigning()
+    return output
+  }
+
+  private mutating func take(_ event: Event) {
+    switch event {
+    case .start: start()
+    case .timer: expireCall()
+    case .reply(let id, let reply): take(reply, to: id)
+    case .hint(let snapshot): takeHint(snapshot)
+    case .candidacy(let isCandidate):
+      self.isCandidate = isCandidate
+      if !isCandidate { stop(.withdrawn) }
+    case .eligibility(let isEligible):
+      self.isEligible = isEligible
+      if !isEligible { stop(.ineligible) }
+    case .dutiesJoined: joinDuties()
+    case .resign:
+      guard resignDeadline == nil, !isResigned else { return }
+      resignDeadline = now.instant + timings.callTimeout * 2
+      stop(.resigned)
+    }
+  }
+
+  private mutating func start() {
+    isStarted = true
+    isResigned = false
+    resignDeadline = nil
+    role = .standby
+    knowledge = .unknown
+    call = nil
+    needsRead = true
+    retryAt = now.instant
+    nextPoll = now.instant
+  }
+
+  /// Does the next thing that is due, if no call is under way.
+  private mutating func proceed() {
+    guard isStarted else { return }
+    if case .standby = role, call?.purpose == .read, let turn, now.instant >= turn {
+      // A read that hangs must not delay a takeover.
+      call = nil
+    }
+    guard call == nil else { return }
+    switch role {
+    case .standby: proceedAsStandby()
+    case .leading: proceedAsLeader()
+    case .releasing: release()
+    case .stopping(var stopping):
+      guard !stopping.isReported, now.instant >= stopping.isStuckAt else { return }
+      stopping.isReported = true
+      role = .stopping(stopping)
+      output.append(.notice(.dutiesStuck(stopping.fence)))
+    }
+  }
+
+  private mutating func finishResigning() {
+    guard let resignDeadline, case .standby = role else { return }
+    let isInFlight = call?.purpose == .acquire
+    guard (!mayHold && !isInFlight) || now.instant >= resignDeadline else { return }
+    self.resignDeadline = nil
+    isResigned = true
+    output.append(.resigned)
+  }
+
+  // MARK: Calls
+
+  mutating func send(_ purpose: Call.Purpose, _ record: ElectionRecord? = nil, expecting: ElectionVersion? = nil) {
+    calls += 1
+    let call = Call(id: calls, purpose: purpose, record: record, expecting: expecting, sentAt: now.instant)
+    if let record {
+      highestSequence = max(highestSequence, record.sequence)
+      highestTerm = max(highestTerm, record.term)
+    }
+    if purpose == .acquire { mayHold = true }
+    self.call = call
+    output.append(.send(call))
+  }
+
+  mutating func read() {
+    needsRead = false
+    nextPoll = now.instant + timings.retryPeriod * jitter()
+    send(.read)
+  }
+
+  private mutating func expireCall() {
+    guard let call, now.instant >= call.sentAt + timings.callTimeout else { return }
+    settle(call, .failed)
+  }
+
+  /// A reply to any call but the one under way comes too late to count: its outcome was taken as unknown long ago.
+  private mutating func take(_ reply: Reply, to id: UInt64) {
+    guard let call, call.id == id else { return }
+    settle(call, reply)
+  }
+
+  private mutating func settle(_ call: Call, _ reply: Reply) {
+    self.call = nil
+    switch reply {
+    case .failed:
+      if !notices.storeFailed { output.append(.notice(.storeFailed)) }
+      notices.storeFailed = true
+      needsRead = true
+      retryAt = call.sentAt + retryDelay
+      if call.purpose != .read { knowledge = .unknown }
+      if case .leading = role { knowledge = .unknown }
+      if case .releasing = role { role = .standby }
+      return
+    case .unreadable:
+      lastAnswerAt = now.instant
+      knowledge = .unreadable
+      noticeUnreadable()
+      needsRead = true
+      retryAt = call.sentAt + retryDelay
+      if case .releasing = role { role = .standby }
+      return
+    case .read(let snapshot), .conflict(let snapshot):
+      hearFromStore()
+      if call.purpose == .read, defectiveSettlement(of: snapshot, readAt: call.sentAt) { return }
+      observe(snapshot)
+      if case .releasing = role, !isOwn(knowledge) { role = .standby }
+    case .written(let version):
+      hearFromStore()
+      guard let record = call.record else { return }
+      acknowledge(call, ElectionSnapshot(record: record, version: version))
+    }
+    retryAt = now.instant
+  }
+
+  private mutating func acknowledge(_ call: Call, _ snapshot: ElectionSnapshot) {
+    switch call.purpose {
+    case .read: preconditionFailure("a read was answered as a write")
+    case .placeholder: observe(snapshot)
+    case .acquire: acquired(snapshot, sentAt: call.sentAt)
+    case .renew, .reassert: renewed(snapshot, sentAt: call.sentAt)
+    case .release:
+      observe(snapshot)
+      role = .standby
+      output.append(.notice(.released(snapshot.record.fence)))
+    }
+  }
+
+  private mutating func hearFromStore() {
+    lastAnswerAt = now.instant
+    if notices.storeFailed {
+      notices.storeFailed = false
+      output.append(.notice(.storeAnswers))
+    }
+  }
+
+  // MARK: Chance
+
+  /// How long after a failed call the next one may go out: sooner while a lease is at stake.
+  private var retryDelay: Duration {
+    if case .leading = role { timings.retryPeriod / 4 } else { timings.retryPeriod }
+  }
+
+  /// From 1 to 1.2, by a sequence that differs from node to node.
+  mutating func jitter() -> Double {
+    jitterState &+= 0x9E37_79B9_7F4A_7C15
+    var value = jitterState
+    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+    value ^= value >> 31
+    return 1 + 0.2 * Double(value >> 11) / Double(1 << 53)
+  }
+
+  /// FNV-1a with a final mix: the same on every node and in every process, which `Hasher` is not.
+  static func hash(_ text: String) -> UInt64 {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    hash = (hash ^ (hash >> 33)) &* 0xFF51_AFD7_ED55_8CCD
+    return hash ^ (hash >> 33)
+  }
+}

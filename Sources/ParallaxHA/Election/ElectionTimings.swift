@@ -1,0 +1,113 @@
+/// The durations that an election runs by, checked when they are made.
+///
+/// Two relations keep them safe and live:
+///
+/// - `leaseDuration / (renewDeadline + stopBudget) > (1 + δ) / (1 − δ)`, with δ the ``clockRateError``: else a node whose clock runs fast
+///   could lead before one whose clock runs slow has stopped;
+/// - `1.2 × retryPeriod + callTimeout + 2 round trips < renewDeadline`: else one hung call to the store could cost the leader its term.
+///
+/// All nodes of an election should run the same durations.
+public struct ElectionTimings: Sendable, Hashable {
+  /// How long the other nodes wait for a silent leader.
+  public let leaseDuration: Duration
+  /// How long a leader goes on after it sent its last acknowledged renewal.
+  public let renewDeadline: Duration
+  /// How long a leader waits between renewals, and a standby between reads; up to a fifth is added at random.
+  public let retryPeriod: Duration
+  /// How long duties may take to end once they are cancelled.
+  public let stopBudget: Duration
+  /// How long one call to the store may take before its outcome counts as unknown.
+  public let callTimeout: Duration
+  /// By how much the rate of any node's clock may be off: 0.05 is five per cent.
+  public let clockRateError: Double
+
+  /// How long a round trip to the store is allowed for.
+  private static let roundTrip: Duration = .milliseconds(50)
+
+  /// 15 s, 10 s and 2 s, as Kubernetes components run by.
+  public static let standard = ElectionTimings(
+    unchecked: .seconds(15), .seconds(10), .seconds(2), stopBudget: .milliseconds(1_500), callTimeout: .milliseconds(2_500),
+    clockRateError: 0.05)
+
+  /// Makes timings from a lease, in the proportions 15 : 10 : 2.
+  ///
+  /// - Parameter leaseDuration: How long the other nodes wait for a silent leader; about 310 ms at least.
+  /// - Throws: ``ElectionError`` with `invalidTimings` naming the broken relation and its values.
+  public init(leaseDuration: Duration) throws(ElectionError) {
+    try self.init(leaseDuration: leaseDuration, renewDeadline: leaseDuration * 10 / 15, retryPeriod: leaseDuration * 2 / 15)
+  }
+
+  /// Makes timings.
+  ///
+  /// - Parameters:
+  ///   - leaseDuration: How long the other nodes wait for a silent leader; at most a day.
+  ///   - renewDeadline: How long a leader goes on after its last acknowledged renewal.
+  ///   - retryPeriod: How long to wait between renewals and between reads.
+  ///   - stopBudget: How long cancelled duties may take; a tenth of the lease if `nil`.
+  ///   - callTimeout: How long one call to the store may take; a quarter of `renewDeadline` if `nil`.
+  ///   - clockRateError: By how much the rate of any node's clock may be off; from 0 to below 1.
+  /// - Throws: ``ElectionError`` with `invalidTimings` naming the broken relation and its values.
+  public init(
+    leaseDuration: Duration, renewDeadline: Duration, retryPeriod: Duration, stopBudget: Duration? = nil, callTimeout: Duration? = nil,
+    clockRateError: Double = 0.05
+  ) throws(ElectionError) {
+    self.init(
+      unchecked: leaseDuration, renewDeadline, retryPeriod, stopBudget: stopBudget ?? leaseDuration / 10,
+      callTimeout: callTimeout ?? renewDeadline / 4, clockRateError: clockRateError)
+    try checkBounds()
+    try checkRelations()
+  }
+
+  /// Makes timings that may break the relations, to show in simulation what the relations are for.
+  package init(
+    unchecked leaseDuration: Duration, _ renewDeadline: Duration, _ retryPeriod: Duration, stopBudget: Duration, callTimeout: Duration,
+    clockRateError: Double
+  ) {
+    self.leaseDuration = leaseDuration
+    self.renewDeadline = renewDeadline
+    self.retryPeriod = retryPeriod
+    self.stopBudget = stopBudget
+    self.callTimeout = callTimeout
+    self.clockRateError = clockRateError
+  }
+
+  /// How long the next term is kept for a node that was named in a step down: as long as it may need to notice.
+  public var reservation: Duration { renewDeadline }
+
+  /// How long a leader that was told to go lets others go first.
+  public var coolDown: Duration { leaseDuration }
+
+  private func checkBounds() throws(ElectionError) {
+    let durations = [
+      ("leaseDuration", leaseDuration), ("renewDeadline", renewDeadline), ("retryPeriod", retryPeriod), ("callTimeout", callTimeout),
+    ]
+    for (name, duration) in durations where duration <= .zero || duration > ElectionRecord.maximumDuration {
+      throw ElectionError(.invalidTimings, "\(name) is \(duration); it must be more than zero and at most a day")
+    }
+    guard stopBudget >= .zero else { throw ElectionError(.invalidTimings, "stopBudget is \(stopBudget); it must not be negative") }
+    guard (0..<1).contains(clockRateError) else {
+      throw ElectionError(.invalidTimings, "clockRateError is \(clockRateError); it must be from 0 to below 1")
+    }
+  }
+
+  private func checkRelations() throws(ElectionError) {
+    let ratio = (1 + clockRateError) / (1 - clockRateError)
+    guard leaseDuration / (renewDeadline + stopBudget) > ratio else {
+      throw ElectionError(
+        .invalidTimings,
+        """
+        leaseDuration / (renewDeadline + stopBudget) must be more than (1 + clockRateError) / (1 − clockRateError), so that no node leads \
+        before another has stopped: \(leaseDuration) / (\(renewDeadline) + \(stopBudget)) is not more than \(ratio)
+        """)
+    }
+    let needed = retryPeriod * 1.2 + callTimeout + Self.roundTrip * 2
+    guard needed < renewDeadline else {
+      throw ElectionError(
+        .invalidTimings,
+        """
+        1.2 × retryPeriod + callTimeout + 2 round trips must be less than renewDeadline, so that one hung call does not cost the term: \
+        1.2 × \(retryPeriod) + \(callTimeout) + \(Self.roundTrip * 2) is not less than \(renewDeadline)
+        """)
+    }
+  }
+}

@@ -1,0 +1,139 @@
+import Synchronization
+
+/// How leadership changed hands.
+public struct HandOver: Sendable, Hashable {
+  /// The node that led before, if one did.
+  public var from: String?
+  /// The node that leads now.
+  public var to: String?
+  /// The term that it leads.
+  public var term: Int64
+  /// From the request until this node knew of the new leader.
+  public var duration: Duration
+}
+
+/// What operators ask for. The request is written into the record, so any node takes it, also while the leader cannot be reached.
+extension LeaderElection {
+  /// Asks the leader to hand over, and waits until another term has begun.
+  ///
+  /// The old leader lets others go first for ``ElectionTimings/coolDown``; if it is the only node, it then leads again.
+  ///
+  /// - Parameters:
+  ///   - target: The node for which the next term is kept for ``ElectionTimings/reservation``; any if `nil`.
+  ///   - timeout: How long to wait; if `nil`, as long as a leader that does not answer, or a target that is gone, may take.
+  /// - Returns: Who led and who leads.
+  /// - Throws: ``ElectionError``: `noRecord`, `noLeader`, `paused`, `invalidTarget` (it leads already), `timedOut` (the request stands),
+  ///   `storeUnavailable`, `notRunning`; or `CancellationError`.
+  public func stepDown(to target: String? = nil, timeout: Duration? = nil) async throws -> HandOver {
+    try await carryOut(.stepDown(to: target), timeout: timeout)
+  }
+
+  /// Asks the candidates to elect without rank delay and cool-down, and waits until somebody leads.
+  ///
+  /// - Parameters:
+  ///   - force: Whether a present leader is to hand over and stay away for ``ElectionTimings/coolDown``, and a pause is to end. A
+  ///     leader that does not answer still leads until its lease ends. Asking again in the same term changes nothing.
+  ///   - timeout: How long to wait; if `nil`, as long as a leader that does not answer may take.
+  /// - Returns: Who led and who leads.
+  /// - Throws: ``ElectionError``: `noRecord`, `paused` (unless forced), `timedOut` (the request stands), `storeUnavailable`, `notRunning`;
+  ///   or `CancellationError`.
+  public func elect(force: Bool = false, timeout: Duration? = nil) async throws -> HandOver {
+    try await carryOut(force ? .force : .elect, timeout: timeout)
+  }
+
+  /// Keeps anyone from being elected until ``resume()``; a leader that lives goes on.
+  ///
+  /// - Throws: ``ElectionError``: `noRecord`, `storeUnavailable`, `notRunning`; or `CancellationError`.
+  public func pause() async throws {
+    _ = try await carryOut(.pause, timeout: nil)
+  }
+
+  /// Ends a pause.
+  ///
+  /// - Throws: ``ElectionError``: `noRecord`, `storeUnavailable`, `notRunning`; or `CancellationError`.
+  public func resume() async throws {
+    _ = try await carryOut(.resume, timeout: nil)
+  }
+
+  private func carryOut(_ command: ElectionCommand, timeout: Duration?) async throws -> HandOver {
+    let begin = elapsed
+    guard let (id, records) = watch() else {
+      throw ElectionError(.notRunning, "this election does not run, so it cannot tell when the request is carried out; call run() first")
+    }
+    defer { state.withLock { state in _ = state.watchers.removeValue(forKey: id) } }
+    let (before, written) = try await write(command, id: "\(session.incarnation)-\(id)")
+    var now = written
+    if !command.isDone(now, since: written) {
+      let limit = timeout ?? patience(with: written)
+      now = try await within(limit) {
+        for await record in records where command.isDone(record, since: written) { return record }
+        try Task.checkCancellation()
+        throw ElectionError(.notRunning, "the election ended before the request was carried out; the request stands")
+      }
+    }
+    return HandOver(from: before.leader, to: now.leader, term: now.term, duration: elapsed - begin)
+  }
+
+  /// How long a request may take: a lease that runs out, holds that run out, and the new term's beginning.
+  private func patience(with record: ElectionRecord) -> Duration {
+    let timings = configuration.timings
+    return max(record.leaseDuration, timings.leaseDuration) * 2 + timings.coolDown + timings.reservation
+  }
+
+  private func watch() -> (UInt64, AsyncStream<ElectionRecord>)? {
+    let (stream, continuation) = AsyncStream.makeStream(of: ElectionRecord.self, bufferingPolicy: .bufferingNewest(16))
+    return state.withLock { state in
+      guard state.driver != nil else { return nil }
+      state.lastID += 1
+      state.watchers[state.lastID] = continuation
+      return (state.lastID, stream)
+    }
+  }
+
+  /// Writes the command into the record.
+  ///
+  /// - Returns: The record before, and the one that carries the command.
+  private func write(_ command: ElectionCommand, id: String) async throws -> (before: ElectionRecord, written: ElectionRecord) {
+    var found = try await call { try await self.store.read() }
+    while true {
+      try Task.checkCancellation()
+      let next = try command.apply(
+        to: found?.record, id: id, clusterID: configuration.clusterID, timings: configuration.timings)
+      guard let snapshot = found else { preconditionFailure("a command was applied to no record") }
+      guard let next else { return (snapshot.record, snapshot.record) }
+      switch try await call({ try await self.store.compareAndSet(next, expecting: snapshot.version) }) {
+      case .written(let version):
+        process(.hint(ElectionSnapshot(record: next, version: version)))
+        return (snapshot.record, next)
+      case .conflict(let current):
+        found = current
+      }
+    }
+  }
+
+  private func call<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+    do {
+      return try await within(configuration.timings.callTimeout, body)
+    } catch let error as ElectionError where error.code == .unreadableRecord {
+      throw error
+    } catch let error as CancellationError {
+      throw error
+    } catch {
+      throw ElectionError(
+        .storeUnavailable, "the election store did not answer, so the request may or may not stand; try again", cause: error)
+    }
+  }
+
+  private func within<Value: Sendable>(_ limit: Duration, _ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+    try await withThrowingTaskGroup(of: Value.self) { group in
+      group.addTask(operation: body)
+      group.addTask {
+        try await self.clock.sleep(for: limit)
+        throw ElectionError(.timedOut, "it took longer than \(limit)")
+      }
+      defer { group.cancelAll() }
+      guard let value = try await group.next() else { preconditionFailure("a group of two tasks has a first to end") }
+      return value
+    }
+  }
+}

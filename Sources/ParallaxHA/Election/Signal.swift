@@ -1,0 +1,53 @@
+import Synchronization
+
+/// Wakes the one task that waits for it; a ring while nobody waits is kept for the next wait.
+final class Signal: Sendable {
+  private enum State {
+    case idle
+    case rung
+    case waiting(CheckedContinuation<Void, Never>)
+  }
+
+  private let state = Mutex(State.idle)
+
+  func ring() {
+    let waiter: CheckedContinuation<Void, Never>? = state.withLock { state in
+      if case .waiting(let continuation) = state {
+        state = .idle
+        return continuation
+      }
+      state = .rung
+      return nil
+    }
+    waiter?.resume()
+  }
+
+  /// Waits until it rings, or the task is cancelled.
+  func wait() async {
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let isOver = state.withLock { state in
+          switch state {
+          case .rung:
+            state = .idle
+            return true
+          case .idle where Task.isCancelled:
+            return true
+          case .idle:
+            state = .waiting(continuation)
+            return false
+          case .waiting: preconditionFailure("two tasks wait for one signal")
+          }
+        }
+        if isOver { continuation.resume() }
+      }
+    } onCancel: {
+      let waiter: CheckedContinuation<Void, Never>? = state.withLock { state in
+        guard case .waiting(let continuation) = state else { return nil }
+        state = .idle
+        return continuation
+      }
+      waiter?.resume()
+    }
+  }
+}

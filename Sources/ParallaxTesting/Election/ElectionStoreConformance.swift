@@ -1,0 +1,191 @@
+public import ParallaxHA
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// What every `ElectionStore` has to do, as checks that any test framework can run: they throw where a store falls short.
+///
+/// ```swift
+/// @Test(arguments: ElectionStoreConformance.checks)
+/// func conforms(to check: ElectionStoreConformance.Check) async throws {
+///   try await check.run { MyStore() }
+/// }
+/// ```
+public enum ElectionStoreConformance {
+  /// One rule with its check.
+  public struct Check: Sendable, CustomStringConvertible {
+    /// The rule, in words.
+    public let rule: String
+
+    private let body: @Sendable (any ElectionStore) async throws -> Void
+
+    init(_ rule: String, _ body: @escaping @Sendable (any ElectionStore) async throws -> Void) {
+      self.rule = rule
+      self.body = body
+    }
+
+    /// The rule, in words.
+    public var description: String { rule }
+
+    /// Runs the check on a new store without a record.
+    ///
+    /// - Parameter makeStore: Makes the store.
+    /// - Throws: An error that says how the store breaks the rule, or what the store throws.
+    public func run(_ makeStore: () async throws -> any ElectionStore) async throws {
+      try await body(makeStore())
+    }
+  }
+
+  /// All checks; each needs a store without a record.
+  public static let checks = [
+    Check("a new store has no record") { store in
+      try expect(await store.read(), is: nil, "the record of a new store")
+    },
+    Check("a record reads as it was written, with the version of the write") { store in
+      var version: ElectionVersion?
+      for record in ElectionSample.records {
+        version = try await write(record, to: store, expecting: version)
+        let snapshot = try require(await store.read(), "the record")
+        try expect(snapshot.record, is: record, "the record")
+        try expect(snapshot.version, is: version ?? ElectionVersion([]), "its version")
+      }
+    },
+    Check("a write that expects no record finds the one that there is, and changes nothing") { store in
+      let version = try await write(ElectionSample.held, to: store, expecting: nil)
+      let answer = try await store.compareAndSet(ElectionSample.renewed, expecting: nil)
+      try expect(
+        answer, is: .conflict(ElectionSnapshot(record: ElectionSample.held, version: version)), "the answer to the second write")
+      try expect(await store.read()?.record, is: ElectionSample.held, "the record")
+    },
+    Check("a write that expects a version finds no record") { store in
+      let answer = try await store.compareAndSet(ElectionSample.held, expecting: ElectionVersion([1, 2, 3]))
+      try expect(answer, is: .conflict(nil), "the answer to a write over nothing")
+      try expect(await store.read(), is: nil, "the record")
+    },
+    Check("a write that expects an outdated version finds the newer record, and changes nothing") { store in
+      let first = try await write(ElectionSample.held, to: store, expecting: nil)
+      let second = try await write(ElectionSample.renewed, to: store, expecting: first)
+      let answer = try await store.compareAndSet(ElectionSample.released, expecting: first)
+      try expect(
+        answer, is: .conflict(ElectionSnapshot(record: ElectionSample.renewed, version: second)), "the answer to the outdated write")
+      try expect(await store.read()?.version, is: second, "the version")
+    },
+    Check("versions of different records differ") { store in
+      var versions: Set<ElectionVersion> = []
+      var version: ElectionVersion?
+      for record in ElectionSample.records {
+        let next = try await write(record, to: store, expecting: version)
+        try expect(versions.insert(next).inserted, "a version that was not there before")
+        version = next
+      }
+    },
+    Check("of many who write over one version, one succeeds") { store in
+      let version = try await write(ElectionSample.held, to: store, expecting: nil)
+      let winners = try await winners(of: 16, in: store, expecting: version)
+      try expect(winners.count, is: 1, "how many wrote")
+      try expect(await store.read()?.record.incarnation, is: winners.first, "whose record stands")
+    },
+    Check("of many who write over no record, one succeeds") { store in
+      let winners = try await winners(of: 16, in: store, expecting: nil)
+      try expect(winners.count, is: 1, "how many wrote")
+      try expect(await store.read()?.record.incarnation, is: winners.first, "whose record stands")
+    },
+    Check("hints, if there are any, tell of records that were written") { store in
+      try await checkHints(of: store)
+    },
+  ]
+
+  private static func write(
+    _ record: ElectionRecord, to store: any ElectionStore, expecting: ElectionVersion?
+  ) async throws -> ElectionVersion {
+    switch try await store.compareAndSet(record, expecting: expecting) {
+    case .written(let version): return version
+    case .conflict(let found):
+      throw ConformanceFailure(description: "a write over the present version was refused for \(String(describing: found))")
+    }
+  }
+
+  private static func winners(of count: Int, in store: any ElectionStore, expecting: ElectionVersion?) async throws -> [String] {
+    try await withThrowingTaskGroup(of: String?.self) { group in
+      for index in 0..<count {
+        group.addTask {
+          var record = ElectionSample.held
+          record.incarnation = "incarnation-\(index)"
+          record.sequence = 100 + Int64(index)
+          if case .written = try await store.compareAndSet(record, expecting: expecting) { return record.incarnation }
+          return nil
+        }
+      }
+      return try await group.reduce(into: []) { winners, winner in if let winner { winners.append(winner) } }
+    }
+  }
+
+  /// Hints may all be lost, so silence is no fault; what comes must have been written.
+  private static func checkHints(of store: some ElectionStore) async throws {
+    let changes = store.changes()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask {
+        for try await hint in changes {
+          try expect(ElectionSample.records.contains(hint.record), "a hint of a record that was written, not \(hint.record)")
+          if hint.record == ElectionSample.records.last { return }
+        }
+      }
+      group.addTask {
+        var version: ElectionVersion?
+        for record in ElectionSample.records { version = try await write(record, to: store, expecting: version) }
+        try await Task.sleep(for: .milliseconds(200))
+      }
+      try await group.next()
+      group.cancelAll()
+      do { try await group.next() } catch is CancellationError {}
+    }
+  }
+}
+
+/// Records with every field in every form; instants are whole milliseconds, as stores may keep no more.
+enum ElectionSample {
+  static let held: ElectionRecord = {
+    var record = ElectionRecord(
+      clusterID: "conformance", leader: "node-a", address: "10.0.0.1:8080", incarnation: "00000000000000a1", term: 1_700_000_000_001,
+      renewal: 7, sequence: 9, transitions: 3, leaseDuration: .milliseconds(15_500))
+    record.acquiredAt = Date(timeIntervalSince1970: 1_768_473_000.25)
+    record.renewedAt = Date(timeIntervalSince1970: 1_768_473_004.5)
+    return record
+  }()
+
+  static let renewed: ElectionRecord = {
+    var record = held
+    record.renewal = 8
+    record.sequence = 10
+    record.isPaused = true
+    return record
+  }()
+
+  static let asked: ElectionRecord = {
+    var record = renewed
+    record.sequence = 11
+    record.request = ElectionRequest(id: "request-1", kind: .stepDown, to: "node-ü\"", targetTerm: record.term)
+    return record
+  }()
+
+  static let released: ElectionRecord = {
+    var record = asked
+    record.sequence = 12
+    record.leader = nil
+    record.address = nil
+    record.request = nil
+    record.reserved = ElectionHold(id: "request-1", node: "node-ü\"", duration: .seconds(10))
+    record.barred = ElectionHold(id: "request-2", node: "node-a", duration: .milliseconds(1))
+    return record
+  }()
+
+  static let placeholder = ElectionRecord(
+    clusterID: "conformance", leader: nil, incarnation: "00000000000000b1", term: 1_700_000_000_002, sequence: 13,
+    leaseDuration: .seconds(15),
+    isPlaceholder: true)
+
+  static let records = [held, renewed, asked, released, placeholder]
+}

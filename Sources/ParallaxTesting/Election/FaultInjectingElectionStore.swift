@@ -1,0 +1,88 @@
+public import ParallaxHA
+import Synchronization
+
+/// Puts faults between an election and its store, for tests of what depends on one.
+///
+/// Set ``faults`` at any time; they hold for calls that begin after.
+public final class FaultInjectingElectionStore<Base: ElectionStore>: ElectionStore {
+  /// What goes wrong.
+  public struct Faults: Sendable, Hashable {
+    /// Whether requests get lost before they reach the store.
+    public var losesRequests = false
+    /// Whether the store does as it is asked but its replies get lost.
+    public var losesReplies = false
+    /// Whether calls neither succeed nor fail until they are cancelled; the store does not get them.
+    public var hangs = false
+    /// Whether hints get lost.
+    public var losesHints = false
+
+    /// Nothing goes wrong.
+    public init() {}
+
+    /// The node is cut off: requests and hints get lost.
+    public static var cutOff: Faults {
+      var faults = Faults()
+      faults.losesRequests = true
+      faults.losesHints = true
+      return faults
+    }
+  }
+
+  /// What a call that was lost throws.
+  public struct Lost: Error, Sendable {}
+
+  private let base: Base
+  private let state = Mutex(Faults())
+
+  /// Makes a store that passes everything on.
+  ///
+  /// - Parameter base: The store behind it.
+  public init(_ base: Base) {
+    self.base = base
+  }
+
+  /// What goes wrong now.
+  public var faults: Faults {
+    get { state.withLock { $0 } }
+    set { state.withLock { $0 = newValue } }
+  }
+
+  /// As the store behind it says.
+  public var needsBootstrapWait: Bool { base.needsBootstrapWait }
+
+  /// Reads the record, if the call gets through.
+  ///
+  /// - Returns: What the store behind it has.
+  /// - Throws: ``Lost``, or what the store behind it throws.
+  public func read() async throws -> ElectionSnapshot? {
+    try await pass { try await self.base.read() }
+  }
+
+  /// Writes a record, if the call gets through.
+  ///
+  /// - Parameters:
+  ///   - record: The new record.
+  ///   - expecting: The version that it replaces.
+  /// - Returns: What the store behind it answers.
+  /// - Throws: ``Lost``, or what the store behind it throws.
+  public func compareAndSet(_ record: ElectionRecord, expecting: ElectionVersion?) async throws -> CompareAndSetResult {
+    try await pass { try await self.base.compareAndSet(record, expecting: expecting) }
+  }
+
+  /// The hints that are not lost.
+  public func changes() -> AsyncFilterSequence<Base.Changes> {
+    base.changes().filter { [self] _ in !faults.losesHints }
+  }
+
+  private func pass<Value>(_ call: () async throws -> Value) async throws -> Value {
+    let faults = self.faults
+    if faults.hangs {
+      try await Task.sleep(for: .seconds(86_400))
+      throw Lost()
+    }
+    if faults.losesRequests { throw Lost() }
+    let value = try await call()
+    if faults.losesReplies { throw Lost() }
+    return value
+  }
+}

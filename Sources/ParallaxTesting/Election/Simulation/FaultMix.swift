@@ -1,0 +1,93 @@
+package import ParallaxHA
+
+/// What goes wrong in a simulated cluster, and how often.
+///
+/// Probabilities are per message; rates are per lease and for the whole cluster; durations are in leases.
+package struct FaultMix: Sendable {
+  package enum Operation: Sendable, CaseIterable {
+    case stepDown, stepDownTo, elect, force, pause
+  }
+
+  package var name: String
+  package var nodes = 3
+  package var timings = ElectionTimings.standard
+  /// How long things go wrong.
+  package var leases = 8.0
+
+  // The network between nodes and store; a round trip takes 20 ms otherwise.
+  package var losesRequest = 0.0
+  package var losesReply = 0.0
+  package var delaysRequest = 0.0
+  package var delaysReply = 0.0
+  package var longestDelay = 1.33
+  package var losesHint = 0.0
+  package var delaysHint = 0.0
+  package var repeatsHint = 0.0
+  package var cuts = 0.0
+
+  // Processes and clocks.
+  package var pauses = 0.0
+  package var longestPause = 1.67
+  package var crashes = 0.0
+  /// Whether only standbys crash, and none in the first two leases.
+  package var sparesLeader = false
+  /// Whether only leaders crash.
+  package var sparesStandbys = false
+  package var resignations = 0.0
+  package var unfitness = 0.0
+  /// By how much clock rates are off, at most; most nodes are at one of the ends.
+  package var clockRateError = 0.0
+  package var wallClocksDiffer = false
+  package var stuckDuties = 0.0
+
+  // The store.
+  package var dataLosses = 0.0
+  package var shortestTimeBetweenLosses = 0.0
+  /// Restores an older record now and then, as a failover of an asynchronous replica does.
+  package var failovers = 0.0
+
+  // People.
+  package var operations = 0.0
+  package var operationKinds = Operation.allCases
+  /// Whether operators go on after all other faults have ended.
+  package var operatesForEver = false
+
+  // Who takes part.
+  package var hasTwins = false
+  package var hasForeigner = false
+  package var mixesLeases = false
+  package var reclaims = false
+
+  // What must hold, besides the promises that always do.
+  package var expectsNoTransition = false
+  package var checksDuties = false
+  /// Whether the store keeps its word; if not, fences alone are held to their promise.
+  package var isLinearizable: Bool { failovers == 0 }
+
+  package init(_ name: String, _ change: (inout FaultMix) -> Void = { _ in }) {
+    self.name = name
+    change(&self)
+  }
+
+  /// The same with lossy, slow and repeating messages.
+  package func withNetworkFaults(_ factor: Double = 1) -> FaultMix {
+    var mix = self
+    mix.losesRequest = 0.03 * factor
+    mix.losesReply = 0.03 * factor
+    mix.delaysRequest = 0.03 * factor
+    mix.delaysReply = 0.03 * factor
+    mix.losesHint = 0.2
+    mix.delaysHint = 0.1
+    mix.repeatsHint = 0.1
+    return mix
+  }
+
+  /// The same with pauses, crashes and cut-off nodes.
+  package func withProcessFaults() -> FaultMix {
+    var mix = self
+    mix.pauses = 0.45
+    mix.crashes = 0.23
+    mix.cuts = 0.45
+    return mix
+  }
+}

@@ -1,0 +1,64 @@
+import ParallaxHA
+
+/// The one record of a simulated cluster, and what must hold of the writes to it.
+struct SimulatedStore {
+  /// What distinguishes the bytes of two versions.
+  private struct Content: Hashable {
+    var incarnation: String
+    var term: Int64
+    var renewal: Int64
+    var sequence: Int64
+    var isHeld: Bool
+    var isPlaceholder: Bool
+    var isPaused: Bool
+    var request: String?
+  }
+
+  private(set) var snapshot: ElectionSnapshot?
+  private var history: [ElectionSnapshot] = []
+  private var versions: [Content: Int] = [:]
+  private var grants: [Int64: String] = [:]
+  private var highestGrant: Int64 = 0
+  private(set) var grantCount = 0
+  private let mix: FaultMix
+
+  init(mix: FaultMix) { self.mix = mix }
+
+  /// Writes if the version is the expected one.
+  ///
+  /// - Returns: The new version; nil on a conflict.
+  mutating func compareAndSet(
+    _ record: ElectionRecord, expecting: ElectionVersion?, isUnconditional: Bool = false,
+    violations: inout [SimulationReport.Violation.Kind]
+  ) -> ElectionVersion? {
+    guard snapshot?.version == expecting || isUnconditional else { return nil }
+    let content = Content(
+      incarnation: record.incarnation, term: record.term, renewal: record.renewal, sequence: record.sequence, isHeld: record.leader != nil,
+      isPlaceholder: record.isPlaceholder, isPaused: record.isPaused, request: record.request?.id)
+    if versions[content] != nil, mix.isLinearizable { violations.append(.sameBytesTwice) }
+    let number = versions[content] ?? versions.count
+    versions[content] = number
+    let version = ElectionVersion(withUnsafeBytes(of: number) { Array($0) })
+    let written = ElectionSnapshot(record: record, version: version)
+    snapshot = written
+    history.append(written)
+    return version
+  }
+
+  mutating func countGrant(_ fence: Fence, violations: inout [SimulationReport.Violation.Kind]) {
+    grantCount += 1
+    guard mix.isLinearizable else { return }
+    if grants[fence.term] != nil { violations.append(.termGrantedTwice) }
+    if fence.term < highestGrant { violations.append(.termWentBack) }
+    if mix.expectsNoTransition, grantCount > 1 { violations.append(.transition) }
+    grants[fence.term] = fence.incarnation
+    highestGrant = max(highestGrant, fence.term)
+  }
+
+  mutating func loseData() { snapshot = nil }
+
+  mutating func failOver(by count: Int) {
+    guard history.count > count, snapshot != nil else { return }
+    snapshot = history[history.count - 1 - count]
+  }
+}

@@ -1,0 +1,324 @@
+import Foundation
+import ParallaxHA
+import Testing
+
+@Suite struct ElectionStateMachineTests {
+  @Test func anAbsentRecordIsMarkedFirstAndTakenAfterOneLease() throws {
+    var node = Scripted("a")
+    node.start(finding: nil)
+    let mark = try #require(node.written(.placeholder))
+    #expect(mark.isPlaceholder)
+    #expect(mark.leader == nil)
+    #expect(mark.term == 1_700_000_000_000)
+    node.acknowledge()
+    node.advance(to: .milliseconds(14_900))
+    #expect(node.call?.purpose != .acquire)
+    node.advance(to: .milliseconds(15_100))
+    let record = try #require(node.written(.acquire))
+    #expect(record.term > mark.term)
+    #expect(record.transitions == 1)
+    node.acknowledge()
+    #expect(node.machine.lease?.fence == record.fence)
+  }
+
+  @Test func validityCountsFromBeforeTheSendAndEndsByItself() {
+    var node = Scripted.leader()
+    let sentAt = node.call?.sentAt
+    node.now += .seconds(1)
+    node.acknowledge()
+    #expect(node.machine.lease?.validUntil == sentAt.map { $0 + .seconds(10) })
+    node.failAllCalls(until: node.now + .seconds(10))
+    #expect(node.machine.lease == nil)
+    #expect(node.ended.map(\.1) == [.deadlinePassed])
+  }
+
+  @Test func anUnknownRenewalIsNotSettledByFindingItInTheRecord() throws {
+    var node = Scripted.leader()
+    node.acknowledge()
+    let validUntil = try #require(node.machine.lease?.validUntil)
+    node.advance(to: node.now + .milliseconds(2_500))
+    let renewal = try #require(node.written(.renew))
+    node.advance(to: node.now + .milliseconds(2_600))
+    #expect(node.call?.purpose == .read)
+    node.answer(.read(node.snapshot(renewal)))
+    #expect(node.machine.lease?.validUntil == validUntil)
+    let next = try #require(node.written(.renew))
+    #expect(next.renewal > renewal.renewal)
+    node.acknowledge()
+    #expect(try #require(node.machine.lease?.validUntil) > validUntil)
+  }
+
+  @Test func aLateReplyDoesNotCount() throws {
+    var node = Scripted.leader()
+    node.acknowledge()
+    node.advance(to: node.now + .milliseconds(2_500))
+    let late = try #require(node.call)
+    node.failAllCalls(until: node.now + .seconds(10))
+    node.handle(.reply(late.id, .written(ElectionVersion([9]))))
+    #expect(node.machine.lease == nil)
+  }
+
+  @Test func patienceIsTheLongerLeaseFromTheLastRenewalWhateverOperatorsWrite() {
+    var node = Scripted("b")
+    var held = Scripted.held
+    held.leaseDuration = .seconds(20)
+    node.start(finding: held)
+    node.now += .seconds(10)
+    var asked = held
+    asked.sequence += 1
+    asked.request = ElectionRequest(id: "r", kind: .stepDown, targetTerm: held.term)
+    node.handle(.hint(node.snapshot(asked)))
+    node.failAllCalls(until: .milliseconds(19_990))
+    #expect(node.call?.purpose != .acquire)
+    node.failAllCalls(until: .milliseconds(20_101))
+    #expect(node.sent.contains { $0.purpose == .acquire })
+  }
+
+  @Test func aReleasedRecordIsTakenAtOnceWithAHigherTerm() throws {
+    var node = Scripted("b")
+    node.start(finding: Scripted.held)
+    var released = Scripted.held
+    released.leader = nil
+    released.sequence += 1
+    node.handle(.hint(node.snapshot(released)))
+    let record = try #require(node.written(.acquire))
+    #expect(record.term == released.term + 1)
+    #expect(record.request == nil)
+  }
+
+  @Test func ofTwoCandidatesTheOneWithTheGreaterPriorityGoesFirst() {
+    func turn(_ id: String, _ priority: Int) -> Duration? {
+      var node = Scripted(id, ElectionConfiguration(priority: priority))
+      node.start(finding: Scripted.held)
+      return node.machine.turn
+    }
+    for (low, high) in [(0, 1), (1, 2), (-1, 0), (-100, -3), (7, 8), (0, 100)] {
+      for id in ["x", "y", "z"] {
+        guard let first = turn("n", high), let second = turn(id, low) else {
+          Issue.record("a candidate has no turn")
+          return
+        }
+        #expect(first < second)
+        #expect(second <= .milliseconds(15_100))
+      }
+    }
+  }
+
+  @Test func aStaleHintTriggersAReadAndNothingElse() {
+    var node = Scripted("b")
+    var newer = Scripted.held
+    newer.sequence += 5
+    node.start(finding: newer)
+    node.handle(.hint(node.snapshot(Scripted.held)))
+    #expect(node.call?.purpose == .read)
+    #expect(node.machine.lastRecord == newer)
+  }
+
+  @Test func theRecordOfAnotherClusterIsLeftAloneAndNamed() {
+    var node = Scripted("b")
+    var foreign = Scripted.held
+    foreign.clusterID = "other"
+    foreign.leader = nil
+    node.start(finding: foreign)
+    node.failAllCalls(until: .seconds(60), reading: foreign)
+    #expect(node.sent.allSatisfy { $0.purpose == .read })
+    #expect(node.notices == [.foreignCluster("other")])
+    #expect(node.machine.status(at: node.now).problem?.contains("\"other\" and this node to \"default\"") == true)
+  }
+
+  @Test func aRecordThatCannotBeReadIsNeverOverwritten() {
+    var node = Scripted("b")
+    node.handle(.start)
+    node.handle(.candidacy(true))
+    for _ in 0..<30 {
+      node.answer(.unreadable)
+      node.advance(to: node.now + .seconds(3))
+    }
+    #expect(node.sent.allSatisfy { $0.purpose == .read })
+    #expect(node.notices == [.unreadableRecord])
+  }
+
+  @Test func aRecordWithImpossibleValuesIsNeitherFollowedNorATrap() {
+    var node = Scripted("b")
+    var record = Scripted.held
+    record.leader = nil
+    record.term = .max
+    node.start(finding: record)
+    #expect(node.sent.allSatisfy { $0.purpose == .read })
+    node.handle(.hint(node.snapshot(record)))
+    #expect(node.sent.allSatisfy { $0.purpose == .read })
+  }
+
+  @Test func aFormerLifeIsWaitedForUnlessReclaimingIsAllowed() {
+    var former = Scripted.held
+    former.leader = "b"
+    for reclaims in [false, true] {
+      var node = Scripted("b", ElectionConfiguration(reclaimsOnRestart: reclaims))
+      node.start(finding: former)
+      #expect((node.call?.purpose == .acquire) == reclaims)
+    }
+  }
+
+  @Test func aTwinIsReportedOnceItIsSeenToLive() {
+    var node = Scripted("b")
+    var twin = Scripted.held
+    twin.leader = "b"
+    node.start(finding: twin)
+    for _ in 0..<4 {
+      twin.renewal += 1
+      twin.sequence += 1
+      node.handle(.hint(node.snapshot(twin)))
+    }
+    #expect(node.notices == [.twin(incarnation: "other", address: nil)])
+  }
+
+  @Test func itsOwnRecordIsReleasedByANodeThatDoesNotLead() throws {
+    var node = Scripted("b")
+    var own = Scripted.held
+    own.leader = "b"
+    own.incarnation = node.machine.session.incarnation
+    node.start(finding: own)
+    #expect(try #require(node.written(.release)).isReleased)
+  }
+
+  @Test func aLeaderWhoseRecordVanishedMarksTheAbsenceAndAssertsItsTermOverIt() throws {
+    var node = Scripted.leader()
+    let term = try #require(node.call?.record?.term)
+    node.acknowledge()
+    node.advance(to: node.now + .milliseconds(2_500))
+    node.answer(.conflict(nil))
+    let mark = try #require(node.written(.placeholder))
+    #expect(mark.isPlaceholder)
+    node.acknowledge()
+    let record = try #require(node.written(.reassert))
+    #expect(record.term == term)
+    #expect(record.renewal > mark.renewal)
+    node.acknowledge()
+    #expect(node.machine.lease?.fence.term == term)
+    #expect(node.ended.isEmpty)
+  }
+
+  @Test func dutiesAreJoinedBeforeTheRecordIsReleasedAndATargetIsReserved() throws {
+    var node = Scripted.leader()
+    let acquired = try #require(node.call?.record)
+    node.acknowledge()
+    var asked = acquired
+    asked.sequence += 1
+    asked.request = ElectionRequest(id: "r", kind: .stepDown, to: "c", targetTerm: acquired.term)
+    node.handle(.hint(node.snapshot(asked)))
+    #expect(node.call?.purpose == .read)
+    node.answer(.read(node.snapshot(asked)))
+    #expect(node.ended.map(\.1) == [.requested(.stepDown)])
+    #expect(node.machine.lease == nil)
+    #expect(node.call == nil)
+    node.handle(.dutiesJoined)
+    let released = try #require(node.written(.release))
+    #expect(released.isReleased)
+    #expect(released.reserved == ElectionHold(id: "r", node: "c", duration: .seconds(10)))
+    #expect(released.request == nil)
+  }
+
+  @Test func aRequestOfAnotherTermMeansNothing() throws {
+    var node = Scripted.leader()
+    var asked = try #require(node.call?.record)
+    node.acknowledge()
+    asked.sequence += 1
+    asked.request = ElectionRequest(id: "r", kind: .force, targetTerm: asked.term - 1)
+    node.handle(.hint(node.snapshot(asked)))
+    node.answer(.read(node.snapshot(asked)))
+    #expect(node.ended.isEmpty)
+  }
+
+  @Test func aWatcherNeverWrites() {
+    var node = Scripted("b", ElectionConfiguration(campaigns: false))
+    node.start(finding: nil)
+    node.failAllCalls(until: .seconds(60), reading: nil)
+    #expect(node.sent.count > 10)
+    #expect(node.sent.allSatisfy { $0.purpose == .read })
+  }
+}
+
+/// One machine with a clock in hand.
+private struct Scripted {
+  static let held = ElectionRecord(
+    clusterID: "default", leader: "other", incarnation: "other", term: 1_700_000_000_100, renewal: 5, sequence: 7, transitions: 2,
+    leaseDuration: .seconds(15))
+
+  var machine: ElectionStateMachine
+  var now = Duration.zero
+  var sent: [ElectionStateMachine.Call] = []
+  var notices: [ElectionNotice] = []
+  var ended: [(Fence, TermEnd)] = []
+
+  var call: ElectionStateMachine.Call? { machine.call }
+
+  init(_ id: String, _ configuration: ElectionConfiguration = ElectionConfiguration()) {
+    machine = ElectionStateMachine(session: NodeSession(nodeID: id, incarnation: "incarnation-\(id)"), configuration: configuration)
+  }
+
+  /// A machine whose acquisition is on its way.
+  static func leader() -> Scripted {
+    var node = Scripted("a")
+    var released = held
+    released.leader = nil
+    node.start(finding: released)
+    return node
+  }
+
+  func snapshot(_ record: ElectionRecord) -> ElectionSnapshot {
+    ElectionSnapshot(record: record, version: ElectionVersion(Array("\(record.sequence)".utf8)))
+  }
+
+  mutating func handle(_ event: ElectionStateMachine.Event) {
+    let wall = Date(timeIntervalSince1970: 1_700_000_000)
+    for action in machine.handle(event, at: .init(instant: now, wall: wall)) {
+      switch action {
+      case .send(let call): sent.append(call)
+      case .notice(let notice):
+        switch notice {
+        case .foreignCluster, .unreadableRecord, .twin: notices.append(notice)
+        default: break
+        }
+      case .endTerm(let fence, let end): ended.append((fence, end))
+      case .beginTerm, .resigned: break
+      }
+    }
+  }
+
+  mutating func start(finding record: ElectionRecord?) {
+    handle(.start)
+    handle(.candidacy(true))
+    answer(.read(record.map(snapshot)))
+  }
+
+  mutating func answer(_ reply: ElectionStateMachine.Reply) {
+    if let call { handle(.reply(call.id, reply)) }
+  }
+
+  /// The record that the call under way writes, if it is of that purpose.
+  func written(_ purpose: ElectionStateMachine.Call.Purpose) -> ElectionRecord? {
+    call?.purpose == purpose ? call?.record : nil
+  }
+
+  mutating func acknowledge() {
+    if let record = call?.record { answer(.written(snapshot(record).version)) }
+  }
+
+  /// Lets time pass; reads find nothing new.
+  mutating func advance(to instant: Duration) {
+    while let wakeUp = machine.wakeUp, wakeUp <= instant {
+      now = max(now, wakeUp)
+      if call?.purpose == .read, let known = machine.lastRecord { answer(.read(snapshot(known))) } else { handle(.timer) }
+    }
+    now = max(now, instant)
+  }
+
+  /// Lets time pass while no call but a read of the given record is answered.
+  mutating func failAllCalls(until instant: Duration, reading record: ElectionRecord?? = nil) {
+    while let wakeUp = machine.wakeUp, wakeUp <= instant {
+      now = max(now, wakeUp)
+      if call?.purpose == .read, case .some(let record) = record { answer(.read(record.map(snapshot))) } else { handle(.timer) }
+    }
+    now = max(now, instant)
+  }
+}
