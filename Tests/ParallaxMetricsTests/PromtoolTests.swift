@@ -8,7 +8,7 @@ private let promtool = "/usr/bin/promtool"
 @Suite struct PromtoolTests {
   /// Prometheus's own reader and linter, over every kind of metric and every odd name.
   @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: promtool)))
-  func `Prometheus reads the text and has nothing to remark`() throws {
+  func `Prometheus reads the text and has nothing to remark`() async throws {
     let registry = MetricsRegistry(seriesLimit: 3)
     try registry.registerProcessMetrics()
     try registry.gauge("level_ratio", help: "A \"level\"\nof C:\\.", labels: ["path"]).with("C:\\ \"x\"\né").set(.nan)
@@ -20,20 +20,25 @@ private let promtool = "/usr/bin/promtool"
     Recorder(label: "batch_size_total", factory: factory).record(3)
     Meter(label: "1st.queueLength_sum", dimensions: [("queueName", "x")], factory: factory).set(3)
 
+    // Files instead of pipes: a child that another test starts meanwhile could inherit a pipe's end and keep it open.
+    let folder = FileManager.default.temporaryDirectory.appending(path: "promtool-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let (metrics, remarks) = (folder.appending(path: "metrics"), folder.appending(path: "remarks"))
+    try Data(registry.render(.text)).write(to: metrics)
+    try Data().write(to: remarks)
     let process = Process()
-    let input = Pipe()
-    let output = Pipe()
     process.executableURL = URL(fileURLWithPath: promtool)
     process.arguments = ["check", "metrics"]
-    process.standardInput = input
+    process.standardInput = try FileHandle(forReadingFrom: metrics)
+    let output = try FileHandle(forWritingTo: remarks)
     process.standardOutput = output
     process.standardError = output
-    try process.run()
-    try input.fileHandleForWriting.write(contentsOf: Data(registry.render(.text)))
-    try input.fileHandleForWriting.close()
-    let remarks = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-    process.waitUntilExit()
-    #expect(remarks == "")
+    try await withCheckedThrowingContinuation { (ended: CheckedContinuation<Void, any Error>) in
+      process.terminationHandler = { _ in ended.resume() }
+      do { try process.run() } catch { ended.resume(throwing: error) }
+    }
+    #expect(try String(contentsOf: remarks, encoding: .utf8) == "")
     #expect(process.terminationStatus == 0)
   }
 }
