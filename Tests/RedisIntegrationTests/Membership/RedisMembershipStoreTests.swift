@@ -83,7 +83,7 @@ import Testing
 
   @Test func nodesSeeEachOtherThroughAServer() async throws {
     try await withMembers { store, client, _ in
-      let settings = try MembershipSettings(checkInterval: .milliseconds(50), timeout: .seconds(5))
+      let settings = try MembershipSettings(checkInterval: .milliseconds(500), timeout: .seconds(5))
       let nodes = ["a", "b"].map { id in
         Membership(
           store: store, session: .starting(nodeID: id), address: "\(id):8080", version: "0.1.0", settings: settings,
