@@ -9,8 +9,6 @@ import ServiceLifecycle
 
 /// The store that a node's configuration asks for, with what keeps it running.
 struct NodeStore: Sendable {
-  /// Where the state is, for people.
-  let name: String
   let store: any StateStore
   /// The services behind the store, if it has any.
   let services: [any Service]
@@ -23,7 +21,6 @@ struct NodeStore: Sendable {
 
   init(configuration: NodeConfiguration.Redis, nodeID: String, eventLoop: any EventLoop, logger: Logger) throws {
     guard let url = configuration.url else {
-      name = "in memory"
       store = InMemoryStateStore(now: { NodeClock.wall })
       services = []
       status = { .reachable }
@@ -35,7 +32,6 @@ struct NodeStore: Sendable {
       configuration: RedisConfiguration(configuration, url: url, nodeID: nodeID),
       scripts: RedisStateStore.scripts + RedisMembershipStore.scripts,
       eventLoopGroup: eventLoop, logger: logger)
-    name = url.text(secretsHidden: true)
     store = RedisStateStore(client: client, keys: keys, logger: logger)
     members = RedisMembershipStore(client: client, keys: keys)
     services = [client]

@@ -27,8 +27,6 @@ package struct ParallaxNode: Sendable {
     }
   }
 
-  /// Where the state is kept, for people; without secrets.
-  package let storeName: String
   private let services: [any Service]
   private let drainLimit: Duration
   private let logger: Logger
@@ -100,7 +98,6 @@ package struct ParallaxNode: Sendable {
 
     // Stopped from the last to the first.
     services = nodeStore.services + (soleNode.map { [$0] } ?? []) + [dispatcher, lifecycle, server, delay]
-    storeName = nodeStore.name
     drainLimit = configuration.server.drainDelay + configuration.server.drainTimeout + .seconds(10)
     self.logger = logger
   }
