@@ -101,7 +101,7 @@ let package = Package(
       dependencies: [
         "ParallaxHA", "ParallaxAPI", "ParallaxState", "ParallaxRedis", "ParallaxRedisStores", "ParallaxMetrics", "ParallaxHTTP",
         server("Yams", "Yams"), server("Crypto", "swift-crypto"), server("NIOSSL", "swift-nio-ssl"),
-        always("HeapModule", "swift-collections"), logging, coreMetrics, lifecycle,
+        always("HeapModule", "swift-collections"), always("DequeModule", "swift-collections"), logging, coreMetrics, lifecycle,
       ] + nio,
       swiftSettings: settings),
     .target(name: "ParallaxTesting", dependencies: ["ParallaxHA", "ParallaxState", "ParallaxAPI"], swiftSettings: settings),

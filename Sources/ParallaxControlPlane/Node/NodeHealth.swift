@@ -8,6 +8,8 @@ package final class NodeHealth: Sendable {
     /// The store is not reached or not read yet; `reason` says what is in the way.
     case starting(reason: String)
     case running
+    /// The node is about to stop and still answers, until load balancers have noticed.
+    case leaving
     case draining
   }
 
@@ -32,11 +34,15 @@ package final class NodeHealth: Sendable {
   /// How long the store may be gone before the node takes no traffic.
   private let cutOffAfter: Duration
   private let storeStatus: @Sendable () -> StoreStatus
+  /// Whether other nodes take this one for lost.
+  private let isCutOff: @Sendable () -> Bool
   private let state: Mutex<State>
 
   package init(
-    nodeID: String, version: String, clock: NodeClock, cutOffAfter: Duration, storeStatus: @escaping @Sendable () -> StoreStatus
+    nodeID: String, version: String, clock: NodeClock, cutOffAfter: Duration, storeStatus: @escaping @Sendable () -> StoreStatus,
+    isCutOff: @escaping @Sendable () -> Bool = { false }
   ) {
+    self.isCutOff = isCutOff
     self.nodeID = nodeID
     self.version = version
     self.clock = clock
@@ -61,8 +67,19 @@ package final class NodeHealth: Sendable {
     switch stage {
     case .starting(let reason): APIError(.notReady, "the node is starting: \(reason)")
     case .draining: APIError(.notReady, "the node is shutting down; ask another")
-    case .running: nil
+    case .running, .leaving: isCutOff() ? APIError(.notReady, "the node is cut off from its store; ask another") : nil
     }
+  }
+
+  /// Why the node takes no further agents, or nil.
+  package var agentRefusal: APIError? {
+    if case .leaving = stage { return APIError(.notReady, "the node is shutting down; connect to another") }
+    return refusal
+  }
+
+  /// Whether the node is fit to lead by its own checks.
+  package var isFit: Bool {
+    stage == .running && loopCheck().status != .unhealthy && !isCutOff()
   }
 
   /// `/health`: everything that is known.
@@ -95,14 +112,17 @@ package final class NodeHealth: Sendable {
   private func nodeCheck() -> HealthDocument.Check {
     switch stage {
     case .starting(let reason): HealthDocument.Check(.unhealthy, detail: "starting: \(reason)")
-    case .draining: HealthDocument.Check(.unhealthy, detail: "draining")
+    case .leaving, .draining: HealthDocument.Check(.unhealthy, detail: "draining")
     case .running: HealthDocument.Check(.healthy)
     }
   }
 
   private func storeCheck() -> HealthDocument.Check {
     switch storeStatus() {
-    case .reachable: return HealthDocument.Check(.healthy)
+    case .reachable:
+      return isCutOff()
+        ? HealthDocument.Check(.unhealthy, detail: "cut off: this node could not write for the detection window")
+        : HealthDocument.Check(.healthy)
     case .unreachable(let time, let reason):
       let detail = "unreachable for \(time.text): \(reason)"
       return HealthDocument.Check(time >= cutOffAfter ? .unhealthy : .degraded, detail: detail)

@@ -68,7 +68,7 @@ package struct ElectionStateMachine: Sendable {
   }
 
   package let session: NodeSession
-  let configuration: ElectionConfiguration
+  var configuration: ElectionConfiguration
   let bootstrapWait: Duration?
   let rankDelay: Duration
   let rules: ElectionRules
@@ -185,6 +185,7 @@ package struct ElectionStateMachine: Sendable {
     case .eligibility(let isEligible):
       self.isEligible = isEligible
       if !isEligible { stop(.ineligible) }
+    case .address(let address): configuration.address = address
     case .dutiesJoined: joinDuties()
     case .resign:
       guard resignDeadline == nil, !isResigned else { return }

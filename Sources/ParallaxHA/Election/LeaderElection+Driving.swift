@@ -174,19 +174,24 @@ extension LeaderElection {
   }
 
   private func endDriving() {
-    let waiters: [CheckedContinuation<Void, Never>] = state.withLock { state in
+    let ended: State? = state.withLock { state in
       state.isLeaving = false
       // Somebody came while the driver was leaving.
       state.driver = state.users > 0 ? Task { await self.drive() } : nil
-      guard state.driver == nil else { return [] }
-      for observer in state.observers.values { observer.finish() }
-      for watcher in state.watchers.values { watcher.finish() }
-      let waiters = state.settling + state.resigning
-      state.settling = []
-      state.resigning = []
-      return waiters
+      guard state.driver == nil else { return nil }
+      defer {
+        state.settling = []
+        state.resigning = []
+        state.observers = [:]
+        state.watchers = [:]
+      }
+      return state
     }
-    for waiter in waiters { waiter.resume() }
+    guard let ended else { return }
+    // Not under the lock: a stream that finishes takes itself off the list.
+    for observer in ended.observers.values { observer.finish() }
+    for watcher in ended.watchers.values { watcher.finish() }
+    for waiter in ended.settling + ended.resigning { waiter.resume() }
   }
 
   private func sleep(until wakeUp: Duration?) async {

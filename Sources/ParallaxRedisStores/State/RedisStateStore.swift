@@ -78,8 +78,9 @@ package final class RedisStateStore: StateStore {
 
   // MARK: Node sessions
 
-  package func open(_ session: NodeSession) async throws {
-    _ = try await send(RedisCommand("SADD", keys.nodes, session.description))
+  @discardableResult
+  package func open(_ session: NodeSession) async throws -> Bool {
+    try await send(RedisCommand("SADD", keys.nodes, session.description)).int == 1
   }
 
   package func sessions() async throws -> [NodeSession] {

@@ -98,8 +98,9 @@ package final class InMemoryStateStore: StateStore {
     state.withLock { $0.patterns.keys.sorted() }
   }
 
-  package func open(_ session: NodeSession) {
-    state.withLock { _ = $0.sessions.insert(session) }
+  @discardableResult
+  package func open(_ session: NodeSession) -> Bool {
+    state.withLock { $0.sessions.insert(session).inserted }
   }
 
   package func sessions() -> [NodeSession] {

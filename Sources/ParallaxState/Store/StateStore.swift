@@ -86,7 +86,8 @@ package protocol ExecutionStore: Sendable {
 
 /// Keeps the registrations of agents.
 package protocol AgentStore: Sendable {
-  /// Registers the agent at `record.session` under the next epoch, whatever an earlier registration says; returns the epoch.
+  /// Registers the agent at `record.session`, whatever an earlier registration says, and returns its new epoch, which is greater than
+  /// the stored one and greater than `record.epoch`: what a node remembers of epochs outlives a store that lost its data.
   func register(_ record: AgentRecord) async throws -> Int64
 
   /// Writes capabilities, limits and whether it is connected, if `record.epoch` still is the agent's; false if not.
@@ -116,8 +117,10 @@ package protocol PatternStore: Sendable {
 
 /// Keeps the list of node sessions that own or may own something.
 package protocol NodeSessionStore: Sendable {
-  /// Enters a session; before it owns anything. Idempotent.
-  func open(_ session: NodeSession) async throws
+  /// Enters a session; before it owns anything. Idempotent; true if it was not there, which tells a session that had been opened
+  /// before that it was closed by others, or that the store has lost its data.
+  @discardableResult
+  func open(_ session: NodeSession) async throws -> Bool
 
   /// All sessions that were opened and not closed.
   func sessions() async throws -> [NodeSession]

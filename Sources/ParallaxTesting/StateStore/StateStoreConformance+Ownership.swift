@@ -104,7 +104,10 @@ extension StateStoreConformance {
     Check("node sessions are listed from opening to closing") { store in
       try expect(await store.sessions(), is: [], "the sessions of an empty store")
       let odd = NodeSession(nodeID: "host:8080 ä{x}", incarnation: "1")
-      for session in [Sample.alice, Sample.bob, Sample.aliceAgain, odd, Sample.alice] { try await store.open(session) }
+      for session in [Sample.alice, Sample.bob, Sample.aliceAgain, odd] {
+        try expect(await store.open(session), is: true, "whether \(session) is new")
+      }
+      try expect(await store.open(Sample.alice), is: false, "whether a session that is open is new")
       try expect(
         Set(await store.sessions()), is: [Sample.alice, Sample.bob, Sample.aliceAgain, odd], "the open sessions")
       try expect(await store.sessions().count, is: 4, "the number of open sessions")
