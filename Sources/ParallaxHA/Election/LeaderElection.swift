@@ -67,6 +67,9 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
     var observers: [UInt64: AsyncStream<ElectionStatus>.Continuation] = [:]
     var watchers: [UInt64: AsyncStream<ElectionRecord>.Continuation] = [:]
     var shown: ElectionStatus?
+    /// What those who watch have not been told yet, and whether somebody is telling them.
+    var news: [@Sendable () -> Void] = []
+    var isTelling = false
   }
 
   let store: Store
@@ -180,12 +183,14 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   /// body has not ended within ``ElectionTimings/stopBudget``.
   public func resign() async {
     await withCheckedContinuation { continuation in
-      let isOver = state.withLock { state in
-        if state.driver == nil || state.machine.isResigned { return true }
-        state.resigning.append(continuation)
-        return false
+      var isOver = true
+      update { state in
+        guard state.driver != nil, !state.machine.isResigned else { return [] }
+        isOver = state.machine.areDutiesStuck
+        if !isOver { state.resigning.append(continuation) }
+        return [.resign]
       }
-      if isOver { continuation.resume() } else { process(.resign) }
+      if isOver { continuation.resume() }
     }
   }
 
