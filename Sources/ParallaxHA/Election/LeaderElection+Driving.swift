@@ -47,7 +47,11 @@ extension LeaderElection {
       group.addTask { await self.listenForHints(changes) }
       while let (calls, wakeUp) = nextStep() {
         for call in calls { group.addTask { await self.perform(call) } }
-        if let wakeUp, wakeUp <= elapsed { process(.timer) } else { await sleep(until: wakeUp) }
+        guard let wakeUp else {
+          await alarm.wait()
+          continue
+        }
+        if wakeUp <= elapsed { process(.timer) } else { await alarm.wait(until: origin.advanced(by: wakeUp), on: clock) }
       }
       group.cancelAll()
     }
@@ -102,16 +106,6 @@ extension LeaderElection {
       return []
     }
     for waiter in waiters { waiter.resume() }
-  }
-
-  private func sleep(until wakeUp: Duration?) async {
-    guard let wakeUp else { return await alarm.wait() }
-    await withTaskGroup(of: Void.self) { group in
-      group.addTask { try? await self.clock.sleep(until: self.origin.advanced(by: wakeUp), tolerance: .zero) }
-      group.addTask { await self.alarm.wait() }
-      await group.next()
-      group.cancelAll()
-    }
   }
 
   private func listenForHints(_ first: Store.Changes) async {

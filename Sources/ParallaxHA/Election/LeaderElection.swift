@@ -216,6 +216,8 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   ///
   /// On cancellation, a graceful shutdown and ``resign()`` the body is cancelled and joined and the term released.
   ///
+  /// A leader that does several things again and again has ``LeaderDuties`` run them as its body.
+  ///
   /// - Parameter body: What to do as the leader; it has to end soon after it is cancelled, within ``ElectionTimings/stopBudget``.
   /// - Throws: What the body throws by itself; `CancellationError` if the task was cancelled; ``ElectionError`` with `alreadyRunning` if
   ///   the election has a body already.
