@@ -132,7 +132,7 @@ let package = Package(
     .testTarget(
       name: "ParallaxHATests",
       dependencies: [
-        "ParallaxHA", "ParallaxTesting", logging, lifecycle, always("ServiceLifecycleTestKit", "swift-service-lifecycle"),
+        "ParallaxHA", "ParallaxTesting", logging, coreMetrics, lifecycle, always("ServiceLifecycleTestKit", "swift-service-lifecycle"),
       ],
       swiftSettings: settings),
     .testTarget(name: "SimulationTests", dependencies: ["ParallaxHA", "ParallaxTesting"], swiftSettings: settings),

@@ -55,9 +55,9 @@ struct NodeCluster {
     let overdue = OverdueExecutions(
       store: store, session: session, dispatcher: base.dispatcher, tell: { messenger.tell($0, to: $1) }, logger: logger)
     return [
-      LeaderDuty(name: "recovery", interval: RecoveryDuty.interval, trigger: losses) { _ in try await recovery.run() },
-      LeaderDuty(name: "garbage-collection", interval: GarbageCollection.interval) { _ in try await collection.run() },
-      LeaderDuty(name: "deadlines", interval: OverdueExecutions.interval) { _ in try await overdue.run() },
+      LeaderDuty("recovery", every: RecoveryDuty.interval, trigger: losses) { _ in try await recovery.run() },
+      LeaderDuty("garbage-collection", every: GarbageCollection.interval) { _ in try await collection.run() },
+      LeaderDuty("deadlines", every: OverdueExecutions.interval) { _ in try await overdue.run() },
     ]
   }
 

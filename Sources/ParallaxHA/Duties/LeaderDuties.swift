@@ -1,42 +1,131 @@
+package import CoreMetrics
 public import Logging
 
-/// Runs duties inside a term.
-public struct LeaderDuties<C: Clock>: Sendable where C.Duration == Duration {
+/// Runs all duties of a leader for a term: the body for ``LeaderElection/run(_:)``.
+///
+/// Duties run beside each other, each never beside itself. One that fails is reported, counted, and tried again after its interval; it
+/// stops neither the others nor the term. When the term ends all of them are cancelled, and ``run(_:)`` returns once all have ended.
+///
+/// Through swift-metrics it counts `parallax_ha_duty_runs_total` by `duty` and `outcome` (`success`, `failure` or `cancelled`), and times
+/// the runs as `parallax_ha_duty_seconds` by `duty`.
+public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration == Duration {
   private let duties: [LeaderDuty]
-  private let clock: C
+  private let clock: DutyClock
   private let logger: Logger
+  private let metrics: any MetricsFactory
 
-  /// Makes a runner.
-  public init(_ duties: [LeaderDuty], clock: C, logger: Logger) {
+  /// Takes in duties; nothing happens until a term runs.
+  ///
+  /// - Parameters:
+  ///   - duties: The duties.
+  ///   - clock: What intervals are measured by.
+  ///   - logger: Where failures are reported: the first in a row as a warning, those that follow for debugging.
+  public init(_ duties: [LeaderDuty], clock: DutyClock, logger: Logger = Logger(label: "parallax.duties")) {
+    self.init(duties, clock: clock, logger: logger, metrics: MetricsSystem.factory)
+  }
+
+  /// Takes in duties whose intervals are measured by the system's continuous clock.
+  ///
+  /// - Parameters:
+  ///   - duties: The duties.
+  ///   - logger: Where failures are reported.
+  public init(_ duties: [LeaderDuty], logger: Logger = Logger(label: "parallax.duties")) where DutyClock == ContinuousClock {
+    self.init(duties, clock: ContinuousClock(), logger: logger)
+  }
+
+  package init(_ duties: [LeaderDuty], clock: DutyClock, logger: Logger, metrics: any MetricsFactory) {
     self.duties = duties
     self.clock = clock
     self.logger = logger
+    self.metrics = metrics
   }
 
-  /// Runs all duties until the task is cancelled.
+  /// Runs the duties until the task is cancelled, and returns when all of them have ended.
+  ///
+  /// - Parameter fence: The fence of the term, which each duty is given.
   public func run(_ fence: Fence) async {
     await withDiscardingTaskGroup { group in
-      for duty in duties { group.addTask { await run(duty, fence) } }
+      for duty in duties {
+        group.addTask { await perform(duty, in: fence) }
+      }
+      // A node without duties leads all the same.
+      await Signal().wait()
     }
   }
 
-  private func run(_ duty: LeaderDuty, _ fence: Fence) async {
+  private func perform(_ duty: LeaderDuty, in fence: Fence) async {
+    let (id, hurry) = duty.trigger.listen()
+    defer { duty.trigger.stopListening(id) }
+    var tally = DutyTally(duty, fence, logger: logger, metrics: metrics)
+    if !duty.startsAtOnce { await rest(after: duty, unless: hurry) }
     while !Task.isCancelled {
-      do { try await duty.work(fence) } catch {
-        if Task.isCancelled { return }
-        logger.warning("a duty failed", metadata: ["duty": "\(duty.name)", "error": "\(error)"])
-      }
-      await withTaskGroup(of: Void.self) { group in
-        group.addTask { try? await clock.sleep(for: duty.interval * Double.random(in: 1...1.2)) }
-        if let trigger = duty.trigger {
-          group.addTask {
-            var iterator = trigger.stream.makeAsyncIterator()
-            _ = await iterator.next()
-          }
-        }
-        await group.next()
-        group.cancelAll()
-      }
+      // A fire that comes later may be about what this run no longer sees.
+      _ = hurry.silence()
+      let begin = clock.now
+      let outcome = await tally.outcome(of: { try await duty.work(fence) })
+      tally.count(outcome, begin.duration(to: clock.now))
+      await rest(after: duty, unless: hurry)
+    }
+  }
+
+  /// The jitter keeps the duties of several leaders, and several duties of one, from falling into step.
+  private func rest(after duty: LeaderDuty, unless hurry: Signal) async {
+    await hurry.wait(until: clock.now.advanced(by: duty.interval * Double.random(in: 1...1.2)), on: clock)
+  }
+}
+
+/// What came of a duty's runs in one term.
+private struct DutyTally {
+  enum Outcome {
+    case success, cancelled
+    case failure(any Error)
+  }
+
+  private let logger: Logger
+  private let successes: Counter
+  private let failures: Counter
+  private let cancellations: Counter
+  private let timer: Timer
+  private var isFailing = false
+
+  init(_ duty: LeaderDuty, _ fence: Fence, logger: Logger, metrics: any MetricsFactory) {
+    func counter(_ outcome: String) -> Counter {
+      Counter(label: "parallax_ha_duty_runs_total", dimensions: [("duty", duty.name), ("outcome", outcome)], factory: metrics)
+    }
+    var logger = logger
+    logger[metadataKey: "duty"] = "\(duty.name)"
+    logger[metadataKey: "term"] = "\(fence.term)"
+    self.logger = logger
+    successes = counter("success")
+    failures = counter("failure")
+    cancellations = counter("cancelled")
+    timer = Timer(label: "parallax_ha_duty_seconds", dimensions: [("duty", duty.name)], factory: metrics)
+  }
+
+  func outcome(of work: () async throws -> Void) async -> Outcome {
+    do {
+      try await work()
+      return .success
+    } catch {
+      return Task.isCancelled ? .cancelled : .failure(error)
+    }
+  }
+
+  mutating func count(_ outcome: Outcome, _ duration: Duration) {
+    timer.recordSeconds(duration / .seconds(1))
+    switch outcome {
+    case .success:
+      successes.increment()
+      if isFailing { logger.info("a leader's duty succeeds again") }
+      isFailing = false
+    case .cancelled:
+      cancellations.increment()
+    case .failure(let error):
+      failures.increment()
+      logger.log(
+        level: isFailing ? .debug : .warning, "a leader's duty failed; it is tried again after its interval",
+        metadata: ["error": "\(error)"])
+      isFailing = true
     }
   }
 }

@@ -1,33 +1,94 @@
-/// Work that only the leader does, again and again while its term lasts.
+import Synchronization
+
+/// Work that whoever leads does again and again: recovery, cleaning up, a schedule.
+///
+/// ```swift
+/// let lost = LeaderDuty.Trigger()
+/// let duties = LeaderDuties([
+///   LeaderDuty("recovery", every: .seconds(30), trigger: lost) { fence in try await recover(fencedBy: fence) },
+///   LeaderDuty("clean-up", every: .seconds(3_600), startsAtOnce: false) { fence in try await removeOldReports(fencedBy: fence) },
+/// ])
+/// try await election.run { fence in await duties.run(fence) }
+/// ```
+///
+/// A duty is cancelled when its term ends, and has to end soon after: see ``ElectionTimings/stopBudget``. What it writes should carry the
+/// fence, since a leader can be paused between any check and the write that follows.
 public struct LeaderDuty: Sendable {
-  /// Hurries a duty from outside: a fire makes it run at once, or once more right after it if it is running.
-  public struct Trigger: Sendable {
-    let stream: AsyncStream<Void>
-    private let continuation: AsyncStream<Void>.Continuation
+  /// What logs and metrics call it; unique among the duties of a leader.
+  public let name: String
+  /// How long it rests after each run, failed or not; up to a fifth is added at random.
+  public let interval: Duration
+  /// Whether it runs as soon as a term begins, rather than an interval later.
+  public let startsAtOnce: Bool
+  /// Makes it run without waiting for the interval to end.
+  public let trigger: Trigger
 
-    /// Makes a trigger for one duty.
-    public init() {
-      (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
-    }
+  let work: @Sendable (Fence) async throws -> Void
 
-    /// Fires; several fires before the duty runs count as one.
-    public func fire() { continuation.yield() }
-  }
-
-  /// What the duty is called in logs and metrics.
-  public var name: String
-  /// How long after one run the next begins; up to a fifth is added at random.
-  public var interval: Duration
-  /// What hurries it, if anything.
-  public var trigger: Trigger?
-  /// What it does.
-  public var work: @Sendable (Fence) async throws -> Void
-
-  /// Makes a duty.
-  public init(name: String, interval: Duration, trigger: Trigger? = nil, work: @escaping @Sendable (Fence) async throws -> Void) {
+  /// Makes a duty; it runs by ``LeaderDuties``.
+  ///
+  /// - Parameters:
+  ///   - name: What logs and metrics call it.
+  ///   - interval: How long it rests after each run; more than zero.
+  ///   - startsAtOnce: Whether it runs as soon as a term begins, so that a new leader finds out at once what the last one left undone.
+  ///   - trigger: What hurries it, if anything does.
+  ///   - work: What to do, with the fence of the term; never called again before it has ended.
+  public init(
+    _ name: String, every interval: Duration, startsAtOnce: Bool = true, trigger: Trigger = Trigger(),
+    work: @escaping @Sendable (Fence) async throws -> Void
+  ) {
+    precondition(interval > .zero, "the duty \"\(name)\" rests for \(interval) between its runs: it would never rest")
     self.name = name
     self.interval = interval
+    self.startsAtOnce = startsAtOnce
     self.trigger = trigger
     self.work = work
+  }
+}
+
+extension LeaderDuty {
+  /// Hurries the duties that it was given to, from anywhere and at any time.
+  ///
+  /// Several fires before a run begins make one run. A fire while the duty runs makes it run once more right after, since that run may
+  /// have begun too early to see what the fire was about. A fire while this node does not lead is kept for its next term.
+  public final class Trigger: Sendable {
+    private struct State {
+      var lastListener: UInt64 = 0
+      var listeners: [UInt64: Signal] = [:]
+      var isKept = false
+    }
+
+    private let state = Mutex(State())
+
+    /// Makes a trigger, to be given to a duty or several.
+    public init() {}
+
+    /// Makes the duties run now, or at the beginning of this node's next term; returns without waiting for them.
+    public func fire() {
+      let listeners = state.withLock { state in
+        if state.listeners.isEmpty { state.isKept = true }
+        return Array(state.listeners.values)
+      }
+      for listener in listeners { listener.ring() }
+    }
+
+    /// Adds one who is rung at each fire, and at once for a fire that was kept.
+    func listen() -> (id: UInt64, signal: Signal) {
+      let signal = Signal()
+      let (id, isKept) = state.withLock { state in
+        defer { state.isKept = false }
+        state.lastListener += 1
+        state.listeners[state.lastListener] = signal
+        return (state.lastListener, state.isKept)
+      }
+      if isKept { signal.ring() }
+      return (id, signal)
+    }
+
+    /// Removes a listener; a fire that it has not heeded is kept.
+    func stopListening(_ id: UInt64) {
+      guard let signal = state.withLock({ $0.listeners.removeValue(forKey: id) }), signal.silence() else { return }
+      fire()
+    }
   }
 }

@@ -139,6 +139,18 @@ package struct ElectionStateMachine: Sendable {
     if case .standby = role { true } else { false }
   }
 
+  /// Whether duties of a term that ended have been reported as stuck and still run.
+  var areDutiesStuck: Bool {
+    if case .stopping(let stopping) = role { stopping.isReported } else { false }
+  }
+
+  /// Whether the node has nothing to do before time passes; a call that does not hang is something to do, and so are duties that end.
+  func isWaiting(at instant: Duration, inHungCall isHung: Bool) -> Bool {
+    if case .stopping(let stopping) = role, !stopping.isReported { return false }
+    guard call == nil || isHung else { return false }
+    return wakeUp.map { $0 > instant } ?? true
+  }
+
   /// When the next ``Event/timer`` is due, unless something else happens before; nil for never.
   package var wakeUp: Duration? {
     guard isStarted else { return nil }

@@ -69,6 +69,8 @@ extension LeaderElection {
       if first == nil, case .failure(let error)?? = await group.next(), !(error is CancellationError) {
         logger.warning("the duties of an ended term ended with an error", metadata: ["term": "\(fence.term)", "error": "\(error)"])
       }
+      // The body of a task that is cancelled returned because of that, not because there is nothing left to do.
+      if Task.isCancelled, case .success? = first { return nil }
       return first
     }
     // A term that ended by itself is given up first, so that joining finds it being given up.

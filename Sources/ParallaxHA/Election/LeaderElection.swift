@@ -67,6 +67,9 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
     var observers: [UInt64: AsyncStream<ElectionStatus>.Continuation] = [:]
     var watchers: [UInt64: AsyncStream<ElectionRecord>.Continuation] = [:]
     var shown: ElectionStatus?
+    /// What those who watch have not been told yet, and whether somebody is telling them.
+    var news: [@Sendable () -> Void] = []
+    var isTelling = false
   }
 
   let store: Store
@@ -187,12 +190,14 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   /// body has not ended within ``ElectionTimings/stopBudget``.
   public func resign() async {
     await withCheckedContinuation { continuation in
-      let isOver = state.withLock { state in
-        if state.driver == nil || state.machine.isResigned { return true }
-        state.resigning.append(continuation)
-        return false
+      var isOver = true
+      update { state in
+        guard state.driver != nil, !state.machine.isResigned else { return [] }
+        isOver = state.machine.areDutiesStuck
+        if !isOver { state.resigning.append(continuation) }
+        return [.resign]
       }
-      if isOver { continuation.resume() } else { process(.resign) }
+      if isOver { continuation.resume() }
     }
   }
 
@@ -217,6 +222,8 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   /// the term is released and `run` returns or throws. It needs no ``run()`` beside it, but goes along with one.
   ///
   /// On cancellation, a graceful shutdown and ``resign()`` the body is cancelled and joined and the term released.
+  ///
+  /// A leader that does several things again and again has ``LeaderDuties`` run them as its body.
   ///
   /// - Parameter body: What to do as the leader; it has to end soon after it is cancelled, within ``ElectionTimings/stopBudget``.
   /// - Throws: What the body throws by itself; `CancellationError` if the task was cancelled; ``ElectionError`` with `alreadyRunning` if

@@ -50,4 +50,25 @@ final class Signal: Sendable {
       waiter?.resume()
     }
   }
+
+  /// Forgets a ring that nobody has waited for.
+  ///
+  /// - Returns: Whether there was one.
+  func silence() -> Bool {
+    state.withLock { state in
+      guard case .rung = state else { return false }
+      state = .idle
+      return true
+    }
+  }
+
+  /// Waits until it rings, an instant is reached, or the task is cancelled.
+  func wait<C: Clock>(until deadline: C.Instant, on clock: C) async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { try? await clock.sleep(until: deadline, tolerance: .zero) }
+      group.addTask { await self.wait() }
+      await group.next()
+      group.cancelAll()
+    }
+  }
 }

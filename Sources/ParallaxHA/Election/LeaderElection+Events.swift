@@ -1,0 +1,147 @@
+import Logging
+import Synchronization
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// What goes into the state machine, and what follows from it.
+extension LeaderElection {
+  /// How long the clock has gone since the election was made.
+  var elapsed: Duration { origin.duration(to: clock.now) }
+
+  /// Hands an event to the machine and does what follows from it.
+  func process(_ event: ElectionStateMachine.Event) {
+    update { _ in [event] }
+  }
+
+  /// Changes the state and hands the machine the events that the change amounts to, as one step; then does what follows.
+  ///
+  /// No task is resumed under the lock: resuming waits for the cancellation handlers of a task that is being cancelled, and those may
+  /// want the lock, as anyone may ask an election for its status.
+  func update(_ change: (inout State) -> [ElectionStateMachine.Event]) {
+    var effects = Effects()
+    state.withLock { state in
+      var events = change(&state)
+      while let event = events.popLast() {
+        // Read under the lock: the machine is never told of an earlier instant than before.
+        let now = ElectionStateMachine.Moment(instant: elapsed, wall: Date())
+        for action in state.machine.handle(event, at: now) {
+          if apply(action, to: &state, &effects) { events.append(.dutiesJoined) }
+        }
+        show(&state, at: now.instant)
+      }
+      let current = state.machine.lease
+      lease.withLock { $0 = current }
+      if state.machine.isSettled {
+        effects.continuations += state.settling
+        state.settling = []
+      }
+    }
+    for signal in effects.signals { signal.ring() }
+    for continuation in effects.continuations { continuation.resume() }
+    publish()
+    for notice in effects.notices { report(notice) }
+    alarm.ring()
+  }
+
+  private struct Effects {
+    var notices: [ElectionNotice] = []
+    var signals: [Signal] = []
+    var continuations: [CheckedContinuation<Void, Never>] = []
+  }
+
+  /// Performs an action; whether the duties that it ends had not begun.
+  private func apply(_ action: ElectionStateMachine.Action, to state: inout State, _ effects: inout Effects) -> Bool {
+    switch action {
+    case .send(let call):
+      state.outgoing.append(call)
+    case .beginTerm(let fence):
+      guard let wake = state.campaign?.wake else { return false }
+      state.campaign?.pending = (fence, Signal())
+      effects.signals.append(wake)
+    case .endTerm:
+      state.campaign?.pending = nil
+      guard let stop = state.campaign?.stop else { return true }
+      effects.signals.append(stop)
+    case .notice(let notice):
+      effects.notices.append(notice)
+      if case .dutiesStuck = notice { finishResigning(&state, &effects) }
+    case .resigned:
+      finishResigning(&state, &effects)
+      // While the driver leaves, a campaign can only be one that came just now: the next driver serves it.
+      guard !state.isLeaving, let wake = state.campaign?.wake else { return false }
+      state.campaign?.isOver = true
+      effects.signals.append(wake)
+    }
+    return false
+  }
+
+  private func finishResigning(_ state: inout State, _ effects: inout Effects) {
+    effects.continuations += state.resigning
+    state.resigning = []
+  }
+
+  private func show(_ state: inout State, at instant: Duration) {
+    if !state.watchers.isEmpty, let record = state.machine.lastRecord {
+      let watchers = Array(state.watchers.values)
+      state.news.append { for watcher in watchers { watcher.yield(record) } }
+    }
+    var status = state.machine.status(at: instant)
+    let current = status
+    status.leaseRemaining = nil
+    status.staleFor = nil
+    guard status != state.shown else { return }
+    state.shown = status
+    let observers = Array(state.observers.values)
+    state.news.append { for observer in observers { observer.yield(current) } }
+  }
+
+  /// Tells those who watch, outside the lock and in the order in which things happened: whoever comes while another tells leaves it to him.
+  private func publish() {
+    var isTelling = false
+    while true {
+      let news: [@Sendable () -> Void] = state.withLock { state in
+        guard isTelling || !state.isTelling else { return [] }
+        state.isTelling = !state.news.isEmpty
+        defer { state.news = [] }
+        return state.news
+      }
+      guard !news.isEmpty else { return }
+      isTelling = true
+      for tell in news { tell() }
+    }
+  }
+
+  private func report(_ notice: ElectionNotice) {
+    switch notice {
+    case .elected(let fence):
+      logger.info("this node leads", metadata: ["term": "\(fence.term)"])
+    case .ended(let fence, let end):
+      let level: Logger.Level = end.isVoluntary ? .info : .warning
+      logger.log(level: level, "this node stops leading", metadata: ["term": "\(fence.term)", "reason": "\(end)"])
+    case .released(let fence):
+      logger.info("the lease is released", metadata: ["term": "\(fence.term)"])
+    case .dutiesStuck(let fence):
+      logger.error(
+        "duties of an ended term ignore their cancellation; the lease is left to expire", metadata: ["term": "\(fence.term)"])
+      onStuckDuties?(fence)
+    case .twin(let incarnation, let address):
+      logger.error(
+        "another process leads under this node's id; give each process an id of its own",
+        metadata: ["incarnation": "\(incarnation)", "address": "\(address ?? "unknown")"])
+    case .foreignCluster(let clusterID):
+      logger.error(
+        "the election record belongs to another cluster; this node does not campaign",
+        metadata: ["found": "\(clusterID)", "own": "\(configuration.clusterID)"])
+    case .unreadableRecord:
+      logger.error("the election record cannot be read; it is left alone and this node does not campaign")
+    case .storeFailed:
+      logger.warning("the election store does not answer")
+    case .storeAnswers:
+      logger.info("the election store answers again")
+    }
+  }
+}

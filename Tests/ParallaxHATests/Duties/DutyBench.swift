@@ -1,0 +1,150 @@
+import CoreMetrics
+import Logging
+import ParallaxHA
+import ParallaxTesting
+import Synchronization
+
+/// Duties on a manual clock, and what they did.
+final class DutyBench: Sendable {
+  struct Run: Sendable {
+    var fence: Fence
+    var begin: ManualClock.Instant
+  }
+
+  private struct State {
+    var runs: [Run] = []
+    var waiting: [(number: Int, continuation: CheckedContinuation<Run, Never>)] = []
+  }
+
+  let clock = ManualClock()
+  let log = RecordedLog()
+  let metrics = RecordedMetrics()
+  private let state = Mutex(State())
+
+  var begins: [ManualClock.Instant] { state.withLock { $0.runs.map(\.begin) } }
+
+  /// The work of a duty: writes down that it began.
+  @Sendable func note(_ fence: Fence) {
+    let run = Run(fence: fence, begin: clock.now)
+    let waiting = state.withLock { state in
+      state.runs.append(run)
+      let index = state.waiting.firstIndex { $0.number == state.runs.count }
+      return index.map { state.waiting.remove(at: $0).continuation }
+    }
+    waiting?.resume(returning: run)
+  }
+
+  /// Waits until a run has begun, counted from 1.
+  func run(number: Int) async -> Run {
+    await withCheckedContinuation { continuation in
+      let run: Run? = state.withLock { state in
+        if state.runs.count >= number { return state.runs[number - 1] }
+        state.waiting.append((number, continuation))
+        return nil
+      }
+      if let run { continuation.resume(returning: run) }
+    }
+  }
+
+  /// Waits until somebody sleeps, and moves the time to when the first of them wakes.
+  func passTime() async {
+    await clock.sleepers()
+    if let next = clock.nextDeadline { clock.advance(by: clock.now.duration(to: next)) }
+  }
+
+  func run(_ duty: LeaderDuty, _ body: () async -> Void) async { await run([duty], body) }
+
+  /// Runs the duties of a term while a body runs.
+  func run(_ duties: [LeaderDuty], _ body: () async -> Void) async {
+    let runner = LeaderDuties(duties, clock: clock, logger: Logger(label: "test") { [log] _ in log }, metrics: metrics)
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await runner.run(Fence(term: 7, incarnation: "a")) }
+      await body()
+      group.cancelAll()
+    }
+  }
+}
+
+extension [ManualClock.Instant] {
+  var adjacentDistances: [Duration] { zip(self, dropFirst()).map { $0.duration(to: $1) } }
+}
+
+/// Lets one at a time pass for each time that it is opened.
+final class Gate: Sendable {
+  private let stream: AsyncStream<Void>
+  private let continuation: AsyncStream<Void>.Continuation
+
+  init() { (stream, continuation) = AsyncStream.makeStream() }
+
+  func open() { continuation.yield() }
+
+  func pass() async { for await _ in stream { break } }
+}
+
+/// Keeps the levels of what is logged.
+final class RecordedLog: LogHandler {
+  private let recorded = Mutex<[Logger.Level]>([])
+
+  var levels: [Logger.Level] { recorded.withLock { $0 } }
+  var metadata: Logger.Metadata {
+    get { [:] }
+    set {}
+  }
+  var logLevel: Logger.Level {
+    get { .trace }
+    set {}
+  }
+
+  subscript(metadataKey _: String) -> Logger.Metadata.Value? {
+    get { nil }
+    set {}
+  }
+
+  func log(event: LogEvent) { recorded.withLock { $0.append(event.level) } }
+}
+
+/// Keeps what is counted and timed, by label and dimensions.
+final class RecordedMetrics: MetricsFactory {
+  private final class Handler: CounterHandler, TimerHandler, FloatingPointCounterHandler, RecorderHandler {
+    let value = Mutex<(sum: Int64, times: Int)>((0, 0))
+
+    func increment(by amount: Int64) { value.withLock { $0 = ($0.sum + amount, $0.times + 1) } }
+    func increment(by amount: Double) { increment(by: Int64(amount)) }
+    func recordNanoseconds(_ duration: Int64) { increment(by: duration) }
+    func record(_ value: Int64) { increment(by: value) }
+    func record(_ value: Double) { increment(by: Int64(value)) }
+    func reset() {}
+  }
+
+  private let handlers = Mutex<[String: Handler]>([:])
+
+  func count(_ duty: String, _ outcome: String) -> Int64 {
+    handler("parallax_ha_duty_runs_total", [("duty", duty), ("outcome", outcome)]).value.withLock { $0.sum }
+  }
+
+  func timings(_ duty: String) -> Int {
+    handler("parallax_ha_duty_seconds", [("duty", duty)]).value.withLock { $0.times }
+  }
+
+  private func handler(_ label: String, _ dimensions: [(String, String)]) -> Handler {
+    handlers.withLock { handlers in
+      let key = "\(label)\(dimensions)"
+      let handler = handlers[key] ?? Handler()
+      handlers[key] = handler
+      return handler
+    }
+  }
+
+  func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler { handler(label, dimensions) }
+  func makeFloatingPointCounter(label: String, dimensions: [(String, String)]) -> any FloatingPointCounterHandler {
+    handler(label, dimensions)
+  }
+  func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler { handler(label, dimensions) }
+  func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler { handler(label, dimensions) }
+  func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler { preconditionFailure("no meter is used") }
+  func destroyCounter(_ handler: any CounterHandler) {}
+  func destroyFloatingPointCounter(_ handler: any FloatingPointCounterHandler) {}
+  func destroyRecorder(_ handler: any RecorderHandler) {}
+  func destroyTimer(_ handler: any TimerHandler) {}
+  func destroyMeter(_ handler: any MeterHandler) {}
+}

@@ -1,0 +1,226 @@
+import Logging
+import ParallaxHA
+import ParallaxTesting
+import Synchronization
+import Testing
+
+@Suite struct LeaderElectionTests {
+  @Test func theFirstNodeOfAProcessLeadsAtOnceAndItsBodyRunsUntilItReturns() async throws {
+    let store = InMemoryElectionStore()
+    let election = LeaderElection(store: store, nodeID: "worker-1", logger: quiet)
+    let fences = Mutex<[Fence]>([])
+    try await election.run { fence in
+      #expect(election.isLeader)
+      #expect(election.fence == fence)
+      fences.withLock { $0.append(fence) }
+    }
+    let fence = try #require(fences.withLock { $0 }.first)
+    #expect(fence.incarnation == election.session.incarnation)
+    #expect(!election.isLeader)
+    let record = try #require(store.read()?.record)
+    #expect(record.isReleased)
+    #expect(record.term == fence.term)
+  }
+
+  @Test func whatTheBodyThrowsIsThrownOnceTheTermIsReleased() async throws {
+    struct Failure: Error {}
+    let store = InMemoryElectionStore()
+    let election = LeaderElection(store: store, nodeID: "worker-1", logger: quiet)
+    await #expect(throws: Failure.self) { try await election.run { _ in throw Failure() } }
+    #expect(store.read()?.record.isReleased == true)
+  }
+
+  @Test func cancellationEndsTheBodyAndReleasesTheTerm() async throws {
+    let store = InMemoryElectionStore()
+    let election = LeaderElection(store: store, nodeID: "worker-1", logger: quiet)
+    let (began, beginning) = AsyncStream.makeStream(of: Void.self)
+    let task = Task {
+      try await election.run { _ in
+        beginning.yield()
+        await untilCancelled()
+      }
+    }
+    for await _ in began { break }
+    task.cancel()
+    await #expect(throws: CancellationError.self) { try await task.value }
+    #expect(store.read()?.record.isReleased == true)
+  }
+
+  @Test func anElectionHasOneBody() async throws {
+    let election = LeaderElection(store: InMemoryElectionStore(), nodeID: "worker-1", logger: quiet)
+    try await election.run { _ in
+      let error = await #expect(throws: ElectionError.self) { try await election.run { _ in } }
+      #expect(error?.code == .alreadyRunning)
+    }
+    try await election.run { _ in }
+  }
+
+  @Test func aStandbyTakesOverAtOnceWhenTheLeaderResigns() async throws {
+    try await withCluster(of: 3) { cluster in
+      let first = try await cluster.leader()
+      let record = try #require(cluster.store.read()?.record)
+      await cluster.elections[first].resign()
+      let second = try await cluster.leader(otherThan: first)
+      #expect(second != first)
+      let next = try #require(cluster.store.read()?.record)
+      #expect(next.term > record.term)
+      #expect(next.transitions == record.transitions + 1)
+      #expect(cluster.clock.now.sinceStart == .zero)
+    }
+  }
+
+  @Test func aLeaderThatIsCutOffStopsByItsDeadlineAndAStandbyFollowsAfterTheLease() async throws {
+    try await withCluster(of: 2) { cluster in
+      let first = try await cluster.leader()
+      let cutAt = cluster.clock.now
+      cluster.stores[first].faults = .cutOff
+      try await cluster.advance { !cluster.elections[first].isLeader }
+      #expect(cutAt.duration(to: cluster.clock.now) <= .milliseconds(10_100))
+      #expect(!cluster.elections[1 - first].isLeader)
+      try await cluster.advance { cluster.elections[1 - first].isLeader }
+      let gone = cutAt.duration(to: cluster.clock.now)
+      #expect(gone > .seconds(12) && gone < .seconds(17))
+      cluster.stores[first].faults = .init()
+      try await cluster.advance { cluster.elections[first].status.leader == "node-\(1 - first)" }
+      #expect(cluster.elections[first].status.problem == nil)
+    }
+  }
+
+  @Test func aDutyThatIgnoresCancellationKeepsItsLeaseAndIsReported() async throws {
+    let clock = ManualClock()
+    let store = InMemoryElectionStore()
+    let (release, releasing) = AsyncStream.makeStream(of: Void.self)
+    let stuck = Mutex<[Fence]>([])
+    let election = LeaderElection(
+      store: store, session: .starting(nodeID: "node-0"), clock: clock, logger: quiet,
+      onStuckDuties: { fence in stuck.withLock { $0.append(fence) } })
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask {
+        try await election.run { _ in
+          // A task of its own does not hear of the cancellation.
+          await Task { for await _ in release { break } }.value
+        }
+      }
+      try await eventually { election.isLeader && election.isWaiting() }
+      async let resignation: Void = election.resign()
+      try await eventually { !election.isLeader }
+      clock.advance(by: election.configuration.timings.stopBudget)
+      await resignation
+      // Who asks once more does not wait for what is known not to end.
+      await election.resign()
+      try await eventually { !stuck.withLock { $0 }.isEmpty }
+      #expect(store.read()?.record.leader == "node-0")
+      #expect(!election.isLeader)
+      #expect(election.status.problem?.contains("ignored their cancellation") == true)
+      releasing.yield()
+      try await group.waitForAll()
+      #expect(store.read()?.record.isReleased == true)
+    }
+  }
+
+  @Test func losingTheStoresDataChangesNeitherLeaderNorTerm() async throws {
+    try await withCluster(of: 3) { cluster in
+      let first = try await cluster.leader()
+      let term = try #require(cluster.elections[first].fence)
+      for _ in 0..<3 {
+        cluster.store.removeRecord()
+        try await cluster.advance { cluster.store.read()?.record.leader != nil }
+        #expect(cluster.elections[first].fence == term)
+      }
+      #expect(cluster.leaders == [first])
+    }
+  }
+
+  @Test func aNodeThatIsNotFitHandsOver() async throws {
+    try await withCluster(of: 2) { cluster in
+      let first = try await cluster.leader()
+      cluster.elections[first].setEligible(false)
+      let second = try await cluster.leader(otherThan: first)
+      #expect(second != first)
+      await cluster.elections[second].resign()
+      try await cluster.advance(atLeast: .seconds(40)) { true }
+      #expect(cluster.leaders.isEmpty)
+      cluster.elections[first].setEligible(true)
+      _ = try await cluster.leader(otherThan: second)
+    }
+  }
+
+  @Test func observersSeeLeadersComeAndGo() async throws {
+    try await withCluster(of: 2, watchers: 1) { cluster in
+      let watcher = cluster.elections[2]
+      var changes = watcher.changes().makeAsyncIterator()
+      let first = try await cluster.leader()
+      var seen: ElectionStatus?
+      while seen?.leader == nil { seen = await changes.next() }
+      #expect(seen?.leader == "node-\(first)")
+      #expect(seen?.isLeader == false)
+      await cluster.elections[first].resign()
+      while seen?.leader != "node-\(1 - first)" { seen = await changes.next() }
+      #expect(!watcher.isLeader)
+    }
+  }
+
+  @Test func anElectionThatIsCancelledAsItStartsEnds() async throws {
+    for round in 0..<300 {
+      let election = LeaderElection(store: InMemoryElectionStore(), session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { await election.run() }
+        group.addTask { do { try await election.run { _ in await untilCancelled() } } catch is CancellationError {} }
+        for _ in 0..<round % 7 { await Task.yield() }
+        group.cancelAll()
+        try await group.waitForAll()
+      }
+      #expect(!election.isLeader)
+    }
+  }
+
+  @Test func anElectionCanRunAgainAndAgain() async throws {
+    let store = InMemoryElectionStore()
+    let election = LeaderElection(store: store, session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
+    let terms = Mutex<[Int64]>([])
+    for _ in 0..<50 { try await election.run { fence in terms.withLock { $0.append(fence.term) } } }
+    let led = terms.withLock { $0 }
+    #expect(led.count == 50)
+    #expect(led == Set(led).sorted())
+    #expect(store.read()?.record.isReleased == true)
+  }
+
+  @Test func whoObservesIsToldOfTheEnd() async throws {
+    let election = LeaderElection(store: InMemoryElectionStore(), nodeID: "n", logger: quiet)
+    let changes = election.changes()
+    try await election.run { _ in }
+    let seen = await changes.reduce(into: []) { $0.append($1.isLeader) }
+    #expect(seen.contains(true))
+    #expect(seen.last == false)
+  }
+
+  /// A cancellation handler runs while the runtime holds a lock of the task, which resuming that task has to wait for.
+  @Test func aCancellationHandlerMayAskForTheStatusWhileTheStatusChanges() async throws {
+    let election = LeaderElection(store: InMemoryElectionStore(), session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { do { try await election.run { _ in await untilCancelled() } } catch is CancellationError {} }
+      group.addTask {
+        for round in 0..<2_000 {
+          election.setEligible(round.isMultiple(of: 2))
+          if round.isMultiple(of: 16) { await Task.yield() }
+        }
+        election.setEligible(true)
+      }
+      for _ in 0..<500 {
+        await withTaskGroup(of: Void.self) { observers in
+          observers.addTask {
+            await withTaskCancellationHandler {
+              for await _ in election.changes() {}
+            } onCancel: {
+              _ = election.status
+            }
+          }
+          await Task.yield()
+          observers.cancelAll()
+        }
+      }
+      group.cancelAll()
+      try await group.waitForAll()
+    }
+  }
+}
