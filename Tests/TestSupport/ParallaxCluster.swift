@@ -24,22 +24,30 @@ package struct ParallaxCluster: Sendable {
     files: [String: String] = [:], _ body: (ParallaxCluster) async throws -> Result
   ) async throws -> Result {
     try await RedisServer.with(options) { redis in
-      var nodes: [ParallaxdProcess] = []
-      do {
-        for index in 0..<count {
-          let variables = Self.environment(redis: redis.url, node: index, lease: lease).merging(environment) { _, given in given }
-          nodes.append(try await ParallaxdProcess.start(environment: variables, files: files))
-        }
-        let cluster = ParallaxCluster(redis: redis, nodes: nodes)
-        try await cluster.waitUntilWhole()
-        let result = try await body(cluster)
-        for node in nodes { await node.process.stop() }
-        return result
-      } catch {
-        let logs = nodes.enumerated().map { "--- \(Self.id($0.offset))\n\($0.element.process.errorOutput.suffix(6_000))" }
-        for node in nodes { await node.process.stop() }
-        throw ProcessFailure("\(error)\n\(logs.joined(separator: "\n"))")
+      try await with(count, on: redis, lease: lease, environment: environment, files: files, body)
+    }
+  }
+
+  /// The same on a Redis that runs; `urls` are where single nodes find it instead, by their index.
+  package static func with<Result>(
+    _ count: Int = 3, on redis: RedisServer, urls: [Int: String] = [:], lease: Duration = .seconds(2), environment: [String: String] = [:],
+    files: [String: String] = [:], _ body: (ParallaxCluster) async throws -> Result
+  ) async throws -> Result {
+    var nodes: [ParallaxdProcess] = []
+    do {
+      for index in 0..<count {
+        let variables = Self.environment(redis: urls[index] ?? redis.url, node: index, lease: lease).merging(environment) { _, given in given }
+        nodes.append(try await ParallaxdProcess.start(environment: variables, files: files))
       }
+      let cluster = ParallaxCluster(redis: redis, nodes: nodes)
+      try await cluster.waitUntilWhole()
+      let result = try await body(cluster)
+      for node in nodes { await node.process.stop() }
+      return result
+    } catch {
+      let logs = nodes.enumerated().map { "--- \(Self.id($0.offset))\n\($0.element.process.errorOutput.suffix(6_000))" }
+      for node in nodes { await node.process.stop() }
+      throw ProcessFailure("\(error)\n\(logs.joined(separator: "\n"))")
     }
   }
 

@@ -1,0 +1,141 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A TCP proxy that goes silent at a given word: what its clients have sent up to there arrives, and then nothing passes any more, in either
+/// direction, while all connections stay open.
+///
+/// So a process can be stopped between two of its writes: the first one has arrived, and its answer never comes.
+package final class ChokeProxy: Sendable {
+  /// Where clients connect.
+  package let port: Int
+
+  private let channel: any Channel
+  private let choke: Choke
+
+  /// Starts a proxy to a port of this machine, hands it to the body, and stops it whatever happens.
+  package static func with<Result>(
+    to port: Int, at word: String, _ body: (ChokeProxy) async throws -> Result
+  ) async throws -> Result {
+    let proxy = try await ChokeProxy(to: port, at: word)
+    do {
+      let result = try await body(proxy)
+      try? await proxy.channel.close()
+      return result
+    } catch {
+      try? await proxy.channel.close()
+      throw error
+    }
+  }
+
+  /// Whether the word has passed, and nothing since.
+  package var isSilent: Bool { choke.isSilent }
+
+  private init(to port: Int, at word: String) async throws {
+    let choke = Choke(word: Array(word.utf8))
+    let group = MultiThreadedEventLoopGroup.singleton
+    channel = try await ServerBootstrap(group: group)
+      .childChannelOption(.autoRead, value: false)
+      .childChannelInitializer { client in
+        client.eventLoop.makeCompletedFuture {
+          try client.pipeline.syncOperations.addHandler(ClientSide(target: port, choke: choke))
+        }
+      }
+      .bind(host: "127.0.0.1", port: 0).get()
+    guard let bound = channel.localAddress?.port else { throw ProcessFailure("the proxy has no port") }
+    self.port = bound
+    self.choke = choke
+  }
+}
+
+/// Looks for the word in everything that clients send, and remembers that it was there.
+private final class Choke: Sendable {
+  private let word: [UInt8]
+  private let state = Mutex(false)
+
+  init(word: [UInt8]) {
+    self.word = word
+  }
+
+  var isSilent: Bool { state.withLock { $0 } }
+
+  /// What of these bytes may pass; the word is looked for within one read, as a command is written in one piece.
+  func passing(_ bytes: ByteBuffer) -> ByteBuffer? {
+    state.withLock { isSilent in
+      if isSilent { return nil }
+      if bytes.readableBytesView.firstRange(of: word) != nil { isSilent = true }
+      return bytes
+    }
+  }
+}
+
+/// The side of the client: connects to the target, then passes on what it may.
+private final class ClientSide: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+
+  private let target: Int
+  private let choke: Choke
+  private var server: (any Channel)?
+
+  init(target: Int, choke: Choke) {
+    self.target = target
+    self.choke = choke
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    let client = context.channel
+    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+    ClientBootstrap(group: context.eventLoop)
+      .channelInitializer { [choke] server in
+        server.eventLoop.makeCompletedFuture {
+          try server.pipeline.syncOperations.addHandler(ServerSide(client: client, choke: choke))
+        }
+      }
+      .connect(host: "127.0.0.1", port: target)
+      .whenComplete { result in
+        switch result {
+        case .success(let server):
+          bound.value.server = server
+          client.setOption(.autoRead, value: true).whenFailure { _ in client.close(promise: nil) }
+        case .failure: client.close(promise: nil)
+        }
+      }
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if let bytes = choke.passing(Self.unwrapInboundIn(data)) { server?.writeAndFlush(bytes, promise: nil) }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    server?.close(promise: nil)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    context.close(promise: nil)
+  }
+}
+
+/// The side of the server: passes answers on until the word has gone by.
+private final class ServerSide: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+
+  private let client: any Channel
+  private let choke: Choke
+
+  init(client: any Channel, choke: Choke) {
+    self.client = client
+    self.choke = choke
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if !choke.isSilent { client.writeAndFlush(Self.unwrapInboundIn(data), promise: nil) }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    client.close(promise: nil)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    context.close(promise: nil)
+  }
+}
