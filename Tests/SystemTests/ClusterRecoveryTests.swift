@@ -73,7 +73,8 @@ extension SystemTests {
         try await cluster.nodes[0].apply(pattern("analyse"))
         let owner = try await follower(of: cluster)
         let other = cluster.others(than: owner)[0]
-        try await withPythonAgents(1, url: cluster.nodes[other].agentURL, capabilities: ["analysis"], arguments: ["--delay", "4"]) { agents in
+        try await withPythonAgents(1, url: cluster.nodes[other].agentURL, capabilities: ["analysis"], arguments: ["--delay", "4"]) {
+          agents in
           let accepted = try await eventualValue("an execution that runs") {
             let accepted = try await cluster.nodes[owner].submit("analyse")
             return accepted.status == .running ? accepted : nil
@@ -105,7 +106,8 @@ extension SystemTests {
     }
 
     @Test func `aggregating: resumed from the recorded results`() async throws {
-      try await killed(at: "aggregating", with: pattern("merge", Aggregation(strategy: .merge)), arguments: []) { cluster, owner, other, id in
+      try await killed(at: "aggregating", with: pattern("merge", Aggregation(strategy: .merge)), arguments: []) {
+        cluster, owner, other, id in
         let execution = try await cluster.nodes[other].end(of: id)
         #expect(execution.status == .completed && execution.result == ["words": 2, "characters": 7])
         #expect(execution.nodeId != ParallaxCluster.id(owner))
@@ -187,7 +189,8 @@ extension SystemTests {
         try await cluster.nodes[0].apply(pattern("analyse"))
         let owner = try await follower(of: cluster)
         let other = cluster.others(than: owner)[0]
-        try await withPythonAgents(1, url: cluster.nodes[other].agentURL, capabilities: ["analysis"], arguments: ["--delay", "3"]) { agents in
+        try await withPythonAgents(1, url: cluster.nodes[other].agentURL, capabilities: ["analysis"], arguments: ["--delay", "3"]) {
+          agents in
           let options = ExecuteRequest.Options(idempotencyKey: "order-18")
           let lost = Task { try await cluster.nodes[owner].execute("analyse", options: options) }
           try await eventually("the execution") {
@@ -214,7 +217,9 @@ extension SystemTests {
           cluster.nodes[leader].process.errorOutput.contains("a member is silent")
         }
         cluster.nodes[leader].process.send(signal: SIGKILL)
-        try await withPythonAgents(1, url: cluster.nodes[survivor].agentURL, capabilities: ["analysis"], arguments: ["--concurrency", "64"]) {
+        try await withPythonAgents(
+          1, url: cluster.nodes[survivor].agentURL, capabilities: ["analysis"], arguments: ["--concurrency", "64"]
+        ) {
           agents in
           for id in ids {
             let execution = try await cluster.nodes[survivor].end(of: id, within: .seconds(60))

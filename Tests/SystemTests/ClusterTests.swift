@@ -14,7 +14,8 @@ extension SystemTests {
           let printed = try await CommandLineTool(server: node.url)("ha", "status")
           #expect(printed.exit == .code(0), "\(printed.errorOutput)")
           let lines = printed.output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-          #expect(lines.prefix(5) == ["Cluster: production", "Members: 3", "Leader: node-\(leader)", "", "Node    Status    Role      Last Seen"])
+          #expect(
+            lines.prefix(5) == ["Cluster: production", "Members: 3", "Leader: node-\(leader)", "", "Node    Status    Role      Last Seen"])
           for index in 0..<3 {
             let role = index == leader ? "leader " : "standby"
             #expect(lines[5 + index].contains(try Regex("^node-\(index)  healthy   \(role)   [0-9]+s ago$")), "\(printed.output)")

@@ -44,7 +44,8 @@ extension SystemTests {
         let forced = try await CommandLineTool(server: cluster.nodes[0].url)("ha", "elect", "--force")
         #expect(forced.exit == .code(0) && forced.output.contains("node-\(leader) handed over to"), "\(forced.errorOutput)")
         let term = try #require(try await cluster.nodes[0].haStatus().term)
-        let repeated: HandoverDocument = try await cluster.nodes[1].api.post("/ha/elect", ElectRequest(force: true, term: term - 1)).decode()
+        let repeated: HandoverDocument = try await cluster.nodes[1].api.post("/ha/elect", ElectRequest(force: true, term: term - 1))
+          .decode()
         #expect(repeated.term == term)
         #expect(try await cluster.nodes[0].haStatus().transitions == 2)
       }
@@ -73,7 +74,9 @@ extension SystemTests {
     @Test func `a leader that is asked to stop hands over at once, exits with 0 and fails no request`() async throws {
       try await ParallaxCluster.with(environment: ["PARALLAX_DRAIN_DELAY": "1s"]) { cluster in
         try await cluster.nodes[0].apply(pattern("analyse", retries: 3))
-        try await withPythonAgents(at: (0..<3).map { cluster.agentURLs(first: $0) }, capabilities: ["analysis"], arguments: ["--delay", "0.02"]) { _ in
+        try await withPythonAgents(
+          at: (0..<3).map { cluster.agentURLs(first: $0) }, capabilities: ["analysis"], arguments: ["--delay", "0.02"]
+        ) { _ in
           let load = BalancedLoad(cluster.nodes, pattern: "analyse")
           let leader = try await cluster.leader()
           let other = cluster.others(than: leader)[0]

@@ -70,7 +70,7 @@ package actor BalancedLoad {
         guard response.status == 200 else { return "node \(node): \(response.status) \(response.text)" }
         let document: ExecutionDocument = try response.decode()
         return document.status == .completed ? nil : "node \(node): \(response.text)"
-      } catch where "\(error)".contains("onnect") {
+      } catch  where "\(error)".contains("onnect") {
         // Nothing was sent: another node may be asked.
         refusals.append("node \(node): \(error)")
         ready.remove(node)

@@ -15,7 +15,8 @@ package struct PythonAgent: Sendable {
       id: id,
       process: ChildProcess(
         ProjectLayout.python,
-        [ProjectLayout.pythonAgent.path, "--id", id] + urls.flatMap { ["--url", $0] } + capabilities.flatMap { ["--capability", $0] } + arguments,
+        [ProjectLayout.pythonAgent.path, "--id", id] + urls.flatMap { ["--url", $0] } + capabilities.flatMap { ["--capability", $0] }
+          + arguments,
         environment: environment))
     do {
       try await agent.waitForRegistrations(1)

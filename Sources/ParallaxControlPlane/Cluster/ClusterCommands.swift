@@ -24,7 +24,8 @@ struct ClusterCommands: Sendable {
     if let done = alreadyDone(request.term) { return done }
     if let target = request.to { try await check(target) }
     logger.notice(
-      "a hand-over is asked for", metadata: ["to": "\(request.to ?? "any")", "reason": "\(request.reason.map { String($0.prefix(256)) } ?? "none")"])
+      "a hand-over is asked for",
+      metadata: ["to": "\(request.to ?? "any")", "reason": "\(request.reason.map { String($0.prefix(256)) } ?? "none")"])
     return try await handOver { try await election.stepDown(to: request.to) }
   }
 

@@ -16,7 +16,8 @@ enum ClusterMetrics {
     try registry.gauge("parallax_ha_healthy_members", help: "Members of the cluster that can be given work.") {
       [MetricSample(Double(membership.lastView?.healthyCount ?? 0))]
     }
-    try registry.counter("parallax_ha_elections_total", help: "How many times leadership has been taken, as the election's record counts.") {
+    try registry.counter("parallax_ha_elections_total", help: "How many times leadership has been taken, as the election's record counts.")
+    {
       [MetricSample(Double(election.status.transitions))]
     }
     try registry.gauge("parallax_ha_term", help: "The term of the election's record; 0 before the first.") {

@@ -22,8 +22,10 @@ package struct AgentDirectory: Sendable {
     package var isDraining: Bool
     /// What it said, when it registered, that it still had; nil: it cannot tell.
     package var reportedTasks: Set<String>?
-    /// The tasks in hand that this node knows of, each with its execution: those that this node gave it, and, if it is connected here,
-    /// those of other nodes too. The execution is empty where only the agent itself told of a task.
+    /// The tasks in hand that this node knows of, each with its execution.
+    ///
+    /// Those are the ones that this node gave it and, if it is connected here, those of other nodes too. The execution is empty where only the
+    /// agent itself told of a task.
     package fileprivate(set) var tasks: [String: String] = [:]
     /// Which of them were handed over to the connection that it has now.
     fileprivate var delivered: Set<String> = []

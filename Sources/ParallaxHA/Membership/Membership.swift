@@ -85,7 +85,8 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     origin = clock.now
     let start = wallClock()
     template = MemberRecord(
-      session: session, clusterID: clusterID, address: address, sequence: 0, report: report(), checkInterval: settings.checkInterval, startedAt: start,
+      session: session, clusterID: clusterID, address: address, sequence: 0, report: report(), checkInterval: settings.checkInterval,
+      startedAt: start,
       lastHeartbeat: start, version: version)
     state = Mutex(State(judge: MembershipJudge(record: template, settings: settings, now: .zero)))
     (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
