@@ -49,7 +49,7 @@ struct ClusterCommands: Sendable {
   }
 
   private func check(_ target: String) async throws {
-    let view = try await membership.view
+    guard let view = await membership.view else { throw APIError(.notReady, "the node does not know its cluster yet; ask another") }
     guard let member = view[target] else {
       let known = view.members.map(\.id).joined(separator: ", ")
       throw APIError(

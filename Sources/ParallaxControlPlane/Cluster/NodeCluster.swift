@@ -19,6 +19,8 @@ struct NodeCluster {
     else { return nil }
     let (session, logger) = (base.session, base.logger)
     let watch = ExecutionWatch(store: base.store.store, session: session) { messenger.tell($0, to: $1) }
+    // It is, once the node has started: a node that cannot must not lead.
+    election.setEligible(false)
     self.election = election
     self.watch = watch
     forControlPlane = ControlPlane.Cluster(

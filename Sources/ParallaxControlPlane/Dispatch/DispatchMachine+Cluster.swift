@@ -67,9 +67,11 @@ extension DispatchMachine {
     _ id: String, epoch: Int64, capabilities: [String], limit: Int, activeTasks: [String]?, home: NodeSession, at now: Moment
   ) -> [DispatchAction] {
     if let known = agents[id], known.epoch >= epoch {
-      // Its node had been taken for lost.
+      // Its node had been taken for lost, and what was on its way there may have been dropped.
       guard known.epoch == epoch, known.home == home, !known.isConnected else { return [] }
       agents.setConnected(true, id: id)
+      for task in known.tasks.keys { agents.forgetDelivery(task: task, to: id) }
+      confirmTasks(of: id, at: now)
       return giveWork(at: now)
     }
     let wasHere = agents[id].map { $0.home == nil && $0.isConnected } ?? false
@@ -177,6 +179,11 @@ extension DispatchMachine {
     return actions
   }
 
+  /// Reads all executions again: others may have taken them over.
+  package func readAllOutcomes() -> [DispatchAction] {
+    executions.keys.sorted().map { .readOutcomes($0) }
+  }
+
   /// Another node owns an execution that this one drove.
   package mutating func taken(_ id: String, at now: Moment) -> [DispatchAction] {
     lost(id) + giveWork(at: now)
@@ -220,10 +227,16 @@ extension DispatchMachine {
 
   mutating func recheckDue(_ id: String, at now: Moment) -> [DispatchAction] {
     executions[id]?.isRechecked = false
-    guard let tasks = executions[id]?.machine.stored.tasks.filter({ $0.state == .open }),
-      tasks.contains(where: { agents[$0.agentID]?.home != nil })
-    else { return [] }
+    guard let stored = executions[id]?.machine.stored else { return [] }
+    let distant = stored.tasks.filter { $0.state == .open && agents[$0.agentID]?.home != nil }
+    guard !distant.isEmpty else { return [] }
     recheck(id, at: now)
-    return [.readOutcomes(id)]
+    var actions: [DispatchAction] = [.readOutcomes(id)]
+    // The agent's node knows whether the agent has it, and passes it on only if not.
+    for task in distant where agents.isDelivered(task: task.id, to: task.agentID) {
+      agents.forgetDelivery(task: task.id, to: task.agentID)
+      actions += deliver(task, of: stored.execution, at: now)
+    }
+    return actions
   }
 }

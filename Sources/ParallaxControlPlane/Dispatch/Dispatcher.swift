@@ -214,9 +214,11 @@ package final class Dispatcher: Service {
     }
   }
 
-  /// Stores the registrations of this node's agents once more: the store has lost its data.
-  package func registerAgentsAnew() {
+  /// The store has lost its data, or others had taken this node for lost: stores the registrations of its agents once more, and finds out
+  /// what has become of its executions.
+  package func storeForgot() {
     for link in state.withLock({ $0.links.values.map(\.link) }) { link.registerAnew() }
+    handle { machine, _ in machine.readAllOutcomes() }
   }
 
   func agentChanged(_ id: String, epoch: Int64, capabilities: [String]?, limit: Int?, isDraining: Bool?) {

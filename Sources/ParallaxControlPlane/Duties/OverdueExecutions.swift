@@ -19,7 +19,7 @@ struct OverdueExecutions: Sendable {
   private static let batchSize = 256
 
   func run() async throws {
-    for owner in try await store.sessions() {
+    for owner in try await store.sessions().keys {
       let ids = try await store.executions(ownedBy: owner)
       for start in stride(from: 0, to: ids.count, by: Self.batchSize) {
         try await check(ids[start..<min(start + Self.batchSize, ids.count)], of: owner)

@@ -20,7 +20,7 @@ struct RecoveryDuty: Sendable {
     let members = try await membership.members
     let view = await members.refreshedView()
     guard !view.isStale else { return }
-    let lost = sessions.filter { $0 != session && !Self.isAlive($0, in: view) }
+    let lost = sessions.filter { $0.key != session && !Self.isAlive($0.key, in: view) }
     try await recovery.run(lost)
     try await removeSilentMembers(of: view, members: members)
   }
@@ -34,8 +34,8 @@ struct RecoveryDuty: Sendable {
   private func removeSilentMembers(of view: MembershipView, members: NodeMembership.Members) async throws {
     let silent = view.members.filter { !$0.isAlive && $0.lastSeen >= removeAfter && $0.record.session != session }
     guard !silent.isEmpty else { return }
-    let owning = Set(try await store.sessions())
-    for member in silent where !owning.contains(member.record.session) {
+    let owning = try await store.sessions()
+    for member in silent where owning[member.record.session] == nil {
       try await members.remove(member.record.session)
       logger.notice("removed a member that is gone", metadata: ["member": "\(member.record.session)"])
     }

@@ -193,7 +193,7 @@ package struct ControlPlane: ControlPlaneService {
   package func agents(status: AgentStatus?, capabilities: [String]) async throws -> AgentList {
     let records = try await storeCall {
       var records: [AgentRecord] = []
-      for session in try await store.sessions() { records += try await store.agents(at: session) }
+      for session in try await store.sessions().keys { records += try await store.agents(at: session) }
       return records
     }
     let documents = records.map(document).filter { agent in

@@ -46,10 +46,11 @@ struct NodeBase {
     let high = configuration.highAvailability
     let detection = high.memberHealth
     let ownMembership = Eventual<NodeMembership>()
+    let isSilent: @Sendable () -> Bool = { ownMembership.known?.isCutOff ?? false }
     let health = NodeHealth(
       nodeID: session.nodeID, version: ParallaxNode.version, clock: clock,
       cutOffAfter: detection.checkInterval * detection.unhealthyThreshold, storeStatus: store.status,
-      isCutOff: { ownMembership.known?.isCutOff ?? false })
+      isSilent: store.isDurable ? isSilent : nil)
     self.health = health
     let publisher = store.shared.map {
       EventPublisher(bus: $0.events, session: session, batchSize: high.stateSync.batchSize, logger: logger)

@@ -23,6 +23,7 @@ package final class NodeHealth: Sendable {
   private struct State {
     var stage = Stage.starting(reason: "starting")
     var lastBeat: Duration
+    var lastOpening: Duration?
   }
 
   /// The main loop counts as stuck when it has not beaten for this long.
@@ -34,15 +35,15 @@ package final class NodeHealth: Sendable {
   /// How long the store may be gone before the node takes no traffic.
   private let cutOffAfter: Duration
   private let storeStatus: @Sendable () -> StoreStatus
-  /// Whether other nodes take this one for lost.
-  private let isCutOff: @Sendable () -> Bool
+  /// Whether other nodes take this one for lost; nil: there are no others.
+  private let isSilent: (@Sendable () -> Bool)?
   private let state: Mutex<State>
 
   package init(
     nodeID: String, version: String, clock: NodeClock, cutOffAfter: Duration, storeStatus: @escaping @Sendable () -> StoreStatus,
-    isCutOff: @escaping @Sendable () -> Bool = { false }
+    isSilent: (@Sendable () -> Bool)?
   ) {
-    self.isCutOff = isCutOff
+    self.isSilent = isSilent
     self.nodeID = nodeID
     self.version = version
     self.clock = clock
@@ -56,6 +57,21 @@ package final class NodeHealth: Sendable {
     set { state.withLock { $0.stage = newValue } }
   }
 
+  /// The node's monotonic clock.
+  package var now: Duration { clock.now.instant }
+
+  /// The node stood on the list of sessions at this instant.
+  package func opened(at instant: Duration) {
+    state.withLock { $0.lastOpening = instant }
+  }
+
+  /// Whether the node's work may have been given away: others have heard nothing of it for long, or it may stand on no list.
+  private var isCutOff: Bool {
+    guard let isSilent else { return false }
+    if isSilent() { return true }
+    return state.withLock { $0.lastOpening }.map { now - $0 >= cutOffAfter } ?? false
+  }
+
   /// The main loop is alive.
   package func beat() {
     let now = clock.now.instant
@@ -67,7 +83,7 @@ package final class NodeHealth: Sendable {
     switch stage {
     case .starting(let reason): APIError(.notReady, "the node is starting: \(reason)")
     case .draining: APIError(.notReady, "the node is shutting down; ask another")
-    case .running, .leaving: isCutOff() ? APIError(.notReady, "the node is cut off from its store; ask another") : nil
+    case .running, .leaving: isCutOff ? APIError(.notReady, "the node is cut off from its store; ask another") : nil
     }
   }
 
@@ -79,7 +95,7 @@ package final class NodeHealth: Sendable {
 
   /// Whether the node is fit to lead by its own checks.
   package var isFit: Bool {
-    stage == .running && loopCheck().status != .unhealthy && !isCutOff()
+    stage == .running && loopCheck().status != .unhealthy && !isCutOff
   }
 
   /// `/health`: everything that is known.
@@ -120,7 +136,7 @@ package final class NodeHealth: Sendable {
   private func storeCheck() -> HealthDocument.Check {
     switch storeStatus() {
     case .reachable:
-      return isCutOff()
+      return isCutOff
         ? HealthDocument.Check(.unhealthy, detail: "cut off: this node could not write for the detection window")
         : HealthDocument.Check(.healthy)
     case .unreachable(let time, let reason):

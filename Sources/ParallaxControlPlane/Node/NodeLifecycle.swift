@@ -38,6 +38,7 @@ struct NodeLifecycle: Service {
 
   private static let beatInterval = Duration.seconds(1)
   private static let recoveryInterval = Duration.seconds(5)
+  private static let shortestOpenInterval = Duration.milliseconds(100)
 
   func run() async throws {
     try await cancelWhenGracefulShutdown {
@@ -63,11 +64,12 @@ struct NodeLifecycle: Service {
       do {
         try await membership?.check()
         try await cluster?.checkRecord()
-        try await store.open(session)
+        try await open()
         for pattern in shippedPatterns { _ = try await patterns.put(pattern) }
         try await patterns.load()
-        if let housekeeping { try await housekeeping.recovery.run(try await store.sessions().filter { $0 != session }) }
+        if let housekeeping { try await housekeeping.recovery.run(try await store.sessions().filter { $0.key != session }) }
         health.stage = .running
+        cluster?.election.setEligible(true)
         membership?.announce()
         cluster?.publisher.publish("joined", id: session.nodeID, on: .cluster)
         return onReady()
@@ -85,33 +87,61 @@ struct NodeLifecycle: Service {
   }
 
   private func keepHouse() async throws {
-    var sinceRecovery = Duration.zero
-    var sinceCollection = Duration.zero
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await keepOpen() }
+      group.addTask { try await beat() }
+      if let housekeeping { group.addTask { try await keepStore(housekeeping) } }
+      try await group.waitForAll()
+    }
+  }
+
+  private func beat() async throws {
     while true {
       try await Task.sleep(for: Self.beatInterval)
       health.beat()
       if let cluster { cluster.election.setEligible(health.isFit || !hasFitOther) }
-      sinceRecovery += Self.beatInterval
-      sinceCollection += Self.beatInterval
-      if sinceRecovery >= Self.recoveryInterval {
-        sinceRecovery = .zero
-        await attempt("keeping the session open") { try await keepOpen() }
-      }
-      if let housekeeping, sinceCollection >= GarbageCollection.interval {
-        sinceCollection = .zero
-        await attempt("garbage collection") { try await housekeeping.collection.run() }
+    }
+  }
+
+  private func keepStore(_ housekeeping: Housekeeping) async throws {
+    var sinceCollection = Duration.zero
+    while true {
+      try await Task.sleep(for: Self.recoveryInterval)
+      await attempt("recovery") { try await housekeeping.recovery.run(try await store.sessions().filter { $0.key != session }) }
+      sinceCollection += Self.recoveryInterval
+      guard sinceCollection >= GarbageCollection.interval else { continue }
+      sinceCollection = .zero
+      await attempt("garbage collection") { try await housekeeping.collection.run() }
+    }
+  }
+
+  // MARK: The list of sessions
+
+  /// Stays on the list of sessions that own something: a node that may have been taken off takes no work before it is on it again.
+  private func keepOpen() async throws {
+    while true {
+      try await Task.sleep(for: openInterval)
+      await attempt("keeping the session open") {
+        guard try await open(), membership != nil else { return }
+        logger.warning("the store had forgotten this node: its agents and patterns are written anew, its executions looked at")
+        try await patterns.restore()
+        dispatcher.storeForgot()
       }
     }
   }
 
-  /// Stays on the list of sessions that own something; and finds out whether it was taken off, or the store has lost its data.
-  private func keepOpen() async throws {
-    if try await store.open(session), membership != nil {
-      logger.warning("the store had forgotten this node; what it keeps of agents and patterns is written anew")
-      try await patterns.restore()
-      dispatcher.registerAgentsAnew()
-    }
-    if let housekeeping { try await housekeeping.recovery.run(try await store.sessions().filter { $0 != session }) }
+  /// Quick enough that at least two attempts fall into the time after which a silent member is taken for lost.
+  private var openInterval: Duration {
+    max(Self.shortestOpenInterval, membership.map { $0.settings.detectionWindow / 4 } ?? Self.recoveryInterval)
+  }
+
+  @discardableResult
+  private func open() async throws -> Bool {
+    // The instant before the call: what others do to the list after that, the next call finds.
+    let now = health.now
+    let isNew = try await store.open(session)
+    health.opened(at: now)
+    return isNew
   }
 
   private var hasFitOther: Bool {

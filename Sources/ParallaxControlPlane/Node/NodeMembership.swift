@@ -63,9 +63,9 @@ struct NodeMembership: Service {
     get async throws { try await running.value }
   }
 
-  /// The nodes that are known to the store, as this one sees them, read anew.
-  var view: MembershipView {
-    get async throws { try await running.value.refreshedView() }
+  /// The nodes that are known to the store, as this one sees them, read anew; nil before the node knows its address.
+  var view: MembershipView? {
+    get async { await running.known?.refreshedView() }
   }
 
   /// The nodes as they were seen last; nil before the node knows its address.
@@ -89,12 +89,17 @@ struct NodeMembership: Service {
 
   /// Throws when another process turns up under this node's id; else goes on until it is cancelled.
   func watchForTwin() async throws {
-    for await event in try await running.value.events() {
-      if case .twin(let other) = event {
-        throw MembershipError(
-          .storeInUse,
-          "another process has started as node \"\(session.nodeID)\" at \(other.address): give each node an id of its own (node.id)")
-      }
+    let members = try await running.value
+    let events = members.events()
+    if let other = members.twin { throw taken(by: other) }
+    for await event in events {
+      if case .twin(let other) = event { throw taken(by: other) }
     }
+  }
+
+  private func taken(by other: MemberRecord) -> MembershipError {
+    MembershipError(
+      .storeInUse,
+      "another process has started as node \"\(session.nodeID)\" at \(other.address): give each node an id of its own (node.id)")
   }
 }

@@ -20,12 +20,13 @@ struct NodeStatus: Sendable {
   let clock: NodeClock
 
   func document() async throws -> HAStatusDocument {
-    guard let view = try await membership?.view else {
+    guard let view = await membership?.view else {
       let address: String
       if let configuredAddress { address = configuredAddress } else { address = try await boundAddress.value }
       let own = HAStatusDocument.Member(
         id: session.nodeID, address: address, role: .standby, status: .healthy, lastHeartbeat: clock.now.wall, lastSeen: .zero)
-      return HAStatusDocument(clusterId: clusterID, members: [own])
+      // A node with a store that it has not reached yet knows nothing of the others.
+      return HAStatusDocument(clusterId: clusterID, stale: membership != nil, members: [own])
     }
     let status = election?.status ?? ElectionStatus()
     // The holder of a lease that has run out leads no more.

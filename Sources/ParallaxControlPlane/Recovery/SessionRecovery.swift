@@ -42,12 +42,14 @@ package final class SessionRecovery: Sendable {
   private static let batchSize = 128
 
   /// Recovers sessions that are gone, as far as that is due; throws when the store fails, to be called again.
-  package func run(_ lost: [NodeSession]) async throws {
-    underWay.withLock { sessions in sessions = sessions.filter { lost.contains($0.key) } }
-    for session in lost { try await recover(session) }
+  ///
+  /// Each comes with how often it had been opened when it was listed, which is before it was found to be gone.
+  package func run(_ lost: [NodeSession: Int64]) async throws {
+    underWay.withLock { sessions in sessions = sessions.filter { lost[$0.key] != nil } }
+    for (session, openings) in lost { try await recover(session, openings: openings) }
   }
 
-  private func recover(_ lost: NodeSession) async throws {
+  private func recover(_ lost: NodeSession, openings: Int64) async throws {
     let now = clock.now.instant
     let since = underWay.withLock { $0[lost] }
     for agent in try await store.agents(at: lost) { dispatcher.expectAgent(agent.id, epoch: agent.epoch, home: lost) }
@@ -56,7 +58,7 @@ package final class SessionRecovery: Sendable {
       underWay.withLock { $0[lost] = now }
       return logger.notice("recovered a lost node session", metadata: ["session": "\(lost)", "executions": "\(count)"])
     }
-    if now - since >= resumeGrace { try await conclude(lost) }
+    if now - since >= resumeGrace { try await conclude(lost, openings: openings) }
   }
 
   private func takeOverExecutions(of lost: NodeSession) async throws -> Int {
@@ -102,11 +104,11 @@ package final class SessionRecovery: Sendable {
   }
 
   /// Removes what is left of a session: the agents that have not come back, and its inbox, whose messages were for it alone.
-  private func conclude(_ lost: NodeSession) async throws {
+  private func conclude(_ lost: NodeSession, openings: Int64) async throws {
     for agent in try await store.agents(at: lost) { try await store.removeAgent(agent.id, epoch: agent.epoch, session: lost) }
     try await inboxes?.removeInbox(of: lost)
     guard try await store.executions(ownedBy: lost).isEmpty else { return }
-    try await store.close(lost)
+    try await store.close(lost, openings: openings)
     underWay.withLock { $0[lost] = nil }
   }
 }

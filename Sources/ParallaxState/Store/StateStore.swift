@@ -117,16 +117,19 @@ package protocol PatternStore: Sendable {
 
 /// Keeps the list of node sessions that own or may own something.
 package protocol NodeSessionStore: Sendable {
-  /// Enters a session; before it owns anything. Idempotent; true if it was not there, which tells a session that had been opened
-  /// before that it was closed by others, or that the store has lost its data.
+  /// Enters a session, before it owns anything and again and again while it lives; true if it was not there, which tells a session that
+  /// had been opened before that it was closed by others, or that the store has lost its data.
+  ///
+  /// Each call counts as an opening, a repeat of one as two.
   @discardableResult
   func open(_ session: NodeSession) async throws -> Bool
 
-  /// All sessions that were opened and not closed.
-  func sessions() async throws -> [NodeSession]
+  /// All sessions that were opened and not closed, each with how often it was opened.
+  func sessions() async throws -> [NodeSession: Int64]
 
-  /// Takes a session off the list; after all it owned is released or claimed. Idempotent.
-  func close(_ session: NodeSession) async throws
+  /// Takes a session off the list, after all it owned is released or claimed, unless it has been opened more often since: a process that was
+  /// only paused has come back then, and may own something again. Idempotent.
+  func close(_ session: NodeSession, openings: Int64) async throws
 }
 
 /// Which executions to list.

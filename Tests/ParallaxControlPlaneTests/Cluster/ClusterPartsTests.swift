@@ -5,13 +5,13 @@ import ParallaxMetrics
 import ParallaxState
 import Testing
 
+@testable import ParallaxControlPlane
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-
-@testable import ParallaxControlPlane
 
 @Suite struct AgentNewsTests {
   @Test(arguments: [

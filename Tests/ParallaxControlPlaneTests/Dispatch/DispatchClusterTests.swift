@@ -91,7 +91,7 @@ import Testing
     world.submit()
     world.perform { $0.memberLost(World.other, at: $1) }
     world.hear(.registered("far", epoch: 2, capabilities: ["text"], limit: 1, activeTasks: ["task_1_0"]), from: Self.third)
-    world.advance(by: .seconds(40))
+    world.advance(by: .seconds(29))
     #expect(world.deliveries == ["task_1_0 far node-b"])
   }
 
@@ -143,9 +143,10 @@ import Testing
     world.perform { $0.memberLost(World.other, at: $1) }
     let record = AgentRecord(id: "far", capabilities: ["text"], session: World.other, epoch: 1, connectedAt: World.start)
     world.perform { $0.listed([record], at: World.other, before: [:], at: $1) }
-    world.advance(by: .seconds(40))
+    world.advance(by: .seconds(29))
     #expect(world.machine.agent("far")?.isConnected == true && world.load("far") == 1)
-    #expect(world.deliveries == ["task_1_0 far node-b"])
+    // What was on its way to a node that was taken for lost may have been dropped; that node knows better.
+    #expect(world.deliveries == ["task_1_0 far node-b", "task_1_0 far node-b"])
   }
 
   // MARK: Tasks of other nodes
@@ -275,9 +276,9 @@ import Testing
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit(timeout: .seconds(600))
     world.advance(by: .seconds(30))
-    #expect(world.reads == [id])
+    #expect(world.reads == [id] && world.deliveries.count == 2)
     world.advance(by: .seconds(30))
-    #expect(world.reads == [id, id])
+    #expect(world.reads == [id, id] && Set(world.deliveries) == ["task_1_0 far node-b"])
   }
 
   @Test func anExecutionThatHasAnotherOwnerInTheStoreIsLetGoOf() {
