@@ -135,7 +135,8 @@ let package = Package(
         "ParallaxHA", "ParallaxTesting", logging, coreMetrics, lifecycle, always("ServiceLifecycleTestKit", "swift-service-lifecycle"),
       ],
       swiftSettings: settings),
-    .testTarget(name: "SimulationTests", dependencies: ["ParallaxHA", "ParallaxTesting"], swiftSettings: settings),
+    .testTarget(
+      name: "SimulationTests", dependencies: ["ParallaxHA", "ParallaxTesting"], exclude: ["Scenarios"], swiftSettings: settings),
     .testTarget(name: "ParallaxAPITests", dependencies: ["ParallaxAPI"], swiftSettings: settings),
     .testTarget(
       name: "ParallaxStateTests", dependencies: ["ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxTesting"], swiftSettings: settings),

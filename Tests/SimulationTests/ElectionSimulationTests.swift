@@ -38,13 +38,13 @@ import Testing
     }
   }
 
-  @Test func aFirstStartTakesOneLeaseAndACalmClusterKeepsItsLeader() {
+  @Test func aFirstStartTakesOneLeaseAndACalmClusterKeepsItsLeader() throws {
     var simulation = ElectionSimulation(FaultMix("calm"), seed: 1, isTraced: true)
     let report = simulation.run()
     #expect(report.violations.isEmpty)
     #expect(report.grants == 1)
-    let elected = report.trace.first { $0.contains("leads term") }.flatMap { $0.split(separator: " ").first }.flatMap { Double($0) }
-    #expect((15.0...20.2).contains(elected ?? 0))
+    let elected = try #require(report.trace.first { $0.text.contains("leads term") }).time
+    #expect(elected >= .seconds(15) && elected <= .milliseconds(20_200))
   }
 
   @Test func twoHundredStandbysTakeOneGrantAndFewCalls() {
@@ -166,5 +166,5 @@ private func violations(
 /// The end of a run that broke a promise, event by event.
 private func explanation(of report: SimulationReport, in mix: FaultMix) -> String {
   var simulation = ElectionSimulation(mix, seed: report.seed, isTraced: true)
-  return "\(report)\n" + simulation.run().trace.suffix(80).joined(separator: "\n")
+  return "\(report)\n" + simulation.run().trace.suffix(80).map(\.description).joined(separator: "\n")
 }

@@ -1,5 +1,5 @@
 /// What a node has to tell people about its part in an election.
-package enum ElectionNotice: Sendable, Hashable {
+package enum ElectionNotice: Sendable, Hashable, CustomStringConvertible {
   /// The node leads.
   case elected(Fence)
   /// The node stops leading.
@@ -18,10 +18,24 @@ package enum ElectionNotice: Sendable, Hashable {
   case storeFailed
   /// The store answers again.
   case storeAnswers
+
+  package var description: String {
+    switch self {
+    case .elected(let fence): "it leads term \(fence.term)"
+    case .ended(let fence, let end): "term \(fence.term) has ended: \(end)"
+    case .released(let fence): "term \(fence.term) is released"
+    case .dutiesStuck(let fence): "duties of term \(fence.term) ignore their cancellation"
+    case .twin(let incarnation, _): "\(incarnation) runs under the same id"
+    case .foreignCluster(let clusterID): "the record belongs to cluster \(clusterID)"
+    case .unreadableRecord: "the record cannot be read"
+    case .storeFailed: "the store does not answer"
+    case .storeAnswers: "the store answers again"
+    }
+  }
 }
 
 /// Why a term ended.
-package enum TermEnd: Sendable, Hashable {
+package enum TermEnd: Sendable, Hashable, CustomStringConvertible {
   /// No renewal was acknowledged in time.
   case deadlinePassed
   /// The record names somebody else.
@@ -34,6 +48,19 @@ package enum TermEnd: Sendable, Hashable {
   case ineligible
   /// The node leaves.
   case resigned
+
+  package var description: String {
+    switch self {
+    case .deadlinePassed: "no renewal was acknowledged in time"
+    case .superseded(let leader?, let term): "the record names \(leader) in term \(term)"
+    case .superseded(nil, let term): "the record names nobody, in term \(term)"
+    case .requested(.force): "an operator forced an election"
+    case .requested: "an operator asked for it"
+    case .withdrawn: "there is nothing to lead for any more"
+    case .ineligible: "the node is not fit to lead"
+    case .resigned: "the node resigned"
+    }
+  }
 
   /// Whether the node gives up a lease that it holds.
   var isVoluntary: Bool {

@@ -1,121 +1,97 @@
 import ParallaxHA
 
-/// The network, the store and everything that goes wrong.
+/// What goes wrong by plan, and operators.
 extension ElectionSimulation {
-  private mutating func halfRoundTrip() -> Double { 20e6 * random.between(0.2, 0.8) }
-
-  /// How late a message comes that is delayed; none is later than the faults last.
-  private mutating func delay() -> Double {
-    min(random.between(0, mix.longestDelay * lease), Double(max(faultsEnd - now, 0)) + halfRoundTrip())
-  }
-
-  // MARK: Messages
-
-  mutating func transmit(_ call: ElectionStateMachine.Call, from index: Int) {
-    guard now >= nodes[index].cutUntil else { return }
-    if faultsAreOn, random.happens(mix.losesRequest) { return trace("(request lost)") }
-    let isDelayed = faultsAreOn && random.happens(mix.delaysRequest)
-    plan(.request(index, epoch: nodes[index].epoch, call), after: isDelayed ? delay() : halfRoundTrip())
-  }
-
-  mutating func carryOut(_ call: ElectionStateMachine.Call, of index: Int, epoch: Int) {
-    let reply: ElectionStateMachine.Reply
-    if let record = call.record {
-      if call.purpose == .release, nodes[index].duties?.term == record.term, nodes[index].epoch == epoch,
-        store.snapshot?.version == call.expecting
-      {
-        found.append(.releasedBeforeJoin)
+  mutating func planFaults() {
+    let rates: [(Double, SimulationFault.Kind)] = [
+      (mix.pauses, .pause), (mix.crashes, .crash), (mix.cuts, .cut), (mix.resignations, .resignation), (mix.unfitness, .unfitness),
+      (mix.dataLosses, .dataLoss), (mix.failovers, .failover), (mix.operations, .operation),
+    ]
+    for (rate, kind) in rates where rate > 0 {
+      var draws = chance.draws(for: kind, part: 1)
+      var time = 0.0
+      var number: UInt64 = 0
+      while true {
+        time += draws.between(0, 2) / rate * lease
+        guard time < Double(faultsEnd) else { break }
+        number += 1
+        plan(.fault(kind, number: number), after: time)
       }
-      let wasHeld = store.snapshot?.record.leader != nil
-      let isUnconditional = call.purpose == .release && rules.defect == .releaseWithoutCompare
-      let version = store.compareAndSet(record, expecting: call.expecting, isUnconditional: isUnconditional, violations: &found)
-      if let version {
-        if isTraced { trace("store takes \(call.purpose) \(Self.summary(of: record))") }
-        if call.purpose == .acquire {
-          store.countGrant(record.fence, violations: &found)
-          if wasHeld { report.longestTakeover = max(report.longestTakeover, .nanoseconds(now - lastHolderWrite)) }
-        }
-        if record.leader != nil { lastHolderWrite = now }
-        hint(ElectionSnapshot(record: record, version: version))
-        reply = .written(version)
-      } else {
-        if isTraced {
-          trace(
-            "store refuses \(call.purpose) of \(record.incarnation), has \(store.snapshot.map { Self.summary(of: $0.record) } ?? "nothing")"
-          )
-        }
-        reply = .conflict(store.snapshot)
-      }
-    } else {
-      reply = .read(store.snapshot)
-    }
-    if faultsAreOn, random.happens(mix.losesReply) { return trace("(reply lost)") }
-    let isDelayed = faultsAreOn && random.happens(mix.delaysReply)
-    let travel = isDelayed ? delay() : halfRoundTrip()
-    guard now >= nodes[index].cutUntil else { return }
-    plan(.deliver(index, epoch: epoch, .reply(call.id, reply)), after: travel)
-  }
-
-  private mutating func hint(_ snapshot: ElectionSnapshot) {
-    for index in nodes.indices {
-      if faultsAreOn, random.happens(mix.losesHint) { continue }
-      let copies = faultsAreOn && random.happens(mix.repeatsHint) ? 2 : 1
-      for copy in 0..<copies {
-        let isLate = faultsAreOn && (copy > 0 || random.happens(mix.delaysHint))
-        let travel = isLate ? delay() : halfRoundTrip()
-        guard now >= nodes[index].cutUntil else { continue }
-        plan(.deliver(index, epoch: nodes[index].epoch, .hint(snapshot)), after: travel)
+      guard kind == .operation, mix.operatesForEver else { continue }
+      time = Double(faultsEnd)
+      while time < Double(end) {
+        time += draws.between(0.3, 0.9) * lease
+        number += 1
+        plan(.fault(kind, number: number), after: time)
       }
     }
+    plan(.faultsEnd, after: Double(faultsEnd))
   }
 
-  // MARK: Faults
-
-  mutating func cause(_ fault: Fault) {
-    let index = random.index(below: nodes.count)
-    let length = random.fraction()
+  mutating func cause(_ kind: SimulationFault.Kind, _ number: UInt64) {
+    var draws = chance.draws(for: kind, number: number)
+    let index = draws.index(below: nodes.count)
+    guard canStrike(kind, index), var details = chance.strikes(kind, number: number) else { return }
+    _ = details.next()
+    let length = draws.fraction()
     let left = Double(max(faultsEnd - now, 0))
-    switch fault {
+    let node = nodes[index]
+    switch kind {
     case .pause:
-      guard nodes[index].isAlive, !nodes[index].isPaused else { return }
-      nodes[index].isPaused = true
-      nodes[index].wasPausedInTerm = true
-      if isTraced { trace("\(nodes[index].session) is paused") }
-      plan(.resumeProcess(index, epoch: nodes[index].epoch), after: min(length * mix.longestPause * lease, left))
+      pauseProcess(index)
+      plan(.resumeProcess(index, epoch: node.epoch), after: min(length * mix.longestPause * lease, left))
     case .crash:
-      guard nodes[index].isAlive else { return }
-      if mix.sparesStandbys, nodes[index].machine.lease == nil { return }
-      if mix.sparesLeader, nodes[index].machine.lease != nil || Double(now) < lease * 2 { return }
       stopProcess(index)
-      plan(.start(index), after: min(random.happens(0.5) ? 50e6 : length * 1.5 * lease, left))
+      plan(.start(index), after: min(draws.happens(0.5) ? 50e6 : length * 1.5 * lease, left))
     case .cut:
       nodes[index].cutUntil = now + Int64(min(length * 1.5 * lease, left))
-      if isTraced { trace("\(nodes[index].session) is cut off") }
-    case .resign:
-      guard nodes[index].isAlive, !nodes[index].isPaused else { return }
+      if isTraced { trace("\(node.name) is cut off") }
+    case .resignation:
       handle(.resign, on: index)
-    case .unfit:
-      guard nodes[index].isAlive, !nodes[index].isPaused else { return }
-      plan(.deliver(index, epoch: nodes[index].epoch, .eligibility(true)), after: min(length * lease, left))
+    case .unfitness:
+      plan(.deliver(index, epoch: node.epoch, .eligibility(true)), after: min(length * lease, left))
+      if isTraced { trace("\(node.name) is not fit to lead") }
       handle(.eligibility(false), on: index)
-    case .loseData:
-      guard Double(now - lastLoss) >= mix.shortestTimeBetweenLosses * lease, store.snapshot != nil else { return }
-      if mix.expectsNoTransition, Double(now) < lease * 2 { return }
+    case .dataLoss:
       lastLoss = now
-      store.loseData()
-      if isTraced { trace("the store loses its data") }
-    case .failOver:
-      store.failOver(by: 1 + random.index(below: 4))
-      if isTraced { trace("the store fails over to \(store.snapshot.map { Self.summary(of: $0.record) } ?? "nothing")") }
-    case .operate:
-      operate(on: index)
+      loseData()
+    case .failover:
+      failOver(by: 1 + draws.index(below: 4))
+    case .operation:
+      operate(on: index, &draws)
+    default: preconditionFailure("\(kind) is not planned")
     }
   }
 
-  private mutating func operate(on target: Int) {
+  private func canStrike(_ kind: SimulationFault.Kind, _ index: Int) -> Bool {
+    let node = nodes[index]
+    switch kind {
+    case .pause, .resignation, .unfitness: return node.isAlive && !node.isPaused
+    case .crash:
+      if mix.sparesStandbys, node.machine.lease == nil { return false }
+      if mix.sparesLeader, node.machine.lease != nil || Double(now) < lease * 2 { return false }
+      return node.isAlive
+    case .dataLoss:
+      guard Double(now - lastLoss) >= mix.shortestTimeBetweenLosses * lease, store.snapshot != nil else { return false }
+      return !mix.expectsNoTransition || Double(now) >= lease * 2
+    default: return true
+    }
+  }
+
+  mutating func loseData() {
+    store.loseData()
+    trace("the store loses its data")
+  }
+
+  mutating func failOver(by count: Int) {
+    store.failOver(by: count)
+    if isTraced { trace("the store fails over to \(store.snapshot.map { Self.summary(of: $0.record) } ?? "nothing")") }
+  }
+
+  private mutating func operate(on target: Int, _ draws: inout SimulationRandom) {
     guard !mix.operationKinds.isEmpty else { return }
     let command: ElectionCommand
-    switch mix.operationKinds[random.index(below: mix.operationKinds.count)] {
+    switch mix.operationKinds[draws.index(below: mix.operationKinds.count)] {
     case .stepDown: command = .stepDown(to: nil)
     case .stepDownTo: command = .stepDown(to: nodes[target].session.nodeID)
     case .elect: command = .elect
@@ -123,21 +99,41 @@ extension ElectionSimulation {
     case .pause: command = store.snapshot?.record.isPaused == true ? .resume : .pause
     }
     if command == .pause, !faultsAreOn { return }
-    plan(.operatorWrites(command, store.snapshot), after: halfRoundTrip() + halfRoundTrip())
+    plan(.operatorWrites(command, store.snapshot), after: draws.between(8e6, 32e6))
   }
 
   mutating func operatorWrites(_ command: ElectionCommand, over snapshot: ElectionSnapshot?) {
-    let next = try? command.apply(
-      to: snapshot?.record, id: "request-\(report.events)", clusterID: "own", timings: mix.timings, rules: rules)
-    guard let next else { return }
-    guard let version = store.compareAndSet(next, expecting: snapshot?.version, violations: &found) else { return }
-    if isTraced { trace("an operator writes \(command): \(Self.summary(of: next))") }
+    _ = try? carryOut(command, over: snapshot)
+  }
+
+  /// Writes a command into the record, as some node would on behalf of an operator.
+  ///
+  /// - Returns: Whether anything was written.
+  /// - Throws: Why it makes no sense.
+  mutating func carryOut(_ command: ElectionCommand, over snapshot: ElectionSnapshot?) throws(ElectionError) -> Bool {
+    let next = try command.apply(
+      to: snapshot?.record, id: "request-\(report.events)", clusterID: mix.hasForeigner || !isScripted ? "own" : "default",
+      timings: mix.timings, rules: rules)
+    guard let next, let version = store.compareAndSet(next, expecting: snapshot?.version, violations: &found) else { return false }
+    if isTraced { trace("an operator writes \(Self.name(of: command)) \(Self.summary(of: next))") }
     hint(ElectionSnapshot(record: next, version: version))
+    return true
+  }
+
+  private static func name(of command: ElectionCommand) -> String {
+    switch command {
+    case .stepDown(nil): "a step down"
+    case .stepDown(let target?): "a step down to \(target)"
+    case .elect: "an election"
+    case .force: "a forced election"
+    case .pause: "a pause"
+    case .resume: "the end of a pause"
+    }
   }
 
   /// From here on there has to be a leader soon, and then always.
   mutating func endFaults() {
-    if isTraced { trace("the faults end") }
+    trace("the faults end")
     faultsAreOn = false
     for index in nodes.indices {
       nodes[index].cutUntil = 0

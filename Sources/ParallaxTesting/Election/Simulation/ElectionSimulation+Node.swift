@@ -8,6 +8,83 @@ import Foundation
 
 /// What a simulated process does: its clocks, its driver, its duties.
 extension ElectionSimulation {
+  /// What becomes of the messages of one kind between a node and the store.
+  enum Flow {
+    case open, lost, held
+    /// The store, or what is before it, says at once that it failed.
+    case failing
+  }
+
+  struct Node {
+    var name: String
+    var session: NodeSession
+    var machine: ElectionStateMachine
+    var configuration: ElectionConfiguration
+    var needsBootstrapWait = true
+    var isAlive = false
+    var isPaused = false
+    /// Counts the lives of the node: what was under way in a former one does not reach it.
+    var epoch = 0
+    var rate = 1.0
+    var offset = 0.0
+    /// Seconds.
+    var wallOffset = 0.0
+    var cutUntil: Int64 = 0
+    var requests = Flow.open
+    var writes = Flow.open
+    var replies = Flow.open
+    var hints = Flow.open
+    var held: [Event] = []
+    var wakeToken: UInt64 = 0
+    var plannedWake: Int64 = .max
+    var deferred: [Event] = []
+    var terms: UInt64 = 0
+    var lastFence: Fence?
+    var duties: Fence?
+    var areDutiesStuck = false
+    var areDutiesEnding = false
+    /// A process that was paused could not stop its duties in time.
+    var wasPausedInTerm = false
+
+    init(_ name: String, id: String, _ configuration: ElectionConfiguration) {
+      self.name = name
+      self.configuration = configuration
+      session = NodeSession(nodeID: id, incarnation: "\(name).0")
+      machine = ElectionStateMachine(session: session, configuration: configuration)
+    }
+  }
+
+  mutating func makeNodes() {
+    var count = mix.nodes
+    if mix.varyNodes {
+      var draws = chance.draws(for: .node)
+      // As many small clusters as large ones, by powers of two.
+      let least = 1 << draws.index(below: Int.bitWidth - mix.nodes.leadingZeroBitCount)
+      count = min(least + draws.index(below: least), mix.nodes)
+    }
+    for index in 0..<count {
+      var draws = chance.draws(for: .node, node: index, number: 1)
+      let isForeign = mix.hasForeigner && index == mix.nodes - 1
+      var scale = 1.0
+      if mix.mixesLeases, var draws = chance.strikes(.otherLease, node: index) { scale = [1, 0.3, 2][draws.index(below: 3)] }
+      var node = Node(
+        "n\(index)", id: "n\(mix.hasTwins && index == 1 ? 0 : index)",
+        ElectionConfiguration(
+          clusterID: isForeign ? "foreign" : "own", timings: mix.timings.scaled(by: scale), reclaimsOnRestart: mix.reclaims))
+      node.offset = draws.between(0, 1e12)
+      if mix.wallClocksDiffer, var draws = chance.strikes(.wallClock, node: index) { node.wallOffset = draws.between(-3_600, 3_600) }
+      if mix.clockRateError > 0, var draws = chance.strikes(.clockRate, node: index) { node.rate = rate(&draws) }
+      nodes.append(node)
+      let delay = isForeign ? lease * 2 : draws.between(0, lease / (draws.happens(0.5) ? 30 : 3))
+      if chance.strikes(.node, node: index) != nil { plan(.start(index), after: delay) }
+    }
+  }
+
+  private func rate(_ draws: inout SimulationRandom) -> Double {
+    let error = mix.clockRateError
+    return draws.happens(0.6) ? (draws.happens(0.5) ? 1 + error : 1 - error) : draws.between(1 - error, 1 + error)
+  }
+
   /// What a node's continuous clock reads.
   func reading(of node: Node, at time: Int64) -> Double { node.offset + node.rate * Double(time) }
 
@@ -15,18 +92,20 @@ extension ElectionSimulation {
   private func trueTime(for local: Double, on node: Node) -> Double { local / node.rate }
 
   mutating func start(_ index: Int) {
-    guard !nodes[index].isAlive else { return }
+    guard !nodes[index].isAlive, chance.only?.contains(SimulationFault(.node, node: index)) ?? true || isScripted else { return }
     nodes[index].epoch += 1
     let epoch = nodes[index].epoch
     nodes[index].isAlive = true
     nodes[index].isPaused = false
-    nodes[index].session.incarnation = "i\(index).\(epoch)"
-    nodes[index].machine = ElectionStateMachine(session: nodes[index].session, configuration: nodes[index].configuration, rules: rules)
+    nodes[index].session.incarnation = "\(nodes[index].name).\(epoch)"
+    nodes[index].machine = ElectionStateMachine(
+      session: nodes[index].session, configuration: nodes[index].configuration, needsBootstrapWait: nodes[index].needsBootstrapWait,
+      rules: rules)
     nodes[index].duties = nil
     nodes[index].areDutiesEnding = false
     nodes[index].deferred = []
     nodes[index].plannedWake = .max
-    if isTraced { trace("\(nodes[index].session) starts") }
+    if isTraced { trace("\(nodes[index].name) starts") }
     handle(.start, on: index)
     handle(.candidacy(true), on: index)
   }
@@ -35,13 +114,19 @@ extension ElectionSimulation {
     nodes[index].isAlive = false
     nodes[index].epoch += 1
     nodes[index].duties = nil
-    if isTraced { trace("\(nodes[index].session) is gone") }
+    if isTraced { trace("\(nodes[index].name) is gone") }
+  }
+
+  mutating func pauseProcess(_ index: Int) {
+    nodes[index].isPaused = true
+    nodes[index].wasPausedInTerm = true
+    if isTraced { trace("\(nodes[index].name) is paused") }
   }
 
   mutating func resumeProcess(_ index: Int) {
     guard nodes[index].isPaused else { return }
     nodes[index].isPaused = false
-    if isTraced { trace("\(nodes[index].session) goes on") }
+    if isTraced { trace("\(nodes[index].name) goes on") }
     let deferred = nodes[index].deferred
     nodes[index].deferred = []
     for event in deferred { queue.add(event, at: now) }
@@ -52,7 +137,8 @@ extension ElectionSimulation {
   /// Does what the driver does: hands an event to the machine, performs the actions, sleeps until it wants to be woken.
   mutating func handle(_ event: ElectionStateMachine.Event, on index: Int) {
     let instant = reading(of: nodes[index], at: now)
-    let wall = Date(timeIntervalSince1970: 1_700_000_000 + Double(now) / 1e9 + nodes[index].wallOffset)
+    let beginning = isScripted ? 0 : 1_700_000_000.0
+    let wall = Date(timeIntervalSince1970: beginning + Double(now) / 1e9 + nodes[index].wallOffset)
     let actions = nodes[index].machine.handle(event, at: .init(instant: .nanoseconds(Int64(instant)), wall: wall))
     for action in actions { perform(action, on: index) }
     guard nodes[index].isAlive else { return }
@@ -65,29 +151,55 @@ extension ElectionSimulation {
     switch action {
     case .send(let call):
       report.storeCalls += 1
-      if isTraced { trace("\(nodes[index].session) sends \(call.purpose) \(call.record.map(Self.summary) ?? "")") }
+      if isTraced {
+        trace("\(nodes[index].name) sends \(call.purpose)\(call.record.map { " " + Self.summary(of: $0) } ?? "")", isDetail: true)
+      }
       transmit(call, from: index)
     case .beginTerm(let fence):
-      if isTraced { trace("\(nodes[index].session) leads term \(fence.term)") }
-      if !begun.insert(fence).inserted { found.append(.revived) }
-      nodes[index].duties = fence
-      nodes[index].areDutiesStuck = random.happens(mix.stuckDuties)
-      nodes[index].areDutiesEnding = false
-      nodes[index].wasPausedInTerm = false
-      for _ in 0..<3 { plan(.fencedWrite(fence), after: random.between(0, lease)) }
-      checkDuties(beginningOn: index)
+      if isTraced { trace("\(nodes[index].name) leads term \(fence.term)") }
+      begin(fence, on: index)
     case .endTerm(let fence, let end):
-      if isTraced { trace("\(nodes[index].session) ends term \(fence.term): \(end)") }
+      if isTraced { trace("\(nodes[index].name) ends term \(fence.term): \(end)") }
       nodes[index].areDutiesEnding = true
-      let budget = Double(nodes[index].configuration.timings.stopBudget.nanoseconds)
-      let local = nodes[index].areDutiesStuck ? random.between(1, 2) * lease : random.between(0, budget)
-      plan(.joined(index, epoch: nodes[index].epoch, fence), after: trueTime(for: local, on: nodes[index]))
+      endDuties(of: fence, on: index)
     case .resigned:
       stopProcess(index)
-      plan(.start(index), after: random.between(0, lease))
+      guard !isScripted else { return }
+      var draws = chance.draws(for: .resignation, node: index, number: UInt64(nodes[index].epoch), part: 1)
+      plan(.start(index), after: draws.between(0, lease))
+    case .notice(.elected), .notice(.ended):
+      break
     case .notice(let notice):
-      if isTraced { trace("\(nodes[index].session) reports \(notice)") }
+      if isTraced { trace("\(nodes[index].name) reports \(notice)") }
     }
+  }
+
+  private mutating func begin(_ fence: Fence, on index: Int) {
+    if !begun.insert(fence).inserted { found.append(.revived) }
+    nodes[index].terms += 1
+    nodes[index].duties = fence
+    nodes[index].lastFence = fence
+    nodes[index].areDutiesEnding = false
+    nodes[index].wasPausedInTerm = false
+    if !isScripted {
+      nodes[index].areDutiesStuck =
+        chance.strikes(.stuckDuties, node: index, number: nodes[index].terms, probability: mix.stuckDuties) != nil
+      var draws = chance.draws(for: .stuckDuties, node: index, number: nodes[index].terms, part: 1)
+      for _ in 0..<3 { plan(.fencedWrite(fence), after: draws.between(0, lease)) }
+    }
+    checkDuties(beginningOn: index)
+  }
+
+  private mutating func endDuties(of fence: Fence, on index: Int) {
+    var local = 0.0
+    if isScripted {
+      if nodes[index].areDutiesStuck { return }
+    } else {
+      var draws = chance.draws(for: .stuckDuties, node: index, number: nodes[index].terms, part: 2)
+      let budget = Double(nodes[index].configuration.timings.stopBudget.nanoseconds)
+      local = nodes[index].areDutiesStuck ? draws.between(1, 2) * lease : draws.between(0, budget)
+    }
+    plan(.joined(index, epoch: nodes[index].epoch, fence), after: trueTime(for: local, on: nodes[index]))
   }
 
   private mutating func planWake(_ index: Int) {
@@ -99,57 +211,5 @@ extension ElectionSimulation {
     nodes[index].wakeToken += 1
     nodes[index].plannedWake = time
     queue.add(.wake(index, epoch: nodes[index].epoch, token: nodes[index].wakeToken), at: time)
-  }
-
-  // MARK: Promises
-
-  private func isValid(_ node: Node) -> Bool {
-    guard node.isAlive, let lease = node.machine.lease else { return false }
-    return Int64(reading(of: node, at: now)) < lease.validUntil.nanoseconds
-  }
-
-  private mutating func checkValidity(of index: Int) {
-    guard mix.isLinearizable, isValid(nodes[index]) else { return }
-    for other in nodes.indices where other != index && isValid(nodes[other]) { found.append(.overlap) }
-  }
-
-  private mutating func checkDuties(beginningOn index: Int) {
-    guard mix.checksDuties else { return }
-    for other in nodes.indices where other != index && nodes[other].duties != nil && !nodes[other].wasPausedInTerm {
-      if !(nodes[other].areDutiesStuck && nodes[other].areDutiesEnding) { found.append(.dutyOutsideTerm) }
-    }
-  }
-
-  mutating func checkForLeader() {
-    if nodes.contains(where: { isValid($0) && !$0.isPaused }) {
-      gapSince = nil
-      return
-    }
-    let since = gapSince ?? now
-    gapSince = since
-    report.longestGap = max(report.longestGap, .nanoseconds(now - since))
-    if report.longestGap > report.longestAllowedGap { found.append(.noLeader) }
-  }
-
-  /// A resource that guards itself by fences.
-  mutating func write(with fence: Fence) {
-    guard let accepted else {
-      self.accepted = fence
-      return
-    }
-    let isAdmitted = rules.defect == .fenceByTermAlone ? fence.term >= accepted.term : accepted.admits(fence)
-    guard isAdmitted else { return }
-    if fence.term < accepted.term || (fence.term == accepted.term && fence.incarnation != accepted.incarnation) {
-      found.append(.staleWriteAccepted)
-    }
-    self.accepted = fence
-  }
-
-  static func summary(of record: ElectionRecord) -> String {
-    var text = "[\(record.leader ?? (record.isPlaceholder ? "placeholder" : "released"))/\(record.incarnation)"
-    text += " term \(record.term) renewal \(record.renewal) seq \(record.sequence)"
-    if let request = record.request { text += " \(request.kind)" }
-    if record.isPaused { text += " paused" }
-    return text + "]"
   }
 }

@@ -2,7 +2,8 @@ package import ParallaxHA
 
 /// A whole cluster in one thread on a virtual clock: the real state machines, a store, clocks of their own, and faults by a seed.
 ///
-/// The promises of `LeaderElection` are checked after every event. The same seed gives the same run.
+/// The promises of `LeaderElection` are checked after every event. The same seed gives the same run, and the same seed with some faults
+/// left out a run that is the same until the first of them.
 package struct ElectionSimulation {
   /// Indirect, as the queue moves them about.
   indirect enum Event {
@@ -12,7 +13,7 @@ package struct ElectionSimulation {
     case deliver(Int, epoch: Int, ElectionStateMachine.Event)
     case joined(Int, epoch: Int, Fence)
     case resumeProcess(Int, epoch: Int)
-    case fault(Fault)
+    case fault(SimulationFault.Kind, number: UInt64)
     case operatorWrites(ElectionCommand, ElectionSnapshot?)
     case endPause
     case fencedWrite(Fence)
@@ -20,36 +21,10 @@ package struct ElectionSimulation {
     case faultsEnd
   }
 
-  enum Fault {
-    case pause, crash, cut, resign, unfit, loseData, failOver, operate
-  }
-
-  struct Node {
-    var session: NodeSession
-    var machine: ElectionStateMachine
-    var configuration: ElectionConfiguration
-    var isAlive = false
-    var isPaused = false
-    /// Counts the lives of the node: what was under way in a former one does not reach it.
-    var epoch = 0
-    var rate = 1.0
-    var offset: Double
-    var wallOffset: Double
-    var cutUntil: Int64 = 0
-    var wakeToken: UInt64 = 0
-    var plannedWake: Int64 = .max
-    var deferred: [Event] = []
-    var duties: Fence?
-    var areDutiesStuck = false
-    var areDutiesEnding = false
-    /// A process that was paused could not stop its duties in time.
-    var wasPausedInTerm = false
-  }
-
   let mix: FaultMix
   let rules: ElectionRules
   var report: SimulationReport
-  var random: SimulationRandom
+  var chance: SimulationChance
   var queue = SimulationQueue<Event>()
   var nodes: [Node] = []
   var store: SimulatedStore
@@ -63,6 +38,10 @@ package struct ElectionSimulation {
   var lastHolderWrite: Int64 = 0
   var found: [SimulationReport.Violation.Kind] = []
   let isTraced: Bool
+  /// Whether every message takes ten milliseconds.
+  let isSteady: Bool
+  /// Whether a script says what happens, rather than a seed.
+  let isScripted: Bool
   let lease: Double
   let faultsEnd: Int64
   let end: Int64
@@ -73,14 +52,29 @@ package struct ElectionSimulation {
   ///   - mix: What goes wrong.
   ///   - seed: What all draws follow from.
   ///   - rules: The rules of the state machines.
+  ///   - only: The faults that may strike; all if nil.
   ///   - isTraced: Whether to write down what happens.
-  package init(_ mix: FaultMix, seed: UInt64, rules: ElectionRules = ElectionRules(), isTraced: Bool = false) {
+  package init(
+    _ mix: FaultMix, seed: UInt64, rules: ElectionRules = ElectionRules(), only: Set<SimulationFault>? = nil, isTraced: Bool = false
+  ) {
+    self.init(mix, chance: SimulationChance(seed: seed, only: only, isRecorded: isTraced), rules: rules, isTraced: isTraced)
+  }
+
+  /// Makes a cluster without nodes whose messages all take ten milliseconds, for a script to direct.
+  init(scripted rules: ElectionRules) {
+    let chance = SimulationChance(seed: 0, only: [], isRecorded: false)
+    self.init(FaultMix("script"), chance: chance, rules: rules, isTraced: true, isScripted: true)
+  }
+
+  private init(_ mix: FaultMix, chance: SimulationChance, rules: ElectionRules, isTraced: Bool, isScripted: Bool = false) {
     self.mix = mix
     self.rules = rules
     self.isTraced = isTraced
-    report = SimulationReport(mix: mix.name, seed: seed)
-    random = SimulationRandom(seed: seed)
+    self.isScripted = isScripted
+    self.chance = chance
+    report = SimulationReport(mix: mix.name, seed: chance.seed)
     store = SimulatedStore(mix: mix)
+    isSteady = self.chance.strikes(.unevenTravel) == nil
     lease = Double(mix.timings.leaseDuration.nanoseconds)
     faultsEnd = Int64(lease * mix.leases)
     let slowest = 1 / (1 - mix.clockRateError) * (mix.mixesLeases ? 2 : 1)
@@ -90,68 +84,45 @@ package struct ElectionSimulation {
     end = faultsEnd + Int64(allowed * 1.5 + lease)
   }
 
-  /// Runs it to its end.
+  /// Runs it to its end, or until a promise is broken.
   package mutating func run() -> SimulationReport {
     makeNodes()
     planFaults()
-    while let entry = queue.next(until: end), report.violations.isEmpty {
-      now = entry.time
-      report.events += 1
-      happen(entry.event)
-      for kind in found { report.violations.append(.init(kind: kind, time: .nanoseconds(now))) }
-      found.removeAll(keepingCapacity: true)
-    }
+    advance(to: end)
     report.grants = store.grantCount
+    report.faults = chance.struck
     return report
   }
 
-  private mutating func makeNodes() {
-    for index in 0..<mix.nodes {
-      let isForeign = mix.hasForeigner && index == mix.nodes - 1
-      let session = NodeSession(nodeID: "n\(mix.hasTwins && index == 1 ? 0 : index)", incarnation: "i\(index).0")
-      let scale = mix.mixesLeases ? [1, 0.3, 2][random.index(below: 3)] : 1
-      let configuration = ElectionConfiguration(
-        clusterID: isForeign ? "foreign" : "own", timings: mix.timings.scaled(by: scale), reclaimsOnRestart: mix.reclaims)
-      var node = Node(
-        session: session, machine: ElectionStateMachine(session: session, configuration: configuration, rules: rules),
-        configuration: configuration, offset: random.between(0, 1e12),
-        wallOffset: mix.wallClocksDiffer ? random.between(-3_600, 3_600) : 0)
-      let error = mix.clockRateError
-      node.rate = random.happens(0.6) ? (random.happens(0.5) ? 1 + error : 1 - error) : random.between(1 - error, 1 + error)
-      nodes.append(node)
-      plan(.start(index), after: isForeign ? lease * 2 : random.between(0, lease / (random.happens(0.5) ? 30 : 3)))
+  /// Lets happen what is planned until an instant, or until a promise is broken.
+  mutating func advance(to instant: Int64) {
+    while report.violations.isEmpty, let entry = queue.next(until: instant) {
+      now = entry.time
+      report.events += 1
+      happen(entry.event)
+      noteViolations()
     }
   }
 
-  private mutating func planFaults() {
-    let rates: [(Double, Fault)] = [
-      (mix.pauses, .pause), (mix.crashes, .crash), (mix.cuts, .cut), (mix.resignations, .resign), (mix.unfitness, .unfit),
-      (mix.dataLosses, .loseData), (mix.failovers, .failOver), (mix.operations, .operate),
-    ]
-    for (rate, fault) in rates where rate > 0 {
-      var time = 0.0
-      while true {
-        time += random.between(0, 2) / rate * lease
-        guard time < Double(faultsEnd) else { break }
-        plan(.fault(fault), after: time)
-      }
+  mutating func noteViolations() {
+    for kind in found {
+      if isTraced { trace("A PROMISE IS BROKEN: \(kind)") }
+      report.violations.append(.init(kind: kind, time: .nanoseconds(now)))
     }
-    plan(.faultsEnd, after: Double(faultsEnd))
-    if mix.operatesForEver {
-      var time = Double(faultsEnd)
-      while time < Double(end) {
-        time += random.between(0.3, 0.9) * lease
-        plan(.fault(.operate), after: time)
-      }
-    }
+    found.removeAll(keepingCapacity: true)
   }
 
   mutating func plan(_ event: Event, after nanoseconds: Double) {
     queue.add(event, at: now + max(Int64(nanoseconds), 0))
   }
 
-  mutating func trace(_ line: String) {
-    if isTraced { report.trace.append("\(Double(now / 1_000) / 1e6) \(line)") }
+  /// Writes down what happened.
+  ///
+  /// - Parameters:
+  ///   - line: What.
+  ///   - isDetail: Whether it happens all the time.
+  mutating func trace(_ line: String, isDetail: Bool = false) {
+    if isTraced { report.trace.append(.init(time: .nanoseconds(now), text: line, isDetail: isDetail)) }
   }
 
   private mutating func happen(_ event: Event) {
@@ -173,7 +144,7 @@ package struct ElectionSimulation {
       }
     case .resumeProcess(let index, let epoch):
       if nodes[index].epoch == epoch { resumeProcess(index) }
-    case .fault(let fault): cause(fault)
+    case .fault(let kind, let number): cause(kind, number)
     case .operatorWrites(let command, let snapshot): operatorWrites(command, over: snapshot)
     case .endPause: operatorWrites(.resume, over: store.snapshot)
     case .fencedWrite(let fence): write(with: fence)

@@ -10,6 +10,8 @@ package struct FaultMix: Sendable {
 
   package var name: String
   package var nodes = 3
+  /// Whether a seed draws how many nodes there are, up to ``nodes``.
+  package var varyNodes = false
   package var timings = ElectionTimings.standard
   /// How long things go wrong.
   package var leases = 8.0

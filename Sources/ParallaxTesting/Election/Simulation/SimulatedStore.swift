@@ -20,9 +20,18 @@ struct SimulatedStore {
   private var grants: [Int64: String] = [:]
   private var highestGrant: Int64 = 0
   private(set) var grantCount = 0
-  private let mix: FaultMix
+  /// Whether what is stored cannot be decoded.
+  var isUnreadable = false
 
-  init(mix: FaultMix) { self.mix = mix }
+  var writeCount: UInt64 { UInt64(history.count) }
+  private let expectsNoTransition: Bool
+  /// Whether the store keeps its word; if not, fences alone are held to their promise.
+  var isLinearizable: Bool
+
+  init(mix: FaultMix) {
+    expectsNoTransition = mix.expectsNoTransition
+    isLinearizable = mix.isLinearizable
+  }
 
   /// Writes if the version is the expected one.
   ///
@@ -35,7 +44,7 @@ struct SimulatedStore {
     let content = Content(
       incarnation: record.incarnation, term: record.term, renewal: record.renewal, sequence: record.sequence, isHeld: record.leader != nil,
       isPlaceholder: record.isPlaceholder, isPaused: record.isPaused, request: record.request?.id)
-    if versions[content] != nil, mix.isLinearizable { violations.append(.sameBytesTwice) }
+    if versions[content] != nil, isLinearizable { violations.append(.sameBytesTwice) }
     let number = versions[content] ?? versions.count
     versions[content] = number
     let version = ElectionVersion(withUnsafeBytes(of: number) { Array($0) })
@@ -47,15 +56,23 @@ struct SimulatedStore {
 
   mutating func countGrant(_ fence: Fence, violations: inout [SimulationReport.Violation.Kind]) {
     grantCount += 1
-    guard mix.isLinearizable else { return }
+    guard isLinearizable else { return }
     if grants[fence.term] != nil { violations.append(.termGrantedTwice) }
     if fence.term < highestGrant { violations.append(.termWentBack) }
-    if mix.expectsNoTransition, grantCount > 1 { violations.append(.transition) }
+    if expectsNoTransition, grantCount > 1 { violations.append(.transition) }
     grants[fence.term] = fence.incarnation
     highestGrant = max(highestGrant, fence.term)
   }
 
   mutating func loseData() { snapshot = nil }
+
+  /// Stores a record as if it had been there.
+  mutating func put(_ record: ElectionRecord) {
+    let version = ElectionVersion(Array("put-\(history.count)".utf8))
+    let written = ElectionSnapshot(record: record, version: version)
+    snapshot = written
+    history.append(written)
+  }
 
   mutating func failOver(by count: Int) {
     guard history.count > count, snapshot != nil else { return }

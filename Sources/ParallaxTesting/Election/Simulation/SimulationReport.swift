@@ -40,8 +40,23 @@ package struct SimulationReport: Sendable, CustomStringConvertible {
   package var longestAllowedGap: Duration = .zero
   /// The longest time from a leader's last write until somebody else's first one, where the leader did not release.
   package var longestTakeover: Duration = .zero
+  /// The faults that struck, if asked for.
+  package var faults: [SimulationFault] = []
   /// What happened, if asked for.
-  package var trace: [String] = []
+  package var trace: [Line] = []
+
+  package struct Line: Sendable, Hashable, CustomStringConvertible {
+    package var time: Duration
+    package var text: String
+    /// Whether it happens all the time.
+    package var isDetail: Bool
+
+    package var description: String {
+      let milliseconds = time.nanoseconds / 1_000_000
+      let fraction = String(milliseconds % 1_000)
+      return "\(milliseconds / 1_000).\(String(repeating: "0", count: 3 - fraction.count))\(fraction) \(text)"
+    }
+  }
 
   /// How to see it again.
   package var description: String {

@@ -1,0 +1,154 @@
+/// A scripted run of an election: a text of commands, each followed by what happens.
+///
+/// ```
+/// # A leader that is cut off stops by its deadline.
+/// node a
+/// node b
+/// run 20s
+/// ----
+/// 0.020 the store takes the placeholder of a …
+///
+/// lose a all
+/// run 11s
+/// ----
+/// …
+/// ```
+///
+/// Commands stand above a line of dashes, what happens below it up to an empty line. Every message takes ten milliseconds, and the wall
+/// clocks begin at zero, so terms are small. ``ScenarioCommand`` lists the commands.
+package struct ElectionScenario {
+  private enum Part {
+    case text(String)
+    case commands([(number: Int, line: String)])
+  }
+
+  /// A script that makes no sense.
+  package struct Mistake: Error, CustomStringConvertible {
+    package var description: String
+  }
+
+  private let parts: [Part]
+
+  /// Reads a script.
+  ///
+  /// - Parameter script: Its text, with what was expected to happen, or without.
+  package init(_ script: String) {
+    var parts: [Part] = []
+    var commands: [(Int, String)] = []
+    var isExpectation = false
+    for (index, line) in script.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+      if line.allSatisfy(\.isWhitespace) {
+        if !commands.isEmpty {
+          parts.append(.commands(commands))
+          commands = []
+        } else if !isExpectation {
+          parts.append(.text(""))
+        }
+        isExpectation = false
+      } else if isExpectation {
+        continue
+      } else if line.hasPrefix("#") {
+        parts.append(.text(String(line)))
+      } else if line.hasPrefix("----") {
+        parts.append(.commands(commands))
+        commands = []
+        isExpectation = true
+      } else {
+        commands.append((index + 1, String(line)))
+      }
+    }
+    if !commands.isEmpty { parts.append(.commands(commands)) }
+    self.parts = parts
+  }
+
+  /// Runs the script.
+  ///
+  /// - Returns: The script, with what happened.
+  /// - Throws: ``Mistake`` with the line at fault.
+  package func run() throws(Mistake) -> String {
+    var stage = ScenarioStage()
+    var lines: [String] = []
+    for part in parts {
+      switch part {
+      case .text(let line): lines.append(line)
+      case .commands(let commands):
+        for (number, line) in commands {
+          do throws(Mistake) {
+            try stage.perform(ScenarioCommand(line))
+          } catch {
+            throw Mistake(description: "line \(number), \"\(line)\": \(error.description)")
+          }
+          lines.append(line)
+        }
+        lines.append("----")
+        lines += stage.takeLines()
+        lines.append("")
+      }
+    }
+    while lines.last == "" { lines.removeLast() }
+    return lines.joined(separator: "\n") + "\n"
+  }
+}
+
+/// One line of a script: a word, further words, and options.
+///
+/// | command | what it does |
+/// |---|---|
+/// | `rules DEFECT` | nodes that start later go by rules that are wrong in one way |
+/// | `timings lease=15s deadline=10s retry=2s …` | sets what nodes made later run by; `unchecked` allows what would be refused |
+/// | `node NAME …` | makes and starts a node: `id=`, `cluster=`, `priority=`, `lease=`, `bootstrap=`, `rate=`, `wall=`, `watch`, `reclaim`, `alone` |
+/// | `kill`, `start`, `pause`, `continue`, `resign`, `fit`, `unfit` `NAME` | what becomes of a node |
+/// | `stick`, `unstick` `NAME` | whether the duties of a node ignore their cancellation |
+/// | `lose`, `hold`, `fail`, `open` `NAME` `requests`, `writes`, `replies`, `hints` or `all` | what becomes of a node's messages |
+/// | `deliver NAME` | what was held arrives |
+/// | `run 5s`, `run to 20s` | lets time pass |
+/// | `wipe`, `failover N`, `garbage`, `record …` | the store loses its data, its last writes, holds nonsense, holds a record |
+/// | `asynchronous` | the store may lose what it acknowledged, so only fences are held to their promise |
+/// | `ask stepdown [ID]`, `elect`, `force`, `pause` or `resume` | an operator writes a request |
+/// | `write NAME` | a node writes to a resource with the fence of its last term |
+/// | `leaders`, `record`, `status NAME` | shows something |
+/// | `verbose`, `terse` | whether renewals, reads and lost messages are shown |
+package struct ScenarioCommand: Sendable {
+  let word: String
+  let arguments: [String]
+  private let options: [String: String]
+
+  init(_ line: String) throws(ElectionScenario.Mistake) {
+    let words = line.split(separator: " ").map(String.init)
+    guard let first = words.first else { throw ElectionScenario.Mistake(description: "there is no command") }
+    word = first
+    arguments = words.dropFirst().filter { !$0.contains("=") }
+    options = Dictionary(
+      words.dropFirst().filter { $0.contains("=") }.map { option in
+        let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        return (String(parts[0]), String(parts[1]))
+      }, uniquingKeysWith: { $1 })
+  }
+
+  func has(_ flag: String) -> Bool { arguments.contains(flag) }
+
+  func text(_ option: String) -> String? { options[option] }
+
+  func argument(_ index: Int) throws(ElectionScenario.Mistake) -> String {
+    guard arguments.indices.contains(index) else { throw ElectionScenario.Mistake(description: "something is missing after \(word)") }
+    return arguments[index]
+  }
+
+  func number(_ option: String) throws(ElectionScenario.Mistake) -> Double? {
+    guard let text = options[option] else { return nil }
+    guard let number = Double(text) else { throw ElectionScenario.Mistake(description: "\(option)=\(text) is no number") }
+    return number
+  }
+
+  func duration(_ option: String) throws(ElectionScenario.Mistake) -> Duration? {
+    guard let text = options[option] else { return nil }
+    return try Self.duration(text)
+  }
+
+  static func duration(_ text: String) throws(ElectionScenario.Mistake) -> Duration {
+    for (unit, factor) in [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3_600)] where text.hasSuffix(unit) {
+      if let number = Double(text.dropLast(unit.count)) { return .seconds(number * factor) }
+    }
+    throw ElectionScenario.Mistake(description: "\"\(text)\" is no duration, as 250ms, 15s or 1h are")
+  }
+}

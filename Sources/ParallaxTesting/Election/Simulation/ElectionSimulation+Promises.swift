@@ -1,0 +1,60 @@
+import ParallaxHA
+
+/// What is checked.
+extension ElectionSimulation {
+  func isValid(_ node: Node) -> Bool {
+    guard node.isAlive, let lease = node.machine.lease else { return false }
+    return Int64(reading(of: node, at: now)) < lease.validUntil.nanoseconds
+  }
+
+  mutating func checkValidity(of index: Int) {
+    guard store.isLinearizable, isValid(nodes[index]) else { return }
+    for other in nodes.indices where other != index && isValid(nodes[other]) { found.append(.overlap) }
+  }
+
+  mutating func checkDuties(beginningOn index: Int) {
+    guard mix.checksDuties else { return }
+    for other in nodes.indices where other != index && nodes[other].duties != nil && !nodes[other].wasPausedInTerm {
+      if !(nodes[other].areDutiesStuck && nodes[other].areDutiesEnding) { found.append(.dutyOutsideTerm) }
+    }
+  }
+
+  mutating func checkForLeader() {
+    if nodes.contains(where: { isValid($0) && !$0.isPaused }) {
+      gapSince = nil
+      return
+    }
+    let since = gapSince ?? now
+    gapSince = since
+    report.longestGap = max(report.longestGap, .nanoseconds(now - since))
+    if report.longestGap > report.longestAllowedGap { found.append(.noLeader) }
+  }
+
+  /// A resource that guards itself by fences.
+  ///
+  /// - Returns: Whether it accepted the write.
+  @discardableResult
+  mutating func write(with fence: Fence) -> Bool {
+    guard let accepted else {
+      self.accepted = fence
+      return true
+    }
+    let isAdmitted = rules.defect == .fenceByTermAlone ? fence.term >= accepted.term : accepted.admits(fence)
+    guard isAdmitted else { return false }
+    if fence.term < accepted.term || (fence.term == accepted.term && fence.incarnation != accepted.incarnation) {
+      found.append(.staleWriteAccepted)
+    }
+    self.accepted = fence
+    return true
+  }
+
+  static func summary(of record: ElectionRecord) -> String {
+    var text = "[\(record.leader ?? (record.isPlaceholder ? "placeholder" : "released"))/\(record.incarnation)"
+    text += " term \(record.term) renewal \(record.renewal) seq \(record.sequence)"
+    if let request = record.request { text += " \(request.kind)" }
+    if let hold = record.reserved { text += " reserved for \(hold.node)" }
+    if let hold = record.barred { text += " barred to \(hold.node)" }
+    if record.isPaused { text += " paused" }
+    return text + "]"
+  }
+}

@@ -1,0 +1,77 @@
+/// One thing that goes wrong in a simulation: what it is, whom it strikes, and its number there.
+///
+/// Whether and how a fault strikes follows from the seed and from these alone, so that leaving one out leaves all others as they are.
+package struct SimulationFault: Hashable, Sendable, CustomStringConvertible {
+  package enum Kind: UInt64, Sendable, CaseIterable {
+    // Who takes part, and how.
+    case node = 1
+    case clockRate, wallClock, otherLease, unevenTravel
+    // Messages; numbered by the calls of a node, hints by the writes of the store.
+    case lostRequest, lateRequest, lostReply, lateReply, lostHint, lateHint, repeatedHint
+    // Numbered by the terms of a node.
+    case stuckDuties
+    // Planned ahead and numbered as they come.
+    case pause, crash, cut, resignation, unfitness, dataLoss, failover, operation
+  }
+
+  package var kind: Kind
+  package var node: Int
+  package var number: UInt64
+
+  package init(_ kind: Kind, node: Int = 0, number: UInt64 = 0) {
+    self.kind = kind
+    self.node = node
+    self.number = number
+  }
+
+  /// The text form, such as `lostReply:1:17`.
+  package var description: String { "\(kind):\(node):\(number)" }
+
+  /// Reads the text form.
+  package init?(_ text: some StringProtocol) {
+    let parts = text.split(separator: ":")
+    guard parts.count == 3, let kind = Kind.allCases.first(where: { "\($0)" == parts[0] }), let node = Int(parts[1]),
+      let number = UInt64(parts[2])
+    else { return nil }
+    self.init(kind, node: node, number: number)
+  }
+}
+
+/// Where all draws of a simulation come from.
+struct SimulationChance {
+  let seed: UInt64
+  /// The faults that may strike; nil for all.
+  let only: Set<SimulationFault>?
+  /// Whether to write down which faults struck.
+  let isRecorded: Bool
+  private(set) var struck: [SimulationFault] = []
+
+  init(seed: UInt64, only: Set<SimulationFault>?, isRecorded: Bool) {
+    self.seed = seed
+    self.only = only
+    self.isRecorded = isRecorded
+  }
+
+  /// The draws for one purpose, the same whatever else is drawn.
+  func draws(for kind: SimulationFault.Kind, node: Int = 0, number: UInt64 = 0, part: UInt64 = 0) -> SimulationRandom {
+    var state = seed &* 0x9E37_79B9_7F4A_7C15
+    for value in [kind.rawValue &+ part << 8, UInt64(truncatingIfNeeded: node), number] {
+      state = (state ^ value) &* 0xFF51_AFD7_ED55_8CCD
+      state ^= state >> 32
+    }
+    return SimulationRandom(seed: state)
+  }
+
+  /// Decides whether a fault strikes.
+  ///
+  /// - Returns: What its details are drawn from; nil if it does not strike.
+  mutating func strikes(_ kind: SimulationFault.Kind, node: Int = 0, number: UInt64 = 0, probability: Double = 1) -> SimulationRandom? {
+    guard probability > 0 else { return nil }
+    var random = draws(for: kind, node: node, number: number)
+    guard random.happens(probability) else { return nil }
+    let fault = SimulationFault(kind, node: node, number: number)
+    if let only, !only.contains(fault) { return nil }
+    if isRecorded { struck.append(fault) }
+    return random
+  }
+}
