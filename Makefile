@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all format bench demo docs run clean
+.PHONY: help build test test-all format bench bench-failover demo docs run clean
 
 # Where the project is checked, warnings are errors; where it is used, they are not.
 STRICT := PARALLAX_STRICT=1
@@ -31,6 +31,10 @@ format: ## Format the sources in place
 bench: ## Executions per second, embedded and on Redis, and where the time goes
 	swift build -c release --product parallaxd
 	swift run -c release --package-path Benchmarks executions-bench $(ARGS)
+
+bench-failover: ## How long a cluster is without a leader; about ten minutes
+	swift build -c release --product parallaxd
+	python3 Benchmarks/failover.py "$$(swift build -c release --show-bin-path)" $(ARGS)
 
 demo: ## A cluster to watch: three nodes, agents, a load, and a leader that is killed
 	@Scripts/install-test-tools.sh

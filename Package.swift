@@ -128,7 +128,7 @@ let package = Package(
       dependencies: [
         "ParallaxRedis", "ParallaxAPI", server("AsyncHTTPClient", "async-http-client"), server("NIOHTTP1", "swift-nio"), logging,
       ] + nio,
-      path: "Tests/TestSupport", swiftSettings: settings),
+      path: "Tests/TestSupport", exclude: ["Preload"], swiftSettings: settings),
     .testTarget(
       name: "ParallaxHATests",
       dependencies: [

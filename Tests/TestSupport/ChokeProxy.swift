@@ -2,10 +2,11 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A TCP proxy that goes silent at a given word: what its clients have sent up to there arrives, and then nothing passes any more, in either
-/// direction, while all connections stay open.
+/// A TCP proxy that goes silent, at a given word or when it is told to: nothing passes any more, in either direction, while all connections
+/// stay open, as when a network is cut.
 ///
-/// So a process can be stopped between two of its writes: the first one has arrived, and its answer never comes.
+/// At a word, what its clients have sent up to there arrives: so a process can be stopped between two of its writes, the first of which has
+/// arrived and never gets its answer.
 package final class ChokeProxy: Sendable {
   /// Where clients connect.
   package let port: Int
@@ -15,7 +16,7 @@ package final class ChokeProxy: Sendable {
 
   /// Starts a proxy to a port of this machine, hands it to the body, and stops it whatever happens.
   package static func with<Result>(
-    to port: Int, at word: String, _ body: (ChokeProxy) async throws -> Result
+    to port: Int, at word: String? = nil, _ body: (ChokeProxy) async throws -> Result
   ) async throws -> Result {
     let proxy = try await ChokeProxy(to: port, at: word)
     do {
@@ -28,11 +29,20 @@ package final class ChokeProxy: Sendable {
     }
   }
 
-  /// Whether the word has passed, and nothing since.
+  /// Whether nothing passes any more.
   package var isSilent: Bool { choke.isSilent }
 
-  private init(to port: Int, at word: String) async throws {
-    let choke = Choke(word: Array(word.utf8))
+  /// Lets nothing pass from now on.
+  package func silence() { choke.setSilent(true) }
+
+  /// Lets new connections pass again, and ends those that were silent: what they have lost cannot be made up for.
+  package func restore() {
+    choke.setSilent(false)
+    for connection in choke.takeConnections() { connection.close(promise: nil) }
+  }
+
+  private init(to port: Int, at word: String?) async throws {
+    let choke = Choke(word: word.map { Array($0.utf8) })
     let group = MultiThreadedEventLoopGroup.singleton
     channel = try await ServerBootstrap(group: group)
       .childChannelOption(.autoRead, value: false)
@@ -50,20 +60,40 @@ package final class ChokeProxy: Sendable {
 
 /// Looks for the word in everything that clients send, and remembers that it was there.
 private final class Choke: Sendable {
-  private let word: [UInt8]
-  private let state = Mutex(false)
+  private struct State {
+    var isSilent = false
+    var connections: [any Channel] = []
+  }
 
-  init(word: [UInt8]) {
+  private let word: [UInt8]?
+  private let state = Mutex(State())
+
+  init(word: [UInt8]?) {
     self.word = word
   }
 
-  var isSilent: Bool { state.withLock { $0 } }
+  var isSilent: Bool { state.withLock { $0.isSilent } }
+
+  func setSilent(_ isSilent: Bool) {
+    state.withLock { $0.isSilent = isSilent }
+  }
+
+  func add(_ connection: any Channel) {
+    state.withLock { $0.connections.append(connection) }
+  }
+
+  func takeConnections() -> [any Channel] {
+    state.withLock { state in
+      defer { state.connections = [] }
+      return state.connections
+    }
+  }
 
   /// What of these bytes may pass; the word is looked for within one read, as a command is written in one piece.
   func passing(_ bytes: ByteBuffer) -> ByteBuffer? {
-    state.withLock { isSilent in
-      if isSilent { return nil }
-      if bytes.readableBytesView.firstRange(of: word) != nil { isSilent = true }
+    state.withLock { state in
+      if state.isSilent { return nil }
+      if let word, bytes.readableBytesView.firstRange(of: word) != nil { state.isSilent = true }
       return bytes
     }
   }
@@ -84,6 +114,7 @@ private final class ClientSide: ChannelInboundHandler {
 
   func channelActive(context: ChannelHandlerContext) {
     let client = context.channel
+    choke.add(client)
     let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
     ClientBootstrap(group: context.eventLoop)
       .channelInitializer { [choke] server in

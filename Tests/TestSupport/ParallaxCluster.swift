@@ -7,6 +7,11 @@ package struct ParallaxCluster: Sendable {
   package let redis: RedisServer
   package let nodes: [ParallaxdProcess]
 
+  package init(redis: RedisServer, nodes: [ParallaxdProcess]) {
+    self.redis = redis
+    self.nodes = nodes
+  }
+
   /// The id of the node at an index.
   package static func id(_ index: Int) -> String { "node-\(index)" }
 
@@ -28,10 +33,12 @@ package struct ParallaxCluster: Sendable {
     }
   }
 
-  /// The same on a Redis that runs; `urls` are where single nodes find it instead, by their index.
+  /// The same on a Redis that runs.
+  ///
+  /// `urls` are where single nodes find it instead, by their index; `variables` what single nodes get besides.
   package static func with<Result>(
     _ count: Int = 3, on redis: RedisServer, urls: [Int: String] = [:], lease: Duration = .seconds(2), environment: [String: String] = [:],
-    files: [String: String] = [:], _ body: (ParallaxCluster) async throws -> Result
+    variables: (Int) -> [String: String] = { _ in [:] }, files: [String: String] = [:], _ body: (ParallaxCluster) async throws -> Result
   ) async throws -> Result {
     var nodes: [ParallaxdProcess] = []
     do {

@@ -15,6 +15,7 @@ struct RecoveryDuty: Sendable {
   static let interval: Duration = .seconds(5)
 
   func run() async throws {
+    logger.debug("looks for lost node sessions")
     // In this order: a session that was listed had shown that it lives before, so members read later do not miss it.
     let sessions = try await store.sessions()
     let members = try await membership.members
