@@ -136,7 +136,8 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
-      name: "SimulationTests", dependencies: ["ParallaxHA", "ParallaxTesting"], exclude: ["Scenarios"], swiftSettings: settings),
+      name: "SimulationTests", dependencies: ["ParallaxHA", "ParallaxTesting"], exclude: ["Scenarios", "Corpus.txt"],
+      swiftSettings: settings),
     .testTarget(name: "ParallaxAPITests", dependencies: ["ParallaxAPI"], swiftSettings: settings),
     .testTarget(
       name: "ParallaxStateTests", dependencies: ["ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxTesting"], swiftSettings: settings),

@@ -67,6 +67,11 @@ enum FaultMixes {
     wallClocks, dataLosses, failovers,
   ]
 
+  static let allSizes = mix("clusters of one to two hundred nodes", all) {
+    $0.nodes = 200
+    $0.varyNodes = true
+  }
+
   // What brings out defects that need little room for error.
 
   static let tightDeadline = mix("a renew deadline near the lease, with slow replies", FaultMix("")) {

@@ -20,7 +20,7 @@ import Testing
     let url = Self.folder.appending(path: name)
     let expected = try String(contentsOf: url, encoding: .utf8)
     let actual = try ElectionScenario(expected).run()
-    if ProcessInfo.processInfo.environment["PARALLAX_REWRITE"] == "1" {
+    if isRewriting {
       try actual.write(to: url, atomically: true, encoding: .utf8)
     } else {
       #expect(actual == expected, "\n\(difference(from: expected, to: actual))")

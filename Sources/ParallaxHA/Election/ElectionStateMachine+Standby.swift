@@ -61,7 +61,7 @@ extension ElectionStateMachine {
 
   /// A leader may live whose record the store has lost: it needs until its own lease has ended.
   private func placeholderWait(_ record: ElectionRecord) -> Duration {
-    if !hasHistory, let bootstrapWait { return bootstrapWait }
+    if !hasHistory, let bootstrapWait { return max(bootstrapWait, .zero) }
     return max(timings.leaseDuration, longestLease, record.leaseDuration)
   }
 
@@ -81,8 +81,10 @@ extension ElectionStateMachine {
   /// One step for each power of two of the priority, and within a step by the hash of the node's id.
   static func rankDelay(of nodeID: String, _ configuration: ElectionConfiguration) -> Duration {
     let step = min(.milliseconds(6), configuration.timings.retryPeriod / 20)
-    let bits = Int.bitWidth - configuration.priority.magnitude.leadingZeroBitCount
-    let level = configuration.priority < 0 ? -bits : bits
+    // A delay must never be negative: it would cut patience short.
+    let priority = min(max(configuration.priority, -100), 100)
+    let bits = Int.bitWidth - priority.magnitude.leadingZeroBitCount
+    let level = priority < 0 ? -bits : bits
     return step * (7 - level) + step * (Double(hash(nodeID) >> 11) / Double(1 << 53))
   }
 

@@ -18,7 +18,7 @@ public struct ElectionStatus: Sendable, Hashable {
   public var leaseRemaining: Duration?
   /// How long ago the store answered, if it has not since then for longer than one call may take; what is shown is as old as that.
   public var staleFor: Duration?
-  /// What keeps the node from taking part as it should, in words for an operator.
+  /// What keeps the node from taking part as it should, or keeps the cluster from being as safe as it could be, in words for an operator.
   public var problem: String?
 
   /// Makes the status of an election that nothing is known of.
@@ -73,6 +73,14 @@ extension ElectionStateMachine {
     if let twin = notices.twin, twin.growth >= 2 {
       return "another process with incarnation \(twin.incarnation) runs under this node's id \"\(session.nodeID)\"; give each its own id"
     }
-    return notices.storeFailed ? "the store does not answer" : nil
+    if notices.storeFailed { return "the store does not answer" }
+    // In the record a lease is in whole milliseconds.
+    if let record = lastRecord, record.leader != nil, record.leaseDuration.milliseconds != timings.leaseDuration.milliseconds {
+      return """
+        the leader runs a lease of \(record.leaseDuration) and this node one of \(timings.leaseDuration); that suits a change that is under \
+        way, but two may lead if the store loses its data meanwhile: bring all nodes to the same
+        """
+    }
+    return nil
   }
 }

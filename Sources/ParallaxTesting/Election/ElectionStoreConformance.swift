@@ -9,11 +9,18 @@ import Foundation
 /// What every `ElectionStore` has to do, as checks that any test framework can run: they throw where a store falls short.
 ///
 /// ```swift
-/// @Test(arguments: ElectionStoreConformance.checks)
+/// @Test(arguments: ElectionStoreConformance.checks)                     // Swift Testing
 /// func conforms(to check: ElectionStoreConformance.Check) async throws {
 ///   try await check.run { MyStore() }
 /// }
+///
+/// func testConforms() async throws {                                    // XCTest
+///   try await ElectionStoreConformance.run { MyStore() }
+/// }
 /// ```
+///
+/// A store that keeps bytes which others can overwrite also has to leave alone what it cannot decode:
+/// ``checkUnreadable(in:after:)``.
 public enum ElectionStoreConformance {
   /// One rule with its check.
   public struct Check: Sendable, CustomStringConvertible {
@@ -93,10 +100,54 @@ public enum ElectionStoreConformance {
       try expect(winners.count, is: 1, "how many wrote")
       try expect(await store.read()?.record.incarnation, is: winners.first, "whose record stands")
     },
+    Check("no write of many is lost") { store in
+      try await checkCounting(in: store)
+    },
+    Check("a read never shows an earlier record than a read before it") { store in
+      try await checkOrder(in: store)
+    },
     Check("hints, if there are any, tell of records that were written") { store in
       try await checkHints(of: store)
     },
   ]
+
+  /// Runs all checks, each on a store of its own.
+  ///
+  /// - Parameter makeStore: Makes a store without a record.
+  /// - Throws: What says which rule the store breaks, and how; or what the store throws.
+  public static func run(_ makeStore: () async throws -> any ElectionStore) async throws {
+    for check in checks {
+      do {
+        try await check.run(makeStore)
+      } catch let failure as ConformanceFailure {
+        throw ConformanceFailure(description: "\(check.rule): \(failure)")
+      }
+    }
+  }
+
+  /// Checks that what cannot be decoded is neither taken for an absent record nor overwritten.
+  ///
+  /// - Parameters:
+  ///   - store: A store without a record.
+  ///   - spoil: Puts nonsense where the store keeps the record.
+  /// - Throws: What says how the store breaks the rule; or what spoiling throws.
+  public static func checkUnreadable(in store: any ElectionStore, after spoil: () async throws -> Void) async throws {
+    try await spoil()
+    try await expectUnreadable("a read") { _ = try await store.read() }
+    for expected in [nil, ElectionVersion([1, 2, 3])] {
+      try await expectUnreadable("a write") { _ = try await store.compareAndSet(ElectionSample.held, expecting: expected) }
+    }
+    try await expectUnreadable("a read after writes") { _ = try await store.read() }
+  }
+
+  private static func expectUnreadable(_ what: String, _ call: () async throws -> Void) async throws {
+    do {
+      try await call()
+    } catch let error as ElectionError where error.code == .unreadableRecord {
+      return
+    }
+    throw ConformanceFailure(description: "\(what) of what cannot be decoded did not throw ElectionError with unreadableRecord")
+  }
 
   private static func write(
     _ record: ElectionRecord, to store: any ElectionStore, expecting: ElectionVersion?
@@ -120,6 +171,53 @@ public enum ElectionStoreConformance {
         }
       }
       return try await group.reduce(into: []) { winners, winner in if let winner { winners.append(winner) } }
+    }
+  }
+
+  /// Many add to a number, each over the version that it has seen.
+  private static func checkCounting(in store: some ElectionStore) async throws {
+    var first = ElectionSample.held
+    first.sequence = 0
+    _ = try await write(first, to: store, expecting: nil)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<8 {
+        group.addTask {
+          var left = 10
+          while left > 0 {
+            let found = try require(await store.read(), "the record")
+            var next = found.record
+            next.sequence += 1
+            if case .written = try await store.compareAndSet(next, expecting: found.version) { left -= 1 }
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    try expect(await store.read()?.record.sequence, is: 80, "the sum of all writes")
+  }
+
+  /// Some read while one writes.
+  private static func checkOrder(in store: some ElectionStore) async throws {
+    let last: Int64 = 60
+    var record = ElectionSample.held
+    record.sequence = 0
+    var version = try await write(record, to: store, expecting: nil)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<4 {
+        group.addTask {
+          var highest: Int64 = 0
+          while highest < last {
+            let sequence = try require(await store.read(), "the record").record.sequence
+            try expect(sequence >= highest, "no record before \(highest), as \(sequence) is, after that was read")
+            highest = sequence
+          }
+        }
+      }
+      while record.sequence < last {
+        record.sequence += 1
+        version = try await write(record, to: store, expecting: version)
+      }
+      try await group.waitForAll()
     }
   }
 

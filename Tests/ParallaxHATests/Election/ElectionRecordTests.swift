@@ -58,16 +58,6 @@ import Testing
   }
 }
 
-@Suite struct FenceTests {
-  @Test func aResourceAdmitsTheSameFenceAndLaterTermsAlone() {
-    let accepted = Fence(term: 5, incarnation: "a")
-    #expect(accepted.admits(accepted))
-    #expect(accepted.admits(Fence(term: 6, incarnation: "b")))
-    #expect(!accepted.admits(Fence(term: 4, incarnation: "a")))
-    #expect(!accepted.admits(Fence(term: 5, incarnation: "b")))
-  }
-}
-
 @Suite struct ElectionTimingsTests {
   @Test func aLeaseAloneKeepsTheProportions() throws {
     let timings = try ElectionTimings(leaseDuration: .seconds(15))

@@ -104,6 +104,33 @@ import Testing
     }
   }
 
+  @Test func aPriorityBeyondItsBoundsNeverCutsPatienceShort() {
+    var configuration = ElectionConfiguration(bootstrapWait: .seconds(-20))
+    configuration.priority = .max
+    var node = Scripted("n", configuration)
+    node.start(finding: Scripted.held)
+    #expect(node.machine.turn.map { $0 >= .seconds(15) } == true)
+    configuration.priority = .min
+    var last = Scripted("n", configuration)
+    last.start(finding: Scripted.held)
+    #expect(last.machine.turn.map { $0 <= .milliseconds(15_100) } == true)
+    var fresh = Scripted("n", configuration)
+    fresh.start(finding: nil)
+    fresh.acknowledge()
+    #expect(fresh.call?.purpose == .acquire)
+  }
+
+  @Test func aLeaderWithAnotherLeaseIsReported() {
+    var node = Scripted("b")
+    var held = Scripted.held
+    node.start(finding: held)
+    #expect(node.machine.status(at: node.now).problem == nil)
+    held.leaseDuration = .seconds(30)
+    held.sequence += 1
+    node.handle(.hint(node.snapshot(held)))
+    #expect(node.machine.status(at: node.now).problem?.contains("a lease of 30.0 seconds and this node one of 15.0 seconds") == true)
+  }
+
   @Test func aStaleHintTriggersAReadAndNothingElse() {
     var node = Scripted("b")
     var newer = Scripted.held

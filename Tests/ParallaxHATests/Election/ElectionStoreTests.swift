@@ -13,6 +13,19 @@ import Testing
     try await check.run { StoreWithoutHints() }
   }
 
+  @Test func allChecksRunInOneCallForOtherTestFrameworks() async throws {
+    try await ElectionStoreConformance.run { StoreWithoutHints() }
+    let failure = await #expect(throws: (any Error).self) { try await ElectionStoreConformance.run { CarelessStore() } }
+    #expect(failure.map { "\($0)" }?.contains("a write that expects no record finds the one that there is") == true)
+  }
+
+  @Test func whatCannotBeDecodedIsLeftAlone() async throws {
+    let store = StoreWithoutHints()
+    try await ElectionStoreConformance.checkUnreadable(in: store) { await store.spoil() }
+    let careless = CarelessStore()
+    await #expect(throws: (any Error).self) { try await ElectionStoreConformance.checkUnreadable(in: careless) {} }
+  }
+
   @Test func aStoreThatIgnoresVersionsIsFoundOut() async {
     var broken: [String] = []
     for check in ElectionStoreConformance.checks {
@@ -26,12 +39,15 @@ import Testing
 private actor StoreWithoutHints: ElectionStore {
   private var bytes: [UInt8]?
 
+  func spoil() { bytes = Array("{}".utf8) }
+
   func read() throws -> ElectionSnapshot? {
     try bytes.map { ElectionSnapshot(record: try ElectionRecord(decoding: $0), version: ElectionVersion($0)) }
   }
 
   func compareAndSet(_ record: ElectionRecord, expecting: ElectionVersion?) throws -> CompareAndSetResult {
-    guard bytes == expecting?.bytes else { return .conflict(try read()) }
+    let current = try read()
+    guard current?.version == expecting else { return .conflict(current) }
     let encoded = try record.encoded()
     bytes = encoded
     return .written(ElectionVersion(encoded))

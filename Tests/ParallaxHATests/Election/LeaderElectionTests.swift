@@ -145,6 +145,48 @@ import Testing
     }
   }
 
+  @Test func theGroupsOfAProcessElectEachForItself() async throws {
+    let clock = ManualClock()
+    let stores = (0..<3).map { _ in InMemoryElectionStore() }
+    let nodes = ["a", "b"].map { id in stores.map { LeaderElection(store: $0, session: .starting(nodeID: id), clock: clock, logger: quiet) }
+    }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for election in nodes.flatMap(\.self) {
+        group.addTask { do { try await election.run { _ in await untilCancelled() } } catch is CancellationError {} }
+      }
+      func leader(of group: Int, otherThan former: Int? = nil) async throws -> Int {
+        try await eventually { nodes.indices.contains { $0 != former && nodes[$0][group].isLeader } }
+        return try #require(nodes.indices.first { nodes[$0][group].isLeader })
+      }
+      var leaders: [Int] = []
+      for index in stores.indices { leaders.append(try await leader(of: index)) }
+      await nodes[leaders[1]][1].resign()
+      #expect(try await leader(of: 1, otherThan: leaders[1]) == 1 - leaders[1])
+      #expect(nodes[leaders[0]][0].isLeader && nodes[leaders[2]][2].isLeader)
+      group.cancelAll()
+      try await group.waitForAll()
+    }
+    #expect(stores.allSatisfy { $0.read()?.record.isReleased == true })
+  }
+
+  @Test func aNodeThatIsConfiguredNotToCampaignOnlyWatches() async throws {
+    let (clock, store) = (ManualClock(), InMemoryElectionStore())
+    let watcher = LeaderElection(
+      store: store, session: .starting(nodeID: "watcher"), configuration: ElectionConfiguration(campaigns: false), clock: clock,
+      logger: quiet)
+    let leader = LeaderElection(store: store, session: .starting(nodeID: "leader"), clock: clock, logger: quiet)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { do { try await watcher.run { _ in Issue.record("it leads") } } catch is CancellationError {} }
+      try await eventually { watcher.status.staleFor == nil && watcher.isWaiting() }
+      #expect(store.read() == nil)
+      group.addTask { do { try await leader.run { _ in await untilCancelled() } } catch is CancellationError {} }
+      try await eventually { watcher.status.leader == "leader" }
+      #expect(!watcher.isLeader)
+      group.cancelAll()
+      try await group.waitForAll()
+    }
+  }
+
   @Test func observersSeeLeadersComeAndGo() async throws {
     try await withCluster(of: 2, watchers: 1) { cluster in
       let watcher = cluster.elections[2]

@@ -191,14 +191,14 @@ struct ScenarioStage {
   }
 
   private mutating func showLeaders() {
-    let leaders = simulation.nodes.filter { simulation.isValid($0) }
+    let leaders = simulation.nodes.indices.filter { simulation.leads($0) }.map { simulation.nodes[$0] }
     let names = leaders.map { "\($0.name) leads term \($0.machine.lease?.fence.term ?? 0)" }
     simulation.trace(names.isEmpty ? "nobody leads" : names.joined(separator: ", "))
   }
 
   private mutating func showStatus(of index: Int) {
     let node = simulation.nodes[index]
-    let status = node.machine.status(at: .nanoseconds(Int64(simulation.reading(of: node, at: simulation.now))))
+    let status = node.machine.status(at: .nanoseconds(Int64(simulation.reading(on: index))))
     var text = "\(node.name) sees \(status.leader ?? "nobody") lead in term \(status.term)"
     if status.isPaused { text += ", paused" }
     if status.staleFor != nil { text += ", from hearsay" }

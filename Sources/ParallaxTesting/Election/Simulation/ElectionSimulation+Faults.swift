@@ -35,22 +35,22 @@ extension ElectionSimulation {
     _ = details.next()
     let length = draws.fraction()
     let left = Double(max(faultsEnd - now, 0))
-    let node = nodes[index]
+    let (name, epoch) = (nodes[index].name, nodes[index].epoch)
     switch kind {
     case .pause:
       pauseProcess(index)
-      plan(.resumeProcess(index, epoch: node.epoch), after: min(length * mix.longestPause * lease, left))
+      plan(.resumeProcess(index, epoch: epoch), after: min(length * mix.longestPause * lease, left))
     case .crash:
       stopProcess(index)
       plan(.start(index), after: min(draws.happens(0.5) ? 50e6 : length * 1.5 * lease, left))
     case .cut:
       nodes[index].cutUntil = now + Int64(min(length * 1.5 * lease, left))
-      if isTraced { trace("\(node.name) is cut off") }
+      if isTraced { trace("\(name) is cut off") }
     case .resignation:
       handle(.resign, on: index)
     case .unfitness:
-      plan(.deliver(index, epoch: node.epoch, .eligibility(true)), after: min(length * lease, left))
-      if isTraced { trace("\(node.name) is not fit to lead") }
+      plan(.deliver(index, epoch: epoch, .eligibility(true)), after: min(length * lease, left))
+      if isTraced { trace("\(name) is not fit to lead") }
       handle(.eligibility(false), on: index)
     case .dataLoss:
       lastLoss = now
@@ -64,13 +64,13 @@ extension ElectionSimulation {
   }
 
   private func canStrike(_ kind: SimulationFault.Kind, _ index: Int) -> Bool {
-    let node = nodes[index]
     switch kind {
-    case .pause, .resignation, .unfitness: return node.isAlive && !node.isPaused
+    case .pause, .resignation, .unfitness: return nodes[index].isAlive && !nodes[index].isPaused
     case .crash:
-      if mix.sparesStandbys, node.machine.lease == nil { return false }
-      if mix.sparesLeader, node.machine.lease != nil || Double(now) < lease * 2 { return false }
-      return node.isAlive
+      let holdsLease = nodes[index].machine.lease != nil
+      if mix.sparesStandbys, !holdsLease { return false }
+      if mix.sparesLeader, holdsLease || Double(now) < lease * 2 { return false }
+      return nodes[index].isAlive
     case .dataLoss:
       guard Double(now - lastLoss) >= mix.shortestTimeBetweenLosses * lease, store.snapshot != nil else { return false }
       return !mix.expectsNoTransition || Double(now) >= lease * 2

@@ -86,10 +86,10 @@ extension ElectionSimulation {
   }
 
   /// What a node's continuous clock reads.
-  func reading(of node: Node, at time: Int64) -> Double { node.offset + node.rate * Double(time) }
+  func reading(on index: Int) -> Double { nodes[index].offset + nodes[index].rate * Double(now) }
 
   /// How long it takes until a node's clock has gone a duration further.
-  private func trueTime(for local: Double, on node: Node) -> Double { local / node.rate }
+  private func trueTime(for local: Double, on index: Int) -> Double { local / nodes[index].rate }
 
   mutating func start(_ index: Int) {
     guard !nodes[index].isAlive, chance.only?.contains(SimulationFault(.node, node: index)) ?? true || isScripted else { return }
@@ -136,7 +136,7 @@ extension ElectionSimulation {
 
   /// Does what the driver does: hands an event to the machine, performs the actions, sleeps until it wants to be woken.
   mutating func handle(_ event: ElectionStateMachine.Event, on index: Int) {
-    let instant = reading(of: nodes[index], at: now)
+    let instant = reading(on: index)
     let beginning = isScripted ? 0 : 1_700_000_000.0
     let wall = Date(timeIntervalSince1970: beginning + Double(now) / 1e9 + nodes[index].wallOffset)
     let actions = nodes[index].machine.handle(event, at: .init(instant: .nanoseconds(Int64(instant)), wall: wall))
@@ -199,14 +199,14 @@ extension ElectionSimulation {
       let budget = Double(nodes[index].configuration.timings.stopBudget.nanoseconds)
       local = nodes[index].areDutiesStuck ? draws.between(1, 2) * lease : draws.between(0, budget)
     }
-    plan(.joined(index, epoch: nodes[index].epoch, fence), after: trueTime(for: local, on: nodes[index]))
+    plan(.joined(index, epoch: nodes[index].epoch, fence), after: trueTime(for: local, on: index))
   }
 
   private mutating func planWake(_ index: Int) {
     guard nodes[index].isAlive, let wakeUp = nodes[index].machine.wakeUp else { return }
     // One nanosecond more, so that rounding never wakes a node before its time.
-    let local = Double(wakeUp.nanoseconds) + 1 - reading(of: nodes[index], at: now)
-    let time = now + max(Int64(trueTime(for: local, on: nodes[index])) + 1, 1)
+    let local = Double(wakeUp.nanoseconds) + 1 - reading(on: index)
+    let time = now + max(Int64(trueTime(for: local, on: index)) + 1, 1)
     guard time != nodes[index].plannedWake else { return }
     nodes[index].wakeToken += 1
     nodes[index].plannedWake = time

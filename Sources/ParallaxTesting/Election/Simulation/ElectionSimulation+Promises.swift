@@ -2,14 +2,15 @@ import ParallaxHA
 
 /// What is checked.
 extension ElectionSimulation {
-  func isValid(_ node: Node) -> Bool {
-    guard node.isAlive, let lease = node.machine.lease else { return false }
-    return Int64(reading(of: node, at: now)) < lease.validUntil.nanoseconds
+  /// Whether a node leads validly at this moment.
+  func leads(_ index: Int) -> Bool {
+    guard nodes[index].isAlive, let lease = nodes[index].machine.lease else { return false }
+    return Int64(reading(on: index)) < lease.validUntil.nanoseconds
   }
 
   mutating func checkValidity(of index: Int) {
-    guard store.isLinearizable, isValid(nodes[index]) else { return }
-    for other in nodes.indices where other != index && isValid(nodes[other]) { found.append(.overlap) }
+    guard store.isLinearizable, leads(index) else { return }
+    for other in nodes.indices where other != index && leads(other) { found.append(.overlap) }
   }
 
   mutating func checkDuties(beginningOn index: Int) {
@@ -20,7 +21,7 @@ extension ElectionSimulation {
   }
 
   mutating func checkForLeader() {
-    if nodes.contains(where: { isValid($0) && !$0.isPaused }) {
+    if nodes.indices.contains(where: { leads($0) && !nodes[$0].isPaused }) {
       gapSince = nil
       return
     }

@@ -53,11 +53,13 @@ package struct ElectionSimulation {
   ///   - seed: What all draws follow from.
   ///   - rules: The rules of the state machines.
   ///   - only: The faults that may strike; all if nil.
+  ///   - isRecorded: Whether to write down which faults struck.
   ///   - isTraced: Whether to write down what happens.
   package init(
-    _ mix: FaultMix, seed: UInt64, rules: ElectionRules = ElectionRules(), only: Set<SimulationFault>? = nil, isTraced: Bool = false
+    _ mix: FaultMix, seed: UInt64, rules: ElectionRules = ElectionRules(), only: Set<SimulationFault>? = nil, isRecorded: Bool = false,
+    isTraced: Bool = false
   ) {
-    self.init(mix, chance: SimulationChance(seed: seed, only: only, isRecorded: isTraced), rules: rules, isTraced: isTraced)
+    self.init(mix, chance: SimulationChance(seed: seed, only: only, isRecorded: isRecorded), rules: rules, isTraced: isTraced)
   }
 
   /// Makes a cluster without nodes whose messages all take ten milliseconds, for a script to direct.

@@ -1,0 +1,52 @@
+package import ParallaxHA
+
+/// A run that breaks a promise, with as few faults as could be found.
+package struct ShrunkSimulation: Sendable, CustomStringConvertible {
+  /// The faults that it takes.
+  package let faults: [SimulationFault]
+  /// The run with these faults alone, traced.
+  package let report: SimulationReport
+
+  /// Leaves out faults of a failing run, many at a time and then one by one, as long as it breaks the same promise.
+  ///
+  /// - Parameters:
+  ///   - mix: What goes wrong.
+  ///   - seed: The seed that fails.
+  ///   - rules: The rules of the state machines.
+  ///   - attempts: How many runs to try at most.
+  package init?(_ mix: FaultMix, seed: UInt64, rules: ElectionRules = ElectionRules(), attempts: Int = 2_000) {
+    var whole = ElectionSimulation(mix, seed: seed, rules: rules, isRecorded: true)
+    let first = whole.run()
+    guard let kind = first.violations.first?.kind else { return nil }
+    var (kept, left) = (first.faults, attempts)
+    var size = max(kept.count / 2, 1)
+    while left > 0 {
+      var (start, hasShrunk) = (0, false)
+      while start < kept.count, left > 0 {
+        left -= 1
+        let dropped = start..<min(start + size, kept.count)
+        // Without its nodes any cluster has no leader.
+        let candidate = kept.enumerated().filter { !dropped.contains($0) || (kind == .noLeader && $1.kind == .node) }.map(\.element)
+        var simulation = ElectionSimulation(mix, seed: seed, rules: rules, only: Set(candidate), isRecorded: true)
+        let report = simulation.run()
+        if report.violations.first?.kind == kind, report.faults.count < kept.count {
+          kept = report.faults
+          hasShrunk = true
+        } else {
+          start += size
+        }
+      }
+      if size == 1, !hasShrunk { break }
+      size = max(size / 2, 1)
+    }
+    var last = ElectionSimulation(mix, seed: seed, rules: rules, only: Set(kept), isTraced: true)
+    report = last.run()
+    faults = kept
+  }
+
+  /// What was broken, by which faults, and what happened.
+  package var description: String {
+    let names = faults.map(\.description).joined(separator: " ")
+    return "\(report)\nwith \(faults.count) faults: \(names)\n" + report.trace.map(\.description).joined(separator: "\n")
+  }
+}

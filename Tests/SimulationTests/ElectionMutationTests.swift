@@ -1,0 +1,100 @@
+import Foundation
+import ParallaxHA
+import ParallaxTesting
+import Testing
+
+/// Each rule that looks right and is not, put into the state machines: the simulator has to find it.
+@Suite(.serialized) struct ElectionMutationTests {
+  struct Mutation: Sendable, CustomStringConvertible {
+    var defect: ElectionRules.Defect
+    var mix: FaultMix
+    var expected: Set<SimulationReport.Violation.Kind>
+
+    init(_ defect: ElectionRules.Defect, _ mix: FaultMix, _ expected: SimulationReport.Violation.Kind...) {
+      self.defect = defect
+      self.mix = mix
+      self.expected = Set(expected)
+    }
+
+    var description: String { defect.rawValue }
+  }
+
+  static let mutations = [
+    Mutation(.validityFromReply, FaultMixes.tightDeadline, .overlap),
+    Mutation(.readSettlesUnknown, FaultMixes.lostCalls, .overlap),
+    Mutation(.lateSuccessRevives, FaultMixes.lostCalls, .revived),
+    Mutation(.releaseBeforeJoin, FaultMixes.duties, .releasedBeforeJoin),
+    Mutation(.releaseWithoutCompare, FaultMixes.all, .overlap),
+    Mutation(.patienceByOwnLease, FaultMixes.mixedLeases, .overlap),
+    Mutation(.patienceByVersion, FaultMixes.operatorsForEver, .noLeader),
+    Mutation(.acquireOverAbsent, FaultMixes.all, .overlap),
+    Mutation(.reassertSameBytes, FaultMixes.dataLosses, .sameBytesTwice),
+    Mutation(.electSkipsPatience, FaultMixes.all, .overlap),
+    Mutation(.requestCreatesRecord, FaultMixes.all, .overlap),
+    Mutation(.termFromRecordAlone, FaultMixes.all, .termWentBack, .termGrantedTwice),
+    Mutation(.patienceByWallClock, FaultMixes.wallClocks, .overlap),
+    Mutation(.fenceByTermAlone, FaultMixes.failovers, .staleWriteAccepted),
+  ]
+
+  @Test func everyDefectHasItsMutation() {
+    #expect(Set(Self.mutations.map(\.defect)) == Set(ElectionRules.Defect.allCases))
+  }
+
+  @Test("A rule that looks right is found to break a promise", arguments: mutations)
+  func isFound(_ mutation: Mutation) async {
+    let first = UInt64.random(in: 0..<1_000_000_000)
+    let found = await seeds(showing: mutation.expected, mutation.mix, among: first..<first + 1_000, defect: mutation.defect)
+    #expect(!found.isEmpty, "\(mutation) shows nothing in 1,000 seeds from \(first)")
+    if let seed = found.first { print("mutation \(mutation): found by run \(seed - first + 1) of \"\(mutation.mix.name)\"") }
+  }
+
+  // MARK: The corpus
+
+  private static let corpusFile = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Corpus.txt")
+
+  /// Seeds that show a defect, three for each; `PARALLAX_REWRITE=1` looks for them anew, as a change of the simulator's draws makes needful.
+  @Test func seedsOfTheCorpusShowTheirDefectsAndNothingElse() async throws {
+    if isRewriting { try await rewriteCorpus() }
+    let lines = try String(contentsOf: Self.corpusFile, encoding: .utf8).split(separator: "\n").filter { !$0.hasPrefix("#") }
+    var covered: Set<ElectionRules.Defect> = []
+    for line in lines {
+      let words = line.split(separator: " ")
+      let mutation = try #require(Self.mutations.first { $0.description == words.first ?? "" })
+      let seed = try #require(words.last.flatMap { UInt64($0) })
+      #expect(await seeds(showing: mutation.expected, mutation.mix, among: seed..<seed + 1, defect: mutation.defect) == [seed], "\(line)")
+      let found = await firstViolation(mutation.mix, seeds: seed..<seed + 1)
+      #expect(found == nil, "\(found.map { explanation(of: $0, in: mutation.mix) } ?? "")")
+      covered.insert(mutation.defect)
+    }
+    #expect(covered.count == Self.mutations.count)
+  }
+
+  private func rewriteCorpus() async throws {
+    var text = "# Seeds that show a defect and nothing with the right rules: see ElectionMutationTests.\n"
+    for mutation in Self.mutations {
+      let found = await seeds(showing: mutation.expected, mutation.mix, among: 1..<3_000, defect: mutation.defect, limit: 3)
+      for seed in found { text += "\(mutation) \(seed)\n" }
+    }
+    try text.write(to: Self.corpusFile, atomically: true, encoding: .utf8)
+  }
+
+  // MARK: Shrinking
+
+  @Test("A seed that fails is shrunk to the faults that it takes", arguments: mutations)
+  func shrinks(_ mutation: Mutation) async throws {
+    let rules = ElectionRules(defect: mutation.defect)
+    let seed = try #require(await seeds(showing: mutation.expected, mutation.mix, among: 1..<3_000, defect: mutation.defect).first)
+    var whole = ElectionSimulation(mutation.mix, seed: seed, rules: rules, isRecorded: true)
+    let before = whole.run()
+    let shrunk = try #require(ShrunkSimulation(mutation.mix, seed: seed, rules: rules))
+    #expect(shrunk.report.violations.first?.kind == before.violations.first?.kind)
+    #expect(shrunk.faults.count <= 12, "\(shrunk)")
+    print("mutation \(mutation): \(before.faults.count) faults shrink to \(shrunk.faults.count)")
+    var right = ElectionSimulation(mutation.mix, seed: seed, only: Set(shrunk.faults))
+    #expect(right.run().violations.isEmpty)
+  }
+
+  @Test func aSeedThatPassesHasNothingToShrink() {
+    #expect(ShrunkSimulation(FaultMixes.all, seed: 1) == nil)
+  }
+}
