@@ -43,10 +43,9 @@ package struct ParallaxCluster: Sendable {
     var nodes: [ParallaxdProcess] = []
     do {
       for index in 0..<count {
-        let variables = Self.environment(redis: urls[index] ?? redis.url, node: index, lease: lease).merging(environment) { _, given in
-          given
-        }
-        nodes.append(try await ParallaxdProcess.start(environment: variables, files: files))
+        var all = Self.environment(redis: urls[index] ?? redis.url, node: index, lease: lease)
+        for more in [environment, variables(index)] { all.merge(more) { _, given in given } }
+        nodes.append(try await ParallaxdProcess.start(environment: all, files: files))
       }
       let cluster = ParallaxCluster(redis: redis, nodes: nodes)
       try await cluster.waitUntilWhole()

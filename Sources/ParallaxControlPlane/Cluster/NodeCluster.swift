@@ -55,7 +55,10 @@ struct NodeCluster {
       removeAfter: base.configuration.highAvailability.memberHealth.removeAfter, logger: logger)
     let collection = GarbageCollection(store: store, settings: base.configuration.executions, logger: logger)
     let overdue = OverdueExecutions(
-      store: store, session: session, dispatcher: base.dispatcher, tell: { messenger.tell($0, to: $1) }, logger: logger)
+      store: store, now: { NodeClock.wall },
+      remind: { [dispatcher = base.dispatcher] id, owner in
+        if owner == session { dispatcher.outcomeRecorded(of: id) } else { messenger.tell(.recorded(execution: id, task: ""), to: owner) }
+      }, logger: logger)
     return [
       LeaderDuty("recovery", every: RecoveryDuty.interval, trigger: losses) { _ in try await recovery.run() },
       LeaderDuty("garbage-collection", every: GarbageCollection.interval) { _ in try await collection.run() },

@@ -8,9 +8,10 @@ import ParallaxState
 /// An owner ends its executions in time by itself; this is for what an owner has lost sight of, by a fault nobody thought of.
 struct OverdueExecutions: Sendable {
   let store: any StateStore
-  let session: NodeSession
-  let dispatcher: Dispatcher
-  let tell: @Sendable (NodeMessage, NodeSession) -> Void
+  /// The wall clock.
+  let now: @Sendable () -> Timestamp
+  /// Has the owner look at an execution again.
+  let remind: @Sendable (_ execution: String, _ owner: NodeSession) -> Void
   let logger: Logger
 
   static let interval: Duration = .seconds(60)
@@ -28,7 +29,7 @@ struct OverdueExecutions: Sendable {
   }
 
   private func check(_ ids: ArraySlice<String>, of owner: NodeSession) async throws {
-    let due = NodeClock.wall.milliseconds - Self.patience.wholeMilliseconds
+    let due = now().milliseconds - Self.patience.wholeMilliseconds
     // An id tells when its execution was created: what is younger than any time-out's patience is not read at all.
     let candidates = ids.filter { (SortableID.timestamp(of: $0)?.milliseconds ?? 0) < due }
     for id in candidates {
@@ -36,7 +37,7 @@ struct OverdueExecutions: Sendable {
         execution.deadline.milliseconds < due
       else { continue }
       logger.warning("an execution is long past its deadline", metadata: ["execution": "\(id)", "owner": "\(owner)"])
-      if owner == session { dispatcher.outcomeRecorded(of: id) } else { tell(.recorded(execution: id, task: ""), owner) }
+      remind(id, owner)
     }
   }
 }

@@ -13,6 +13,8 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
     var isScheduled = false
   }
 
+  private static let renewalPause = TimeAmount.seconds(1)
+
   private let machine: NIOLoopBoundBox<AgentSessionMachine>
   private let connection: any AgentConnection
   private let dispatcher: Dispatcher
@@ -133,6 +135,8 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
         logger.info("agent registered", metadata: ["agent": "\(registration.agentID)", "epoch": "\(epoch)"])
         dispatcher.agentRegistered(registration, epoch: epoch, link: self)
       case .renewed(let agentID, let former, let epoch): dispatcher.agentRenewed(agentID, from: former, epoch: epoch)
+      case .renewLater:
+        connection.eventLoop.scheduleTask(in: Self.renewalPause) { self.perform(self.machine.value.storeLost()) }
       case .taskCompleted(let result, let id): forward { dispatcher.taskCompleted(result, by: $0, messageID: id) }
       case .taskFailed(let error, let id): forward { dispatcher.taskFailed(error, by: $0, messageID: id) }
       case .changed(let capabilities, let limit, let isDraining):

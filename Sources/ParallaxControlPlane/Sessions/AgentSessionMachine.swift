@@ -46,6 +46,8 @@ package struct AgentSessionMachine: Sendable {
     case registered(Registration, epoch: Int64)
     /// The registration was stored once more, under another epoch.
     case renewed(agentID: String, from: Int64, epoch: Int64)
+    /// The registration could not be stored once more: call `storeLost` again in a while.
+    case renewLater
     case taskCompleted(AgentMessage.TaskResult, messageID: String?)
     case taskFailed(AgentMessage.TaskError, messageID: String?)
     case changed(capabilities: [String]?, limit: Int?, isDraining: Bool?)
@@ -237,7 +239,10 @@ package struct AgentSessionMachine: Sendable {
 
   /// The store did not take the registration: the agent is told, and may try again on another connection.
   package mutating func registrationFailed(_ message: String) -> [Action] {
-    isRenewing = false
+    if isRenewing {
+      isRenewing = false
+      return [.renewLater]
+    }
     guard case .registering(_, let messageID, _) = state else { return [] }
     return fault(messageID, "NOT_READY", message, fatal: true) + end(.refused)
   }

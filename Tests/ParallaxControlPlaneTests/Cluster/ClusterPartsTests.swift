@@ -138,6 +138,29 @@ import Foundation
   }
 }
 
+@Suite struct OverdueExecutionsTests {
+  @Test func ownersAreRemindedOfWhatIsLongPastItsDeadlineAndOfNothingElse() async throws {
+    let store = InMemoryStateStore(now: { World.start })
+    let owner = NodeSession(nodeID: "owner", incarnation: "1")
+    store.open(owner)
+    for (id, timeout, status) in [
+      ("exec_late", 10, ExecutionStatus.running), ("exec_due", 95, .running), ("exec_young", 600, .pending), ("exec_done", 10, .completed),
+    ] {
+      let execution = Execution(
+        id: id, pattern: World.pattern(), status: status, input: [:], createdAt: World.start,
+        deadline: World.start + .seconds(timeout), owner: owner)
+      _ = store.create(StoredExecution(execution: execution, tasks: []))
+    }
+    let (reminders, continuation) = AsyncStream<String>.makeStream()
+    let duty = OverdueExecutions(
+      store: store, now: { World.start + .seconds(100) }, remind: { continuation.yield("\($0) \($1.nodeID)") },
+      logger: Logger(label: "test"))
+    try await duty.run()
+    continuation.finish()
+    #expect(await reminders.reduce(into: []) { $0.append($1) } == ["exec_late owner"])
+  }
+}
+
 @Suite(.timeLimit(.minutes(1))) struct ExecutionWatchTests {
   private static let me = NodeSession(nodeID: "me", incarnation: "1")
   private static let owner = NodeSession(nodeID: "owner", incarnation: "1")
