@@ -96,19 +96,16 @@ class Cluster:
         return json.loads(text)
 
     def first_duty(self, leader, since, limit=30):
-        """When a node began the duties of the term that it took after `since`."""
+        """When a node that did not lead before began its first duty after `since`."""
         log = self.processes.folder / f"{self.name}-node-{leader}.log"
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
-            leads = False
             for line in log.read_text(errors="replace").splitlines():
-                if line.startswith("{") and ('"this node leads"' in line or '"looks for lost node sessions"' in line):
-                    entry = json.loads(line)
-                    if instant(entry["time"]) < since - 0.001:
-                        continue
-                    leads = leads or entry["message"] == "this node leads"
-                    if leads and entry["message"] == "looks for lost node sessions":
-                        return instant(entry["time"])
+                if line.startswith("{") and '"looks for lost node sessions"' in line:
+                    began = instant(json.loads(line)["time"])
+                    # The log has whole milliseconds.
+                    if began >= since - 0.001:
+                        return began
             time.sleep(0.01)
         raise SystemExit(f"node-{leader} did no duty; see {log}")
 
