@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all format bench docs run clean
+.PHONY: help build test test-all format bench bench-failover demo docs run clean
 
 # Where the project is checked, warnings are errors; where it is used, they are not.
 STRICT := PARALLAX_STRICT=1
@@ -12,10 +12,11 @@ help: ## List the targets
 build: ## Build everything, debug, warnings are errors
 	$(STRICT) swift build
 
-test: ## What CI runs: tools, format, floors, build, all suites
+test: ## What CI runs: tools, format, floors, model, build, all suites
 	@$(TIMED) "Tools that the tests need" Scripts/install-test-tools.sh
 	@$(TIMED) "Format and documentation lint" Scripts/check-format.sh
 	@$(TIMED) "Import floors" Scripts/check-imports.sh
+	@$(TIMED) "Model of the election" Scripts/check-model.sh
 	@$(TIMED) "Build, warnings are errors" env $(STRICT) swift build --build-tests
 	@echo "== Tests"
 	@$(STRICT) swift test --skip-build --disable-xctest
@@ -30,6 +31,16 @@ format: ## Format the sources in place
 bench: ## Executions per second, embedded and on Redis, and where the time goes
 	swift build -c release --product parallaxd
 	swift run -c release --package-path Benchmarks executions-bench $(ARGS)
+
+bench-failover: ## How long a cluster is without a leader; about ten minutes
+	swift build -c release --product parallaxd
+	python3 Benchmarks/failover.py "$$(swift build -c release --show-bin-path)" $(ARGS)
+
+demo: ## A cluster to watch: three nodes, agents, a load, and a leader that is killed
+	@Scripts/install-test-tools.sh
+	swift build -c release --product parallaxd
+	swift build -c release --product parallax
+	@.build/test-venv/bin/python Scripts/demo.py "$$(swift build -c release --show-bin-path)"
 
 docs: ## Build the documentation of the libraries into .build/docs
 	Scripts/build-docs.sh

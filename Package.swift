@@ -101,7 +101,7 @@ let package = Package(
       dependencies: [
         "ParallaxHA", "ParallaxAPI", "ParallaxState", "ParallaxRedis", "ParallaxRedisStores", "ParallaxMetrics", "ParallaxHTTP",
         server("Yams", "Yams"), server("Crypto", "swift-crypto"), server("NIOSSL", "swift-nio-ssl"),
-        always("HeapModule", "swift-collections"), logging, coreMetrics, lifecycle,
+        always("HeapModule", "swift-collections"), always("DequeModule", "swift-collections"), logging, coreMetrics, lifecycle,
       ] + nio,
       swiftSettings: settings),
     .target(name: "ParallaxTesting", dependencies: ["ParallaxHA", "ParallaxState", "ParallaxAPI"], swiftSettings: settings),
@@ -128,7 +128,7 @@ let package = Package(
       dependencies: [
         "ParallaxRedis", "ParallaxAPI", server("AsyncHTTPClient", "async-http-client"), server("NIOHTTP1", "swift-nio"), logging,
       ] + nio,
-      path: "Tests/TestSupport", swiftSettings: settings),
+      path: "Tests/TestSupport", exclude: ["Preload"], swiftSettings: settings),
     .testTarget(
       name: "ParallaxHATests",
       dependencies: [

@@ -16,7 +16,7 @@ ParallaxRedis:        Synchronization FoundationEssentials Glibc Musl Darwin Deq
 ParallaxMetrics:      Synchronization FoundationEssentials Glibc Musl Darwin CoreMetrics
 ParallaxRedisStores:  Synchronization FoundationEssentials Foundation Logging ParallaxHA ParallaxState ParallaxAPI ParallaxRedis
 ParallaxHTTP:         Synchronization FoundationEssentials Foundation DequeModule Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging CoreMetrics ServiceLifecycle ParallaxAPI ParallaxHA ParallaxState ParallaxMetrics
-ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxHTTP
+ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxHTTP
 ParallaxTesting:      Synchronization FoundationEssentials ParallaxHA ParallaxState ParallaxAPI
 parallaxd:            FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser Logging ServiceLifecycle UnixSignals ParallaxAPI ParallaxControlPlane
 parallax:             FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser AsyncHTTPClient NIOCore NIOFoundationCompat NIOHTTP1 NIOPosix ParallaxAPI

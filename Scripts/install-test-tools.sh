@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and is not there yet, and says what it installs: redis-server, promtool and curl from the system's
-# packages, and a Python environment for the example agent in .build/test-venv.
+# Installs what the tests need and is not there yet, and says what it installs: redis-server, promtool, curl, spin and gcc from the
+# system's packages, and a Python environment for the example agent in .build/test-venv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,6 +12,8 @@ missing_packages() {
   command -v redis-cli >/dev/null || echo redis-tools
   command -v promtool >/dev/null || echo prometheus
   command -v curl >/dev/null || echo curl
+  command -v spin >/dev/null || echo spin
+  command -v gcc >/dev/null || echo gcc libc6-dev
   python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
@@ -58,4 +60,4 @@ if [ -n "$packages" ]; then
   install_packages $packages
 fi
 install_python_environment
-echo "Test tools: $(redis-server --version | cut -d ' ' -f 1-3), $(promtool --version 2>&1 | head -n 1 | cut -d ' ' -f 1-3), $("$venv/bin/python" --version)"
+echo "Test tools: $(redis-server --version | cut -d ' ' -f 1-3), $(promtool --version 2>&1 | head -n 1 | cut -d ' ' -f 1-3), $(spin -V | cut -d ' ' -f 1-3), $("$venv/bin/python" --version)"

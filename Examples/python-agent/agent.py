@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A complete Parallax agent. It keeps each result until the control plane has recorded it, so a lost connection loses nothing."""
-import argparse, asyncio, json, os, random, time, uuid
+import argparse, asyncio, itertools, json, os, random, time, uuid
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
@@ -66,6 +66,9 @@ class Agent:
                 await self.send(socket, *self.unacknowledged[task_id])  # delivered twice, worked on once
             elif kind == "task" and task_id not in self.running:
                 self.running[task_id] = asyncio.create_task(self.perform(payload, message["id"]))  # outlives the connection
+            elif kind == "reconnect" and payload["reason"] == "drain":  # this node stops: go to the next one in time
+                await asyncio.sleep(payload["afterMs"] / 1000)
+                await socket.close()
             elif kind == "result_ack":
                 self.unacknowledged.pop(task_id, None)
             elif kind == "task_cancelled" and task_id in self.running:
@@ -79,10 +82,10 @@ class Agent:
         headers = {"X-Agent-Id": self.options.id}  # the same at each connection: so its work in progress is found again
         if "PARALLAX_API_KEY" in os.environ:
             headers["Authorization"] = "Bearer " + os.environ["PARALLAX_API_KEY"]
-        attempts = 0
+        attempts, urls = 0, itertools.cycle(self.options.url or ["ws://127.0.0.1:8080/ws/agent"])
         while True:
             try:
-                async with connect(self.options.url, additional_headers=headers) as socket:
+                async with connect(next(urls), additional_headers=headers) as socket:
                     await self.session(socket)
             except (OSError, WebSocketException) as error:
                 print("disconnected:", error, flush=True)
@@ -94,7 +97,7 @@ class Agent:
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--url", default="ws://127.0.0.1:8080/ws/agent")
+parser.add_argument("--url", action="append", help="repeat it for the other nodes of a cluster; default: ws://127.0.0.1:8080/ws/agent")
 parser.add_argument("--capability", action="append", required=True, help="repeat it for several")
 parser.add_argument("--id", default=f"agent_{uuid.uuid4().hex[:12]}", help="default: a new one")
 parser.add_argument("--concurrency", type=int, default=16, help="tasks at the same time")

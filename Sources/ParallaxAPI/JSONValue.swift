@@ -29,6 +29,18 @@ package enum JSONValue: Sendable, Hashable {
     return text
   }
 
+  /// The value, when this is a whole number of at most 64 bits.
+  package var integerValue: Int64? {
+    guard case .integer(let value) = self else { return nil }
+    return value
+  }
+
+  /// The value, when this is a truth value.
+  package var boolValue: Bool? {
+    guard case .bool(let value) = self else { return nil }
+    return value
+  }
+
   /// The value as a double, when this is a number of either kind.
   package var doubleValue: Double? {
     switch self {

@@ -53,6 +53,8 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringC
     Timestamp(milliseconds: left.milliseconds + right.wholeMilliseconds)
   }
 
+  package static func - (left: Timestamp, right: Duration) -> Timestamp { left + (.zero - right) }
+
   package static func - (left: Timestamp, right: Timestamp) -> Duration {
     .milliseconds(left.milliseconds - right.milliseconds)
   }

@@ -30,7 +30,7 @@ package struct KeySpace: Sendable, Hashable {
 
   // MARK: Node sessions
 
-  /// The set of all node sessions that own or may own something.
+  /// The hash of all node sessions that own or may own something, each with how often it was opened.
   package var nodes: String { prefix + "nodes" }
 
   package func executions(ownedBy session: NodeSession) -> String { node(session) + ":executions" }

@@ -69,7 +69,11 @@ struct ParallaxDaemon: AsyncParsableCommand {
       configuration: configuration, patterns: shippedPatterns,
       hooks: ParallaxNode.Hooks(
         onListening: { url in Self.announce(url, configuration, patterns: names) },
-        onReady: { logger.notice("ready") }),
+        onReady: { logger.notice("ready") },
+        onStuckDuty: {
+          logger.critical("a leader's duty does not end with its term: ending the process, as leaderElection.onStuckDuty says")
+          _exit(EXIT_FAILURE)
+        }),
       logger: logger)
     let group = node.makeServiceGroup()
     do {
@@ -119,10 +123,6 @@ struct ParallaxDaemon: AsyncParsableCommand {
   private func load() throws -> (NodeConfiguration, [PatternDefinition]) {
     do {
       let configuration = try ConfigurationFiles.load(config: config, flags: flags)
-      if configuration.highAvailability.enabled {
-        let rule = "it runs a single node; leave highAvailability.enabled out, or false"
-        throw ConfigurationError([ConfigurationFault(.system("this version"), key: "highAvailability.enabled", .brokenRule(rule))])
-      }
       let directory = configuration.patterns.directory ?? (access("patterns", R_OK) == 0 ? "patterns" : nil)
       return (configuration, try directory.map { try PatternFile.load(directory: $0) } ?? [])
     } catch {

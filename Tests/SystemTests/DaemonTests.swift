@@ -47,12 +47,21 @@ extension SystemTests {
       #expect(lines.contains { $0.contains("parallax.config.yaml:5") && $0.contains("agents.heartbeatInterval") && $0.contains("soon") })
     }
 
-    @Test func `does not start as a cluster, which this version cannot be`() async throws {
+    @Test func `does not start as a cluster without a Redis that its nodes share`() async throws {
+      let start = try await run(ProjectLayout.executable("parallaxd"), [], environment: ["PARALLAX_HA_ENABLED": "true"])
+      #expect(start.exit == .code(78))
+      #expect(start.errorOutput.contains("highAvailability.enabled") && start.errorOutput.contains("redis.url"))
+    }
+
+    @Test func `does not start with timings that could let two nodes lead`() async throws {
       let start = try await run(
         ProjectLayout.executable("parallaxd"), [],
-        environment: ["PARALLAX_HA_ENABLED": "true", "PARALLAX_REDIS_URL": "redis://127.0.0.1:1"])
+        environment: [
+          "PARALLAX_HA_ENABLED": "true", "PARALLAX_REDIS_URL": "redis://127.0.0.1:1", "PARALLAX_HA_LEASE_DURATION": "5s",
+          "PARALLAX_HA_RENEW_DEADLINE": "6s", "PARALLAX_HA_RETRY_PERIOD": "1s",
+        ])
       #expect(start.exit == .code(78))
-      #expect(start.errorOutput.contains("highAvailability.enabled") && start.errorOutput.contains("single node"))
+      #expect(start.errorOutput.contains("leaseDuration (5s)") && start.errorOutput.contains("renewDeadline"))
     }
 
     @Test func `does not start with a wrong environment variable`() async throws {

@@ -62,7 +62,7 @@ extension SystemTests {
         try await node.apply(pattern("analyse", retries: 3))
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { good in
           let bad = try await PythonAgent.start(
-            url: node.agentURL, capabilities: ["analysis"], id: "agent_failing", arguments: ["--fail-rate", "1"])
+            urls: [node.agentURL], capabilities: ["analysis"], id: "agent_failing", arguments: ["--fail-rate", "1"])
           try await withChildProcess(bad.process) { _ in
             for _ in 0..<6 {
               let execution = try await node.execute("analyse")

@@ -6,14 +6,17 @@ package struct PythonAgent: Sendable {
   package let process: ChildProcess
 
   /// Starts an agent and waits until it is registered.
+  ///
+  /// It connects to the first node that it can reach, and to the next one when that is gone.
   package static func start(
-    url: String, capabilities: [String], id: String, arguments: [String] = [], environment: [String: String] = [:]
+    urls: [String], capabilities: [String], id: String, arguments: [String] = [], environment: [String: String] = [:]
   ) async throws -> PythonAgent {
     let agent = try PythonAgent(
       id: id,
       process: ChildProcess(
         ProjectLayout.python,
-        [ProjectLayout.pythonAgent.path, "--url", url, "--id", id] + capabilities.flatMap { ["--capability", $0] } + arguments,
+        [ProjectLayout.pythonAgent.path, "--id", id] + urls.flatMap { ["--url", $0] } + capabilities.flatMap { ["--capability", $0] }
+          + arguments,
         environment: environment))
     do {
       try await agent.waitForRegistrations(1)
@@ -42,15 +45,23 @@ package struct PythonAgent: Sendable {
   }
 }
 
-/// Starts agents, hands them to the body, and ends them whatever the body does.
+/// Starts agents of one node, hands them to the body, and ends them whatever the body does.
 package func withPythonAgents<Result>(
   _ count: Int, url: String, capabilities: [String], arguments: [String] = [], _ body: ([PythonAgent]) async throws -> Result
 ) async throws -> Result {
+  try await withPythonAgents(
+    at: Array(repeating: [url], count: count), capabilities: capabilities, arguments: arguments, body)
+}
+
+/// Starts an agent for each list of nodes, hands them to the body, and ends them whatever the body does.
+package func withPythonAgents<Result>(
+  at nodes: [[String]], capabilities: [String], arguments: [String] = [], _ body: ([PythonAgent]) async throws -> Result
+) async throws -> Result {
   var agents: [PythonAgent] = []
   do {
-    for index in 0..<count {
+    for (index, urls) in nodes.enumerated() {
       agents.append(
-        try await PythonAgent.start(url: url, capabilities: capabilities, id: "agent_python_\(index)", arguments: arguments))
+        try await PythonAgent.start(urls: urls, capabilities: capabilities, id: "agent_python_\(index)", arguments: arguments))
     }
     let result = try await body(agents)
     for agent in agents { await agent.process.stop() }

@@ -1,8 +1,11 @@
 import HeapModule
+package import ParallaxHA
 
 /// The agents that this node can give tasks to: what they can do, how loaded they are, what they have in hand.
 ///
-/// Selection is by least load, then by who was used least recently, from a heap per set of capabilities that was ever asked for.
+/// An agent is connected to this node, or to another one that tells of it. Selection is by least load, then by who was used least recently,
+/// from a heap per set of capabilities that was ever asked for; an agent at another node counts as fuller than it is, since the way there
+/// costs time.
 /// A heap's entries are not updated but outdated: each change of an agent enters it anew, and an entry whose stamp is not the
 /// agent's is dropped when it comes up. Selecting k agents costs O(k log n).
 package struct AgentDirectory: Sendable {
@@ -10,6 +13,8 @@ package struct AgentDirectory: Sendable {
   package struct Agent: Sendable {
     package let id: String
     package var epoch: Int64
+    /// The other node session that it is connected to, or was last; nil: this one.
+    package fileprivate(set) var home: NodeSession?
     package var capabilities: Set<String>
     package var limit: Int
     package var isConnected: Bool
@@ -17,8 +22,15 @@ package struct AgentDirectory: Sendable {
     package var isDraining: Bool
     /// What it said, when it registered, that it still had; nil: it cannot tell.
     package var reportedTasks: Set<String>?
-    /// The tasks in hand, each with its execution.
+    /// The tasks in hand that this node knows of, each with its execution.
+    ///
+    /// Those are the ones that this node gave it and, if it is connected here, those of other nodes too. The execution is empty where only the
+    /// agent itself told of a task.
     package fileprivate(set) var tasks: [String: String] = [:]
+    /// Which of them were handed over to the connection that it has now.
+    fileprivate var delivered: Set<String> = []
+    /// How many further tasks it has, as the other node says.
+    package fileprivate(set) var tasksOfOthers = 0
     package fileprivate(set) var tasksCompleted = 0
     /// The pools that it belongs to, there for work or not.
     fileprivate var pools: [PoolKey] = []
@@ -27,8 +39,13 @@ package struct AgentDirectory: Sendable {
 
     /// Whether it is there for work, now or when it has finished something.
     package var isCapable: Bool { isConnected && !isDraining }
-    fileprivate var isAvailable: Bool { isCapable && tasks.count < limit }
+    /// How many tasks it has in hand, whoever gave them.
+    package var load: Int { tasks.count + tasksOfOthers }
+    fileprivate var isAvailable: Bool { isCapable && load < limit }
   }
+
+  /// By how much an agent at another node counts as fuller.
+  private static let distance = 0.25
 
   private struct Candidate: Comparable, Sendable {
     var load: Double
@@ -52,6 +69,8 @@ package struct AgentDirectory: Sendable {
   private var clock: UInt64 = 0
   /// Pools whose agents changed, since this was last taken, such that somebody who waits may be served.
   private var refreshed: Set<PoolKey> = []
+  /// Agents of this node whose load changed since it was last told to others.
+  private var untoldLoads: Set<String> = []
 
   package init() {}
 
@@ -59,7 +78,17 @@ package struct AgentDirectory: Sendable {
 
   package var all: some Collection<Agent> { agents.values }
 
-  package var connectedCount: Int { agents.values.count { $0.isConnected } }
+  /// How many are connected to this node.
+  package var connectedCount: Int { agents.values.count { $0.isConnected && $0.home == nil } }
+
+  /// The loads of this node's agents that changed since the last call.
+  package mutating func takeLoads() -> [String: Int] {
+    defer { untoldLoads = [] }
+    return Dictionary(
+      uniqueKeysWithValues: untoldLoads.compactMap { id in
+        agents[id].flatMap { $0.home == nil && $0.isConnected ? (id, $0.load) : nil }
+      })
+  }
 
   /// The pools in which an agent became available, or went and so left its part to others, since the last call.
   package mutating func takeRefreshed() -> Set<PoolKey> {
@@ -73,11 +102,18 @@ package struct AgentDirectory: Sendable {
   // MARK: Changes
 
   /// Enters an agent or what changed about it; tasks in hand stay.
-  package mutating func upsert(id: String, epoch: Int64, capabilities: Set<String>, limit: Int) {
+  ///
+  /// `home`: the other node session that it is connected to; nil: this one.
+  package mutating func upsert(id: String, epoch: Int64, capabilities: Set<String>, limit: Int, home: NodeSession? = nil) {
     var agent =
       agents[id] ?? Agent(id: id, epoch: epoch, capabilities: [], limit: limit, isConnected: true, isDraining: false)
     let formerPools = agent.pools
+    if agent.epoch != epoch || agent.home != home {
+      agent.delivered = []
+      agent.tasksOfOthers = 0
+    }
     agent.epoch = epoch
+    agent.home = home
     agent.capabilities = capabilities
     agent.limit = limit
     agent.isConnected = true
@@ -90,10 +126,22 @@ package struct AgentDirectory: Sendable {
     refresh(id)
   }
 
-  /// Enters an agent that is known only from the tasks that it has in hand.
-  package mutating func expect(id: String, epoch: Int64 = 0) {
+  /// Enters an agent that is known only from the tasks that it has in hand, or from a node session that is gone.
+  package mutating func expect(id: String, epoch: Int64 = 0, home: NodeSession? = nil) {
     guard agents[id] == nil else { return }
-    agents[id] = Agent(id: id, epoch: epoch, capabilities: [], limit: 1, isConnected: false, isDraining: false)
+    agents[id] = Agent(id: id, epoch: epoch, home: home, capabilities: [], limit: 1, isConnected: false, isDraining: false)
+  }
+
+  /// How many tasks an agent at another node has in all, as that node says.
+  package mutating func setLoad(_ load: Int, id: String) {
+    guard let agent = agents[id], agent.home != nil else { return }
+    agents[id]?.tasksOfOthers = max(0, load - agent.tasks.count)
+    refresh(id)
+  }
+
+  /// Gives an agent another epoch, and changes nothing else.
+  package mutating func renew(epoch: Int64, id: String) {
+    agents[id]?.epoch = epoch
   }
 
   package mutating func setReportedTasks(_ tasks: Set<String>?, id: String) {
@@ -111,6 +159,7 @@ package struct AgentDirectory: Sendable {
   }
 
   package mutating func remove(id: String) {
+    untoldLoads.remove(id)
     guard let agent = agents.removeValue(forKey: id) else { return }
     for key in agent.pools { leave(key, id) }
   }
@@ -123,8 +172,24 @@ package struct AgentDirectory: Sendable {
     refresh(id)
   }
 
+  /// Notes that a task goes out to the connection that its agent has now; false if it went before.
+  package mutating func deliver(task: String, to id: String) -> Bool {
+    agents[id]?.delivered.insert(task).inserted ?? false
+  }
+
+  /// Whether a task went out to the connection that its agent has now.
+  package func isDelivered(task: String, to id: String) -> Bool {
+    agents[id]?.delivered.contains(task) ?? false
+  }
+
+  /// Lets a task go out once more to the connection that its agent has now.
+  package mutating func forgetDelivery(task: String, to id: String) {
+    agents[id]?.delivered.remove(task)
+  }
+
   /// Takes a task out of an agent's hands.
   package mutating func free(task: String, from id: String, completed: Bool) {
+    agents[id]?.delivered.remove(task)
     guard agents[id]?.tasks.removeValue(forKey: task) != nil else { return }
     if completed { agents[id]?.tasksCompleted += 1 }
     refresh(id)
@@ -136,6 +201,13 @@ package struct AgentDirectory: Sendable {
   package mutating func capableCount(_ key: PoolKey) -> Int {
     ensurePool(key)
     return pools[key]?.capable.count ?? 0
+  }
+
+  /// How many agents have these capabilities and are there for work, busy or not, by the other node that they are connected to; nil: this
+  /// one.
+  package mutating func capableByHome(_ key: PoolKey) -> [NodeSession?: Int] {
+    ensurePool(key)
+    return (pools[key]?.capable ?? []).reduce(into: [:]) { $0[agents[$1]?.home, default: 0] += 1 }
   }
 
   /// The agents that have these capabilities and are there for work, apart from some.
@@ -168,6 +240,7 @@ package struct AgentDirectory: Sendable {
     clock += 1
     agent.stamp = clock
     agents[id] = agent
+    if agent.home == nil { untoldLoads.insert(id) }
     for key in agent.pools { enter(agent, into: key) }
   }
 
@@ -186,7 +259,8 @@ package struct AgentDirectory: Sendable {
   }
 
   private func candidate(_ agent: Agent) -> Candidate {
-    Candidate(load: Double(agent.tasks.count) / Double(agent.limit), lastUsed: agent.lastUsed, id: agent.id, stamp: agent.stamp)
+    let load = Double(agent.load) / Double(agent.limit) + (agent.home == nil ? 0 : Self.distance)
+    return Candidate(load: load, lastUsed: agent.lastUsed, id: agent.id, stamp: agent.stamp)
   }
 
   private mutating func compact(_ key: PoolKey) {

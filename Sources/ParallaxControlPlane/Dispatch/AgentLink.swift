@@ -11,6 +11,9 @@ package protocol AgentLink: AnyObject, Sendable {
   /// Another connection has registered under the agent's id: this one is to end.
   func replace()
 
+  /// The store has lost its data: the agent's registration is to be stored once more.
+  func registerAnew()
+
   /// Ends the connection for good, as far as this side is concerned.
   func end(_ reason: String)
 

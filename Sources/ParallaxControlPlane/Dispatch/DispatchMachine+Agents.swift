@@ -1,4 +1,5 @@
 package import ParallaxAPI
+package import ParallaxHA
 import ParallaxState
 
 // MARK: - Agents and time
@@ -6,9 +7,9 @@ import ParallaxState
 extension DispatchMachine {
 
   /// An agent that was connected to a former node session, and is likely to come back.
-  package mutating func agentExpected(_ id: String, epoch: Int64, at now: Moment) {
+  package mutating func agentExpected(_ id: String, epoch: Int64, home: NodeSession, at now: Moment) {
     guard agents[id] == nil else { return }
-    agents.expect(id: id, epoch: epoch)
+    agents.expect(id: id, epoch: epoch, home: home)
     timers.add(.agentGrace(id, epoch: epoch), at: now.instant + settings.resumeGrace)
   }
 
@@ -21,21 +22,39 @@ extension DispatchMachine {
     if let known = agents[id], known.epoch >= epoch { return [] }
     agents.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit)
     agents.setReportedTasks(activeTasks.map { Set($0) }, id: id)
-    if let agent = agents[id] {
-      for (task, execution) in agent.tasks.sorted(by: { $0.key < $1.key }) { confirm(task, of: execution, with: agent, at: now) }
-    }
-    return giveWork(at: now)
+    backlogs[id] = nil
+    adjustForeignTasks(of: id)
+    confirmTasks(of: id, at: now)
+    let news = AgentNews.registered(id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks)
+    return [.publish(news)] + giveWork(at: now)
+  }
+
+  /// An agent's registration was stored once more; nothing about the agent has changed.
+  package mutating func agentRenewed(_ id: String, from former: Int64, epoch: Int64) -> [DispatchAction] {
+    guard let agent = agents[id], agent.epoch == former, agent.isConnected, agent.home == nil else { return [] }
+    agents.renew(epoch: epoch, id: id)
+    return [
+      .publish(
+        .registered(
+          id, epoch: epoch, capabilities: agent.capabilities.sorted(), limit: agent.limit, activeTasks: agent.tasks.keys.sorted()))
+    ]
+  }
+
+  mutating func confirmTasks(of id: String, at now: Moment) {
+    guard let agent = agents[id] else { return }
+    for (task, execution) in agent.tasks.sorted(by: { $0.key < $1.key }) { confirm(task, of: execution, with: agent, at: now) }
   }
 
   /// Sees to a task that was given to a connected agent before it registered: the agent may have lost it.
   mutating func confirm(_ task: String, of execution: String, with agent: AgentDirectory.Agent, at now: Moment) {
-    guard executions[execution]?.machine.isSent(task) ?? false else { return }
+    guard executions[execution]?.machine.isSent(task) ?? false, !agents.isDelivered(task: task, to: agent.id) else { return }
     switch agent.reportedTasks {
-    case nil:
+    case nil where agent.home == nil:
       let timer = Timer.unconfirmed(task: task, execution: execution, agent: agent.id, epoch: agent.epoch)
       timers.add(timer, at: now.instant + settings.resumeGrace)
     case let reported? where reported.contains(task): break
-    case .some:
+    case nil, .some:
+      // The node of a distant agent knows whether the agent has it, and passes it on only if not.
       let timer = Timer.redelivery(task: task, execution: execution, agent: agent.id, epoch: agent.epoch)
       timers.add(timer, at: now.instant + settings.redeliveryDelay)
     }
@@ -45,42 +64,50 @@ extension DispatchMachine {
   package mutating func agentChanged(
     _ id: String, epoch: Int64, capabilities: [String]?, limit: Int?, isDraining: Bool?, at now: Moment
   ) -> [DispatchAction] {
-    guard let agent = agents[id], agent.epoch == epoch, agent.isConnected else { return [] }
+    guard let agent = agents[id], agent.epoch == epoch, agent.isConnected, agent.home == nil else { return [] }
     if capabilities != nil || limit != nil {
       agents.upsert(id: id, epoch: epoch, capabilities: capabilities.map { Set($0) } ?? agent.capabilities, limit: limit ?? agent.limit)
       agents.setDraining(agent.isDraining, id: id)
     }
     if let isDraining { agents.setDraining(isDraining, id: id) }
-    return giveWork(at: now)
+    let news = agents[id].map { agent in
+      AgentNews.changed(
+        id, epoch: epoch, capabilities: agent.capabilities.sorted(), limit: agent.limit, isDraining: agent.isDraining)
+    }
+    return (news.map { [.publish($0)] } ?? []) + giveWork(at: now)
   }
 
   /// An agent's connection has ended.
   ///
   /// One that said good-bye gets no grace.
   package mutating func agentLeft(_ id: String, epoch: Int64, graceful: Bool, at now: Moment) -> [DispatchAction] {
-    guard let agent = agents[id], agent.epoch == epoch, agent.isConnected else {
+    guard let agent = agents[id], agent.epoch == epoch, agent.isConnected, agent.home == nil else {
       // It left before its registration was known here: nobody else would take that off the store.
       return (agents[id]?.epoch ?? 0) < epoch ? [.agentGone(id, epoch: epoch)] : []
     }
     agents.setConnected(false, id: id)
-    if graceful { return forget(agent: id, at: now) }
+    backlogs[id] = nil
+    let news = DispatchAction.publish(.left(id, epoch: epoch, graceful: graceful))
+    if graceful { return [news] + forget(agent: id, at: now) }
     timers.add(.agentGrace(id, epoch: epoch), at: now.instant + settings.resumeGrace)
-    return [.agentVanished(id, epoch: epoch)] + giveWork(at: now)
+    return [news, .agentVanished(id, epoch: epoch)] + giveWork(at: now)
   }
 
   /// An agent gave a task's result.
   package mutating func taskCompleted(
     _ result: AgentMessage.TaskResult, by agent: String, messageID: String?, at now: Moment
   ) -> [DispatchAction] {
+    let value = result.result ?? .null
+    let confidence = (result.confidence ?? result.result?["confidence"]?.doubleValue).map { min(max($0, 0), 1) }
+    let duration = result.duration?.duration
     guard isTask(result.taskId, of: agent, in: result.executionId) else {
-      return [.lookUp(task: result.taskId, execution: result.executionId, agent: agent, messageID: messageID)]
+      let outcome = TaskRecord(
+        id: result.taskId, agentID: agent, slot: 0, state: .completed, result: value, confidence: confidence, duration: duration)
+      return foreign(outcome, of: result.executionId, messageID: messageID, at: now)
     }
     executions[result.executionId]?.messageIDs[result.taskId] = messageID
-    let confidence = result.confidence ?? result.result?["confidence"]?.doubleValue
     return advance(result.executionId, at: now) {
-      $0.taskCompleted(
-        result.taskId, result: result.result ?? .null, confidence: confidence.map { min(max($0, 0), 1) },
-        duration: result.duration?.duration, at: now.wall)
+      $0.taskCompleted(result.taskId, result: value, confidence: confidence, duration: duration, at: now.wall)
     }
   }
 
@@ -89,12 +116,22 @@ extension DispatchMachine {
     _ failure: AgentMessage.TaskError, by agent: String, messageID: String?, at now: Moment
   ) -> [DispatchAction] {
     guard isTask(failure.taskId, of: agent, in: failure.executionId) else {
-      return [.lookUp(task: failure.taskId, execution: failure.executionId, agent: agent, messageID: messageID)]
+      let outcome = TaskRecord(
+        id: failure.taskId, agentID: agent, slot: 0, state: .failed, error: failure.error, retryable: failure.retryable ?? false)
+      return foreign(outcome, of: failure.executionId, messageID: messageID, at: now)
     }
     executions[failure.executionId]?.messageIDs[failure.taskId] = messageID
     return advance(failure.executionId, at: now) {
       $0.taskFailed(failure.taskId, error: failure.error, retryable: failure.retryable ?? false, at: now.wall)
     }
+  }
+
+  /// An outcome for an execution that this node does not drive.
+  private mutating func foreign(
+    _ outcome: TaskRecord, of execution: String, messageID: String?, at now: Moment
+  ) -> [DispatchAction] {
+    agents.free(task: outcome.id, from: outcome.agentID, completed: outcome.state == .completed)
+    return [.record(outcome, execution: execution, messageID: messageID)] + giveWork(at: now)
   }
 
   private func isTask(_ task: String, of agent: String, in execution: String) -> Bool {
@@ -114,6 +151,8 @@ extension DispatchMachine {
         if let agent = agents[id], agent.epoch == epoch, !agent.isConnected { actions += forget(agent: id, at: now) }
       case .redelivery(let task, let execution, let agent, let epoch):
         if agents[agent]?.epoch == epoch { actions += redeliver(task, of: execution, at: now) }
+      case .relocation(let id): actions += relocate(id, at: now)
+      case .recheck(let id): actions += recheckDue(id, at: now)
       case .unconfirmed(let task, let execution, let agent, let epoch):
         if agents[agent]?.epoch == epoch { actions += advance(execution, at: now) { $0.taskLost(task, at: now.wall) } }
       }
@@ -140,13 +179,14 @@ extension DispatchMachine {
   }
 
   /// Gives up on an agent: its tasks are lost, its registration goes.
-  private mutating func forget(agent id: String, at now: Moment) -> [DispatchAction] {
+  mutating func forget(agent id: String, at now: Moment) -> [DispatchAction] {
     guard let agent = agents[id] else { return [] }
     var actions: [DispatchAction] = []
     for (task, execution) in agent.tasks.sorted(by: { $0.key < $1.key }) {
       actions += advance(execution, at: now) { $0.taskLost(task, at: now.wall) }
     }
     agents.remove(id: id)
-    return actions + [.agentGone(id, epoch: agent.epoch)] + giveWork(at: now)
+    // The registration of an agent elsewhere is that node's to remove, or of whoever recovers it.
+    return actions + (agent.home == nil ? [.agentGone(id, epoch: agent.epoch)] : []) + giveWork(at: now)
   }
 }

@@ -13,8 +13,9 @@ extension DispatchMachine {
     arrivals += 1
     waiting[running.key, default: WaitingQueue()].add(id, need: need, priority: priority, order: arrivals)
     waiting[running.key]?.compact { executions[$0.executionID].map { !$0.machine.isDecided } ?? false }
-    if case .start = need, running.waiters.contains(where: \.waits) {
-      timers.add(.agentWait(id), at: now.instant + settings.agentWait)
+    if case .start = need {
+      if running.waiters.contains(where: \.waits) { timers.add(.agentWait(id), at: now.instant + settings.agentWait) }
+      if let delay = settings.relocationDelay { timers.add(.relocation(id), at: now.instant + delay) }
     }
     // Agents may have become free between the decision to wait and the write that made it known.
     unserved.insert(running.key)
@@ -23,7 +24,8 @@ extension DispatchMachine {
   /// Serves the queues of all pools whose agents changed, the one with the most urgent and oldest entry first: an agent may
   /// belong to several.
   mutating func giveWork(at now: Moment) -> [DispatchAction] {
-    var actions: [DispatchAction] = []
+    // What other nodes have given to an agent stands before what waits here for any agent.
+    var actions = workOffBacklogs()
     let keys = agents.takeRefreshed().union(unserved)
     unserved = []
     let turns = keys.compactMap { key in waiting[key]?.first.map { (key: key, first: $0) } }.sorted { $0.first < $1.first }

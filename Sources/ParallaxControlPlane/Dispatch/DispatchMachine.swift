@@ -1,3 +1,4 @@
+import DequeModule
 package import ParallaxAPI
 package import ParallaxHA
 package import ParallaxState
@@ -35,12 +36,23 @@ package enum DispatchAction: Sendable, Hashable {
   case resolve(WaiterID, Resolution)
   /// For log and metrics: an execution has ended.
   case ended(Execution)
-  /// Look in the store whether the agent once had this task; acknowledge it if so, else tell the agent.
-  case lookUp(task: String, execution: String, agent: String, messageID: String?)
+  /// Record how a task of an execution that this node does not drive ended, tell its owner, and acknowledge it; or tell the agent that it
+  /// never had that task.
+  case record(TaskRecord, execution: String, messageID: String?)
+  /// Read an execution again and call `outcomesRead`: others may have recorded something.
+  case readOutcomes(String)
   /// Write to the store that the agent is not connected.
   case agentVanished(String, epoch: Int64)
   /// Remove the agent from the store.
   case agentGone(String, epoch: Int64)
+  /// Tell another node session.
+  case tell(NodeMessage, to: NodeSession)
+  /// Tell all nodes about an agent of this node.
+  case publish(AgentNews)
+  /// Tell people how an execution stands.
+  case publishStatus(Execution)
+  /// The agent has registered at another node: its connection here is to end.
+  case agentMoved(String)
 }
 
 /// Hands executions to agents: the node's whole knowledge of running executions and connected agents, and every decision about them.
@@ -56,15 +68,23 @@ package struct DispatchMachine: Sendable {
     package var resumeGrace: Duration
     /// How long an agent that came back without a task may still send its result, before it gets the task again.
     package var redeliveryDelay: Duration
+    /// How long an execution waits for agents that only other nodes have, before it is given to such a node.
+    ///
+    /// Nil: there are no other nodes.
+    package var relocationDelay: Duration?
+    /// How often an execution that other nodes work on is read again, in case that a message was lost.
+    package var recheckInterval: Duration
 
     package init(
       session: NodeSession, agentWait: Duration = .seconds(5), resumeGrace: Duration = .seconds(30),
-      redeliveryDelay: Duration = .seconds(2)
+      redeliveryDelay: Duration = .seconds(2), relocationDelay: Duration? = nil, recheckInterval: Duration = .seconds(30)
     ) {
       self.session = session
       self.agentWait = agentWait
       self.resumeGrace = resumeGrace
       self.redeliveryDelay = redeliveryDelay
+      self.relocationDelay = relocationDelay
+      self.recheckInterval = recheckInterval
     }
   }
 
@@ -77,6 +97,10 @@ package struct DispatchMachine: Sendable {
     case redelivery(task: String, execution: String, agent: String, epoch: Int64)
     /// A task that its agent said nothing about.
     case unconfirmed(task: String, execution: String, agent: String, epoch: Int64)
+    /// An execution that waits here for agents that only other nodes have.
+    case relocation(String)
+    /// An execution with tasks at other nodes.
+    case recheck(String)
   }
 
   struct Waiter: Sendable {
@@ -96,6 +120,11 @@ package struct DispatchMachine: Sendable {
     var refusal: APIError?
     /// The id of the message that gave a task's outcome, which its acknowledgement repeats.
     var messageIDs: [String: String] = [:]
+    /// The other node sessions where somebody waits for the end.
+    var watchers: Set<NodeSession> = []
+    /// The status that people were told last.
+    var published: ExecutionStatus?
+    var isRechecked = false
   }
 
   package let settings: Settings
@@ -103,6 +132,8 @@ package struct DispatchMachine: Sendable {
   var agents = AgentDirectory()
   var waiting: [PoolKey: WaitingQueue] = [:]
   var timers = TimerQueue<Timer>()
+  /// Tasks of other nodes for this node's agents that have no room for them yet, by agent.
+  var backlogs: [String: Deque<ControlPlaneMessage.Task>] = [:]
   /// Pools whose queue got an entry that was not looked at yet.
   var unserved: Set<PoolKey> = []
   /// How many entries the waiting queues ever got.
@@ -162,10 +193,17 @@ package struct DispatchMachine: Sendable {
   }
 
   /// Cancels; false when this node does not drive the execution or its outcome is decided.
-  package mutating func cancel(_ id: String, waiter: WaiterID, at now: Moment) -> (cancelled: Bool, actions: [DispatchAction]) {
+  package mutating func cancel(_ id: String, waiter: WaiterID?, at now: Moment) -> (cancelled: Bool, actions: [DispatchAction]) {
     guard let running = executions[id], !running.machine.isDecided else { return (false, []) }
-    executions[id]?.waiters.append(Waiter(id: waiter, waits: true))
+    if let waiter { executions[id]?.waiters.append(Waiter(id: waiter, waits: true)) }
     return (true, advance(id, at: now) { $0.cancel(at: now.wall) })
+  }
+
+  /// Callers at another node session wait for an execution.
+  package mutating func watch(_ id: String, by watcher: NodeSession) -> [DispatchAction] {
+    guard executions[id] != nil else { return [.tell(.ended(execution: id), to: watcher)] }
+    executions[id]?.watchers.insert(watcher)
+    return []
   }
 
   /// Every caller that still waits is told where to look instead.
@@ -213,6 +251,7 @@ package struct DispatchMachine: Sendable {
       guard let agent = agents[task.agentID] else { continue }
       if agent.isConnected {
         confirm(task.id, of: id, with: agent, at: now)
+        if agent.home != nil { recheck(id, at: now) }
       } else {
         timers.add(.agentGrace(agent.id, epoch: agent.epoch), at: now.instant + settings.resumeGrace)
       }
@@ -245,6 +284,8 @@ extension DispatchMachine {
       case .wantsAgent(let slot): wait(id, need: .slot(slot), at: now)
       case .send(let task): result += deliver(task, of: execution, at: now)
       case .acknowledge(let task):
+        // An agent at another node was answered there, by whoever recorded the outcome.
+        guard agents[task.agentID]?.home == nil else { continue }
         let message = ControlPlaneMessage.ResultAck(taskId: task.id)
         result.append(.send(.resultAck(message), to: task.agentID, inAnswerTo: running.messageIDs[task.id]))
       case .freed(let task):
@@ -252,7 +293,11 @@ extension DispatchMachine {
         agents.free(task: task.id, from: task.agentID, completed: completed)
       case .withdraw(let task, let reason):
         let message = ControlPlaneMessage.TaskCancelled(taskId: task.id, executionId: id, reason: reason)
-        result.append(.send(.taskCancelled(message), to: task.agentID))
+        if let home = agents[task.agentID]?.home {
+          result.append(.tell(.withdraw(message, agent: task.agentID), to: home))
+        } else {
+          result.append(.send(.taskCancelled(message), to: task.agentID))
+        }
       case .accepted: result += accepted(id)
       case .finished: result += finished(id)
       case .lost: result += lost(id)
@@ -261,14 +306,29 @@ extension DispatchMachine {
     return result
   }
 
-  func deliver(_ task: TaskRecord, of execution: Execution, at now: Moment) -> [DispatchAction] {
-    guard agents[task.agentID]?.isConnected == true else { return [] }
+  mutating func deliver(_ task: TaskRecord, of execution: Execution, at now: Moment) -> [DispatchAction] {
+    guard let agent = agents[task.agentID], agent.isConnected, agents.deliver(task: task.id, to: agent.id) else { return [] }
     let remaining = max(.milliseconds(1), execution.deadline - now.wall)
     let message = ControlPlaneMessage.Task(
       taskId: task.id, executionId: execution.id, patternName: execution.pattern.name, patternVersion: execution.pattern.version,
       capability: execution.pattern.agents.capabilities.first ?? "", input: execution.input, timeout: remaining,
       priority: execution.priority, context: ControlPlaneMessage.Task.Context(stepIndex: 0, totalSteps: 1))
-    return [.send(.task(message), to: task.agentID)]
+    let status = publishStatus(of: execution.id)
+    guard let home = agent.home else { return status + [.send(.task(message), to: agent.id)] }
+    recheck(execution.id, at: now)
+    return status + [.tell(.deliver(message, agent: agent.id, owner: settings.session), to: home)]
+  }
+
+  private mutating func publishStatus(of id: String) -> [DispatchAction] {
+    guard let execution = executions[id]?.machine.stored.execution, executions[id]?.published != execution.status else { return [] }
+    executions[id]?.published = execution.status
+    return [.publishStatus(execution)]
+  }
+
+  mutating func recheck(_ id: String, at now: Moment) {
+    guard executions[id]?.isRechecked == false else { return }
+    executions[id]?.isRechecked = true
+    timers.add(.recheck(id), at: now.instant + settings.recheckInterval)
   }
 
   private func acceptance(_ execution: Execution) -> ExecutionAcceptance {
@@ -281,29 +341,39 @@ extension DispatchMachine {
     let staying = running.waiters.filter { $0.waits && !isReleasing }
     executions[id]?.waiters = staying
     let answer = acceptance(running.machine.stored.execution)
-    return running.waiters.filter { !$0.waits || isReleasing }.map { .resolve($0.id, .accepted(answer)) }
+    return running.waiters.filter { !$0.waits || isReleasing }.map { .resolve($0.id, .accepted(answer)) } + publishStatus(of: id)
   }
 
   private mutating func finished(_ id: String) -> [DispatchAction] {
     guard let running = executions.removeValue(forKey: id) else { return [] }
     dropOutdatedTimers()
     let stored = running.machine.stored
-    return running.waiters.map { .resolve($0.id, .finished(stored)) } + [
-      .ended(stored.execution), .release(id, owner: stored.execution.owner),
-    ]
+    var actions: [DispatchAction] = running.waiters.map { .resolve($0.id, .finished(stored)) }
+    actions += [.ended(stored.execution), .publishStatus(stored.execution), .release(id, owner: stored.execution.owner)]
+    return actions + tellWatchers(of: running)
   }
 
-  private mutating func lost(_ id: String) -> [DispatchAction] {
+  /// Another node owns the execution, or it is gone: callers are told that it was accepted, and look further.
+  mutating func lost(_ id: String) -> [DispatchAction] {
     guard let running = executions.removeValue(forKey: id) else { return [] }
+    for task in running.machine.stored.tasks where task.state == .open {
+      // An agent here still has it, for the new owner.
+      if let agent = agents[task.agentID], agent.home == nil, agents.isDelivered(task: task.id, to: agent.id) { continue }
+      agents.free(task: task.id, from: task.agentID, completed: false)
+    }
     let answer = acceptance(running.machine.stored.execution)
-    return running.waiters.map { .resolve($0.id, .accepted(answer)) }
+    return running.waiters.map { .resolve($0.id, .accepted(answer)) } + tellWatchers(of: running)
+  }
+
+  private func tellWatchers(of running: Running) -> [DispatchAction] {
+    running.watchers.map { .tell(.ended(execution: running.machine.id), to: $0) }
   }
 
   private mutating func dropOutdatedTimers() {
     let (executions, agents) = (executions, agents)
     timers.compact { timer in
       switch timer {
-      case .deadline(let id), .agentWait(let id): executions[id] != nil
+      case .deadline(let id), .agentWait(let id), .relocation(let id), .recheck(let id): executions[id] != nil
       case .agentGrace(let id, let epoch): agents[id]?.epoch == epoch
       case .redelivery(_, let execution, let agent, let epoch), .unconfirmed(_, let execution, let agent, let epoch):
         executions[execution] != nil && agents[agent]?.epoch == epoch

@@ -1,7 +1,7 @@
 package import Logging
 package import NIOCore
 package import ParallaxAPI
-import ParallaxHA
+package import ParallaxHA
 package import ParallaxState
 import ServiceLifecycle
 import Synchronization
@@ -26,9 +26,30 @@ package final class Dispatcher: Service {
     var continuation: CheckedContinuation<Void, Never>
   }
 
+  /// How the node reaches the others; a node that runs alone reaches nobody.
+  package struct Neighbours: Sendable {
+    /// Puts a message on its way to another node session.
+    package var tell: @Sendable (NodeMessage, NodeSession) -> Void
+    /// Tells everybody about an agent of this node.
+    package var publish: @Sendable (AgentNews) -> Void
+    /// Tells people how an execution stands.
+    package var publishStatus: @Sendable (Execution) -> Void
+
+    package init(
+      tell: @escaping @Sendable (NodeMessage, NodeSession) -> Void = { _, _ in },
+      publish: @escaping @Sendable (AgentNews) -> Void = { _ in },
+      publishStatus: @escaping @Sendable (Execution) -> Void = { _ in }
+    ) {
+      self.tell = tell
+      self.publish = publish
+      self.publishStatus = publishStatus
+    }
+  }
+
   private let state: Mutex<State>
   let store: any StateStore
   let session: NodeSession
+  let neighbours: Neighbours
   private let jobs: AsyncStream<StoreJob>
   private let addJob: AsyncStream<StoreJob>.Continuation
   private let timerLoop: any EventLoop
@@ -37,9 +58,10 @@ package final class Dispatcher: Service {
   let logger: Logger
 
   package init(
-    settings: DispatchMachine.Settings, store: any StateStore, timerLoop: any EventLoop, clock: NodeClock, metrics: DispatchMetrics,
-    logger: Logger
+    settings: DispatchMachine.Settings, store: any StateStore, neighbours: Neighbours = Neighbours(), timerLoop: any EventLoop,
+    clock: NodeClock, metrics: DispatchMetrics, logger: Logger
   ) {
+    self.neighbours = neighbours
     state = Mutex(State(machine: DispatchMachine(settings: settings)))
     self.store = store
     session = settings.session
@@ -164,7 +186,8 @@ package final class Dispatcher: Service {
 
   /// Stores a registration; the session is told how that ended.
   func register(_ registration: AgentSessionMachine.Registration, session: AgentSession) {
-    addJob.yield(.register(registration, session))
+    let knownEpoch = state.withLock { $0.machine.agent(registration.agentID)?.epoch ?? 0 }
+    addJob.yield(.register(registration, knownEpoch: knownEpoch, session))
   }
 
   /// A stored registration stands: the agent can be given work through `link`.
@@ -172,7 +195,8 @@ package final class Dispatcher: Service {
     let now = clock.now
     state.withLock { state in
       let former = state.links[registration.agentID]
-      if let former, former.epoch >= epoch { return link.replace() }
+      // A later connection, here or at another node, has been heard of first.
+      if (state.machine.agent(registration.agentID)?.epoch ?? 0) >= epoch { return link.replace() }
       former?.link.replace()
       state.links[registration.agentID] = (epoch, link)
       let actions = state.machine.agentRegistered(
@@ -180,6 +204,21 @@ package final class Dispatcher: Service {
         activeTasks: registration.activeTasks, at: now)
       route(actions, &state)
     }
+  }
+
+  /// A registration was stored once more.
+  func agentRenewed(_ id: String, from former: Int64, epoch: Int64) {
+    state.withLock { state in
+      if let link = state.links[id], link.epoch == former { state.links[id] = (epoch, link.link) }
+      route(state.machine.agentRenewed(id, from: former, epoch: epoch), &state)
+    }
+  }
+
+  /// The store has lost its data, or others had taken this node for lost: stores the registrations of its agents once more, and finds out
+  /// what has become of its executions.
+  package func storeForgot() {
+    for link in state.withLock({ $0.links.values.map(\.link) }) { link.registerAnew() }
+    handle { machine, _ in machine.readAllOutcomes() }
   }
 
   func agentChanged(_ id: String, epoch: Int64, capabilities: [String]?, limit: Int?, isDraining: Bool?) {
@@ -205,21 +244,6 @@ package final class Dispatcher: Service {
     handle { machine, now in machine.taskFailed(error, by: agent, messageID: messageID, at: now) }
   }
 
-  // MARK: Recovery
-
-  /// Goes on with an execution that this node has claimed.
-  package func recover(_ stored: StoredExecution) {
-    handle { machine, now in machine.recover(stored, at: now) }
-  }
-
-  /// Expects an agent of a former node session to come back.
-  package func expectAgent(_ id: String, epoch: Int64) {
-    handle { machine, now in
-      machine.agentExpected(id, epoch: epoch, at: now)
-      return []
-    }
-  }
-
   // MARK: Views
 
   /// How an agent does at this node.
@@ -235,7 +259,7 @@ package final class Dispatcher: Service {
     state.withLock { state in
       state.machine.agent(id).map { agent in
         AgentView(
-          isConnected: agent.isConnected, isDraining: agent.isDraining, activeTasks: agent.tasks.count,
+          isConnected: agent.isConnected, isDraining: agent.isDraining, activeTasks: agent.load,
           tasksCompleted: agent.tasksCompleted, lastSeen: state.links[id]?.link.lastSeen)
       }
     }
@@ -269,6 +293,14 @@ package final class Dispatcher: Service {
 
   // MARK: Doing
 
+  func add(_ job: StoreJob) {
+    addJob.yield(job)
+  }
+
+  func inspect<Value>(_ look: (inout DispatchMachine) -> Value) -> Value {
+    state.withLock { look(&$0.machine) }
+  }
+
   func handle(_ event: (inout DispatchMachine, Moment) -> [DispatchAction]) {
     let now = clock.now
     state.withLock { state in route(event(&state.machine, now), &state) }
@@ -283,8 +315,12 @@ package final class Dispatcher: Service {
       case .send(let message, let agent, let id): state.links[agent]?.link.send(message, inAnswerTo: id)
       case .resolve(let waiter, let resolution): state.callers.removeValue(forKey: waiter)?.resume(returning: resolution)
       case .ended(let execution): ended(execution)
-      case .lookUp(let task, let execution, let agent, let id):
-        addJob.yield(.lookUp(task: task, execution: execution, agent: agent, messageID: id))
+      case .record(let outcome, let execution, let id): addJob.yield(.record(outcome, execution: execution, messageID: id))
+      case .readOutcomes(let id): addJob.yield(.readOutcomes(id))
+      case .tell(let message, let other): neighbours.tell(message, other)
+      case .publish(let news): neighbours.publish(news)
+      case .publishStatus(let execution): neighbours.publishStatus(execution)
+      case .agentMoved(let id): state.links.removeValue(forKey: id)?.link.replace()
       case .agentVanished(let id, let epoch): addJob.yield(.agentVanished(id, epoch: epoch))
       case .agentGone(let id, let epoch): addJob.yield(.agentGone(id, epoch: epoch))
       }

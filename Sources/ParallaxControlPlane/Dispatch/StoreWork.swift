@@ -8,11 +8,13 @@ enum StoreJob: Sendable {
   case create(StoredExecution)
   case update(ExecutionChange)
   case release(String, owner: NodeSession)
-  case register(AgentSessionMachine.Registration, AgentSession)
+  case register(AgentSessionMachine.Registration, knownEpoch: Int64, AgentSession)
   case agentChanged(String, epoch: Int64, capabilities: [String]?, limit: Int?)
   case agentVanished(String, epoch: Int64)
   case agentGone(String, epoch: Int64)
-  case lookUp(task: String, execution: String, agent: String, messageID: String?)
+  case record(TaskRecord, execution: String, messageID: String?)
+  case readOutcomes(String)
+  case adopt(String, owner: NodeSession, cancels: Bool = false)
 }
 
 extension Dispatcher {
@@ -22,7 +24,7 @@ extension Dispatcher {
     case .create(let stored): await create(stored)
     case .update(let change): await update(change)
     case .release(let id, let owner): await tolerating("release of an execution") { try await store.release(id, owner: owner) }
-    case .register(let registration, let session): await register(registration, session)
+    case .register(let registration, let knownEpoch, let session): await register(registration, knownEpoch, session)
     case .agentChanged(let id, let epoch, let capabilities, let limit):
       await change(agent: id, epoch: epoch) { record in
         if let capabilities { record.capabilities = capabilities }
@@ -31,7 +33,9 @@ extension Dispatcher {
     case .agentVanished(let id, let epoch): await change(agent: id, epoch: epoch) { $0.isConnected = false }
     case .agentGone(let id, let epoch):
       await tolerating("removal of an agent") { try await store.removeAgent(id, epoch: epoch, session: session) }
-    case .lookUp(let task, let execution, let agent, let id): await lookUp(task, of: execution, agent: agent, id)
+    case .record(let outcome, let execution, let id): await record(outcome, of: execution, id)
+    case .readOutcomes(let id): await readOutcomes(id)
+    case .adopt(let id, let owner, let cancels): await adopt(id, from: owner, cancels: cancels)
     }
   }
 
@@ -57,10 +61,11 @@ extension Dispatcher {
     }
   }
 
-  private func register(_ registration: AgentSessionMachine.Registration, _ session: AgentSession) async {
+  private func register(_ registration: AgentSessionMachine.Registration, _ knownEpoch: Int64, _ session: AgentSession) async {
     let record = AgentRecord(
       id: registration.agentID, name: registration.name, capabilities: registration.capabilities,
-      maxConcurrentTasks: registration.limit, metadata: registration.metadata, session: self.session, connectedAt: clock.now.wall)
+      maxConcurrentTasks: registration.limit, metadata: registration.metadata, session: self.session, epoch: knownEpoch,
+      connectedAt: clock.now.wall, activeTasks: registration.activeTasks)
     do {
       session.registrationEnded(.success(try await store.register(record)))
     } catch {
@@ -77,20 +82,49 @@ extension Dispatcher {
     }
   }
 
-  /// An outcome for an execution that this node does not drive: a late one is acknowledged, so that the agent forgets it; one that was
-  /// never asked for is an error; one that is still wanted elsewhere is left unanswered, for the agent to send again.
-  private func lookUp(_ task: String, of execution: String, agent: String, _ messageID: String?) async {
-    await tolerating("look-up of a task") {
-      let stored = try await store.execution(execution)
+  /// Records an outcome for an execution that this node does not drive, tells the owner, and acknowledges it, as a late one is too, so that
+  /// the agent forgets it; one that was never asked for is an error.
+  private func record(_ outcome: TaskRecord, of execution: String, _ messageID: String?) async {
+    await repeating("record of an outcome") {
       let answer: ControlPlaneMessage
-      if let record = stored?.tasks.first(where: { $0.id == task && $0.agentID == agent }) {
-        guard record.state != .open || stored?.execution.status.isTerminal == true else { return }
-        answer = .resultAck(ControlPlaneMessage.ResultAck(taskId: task))
-      } else {
+      switch try await store.record(outcome, of: execution) {
+      case .recorded(let owner), .alreadyRecorded(let owner, terminal: false):
+        // A repeat tells the owner again: whoever recorded it first may have died before it did.
+        if owner == session {
+          outcomeRecorded(of: execution)
+        } else {
+          neighbours.tell(.recorded(execution: execution, task: outcome.id), owner)
+        }
+        answer = .resultAck(ControlPlaneMessage.ResultAck(taskId: outcome.id))
+      case .alreadyRecorded(_, terminal: true):
+        answer = .resultAck(ControlPlaneMessage.ResultAck(taskId: outcome.id))
+      case .unknown:
         answer = .error(
-          ControlPlaneMessage.ProtocolError(code: "UNKNOWN_TASK", message: "this agent never got the task \(task.prefix(128))"))
+          ControlPlaneMessage.ProtocolError(
+            code: "UNKNOWN_TASK", message: "this agent never got the task \(outcome.id.prefix(128))"))
       }
-      handle { _, _ in [.send(answer, to: agent, inAnswerTo: messageID)] }
+      handle { _, _ in [.send(answer, to: outcome.agentID, inAnswerTo: messageID)] }
+    } onFirstFailure: { _ in
+    }
+  }
+
+  private func readOutcomes(_ id: String) async {
+    await repeating("read of an execution") {
+      let stored = try await store.execution(id)
+      handle { machine, now in machine.outcomesRead(id, stored, at: now) }
+    } onFirstFailure: { _ in
+    }
+  }
+
+  /// Takes over an execution that its owner gives away, or that this node owns and does not drive.
+  private func adopt(_ id: String, from owner: NodeSession, cancels: Bool) async {
+    await tolerating("adoption of an execution") {
+      guard let stored = try await store.claim(id, from: owner, to: session) else { return }
+      handle { machine, now in
+        let actions = machine.recover(stored, at: now)
+        return cancels ? actions + machine.cancel(id, waiter: nil, at: now).actions : actions
+      }
+      if owner != session { neighbours.tell(.adopted(execution: id), owner) }
     }
   }
 
@@ -103,6 +137,9 @@ extension Dispatcher {
     while true {
       do {
         return try await work()
+      } catch let error as StateStoreError where error.code == .unreadable {
+        // Written by a newer version: a node of that version goes on with it.
+        return logger.warning("left alone what this version cannot read", metadata: ["operation": "\(what)", "error": "\(error)"])
       } catch {
         if isFirst {
           storeFailed(what, error)

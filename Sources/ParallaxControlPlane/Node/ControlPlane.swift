@@ -13,13 +13,24 @@ package struct ControlPlane: ControlPlaneService {
   let patterns: PatternCatalog
   let health: NodeHealth
   let status: NodeStatus
+  /// What there is beside a node that runs alone; nil for such a node.
+  let cluster: Cluster?
   let defaultTimeout: Duration
   let clock: NodeClock
 
+  /// What the API needs of the other nodes.
+  struct Cluster: Sendable {
+    let commands: ClusterCommands
+    let watch: ExecutionWatch
+    let messenger: NodeMessenger
+    let publisher: EventPublisher
+  }
+
   init(
     session: NodeSession, dispatcher: Dispatcher, store: any StateStore, patterns: PatternCatalog, health: NodeHealth,
-    status: NodeStatus, defaultTimeout: Duration, clock: NodeClock
+    status: NodeStatus, cluster: Cluster?, defaultTimeout: Duration, clock: NodeClock
   ) {
+    self.cluster = cluster
     self.session = session
     self.dispatcher = dispatcher
     self.store = store
@@ -56,7 +67,19 @@ package struct ControlPlane: ControlPlaneService {
       }
     }
     let isRepeatable = options.idempotencyKey != nil
-    return try Self.answer(await dispatcher.submit(execution, waits: !isAsync, isRepeatable: isRepeatable), isAsync: isAsync)
+    let resolution = await dispatcher.submit(execution, waits: !isAsync, isRepeatable: isRepeatable)
+    if case .accepted = resolution, !isAsync, let finished = try await endElsewhere(of: execution) {
+      return try Self.answer(.finished(finished), isAsync: false)
+    }
+    return try Self.answer(resolution, isAsync: isAsync)
+  }
+
+  /// Waits for an execution that another node has taken over; nil when nobody is to wait any more.
+  private func endElsewhere(of execution: Execution) async throws -> StoredExecution? {
+    // Its owner ends it at its deadline; a new owner may have to be found first.
+    let limit = max(.zero, execution.deadline - clock.now.wall) + .seconds(60)
+    let id = execution.id
+    return try await cluster?.watch.end(of: id, within: limit) { await dispatcher.attach(to: id, waits: true) }
   }
 
   /// What a repeat of an acknowledged request comes to; nil if its execution was claimed but never created.
@@ -64,7 +87,8 @@ package struct ControlPlane: ControlPlaneService {
     if !isAsync, let resolution = await dispatcher.attach(to: id, waits: true) {
       if case .finished = resolution { return try Self.answer(resolution, isAsync: false) }
     }
-    guard let stored = try await storeCall({ try await store.execution(id) }) else { return nil }
+    guard var stored = try await storeCall({ try await store.execution(id) }) else { return nil }
+    if !isAsync, !stored.execution.status.isTerminal, let finished = try await endElsewhere(of: stored.execution) { stored = finished }
     if isAsync || !stored.execution.status.isTerminal {
       return .accepted(ExecutionAcceptance(executionId: id, status: stored.execution.status))
     }
@@ -115,9 +139,23 @@ package struct ControlPlane: ControlPlaneService {
       guard let stored = try await storeCall({ try await store.execution(id) }) else {
         throw APIError(.notFound, "there is no execution \(id.prefix(128))")
       }
-      throw Self.alreadyEnded(stored.execution)
+      guard !stored.execution.status.isTerminal, let cluster else { throw Self.alreadyEnded(stored.execution) }
+      return try await cancelElsewhere(id, cluster)
     }
   }
+
+  /// Has the node cancel an execution that drives it.
+  private func cancelElsewhere(_ id: String, _ cluster: Cluster) async throws -> CancellationDocument {
+    let ended = try await storeCall {
+      try await cluster.watch.end(of: id, within: Self.cancellationLimit, asking: .cancel(execution: id)) { await dispatcher.cancel(id) }
+    }
+    guard let ended else { throw APIError(.timeout, "the cancellation is under way, but not confirmed") }
+    guard ended.execution.status == .cancelled else { throw Self.alreadyEnded(ended.execution) }
+    return CancellationDocument(executionId: id, status: .cancelled, cancelledAt: ended.execution.completedAt ?? clock.now.wall)
+  }
+
+  /// How long the node that drives an execution may take to cancel it; it may have to be replaced first.
+  private static let cancellationLimit: Duration = .seconds(20)
 
   private static func alreadyEnded(_ execution: Execution) -> APIError {
     APIError(.conflict, "the execution is \(execution.status.rawValue) and can no longer be cancelled")
@@ -146,6 +184,7 @@ package struct ControlPlane: ControlPlaneService {
       throw APIError(.validation, "\(error)")
     }
     let isNew = try await storeCall { try await patterns.put(pattern) }
+    cluster?.publisher.publish("pattern", id: pattern.name, on: .cluster)
     return PatternCreated(name: pattern.name, version: pattern.version, created: isNew)
   }
 
@@ -154,7 +193,7 @@ package struct ControlPlane: ControlPlaneService {
   package func agents(status: AgentStatus?, capabilities: [String]) async throws -> AgentList {
     let records = try await storeCall {
       var records: [AgentRecord] = []
-      for session in try await store.sessions() { records += try await store.agents(at: session) }
+      for session in try await store.sessions().keys { records += try await store.agents(at: session) }
       return records
     }
     let documents = records.map(document).filter { agent in
@@ -171,13 +210,20 @@ package struct ControlPlane: ControlPlaneService {
   }
 
   package func disconnectAgent(id: String) async throws -> AgentDisconnected {
-    let document = try await agent(id: id)
-    return AgentDisconnected(id: document.id, disconnected: dispatcher.disconnectAgent(id))
+    guard let record = try await storeCall({ try await store.agent(id) }) else {
+      throw APIError(.notFound, "there is no agent \(id.prefix(128))")
+    }
+    if let cluster, record.session != session, dispatcher.agent(id)?.isConnected == true {
+      cluster.messenger.tell(.disconnect(agent: id), to: record.session)
+      return AgentDisconnected(id: id, disconnected: true)
+    }
+    return AgentDisconnected(id: id, disconnected: dispatcher.disconnectAgent(id))
   }
 
   private func document(_ record: AgentRecord) -> AgentDocument {
-    let view = record.session == session ? dispatcher.agent(record.id) : nil
-    let isConnected = view?.isConnected ?? record.isConnected
+    // An agent of a session that nobody here knows anything of is not connected, whatever its registration says.
+    let view = dispatcher.agent(record.id)
+    let isConnected = view?.isConnected ?? false
     let active = view?.activeTasks ?? 0
     let status: AgentStatus =
       !isConnected ? .disconnected : view?.isDraining == true ? .draining : active < record.maxConcurrentTasks ? .idle : .busy
@@ -191,13 +237,20 @@ package struct ControlPlane: ControlPlaneService {
 
   package func haStatus() async throws -> HAStatusDocument { try await status.document() }
 
-  package func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument { throw Self.runsAlone }
+  package func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument { try await commands.stepDown(request) }
 
-  package func elect(_ request: ElectRequest) async throws -> HandoverDocument { throw Self.runsAlone }
+  package func elect(_ request: ElectRequest) async throws -> HandoverDocument { try await commands.elect(request) }
 
-  package func setPaused(_ paused: Bool) async throws -> PauseDocument { throw Self.runsAlone }
+  package func setPaused(_ paused: Bool) async throws -> PauseDocument { try await commands.setPaused(paused) }
 
-  private static let runsAlone = APIError(.conflict, "this node runs alone: there is no leadership to hand over, to pause or to resume")
+  private var commands: ClusterCommands {
+    get throws {
+      guard let cluster else {
+        throw APIError(.conflict, "this node runs alone: there is no leadership to hand over, to pause or to resume")
+      }
+      return cluster.commands
+    }
+  }
 
   // MARK: Validation
 

@@ -1,17 +1,24 @@
 import Logging
+import ParallaxHA
 import ServiceLifecycle
 
-/// The first thing that stops: readiness goes, and HTTP is served on for `drainDelay` so that load balancers notice.
+/// The first thing that stops: readiness goes, then leadership, and HTTP is served on for `drainDelay` so that load balancers notice.
 struct DrainDelay: Service {
   let health: NodeHealth
   let delay: Duration
+  /// Gives up leadership, if the node has it.
+  let resign: @Sendable () async -> Void
   let logger: Logger
 
   func run() async throws {
     try? await gracefulShutdown()
-    health.stage = .draining
+    health.stage = .leaving
     logger.notice("shutting down", metadata: ["drainDelay": "\(delay)"])
-    try? await Task.sleep(for: delay)
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await resign() }
+      group.addTask { try? await Task.sleep(for: delay) }
+    }
+    health.stage = .draining
   }
 }
 
@@ -22,12 +29,17 @@ struct Drain: Sendable {
   let timeout: Duration
   /// A node whose state dies with it finishes what it has; another's executions go on in its next life or at other nodes.
   let finishesExecutions: Bool
+  /// The node sessions that can go on with what nobody here waits for.
+  let others: @Sendable () -> [NodeSession]
+  /// Callers that wait for executions of other nodes.
+  let watch: ExecutionWatch?
 
   /// Agents that leave by themselves are spread over at most this long.
   private static let reconnectSpread = Duration.seconds(2)
 
   func callAsFunction() async {
     dispatcher.askAgentsToReconnect(reason: "drain", over: min(Self.reconnectSpread, timeout))
+    dispatcher.handOver(to: others())
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await dispatcher.waitUntilIdle(includingExecutions: finishesExecutions) }
       group.addTask { try? await Task.sleep(for: timeout) }
@@ -35,6 +47,7 @@ struct Drain: Sendable {
       group.cancelAll()
     }
     dispatcher.releaseCallers()
+    watch?.release()
     dispatcher.closeAgents(reason: "the node is shutting down")
   }
 }

@@ -19,6 +19,13 @@ final class Eventual<Value: Sendable>: Sendable {
     for continuation in waiting { continuation.resume(returning: value) }
   }
 
+  /// The value, if it is there.
+  var known: Value? {
+    state.withLock { state in
+      if case .known(let value) = state.0 { value } else { nil }
+    }
+  }
+
   /// The value, when it is there; throws `CancellationError` if the task is cancelled first.
   var value: Value {
     get async throws {

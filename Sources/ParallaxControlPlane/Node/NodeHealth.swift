@@ -8,6 +8,8 @@ package final class NodeHealth: Sendable {
     /// The store is not reached or not read yet; `reason` says what is in the way.
     case starting(reason: String)
     case running
+    /// The node is about to stop and still answers, until load balancers have noticed.
+    case leaving
     case draining
   }
 
@@ -21,6 +23,7 @@ package final class NodeHealth: Sendable {
   private struct State {
     var stage = Stage.starting(reason: "starting")
     var lastBeat: Duration
+    var lastOpening: Duration?
   }
 
   /// The main loop counts as stuck when it has not beaten for this long.
@@ -32,11 +35,15 @@ package final class NodeHealth: Sendable {
   /// How long the store may be gone before the node takes no traffic.
   private let cutOffAfter: Duration
   private let storeStatus: @Sendable () -> StoreStatus
+  /// Whether other nodes take this one for lost; nil: there are no others.
+  private let isSilent: (@Sendable () -> Bool)?
   private let state: Mutex<State>
 
   package init(
-    nodeID: String, version: String, clock: NodeClock, cutOffAfter: Duration, storeStatus: @escaping @Sendable () -> StoreStatus
+    nodeID: String, version: String, clock: NodeClock, cutOffAfter: Duration, storeStatus: @escaping @Sendable () -> StoreStatus,
+    isSilent: (@Sendable () -> Bool)?
   ) {
+    self.isSilent = isSilent
     self.nodeID = nodeID
     self.version = version
     self.clock = clock
@@ -50,6 +57,21 @@ package final class NodeHealth: Sendable {
     set { state.withLock { $0.stage = newValue } }
   }
 
+  /// The node's monotonic clock.
+  package var now: Duration { clock.now.instant }
+
+  /// The node stood on the list of sessions at this instant.
+  package func opened(at instant: Duration) {
+    state.withLock { $0.lastOpening = instant }
+  }
+
+  /// Whether the node's work may have been given away: others have heard nothing of it for long, or it may stand on no list.
+  private var isCutOff: Bool {
+    guard let isSilent else { return false }
+    if isSilent() { return true }
+    return state.withLock { $0.lastOpening }.map { now - $0 >= cutOffAfter } ?? false
+  }
+
   /// The main loop is alive.
   package func beat() {
     let now = clock.now.instant
@@ -61,8 +83,19 @@ package final class NodeHealth: Sendable {
     switch stage {
     case .starting(let reason): APIError(.notReady, "the node is starting: \(reason)")
     case .draining: APIError(.notReady, "the node is shutting down; ask another")
-    case .running: nil
+    case .running, .leaving: isCutOff ? APIError(.notReady, "the node is cut off from its store; ask another") : nil
     }
+  }
+
+  /// Why the node takes no further agents, or nil.
+  package var agentRefusal: APIError? {
+    if case .leaving = stage { return APIError(.notReady, "the node is shutting down; connect to another") }
+    return refusal
+  }
+
+  /// Whether the node is fit to lead by its own checks.
+  package var isFit: Bool {
+    stage == .running && loopCheck().status != .unhealthy && !isCutOff
   }
 
   /// `/health`: everything that is known.
@@ -95,14 +128,17 @@ package final class NodeHealth: Sendable {
   private func nodeCheck() -> HealthDocument.Check {
     switch stage {
     case .starting(let reason): HealthDocument.Check(.unhealthy, detail: "starting: \(reason)")
-    case .draining: HealthDocument.Check(.unhealthy, detail: "draining")
+    case .leaving, .draining: HealthDocument.Check(.unhealthy, detail: "draining")
     case .running: HealthDocument.Check(.healthy)
     }
   }
 
   private func storeCheck() -> HealthDocument.Check {
     switch storeStatus() {
-    case .reachable: return HealthDocument.Check(.healthy)
+    case .reachable:
+      return isCutOff
+        ? HealthDocument.Check(.unhealthy, detail: "cut off: this node could not write for the detection window")
+        : HealthDocument.Check(.healthy)
     case .unreachable(let time, let reason):
       let detail = "unreachable for \(time.text): \(reason)"
       return HealthDocument.Check(time >= cutOffAfter ? .unhealthy : .degraded, detail: detail)

@@ -7,31 +7,48 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// What `/ha/status` says of a node that runs alone: itself, and whoever else left a field in its store.
+/// What `/ha/status` says: the members as this node sees them, and who leads.
 struct NodeStatus: Sendable {
   let session: NodeSession
   let clusterID: String
   let configuredAddress: String?
   let boundAddress: Eventual<String>
   /// Nil if the state ends with the process.
-  let soleNode: SoleNode?
+  let membership: NodeMembership?
+  /// Nil if the node runs alone: then nobody leads.
+  let election: NodeElection?
   let clock: NodeClock
 
   func document() async throws -> HAStatusDocument {
-    guard let view = try await soleNode?.view else {
+    guard let view = await membership?.view else {
       let address: String
       if let configuredAddress { address = configuredAddress } else { address = try await boundAddress.value }
       let own = HAStatusDocument.Member(
         id: session.nodeID, address: address, role: .standby, status: .healthy, lastHeartbeat: clock.now.wall, lastSeen: .zero)
-      return HAStatusDocument(clusterId: clusterID, members: [own])
+      // A node with a store that it has not reached yet knows nothing of the others.
+      return HAStatusDocument(clusterId: clusterID, stale: membership != nil, members: [own])
     }
-    let members = view.members.map { member in
-      HAStatusDocument.Member(
-        id: member.id, address: member.record.address, role: .standby, status: member.status == .healthy ? .healthy : .unhealthy,
-        lastHeartbeat: Self.timestamp(member.record.lastHeartbeat), lastSeen: member.lastSeen)
-    }
+    let status = election?.status ?? ElectionStatus()
+    // The holder of a lease that has run out leads no more.
+    let holder = (status.leaseRemaining ?? .zero) > .zero ? status.leader : nil
+    let leaders = election == nil ? [] : view.leaders(holder: holder)
+    let isStale = view.isStale || status.staleFor != nil
     return HAStatusDocument(
-      clusterId: clusterID, stale: view.isStale, staleSince: view.isStale ? view.asOf.map(Self.timestamp) : nil, members: members)
+      clusterId: clusterID, leader: holder, term: status.term > 0 ? status.term : nil, transitions: status.transitions,
+      paused: status.isPaused, leaseRemaining: holder == nil ? nil : status.leaseRemaining, stale: isStale,
+      staleSince: isStale ? staleSince(view, status) : nil, members: view.members.map { member($0, leaders: leaders) })
+  }
+
+  private func member(_ member: MembershipView.Member, leaders: [String]) -> HAStatusDocument.Member {
+    HAStatusDocument.Member(
+      id: member.id, address: member.record.address, role: leaders.contains(member.id) ? .leader : .standby,
+      status: member.status == .healthy ? .healthy : .unhealthy, lastHeartbeat: Self.timestamp(member.record.lastHeartbeat),
+      lastSeen: member.lastSeen, term: member.record.term > 0 ? member.record.term : nil)
+  }
+
+  private func staleSince(_ view: MembershipView, _ status: ElectionStatus) -> Timestamp? {
+    if let silence = status.staleFor { return clock.now.wall - silence }
+    return view.asOf.map(Self.timestamp)
   }
 
   private static func timestamp(_ date: Date) -> Timestamp {

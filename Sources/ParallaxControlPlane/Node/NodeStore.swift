@@ -13,27 +13,40 @@ struct NodeStore: Sendable {
   /// The services behind the store, if it has any.
   let services: [any Service]
   let status: @Sendable () -> NodeHealth.StoreStatus
-  /// Where nodes show that they live; nil if the state ends with the process, and so is nobody else's.
-  let members: RedisMembershipStore?
+  /// What nodes share beside the state; nil if the state ends with the process, and so is nobody else's.
+  let shared: Shared?
+
+  /// What nodes share beside the state.
+  struct Shared: Sendable {
+    /// Where nodes show that they live.
+    let members: RedisMembershipStore
+    let election: RedisElectionStore
+    let inboxes: RedisInboxStore
+    let events: RedisEventBus
+  }
 
   /// Whether the state survives the process.
-  var isDurable: Bool { members != nil }
+  var isDurable: Bool { shared != nil }
 
   init(configuration: NodeConfiguration.Redis, nodeID: String, eventLoop: any EventLoop, logger: Logger) throws {
     guard let url = configuration.url else {
       store = InMemoryStateStore(now: { NodeClock.wall })
       services = []
       status = { .reachable }
-      members = nil
+      shared = nil
       return
     }
     let keys = try KeySpace(prefix: configuration.keyPrefix)
     let client = try RedisClient(
       configuration: RedisConfiguration(configuration, url: url, nodeID: nodeID),
-      scripts: RedisStateStore.scripts + RedisMembershipStore.scripts,
+      scripts: RedisStateStore.scripts + RedisMembershipStore.scripts + RedisElectionStore.scripts + RedisInboxStore.scripts,
       eventLoopGroup: eventLoop, logger: logger)
     store = RedisStateStore(client: client, keys: keys, logger: logger)
-    members = RedisMembershipStore(client: client, keys: keys)
+    shared = Shared(
+      members: RedisMembershipStore(client: client, keys: keys),
+      election: RedisElectionStore(client: client, keys: keys, requiredReplicas: configuration.requireReplicas),
+      inboxes: RedisInboxStore(client: client, keys: keys, logger: logger),
+      events: RedisEventBus(client: client, keys: keys, logger: logger))
     services = [client]
     status = {
       let status = client.status

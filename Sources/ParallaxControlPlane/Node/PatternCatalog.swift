@@ -21,6 +21,16 @@ package final class PatternCatalog: Sendable {
     return isNew
   }
 
+  /// Forgets what is known of a pattern, since another node has changed it.
+  package func forget(_ name: String) {
+    known.withLock { $0[name] = nil }
+  }
+
+  /// Stores all that is known here once more, as the store has lost its data.
+  package func restore() async throws {
+    for pattern in known.withLock({ $0.values.flatMap(\.values) }) { _ = try await store.store(pattern) }
+  }
+
   /// Reads all that the store has.
   package func load() async throws {
     for name in try await store.patternNames() { _ = try await versions(of: name) }

@@ -13,6 +13,8 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
     var isScheduled = false
   }
 
+  private static let renewalPause = TimeAmount.seconds(1)
+
   private let machine: NIOLoopBoundBox<AgentSessionMachine>
   private let connection: any AgentConnection
   private let dispatcher: Dispatcher
@@ -77,6 +79,10 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
     connection.eventLoop.execute { self.perform(self.machine.value.replaced()) }
   }
 
+  package func registerAnew() {
+    connection.eventLoop.execute { self.perform(self.machine.value.storeLost()) }
+  }
+
   package func end(_ reason: String) {
     connection.close(code: .normal, reason: reason)
   }
@@ -128,6 +134,9 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
       case .registered(let registration, let epoch):
         logger.info("agent registered", metadata: ["agent": "\(registration.agentID)", "epoch": "\(epoch)"])
         dispatcher.agentRegistered(registration, epoch: epoch, link: self)
+      case .renewed(let agentID, let former, let epoch): dispatcher.agentRenewed(agentID, from: former, epoch: epoch)
+      case .renewLater:
+        connection.eventLoop.scheduleTask(in: Self.renewalPause) { self.perform(self.machine.value.storeLost()) }
       case .taskCompleted(let result, let id): forward { dispatcher.taskCompleted(result, by: $0, messageID: id) }
       case .taskFailed(let error, let id): forward { dispatcher.taskFailed(error, by: $0, messageID: id) }
       case .changed(let capabilities, let limit, let isDraining):

@@ -44,6 +44,10 @@ package struct AgentSessionMachine: Sendable {
     case reply(ControlPlaneMessage, inAnswerTo: String?)
     /// The registration stands: the dispatcher may give it work.
     case registered(Registration, epoch: Int64)
+    /// The registration was stored once more, under another epoch.
+    case renewed(agentID: String, from: Int64, epoch: Int64)
+    /// The registration could not be stored once more: call `storeLost` again in a while.
+    case renewLater
     case taskCompleted(AgentMessage.TaskResult, messageID: String?)
     case taskFailed(AgentMessage.TaskError, messageID: String?)
     case changed(capabilities: [String]?, limit: Int?, isDraining: Bool?)
@@ -67,6 +71,7 @@ package struct AgentSessionMachine: Sendable {
   private let agentID: String
   private let headerCapabilities: [String]
   private var state = State.unregistered
+  private var isRenewing = false
   private let openedAt: Duration
   private var lastMessage: Duration
   private var tokens: Double
@@ -204,8 +209,20 @@ package struct AgentSessionMachine: Sendable {
 
   // MARK: Registration
 
+  /// The store has lost its data: a registration is to be stored once more.
+  package mutating func storeLost() -> [Action] {
+    guard case .registered(let registration, _) = state, !isRenewing else { return [] }
+    isRenewing = true
+    return [.register(registration)]
+  }
+
   /// The store has the registration under this epoch.
   package mutating func registrationStored(epoch: Int64, at now: Moment) -> [Action] {
+    if isRenewing, case .registered(let registration, let former) = state {
+      isRenewing = false
+      state = .registered(registration, epoch: epoch)
+      return [.renewed(agentID: registration.agentID, from: former, epoch: epoch)]
+    }
     guard case .registering(let registration, let messageID, let waiting) = state else {
       // The connection ended in the meantime: the registration is taken back like any other.
       return [.left(agentID: agentID, epoch: epoch, graceful: false)]
@@ -222,6 +239,10 @@ package struct AgentSessionMachine: Sendable {
 
   /// The store did not take the registration: the agent is told, and may try again on another connection.
   package mutating func registrationFailed(_ message: String) -> [Action] {
+    if isRenewing {
+      isRenewing = false
+      return [.renewLater]
+    }
     guard case .registering(_, let messageID, _) = state else { return [] }
     return fault(messageID, "NOT_READY", message, fatal: true) + end(.refused)
   }

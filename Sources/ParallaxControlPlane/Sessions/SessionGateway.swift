@@ -26,7 +26,7 @@ package struct SessionGateway: AgentGateway {
   }
 
   package func accept(_ handshake: AgentHandshake, on connection: any AgentConnection) -> Result<any AgentMessageHandler, APIError> {
-    if let refusal = health.refusal { return .failure(refusal) }
+    if let refusal = health.agentRefusal { return .failure(refusal) }
     let now = clock.now
     let agentID: String
     if let wanted = handshake.agentID {

@@ -30,6 +30,8 @@ extension ElectionStateMachine {
     case candidacy(Bool)
     /// Whether the node is fit to lead, or knows nobody fitter.
     case eligibility(Bool)
+    /// Where the node is reached.
+    case address(String?)
     /// The duties of the term that ended have ended too.
     case dutiesJoined
     /// The node is to give up leadership and not to campaign again.

@@ -68,7 +68,7 @@ package struct ElectionStateMachine: Sendable {
   }
 
   package let session: NodeSession
-  let configuration: ElectionConfiguration
+  var configuration: ElectionConfiguration
   let bootstrapWait: Duration?
   let rankDelay: Duration
   let rules: ElectionRules
@@ -86,6 +86,8 @@ package struct ElectionStateMachine: Sendable {
   var knowledge = Knowledge.unknown
   package internal(set) var lastRecord: ElectionRecord?
   var lastAnswerAt: Duration?
+  /// Whether a hint was taken for what the store holds since the last call was sent.
+  var hasHintSinceCall = false
   var patience = Patience()
   var reserved: ReceivedHold?
   var barred: ReceivedHold?
@@ -197,6 +199,7 @@ package struct ElectionStateMachine: Sendable {
     case .eligibility(let isEligible):
       self.isEligible = isEligible
       if !isEligible { stop(.ineligible) }
+    case .address(let address): configuration.address = address
     case .dutiesJoined: joinDuties()
     case .resign:
       guard resignDeadline == nil, !isResigned else { return }
@@ -256,6 +259,7 @@ package struct ElectionStateMachine: Sendable {
       highestTerm = max(highestTerm, record.term)
     }
     if purpose == .acquire { mayHold = true }
+    hasHintSinceCall = false
     self.call = call
     output.append(.send(call))
   }
@@ -300,7 +304,7 @@ package struct ElectionStateMachine: Sendable {
     case .read(let snapshot), .conflict(let snapshot):
       hearFromStore()
       if call.purpose == .read, defectiveSettlement(of: snapshot, readAt: call.sentAt) { return }
-      observe(snapshot)
+      if isOvertaken(snapshot) { needsRead = true } else { observe(snapshot) }
       if case .releasing = role, !isOwn(knowledge) { role = .standby }
     case .written(let version):
       hearFromStore()
@@ -313,11 +317,11 @@ package struct ElectionStateMachine: Sendable {
   private mutating func acknowledge(_ call: Call, _ snapshot: ElectionSnapshot) {
     switch call.purpose {
     case .read: preconditionFailure("a read was answered as a write")
-    case .placeholder: observe(snapshot)
+    case .placeholder: if isOvertaken(snapshot) { needsRead = true } else { observe(snapshot) }
     case .acquire: acquired(snapshot, sentAt: call.sentAt)
     case .renew, .reassert: renewed(snapshot, sentAt: call.sentAt)
     case .release:
-      observe(snapshot)
+      if isOvertaken(snapshot) { needsRead = true } else { observe(snapshot) }
       role = .standby
       output.append(.notice(.released(snapshot.record.fence)))
     }

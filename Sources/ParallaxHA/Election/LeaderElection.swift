@@ -170,6 +170,13 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
 
   // MARK: Taking part
 
+  /// Says where this node is reached, for one that learns it only after the election was made; the record shows it from the next write on.
+  ///
+  /// - Parameter address: The address for other nodes and people, or `nil`.
+  public func setAddress(_ address: String?) {
+    process(.address(address))
+  }
+
   /// Says whether the node is fit to lead, or knows no other that is; `true` until said otherwise.
   ///
   /// A leader that is not hands over, and does not campaign until it is.

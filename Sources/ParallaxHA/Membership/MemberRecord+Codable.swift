@@ -7,7 +7,7 @@ import Foundation
 extension MemberRecord: Codable {
   private enum CodingKeys: String, CodingKey {
     case format, id, address, incarnation, sequence, role, term, health, executions, agents, checkInterval, startedAt, lastHeartbeat
-    case version
+    case version, clusterId
   }
 
   /// The longest interval that is believed: what another node wrote must not make this one wait for ever.
@@ -33,6 +33,7 @@ extension MemberRecord: Codable {
     self.init(
       session: NodeSession(
         nodeID: try container.decode(String.self, forKey: .id), incarnation: try container.decode(String.self, forKey: .incarnation)),
+      clusterID: try container.decodeIfPresent(String.self, forKey: .clusterId),
       address: try container.decode(String.self, forKey: .address), sequence: try container.decode(Int64.self, forKey: .sequence),
       report: report, checkInterval: .milliseconds(interval), startedAt: try Self.instant(.startedAt, in: container),
       lastHeartbeat: try Self.instant(.lastHeartbeat, in: container), version: try container.decode(String.self, forKey: .version))
@@ -45,6 +46,7 @@ extension MemberRecord: Codable {
     try container.encode(id, forKey: .id)
     try container.encode(address, forKey: .address)
     try container.encode(incarnation, forKey: .incarnation)
+    try container.encodeIfPresent(clusterID, forKey: .clusterId)
     try container.encode(sequence, forKey: .sequence)
     try container.encode(report.role, forKey: .role)
     try container.encode(report.term, forKey: .term)

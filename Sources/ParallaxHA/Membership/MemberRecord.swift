@@ -68,6 +68,9 @@ public struct MemberRecord: Sendable, Hashable, Identifiable {
   /// Random per process start; told apart, never ordered.
   public var incarnation: String
 
+  /// The cluster that the node takes part in; nil if it runs alone.
+  public var clusterID: String?
+
   /// Grows by one with each write of this incarnation.
   public var sequence: Int64
 
@@ -94,6 +97,7 @@ public struct MemberRecord: Sendable, Hashable, Identifiable {
   ///
   /// - Parameters:
   ///   - session: The node's id and incarnation.
+  ///   - clusterID: The cluster that the node takes part in; nil if it runs alone.
   ///   - address: Where the node's API is reached.
   ///   - sequence: The number of this write.
   ///   - report: What the node says of itself.
@@ -102,11 +106,12 @@ public struct MemberRecord: Sendable, Hashable, Identifiable {
   ///   - lastHeartbeat: When this is written; rounded to milliseconds.
   ///   - version: The version of the software.
   public init(
-    session: NodeSession, address: String, sequence: Int64, report: MemberReport = MemberReport(), checkInterval: Duration = .seconds(5),
-    startedAt: Date, lastHeartbeat: Date, version: String
+    session: NodeSession, clusterID: String? = nil, address: String, sequence: Int64, report: MemberReport = MemberReport(),
+    checkInterval: Duration = .seconds(5), startedAt: Date, lastHeartbeat: Date, version: String
   ) {
     id = session.nodeID
     incarnation = session.incarnation
+    self.clusterID = clusterID
     self.address = address
     self.sequence = sequence
     self.report = report

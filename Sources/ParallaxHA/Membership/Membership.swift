@@ -63,6 +63,7 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
   /// - Parameters:
   ///   - store: Where the fields are kept.
   ///   - session: This life of the node.
+  ///   - clusterID: The cluster that the node takes part in; nil if it runs alone.
   ///   - address: Where the node's API is reached, `host:port`.
   ///   - version: The version of the software, for people.
   ///   - settings: How the node watches the others.
@@ -71,7 +72,7 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
   ///   - logger: Where outages of the store and twins are reported, each once.
   ///   - report: What the node says of itself; asked at each heartbeat, and must not block.
   public init(
-    store: Store, session: NodeSession, address: String, version: String, settings: MembershipSettings, clock: C,
+    store: Store, session: NodeSession, clusterID: String? = nil, address: String, version: String, settings: MembershipSettings, clock: C,
     wallClock: @escaping @Sendable () -> Date = { Date.now }, logger: Logger, report: @escaping @Sendable () -> MemberReport
   ) {
     self.store = store
@@ -84,7 +85,8 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     origin = clock.now
     let start = wallClock()
     template = MemberRecord(
-      session: session, address: address, sequence: 0, report: report(), checkInterval: settings.checkInterval, startedAt: start,
+      session: session, clusterID: clusterID, address: address, sequence: 0, report: report(), checkInterval: settings.checkInterval,
+      startedAt: start,
       lastHeartbeat: start, version: version)
     state = Mutex(State(judge: MembershipJudge(record: template, settings: settings, now: .zero)))
     (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))

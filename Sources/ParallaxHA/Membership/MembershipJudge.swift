@@ -96,6 +96,7 @@ package struct MembershipJudge: Sendable {
     case (.twin(let other), .held): return lose(to: other)
     case (_, .joining(let former)):
       ownField = .held
+      lastWrite = max(lastWrite, sentAt)
       let events = acknowledge(record, sentAt: sentAt)
       // Whatever the answer: an earlier attempt of unknown outcome may have been the one that replaced the former life.
       guard let former else { return events }
@@ -117,11 +118,13 @@ package struct MembershipJudge: Sendable {
   }
 
   private mutating func acknowledge(_ record: MemberRecord, sentAt: Duration) -> [MembershipEvent] {
+    // A process that stood still noticed nothing while it did.
+    let events = sentAt - lastWrite >= settings.detectionWindow && !isReportedCutOff ? [MembershipEvent.cutOff] : []
     members[record.id] = Member(record, at: sentAt)
     lastWrite = sentAt
-    guard isReportedCutOff else { return [] }
+    guard isReportedCutOff || !events.isEmpty else { return [] }
     isReportedCutOff = false
-    return [.reconnected]
+    return events + [.reconnected]
   }
 
   private mutating func lose(to other: MemberRecord) -> [MembershipEvent] {

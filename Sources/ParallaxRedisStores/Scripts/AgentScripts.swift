@@ -13,15 +13,15 @@ enum AgentScripts {
   /// Writes a registration under the next epoch.
   ///
   ///     KEYS  1 agent
-  ///     ARGV  1 format version, then fields and values
+  ///     ARGV  1 format version, 2 an epoch that the new one has to exceed, then fields and values
   ///     →     {registered, epoch, nodeId and incarnation of the registration before or nothing} | {unreadable}
   static let register = RedisScript(
     """
     local former = redis.call('HMGET', KEYS[1], 'version', 'epoch', 'nodeId', 'incarnation')
     if former[1] and tonumber(former[1]) > tonumber(ARGV[1]) then return {'unreadable'} end
-    local epoch = string.format('%.0f', tonumber(former[2] or 0) + 1)
+    local epoch = string.format('%.0f', math.max(tonumber(former[2] or 0), tonumber(ARGV[2])) + 1)
     redis.call('DEL', KEYS[1])
-    redis.call('HSET', KEYS[1], 'epoch', epoch, unpack(ARGV, 2))
+    redis.call('HSET', KEYS[1], 'epoch', epoch, unpack(ARGV, 3))
     return {'registered', epoch, former[3], former[4]}
     """)
 

@@ -24,11 +24,11 @@ package final class RedisEventBus: EventBus {
     self.logger = logger
   }
 
-  package func publish(_ event: ClusterEvent, on channel: ClusterEvent.Channel) async throws {
+  package func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) async throws {
     guard let name = names[channel] else { preconditionFailure("the channel \(channel) has no name") }
-    let text = try StoredValue.text(event, "an event of \(event.id)")
+    let commands = try events.map { event in RedisCommand("PUBLISH", name, try StoredValue.text(event, "an event of \(event.id)")) }
     do {
-      _ = try await client.send(RedisCommand("PUBLISH", name, text))
+      for result in try await client.pipeline(commands) { _ = try result.get() }
     } catch let error as RedisError {
       throw StateStoreError(error)
     }

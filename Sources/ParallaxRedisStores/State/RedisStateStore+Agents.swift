@@ -5,7 +5,7 @@ package import ParallaxState
 
 extension RedisStateStore {
   package func register(_ record: AgentRecord) async throws -> Int64 {
-    let arguments = [RedisArgument(Self.formatVersion)] + (try fields(of: record).arguments)
+    let arguments = [RedisArgument(Self.formatVersion), RedisArgument(record.epoch)] + (try fields(of: record).arguments)
     let replies = try await pipeline([
       RedisCommand("SADD", keys.agents(at: record.session), record.id),
       .evaluate(AgentScripts.register, keys: [keys.agent(record.id)], arguments: arguments),
@@ -96,6 +96,7 @@ extension RedisStateStore {
     try setChangeable(record, in: &list)
     if let name = record.name { list.set("name", name) }
     try list.set(json: record.metadata, "metadata", of: "the metadata of \(record.id)")
+    try list.set(json: record.activeTasks, "activeTasks", of: "the active tasks of \(record.id)")
     return list
   }
 
@@ -117,6 +118,6 @@ extension RedisStateStore {
       metadata: try reader.optional("metadata", reader.json),
       session: NodeSession(nodeID: try reader.text("nodeId"), incarnation: try reader.text("incarnation")),
       epoch: try reader.integer("epoch"), connectedAt: try reader.instant("connectedAt"),
-      isConnected: try reader.text("status") == "connected")
+      isConnected: try reader.text("status") == "connected", activeTasks: try reader.optional("activeTasks", reader.json))
   }
 }

@@ -11,7 +11,7 @@ import Synchronization
 /// after it, so that a crash leaves at worst an entry that names nothing. The client has to run, with `scripts` given to its initializer.
 package final class RedisStateStore: StateStore {
   /// The scripts to load on every new connection.
-  package static let scripts: [RedisScript] = ExecutionScripts.all + AgentScripts.all
+  package static let scripts: [RedisScript] = ExecutionScripts.all + AgentScripts.all + [NodeScripts.close]
 
   /// The format of the hashes that this version writes, and the newest that it reads.
   static let formatVersion = 1
@@ -78,16 +78,22 @@ package final class RedisStateStore: StateStore {
 
   // MARK: Node sessions
 
-  package func open(_ session: NodeSession) async throws {
-    _ = try await send(RedisCommand("SADD", keys.nodes, session.description))
+  @discardableResult
+  package func open(_ session: NodeSession) async throws -> Bool {
+    try await send(RedisCommand("HINCRBY", keys.nodes, session.description, 1)).int == 1
   }
 
-  package func sessions() async throws -> [NodeSession] {
-    try await send(RedisCommand("SMEMBERS", keys.nodes)).strings.compactMap { NodeSession($0) }
+  package func sessions() async throws -> [NodeSession: Int64] {
+    let fields = try await send(RedisCommand("HGETALL", keys.nodes)).map ?? [:]
+    return fields.reduce(into: [:]) { sessions, field in
+      if let session = NodeSession(field.key), let openings = field.value.string.flatMap({ Int64($0) }) { sessions[session] = openings }
+    }
   }
 
-  package func close(_ session: NodeSession) async throws {
-    _ = try await send(RedisCommand("SREM", keys.nodes, session.description))
+  package func close(_ session: NodeSession, openings: Int64) async throws {
+    _ = try await send(
+      .evaluate(
+        NodeScripts.close, keys: [keys.nodes], arguments: [RedisArgument(session.description), RedisArgument(openings)]))
   }
 }
 

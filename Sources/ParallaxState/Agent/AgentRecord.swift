@@ -15,10 +15,12 @@ package struct AgentRecord: Sendable, Hashable {
   package var connectedAt: Timestamp
   /// False once the connection is gone and the agent has not come back.
   package var isConnected: Bool
+  /// The tasks that the agent said, when it registered, that it still had; nil: it could not tell.
+  package var activeTasks: [String]?
 
   package init(
     id: String, name: String? = nil, capabilities: [String], maxConcurrentTasks: Int = 1, metadata: JSONValue? = nil,
-    session: NodeSession, epoch: Int64 = 0, connectedAt: Timestamp, isConnected: Bool = true
+    session: NodeSession, epoch: Int64 = 0, connectedAt: Timestamp, isConnected: Bool = true, activeTasks: [String]? = nil
   ) {
     self.id = id
     self.name = name
@@ -29,5 +31,6 @@ package struct AgentRecord: Sendable, Hashable {
     self.epoch = epoch
     self.connectedAt = connectedAt
     self.isConnected = isConnected
+    self.activeTasks = activeTasks
   }
 }

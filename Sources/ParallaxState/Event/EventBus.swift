@@ -45,12 +45,19 @@ package enum EventDelivery: Sendable, Hashable {
 ///
 /// The conformance suite `EventBusConformance` states what an implementation has to do.
 package protocol EventBus: Sendable {
-  /// Publishes; best effort.
-  func publish(_ event: ClusterEvent, on channel: ClusterEvent.Channel) async throws
+  /// Publishes events in their order; best effort.
+  func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) async throws
 
   /// Events of all nodes, this one's included, for one consumer.
   ///
   /// The stream begins with a gap: from there on nothing is missed without another. It ends when the consumer's task is cancelled. A
   /// consumer that falls behind loses the newest events and finds a gap in their place.
   func subscribe(to channels: Set<ClusterEvent.Channel>) -> AsyncStream<EventDelivery>
+}
+
+extension EventBus {
+  /// Publishes one event; best effort.
+  package func publish(_ event: ClusterEvent, on channel: ClusterEvent.Channel) async throws {
+    try await publish([event], on: channel)
+  }
 }

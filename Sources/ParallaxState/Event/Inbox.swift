@@ -13,6 +13,16 @@ package enum NodeMessage: Sendable, Hashable {
   case recorded(execution: String, task: String)
   /// Somebody asked the sender to cancel an execution that the receiver owns.
   case cancel(execution: String)
+  /// The receiver is to take an execution over from `owner`: it has the agents for it, or the owner is stopping.
+  case adopt(execution: String, owner: NodeSession)
+  /// The sender owns an execution now that the receiver owned.
+  case adopted(execution: String)
+  /// The sender wants to hear when an execution ends that the receiver owns; answered by `ended`.
+  case watch(execution: String, watcher: NodeSession)
+  /// An execution has ended, or is none of the sender's: whoever waits for it looks it up.
+  case ended(execution: String)
+  /// For an agent that is connected to the receiver: an operator ends its connection.
+  case disconnect(agent: String)
 }
 
 /// The messages between node sessions: an inbox per session, bounded, with nothing dropped unread.

@@ -8,11 +8,11 @@ extension NodeMessage: Codable {
   private static let formatVersion = 1
 
   private enum CodingKeys: String, CodingKey {
-    case version, type, task, cancellation, agent, owner, execution
+    case version, type, task, cancellation, agent, owner, execution, watcher
   }
 
   private enum Kind: String, Codable {
-    case deliver, withdraw, recorded, cancel
+    case deliver, withdraw, recorded, cancel, adopt, adopted, watch, ended, disconnect
   }
 
   package init(from decoder: any Decoder) throws {
@@ -26,7 +26,7 @@ extension NodeMessage: Codable {
     case .deliver:
       self = .deliver(
         try container.decode(ControlPlaneMessage.Task.self, forKey: .task), agent: try container.decode(String.self, forKey: .agent),
-        owner: try Self.owner(in: container))
+        owner: try Self.session(.owner, in: container))
     case .withdraw:
       self = .withdraw(
         try container.decode(ControlPlaneMessage.TaskCancelled.self, forKey: .cancellation),
@@ -35,6 +35,15 @@ extension NodeMessage: Codable {
       self = .recorded(
         execution: try container.decode(String.self, forKey: .execution), task: try container.decode(String.self, forKey: .task))
     case .cancel: self = .cancel(execution: try container.decode(String.self, forKey: .execution))
+    case .adopt:
+      self = .adopt(
+        execution: try container.decode(String.self, forKey: .execution), owner: try Self.session(.owner, in: container))
+    case .adopted: self = .adopted(execution: try container.decode(String.self, forKey: .execution))
+    case .watch:
+      self = .watch(
+        execution: try container.decode(String.self, forKey: .execution), watcher: try Self.session(.watcher, in: container))
+    case .ended: self = .ended(execution: try container.decode(String.self, forKey: .execution))
+    case .disconnect: self = .disconnect(agent: try container.decode(String.self, forKey: .agent))
     }
   }
 
@@ -58,13 +67,30 @@ extension NodeMessage: Codable {
     case .cancel(let execution):
       try container.encode(Kind.cancel, forKey: .type)
       try container.encode(execution, forKey: .execution)
+    case .adopt(let execution, let owner):
+      try container.encode(Kind.adopt, forKey: .type)
+      try container.encode(execution, forKey: .execution)
+      try container.encode(owner.description, forKey: .owner)
+    case .adopted(let execution):
+      try container.encode(Kind.adopted, forKey: .type)
+      try container.encode(execution, forKey: .execution)
+    case .watch(let execution, let watcher):
+      try container.encode(Kind.watch, forKey: .type)
+      try container.encode(execution, forKey: .execution)
+      try container.encode(watcher.description, forKey: .watcher)
+    case .ended(let execution):
+      try container.encode(Kind.ended, forKey: .type)
+      try container.encode(execution, forKey: .execution)
+    case .disconnect(let agent):
+      try container.encode(Kind.disconnect, forKey: .type)
+      try container.encode(agent, forKey: .agent)
     }
   }
 
-  private static func owner(in container: KeyedDecodingContainer<CodingKeys>) throws -> NodeSession {
-    guard let owner = NodeSession(try container.decode(String.self, forKey: .owner)) else {
-      throw DecodingError.dataCorruptedError(forKey: .owner, in: container, debugDescription: "expected a node id and an incarnation")
+  private static func session(_ key: CodingKeys, in container: KeyedDecodingContainer<CodingKeys>) throws -> NodeSession {
+    guard let session = NodeSession(try container.decode(String.self, forKey: key)) else {
+      throw DecodingError.dataCorruptedError(forKey: key, in: container, debugDescription: "expected a node id and an incarnation")
     }
-    return owner
+    return session
   }
 }

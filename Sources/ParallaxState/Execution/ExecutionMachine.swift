@@ -198,7 +198,7 @@ package struct ExecutionMachine: Sendable {
       return stored.execution.status == .aggregating ? actions + conclude(at: now) : actions
     case .stale, .missing:
       queued = nil
-      return stored.tasks.filter { $0.state == .open }.map(Action.freed) + [.lost]
+      return [.lost]
     }
   }
 }

@@ -10,7 +10,7 @@ struct InMemoryAgents {
   subscript(id: String) -> AgentRecord? { byID[id] }
 
   mutating func register(_ record: AgentRecord) -> Int64 {
-    epoch += 1
+    epoch = max(epoch, record.epoch) + 1
     var record = record
     record.epoch = epoch
     if let former = byID.updateValue(record, forKey: record.id) { unlist(former) }

@@ -33,9 +33,11 @@ package final class InMemoryEventBus: EventBus {
 
   package var subscriberCount: Int { state.withLock { $0.subscribers.count } }
 
-  package func publish(_ event: ClusterEvent, on channel: ClusterEvent.Channel) {
+  package func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) {
     state.withLock { state in
-      for subscriber in state.subscribers.values { subscriber.take(event, on: channel) }
+      for subscriber in state.subscribers.values {
+        for event in events { subscriber.take(event, on: channel) }
+      }
     }
   }
 

@@ -12,7 +12,7 @@ package final class InMemoryStateStore: StateStore {
     var agents = InMemoryAgents()
     var idempotencyKeys = InMemoryIdempotencyKeys()
     var patterns: [String: [String: PatternDefinition]] = [:]
-    var sessions: Set<NodeSession> = []
+    var sessions: [NodeSession: Int64] = [:]
   }
 
   private let state = Mutex(State())
@@ -98,15 +98,19 @@ package final class InMemoryStateStore: StateStore {
     state.withLock { $0.patterns.keys.sorted() }
   }
 
-  package func open(_ session: NodeSession) {
-    state.withLock { _ = $0.sessions.insert(session) }
+  @discardableResult
+  package func open(_ session: NodeSession) -> Bool {
+    state.withLock { state in
+      state.sessions[session, default: 0] += 1
+      return state.sessions[session] == 1
+    }
   }
 
-  package func sessions() -> [NodeSession] {
-    state.withLock { Array($0.sessions) }
+  package func sessions() -> [NodeSession: Int64] {
+    state.withLock { $0.sessions }
   }
 
-  package func close(_ session: NodeSession) {
-    state.withLock { _ = $0.sessions.remove(session) }
+  package func close(_ session: NodeSession, openings: Int64) {
+    state.withLock { if $0.sessions[session] == openings { $0.sessions[session] = nil } }
   }
 }

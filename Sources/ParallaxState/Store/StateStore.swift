@@ -86,7 +86,8 @@ package protocol ExecutionStore: Sendable {
 
 /// Keeps the registrations of agents.
 package protocol AgentStore: Sendable {
-  /// Registers the agent at `record.session` under the next epoch, whatever an earlier registration says; returns the epoch.
+  /// Registers the agent at `record.session`, whatever an earlier registration says, and returns its new epoch, which is greater than
+  /// the stored one and greater than `record.epoch`: what a node remembers of epochs outlives a store that lost its data.
   func register(_ record: AgentRecord) async throws -> Int64
 
   /// Writes capabilities, limits and whether it is connected, if `record.epoch` still is the agent's; false if not.
@@ -116,14 +117,19 @@ package protocol PatternStore: Sendable {
 
 /// Keeps the list of node sessions that own or may own something.
 package protocol NodeSessionStore: Sendable {
-  /// Enters a session; before it owns anything. Idempotent.
-  func open(_ session: NodeSession) async throws
+  /// Enters a session, before it owns anything and again and again while it lives; true if it was not there, which tells a session that
+  /// had been opened before that it was closed by others, or that the store has lost its data.
+  ///
+  /// Each call counts as an opening, a repeat of one as two.
+  @discardableResult
+  func open(_ session: NodeSession) async throws -> Bool
 
-  /// All sessions that were opened and not closed.
-  func sessions() async throws -> [NodeSession]
+  /// All sessions that were opened and not closed, each with how often it was opened.
+  func sessions() async throws -> [NodeSession: Int64]
 
-  /// Takes a session off the list; after all it owned is released or claimed. Idempotent.
-  func close(_ session: NodeSession) async throws
+  /// Takes a session off the list, after all it owned is released or claimed, unless it has been opened more often since: a process that was
+  /// only paused has come back then, and may own something again. Idempotent.
+  func close(_ session: NodeSession, openings: Int64) async throws
 }
 
 /// Which executions to list.

@@ -10,6 +10,7 @@ extension StateStoreConformance {
         var record = Sample.agent()
         record.name = metadata == nil ? nil : "ünï \"x\""
         record.metadata = metadata
+        record.activeTasks = metadata == nil ? nil : ["task_1", "task_2"]
         record.epoch = try await store.register(record)
         try expect(await store.agent("agent_1"), is: record, "the agent")
         try expect(await store.agents(at: Sample.alice), is: [record], "the agents at its session")
@@ -25,6 +26,13 @@ extension StateStoreConformance {
         }
         if round.isMultiple(of: 2) { try await store.removeAgent("agent_1", epoch: last, session: Sample.bob) }
       }
+    },
+    Check("a registration's epoch exceeds the one that its node remembers") { store in
+      var record = Sample.agent()
+      record.epoch = 41
+      try expect(await store.register(record) > 41, "an epoch above 41")
+      record.epoch = 7
+      try expect(await store.register(record) > 42, "an epoch above the one before")
     },
     Check("an agent is listed at the session of its last registration alone") { store in
       _ = try await store.register(Sample.agent())

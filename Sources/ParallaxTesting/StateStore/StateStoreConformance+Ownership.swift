@@ -102,14 +102,23 @@ extension StateStoreConformance {
       try expect(await store.executions(ownedBy: Sample.alice), is: [], "what the former owner owns")
     },
     Check("node sessions are listed from opening to closing") { store in
-      try expect(await store.sessions(), is: [], "the sessions of an empty store")
+      try expect(await store.sessions(), is: [:], "the sessions of an empty store")
       let odd = NodeSession(nodeID: "host:8080 ä{x}", incarnation: "1")
-      for session in [Sample.alice, Sample.bob, Sample.aliceAgain, odd, Sample.alice] { try await store.open(session) }
+      for session in [Sample.alice, Sample.bob, Sample.aliceAgain, odd] {
+        try expect(await store.open(session), is: true, "whether \(session) is new")
+      }
+      try expect(await store.open(Sample.alice), is: false, "whether a session that is open is new")
       try expect(
-        Set(await store.sessions()), is: [Sample.alice, Sample.bob, Sample.aliceAgain, odd], "the open sessions")
-      try expect(await store.sessions().count, is: 4, "the number of open sessions")
-      for _ in 1...2 { try await store.close(Sample.alice) }
-      try expect(Set(await store.sessions()), is: [Sample.bob, Sample.aliceAgain, odd], "the sessions after one closed")
+        await store.sessions(), is: [Sample.alice: 2, Sample.bob: 1, Sample.aliceAgain: 1, odd: 1], "the open sessions")
+      for _ in 1...2 { try await store.close(Sample.alice, openings: 2) }
+      try expect(await store.sessions(), is: [Sample.bob: 1, Sample.aliceAgain: 1, odd: 1], "the sessions after one closed")
+    },
+    Check("a session that was opened again is not closed by whoever had taken it for lost") { store in
+      try await store.open(Sample.alice)
+      let before = try await store.sessions()
+      try await store.open(Sample.alice)
+      try await store.close(Sample.alice, openings: before[Sample.alice] ?? 0)
+      try expect(await store.sessions(), is: [Sample.alice: 2], "the sessions")
     },
   ]
 }

@@ -36,7 +36,7 @@ import Testing
   @Test func runningGoesOnAtItsAgents() {
     var world = World()
     world.perform { machine, now in
-      machine.agentExpected("a", epoch: 0, at: now)
+      machine.agentExpected("a", epoch: 0, home: World.other, at: now)
       return []
     }
     recovered(.running, [task(0, "a"), task(1, "b")], in: &world)

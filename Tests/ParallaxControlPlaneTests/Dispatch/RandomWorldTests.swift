@@ -44,7 +44,7 @@ private struct RandomWalk {
   private var stolen: [String] = []
   /// How many tasks each agent had in hand after the step before.
   private var loads: [String: Int] = [:]
-  private var hasRecovered = false
+  private var loadMayRise = false
 
   init(seed: UInt64) {
     generator = SeededGenerator(seed: seed)
@@ -131,6 +131,7 @@ private struct RandomWalk {
     guard let agent = agents[id] else { return }
     agents[id]?.isConnected = true
     agents[id]?.isDraining = false
+    loadMayRise = true
     // One that cannot tell what it has, has lost it.
     if !tells { agents[id]?.inHand = [] }
     world.connect(
@@ -174,7 +175,7 @@ private struct RandomWalk {
   private mutating func stealOrRecover() {
     if let id = pick(stolen), world.machine.execution(id) == nil {
       stolen.removeAll { $0 == id }
-      hasRecovered = true
+      loadMayRise = true
       world.recover(id)
     } else if let id = pick(submitted.suffix(20)), world.status(id)?.isTerminal == false, !stolen.contains(id) {
       stolen.append(id)
@@ -214,11 +215,11 @@ private struct RandomWalk {
     for id in agents.keys.sorted() {
       let load = world.load(id) ?? 0
       let limit = world.machine.agent(id)?.limit ?? 0
-      // What is recovered was given by another node, and a limit may be lowered.
-      if load > loads[id, default: 0], load > limit, !hasRecovered { faults.append("\(id) was given \(load) tasks, its limit is \(limit)") }
+      // What is recovered was given by another node, an agent may tell of what nobody here knows, and a limit may be lowered.
+      if load > loads[id, default: 0], load > limit, !loadMayRise { faults.append("\(id) was given \(load) tasks, its limit is \(limit)") }
       loads[id] = load
     }
-    hasRecovered = false
+    loadMayRise = false
     for id in submitted.suffix(100) where world.ended[id, default: 0] > 1 { faults.append("\(id) ended \(world.ended[id] ?? 0) times") }
     return faults + waitingInVain()
   }

@@ -32,6 +32,11 @@ struct World {
     var agent: String
   }
 
+  struct Told: Hashable {
+    var message: NodeMessage
+    var session: NodeSession
+  }
+
   static let session = NodeSession(nodeID: "node-a", incarnation: "00000000000000a1")
   static let other = NodeSession(nodeID: "node-b", incarnation: "00000000000000b1")
   static let start = Timestamp(milliseconds: 1_768_473_000_000)
@@ -47,6 +52,11 @@ struct World {
   private(set) var lookUps: [LookUp] = []
   private(set) var vanished: [String] = []
   private(set) var gone: [String] = []
+  private(set) var reads: [String] = []
+  private(set) var told: [Told] = []
+  private(set) var news: [AgentNews] = []
+  private(set) var statuses: [String] = []
+  private(set) var moved: [String] = []
   private(set) var faults: [String] = []
   private var epoch: Int64 = 0
   private var lastWaiter: WaiterID = 0
@@ -75,9 +85,16 @@ struct World {
     case .ended(let execution):
       ended[execution.id, default: 0] += 1
       if store[execution.id]?.execution != execution { faults.append("\(execution.id) ended otherwise than it is stored") }
-    case .lookUp(let task, _, let agent, _): lookUps.append(LookUp(task: task, agent: agent))
+    case .record(let outcome, _, _): lookUps.append(LookUp(task: outcome.id, agent: outcome.agentID))
+    case .readOutcomes(let id): reads.append(id)
     case .agentVanished(let id, _): vanished.append(id)
     case .agentGone(let id, _): gone.append(id)
+    case .tell(let message, let other):
+      if case .deliver(let task, let agent, _) = message { check(.task(task), to: agent) }
+      told.append(Told(message: message, session: other))
+    case .publish(let agentNews): news.append(agentNews)
+    case .publishStatus(let execution): statuses.append("\(execution.id) \(execution.status.rawValue)")
+    case .agentMoved(let id): moved.append(id)
     }
   }
 
@@ -89,6 +106,8 @@ struct World {
   private mutating func check(_ message: ControlPlaneMessage, to agent: String) {
     switch message {
     case .task(let task):
+      // A task of another node's execution is that node's to have stored.
+      guard machine.execution(task.executionId) != nil else { return }
       let stored = store[task.executionId]?.tasks.first { $0.id == task.taskId }
       if stored == nil { faults.append("\(task.taskId) was sent before it was stored") }
       if stored?.agentID != agent { faults.append("\(task.taskId) was sent to \(agent)") }
@@ -146,6 +165,18 @@ struct World {
     store[id]?.execution.epoch += 1
     guard let stored = store[id] else { return }
     perform { $0.recover(stored, at: $1) }
+  }
+
+  /// Another node records how a task ended: with a result, or with an error that may be tried again.
+  mutating func recordElsewhere(_ task: String, result: JSONValue?) {
+    let id = Self.execution(of: task)
+    guard let index = store[id]?.tasks.firstIndex(where: { $0.id == task }) else { return faults.append("there is no \(task)") }
+    store[id]?.tasks[index].state = result == nil ? .failed : .completed
+    store[id]?.tasks[index].result = result
+    if result == nil {
+      store[id]?.tasks[index].error = ExecutionFailure(code: "BROKEN", message: "it broke")
+      store[id]?.tasks[index].retryable = true
+    }
   }
 
   /// Puts an execution of another node into the store.

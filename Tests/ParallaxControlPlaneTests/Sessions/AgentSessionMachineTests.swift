@@ -41,6 +41,32 @@ import Testing
 
   // MARK: Registration
 
+  @Test func aRegistrationThatTheStoreLostIsStoredOnceMoreWithoutTheAgentsKnowing() throws {
+    var session = registered(epoch: 7)
+    let again = session.storeLost()
+    guard case .register(let registration)? = again.first, again.count == 1 else { throw Unexpected(again) }
+    #expect(registration.agentID == "agent_1" && registration.capabilities == ["text"])
+    #expect(session.storeLost() == [], "one at a time")
+    #expect(receive(.taskResult(result), &session) == [.taskCompleted(result, messageID: "m")])
+    #expect(session.registrationStored(epoch: 8, at: moment(.zero)) == [.renewed(agentID: "agent_1", from: 7, epoch: 8)])
+    #expect(session.registration?.epoch == 8)
+  }
+
+  @Test func aRegistrationThatCannotBeStoredOnceMoreIsTriedAgainLater() {
+    var session = registered(epoch: 7)
+    _ = session.storeLost()
+    #expect(session.registrationFailed("no store") == [.renewLater])
+    #expect(session.registration?.epoch == 7)
+    #expect(session.storeLost().count == 1)
+    _ = session.connectionClosed()
+    #expect(session.storeLost() == [])
+  }
+
+  private struct Unexpected: Error {
+    let actions: [AgentSessionMachine.Action]
+    init(_ actions: [AgentSessionMachine.Action]) { self.actions = actions }
+  }
+
   @Test func registeringIsStoredThenConfirmedThenTheAgentGetsWork() {
     var session = session()
     let message = AgentMessage.Register(

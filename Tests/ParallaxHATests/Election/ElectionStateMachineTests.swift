@@ -245,6 +245,41 @@ import Testing
     #expect(released.request == nil)
   }
 
+  @Test func anAnswerThatAHintHasOvertakenDoesNotPutTheRecordBack() throws {
+    var node = Scripted.leader()
+    node.acknowledge()
+    node.handle(.resign)
+    node.handle(.dutiesJoined)
+    let released = try #require(node.written(.release))
+    var taken = released
+    taken.leader = "b"
+    taken.incarnation = "incarnation-b"
+    taken.term += 1
+    taken.renewal += 1
+    taken.sequence += 1
+    node.handle(.hint(node.snapshot(taken)))
+    node.acknowledge()
+    #expect(node.machine.status(at: node.now).leader == "b" && node.machine.isSettled)
+    #expect(node.call?.purpose == .read)
+
+    var other = Scripted("c")
+    other.start(finding: Scripted.held)
+    other.advance(to: .milliseconds(2_400))
+    other.now += .milliseconds(2_000)
+    other.handle(.timer)
+    #expect(other.call?.purpose == .read)
+    let reads = other.sent.count
+    var renewed = Scripted.held
+    renewed.renewal += 1
+    renewed.sequence += 1
+    other.handle(.hint(other.snapshot(renewed)))
+    other.answer(.read(other.snapshot(Scripted.held)))
+    #expect(other.machine.lastRecord == renewed && other.call?.purpose == .read && other.sent.count == reads + 1)
+    // The store has lost its data: that is believed of an answer that nothing has overtaken.
+    other.answer(.read(nil))
+    #expect(other.call?.purpose == .placeholder)
+  }
+
   @Test func aRequestOfAnotherTermMeansNothing() throws {
     var node = Scripted.leader()
     var asked = try #require(node.call?.record)

@@ -140,6 +140,13 @@ import Testing
     #expect(!test.judge.isCutOff(now: .seconds(25)))
   }
 
+  @Test func aNodeThatStoodStillLearnsAfterwardsThatItWasCutOff() throws {
+    var test = try JudgeUnderTest()
+    #expect(test.write(at: 14) == [])
+    #expect(test.write(at: 29) == [.cutOff, .reconnected])
+    #expect(test.write(at: 34) == [])
+  }
+
   @Test func theWindowCountsFromTheSendingOfTheLastWrite() throws {
     var test = try JudgeUnderTest()
     _ = test.judge.wrote(memberRecord("me", 2), .renewed, sentAt: .seconds(5), now: .seconds(8))

@@ -13,11 +13,11 @@ import Testing
   @Test func aSlowConsumerLosesTheNewestEventsAndFindsAGap() async {
     let bus = InMemoryEventBus(bufferSize: 4)
     var deliveries = bus.subscribe(to: [.cluster]).makeAsyncIterator()
-    for number in 1...100 { bus.publish(.sample(Int64(number)), on: .cluster) }
+    for number in 1...100 { bus.publish([.sample(Int64(number))], on: .cluster) }
     #expect(await deliveries.next() == .gap)
     for number in 1...3 { #expect(await deliveries.next() == .event(.sample(Int64(number)), .cluster)) }
     #expect(await deliveries.next() == .gap)
-    bus.publish(.sample(101), on: .cluster)
+    bus.publish([.sample(101)], on: .cluster)
     #expect(await deliveries.next() == .event(.sample(101), .cluster))
   }
 

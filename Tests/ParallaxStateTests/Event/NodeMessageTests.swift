@@ -24,6 +24,17 @@ import Testing
       .recorded(execution: "exec_1", task: "task_1"), #"{"execution":"exec_1","task":"task_1","type":"recorded","version":1}"#
     ),
     (.cancel(execution: "exec_1"), #"{"execution":"exec_1","type":"cancel","version":1}"#),
+    (
+      .adopt(execution: "exec_1", owner: NodeSession(nodeID: "n", incarnation: "a1")),
+      #"{"execution":"exec_1","owner":"n:a1","type":"adopt","version":1}"#
+    ),
+    (.adopted(execution: "exec_1"), #"{"execution":"exec_1","type":"adopted","version":1}"#),
+    (
+      .watch(execution: "exec_1", watcher: NodeSession(nodeID: "n", incarnation: "a1")),
+      #"{"execution":"exec_1","type":"watch","version":1,"watcher":"n:a1"}"#
+    ),
+    (.ended(execution: "exec_1"), #"{"execution":"exec_1","type":"ended","version":1}"#),
+    (.disconnect(agent: "agent_1"), #"{"agent":"agent_1","type":"disconnect","version":1}"#),
   ]
 
   @Test(arguments: forms) func aMessageHasItsForm(message: NodeMessage, text: String) throws {

@@ -132,14 +132,14 @@ import Testing
     driven.complete(1)
     _ = driven.takeActions()
     driven.write(outcome)
-    #expect(driven.takeNames() == ["freed c", "lost"])
+    #expect(driven.takeNames() == ["lost"])
     #expect(driven.pending == nil)
   }
 
-  @Test func aCreationThatTheStoreRefusesFreesTheAgents() {
+  @Test func aCreationThatTheStoreRefusesLosesTheExecution() {
     var driven = creating()
     driven.write(.stale)
-    #expect(driven.takeNames() == ["freed a", "lost"])
+    #expect(driven.takeNames() == ["lost"])
   }
 
   @Test func theRevisionRisesByOneWithEachWrite() {

@@ -2,36 +2,36 @@ import ParallaxHA
 import ParallaxTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct SingleNodeGuardTests {
-  private typealias Decision = SingleNodeWatch.Decision
+@Suite(.timeLimit(.minutes(1))) struct StoreGuardTests {
+  private typealias Decision = StoreWatch.Decision
 
   @Test func aStoreWithoutOthersIsClearAtOnce() {
-    var watch = SingleNodeWatch(nodeID: "me")
+    var watch = StoreWatch(nodeID: "me")
     #expect(watch.read(memberSnapshot(), now: .zero) == .clear(silent: []))
   }
 
   @Test func theNodesOwnFormerLifeNeverCounts() {
-    var watch = SingleNodeWatch(nodeID: "me")
+    var watch = StoreWatch(nodeID: "me")
     #expect(watch.read(memberSnapshot(memberRecord("me", 7), unreadable: ["me": "broken"]), now: .zero) == .clear(silent: []))
   }
 
   @Test func anotherNodeThatWritesIsAConflictWhateverItChanges() {
     for changed in [memberRecord("b", 2), memberRecord("b", 1, life: 2)] {
-      var watch = SingleNodeWatch(nodeID: "me")
+      var watch = StoreWatch(nodeID: "me")
       #expect(watch.read(memberSnapshot(memberRecord("b", 1)), now: .zero) == .undecided(next: .milliseconds(500)))
       #expect(watch.read(memberSnapshot(changed), now: .seconds(1)) == .conflict(with: changed))
     }
   }
 
   @Test func aNodeThatAppearsIsAConflict() {
-    var watch = SingleNodeWatch(nodeID: "me")
+    var watch = StoreWatch(nodeID: "me")
     _ = watch.read(memberSnapshot(memberRecord("b", 1)), now: .zero)
     let both = memberSnapshot(memberRecord("b", 1), memberRecord("c", 1))
     #expect(watch.read(both, now: .seconds(1)) == .conflict(with: memberRecord("c", 1)))
   }
 
   @Test func aNodeIsSilentAfterSixFifthsOfItsInterval() {
-    var watch = SingleNodeWatch(nodeID: "me")
+    var watch = StoreWatch(nodeID: "me")
     let other = memberSnapshot(memberRecord("b", 1, checkInterval: .seconds(10)))
     for second in stride(from: 0, through: 11, by: 1) {
       #expect(watch.read(other, now: .seconds(second)) == .undecided(next: .milliseconds(500)))
@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test func aGapBetweenReadsBeginsTheWatchAnew() {
-    var watch = SingleNodeWatch(nodeID: "me")
+    var watch = StoreWatch(nodeID: "me")
     let other = memberSnapshot(memberRecord("b", 1))
     _ = watch.read(other, now: .zero)
     #expect(watch.read(other, now: .seconds(6)) == .undecided(next: .milliseconds(500)))
@@ -50,20 +50,20 @@ import Testing
   }
 
   @Test func aNodeThatLeavesIsGone() {
-    var watch = SingleNodeWatch(nodeID: "me")
+    var watch = StoreWatch(nodeID: "me")
     _ = watch.read(memberSnapshot(memberRecord("b", 1)), now: .zero)
     #expect(watch.read(memberSnapshot(), now: .seconds(1)) == .clear(silent: []))
   }
 
   @Test func aFieldThatCannotBeReadIsNotWrittenOff() {
-    var watch = SingleNodeWatch(nodeID: "me")
+    var watch = StoreWatch(nodeID: "me")
     #expect(watch.read(memberSnapshot(unreadable: ["b": "newer"]), now: .zero) == .unreadable(nodeID: "b", reason: "newer"))
   }
 
   // MARK: The driver
 
   private func check(_ store: some MembershipStore, clock: ManualClock) async throws -> [NodeSession] {
-    try await SingleNodeGuard(store: store, nodeID: "me", keyPrefix: "parallax:", clock: clock).check()
+    try await StoreGuard(store: store, nodeID: "me", keyPrefix: "parallax:", clock: clock).check()
   }
 
   @Test func theRefusalNamesBothNodesThePrefixAndTheWayOut() async throws {

@@ -1,8 +1,8 @@
-/// Whether a node that runs without high availability has its store to itself.
+/// Whether a node has its store to itself and, if it takes part in a cluster, to its cluster.
 ///
 /// A value without clock: `now` is the time on the node's own clock. Another node is alive when its field changes while it is watched; one
-/// that stays silent for 1.2 of its own intervals is not. A former life of the node itself never counts.
-package struct SingleNodeWatch: Sendable {
+/// that stays silent for 1.2 of its own intervals is not. A former life of the node itself never counts, nor do the members of its cluster.
+package struct StoreWatch: Sendable {
   /// What is known so far.
   package enum Decision: Sendable, Hashable {
     /// Nobody else is alive; the sessions are those of nodes that are silent.
@@ -21,12 +21,18 @@ package struct SingleNodeWatch: Sendable {
   }
 
   private let nodeID: String
+  private let clusterID: String?
   private var others: [String: Other]?
   private var lastRead = Duration.zero
 
   /// Makes a watch that has seen nothing.
-  package init(nodeID: String) {
+  ///
+  /// - Parameters:
+  ///   - nodeID: The id of the node that wants to start.
+  ///   - clusterID: Its cluster; nil if it runs alone.
+  package init(nodeID: String, clusterID: String? = nil) {
     self.nodeID = nodeID
+    self.clusterID = clusterID
   }
 
   /// Takes in what a read showed.
@@ -36,7 +42,7 @@ package struct SingleNodeWatch: Sendable {
     }
     let sinceLastRead = now - lastRead
     lastRead = now
-    let records = snapshot.records.filter { $0.id != nodeID }.sorted { $0.id < $1.id }
+    let records = snapshot.records.filter { $0.id != nodeID && (clusterID == nil || $0.clusterID != clusterID) }.sorted { $0.id < $1.id }
     guard let former = others else {
       others = Dictionary(records.map { ($0.id, Other(record: $0, since: now)) }) { _, last in last }
       return decide(records, now: now)
@@ -64,10 +70,11 @@ package struct SingleNodeWatch: Sendable {
   private static func window(of record: MemberRecord) -> Duration { record.checkInterval * 12 / 10 }
 }
 
-/// Keeps a durable node without high availability from sharing its store with another one by mistake.
-package struct SingleNodeGuard<Store: MembershipStore, C: Clock>: Sendable where C.Duration == Duration {
+/// Keeps a node from sharing its store by mistake: one that runs alone with any other, one of a cluster with a node that is not of it.
+package struct StoreGuard<Store: MembershipStore, C: Clock>: Sendable where C.Duration == Duration {
   private let store: Store
   private let nodeID: String
+  private let clusterID: String?
   private let keyPrefix: String
   private let clock: C
 
@@ -76,11 +83,13 @@ package struct SingleNodeGuard<Store: MembershipStore, C: Clock>: Sendable where
   /// - Parameters:
   ///   - store: Where nodes keep their fields.
   ///   - nodeID: The id of the node that wants to start.
+  ///   - clusterID: Its cluster; nil if it runs alone.
   ///   - keyPrefix: What stands before the store's keys, for the message to people.
   ///   - clock: The node's clock; it has to go on while the machine sleeps.
-  package init(store: Store, nodeID: String, keyPrefix: String, clock: C) {
+  package init(store: Store, nodeID: String, clusterID: String? = nil, keyPrefix: String, clock: C) {
     self.store = store
     self.nodeID = nodeID
+    self.clusterID = clusterID
     self.keyPrefix = keyPrefix
     self.clock = clock
   }
@@ -94,19 +103,14 @@ package struct SingleNodeGuard<Store: MembershipStore, C: Clock>: Sendable where
   /// - Throws: ``MembershipError`` with `storeInUse` if another node is alive, or nobody can tell; what the store throws, and then the
   ///   check has to be made again from its start.
   package func check() async throws -> [NodeSession] {
-    var watch = SingleNodeWatch(nodeID: nodeID)
+    var watch = StoreWatch(nodeID: nodeID, clusterID: clusterID)
     let start = clock.now
     while true {
       let snapshot = try await store.members()
       switch watch.read(snapshot, now: start.duration(to: clock.now)) {
       case .clear(let silent): return silent
       case .undecided(let next): try await clock.sleep(for: next)
-      case .conflict(let other):
-        throw MembershipError(
-          .storeInUse,
-          "node \"\(nodeID)\" cannot start: node \"\(other.id)\" at \(other.address) is using the keys under \"\(keyPrefix)\" and high "
-            + "availability is off. To run both as one cluster set highAvailability.enabled: true on both; to run them apart give "
-            + "this node another keyPrefix")
+      case .conflict(let other): throw MembershipError(.storeInUse, "node \"\(nodeID)\" cannot start: \(reason(for: other))")
       case .unreadable(let other, let reason):
         throw MembershipError(
           .storeInUse,
@@ -114,6 +118,21 @@ package struct SingleNodeGuard<Store: MembershipStore, C: Clock>: Sendable where
             + "node to that one's version, or give it another keyPrefix; if that node is gone, remove its field from "
             + "\(keyPrefix)ha:members")
       }
+    }
+  }
+
+  private func reason(for other: MemberRecord) -> String {
+    switch (clusterID, other.clusterID) {
+    case (let own?, let found?):
+      "it is of cluster \"\(own)\", and node \"\(other.id)\" of cluster \"\(found)\" at \(other.address) is using the keys under "
+        + "\"\(keyPrefix)\". If both are one cluster give them the same highAvailability.clusterId, else another redis.keyPrefix each"
+    case (let own?, nil):
+      "it is of cluster \"\(own)\", and node \"\(other.id)\" at \(other.address) is using the keys under \"\(keyPrefix)\" without high "
+        + "availability. To run both as one cluster set highAvailability.enabled: true on both; to run them apart give this node another "
+        + "redis.keyPrefix"
+    case (nil, _):
+      "node \"\(other.id)\" at \(other.address) is using the keys under \"\(keyPrefix)\" and high availability is off. To run both as one "
+        + "cluster set highAvailability.enabled: true on both; to run them apart give this node another redis.keyPrefix"
     }
   }
 }

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""How long a cluster of three nodes on Redis is without a leader: hand-overs on request, on SIGTERM, and after kill -9.
+
+Usage: failover.py FOLDER_OF_EXECUTABLES [ROUNDS_OF_HAND_OVERS [ROUNDS_OF_KILLS [KILLS_AT_15_S]]]   (100, 30 and 3 rounds by default)
+Needs redis-server. Times are taken from the nodes' logs and the election record, all by the one wall clock of this machine.
+"""
+import datetime, http.client, json, pathlib, re, signal, subprocess, sys, tempfile, threading, time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "Scripts"))
+from processes import Processes, free_port, request
+
+BINARIES = pathlib.Path(sys.argv[1]).resolve()
+HANDOVERS, KILLS, LONG_KILLS = [int(text) for text in sys.argv[2:5]] + [100, 30, 3][len(sys.argv[2:5]):]
+NODES = 3
+
+
+def instant(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+class Sampler(threading.Thread):
+    """Asks all nodes every 20 ms whether they lead; see `overlaps`."""
+
+    def __init__(self, ports):
+        super().__init__(daemon=True)
+        self.ports, self.ended, self.rounds, self.greatest = ports, threading.Event(), 0, 0
+        self.last, self.spans = {}, []
+
+    def run(self):
+        while not self.ended.is_set():
+            total = 0
+            for node, port in enumerate(self.ports):
+                began = time.monotonic()
+                term = self.term(port)
+                if term:
+                    total += 1
+                    former = self.last.get(node)
+                    # A term that was lost never comes back: between two answers of one term the node led all the time.
+                    if former and former[0] == term:
+                        self.spans.append((former[1], began, node))
+                self.last[node] = (term, time.monotonic())
+            self.rounds, self.greatest = self.rounds + 1, max(self.greatest, total)
+            self.ended.wait(0.02)
+
+    @staticmethod
+    def term(port):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=0.5)
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+            connection.close()
+        except OSError:
+            return None
+        if not re.search(r'parallax_ha_is_leader\{node="[^"]*"\} 1', text):
+            return None
+        return re.search(r"\nparallax_ha_term (\S+)", text).group(1)
+
+    def overlaps(self):
+        spans = sorted(self.spans)
+        return sum(1 for (a, b) in zip(spans, spans[1:]) if a[2] != b[2] and b[0] < a[1])
+
+
+class Cluster:
+    def __init__(self, processes, lease, ports, name):
+        self.processes, self.lease, self.ports, self.name, self.redis_port = processes, lease, ports, name, free_port()
+        processes.start(f"redis-{name}", ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", ""])
+        time.sleep(0.5)
+        for index in range(NODES):
+            self.start(index)
+        self.wait_until_whole()
+
+    def start(self, index):
+        self.processes.start(f"{self.name}-node-{index}", [BINARIES / "parallaxd"], {
+            "PARALLAX_HA_ENABLED": "true", "PARALLAX_HA_LEASE_DURATION": f"{self.lease}s", "PARALLAX_HA_CHECK_INTERVAL": "500ms",
+            "PARALLAX_LOG_LEVEL": "debug", "PARALLAX_NODE_ID": f"node-{index}", "PARALLAX_PORT": str(self.ports[index]),
+            "PARALLAX_REDIS_URL": f"redis://127.0.0.1:{self.redis_port}"})
+
+    def status(self, index):
+        try:
+            return request(self.ports[index], "GET", "/ha/status", timeout=2)[1]
+        except (OSError, ValueError):
+            return None
+
+    def wait_until_whole(self, limit=60):
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            seen = [self.status(index) for index in range(NODES)]
+            if all(s and s.get("leader") and [m["status"] for m in s["members"]] == ["healthy"] * NODES for s in seen):
+                if len({s["leader"] for s in seen}) == 1:
+                    return int(seen[0]["leader"].rpartition("-")[2])
+            time.sleep(0.02)
+        raise SystemExit(f"the cluster is not whole after {limit} s; see {self.processes.folder}")
+
+    def record(self):
+        text = subprocess.run(["redis-cli", "-p", str(self.redis_port), "GET", "parallax:ha:leader"], capture_output=True, check=True).stdout
+        return json.loads(text)
+
+    def first_duty(self, leader, since, limit=30):
+        """When a node began the duties of the term that it took after `since`."""
+        log = self.processes.folder / f"{self.name}-node-{leader}.log"
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            leads = False
+            for line in log.read_text(errors="replace").splitlines():
+                if line.startswith("{") and ('"this node leads"' in line or '"looks for lost node sessions"' in line):
+                    entry = json.loads(line)
+                    if instant(entry["time"]) < since - 0.001:
+                        continue
+                    leads = leads or entry["message"] == "this node leads"
+                    if leads and entry["message"] == "looks for lost node sessions":
+                        return instant(entry["time"])
+            time.sleep(0.01)
+        raise SystemExit(f"node-{leader} did no duty; see {log}")
+
+    def wait_for_other(self, leader, limit=60):
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            for index in range(NODES):
+                status = self.status(index) if index != leader else None
+                if status and status.get("leader") not in (None, f"node-{leader}"):
+                    return int(status["leader"].rpartition("-")[2])
+            time.sleep(0.005)
+        raise SystemExit("nobody took over")
+
+    def step_down(self, leader):
+        began = time.time()
+        answer = request(self.ports[(leader + 1) % NODES], "POST", "/ha/stepdown", {})[1]
+        return self.first_duty(int(answer["new"].rpartition("-")[2]), began) - began
+
+    def terminate(self, leader):
+        began = time.time()
+        process = self.processes.running.pop(f"{self.name}-node-{leader}")
+        process.send_signal(signal.SIGTERM)
+        successor = self.wait_for_other(leader)
+        took = self.first_duty(successor, began) - began
+        assert process.wait(30) == 0, "a node did not exit with 0"
+        self.start(leader)
+        return took
+
+    def kill(self, leader):
+        self.processes.kill(f"{self.name}-node-{leader}")
+        last = self.record()
+        self.wait_for_other(leader)
+        excess = instant(self.record()["acquiredAt"]) - instant(last["renewedAt"]) - self.lease
+        self.start(leader)
+        return excess
+
+
+def show(title, seconds):
+    ordered = sorted(second * 1000 for second in seconds)
+    at = lambda share: ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    print(f"{title:62} {len(ordered):4}  p50 {at(0.5):7.1f}  p99 {at(0.99):7.1f}  max {ordered[-1]:7.1f} ms", flush=True)
+
+
+def measure(cluster, title, rounds, act):
+    sampler = Sampler(cluster.ports)
+    sampler.start()
+    times = []
+    for _ in range(rounds):
+        times.append(act(cluster.wait_until_whole()))
+    cluster.wait_until_whole()
+    sampler.ended.set()
+    sampler.join()
+    show(title, times)
+    print(f"{'':4}two leaders at once: {sampler.overlaps()} in {sampler.rounds} samples of all nodes", flush=True)
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="parallax-failover-") as folder:
+        processes = Processes(pathlib.Path(folder))
+        try:
+            cluster = Cluster(processes, 3, [free_port() for _ in range(NODES)], "handover")
+            measure(cluster, "step down: from the request to the new leader's first duty", HANDOVERS, cluster.step_down)
+            measure(cluster, "SIGTERM: from the signal to the new leader's first duty", HANDOVERS, cluster.terminate)
+            processes.stop()
+            processes.running.clear()
+            cluster = Cluster(processes, 1, [free_port() for _ in range(NODES)], "short")
+            measure(cluster, "kill -9, lease 1 s: takeover - last renewal - lease", KILLS, cluster.kill)
+            processes.stop()
+            processes.running.clear()
+            cluster = Cluster(processes, 15, [free_port() for _ in range(NODES)], "long")
+            measure(cluster, "kill -9, lease 15 s: takeover - last renewal - lease", LONG_KILLS, cluster.kill)
+        finally:
+            processes.stop()
+
+
+if __name__ == "__main__":
+    main()

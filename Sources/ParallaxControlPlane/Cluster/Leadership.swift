@@ -1,0 +1,45 @@
+import Logging
+import ParallaxAPI
+import ParallaxHA
+import ParallaxRedisStores
+import ParallaxState
+import ServiceLifecycle
+
+/// The election as a node of the daemon takes part in it.
+typealias NodeElection = LeaderElection<RedisElectionStore, ContinuousClock>
+
+/// A node's part in the leadership of its cluster: it campaigns, does the leader's duties while it leads, and tells the others.
+struct Leadership: Service {
+  let election: NodeElection
+  let duties: LeaderDuties<ContinuousClock>
+  let membership: NodeMembership
+  let publisher: EventPublisher
+  let logger: Logger
+
+  func run() async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await election.run() }
+      group.addTask { await tellChanges() }
+      if election.configuration.campaigns {
+        group.addTask {
+          do {
+            try await election.run { fence in await duties.run(fence) }
+          } catch is CancellationError {
+            // The node stops.
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  private func tellChanges() async {
+    var wasLeader = false
+    for await status in election.changes() where status.isLeader != wasLeader {
+      wasLeader = status.isLeader
+      membership.announce()
+      let details: JSONValue = ["term": .integer(status.term)]
+      publisher.publish(wasLeader ? "elected" : "stepped_down", id: election.session.nodeID, details: details, on: .cluster)
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import NIOCore
+import NIOPosix
+import ParallaxRedis
+
+/// The address of this machine that others on the way to a server see.
+enum LocalAddress {
+  private static let pause: Duration = .milliseconds(500)
+
+  /// Connects to the server until that succeeds, and tells this end's address with `port` in the place of its own.
+  ///
+  /// Throws `CancellationError`.
+  static func facing(_ endpoint: RedisConfiguration.Endpoint, on loop: any EventLoop, port: Int) async throws -> String {
+    guard case .host(let server, let serverPort) = endpoint else { return "127.0.0.1:\(port)" }
+    while true {
+      try Task.checkCancellation()
+      if let host = try? await addressFacing(server, serverPort, on: loop) {
+        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+      }
+      try await Task.sleep(for: pause)
+    }
+  }
+
+  private static func addressFacing(_ host: String, _ port: Int, on loop: any EventLoop) async throws -> String? {
+    let channel = try await ClientBootstrap(group: loop).connectTimeout(.seconds(2)).connect(host: host, port: port).get()
+    let address = channel.localAddress?.ipAddress
+    try? await channel.close()
+    return address
+  }
+}

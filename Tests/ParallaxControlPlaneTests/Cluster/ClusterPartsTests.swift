@@ -1,0 +1,209 @@
+import Logging
+import ParallaxAPI
+import ParallaxHA
+import ParallaxMetrics
+import ParallaxState
+import Testing
+
+@testable import ParallaxControlPlane
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+@Suite struct AgentNewsTests {
+  @Test(arguments: [
+    AgentNews.registered("a", epoch: 7, capabilities: ["x", "y"], limit: 3, activeTasks: ["task_1_0"]),
+    .registered("a", epoch: 7, capabilities: [], limit: 1, activeTasks: nil),
+    .changed("a", epoch: 7, capabilities: ["x"], limit: 3, isDraining: true), .left("a", epoch: 7, graceful: true),
+    .loads(["a": 2, "b": 0]),
+  ])
+  func newsReadsAsItWasPublished(news: AgentNews) {
+    let form = news.event(nodeID: "n")
+    let event = ClusterEvent(
+      type: form.type, id: form.id, session: NodeSession(nodeID: "n", incarnation: "1"), timestamp: Timestamp(milliseconds: 0), sequence: 1,
+      details: form.details)
+    #expect(AgentNews(event) == news)
+  }
+
+  @Test(arguments: [
+    ("registered", JSONValue.object([:])), ("registered", JSONValue.object(["epoch": 1])), ("dance", JSONValue.object(["epoch": 1])),
+    ("left", JSONValue.object(["epoch": "seven"])),
+  ])
+  func whatIsNoNewsIsLeftOut(type: String, details: JSONValue) {
+    let event = ClusterEvent(
+      type: type, id: "a", session: NodeSession(nodeID: "n", incarnation: "1"), timestamp: Timestamp(milliseconds: 0), sequence: 1,
+      details: details)
+    #expect(AgentNews(event) == nil)
+  }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct EventPublisherTests {
+  private static let session = NodeSession(nodeID: "n", incarnation: "1")
+
+  @Test func eventsAreNumberedInTheirOrderOnEachChannel() async throws {
+    let bus = InMemoryEventBus()
+    let stream = bus.subscribe(to: [.agent, .cluster])
+    let publisher = EventPublisher(bus: bus, session: Self.session, batchSize: 2, logger: Logger(label: "test"))
+    for number in 1...3 {
+      publisher.publish("a\(number)", id: "x", on: .agent)
+      publisher.publish("c\(number)", id: "x", on: .cluster)
+    }
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { try? await publisher.run() }
+      var seen: [String] = []
+      for await delivery in stream {
+        guard case .event(let event, let channel) = delivery else { continue }
+        seen.append("\(channel.rawValue) \(event.type) \(event.sequence)")
+        if seen.count == 6 { break }
+      }
+      #expect(seen.filter { $0.hasPrefix("agent") } == ["agent a1 1", "agent a2 2", "agent a3 3"])
+      #expect(seen.filter { $0.hasPrefix("cluster") } == ["cluster c1 1", "cluster c2 2", "cluster c3 3"])
+      group.cancelAll()
+    }
+  }
+}
+
+@Suite struct SyncLatencyTests {
+  @Test func aMarkerCountsWithTheTimeItTook() throws {
+    let registry = MetricsRegistry()
+    let latency = try SyncLatency(registry: registry)
+    let marker = latency.send(at: .seconds(1))
+    latency.received(marker, at: .milliseconds(1_250))
+    #expect(text(registry).contains("parallax_ha_sync_latency_seconds_sum 0.25"))
+    // Once is enough.
+    latency.received(marker, at: .seconds(9))
+    #expect(text(registry).contains("parallax_ha_sync_latency_seconds_count 1"))
+  }
+
+  @Test func aMarkerThatDoesNotComeCountsWithItsAge() throws {
+    let registry = MetricsRegistry()
+    let latency = try SyncLatency(registry: registry)
+    for second in 0...5 { _ = latency.send(at: .seconds(second)) }
+    let quantile = text(registry).split(separator: "\n").first { $0.contains("quantile=\"0.99\"") }
+    let value = try #require(quantile?.split(separator: " ").last.flatMap { Double($0) })
+    #expect(abs(value - 5) < 0.1)
+  }
+
+  @Test func aLaterMarkerThatComesForgivesEarlierOnes() throws {
+    let registry = MetricsRegistry()
+    let latency = try SyncLatency(registry: registry)
+    _ = latency.send(at: .zero)
+    let second = latency.send(at: .milliseconds(500))
+    latency.received(second, at: .milliseconds(600))
+    _ = latency.send(at: .seconds(9))
+    #expect(text(registry).contains("parallax_ha_sync_latency_seconds_count 1"))
+  }
+
+  private func text(_ registry: MetricsRegistry) -> String { String(decoding: registry.render(.text), as: UTF8.self) }
+}
+
+@Suite struct RecoveryDutyTests {
+  private static let settings: MembershipSettings? = try? MembershipSettings(checkInterval: .seconds(5))
+
+  /// A session is only taken for lost when its member is known to be silent, gone, or another life of the node.
+  @Test func whoIsTakenForLost() throws {
+    let settings = try #require(Self.settings)
+    let me = record("me", life: 1)
+    var judge = MembershipJudge(record: me, settings: settings, now: .zero)
+    _ = judge.wrote(me, .added, sentAt: .zero, now: .zero)
+    let others = [record("alive", life: 1), record("silent", life: 1), record("restarted", life: 2)]
+    for second in stride(from: 0, through: 20, by: 5) {
+      let current = others.map { other in
+        var other = other
+        if other.id != "silent" { other.sequence += Int64(second) }
+        return other
+      }
+      _ = judge.wrote(me, .renewed, sentAt: .seconds(second), now: .seconds(second))
+      _ = judge.read(MembershipSnapshot(records: [me] + current, unreadable: ["odd": "newer"]), now: .seconds(second))
+    }
+    let view = judge.view(now: .seconds(20), asOf: nil)
+    #expect(RecoveryDuty.isAlive(session("alive", 1), in: view))
+    #expect(RecoveryDuty.isAlive(session("odd", 1), in: view))
+    #expect(!RecoveryDuty.isAlive(session("silent", 1), in: view))
+    #expect(!RecoveryDuty.isAlive(session("restarted", 1), in: view))
+    #expect(RecoveryDuty.isAlive(session("restarted", 2), in: view))
+    #expect(!RecoveryDuty.isAlive(session("unknown", 1), in: view))
+    #expect(!RecoveryDuty.isAlive(session("me", 7), in: view))
+  }
+
+  private func session(_ id: String, _ life: Int) -> NodeSession { NodeSession(nodeID: id, incarnation: "\(life)") }
+
+  private func record(_ id: String, life: Int) -> MemberRecord {
+    MemberRecord(
+      session: session(id, life), clusterID: "c", address: "\(id):1", sequence: 1, startedAt: .init(timeIntervalSince1970: 0),
+      lastHeartbeat: .init(timeIntervalSince1970: 0), version: "1")
+  }
+}
+
+@Suite struct OverdueExecutionsTests {
+  @Test func ownersAreRemindedOfWhatIsLongPastItsDeadlineAndOfNothingElse() async throws {
+    let store = InMemoryStateStore(now: { World.start })
+    let owner = NodeSession(nodeID: "owner", incarnation: "1")
+    store.open(owner)
+    for (id, timeout, status) in [
+      ("exec_late", 10, ExecutionStatus.running), ("exec_due", 95, .running), ("exec_young", 600, .pending), ("exec_done", 10, .completed),
+    ] {
+      let execution = Execution(
+        id: id, pattern: World.pattern(), status: status, input: [:], createdAt: World.start,
+        deadline: World.start + .seconds(timeout), owner: owner)
+      _ = store.create(StoredExecution(execution: execution, tasks: []))
+    }
+    let (reminders, continuation) = AsyncStream<String>.makeStream()
+    let duty = OverdueExecutions(
+      store: store, now: { World.start + .seconds(100) }, remind: { continuation.yield("\($0) \($1.nodeID)") },
+      logger: Logger(label: "test"))
+    try await duty.run()
+    continuation.finish()
+    #expect(await reminders.reduce(into: []) { $0.append($1) } == ["exec_late owner"])
+  }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct ExecutionWatchTests {
+  private static let me = NodeSession(nodeID: "me", incarnation: "1")
+  private static let owner = NodeSession(nodeID: "owner", incarnation: "1")
+
+  @Test func theOwnerIsAskedToTellOfTheEnd() async throws {
+    let store = InMemoryStateStore(now: { Timestamp(milliseconds: 0) })
+    let stored = execution()
+    _ = store.create(stored)
+    let (told, continuation) = AsyncStream<NodeMessage>.makeStream()
+    let watch = ExecutionWatch(store: store, session: Self.me) { message, _ in continuation.yield(message) }
+    async let ended = watch.end(of: "exec_1", within: .seconds(60)) { nil }
+    for await message in told {
+      #expect(message == .watch(execution: "exec_1", watcher: Self.me))
+      break
+    }
+    var change = ExecutionChange(id: "exec_1", owner: Self.owner, epoch: 1, revision: 2)
+    change.status = .cancelled
+    _ = store.update(change)
+    watch.ended("exec_1")
+    #expect(try await ended?.execution.status == .cancelled)
+  }
+
+  @Test func aNodeThatStopsKeepsNobodyWaiting() async throws {
+    let store = InMemoryStateStore(now: { Timestamp(milliseconds: 0) })
+    _ = store.create(execution())
+    let (told, continuation) = AsyncStream<NodeMessage>.makeStream()
+    let watch = ExecutionWatch(store: store, session: Self.me) { message, _ in continuation.yield(message) }
+    async let ended = watch.end(of: "exec_1", within: .seconds(60)) { nil }
+    for await _ in told { break }
+    watch.release()
+    #expect(try await ended == nil)
+    #expect(try await watch.end(of: "exec_1", within: .seconds(60)) { nil } == nil)
+  }
+
+  @Test func anExecutionThatIsNotThereIsNotWaitedFor() async throws {
+    let watch = ExecutionWatch(store: InMemoryStateStore(now: { Timestamp(milliseconds: 0) }), session: Self.me) { _, _ in }
+    #expect(try await watch.end(of: "exec_9", within: .seconds(60)) { nil } == nil)
+  }
+
+  private func execution() -> StoredExecution {
+    let pattern = World.pattern()
+    let execution = Execution(
+      id: "exec_1", pattern: pattern, input: [:], createdAt: World.start, deadline: World.start + .seconds(60), owner: Self.owner)
+    return StoredExecution(execution: execution, tasks: [])
+  }
+}

@@ -1,0 +1,111 @@
+import Logging
+import ParallaxHA
+import ParallaxState
+import Synchronization
+import Testing
+
+@testable import ParallaxControlPlane
+
+@Suite(.timeLimit(.minutes(1))) struct NodeMessengerTests {
+  private static let bob = NodeSession(nodeID: "bob", incarnation: "b1")
+  private static let carol = NodeSession(nodeID: "carol", incarnation: "c1")
+
+  @Test func messagesArriveInOrderAndInBatches() async {
+    let inboxes = Inboxes()
+    let messenger = NodeMessenger(inboxes: inboxes, logger: Logger(label: "test"))
+    for number in 0..<300 { messenger.tell(.cancel(execution: "\(number)"), to: Self.bob) }
+    messenger.tell(.cancel(execution: "other"), to: Self.carol)
+    await running(messenger) {
+      await inboxes.arrival(of: 300, at: Self.bob)
+      await inboxes.arrival(of: 1, at: Self.carol)
+    }
+    #expect(inboxes.messages(at: Self.bob) == (0..<300).map { .cancel(execution: "\($0)") })
+    #expect(inboxes.batches(at: Self.bob).allSatisfy { $0 <= 128 } && inboxes.batches(at: Self.bob).count == 3)
+  }
+
+  @Test func whatHasNoRoomOrIsNotTakenIsSentAgainInItsPlace() async {
+    let inboxes = Inboxes(answers: [.full, .failure])
+    let messenger = NodeMessenger(inboxes: inboxes, logger: Logger(label: "test"))
+    for number in 0..<3 { messenger.tell(.cancel(execution: "\(number)"), to: Self.bob) }
+    await running(messenger) { await inboxes.arrival(of: 3, at: Self.bob) }
+    #expect(inboxes.messages(at: Self.bob) == (0..<3).map { .cancel(execution: "\($0)") })
+  }
+
+  @Test func nothingIsSaidToASessionThatIsGoneUntilItIsBack() async {
+    let inboxes = Inboxes()
+    let messenger = NodeMessenger(inboxes: inboxes, logger: Logger(label: "test"))
+    messenger.tell(.cancel(execution: "before"), to: Self.bob)
+    messenger.forget(Self.bob)
+    messenger.tell(.cancel(execution: "after"), to: Self.bob)
+    messenger.remember(Self.bob)
+    messenger.tell(.cancel(execution: "back"), to: Self.bob)
+    await running(messenger) { await inboxes.arrival(of: 1, at: Self.bob) }
+    #expect(inboxes.messages(at: Self.bob) == [.cancel(execution: "back")])
+  }
+
+  private func running(_ messenger: NodeMessenger, _ body: () async -> Void) async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { try? await messenger.run() }
+      await body()
+      group.cancelAll()
+    }
+  }
+}
+
+/// Inboxes that refuse or fail at first as often as they are told.
+private final class Inboxes: InboxStore {
+  enum Answer {
+    case full, failure
+  }
+
+  private struct State {
+    var answers: [Answer]
+    var batches: [NodeSession: [[NodeMessage]]] = [:]
+    var waiting: [(session: NodeSession, count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+
+    func count(at session: NodeSession) -> Int { batches[session]?.reduce(0) { $0 + $1.count } ?? 0 }
+  }
+
+  private let state: Mutex<State>
+
+  init(answers: [Answer] = []) {
+    state = Mutex(State(answers: answers))
+  }
+
+  func messages(at session: NodeSession) -> [NodeMessage] { state.withLock { $0.batches[session]?.flatMap { $0 } ?? [] } }
+  func batches(at session: NodeSession) -> [Int] { state.withLock { $0.batches[session]?.map(\.count) ?? [] } }
+
+  func arrival(of count: Int, at session: NodeSession) async {
+    await withCheckedContinuation { continuation in
+      let isThere = state.withLock { state in
+        if state.count(at: session) >= count { return true }
+        state.waiting.append((session, count, continuation))
+        return false
+      }
+      if isThere { continuation.resume() }
+    }
+  }
+
+  func send(_ messages: [NodeMessage], to session: NodeSession) async throws -> Bool {
+    let (answer, ready) = state.withLock { state -> (Answer?, [CheckedContinuation<Void, Never>]) in
+      if !state.answers.isEmpty { return (state.answers.removeFirst(), []) }
+      state.batches[session, default: []].append(messages)
+      let counts = state.waiting.map { state.count(at: $0.session) >= $0.count }
+      let ready = zip(state.waiting, counts).filter(\.1).map(\.0.continuation)
+      state.waiting = zip(state.waiting, counts).filter { !$0.1 }.map(\.0)
+      return (nil, ready)
+    }
+    for continuation in ready { continuation.resume() }
+    switch answer {
+    case nil: return true
+    case .full?: return false
+    case .failure?: throw StateStoreError(.unavailable, "no answer")
+    }
+  }
+
+  func receive(
+    at session: NodeSession, limit: Int, _ handle: @Sendable ([ReceivedNodeMessage]) async throws -> Void
+  ) async throws {}
+
+  func removeInbox(of session: NodeSession) async throws {}
+}

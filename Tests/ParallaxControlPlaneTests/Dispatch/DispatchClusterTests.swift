@@ -1,0 +1,334 @@
+import ParallaxAPI
+import ParallaxControlPlane
+import ParallaxHA
+import ParallaxState
+import Testing
+
+/// Agents at other nodes, tasks of other nodes, executions that change hands.
+@Suite struct DispatchClusterTests {
+  private static let third = NodeSession(nodeID: "node-c", incarnation: "00000000000000c1")
+
+  private static var clustered: DispatchMachine.Settings {
+    DispatchMachine.Settings(session: World.session, relocationDelay: .milliseconds(250))
+  }
+
+  // MARK: Agents at other nodes
+
+  @Test func aTaskForAnAgentElsewhereGoesThroughItsNodeOnceItIsStored() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.begin()
+    #expect(world.deliveries == [])
+    world.settle()
+    #expect(world.deliveries == ["task_1_0 far node-b"])
+    #expect(world.sent == [] && world.load("far") == 1 && world.faults == [])
+  }
+
+  @Test func agentsHereAreTakenFirstUnlessTheyAreMuchFuller() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 10, activeTasks: nil))
+    world.connect("near", limit: 10)
+    for _ in 0..<3 { world.submit() }
+    #expect(world.load("near") == 3 && world.load("far") == 0)
+    for _ in 0..<7 { world.submit() }
+    #expect(world.load("near") == 6 && world.load("far") == 4)
+  }
+
+  @Test func anOutcomeThatAnotherNodeRecordedIsTakenFromTheStore() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    let (id, waiter) = world.submit()
+    world.recordElsewhere("task_1_0", result: "done")
+    world.readOutcomes(id)
+    world.settle()
+    #expect(world.status(id) == .completed && world.load("far") == 0)
+    guard case .finished(let stored)? = world.resolutions[waiter] else { return #expect(Bool(false), "the caller waits") }
+    #expect(stored.tasks.map(\.result) == ["done"])
+    // Whoever recorded the outcome has acknowledged it.
+    #expect(world.acknowledged == [] && world.faults == [])
+  }
+
+  @Test func anErrorThatAnotherNodeRecordedIsTriedAgainElsewhere() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    let (id, _) = world.submit(World.pattern(retries: 1))
+    world.connect("near")
+    world.recordElsewhere("task_1_0", result: nil)
+    world.readOutcomes(id)
+    world.settle()
+    #expect(world.tasks == ["task_1_1 near"])
+  }
+
+  @Test func anAgentThatIsBusyForOthersIsNotGivenMore() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 2, activeTasks: nil))
+    world.hear(.loads(["far": 2]))
+    world.submit()
+    #expect(world.deliveries == [])
+    world.hear(.loads(["far": 1]))
+    world.settle()
+    #expect(world.deliveries == ["task_1_0 far node-b"])
+  }
+
+  @Test func aLostMembersTasksWaitForTheirAgentsAndThenGoToOthers() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    let (id, _) = world.submit(World.pattern(retries: 1))
+    world.perform { $0.memberLost(World.other, at: $1) }
+    world.connect("near")
+    world.advance(by: .milliseconds(29_999))
+    #expect(world.tasks == [])
+    world.advance(by: .milliseconds(1))
+    world.settle()
+    #expect(world.tasks == ["task_1_1 near"])
+    // The registration at a node that is gone is removed by whoever recovers that node.
+    #expect(world.gone == [] && world.status(id) == .running)
+  }
+
+  @Test func anAgentThatComesBackElsewhereGoesOnWithWhatItHas() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.submit()
+    world.perform { $0.memberLost(World.other, at: $1) }
+    world.hear(.registered("far", epoch: 2, capabilities: ["text"], limit: 1, activeTasks: ["task_1_0"]), from: Self.third)
+    world.advance(by: .seconds(29))
+    #expect(world.deliveries == ["task_1_0 far node-b"])
+  }
+
+  @Test func anAgentThatComesBackWithoutATaskIsGivenItOnceMoreWhereItIs() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.submit()
+    world.hear(.registered("far", epoch: 2, capabilities: ["text"], limit: 1, activeTasks: []), from: Self.third)
+    world.advance(by: .milliseconds(1_999))
+    #expect(world.deliveries.count == 1)
+    world.advance(by: .milliseconds(1))
+    #expect(world.deliveries == ["task_1_0 far node-b", "task_1_0 far node-c"])
+  }
+
+  @Test func anAgentThatMovesAwayIsLetGoOf() {
+    var world = World()
+    world.connect("near")
+    world.hear(.registered("near", epoch: 99, capabilities: ["text"], limit: 1, activeTasks: []))
+    #expect(world.moved == ["near"])
+    world.submit()
+    #expect(world.deliveries == ["task_1_0 near node-b"] && world.tasks == [])
+  }
+
+  @Test func oldNewsChangesNothing() {
+    var world = World()
+    world.hear(.registered("far", epoch: 5, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.hear(.registered("far", epoch: 4, capabilities: ["other"], limit: 9, activeTasks: nil), from: Self.third)
+    world.hear(.left("far", epoch: 4, graceful: true), from: Self.third)
+    world.hear(.changed("far", epoch: 4, capabilities: [], limit: 1, isDraining: true))
+    world.submit()
+    #expect(world.deliveries == ["task_1_0 far node-b"])
+  }
+
+  @Test func aListShowsWhoCameAndWhoWent() {
+    var world = World()
+    world.hear(.registered("gone", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    let before = world.machine.agentEpochs(at: World.other)
+    world.hear(.registered("late", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    let record = AgentRecord(
+      id: "new", capabilities: ["text"], session: World.other, epoch: 3, connectedAt: World.start, activeTasks: nil)
+    world.perform { $0.listed([record], at: World.other, before: before, at: $1) }
+    #expect(Set(world.machine.agentEpochs(at: World.other).keys) == ["late", "new"])
+  }
+
+  @Test func anAgentsCloseNodeThatWasTakenForLostIsThereAgain() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.submit()
+    world.perform { $0.memberLost(World.other, at: $1) }
+    let record = AgentRecord(id: "far", capabilities: ["text"], session: World.other, epoch: 1, connectedAt: World.start)
+    world.perform { $0.listed([record], at: World.other, before: [:], at: $1) }
+    world.advance(by: .seconds(29))
+    #expect(world.machine.agent("far")?.isConnected == true && world.load("far") == 1)
+    // What was on its way to a node that was taken for lost may have been dropped; that node knows better.
+    #expect(world.deliveries == ["task_1_0 far node-b", "task_1_0 far node-b"])
+  }
+
+  // MARK: Tasks of other nodes
+
+  @Test func aTaskOfAnotherNodeIsSentOnceAndItsOutcomeIsRecorded() {
+    var world = World()
+    world.connect("near")
+    for _ in 1...2 { world.forward("task_7_0", to: "near") }
+    #expect(world.tasks == ["task_7_0 near"] && world.load("near") == 1)
+    world.complete("task_7_0", by: "near")
+    #expect(world.takeLookUps().map(\.task) == ["task_7_0"] && world.load("near") == 0)
+  }
+
+  @Test func aTaskOfAnotherNodeWaitsForRoomAndGoesBeforeWhatWaitsHere() {
+    var world = World()
+    world.connect("near")
+    world.forward("task_7_0", to: "near")
+    world.submit()
+    for task in ["task_8_0", "task_9_0"] { world.forward(task, to: "near") }
+    world.withdraw("task_8_0", from: "near")
+    #expect(world.tasks == ["task_7_0 near"])
+    world.complete("task_7_0", by: "near")
+    world.settle()
+    #expect(world.tasks == ["task_7_0 near", "task_9_0 near"])
+    world.complete("task_9_0", by: "near")
+    world.settle()
+    #expect(world.tasks.last == "task_1_0 near" && world.faults == [])
+  }
+
+  @Test func aWithdrawnTaskOfAnotherNodeFreesItsAgent() {
+    var world = World()
+    world.connect("near")
+    world.forward("task_7_0", to: "near")
+    world.withdraw("task_7_0", from: "near")
+    #expect(world.load("near") == 0 && world.cancelled == ["task_7_0 near cancelled"])
+  }
+
+  @Test func whatAnAgentBringsAlongFromAnotherNodeTakesItsRoom() {
+    var world = World()
+    world.connect("near", limit: 2, activeTasks: ["task_7_0"])
+    #expect(world.load("near") == 1)
+    // Its owner may send it again: the agent has it.
+    world.forward("task_7_0", to: "near")
+    #expect(world.tasks == [])
+    world.complete("task_7_0", by: "near")
+    #expect(world.load("near") == 0)
+  }
+
+  @Test func othersAreToldOfAgentsHereAndOfTheirLoad() {
+    var world = World()
+    let epoch = world.connect("near", limit: 2, activeTasks: ["task_7_0"])
+    world.submit()
+    #expect(world.machine.takeLoads() == ["near": 2] && world.machine.takeLoads().isEmpty)
+    world.leave("near")
+    #expect(
+      world.news == [
+        .registered("near", epoch: epoch, capabilities: ["text"], limit: 2, activeTasks: ["task_7_0"]),
+        .left("near", epoch: epoch, graceful: false),
+      ])
+  }
+
+  // MARK: Executions between nodes
+
+  @Test func anExecutionThatOnlyAnotherNodeHasAgentsForIsGivenToThatNode() {
+    var world = World(Self.clustered)
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.hear(.loads(["far": 1]))
+    let (id, _) = world.submit()
+    world.advance(by: .milliseconds(249))
+    #expect(world.told == [])
+    world.advance(by: .milliseconds(1))
+    #expect(world.told == [World.Told(message: .adopt(execution: id, owner: World.session), session: World.other)])
+  }
+
+  @Test func anExecutionThatHasAgentsHereStays() {
+    var world = World(Self.clustered)
+    world.connect("near")
+    world.submit()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.hear(.loads(["far": 1]))
+    world.submit()
+    world.advance(by: .seconds(10))
+    #expect(world.told == [])
+  }
+
+  @Test func aTakenExecutionIsLeftToItsNewOwnerWithTheTaskThatAnAgentHereHas() {
+    var world = World()
+    world.connect("near")
+    let (id, waiter) = world.submit()
+    world.perform { machine, _ in machine.watch(id, by: Self.third) }
+    world.steal(id)
+    world.perform { $0.taken(id, at: $1) }
+    #expect(world.machine.execution(id) == nil && world.load("near") == 1)
+    #expect(world.resolutions[waiter] == .accepted(ExecutionAcceptance(executionId: id, status: .running)))
+    #expect(world.told == [World.Told(message: .ended(execution: id), session: Self.third)])
+    world.complete("task_1_0", by: "near")
+    #expect(world.takeLookUps().map(\.task) == ["task_1_0"] && world.load("near") == 0)
+  }
+
+  @Test func watchersElsewhereAreToldOfTheEnd() {
+    var world = World()
+    world.connect("near")
+    let (id, _) = world.submit()
+    world.perform { machine, _ in machine.watch(id, by: World.other) }
+    world.complete("task_1_0", by: "near")
+    #expect(world.told == [])
+    world.settle()
+    #expect(world.told == [World.Told(message: .ended(execution: id), session: World.other)])
+    world.perform { machine, _ in machine.watch(id, by: Self.third) }
+    #expect(world.told.last == World.Told(message: .ended(execution: id), session: Self.third))
+  }
+
+  @Test func aNodeThatStopsGivesAwayWhatNobodyHereWaitsFor() {
+    var world = World()
+    world.connect("near", limit: 9)
+    for waits in [true, false, false] { world.submit(waits: waits) }
+    world.perform { machine, _ in machine.handOver(to: [World.other, Self.third]) }
+    #expect(
+      world.told == [
+        World.Told(message: .adopt(execution: "exec_2", owner: World.session), session: World.other),
+        World.Told(message: .adopt(execution: "exec_3", owner: World.session), session: Self.third),
+      ])
+  }
+
+  @Test func whatOtherNodesWorkOnIsLookedAtAgainInCaseAMessageWasLost() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    let (id, _) = world.submit(timeout: .seconds(600))
+    world.advance(by: .seconds(30))
+    #expect(world.reads == [id] && world.deliveries.count == 2)
+    world.advance(by: .seconds(30))
+    #expect(world.reads == [id, id] && Set(world.deliveries) == ["task_1_0 far node-b"])
+  }
+
+  @Test func anExecutionThatHasAnotherOwnerInTheStoreIsLetGoOf() {
+    var world = World()
+    world.connect("near")
+    let (id, _) = world.submit()
+    world.steal(id)
+    world.readOutcomes(id)
+    #expect(world.machine.execution(id) == nil)
+  }
+
+  @Test func peopleAreToldEachStatusOnce() {
+    var world = World()
+    let (id, _) = world.submit()
+    world.connect("near")
+    world.settle()
+    world.complete("task_1_0", by: "near")
+    world.settle()
+    #expect(world.statuses == ["\(id) pending", "\(id) running", "\(id) completed"])
+  }
+}
+
+extension World {
+  mutating func hear(_ news: AgentNews, from home: NodeSession = World.other) {
+    perform { $0.heard(news, from: home, at: $1) }
+  }
+
+  /// The tasks that went to other nodes, as "task agent node", in order.
+  var deliveries: [String] {
+    told.compactMap { told in
+      guard case .deliver(let task, let agent, _) = told.message else { return nil }
+      return "\(task.taskId) \(agent) \(told.session.nodeID)"
+    }
+  }
+
+  /// Another node gives a task to an agent here.
+  mutating func forward(_ task: String, to agent: String) {
+    let message = ControlPlaneMessage.Task(
+      taskId: task, executionId: Self.execution(of: task), patternName: "pattern", patternVersion: "1.0.0", capability: "text", input: [:],
+      timeout: .seconds(60), priority: .normal, context: .init(stepIndex: 0, totalSteps: 1))
+    perform { $0.forwarded(message, to: agent, at: $1) }
+  }
+
+  mutating func withdraw(_ task: String, from agent: String) {
+    let message = ControlPlaneMessage.TaskCancelled(taskId: task, executionId: Self.execution(of: task), reason: "cancelled")
+    perform { $0.withdrawn(message, from: agent, at: $1) }
+  }
+
+  mutating func readOutcomes(_ id: String) {
+    let stored = store[id]
+    perform { $0.outcomesRead(id, stored, at: $1) }
+  }
+}

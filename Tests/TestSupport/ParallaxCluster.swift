@@ -1,0 +1,106 @@
+import Foundation
+import NIOCore
+package import ParallaxAPI
+
+/// Several real nodes on one real Redis.
+package struct ParallaxCluster: Sendable {
+  package let redis: RedisServer
+  package let nodes: [ParallaxdProcess]
+
+  package init(redis: RedisServer, nodes: [ParallaxdProcess]) {
+    self.redis = redis
+    self.nodes = nodes
+  }
+
+  /// The id of the node at an index.
+  package static func id(_ index: Int) -> String { "node-\(index)" }
+
+  /// The variables of a node; a short lease and quick heartbeats, so that tests are short.
+  package static func environment(redis: String, node: Int, lease: Duration = .seconds(2)) -> [String: String] {
+    [
+      "PARALLAX_HA_ENABLED": "true", "PARALLAX_HA_CLUSTER_ID": "production", "PARALLAX_REDIS_URL": redis, "PARALLAX_NODE_ID": id(node),
+      "PARALLAX_HA_LEASE_DURATION": "\(lease / .milliseconds(1))".prefix { $0 != "." } + "ms", "PARALLAX_HA_CHECK_INTERVAL": "500ms",
+    ]
+  }
+
+  /// Starts a cluster, waits until all its nodes see each other and one leads, hands it to the body, and ends it whatever the body does.
+  package static func with<Result>(
+    _ count: Int = 3, lease: Duration = .seconds(2), redis options: RedisServer.Options = .init(), environment: [String: String] = [:],
+    files: [String: String] = [:], _ body: (ParallaxCluster) async throws -> Result
+  ) async throws -> Result {
+    try await RedisServer.with(options) { redis in
+      try await with(count, on: redis, lease: lease, environment: environment, files: files, body)
+    }
+  }
+
+  /// The same on a Redis that runs.
+  ///
+  /// `urls` are where single nodes find it instead, by their index; `variables` what single nodes get besides.
+  package static func with<Result>(
+    _ count: Int = 3, on redis: RedisServer, urls: [Int: String] = [:], lease: Duration = .seconds(2), environment: [String: String] = [:],
+    variables: (Int) -> [String: String] = { _ in [:] }, files: [String: String] = [:], _ body: (ParallaxCluster) async throws -> Result
+  ) async throws -> Result {
+    var nodes: [ParallaxdProcess] = []
+    do {
+      for index in 0..<count {
+        var all = Self.environment(redis: urls[index] ?? redis.url, node: index, lease: lease)
+        for more in [environment, variables(index)] { all.merge(more) { _, given in given } }
+        nodes.append(try await ParallaxdProcess.start(environment: all, files: files))
+      }
+      let cluster = ParallaxCluster(redis: redis, nodes: nodes)
+      try await cluster.waitUntilWhole()
+      let result = try await body(cluster)
+      for node in nodes { await node.process.stop() }
+      return result
+    } catch {
+      let logs = nodes.enumerated().map { "--- \(Self.id($0.offset))\n\($0.element.process.errorOutput.suffix(6_000))" }
+      for node in nodes { await node.process.stop() }
+      throw ProcessFailure("\(error)\n\(logs.joined(separator: "\n"))")
+    }
+  }
+
+  /// Waits until every node sees all others healthy, and the same leader.
+  package func waitUntilWhole() async throws {
+    try await eventually("a cluster of \(nodes.count) with a leader", within: .seconds(30)) {
+      var leaders: Set<String?> = []
+      for node in nodes {
+        guard let status = try? await node.haStatus(), status.members.count == nodes.count,
+          status.members.allSatisfy({ $0.status == .healthy })
+        else { return false }
+        leaders.insert(status.leader)
+      }
+      return leaders.count == 1 && leaders.first != .some(nil)
+    }
+  }
+
+  /// The index of the node that leads, as `node` says.
+  package func leader(asking node: Int = 0) async throws -> Int {
+    guard let id = try await nodes[node].haStatus().leader, let index = nodes.indices.first(where: { Self.id($0) == id }) else {
+      throw ProcessFailure("nobody leads")
+    }
+    return index
+  }
+
+  /// Waits until `node` says that another node than `former` leads; returns which.
+  package func waitForLeader(otherThan former: Int, asking node: Int, within limit: Duration = .seconds(20)) async throws -> Int {
+    try await eventualValue("a leader other than \(Self.id(former))", within: limit, every: .milliseconds(5)) {
+      guard let id = try await nodes[node].haStatus().leader, id != Self.id(former) else { return nil }
+      return nodes.indices.first { Self.id($0) == id }
+    }
+  }
+
+  /// The indices of the nodes apart from one.
+  package func others(than index: Int) -> [Int] { nodes.indices.filter { $0 != index } }
+
+  /// Where agents connect, the node at `index` first.
+  package func agentURLs(first index: Int) -> [String] {
+    nodes.indices.map { nodes[(index + $0) % nodes.count].agentURL }
+  }
+}
+
+extension ParallaxdProcess {
+  /// What the node says of its cluster.
+  package func haStatus() async throws -> HAStatusDocument {
+    try await api.get("/ha/status").decode()
+  }
+}
