@@ -28,6 +28,14 @@ public struct ElectionStatus: Sendable, Hashable {
     isPaused = false
     isLeader = false
   }
+
+  /// What does not change by the mere passing of time.
+  var withoutDurations: ElectionStatus {
+    var status = self
+    status.leaseRemaining = nil
+    status.staleFor = nil
+    return status
+  }
 }
 
 extension ElectionStateMachine {

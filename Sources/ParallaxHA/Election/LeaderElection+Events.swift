@@ -89,12 +89,9 @@ extension LeaderElection {
       let watchers = Array(state.watchers.values)
       state.news.append { for watcher in watchers { watcher.yield(record) } }
     }
-    var status = state.machine.status(at: instant)
-    let current = status
-    status.leaseRemaining = nil
-    status.staleFor = nil
-    guard status != state.shown else { return }
-    state.shown = status
+    let current = state.machine.status(at: instant)
+    guard current.withoutDurations != state.shown else { return }
+    state.shown = current.withoutDurations
     let observers = Array(state.observers.values)
     state.news.append { for observer in observers { observer.yield(current) } }
   }

@@ -157,7 +157,9 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
     let id = state.withLock { state in
       state.lastID += 1
       state.observers[state.lastID] = continuation
-      continuation.yield(state.machine.status(at: instant))
+      let status = state.machine.status(at: instant)
+      if state.shown == nil { state.shown = status.withoutDurations }
+      continuation.yield(status)
       return state.lastID
     }
     continuation.onTermination = { [weak self] _ in

@@ -76,19 +76,12 @@ func withCluster(of count: Int, watchers: Int = 0, _ body: (ElectionCluster) asy
     LeaderElection(store: store, session: .starting(nodeID: "node-\(index)"), clock: clock, logger: quiet)
   }
   let cluster = ElectionCluster(clock: clock, store: store, stores: stores, elections: elections)
-  let running = Running()
   try await withThrowingTaskGroup(of: Void.self) { group in
     for election in elections {
-      running.begin()
-      group.addTask {
-        await election.run()
-        running.end()
-      }
+      group.addTask { await election.run() }
     }
     for election in elections.prefix(count) {
-      running.begin()
       group.addTask {
-        defer { running.end() }
         do { try await election.run { _ in await untilCancelled() } } catch is CancellationError {}
       }
     }
@@ -97,23 +90,9 @@ func withCluster(of count: Int, watchers: Int = 0, _ body: (ElectionCluster) asy
     for store in stores { store.faults = .init() }
     group.cancelAll()
     // A call that hung ends by its time-out, whatever the body did.
-    try await eventually {
-      if let next = clock.nextDeadline { clock.advance(by: max(clock.now.duration(to: next), .zero)) }
-      return running.areAllOver
-    }
-    try await group.waitForAll()
+    try await clock.advance { try await group.waitForAll() }
     try result.get()
   }
-}
-
-/// Counts what runs.
-private final class Running: Sendable {
-  private let count = Mutex(0)
-
-  var areAllOver: Bool { count.withLock { $0 == 0 } }
-
-  func begin() { count.withLock { $0 += 1 } }
-  func end() { count.withLock { $0 -= 1 } }
 }
 
 /// Waits until a condition holds that other tasks bring about without time passing.

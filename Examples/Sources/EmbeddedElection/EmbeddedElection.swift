@@ -1,0 +1,74 @@
+import CustomElectionStore
+import Foundation
+import Logging
+import ParallaxHA
+import ServiceLifecycle
+import UnixSignals
+
+/// A service with one leader.
+///
+/// `swift run EmbeddedElection worker-1 /tmp/leader.json` in two or three terminals, each with an id of its own: one of them leads. End it
+/// with Ctrl-C, and another one leads at once; kill it, and another one leads when its lease of three seconds is over.
+///
+/// Without arguments three nodes run in one process over a store in memory.
+@main struct EmbeddedElection {
+  static func main() async throws {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    switch arguments.count {
+    case 0:
+      let store = InMemoryElectionStore()
+      let nodes = try (1...3).map { try Node("worker-\($0)", store: store) }
+      try await run(nodes.map(\.service))
+    case 2:
+      try await run([Node(arguments[0], store: FileElectionStore(path: arguments[1])).service])
+    default:
+      print("usage: EmbeddedElection [NODE-ID FILE]")
+      exit(2)
+    }
+  }
+
+  private static func run(_ services: [any Service]) async throws {
+    let group = ServiceGroup(
+      services: services, gracefulShutdownSignals: [.sigint, .sigterm], logger: Logger(label: "embedded-election"))
+    try await group.run()
+  }
+}
+
+/// One node: it prints who leads, and says tick while that is itself.
+struct Node<Store: ElectionStore> {
+  private let election: LeaderElection<Store, ContinuousClock>
+
+  init(_ id: String, store: Store) throws {
+    let timings = try ElectionTimings(leaseDuration: .seconds(3))
+    election = LeaderElection(store: store, nodeID: id, configuration: ElectionConfiguration(timings: timings))
+  }
+
+  var service: any Service { NodeService(election: election) }
+}
+
+private struct NodeService<Store: ElectionStore>: Service {
+  let election: LeaderElection<Store, ContinuousClock>
+
+  func run() async throws {
+    let changes = election.changes()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask {
+        // The stream ends when the election does.
+        for await status in changes {
+          print(
+            "\(election.session.nodeID): \(status.leader ?? "nobody") leads, term \(status.term)\(status.problem.map { "; \($0)" } ?? "")")
+        }
+      }
+      group.addTask {
+        // Returns on a graceful shutdown, once the body has ended and the lease is released.
+        try await election.run { fence in
+          while true {
+            print("\(election.session.nodeID): tick, fenced by \(fence)")
+            try await Task.sleep(for: .seconds(1))
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+}

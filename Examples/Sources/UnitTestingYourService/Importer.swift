@@ -1,0 +1,28 @@
+public import ParallaxHA
+public import ServiceLifecycle
+
+/// A service of yours: it imports what has arrived, on one node at a time.
+///
+/// Generic over store and clock, it runs on any store in production and on a manual clock in its tests.
+public struct Importer<Store: ElectionStore, ImportClock: Clock>: Service where ImportClock.Duration == Duration {
+  private let election: LeaderElection<Store, ImportClock>
+  private let duties: LeaderDuties<ImportClock>
+
+  /// Makes the service.
+  ///
+  /// - Parameters:
+  ///   - election: Decides which node imports.
+  ///   - clock: The clock of the election.
+  ///   - importAll: Imports what has arrived, with the fence for its writes.
+  public init(
+    election: LeaderElection<Store, ImportClock>, clock: ImportClock, importAll: @escaping @Sendable (Fence) async throws -> Void
+  ) {
+    self.election = election
+    duties = LeaderDuties([LeaderDuty("import", every: .seconds(60), work: importAll)], clock: clock)
+  }
+
+  /// Imports once a minute while this node leads.
+  public func run() async throws {
+    try await election.run { fence in await duties.run(fence) }
+  }
+}

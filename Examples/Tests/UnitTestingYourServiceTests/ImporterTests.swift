@@ -1,0 +1,56 @@
+import ParallaxHA
+import ParallaxTesting
+import Testing
+import UnitTestingYourService
+
+/// A service is tested without a server, without waiting, and with every fault of its store: by a manual clock and a store that fails on demand.
+@Suite(.timeLimit(.minutes(1))) struct ImporterTests {
+  @Test func itImportsAtOnceAndOnceAMinute() async throws {
+    let bench = Bench(nodes: 1)
+    try await bench.run {
+      _ = await bench.imports.next()
+      // The time does not move by itself: let a minute pass, with its jitter, renewing the lease on the way.
+      await bench.pass(.seconds(72))
+      _ = await bench.imports.next()
+    }
+  }
+
+  @Test func oneOfTwoNodesImportsAndTheOtherFollowsWhenItStops() async throws {
+    let bench = Bench(nodes: 2)
+    try await bench.run {
+      let first = try #require(await bench.imports.next())
+      await bench.elections[first.node].resign()
+      let second = try #require(await bench.imports.next())
+      #expect(second.node == 1 - first.node)
+      // What the second one writes is accepted, what the first one still writes is not.
+      let guarded = FenceGuard(accepted: first.fence)
+      try guarded.accept(second.fence)
+      #expect(throws: ElectionError.self) { try guarded.accept(first.fence) }
+    }
+  }
+
+  @Test func aNodeThatLosesItsStoreStopsAndStartsAgain() async throws {
+    let bench = Bench(nodes: 1)
+    try await bench.run {
+      let first = try #require(await bench.imports.next())
+      bench.stores[0].faults = .cutOff
+      // Beyond the deadline nothing renews the lease: leadership is lost, whatever the store holds.
+      bench.clock.advance(by: bench.elections[0].configuration.timings.renewDeadline)
+      #expect(!bench.elections[0].isLeader)
+      bench.stores[0].faults = .init()
+      await bench.pass(.seconds(5))
+      let second = try #require(await bench.imports.next())
+      #expect(second.fence.term > first.fence.term)
+    }
+  }
+
+  @Test func anImportIsCancelledWhenLeadershipIsLost() async throws {
+    let bench = Bench(nodes: 1, importsUntilCancelled: true)
+    try await bench.run {
+      _ = await bench.imports.next()
+      bench.stores[0].faults = .cutOff
+      bench.clock.advance(by: bench.elections[0].configuration.timings.renewDeadline)
+      #expect(await bench.cancellations.next() != nil)
+    }
+  }
+}
