@@ -20,13 +20,15 @@ test: ## What CI runs: tools, format, floors, model, build, all suites
 	@$(TIMED) "Build, warnings are errors" env $(STRICT) swift build --build-tests
 	@echo "== Tests"
 	@$(STRICT) swift test --skip-build --disable-xctest
+	@$(TIMED) "Examples for embedders, without SwiftNIO" Scripts/check-examples.sh
 
 test-all: test ## The same, then the suites under the thread sanitizer
 	@echo "== Tests under the thread sanitizer"
 	@$(STRICT) swift test --sanitize=thread --scratch-path .build/thread-sanitizer --disable-xctest
 
 format: ## Format the sources in place
-	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
+	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
+	  Examples/Package.swift Examples/Sources Examples/Tests
 
 bench: ## Executions per second, embedded and on Redis, and where the time goes
 	swift build -c release --product parallaxd

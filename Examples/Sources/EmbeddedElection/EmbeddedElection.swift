@@ -5,10 +5,16 @@ import ParallaxHA
 import ServiceLifecycle
 import UnixSignals
 
+#if Redis
+import ParallaxRedis
+import ParallaxRedisStores
+#endif
+
 /// A service with one leader.
 ///
 /// `swift run EmbeddedElection worker-1 /tmp/leader.json` in two or three terminals, each with an id of its own: one of them leads. End it
-/// with Ctrl-C, and another one leads at once; kill it, and another one leads when its lease of three seconds is over.
+/// with Ctrl-C, and another one leads at once; kill it, and another one leads when its lease of three seconds is over. The same over a Redis,
+/// and so from several machines: `swift run --traits Redis EmbeddedElection worker-1 redis://127.0.0.1`.
 ///
 /// Without arguments three nodes run in one process over a store in memory.
 @main struct EmbeddedElection {
@@ -19,10 +25,21 @@ import UnixSignals
       let store = InMemoryElectionStore()
       let nodes = try (1...3).map { try Node("worker-\($0)", store: store) }
       try await run(nodes.map(\.service))
+    case 2 where arguments[1].hasPrefix("redis"):
+      #if Redis
+      let client = try RedisClient(
+        configuration: RedisConfiguration(url: arguments[1]), scripts: RedisElectionStore.scripts, logger: Logger(label: "redis"))
+      let node = try Node(arguments[0], store: RedisElectionStore(client: client, key: "embedded-election:leader"))
+      // Stopped from the last to the first: the election needs its store to hand over.
+      try await run([client, node.service])
+      #else
+      print("build with Redis: swift run --traits Redis EmbeddedElection \(arguments.joined(separator: " "))")
+      exit(2)
+      #endif
     case 2:
       try await run([Node(arguments[0], store: FileElectionStore(path: arguments[1])).service])
     default:
-      print("usage: EmbeddedElection [NODE-ID FILE]")
+      print("usage: EmbeddedElection [NODE-ID FILE-OR-REDIS-URL]")
       exit(2)
     }
   }

@@ -18,6 +18,9 @@ package final class Dispatcher: Service {
     var nextWaiter: WaiterID = 0
     var alarm: (instant: Duration, timer: Scheduled<Void>)?
     var idleWaiter: IdleWaiter?
+    /// What is to be told once the lock is free.
+    var answers: [(caller: CheckedContinuation<Resolution, Never>, resolution: Resolution)] = []
+    var endedIdleWaits: [CheckedContinuation<Void, Never>] = []
   }
 
   /// Who waits for there to be nothing to do.
@@ -86,7 +89,7 @@ package final class Dispatcher: Service {
   }
 
   private func stop() {
-    state.withLock { state in
+    withState { state in
       state.alarm?.timer.cancel()
       state.alarm = nil
     }
@@ -138,13 +141,13 @@ package final class Dispatcher: Service {
   package func waitUntilIdle(includingExecutions: Bool) async {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        state.withLock { state in
+        withState { state in
           state.idleWaiter = IdleWaiter(includingExecutions: includingExecutions, continuation: continuation)
           if Task.isCancelled { endIdleWait(&state) } else { checkIdle(&state) }
         }
       }
     } onCancel: {
-      state.withLock { endIdleWait(&$0) }
+      withState { endIdleWait(&$0) }
     }
   }
 
@@ -154,30 +157,30 @@ package final class Dispatcher: Service {
   }
 
   private func endIdleWait(_ state: inout State) {
-    state.idleWaiter?.continuation.resume()
+    if let waiter = state.idleWaiter { state.endedIdleWaits.append(waiter.continuation) }
     state.idleWaiter = nil
   }
 
   private func wait(
     for execution: Execution, _ event: @Sendable (inout DispatchMachine, WaiterID, Moment) -> [DispatchAction]
   ) async -> Resolution {
-    let waiter = state.withLock { state in
+    let waiter = withState { state in
       state.nextWaiter += 1
       return state.nextWaiter
     }
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let now = clock.now
-        state.withLock { state in
+        withState { state in
           state.callers[waiter] = continuation
           route(event(&state.machine, waiter, now), &state)
         }
       }
     } onCancel: {
-      state.withLock { state in
+      withState { state in
         state.machine.detach(waiter, from: execution.id)
         let acceptance = ExecutionAcceptance(executionId: execution.id, status: execution.status)
-        state.callers.removeValue(forKey: waiter)?.resume(returning: .accepted(acceptance))
+        answer(waiter, .accepted(acceptance), &state)
       }
     }
   }
@@ -186,14 +189,14 @@ package final class Dispatcher: Service {
 
   /// Stores a registration; the session is told how that ended.
   func register(_ registration: AgentSessionMachine.Registration, session: AgentSession) {
-    let knownEpoch = state.withLock { $0.machine.agent(registration.agentID)?.epoch ?? 0 }
+    let knownEpoch = withState { $0.machine.agent(registration.agentID)?.epoch ?? 0 }
     addJob.yield(.register(registration, knownEpoch: knownEpoch, session))
   }
 
   /// A stored registration stands: the agent can be given work through `link`.
   func agentRegistered(_ registration: AgentSessionMachine.Registration, epoch: Int64, link: any AgentLink) {
     let now = clock.now
-    state.withLock { state in
+    withState { state in
       let former = state.links[registration.agentID]
       // A later connection, here or at another node, has been heard of first.
       if (state.machine.agent(registration.agentID)?.epoch ?? 0) >= epoch { return link.replace() }
@@ -208,7 +211,7 @@ package final class Dispatcher: Service {
 
   /// A registration was stored once more.
   func agentRenewed(_ id: String, from former: Int64, epoch: Int64) {
-    state.withLock { state in
+    withState { state in
       if let link = state.links[id], link.epoch == former { state.links[id] = (epoch, link.link) }
       route(state.machine.agentRenewed(id, from: former, epoch: epoch), &state)
     }
@@ -230,7 +233,7 @@ package final class Dispatcher: Service {
 
   func agentLeft(_ id: String, epoch: Int64, graceful: Bool) {
     let now = clock.now
-    state.withLock { state in
+    withState { state in
       if state.links[id]?.epoch == epoch { state.links[id] = nil }
       route(state.machine.agentLeft(id, epoch: epoch, graceful: graceful, at: now), &state)
     }
@@ -256,7 +259,7 @@ package final class Dispatcher: Service {
   }
 
   package func agent(_ id: String) -> AgentView? {
-    state.withLock { state in
+    withState { state in
       state.machine.agent(id).map { agent in
         AgentView(
           isConnected: agent.isConnected, isDraining: agent.isDraining, activeTasks: agent.load,
@@ -266,7 +269,7 @@ package final class Dispatcher: Service {
   }
 
   package var counts: (executions: Int, agents: Int) {
-    state.withLock { ($0.machine.executionCount, $0.machine.connectedAgents) }
+    withState { ($0.machine.executionCount, $0.machine.connectedAgents) }
   }
 
   /// Ends an agent's connection; false when it is not connected here.
@@ -278,7 +281,7 @@ package final class Dispatcher: Service {
 
   /// Asks every agent to go elsewhere, spread over `interval`.
   package func askAgentsToReconnect(reason: String, over interval: Duration) {
-    let links = state.withLock { $0.links.values.map(\.link) }
+    let links = withState { $0.links.values.map(\.link) }
     let spread = max(1, Int(interval.wholeMilliseconds))
     for (index, link) in links.enumerated() {
       let afterMs = spread * index / max(1, links.count)
@@ -297,13 +300,34 @@ package final class Dispatcher: Service {
     addJob.yield(job)
   }
 
-  func inspect<Value>(_ look: (inout DispatchMachine) -> Value) -> Value {
-    state.withLock { look(&$0.machine) }
+  func inspect<Value: Sendable>(_ look: (inout DispatchMachine) -> Value) -> Value {
+    withState { look(&$0.machine) }
   }
 
   func handle(_ event: (inout DispatchMachine, Moment) -> [DispatchAction]) {
     let now = clock.now
-    state.withLock { state in route(event(&state.machine, now), &state) }
+    withState { state in route(event(&state.machine, now), &state) }
+  }
+
+  /// Does something under the lock, and answers callers after it.
+  ///
+  /// Not under it: to resume a task that is being cancelled waits for its cancellation handlers, and those of callers want the lock.
+  private func withState<Value: Sendable>(_ body: (inout State) -> Value) -> Value {
+    let (value, answers, endedIdleWaits) = state.withLock { state in
+      let value = body(&state)
+      defer {
+        state.answers = []
+        state.endedIdleWaits = []
+      }
+      return (value, state.answers, state.endedIdleWaits)
+    }
+    for (caller, resolution) in answers { caller.resume(returning: resolution) }
+    for waiter in endedIdleWaits { waiter.resume() }
+    return value
+  }
+
+  private func answer(_ waiter: WaiterID, _ resolution: Resolution, _ state: inout State) {
+    if let caller = state.callers.removeValue(forKey: waiter) { state.answers.append((caller, resolution)) }
   }
 
   private func route(_ actions: [DispatchAction], _ state: inout State) {
@@ -313,7 +337,7 @@ package final class Dispatcher: Service {
       case .update(let change): addJob.yield(.update(change))
       case .release(let id, let owner): addJob.yield(.release(id, owner: owner))
       case .send(let message, let agent, let id): state.links[agent]?.link.send(message, inAnswerTo: id)
-      case .resolve(let waiter, let resolution): state.callers.removeValue(forKey: waiter)?.resume(returning: resolution)
+      case .resolve(let waiter, let resolution): answer(waiter, resolution, &state)
       case .ended(let execution): ended(execution)
       case .record(let outcome, let execution, let id): addJob.yield(.record(outcome, execution: execution, messageID: id))
       case .readOutcomes(let id): addJob.yield(.readOutcomes(id))
@@ -347,7 +371,7 @@ package final class Dispatcher: Service {
 
   private func alarmRang() {
     let now = clock.now
-    state.withLock { state in
+    withState { state in
       state.alarm = nil
       route(state.machine.timePassed(at: now), &state)
     }

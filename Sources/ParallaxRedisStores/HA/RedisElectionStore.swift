@@ -1,13 +1,19 @@
-package import ParallaxHA
-package import ParallaxRedis
+public import ParallaxHA
+public import ParallaxRedis
 
 /// Keeps the election record in one string of Redis, as JSON that operators can read, without a TTL: no clock of the server's counts.
 ///
-/// Calls throw `RedisError` as it comes from the client, and then their outcome is unknown. The client has to run, with `scripts` given to
-/// its initializer.
-package struct RedisElectionStore: ElectionStore {
-  /// The scripts to load on every new connection.
-  package static let scripts: [RedisScript] = ElectionScripts.all
+/// ```swift
+/// let client = try RedisClient(configuration: .init(url: "redis://127.0.0.1"), scripts: RedisElectionStore.scripts, logger: logger)
+/// let election = LeaderElection(store: RedisElectionStore(client: client, key: "reports:leader"), nodeID: "worker-1")
+/// ```
+///
+/// The client is the caller's to run, beside the election and for longer than it. Calls throw `RedisError` as it comes from the client, and
+/// then their outcome is unknown. Each election needs a key of its own; the channel of the same name carries its hints. It works on one key
+/// alone, so any Redis will do; one that replicates asynchronously can lose a write that it has acknowledged, see `requiredReplicas`.
+public struct RedisElectionStore: ElectionStore {
+  /// The scripts that the client has to be given when it is made, for it to load them on every new connection.
+  public static let scripts: [RedisScript] = ElectionScripts.all
 
   private let client: RedisClient
   private let key: String
@@ -17,18 +23,27 @@ package struct RedisElectionStore: ElectionStore {
   /// Makes a store.
   ///
   /// - Parameters:
-  ///   - client: A client of the right server and database.
-  ///   - keys: The names of the keys.
-  ///   - requiredReplicas: How many replicas have to acknowledge a write before it counts.
-  ///   - replicaTimeout: How long to wait for them; well below the election's `callTimeout`.
-  package init(client: RedisClient, keys: KeySpace, requiredReplicas: Int = 0, replicaTimeout: Duration = .seconds(1)) {
+  ///   - client: A client of the right server and database, made with ``scripts``.
+  ///   - key: Where the record is kept.
+  ///   - requiredReplicas: How many replicas have to acknowledge a write before it counts; none by default. Fewer make its outcome unknown.
+  ///   - replicaTimeout: How long to wait for them, 1 s by default; well below the election's `callTimeout`.
+  public init(client: RedisClient, key: String, requiredReplicas: Int = 0, replicaTimeout: Duration = .seconds(1)) {
     self.client = client
-    key = keys.leader
+    self.key = key
     self.requiredReplicas = requiredReplicas
     self.replicaTimeout = replicaTimeout
   }
 
-  package func read() async throws -> ElectionSnapshot? {
+  /// Makes the store of the daemon's election.
+  package init(client: RedisClient, keys: KeySpace, requiredReplicas: Int = 0, replicaTimeout: Duration = .seconds(1)) {
+    self.init(client: client, key: keys.leader, requiredReplicas: requiredReplicas, replicaTimeout: replicaTimeout)
+  }
+
+  /// Reads the record.
+  ///
+  /// - Returns: The record and its version, or `nil` if there is none.
+  /// - Throws: `ElectionError` with `unreadableRecord` if what is stored cannot be decoded; `RedisError` if Redis did not answer.
+  public func read() async throws -> ElectionSnapshot? {
     do {
       return try Self.snapshot(of: try await client.send(RedisCommand("GET", key).idempotent))
     } catch let error as RedisError {
@@ -36,7 +51,14 @@ package struct RedisElectionStore: ElectionStore {
     }
   }
 
-  package func compareAndSet(_ record: ElectionRecord, expecting: ElectionVersion?) async throws -> CompareAndSetResult {
+  /// Writes a record if the stored bytes are still the expected ones, and publishes it.
+  ///
+  /// - Parameters:
+  ///   - record: The new record.
+  ///   - expecting: The version that it replaces; `nil` if there must be none.
+  /// - Returns: The new version, or what is stored instead of the expected version.
+  /// - Throws: `ElectionError` with `unreadableRecord` if what is stored cannot be decoded; any other error if the outcome is unknown.
+  public func compareAndSet(_ record: ElectionRecord, expecting: ElectionVersion?) async throws -> CompareAndSetResult {
     let bytes = try record.encoded()
     // Not idempotent: a repeat of a write that was executed would find its own bytes and look like a conflict.
     let command = RedisCommand.evaluate(
@@ -56,7 +78,7 @@ package struct RedisElectionStore: ElectionStore {
   }
 
   /// The record as it is published, and as it reads when messages may have been missed.
-  package func changes() -> AsyncCompactMapSequence<RedisSubscription, ElectionSnapshot> {
+  public func changes() -> AsyncCompactMapSequence<RedisSubscription, ElectionSnapshot> {
     client.subscribe(to: [key]).compactMap { event in
       switch event {
       case .message(_, let payload): try? Self.snapshot(of: .bulkString(payload))

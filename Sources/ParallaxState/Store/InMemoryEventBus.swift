@@ -34,10 +34,9 @@ package final class InMemoryEventBus: EventBus {
   package var subscriberCount: Int { state.withLock { $0.subscribers.count } }
 
   package func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) {
-    state.withLock { state in
-      for subscriber in state.subscribers.values {
-        for event in events { subscriber.take(event, on: channel) }
-      }
+    // Not under the lock: a subscriber that is woken up may end, and takes itself off the list then.
+    for subscriber in state.withLock({ Array($0.subscribers.values) }) {
+      for event in events { subscriber.take(event, on: channel) }
     }
   }
 

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Builds the examples for embedders, runs their tests, and holds the promise that who uses ParallaxHA alone does not even resolve SwiftNIO.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+scratch=.build/examples
+
+swift build --package-path Examples --scratch-path "$scratch" --build-tests
+if ls -d "$scratch"/checkouts/swift-nio* 2>/dev/null; then
+  echo "error: the examples bring SwiftNIO along, though they ask for no trait of the package" >&2
+  exit 1
+fi
+swift test --package-path Examples --scratch-path "$scratch" --skip-build
+echo "Examples: checkouts are $(ls "$scratch/checkouts" | tr '\n' ' ')"
