@@ -11,7 +11,7 @@ import Synchronization
 /// ```
 ///
 /// This one guards what lives in one process. What is guarded in a database has to remember the fence there, in the same transaction as
-/// the write: see <doc:Fencing>.
+/// the write: see <doc:FencingWrites>.
 public final class FenceGuard: Sendable {
   private let last: Mutex<Fence?>
 
