@@ -105,7 +105,8 @@ import Testing
 @Suite struct RedisElectionTests {
   @Test func threeNodesElectOneAndHandOverByItsResignation() async throws {
     try await withElectionStore { store, client, _ in
-      let configuration = ElectionConfiguration(timings: try ElectionTimings(leaseDuration: .seconds(2)), bootstrapWait: .zero)
+      // Far longer than any hand-over takes, also on a machine that is busy with a hundred other tests.
+      let configuration = ElectionConfiguration(bootstrapWait: .zero)
       let elections = (0..<3).map {
         LeaderElection(store: store, nodeID: "node-\($0)", configuration: configuration, logger: quietLogger)
       }
@@ -123,17 +124,17 @@ import Testing
         let begin = ContinuousClock.now
         await first.resign()
         try await eventually("another node leads", every: .milliseconds(2)) { elections.contains(where: \.isLeader) }
-        #expect(begin.duration(to: .now) < .seconds(1))
+        #expect(begin.duration(to: .now) < configuration.timings.renewDeadline)
 
         let second = try #require(elections.first { $0.isLeader })
         #expect(try #require(second.fence?.term) > term)
         let handOver = try await first.stepDown()
         #expect(handOver.from == second.session.nodeID)
-        #expect(handOver.duration < .seconds(1))
+        #expect(handOver.duration < configuration.timings.renewDeadline)
 
         _ = try await client.send(RedisCommand("FLUSHALL"))
-        try await Task.sleep(for: .seconds(1))
-        #expect(first.status.term == handOver.term)
+        try await eventually("the record again") { try await store.read()?.record.leader != nil }
+        #expect(try await store.read()?.record.term == handOver.term)
         #expect(elections.filter(\.isLeader).map(\.session.nodeID) == [handOver.to])
         group.cancelAll()
       }
