@@ -7,7 +7,7 @@ Needs redis-server. Times are taken from the nodes' logs and the election record
 import datetime, http.client, json, pathlib, re, signal, subprocess, sys, tempfile, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "Scripts"))
-from processes import Processes, free_port, request
+from processes import Processes, free_port, ha_status, request, wait_until_whole
 
 BINARIES = pathlib.Path(sys.argv[1]).resolve()
 HANDOVERS, KILLS, LONG_KILLS = [int(text) for text in sys.argv[2:5]] + [100, 30, 3][len(sys.argv[2:5]):]
@@ -67,29 +67,13 @@ class Cluster:
         time.sleep(0.5)
         for index in range(NODES):
             self.start(index)
-        self.wait_until_whole()
+        wait_until_whole(self.ports)
 
     def start(self, index):
         self.processes.start(f"{self.name}-node-{index}", [BINARIES / "parallaxd"], {
             "PARALLAX_HA_ENABLED": "true", "PARALLAX_HA_LEASE_DURATION": f"{self.lease}s", "PARALLAX_HA_CHECK_INTERVAL": "500ms",
             "PARALLAX_LOG_LEVEL": "debug", "PARALLAX_NODE_ID": f"node-{index}", "PARALLAX_PORT": str(self.ports[index]),
             "PARALLAX_REDIS_URL": f"redis://127.0.0.1:{self.redis_port}"})
-
-    def status(self, index):
-        try:
-            return request(self.ports[index], "GET", "/ha/status", timeout=2)[1]
-        except (OSError, ValueError):
-            return None
-
-    def wait_until_whole(self, limit=60):
-        deadline = time.monotonic() + limit
-        while time.monotonic() < deadline:
-            seen = [self.status(index) for index in range(NODES)]
-            if all(s and s.get("leader") and [m["status"] for m in s["members"]] == ["healthy"] * NODES for s in seen):
-                if len({s["leader"] for s in seen}) == 1:
-                    return int(seen[0]["leader"].rpartition("-")[2])
-            time.sleep(0.02)
-        raise SystemExit(f"the cluster is not whole after {limit} s; see {self.processes.folder}")
 
     def record(self):
         text = subprocess.run(["redis-cli", "-p", str(self.redis_port), "GET", "parallax:ha:leader"], capture_output=True, check=True).stdout
@@ -113,7 +97,7 @@ class Cluster:
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             for index in range(NODES):
-                status = self.status(index) if index != leader else None
+                status = ha_status(self.ports[index]) if index != leader else None
                 if status and status.get("leader") not in (None, f"node-{leader}"):
                     return int(status["leader"].rpartition("-")[2])
             time.sleep(0.005)
@@ -154,8 +138,8 @@ def measure(cluster, title, rounds, act):
     sampler.start()
     times = []
     for _ in range(rounds):
-        times.append(act(cluster.wait_until_whole()))
-    cluster.wait_until_whole()
+        times.append(act(wait_until_whole(cluster.ports)))
+    wait_until_whole(cluster.ports)
     sampler.ended.set()
     sampler.join()
     show(title, times)

@@ -5,7 +5,7 @@ Usage: demo.py FOLDER_OF_EXECUTABLES. Needs redis-server and the Python package 
 """
 import http.client, itertools, pathlib, signal, subprocess, sys, tempfile, threading, time, uuid
 
-from processes import Processes, free_port, request
+from processes import Processes, free_port, ha_status, request, wait_until_whole
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARIES = pathlib.Path(sys.argv[1]).resolve()
@@ -79,21 +79,6 @@ class Demo:
                 sys.executable, ROOT / "Examples/python-agent/agent.py", "--id", f"agent-{index}", "--capability", "analysis",
                 "--delay", "0.02", *itertools.chain.from_iterable(("--url", url) for url in urls)])
 
-    def status(self, index):
-        try:
-            return request(self.ports[index], "GET", "/ha/status", timeout=2)[1]
-        except (OSError, ValueError, http.client.HTTPException):
-            return None
-
-    def wait_until_whole(self, limit=60):
-        deadline = time.monotonic() + limit
-        while time.monotonic() < deadline:
-            seen = [self.status(index) for index in range(NODES)]
-            if all(s and s.get("leader") and [m["status"] for m in s["members"]] == ["healthy"] * NODES for s in seen):
-                return int(seen[0]["leader"].rpartition("-")[2])
-            time.sleep(0.05)
-        raise SystemExit(f"the cluster did not come up; see {self.processes.folder}")
-
     def show(self, index):
         subprocess.run([BINARIES / "parallax", "ha", "status", "--server", f"127.0.0.1:{self.ports[index]}"], check=False)
         print()
@@ -111,7 +96,7 @@ class Demo:
         self.processes.kill(f"node-{leader}")
         found, before, tick = None, len(self.load.executions), killed
         while time.monotonic() - killed < 6 or found is None:
-            status = self.status(others[0])
+            status = ha_status(self.ports[others[0]])
             if found is None and status and status["leader"] not in (None, f"node-{leader}"):
                 found = time.monotonic() - killed
                 print(f"  {status['leader']} leads, {found:.2f} s after the kill (lease 3 s)", flush=True)
@@ -126,7 +111,7 @@ class Demo:
     def run(self):
         print(f"Redis on port {self.redis_port}, nodes on {', '.join(map(str, self.ports))}; their logs are in {self.processes.folder}\n")
         self.start()
-        leader = self.wait_until_whole()
+        leader = wait_until_whole(self.ports)
         assert request(self.ports[0], "POST", "/api/patterns", PATTERN)[0] == 201
         self.show(leader)
         print(f"{CALLERS} callers, each waiting for its results:\n", flush=True)
@@ -136,7 +121,7 @@ class Demo:
         print(f"node-{leader} comes back\n", flush=True)
         self.start_node(leader)
         self.watch(3)
-        self.wait_until_whole()
+        wait_until_whole(self.ports)
         print()
         self.show(leader)
         self.load.stop()

@@ -1,5 +1,5 @@
 """Processes on free ports of this machine, for scripts that show or measure a cluster."""
-import http.client, json, os, socket, subprocess
+import http.client, json, os, socket, subprocess, time
 
 
 def free_port():
@@ -16,6 +16,26 @@ def request(port, method, path, body=None, timeout=30):
         return response.status, json.loads(response.read() or "null")
     finally:
         connection.close()
+
+
+def ha_status(port):
+    """What a node says of its cluster; None if it does not answer."""
+    try:
+        return request(port, "GET", "/ha/status", timeout=2)[1]
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+
+
+def wait_until_whole(ports, limit=60):
+    """Waits until all nodes see each other healthy and the same leader; returns that leader's index."""
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        seen = [ha_status(port) for port in ports]
+        if all(s and s.get("leader") and [m["status"] for m in s["members"]] == ["healthy"] * len(ports) for s in seen):
+            if len({s["leader"] for s in seen}) == 1:
+                return int(seen[0]["leader"].rpartition("-")[2])
+        time.sleep(0.02)
+    raise SystemExit(f"the cluster is not whole after {limit} s")
 
 
 class Processes:
