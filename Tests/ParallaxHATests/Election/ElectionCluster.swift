@@ -40,13 +40,15 @@ struct ElectionCluster: Sendable {
     }
   }
 
-  /// Lets time pass while an operation goes on.
+  /// Lets time pass while an operation goes on, from its first write on.
   func passTime<Value: Sendable>(during operation: @escaping @Sendable () async throws -> Value) async throws -> Value {
     let isOver = Mutex(false)
+    let version = store.read()?.version
     async let value = {
       defer { isOver.withLock { $0 = true } }
       return try await operation()
     }()
+    try await eventually { store.read()?.version != version || isOver.withLock { $0 } }
     try await advance { isOver.withLock { $0 } }
     return try await value
   }
@@ -58,11 +60,11 @@ struct ElectionCluster: Sendable {
 
   /// Waits until no node has anything to do before time passes.
   private func settle() async throws {
-    // Hints that are on their way cannot be seen; they arrive within a few turns of the other tasks.
+    // Hints that are on their way cannot be seen, nor who waits for a request; they have their turn among some turns of the other tasks.
     var turns = 0
     try await eventually {
       turns = zip(elections, stores).allSatisfy { $0.isWaiting(inHungCall: $1.faults.hangs) } ? turns + 1 : 0
-      return turns > 3
+      return turns > 16
     }
   }
 }
