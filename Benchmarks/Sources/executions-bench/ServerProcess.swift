@@ -131,6 +131,7 @@ struct NodeProcess: Sendable {
       let port = try await server.wait(for: "address that it listens on") {
         server.log.firstMatch(of: /http:\/\/127\.0\.0\.1:([0-9]+)/).flatMap { Int($0.1) }
       }
+      try await server.wait(for: "readiness") { server.log.contains(#""message":"ready""#) ? () : nil }
       return NodeProcess(server: server, port: port)
     } catch {
       server.stop()

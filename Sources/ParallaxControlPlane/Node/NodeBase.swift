@@ -21,7 +21,7 @@ struct NodeBase {
   let boundAddress = Eventual<String>()
   /// Nil if the state ends with the process.
   let membership: NodeMembership?
-  /// Nil if the state ends with the process.
+  /// Nil if the node runs alone: then nobody but the node itself would hear of it.
   let publisher: EventPublisher?
   /// Nil if the node runs alone.
   let messenger: NodeMessenger?
@@ -52,11 +52,12 @@ struct NodeBase {
       cutOffAfter: detection.checkInterval * detection.unhealthyThreshold, storeStatus: store.status,
       isSilent: store.isDurable ? isSilent : nil)
     self.health = health
-    let publisher = store.shared.map {
+    let others = high.enabled ? store.shared : nil
+    let publisher = others.map {
       EventPublisher(bus: $0.events, session: session, batchSize: high.stateSync.batchSize, logger: logger)
     }
     self.publisher = publisher
-    let messenger = high.enabled ? store.shared.map { NodeMessenger(inboxes: $0.inboxes, logger: logger) } : nil
+    let messenger = others.map { NodeMessenger(inboxes: $0.inboxes, logger: logger) }
     self.messenger = messenger
     let dispatcher = Dispatcher(
       settings: DispatchMachine.Settings(
