@@ -134,6 +134,8 @@ def show(title, seconds):
 
 
 def measure(cluster, title, rounds, act):
+    if rounds == 0:
+        return
     sampler = Sampler(cluster.ports)
     sampler.start()
     times = []
