@@ -145,7 +145,8 @@ def measure(cluster, title, rounds, act):
     sampler.ended.set()
     sampler.join()
     show(title, times)
-    print(f"{'':4}two leaders at once: {sampler.overlaps()} in {sampler.rounds} samples of all nodes", flush=True)
+    print(f"{'':4}two leaders at once: {sampler.overlaps()}, greatest sum of parallax_ha_is_leader: {sampler.greatest}; "
+          f"{sampler.rounds} samples of all nodes", flush=True)
 
 
 def main():

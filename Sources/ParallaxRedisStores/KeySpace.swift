@@ -51,14 +51,6 @@ package struct KeySpace: Sendable, Hashable {
   /// The sorted set of the executions that were created in one minute.
   package func executions(in bucket: ExecutionBucket) -> String { executionBuckets + ":" + bucket.name }
 
-  /// The set of the keys of `pending(for:)`.
-  package var pending: String { prefix + "pending" }
-
-  /// The executions that wait for agents with all of these capabilities.
-  package func pending(for capabilities: [String]) -> String {
-    pending + ":" + Set(capabilities).sorted().map(Self.escaped).joined(separator: ",")
-  }
-
   // MARK: Agents and patterns
 
   package func agent(_ id: String) -> String { prefix + "agent:" + Self.escaped(id) }

@@ -1,6 +1,7 @@
 import ParallaxAPI
 import ParallaxHA
 import ParallaxState
+import ParallaxTesting
 import Testing
 
 /// Leaders that die in the middle of a recovery, in any order of steps that a seed gives: hazard 27 of the election's design.
@@ -10,7 +11,7 @@ import Testing
   /// Some fixed seeds and a new one; the failure names it.
   @Test(arguments: [1, 2, 3, UInt64.random(in: 0...(.max))])
   func aSuccessorEndsWhatWasBegunAndEachExecutionHasOneOwner(seed: UInt64) {
-    var generator = Generator(state: seed)
+    var generator = SimulationRandom(seed: seed)
     let store = InMemoryStateStore(now: { Timestamp(milliseconds: 0) })
     let lost = session("lost")
     store.open(lost)
@@ -51,18 +52,5 @@ import Testing
     let start = Timestamp(milliseconds: 1_768_473_000_000)
     return StoredExecution(
       execution: Execution(id: id, pattern: pattern, input: [:], createdAt: start, deadline: start + .seconds(60), owner: owner), tasks: [])
-  }
-}
-
-/// SplitMix64.
-private struct Generator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
   }
 }

@@ -22,8 +22,6 @@ import Testing
     #expect(keys.clusterEvents == prefix + "events:cluster")
     let session = NodeSession(nodeID: "n", incarnation: "1")
     #expect(keys.inbox(of: session) == prefix + "node:n:1:inbox")
-    #expect(keys.pending == prefix + "pending")
-    #expect(keys.pending(for: ["b", "a", "b"]) == prefix + "pending:a,b")
   }
 
   @Test(arguments: ["exec_1", "a", "", "{a}", "a}b", "{a", "}{", "{}", "ä{ö}", "%7B", "{x}:tasks"], ["parallax:", "", "x:y:"])
