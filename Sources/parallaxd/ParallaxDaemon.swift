@@ -115,7 +115,7 @@ struct ParallaxDaemon: AsyncParsableCommand {
     } else {
       lines.append("  patterns           none: POST one to \(url)/api/patterns, or set patterns.directory")
     }
-    lines.append("  state              \(configuration.redis.url?.text(secretsHidden: true) ?? "in memory; it ends with the process")")
+    lines.append("  state              \(configuration.redis.summary ?? "in memory; it ends with the process")")
     print(lines.joined(separator: "\n"))
     fflush(nil)
   }

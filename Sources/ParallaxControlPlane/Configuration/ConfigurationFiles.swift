@@ -35,7 +35,11 @@ package enum ConfigurationFiles {
       }
     }
     let hostName = ProcessInfo.processInfo.hostName
-    return try ConfigurationLoader(file: file, environment: environment, flags: flags, hostName: hostName) { try text(of: $0) }.load()
+    let configuration = try ConfigurationLoader(file: file, environment: environment, flags: flags, hostName: hostName) {
+      try text(of: $0)
+    }.load()
+    _ = try configuration.redis.tlsConfiguration()
+    return configuration
   }
 
   static func text(of path: String) throws -> String {

@@ -6,14 +6,12 @@ enum ConfigurationKeys {
 
   /// Keys and whole sections that the documentation names but this version does not have.
   static let unsupported: Set<String> = [
-    "server.tls", "server.trustedProxies", "redis.cluster", "redis.sentinel", "redis.tls", "security.authentication", "security.mtls",
+    "server.tls", "server.trustedProxies", "security.authentication", "security.mtls",
     "limits.requestsPerMinute",
   ]
 
   /// Their environment variables: ignoring one silently could leave a node open or alone.
-  static let unsupportedEnvironment = [
-    "PARALLAX_API_KEYS": "security.authentication.apiKeys", "PARALLAX_REDIS_CLUSTER_NODES": "redis.cluster.nodes",
-  ]
+  static let unsupportedEnvironment = ["PARALLAX_API_KEYS": "security.authentication.apiKeys"]
 
   static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
 
@@ -85,6 +83,14 @@ enum ConfigurationKeys {
 
   private static let redis: [ConfigurationKey] = [
     ConfigurationKey("redis.url", environment: "PARALLAX_REDIS_URL", \.redis.url, .redisURL, .url),
+    ConfigurationKey("redis.cluster.nodes", environment: "PARALLAX_REDIS_CLUSTER_NODES", \.redis.cluster.nodes, .servers(port: 6_379)),
+    ConfigurationKey("redis.sentinel.masterName", \.redis.sentinel.masterName, .name(upTo: 128)),
+    ConfigurationKey("redis.sentinel.nodes", \.redis.sentinel.nodes, .servers(port: 26_379)),
+    ConfigurationKey("redis.sentinel.username", \.redis.sentinel.username, .line),
+    ConfigurationKey("redis.sentinel.password", \.redis.sentinel.password, .line, .secret),
+    ConfigurationKey("redis.tls.ca", \.redis.tls.ca, .line),
+    ConfigurationKey("redis.tls.certificate", \.redis.tls.certificate, .line),
+    ConfigurationKey("redis.tls.privateKey", \.redis.tls.privateKey, .line),
     ConfigurationKey("redis.username", \.redis.username, .line),
     ConfigurationKey("redis.password", environment: "PARALLAX_REDIS_PASSWORD", \.redis.password, .line, .secret),
     ConfigurationKey("redis.keyPrefix", \.redis.keyPrefix, .keyPrefix),

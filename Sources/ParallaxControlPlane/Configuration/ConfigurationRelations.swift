@@ -7,33 +7,67 @@ struct ConfigurationRelation: Sendable {
   /// What is wrong, or nil.
   let violation: @Sendable (NodeConfiguration) -> String?
 
-  static let all: [ConfigurationRelation] = [
-    ConfigurationRelation(keys: ["highAvailability.enabled", "redis.url"]) { configuration in
-      guard configuration.highAvailability.enabled, configuration.redis.url == nil else { return nil }
-      return "high availability needs a Redis that all nodes share; set redis.url"
+  static let all: [ConfigurationRelation] =
+    [
+      ConfigurationRelation(keys: ["highAvailability.enabled", "redis.url"]) { configuration in
+        guard configuration.highAvailability.enabled, !configuration.redis.isConfigured else { return nil }
+        return "high availability needs a Redis that all nodes share; set redis.url, redis.sentinel or redis.cluster"
+      },
+      ConfigurationRelation(keys: [leaseDuration, renewDeadline]) {
+        ElectionTimingRules($0.highAvailability.leaderElection).leaseViolation
+      },
+      ConfigurationRelation(keys: [renewDeadline, retryPeriod, leaseDuration]) {
+        ElectionTimingRules($0.highAvailability.leaderElection).renewalViolation
+      },
+      ConfigurationRelation(keys: [checks + "removeAfter", checks + "checkInterval", checks + "unhealthyThreshold"]) { configuration in
+        let health = configuration.highAvailability.memberHealth
+        let detection = health.checkInterval * health.unhealthyThreshold
+        guard health.removeAfter <= detection else { return nil }
+        return "removeAfter (\(health.removeAfter.text)) must be longer than checkInterval × unhealthyThreshold (\(detection.text))"
+      },
+      ConfigurationRelation(keys: ["agents.heartbeatTimeout", "agents.heartbeatInterval"]) { configuration in
+        let agents = configuration.agents
+        guard agents.heartbeatTimeout <= agents.heartbeatInterval else { return nil }
+        return "heartbeatTimeout (\(agents.heartbeatTimeout.text)) must be longer than heartbeatInterval (\(agents.heartbeatInterval.text))"
+      },
+      ConfigurationRelation(keys: ["redis.username", "redis.password"]) { configuration in
+        guard configuration.redis.username != nil, configuration.redis.password == nil, configuration.redis.url?.password == nil else {
+          return nil
+        }
+        return "a user needs a password; set redis.password or PARALLAX_REDIS_PASSWORD"
+      },
+    ] + redis
+
+  private static let redis: [ConfigurationRelation] = [
+    ConfigurationRelation(keys: ["redis.sentinel.nodes", "redis.cluster.nodes"]) { configuration in
+      guard configuration.redis.sentinel.nodes != nil, configuration.redis.cluster.nodes != nil else { return nil }
+      return "Redis is either watched by sentinels or a cluster; set redis.sentinel or redis.cluster"
     },
-    ConfigurationRelation(keys: [leaseDuration, renewDeadline]) {
-      ElectionTimingRules($0.highAvailability.leaderElection).leaseViolation
-    },
-    ConfigurationRelation(keys: [renewDeadline, retryPeriod, leaseDuration]) {
-      ElectionTimingRules($0.highAvailability.leaderElection).renewalViolation
-    },
-    ConfigurationRelation(keys: [checks + "removeAfter", checks + "checkInterval", checks + "unhealthyThreshold"]) { configuration in
-      let health = configuration.highAvailability.memberHealth
-      let detection = health.checkInterval * health.unhealthyThreshold
-      guard health.removeAfter <= detection else { return nil }
-      return "removeAfter (\(health.removeAfter.text)) must be longer than checkInterval × unhealthyThreshold (\(detection.text))"
-    },
-    ConfigurationRelation(keys: ["agents.heartbeatTimeout", "agents.heartbeatInterval"]) { configuration in
-      let agents = configuration.agents
-      guard agents.heartbeatTimeout <= agents.heartbeatInterval else { return nil }
-      return "heartbeatTimeout (\(agents.heartbeatTimeout.text)) must be longer than heartbeatInterval (\(agents.heartbeatInterval.text))"
-    },
-    ConfigurationRelation(keys: ["redis.username", "redis.password"]) { configuration in
-      guard configuration.redis.username != nil, configuration.redis.password == nil, configuration.redis.url?.password == nil else {
-        return nil
+    ConfigurationRelation(keys: ["redis.sentinel.nodes", "redis.sentinel.masterName"]) { configuration in
+      let sentinel = configuration.redis.sentinel
+      switch (sentinel.nodes, sentinel.masterName) {
+      case (nil, _?): return "a master's name is of no use without the sentinels to ask; set redis.sentinel.nodes"
+      case (_?, nil): return "the sentinels have to be asked for a name; set redis.sentinel.masterName, often mymaster"
+      default: return nil
       }
-      return "a user needs a password; set redis.password or PARALLAX_REDIS_PASSWORD"
+    },
+    ConfigurationRelation(keys: ["redis.sentinel.username", "redis.sentinel.password"]) { configuration in
+      guard configuration.redis.sentinel.username != nil, configuration.redis.sentinel.password == nil else { return nil }
+      return "a user at the sentinels needs a password; set redis.sentinel.password"
+    },
+    ConfigurationRelation(keys: ["redis.url", "redis.cluster.nodes"]) { configuration in
+      guard configuration.redis.cluster.nodes != nil, let database = configuration.redis.url?.database, database != 0 else { return nil }
+      return "Redis Cluster has only database 0, and redis.url names \(database); leave it out"
+    },
+    ConfigurationRelation(keys: ["redis.tls.certificate", "redis.tls.privateKey"]) { configuration in
+      let tls = configuration.redis.tls
+      guard (tls.certificate == nil) != (tls.privateKey == nil) else { return nil }
+      return "a certificate and its key go together; set both redis.tls.certificate and redis.tls.privateKey, or none"
+    },
+    ConfigurationRelation(keys: ["redis.tls.ca", "redis.tls.certificate", "redis.url"]) { configuration in
+      let tls = configuration.redis.tls
+      guard tls.ca != nil || tls.certificate != nil, configuration.redis.url?.isTLS == false else { return nil }
+      return "redis.url asks for no TLS, so redis.tls is of no use; begin it with rediss://"
     },
   ]
 

@@ -1,3 +1,5 @@
+package import ParallaxRedis
+
 /// Everything that can be set about a node, with the defaults in force where nothing is set.
 package struct NodeConfiguration: Sendable, Equatable {
   package var node: Node
@@ -93,8 +95,11 @@ extension NodeConfiguration {
 
   /// The store shared by all nodes.
   package struct Redis: Sendable, Equatable {
-    /// Where Redis is; nil keeps all state in this process's memory.
+    /// Where Redis is; with nodes of a cluster or sentinels only how to log in, and whether by TLS.
     package var url: RedisURL?
+    package var cluster = Cluster()
+    package var sentinel = Sentinel()
+    package var tls = TLS()
     /// The ACL user; wins over the one in `url`.
     package var username: String?
     /// The password; wins over the one in `url`.
@@ -105,6 +110,42 @@ extension NodeConfiguration {
     package var commandTimeout: Duration = .seconds(3)
     /// How many replicas must acknowledge a grant or renewal of leadership.
     package var requireReplicas = 0
+
+    /// Redis Cluster.
+    package struct Cluster: Sendable, Equatable {
+      /// Some of its nodes; nil if Redis is no cluster.
+      package var nodes: [RedisConfiguration.Endpoint]?
+    }
+
+    /// A master that sentinels watch.
+    package struct Sentinel: Sendable, Equatable {
+      package var masterName: String?
+      /// All sentinels; nil if there are none.
+      package var nodes: [RedisConfiguration.Endpoint]?
+      /// How to log in at the sentinels.
+      package var username: String?
+      package var password: String?
+    }
+
+    /// The files for TLS.
+    package struct TLS: Sendable, Equatable {
+      /// Certificates of those whose word counts; nil for the system's.
+      package var ca: String?
+      /// The certificate that this node shows.
+      package var certificate: String?
+      package var privateKey: String?
+    }
+
+    /// Whether there is a Redis at all; else all state is in this process's memory.
+    package var isConfigured: Bool { url != nil || cluster.nodes != nil || sentinel.nodes != nil }
+
+    /// Whether connections are by TLS.
+    package var usesTLS: Bool { url?.isTLS ?? (tls.ca != nil || tls.certificate != nil) }
+
+    /// Where Redis is first looked for.
+    package var endpoints: [RedisConfiguration.Endpoint] {
+      cluster.nodes ?? sentinel.nodes ?? url.map { [$0.endpoint] } ?? []
+    }
   }
 
   /// Who may do what.

@@ -13,8 +13,10 @@ package struct RedisURL: Sendable, Equatable {
   /// Reserved characters in the user and password are
   /// percent-encoded.
   package init?(_ text: String) {
-    guard let configuration = try? RedisConfiguration(url: text) else { return nil }
-    endpoint = configuration.endpoint
+    guard let configuration = try? RedisConfiguration(url: text), case .standalone(let endpoint) = configuration.deployment else {
+      return nil
+    }
+    self.endpoint = endpoint
     isTLS = configuration.tls != nil
     username = configuration.username
     password = configuration.password
@@ -30,6 +32,19 @@ package struct RedisURL: Sendable, Equatable {
     case .unixSocket(let path): return "unix://\(user)\(path)\(database == 0 ? "" : "?db=\(database)")"
     case .host: return "\(isTLS ? "rediss" : "redis")://\(user)\(endpoint)\(database == 0 ? "" : "/\(database)")"
     }
+  }
+}
+
+extension NodeConfiguration.Redis {
+  /// Where the state is, in one line without secrets; nil if there is no Redis.
+  package var summary: String? {
+    func list(_ endpoints: [RedisConfiguration.Endpoint]) -> String { endpoints.map(\.description).joined(separator: ", ") }
+    let protection = usesTLS ? " by TLS" : ""
+    if let nodes = cluster.nodes { return "Redis Cluster\(protection) at \(list(nodes))" }
+    if let nodes = sentinel.nodes {
+      return "the Redis master \(sentinel.masterName ?? "")\(protection) that the sentinels at \(list(nodes)) name"
+    }
+    return url?.text(secretsHidden: true)
   }
 }
 

@@ -1,4 +1,5 @@
 import ParallaxAPI
+import ParallaxRedis
 
 /// A value as it was given, before anybody knows what it means.
 enum ConfigurationInput: Sendable, Equatable {
@@ -26,6 +27,22 @@ struct ValueType<Value: Sendable>: Sendable {
     self.parse = { input in
       guard case .text(let text) = input else { return nil }
       return parse(text)
+    }
+  }
+}
+
+extension ValueType {
+  /// A list, or a text whose elements are separated by commas.
+  private init(
+    list expected: String, text: @escaping @Sendable (Value) -> [String], parse: @escaping @Sendable ([String]) -> Value?
+  ) {
+    self.expected = expected
+    self.text = { .list(text($0)) }
+    self.parse = { input in
+      switch input {
+      case .list(let elements): parse(elements)
+      case .text(let text): parse(text.split(separator: ",").map { $0.filter { $0 != " " } })
+      }
     }
   }
 }
@@ -78,6 +95,19 @@ extension ValueType<RedisURL> {
   ) { RedisURL($0) }
 }
 
+extension ValueType<[RedisConfiguration.Endpoint]> {
+  /// One server or more, as a list or with commas between them.
+  static func servers(port: Int) -> Self {
+    ValueType(
+      list: "a list of servers, each host or host:port, where the port is \(port) unless given",
+      text: { $0.map(\.description) }
+    ) { elements in
+      let endpoints = elements.compactMap { try? RedisConfiguration.Endpoint($0, defaultPort: port) }
+      return endpoints.count == elements.count && !endpoints.isEmpty ? endpoints : nil
+    }
+  }
+}
+
 extension ValueType where Value: RawRepresentable<String> & CaseIterable {
   static var choice: Self {
     ValueType("one of \(Value.allCases.map(\.rawValue).joined(separator: ", "))", text: { .plain($0.rawValue) }) { Value(rawValue: $0) }
@@ -87,20 +117,7 @@ extension ValueType where Value: RawRepresentable<String> & CaseIterable {
 extension ValueType<[String]> {
   /// A list, or a text whose elements are separated by commas.
   static func list(_ expected: String, where isValid: @escaping @Sendable (String) -> Bool) -> Self {
-    ValueType(list: "a list of \(expected)", isValid: isValid)
-  }
-
-  private init(list expected: String, isValid: @escaping @Sendable (String) -> Bool) {
-    self.expected = expected
-    text = { .list($0) }
-    parse = { input in
-      let elements =
-        switch input {
-        case .list(let elements): elements
-        case .text(let text): text.split(separator: ",").map { $0.filter { $0 != " " } }
-        }
-      return elements.allSatisfy(isValid) ? elements : nil
-    }
+    ValueType(list: "a list of \(expected)", text: { $0 }) { $0.allSatisfy(isValid) ? $0 : nil }
   }
 }
 

@@ -2,19 +2,21 @@ import NIOCore
 import NIOPosix
 import ParallaxRedis
 
-/// The address of this machine that others on the way to a server see.
+/// The address of this machine that others on the way to its servers see.
 enum LocalAddress {
   private static let pause: Duration = .milliseconds(500)
 
-  /// Connects to the server until that succeeds, and tells this end's address with `port` in the place of its own.
+  /// Connects to one of the servers until that succeeds, and tells this end's address with `port` in the place of its own.
   ///
   /// Throws `CancellationError`.
-  static func facing(_ endpoint: RedisConfiguration.Endpoint, on loop: any EventLoop, port: Int) async throws -> String {
-    guard case .host(let server, let serverPort) = endpoint else { return "127.0.0.1:\(port)" }
+  static func facing(_ endpoints: [RedisConfiguration.Endpoint], on loop: any EventLoop, port: Int) async throws -> String {
     while true {
-      try Task.checkCancellation()
-      if let host = try? await addressFacing(server, serverPort, on: loop) {
-        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+      for endpoint in endpoints {
+        try Task.checkCancellation()
+        guard case .host(let server, let serverPort) = endpoint else { return "127.0.0.1:\(port)" }
+        if let host = try? await addressFacing(server, serverPort, on: loop) {
+          return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        }
       }
       try await Task.sleep(for: pause)
     }

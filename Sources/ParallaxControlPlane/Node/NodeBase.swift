@@ -122,12 +122,12 @@ struct NodeBase {
     _ configuration: NodeConfiguration, _ boundAddress: Eventual<String>
   ) -> @Sendable () async throws -> String {
     if let address = configuration.node.address { return { address } }
-    guard ["0.0.0.0", "::"].contains(configuration.server.host), let url = configuration.redis.url else {
+    guard ["0.0.0.0", "::"].contains(configuration.server.host), !configuration.redis.endpoints.isEmpty else {
       return { try await boundAddress.value }
     }
     return {
       let port = try await boundAddress.value.split(separator: ":").last.flatMap { Int($0) } ?? configuration.server.port
-      return try await LocalAddress.facing(url.endpoint, on: group.next(), port: port)
+      return try await LocalAddress.facing(configuration.redis.endpoints, on: group.next(), port: port)
     }
   }
 

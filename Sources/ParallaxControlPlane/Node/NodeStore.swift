@@ -29,7 +29,7 @@ struct NodeStore: Sendable {
   var isDurable: Bool { shared != nil }
 
   init(configuration: NodeConfiguration.Redis, nodeID: String, eventLoop: any EventLoop, logger: Logger) throws {
-    guard let url = configuration.url else {
+    guard configuration.isConfigured else {
       store = InMemoryStateStore(now: { NodeClock.wall })
       services = []
       status = { .reachable }
@@ -38,7 +38,7 @@ struct NodeStore: Sendable {
     }
     let keys = try KeySpace(prefix: configuration.keyPrefix)
     let client = try RedisClient(
-      configuration: RedisConfiguration(configuration, url: url, nodeID: nodeID),
+      configuration: RedisConfiguration(configuration, nodeID: nodeID),
       scripts: RedisStateStore.scripts + RedisMembershipStore.scripts + RedisElectionStore.scripts + RedisInboxStore.scripts,
       eventLoopGroup: eventLoop, logger: logger)
     store = RedisStateStore(client: client, keys: keys, logger: logger)
@@ -57,14 +57,34 @@ struct NodeStore: Sendable {
 }
 
 extension RedisConfiguration {
-  fileprivate init(_ configuration: NodeConfiguration.Redis, url: RedisURL, nodeID: String) {
-    self.init(endpoint: url.endpoint)
-    username = configuration.username ?? url.username
-    password = configuration.password ?? url.password
-    database = url.database
+  /// The client's settings; throws ``ConfigurationError`` if a file for TLS cannot be used.
+  fileprivate init(_ configuration: NodeConfiguration.Redis, nodeID: String) throws {
+    let tls = try configuration.tlsConfiguration()
+    let url = configuration.url
+    self.init(deployment: Deployment(configuration, tls: tls))
+    username = configuration.username ?? url?.username
+    password = configuration.password ?? url?.password
+    database = url?.database ?? 0
     clientName = "parallaxd-\(nodeID)"
     connectTimeout = configuration.connectTimeout
     commandTimeout = configuration.commandTimeout
-    if url.isTLS { tls = .makeClientConfiguration() }
+    self.tls = tls
+  }
+}
+
+extension RedisConfiguration.Deployment {
+  fileprivate init(_ configuration: NodeConfiguration.Redis, tls: TLSConfiguration?) {
+    if let nodes = configuration.cluster.nodes {
+      self = .cluster(nodes: nodes)
+    } else if let nodes = configuration.sentinel.nodes {
+      var sentinel = RedisConfiguration.Sentinel(masterName: configuration.sentinel.masterName ?? "", sentinels: nodes)
+      sentinel.username = configuration.sentinel.username
+      sentinel.password = configuration.sentinel.password
+      sentinel.tls = tls
+      self = .sentinel(sentinel)
+    } else {
+      guard let endpoint = configuration.endpoints.first else { preconditionFailure("there is no Redis in the configuration") }
+      self = .standalone(endpoint)
+    }
   }
 }

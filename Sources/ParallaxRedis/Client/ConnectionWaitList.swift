@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Whether a node has its connection, and who waits for it until when.
+/// Whether there is a connection, or anything else that comes and goes, and who waits for it until when.
 ///
 /// A pure value, generic so that tests need no connections.
 struct ConnectionWaitList<Connection, Waiter> {
@@ -15,7 +15,7 @@ struct ConnectionWaitList<Connection, Waiter> {
     case disconnected(RedisError)  // → connected, refused, shutDown
     case refused(RedisError)  // → connected, disconnected, shutDown
     case connected(Connection)  // → disconnected, shutDown
-    case shutDown
+    case shutDown(RedisError)
   }
 
   private struct Entry {
@@ -29,8 +29,6 @@ struct ConnectionWaitList<Connection, Waiter> {
   private var timer: NIODeadline?
   private(set) var disconnectedSince: NIODeadline?
 
-  static var shutDownError: RedisError { RedisError(.shutDown, message: "The client has been shut down.") }
-
   var connection: Connection? {
     if case .connected(let connection) = state { connection } else { nil }
   }
@@ -39,22 +37,22 @@ struct ConnectionWaitList<Connection, Waiter> {
     switch state {
     case .disconnected(let error), .refused(let error): error
     case .connected: nil
-    case .shutDown: Self.shutDownError
+    case .shutDown(let error): error
     }
   }
 
   /// Attempts to connect have begun.
-  mutating func started(now: NIODeadline, endpoint: RedisConfiguration.Endpoint) {
+  mutating func started(now: NIODeadline, name: String) {
     guard case .disconnected = state else { return }
     disconnectedSince = now
-    state = .disconnected(RedisError(.connectionFailed, message: "There is no connection to \(endpoint) yet."))
+    state = .disconnected(RedisError(.connectionFailed, message: "There is no connection to \(name) yet."))
   }
 
   /// Asks for the connection; on `wait` the waiter is kept under its id.
   mutating func request(_ id: UInt64, _ waiter: Waiter, deadline: NIODeadline) -> Answer {
     switch state {
     case .connected(let connection): return .connection(connection)
-    case .shutDown: return .fail(Self.shutDownError)
+    case .shutDown(let error): return .fail(error)
     case .refused(let error): return .fail(error)
     case .disconnected:
       waiting[id] = Entry(waiter: waiter, deadline: deadline)
@@ -106,9 +104,11 @@ struct ConnectionWaitList<Connection, Waiter> {
     return (expired.values.map(\.waiter), timer)
   }
 
-  mutating func shutDown(now: NIODeadline) -> [Waiter] {
+  /// There will be no connection any more.
+  mutating func shutDown(_ error: RedisError, now: NIODeadline) -> [Waiter] {
+    if case .shutDown = state { return [] }
     if disconnectedSince == nil { disconnectedSince = now }
-    state = .shutDown
+    state = .shutDown(error)
     return takeAll()
   }
 

@@ -14,6 +14,8 @@ final class LeasePool: Sendable {
   private static let maximumIdle = 4
 
   private let state: Mutex<LeaseStateMachine<RedisConnection, Waiter>>
+  /// The connections that are lent out now.
+  private let lent = Mutex<[ObjectIdentifier: RedisConnection]>([:])
   private let eventLoop: any EventLoop
   private let lastID = Atomic<UInt64>(0)
 
@@ -50,7 +52,12 @@ final class LeasePool: Sendable {
     state.withLock { $0.cancel(id) }?.resume(returning: .failure(error))
   }
 
+  func lend(_ connection: RedisConnection) {
+    lent.withLock { $0[ObjectIdentifier(connection)] = connection }
+  }
+
   func giveBack(_ connection: RedisConnection, isClean: Bool) {
+    lent.withLock { $0[ObjectIdentifier(connection)] = nil }
     if isClean, !connection.isClosed {
       perform(state.withLock { $0.gaveBack(connection) })
     } else {
@@ -72,6 +79,12 @@ final class LeasePool: Sendable {
     }
   }
 
+  /// Gives up all connections, those in use included: their server is the wrong one now.
+  func fail(_ reason: RedisError) {
+    for connection in state.withLock({ $0.takeIdle() }) { connection.close() }
+    for connection in lent.withLock({ Array($0.values) }) { connection.fail(reason) }
+  }
+
   func shutDown() {
     let (idle, waiting) = state.withLock { $0.shutDown() }
     for connection in idle { connection.close() }
@@ -82,20 +95,28 @@ final class LeasePool: Sendable {
 }
 
 extension RedisNode {
-  /// A connection for one user.
-  nonisolated(nonsending) func lease() async throws -> RedisLeasedConnection {
+  /// A connection for one user, to the server that the shared one goes to.
+  ///
+  /// - Parameter redirected: Learns where else the server says that a key is.
+  /// - Returns: The connection, to be given back.
+  nonisolated(nonsending) func lease(
+    redirected: @escaping @Sendable (Redirection) -> Void = { _ in }
+  ) async throws -> RedisLeasedConnection {
     let deadline = NIODeadline.now() + defaultTimeout
-    // While the shared connection is missing another would fail likewise.
-    _ = try await connection(before: deadline)
     while true {
+      // While the shared connection is missing another would fail likewise.
+      let shared = try await connection(before: deadline)
       switch try await leases.take(before: deadline) {
       case .connection(let connection):
-        if !connection.isClosed { return RedisLeasedConnection(connection, defaultTimeout: defaultTimeout) }
+        if !connection.isClosed { return lend(connection, redirected) }
         leases.release()
       case .place:
         do {
-          let connection = try await connector.connect(to: endpoint, role: .leased)
-          return RedisLeasedConnection(connection, defaultTimeout: defaultTimeout)
+          let connection = try await connector.connect(to: shared.endpoint, role: .leased)
+          let lease = lend(connection, redirected)
+          if current?.endpoint == shared.endpoint { return lease }
+          // Another server has taken over meanwhile.
+          leases.giveBack(connection, isClean: false)
         } catch {
           leases.release()
           try Task.checkCancellation()
@@ -105,8 +126,8 @@ extension RedisNode {
     }
   }
 
-  func giveBack(_ lease: RedisLeasedConnection) {
-    let (connection, isClean) = lease.end()
-    leases.giveBack(connection, isClean: isClean)
+  private func lend(_ connection: RedisConnection, _ redirected: @escaping @Sendable (Redirection) -> Void) -> RedisLeasedConnection {
+    leases.lend(connection)
+    return RedisLeasedConnection(connection, of: self, redirected: redirected)
   }
 }

@@ -62,6 +62,12 @@ struct LeaseStateMachine<Connection, Waiter> {
     return .none
   }
 
+  /// The connections that nobody uses, which are not kept any more.
+  mutating func takeIdle() -> [Connection] {
+    defer { idle = [] }
+    return idle
+  }
+
   mutating func shutDown() -> (idle: [Connection], waiting: [Waiter]) {
     isShutDown = true
     defer {

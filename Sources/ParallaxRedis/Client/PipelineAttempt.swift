@@ -1,76 +1,92 @@
-/// A pipeline on its way to complete results: which of its commands are to be sent next.
+/// A pipeline on its way to complete results: which of its commands are to be sent next, and where.
 ///
 /// A pure value.
 struct PipelineAttempt {
+  /// A command that has no result yet.
+  struct Pending {
+    var command: RedisCommand
+    /// The server that the last attempt was sent on to.
+    var redirection: Redirection?
+    fileprivate var policy: RetryPolicy
+    fileprivate let place: Int
+  }
+
+  struct Again {
+    /// Before ``PipelineAttempt/pending`` is sent.
+    var pause = Duration.zero
+    /// Scripts that the server lacked.
+    var unknownScripts: [RedisScript] = []
+    /// Whether the server takes no writes, as one does that has become a replica.
+    var leavesConnection = false
+  }
+
   enum Verdict {
     case done([Result<RESPValue, RedisError>])
     case cancelled
-    /// Send ``PipelineAttempt/commands`` after a pause; the server lacked these scripts.
-    case again(pause: Duration, unknown: [RedisScript])
+    /// Send ``PipelineAttempt/pending``.
+    case again(Again)
   }
 
   /// What to send next, in order.
-  private(set) var commands: [RedisCommand]
-  private var policies: [RetryPolicy]
-  /// The place of each of `commands` in the results.
-  private var places: [Int]
+  private(set) var pending: [Pending]
   private var results: [Result<RESPValue, RedisError>?]
   /// Commands between MULTI and EXEC mean nothing without them, so nothing of such a pipeline is sent twice.
-  private let isTransaction: Bool
+  let isTransaction: Bool
 
-  init(_ commands: [RedisCommand]) {
-    self.commands = commands
-    policies = commands.map(RetryPolicy.init)
-    places = Array(commands.indices)
-    results = Array(repeating: nil, count: commands.count)
+  init(_ commands: [RedisCommand], followsRedirections: Bool = false) {
     isTransaction = commands.contains { $0.name == "MULTI" }
+    let follows = followsRedirections && !isTransaction
+    pending = commands.enumerated().map { place, command in
+      Pending(command: command, redirection: nil, policy: RetryPolicy(command, followsRedirections: follows), place: place)
+    }
+    results = Array(repeating: nil, count: commands.count)
   }
 
-  mutating func judge(_ outcome: PipelineOutcome, remaining: Duration, random: Double) -> Verdict {
-    if case .cancelled? = outcome.failure { return .cancelled }
+  /// Decides after an attempt.
+  ///
+  /// - Parameters:
+  ///   - outcomes: What became of each of ``pending``, in their order.
+  ///   - remaining: The time until the caller's deadline.
+  ///   - random: A number in `0..<1` that spreads the pauses.
+  /// - Returns: What to do next.
+  mutating func judge(_ outcomes: [CommandOutcome], remaining: Duration, random: Double) -> Verdict {
     // A transaction may start afresh only if nothing of it has reached the server.
-    let mayRepeat =
-      !isTransaction || (outcome.replies.isEmpty && outcome.failure.map { if case .notSent = $0 { true } else { false } } ?? false)
-    let time = mayRepeat ? remaining : .zero
-    var next: (commands: [RedisCommand], policies: [RetryPolicy], places: [Int]) = ([], [], [])
-    var pause = Duration.zero
-    var unknown: [RedisScript] = []
-    for (index, command) in commands.enumerated() {
-      let part: CommandOutcome
-      if index < outcome.replies.count {
-        part = .reply(outcome.replies[index])
-      } else if let failure = outcome.failure {
-        part = .failed(failure)
-      } else {
-        preconditionFailure("a pipeline ended without a failure and without all its replies")
-      }
-      var policy = policies[index]
-      var again = command
-      switch policy.judge(part, remaining: time, random: random) {
+    let time = !isTransaction || outcomes.allSatisfy(\.isUnsent) ? remaining : .zero
+    var next: [Pending] = []
+    var again = Again()
+    for (former, outcome) in zip(pending, outcomes) {
+      var item = former
+      item.redirection = nil
+      switch item.policy.judge(outcome, remaining: time, random: random) {
       case .reply(let value):
-        results[places[index]] = .success(value)
+        results[item.place] = .success(value)
         continue
       case .fail(let error):
-        results[places[index]] = .failure(error)
+        results[item.place] = .failure(error)
         continue
       case .cancelled: return .cancelled
       case .sendSource:
-        if let script = command.script { unknown.append(script) }
-        again = command.sendingSource
-      case .pause(let wanted): pause = max(pause, wanted)
+        if let script = item.command.script { again.unknownScripts.append(script) }
+        item.command = item.command.sendingSource
+      case .pause(let wanted): again.pause = max(again.pause, wanted)
+      case .leave(let wanted):
+        again.pause = max(again.pause, wanted)
+        again.leavesConnection = true
+      case .redirect(let redirection, let wanted):
+        again.pause = max(again.pause, wanted)
+        item.redirection = redirection
       case .reconnect: break
       }
-      next.commands.append(again)
-      next.policies.append(policy)
-      next.places.append(places[index])
+      next.append(item)
     }
-    (commands, policies, places) = next
-    return commands.isEmpty ? .done(collect()) : .again(pause: pause, unknown: unknown)
+    pending = next
+    return pending.isEmpty ? .done(collect()) : .again(again)
   }
 
   /// No connection could be had for the rest.
   mutating func giveUp(_ error: RedisError) -> [Result<RESPValue, RedisError>] {
-    for (place, policy) in zip(places, policies) { results[place] = .failure(policy.unreachable(error)) }
+    for item in pending { results[item.place] = .failure(item.policy.unreachable(error)) }
+    pending = []
     return collect()
   }
 

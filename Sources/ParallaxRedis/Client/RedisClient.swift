@@ -3,11 +3,11 @@ public import NIOCore
 public import NIOPosix
 public import ServiceLifecycle
 
-/// A client of one Redis server, for any number of tasks.
+/// A client of a Redis server, of a master that sentinels watch, or of a Redis Cluster, for any number of tasks.
 ///
-/// Commands of all tasks share one connection and are pipelined: what is sent in the same moment goes out in one write, and replies
-/// come back in order. Blocking commands and those that change the state of a connection take one of their own with
-/// ``withConnection(_:)``.
+/// Commands of all tasks share one connection for each server and are pipelined: what is sent in the same moment goes out in one write,
+/// and replies come back in order. Blocking commands and those that change the state of a connection take one of their own with
+/// ``withConnection(forKey:_:)``.
 ///
 /// The client is a `Service`: it connects, reconnects and serves subscriptions while ``run()`` runs. A command sent before the connection
 /// is there, or while it is being replaced, waits for it within its own time-out.
@@ -16,9 +16,8 @@ public import ServiceLifecycle
 /// CLUSTERDOWN or MASTERDOWN) is tried again until its time-out. One whose fate is unknown fails with `unknownOutcome`, unless it is
 /// marked ``RedisCommand/idempotent``: then it is tried again too.
 public final class RedisClient: Service, Sendable {
-  private let topology: any RedisTopology
+  private let topology: RedisTopology
   private let subscriptions: SubscriptionHub
-  private let configuration: RedisConfiguration
 
   /// The executor of the event loop that serves the shared connection.
   ///
@@ -29,7 +28,7 @@ public final class RedisClient: Service, Sendable {
   /// Makes a client; it connects when ``run()`` is called.
   ///
   /// - Parameters:
-  ///   - configuration: Where the server is, and the time-outs and bounds.
+  ///   - configuration: Where the servers are, and the time-outs and bounds.
   ///   - scripts: The scripts that every new connection loads before the first command.
   ///   - eventLoopGroup: Where the client takes its one event loop from; an event loop itself serves as well.
   ///   - logger: Where connections lost and regained are reported, each outage once.
@@ -39,15 +38,12 @@ public final class RedisClient: Service, Sendable {
     eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger
   ) throws {
     try configuration.validate()
-    self.configuration = configuration
     let eventLoop = eventLoopGroup.next()
     executor = RedisEventLoopExecutor(eventLoop: eventLoop)
     let connector = RedisConnector(
       configuration: configuration, eventLoop: eventLoop, executor: executor, metrics: RedisMetrics(), logger: logger)
-    topology = StandaloneTopology(
-      node: RedisNode(
-        endpoint: configuration.endpoint, configuration: configuration, connector: connector, scripts: scripts, logger: logger))
-    subscriptions = SubscriptionHub(configuration: configuration, connector: connector, logger: logger)
+    topology = RedisTopology(connector: connector, scripts: KnownScripts(scripts), logger: logger)
+    subscriptions = SubscriptionHub(topology.subscriptions, configuration: configuration, connector: connector, logger: logger)
   }
 
   /// Connects and keeps the client connected until the task is cancelled or a graceful shutdown begins.
@@ -58,13 +54,13 @@ public final class RedisClient: Service, Sendable {
   public func run() async throws {
     await cancelWhenGracefulShutdown {
       await withDiscardingTaskGroup { group in
-        group.addTask { await self.topology.run() }
+        group.addTask { await self.topology.run { self.subscriptions.followServers() } }
         group.addTask { await self.subscriptions.run() }
       }
     }
   }
 
-  /// How the client stands with its server, for readiness checks; cheap.
+  /// How the client stands with its server, or in a cluster with the master that is worst off; for readiness checks, cheap.
   public var status: RedisConnectionStatus { topology.status }
 
   /// Sends a command and waits for its reply.
@@ -76,10 +72,16 @@ public final class RedisClient: Service, Sendable {
   /// - Throws: ``RedisError``, or `CancellationError`.
   nonisolated(nonsending) public func send(_ command: RedisCommand) async throws -> RESPValue {
     try command.checkShareable()
-    return try await topology.node(for: command).send(command)
+    switch topology {
+    case .single(let node, _): return try await node.send(command)
+    case .cluster(let cluster): return try await cluster.send(command)
+    }
   }
 
   /// Sends commands in one write, so that they cost one round trip and no other task's command comes between them.
+  ///
+  /// In a cluster the commands for each master go out in one write of their own, to all masters at the same time: their order is kept
+  /// at each master, not between them. A pipeline with MULTI goes as a whole to the master of its first key.
   ///
   /// Commands that the server refused without executing them, and idempotent ones of unknown outcome, are sent again after the rest, so
   /// their order among the others is not kept then; a pipeline with MULTI is never sent again in part.
@@ -88,9 +90,12 @@ public final class RedisClient: Service, Sendable {
   /// - Returns: A reply or an error for each command, in order.
   /// - Throws: `CancellationError`, or ``RedisError`` if a command must not be sent on a shared connection.
   nonisolated(nonsending) public func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
-    guard let first = commands.first else { return [] }
+    if commands.isEmpty { return [] }
     for command in commands { try command.checkPipelineable() }
-    return try await topology.node(for: first).pipeline(commands)
+    switch topology {
+    case .single(let node, _): return try await node.pipeline(commands)
+    case .cluster(let cluster): return try await cluster.pipeline(commands)
+    }
   }
 
   /// Runs a script.
@@ -107,27 +112,30 @@ public final class RedisClient: Service, Sendable {
   ) async throws -> RESPValue {
     var command = RedisCommand.evaluate(script, keys: keys, arguments: arguments)
     command.isIdempotent = idempotent
-    return try await topology.node(for: command).send(command)
+    return try await send(command)
   }
 
   /// Lends a connection to one task: for blocking commands, WATCH and MULTI, and WAIT, which speaks of the connection's own writes.
   ///
-  /// The connection is not retried or replaced while it is lent: a command whose fate is unknown fails with `unknownOutcome`.
+  /// The connection is not retried or replaced while it is lent: a command whose fate is unknown fails with `unknownOutcome`. In a cluster
+  /// it goes to one master, and a key that has moved away fails with MOVED or ASK as the server's error; the next lease goes to the
+  /// right master.
   ///
-  /// - Parameter body: What to do with the connection; it must not be used after.
+  /// - Parameters:
+  ///   - key: One of the keys that the connection is for, which finds the master in a cluster; `nil` takes any master.
+  ///   - body: What to do with the connection; it must not be used after.
   /// - Returns: What the body returns.
   /// - Throws: What the body throws; ``RedisError`` if no connection can be had within `commandTimeout`.
   nonisolated(nonsending) public func withConnection<Value>(
-    _ body: nonisolated(nonsending) (RedisLeasedConnection) async throws -> Value
+    forKey key: String? = nil, _ body: nonisolated(nonsending) (RedisLeasedConnection) async throws -> Value
   ) async throws -> Value {
-    let node = topology.node(for: nil)
-    let lease = try await node.lease()
+    let lease = try await topology.lease(forKey: key)
     do {
       let value = try await body(lease)
-      node.giveBack(lease)
+      lease.giveBack()
       return value
     } catch {
-      node.giveBack(lease)
+      lease.giveBack()
       throw error
     }
   }
@@ -141,5 +149,10 @@ public final class RedisClient: Service, Sendable {
   /// - Returns: The messages, for one consumer.
   public func subscribe(to channels: [String]) -> RedisSubscription {
     subscriptions.subscribe(to: channels)
+  }
+
+  /// Whether the server executes a pipeline's commands in their order, whichever keys they are for: everywhere but in a cluster.
+  package var keepsPipelineOrder: Bool {
+    if case .cluster = topology { false } else { true }
   }
 }

@@ -18,7 +18,7 @@ extension RedisConfiguration {
     switch scheme {
     case "redis", "rediss":
       let (address, path) = Self.split(rest, at: "/")
-      self.init(endpoint: try Self.host(address))
+      self.init(endpoint: try Self.host(address, defaultPort: 6_379))
       if let path, !path.isEmpty { database = try Self.database(path) }
       if scheme == "rediss" { tls = .makeClientConfiguration() }
     case "unix":
@@ -45,9 +45,9 @@ extension RedisConfiguration {
     return ((username.isEmpty ? nil : username, secret), text[text.index(after: at)...])
   }
 
-  private static func host(_ text: Substring) throws(RedisError) -> Endpoint {
+  fileprivate static func host(_ text: Substring, defaultPort: Int) throws(RedisError) -> Endpoint {
     var name = text
-    var port = Substring("6379")
+    var port = Substring(String(defaultPort))
     if text.hasPrefix("[") {
       guard let end = text.firstIndex(of: "]") else { throw invalid("the ] after the IPv6 address is missing") }
       name = text[text.index(after: text.startIndex)..<end]
@@ -101,7 +101,7 @@ extension RedisConfiguration {
   }
 
   private static func invalid(_ reason: String) -> RedisError {
-    RedisError(.invalidConfiguration, message: "The Redis URL is not valid: \(reason).")
+    RedisError(.invalidConfiguration, message: "The address of Redis is not valid: \(reason).")
   }
 
   /// Checks what the types cannot.
@@ -119,6 +119,7 @@ extension RedisConfiguration {
     ] where value < 1 || value > 1 << 40 {
       throw RedisError(.invalidConfiguration, message: "\(name) must be 1 or more, and is \(value).")
     }
+    try deployment.validate(database: database)
     if database < 0 { throw RedisError(.invalidConfiguration, message: "database must be 0 or more, and is \(database).") }
     if username != nil, password == nil {
       throw RedisError(.invalidConfiguration, message: "A user name is of no use without a password.")
@@ -126,6 +127,18 @@ extension RedisConfiguration {
     if let clientName, clientName.isEmpty || !clientName.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) {
       throw RedisError(.invalidConfiguration, message: "clientName must be of visible ASCII characters without spaces.")
     }
+  }
+}
+
+extension RedisConfiguration.Endpoint {
+  /// Reads the address of a server: `host`, `host:port` or `[IPv6 address]:port`.
+  ///
+  /// - Parameters:
+  ///   - text: The address.
+  ///   - defaultPort: The port unless given; 6379 by default, sentinels have 26379.
+  /// - Throws: ``RedisError`` with `invalidConfiguration`, whose message tells what is wrong.
+  public init(_ text: String, defaultPort: Int = 6_379) throws(RedisError) {
+    self = try RedisConfiguration.host(text[...], defaultPort: defaultPort)
   }
 }
 

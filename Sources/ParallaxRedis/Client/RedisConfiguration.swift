@@ -18,8 +18,8 @@ public struct RedisConfiguration: Sendable {
     }
   }
 
-  /// Where the server listens.
-  public var endpoint: Endpoint
+  /// Which servers there are, and how the client finds the one that takes a command.
+  public var deployment: Deployment
 
   /// The ACL user; `nil` is the server's default user.
   public var username: String?
@@ -29,7 +29,7 @@ public struct RedisConfiguration: Sendable {
   /// It is never logged.
   public var password: String?
 
-  /// The number of the database, 0 by default.
+  /// The number of the database, 0 by default; Redis Cluster has no other.
   public var database = 0
 
   /// The name that CLIENT LIST shows for the connections, without spaces; `nil` sets none.
@@ -63,7 +63,8 @@ public struct RedisConfiguration: Sendable {
   /// size can pass.
   public var maximumBytesInFlight = 256 << 20
 
-  /// How many connections ``RedisClient/withConnection(_:)`` may lease at a time, 16 by default; further callers wait.
+  /// How many connections to one server ``RedisClient/withConnection(forKey:_:)`` may lease at a time, 16 by default; further callers
+  /// wait.
   public var maximumLeasedConnections = 16
 
   /// How many messages wait for the consumer of a subscription before further ones are dropped and reported as a gap; 1,024 by default.
@@ -79,9 +80,16 @@ public struct RedisConfiguration: Sendable {
 
   /// Makes a configuration with the defaults.
   ///
+  /// - Parameter deployment: Which servers there are.
+  public init(deployment: Deployment) {
+    self.deployment = deployment
+  }
+
+  /// Makes a configuration of a single server with the defaults.
+  ///
   /// - Parameter endpoint: Where the server listens.
   public init(endpoint: Endpoint) {
-    self.endpoint = endpoint
+    self.init(deployment: .standalone(endpoint))
   }
 
   /// Makes a configuration for a TCP port with the defaults.

@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
 
-/// A connection that one task has to itself, inside ``RedisClient/withConnection(_:)``.
+/// A connection that one task has to itself, inside ``RedisClient/withConnection(forKey:_:)``.
 ///
 /// Nothing is tried again here, but a script whose source the server lacks. What changes the connection's state ends with the lease.
 public final class RedisLeasedConnection: Sendable {
@@ -13,12 +13,15 @@ public final class RedisLeasedConnection: Sendable {
   }
 
   private let connection: RedisConnection
-  private let defaultTimeout: TimeAmount
+  private let node: RedisNode
   private let state = Mutex(State())
+  /// Learns where else the server says that a key is.
+  private let redirected: @Sendable (Redirection) -> Void
 
-  init(_ connection: RedisConnection, defaultTimeout: TimeAmount) {
+  init(_ connection: RedisConnection, of node: RedisNode, redirected: @escaping @Sendable (Redirection) -> Void) {
     self.connection = connection
-    self.defaultTimeout = defaultTimeout
+    self.node = node
+    self.redirected = redirected
   }
 
   /// Sends a command and waits for its reply.
@@ -29,13 +32,13 @@ public final class RedisLeasedConnection: Sendable {
   /// - Throws: ``RedisError``, or `CancellationError`.
   nonisolated(nonsending) public func send(_ command: RedisCommand) async throws -> RESPValue {
     try begin([command])
-    let timeout = command.timeout.map(TimeAmount.init(clamping:)) ?? defaultTimeout
+    let timeout = command.timeout.map(TimeAmount.init(clamping:)) ?? node.defaultTimeout
     var outcome = await connection.execute(command, timeout: timeout)
     if case .reply(let value) = outcome, let error = value.errorMessage, error.hasPrefix("NOSCRIPT"), command.script != nil {
       outcome = await connection.execute(command.sendingSource, timeout: timeout)
     }
     finish(isAnswered: outcome.isReply)
-    return try Self.result(outcome, of: command)
+    return try result(outcome, of: command)
   }
 
   /// Sends commands in one write.
@@ -46,25 +49,26 @@ public final class RedisLeasedConnection: Sendable {
   nonisolated(nonsending) public func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
     guard !commands.isEmpty else { return [] }
     try begin(commands)
-    let timeout = commands.compactMap(\.timeout).max().map(TimeAmount.init(clamping:)) ?? defaultTimeout
+    let timeout = commands.compactMap(\.timeout).max().map(TimeAmount.init(clamping:)) ?? node.defaultTimeout
     let outcome = await connection.execute(commands, timeout: timeout)
     finish(isAnswered: outcome.failure == nil)
     if case .cancelled? = outcome.failure { throw CancellationError() }
     return commands.enumerated().map { index, command in
       let part: CommandOutcome =
         index < outcome.replies.count ? .reply(outcome.replies[index]) : .failed(outcome.failure ?? .timedOut(isWritten: true))
-      return Result { try Self.result(part, of: command) }.mapError { error in
+      return Result { try result(part, of: command) }.mapError { error in
         error as? RedisError ?? RedisError(.unknownOutcome, command: command.name, message: "The command was given up.", cause: error)
       }
     }
   }
 
-  /// The connection and whether another task may have it next; nothing can be sent after.
-  func end() -> (RedisConnection, isClean: Bool) {
-    state.withLock { state in
+  /// Ends the lease: nothing can be sent after.
+  func giveBack() {
+    let isClean = state.withLock { state in
       state.isOver = true
-      return (connection, isClean: !state.isChanged && state.running == 0)
+      return !state.isChanged && state.running == 0
     }
+    node.leases.giveBack(connection, isClean: isClean)
   }
 
   private func begin(_ commands: [RedisCommand]) throws {
@@ -85,13 +89,14 @@ public final class RedisLeasedConnection: Sendable {
     }
   }
 
-  private static func result(_ outcome: CommandOutcome, of command: RedisCommand) throws -> RESPValue {
+  private func result(_ outcome: CommandOutcome, of command: RedisCommand) throws -> RESPValue {
+    if case .reply(.error(let message)) = outcome, let redirection = Redirection(String(buffer: message)) { redirected(redirection) }
     var policy = RetryPolicy.once(command)
     switch policy.judge(outcome, remaining: .zero, random: 0) {
     case .reply(let value): return value
     case .fail(let error): throw error
     case .cancelled: throw CancellationError()
-    case .sendSource, .pause, .reconnect: preconditionFailure("a leased connection tries nothing again")
+    case .sendSource, .pause, .leave, .redirect, .reconnect: preconditionFailure("a leased connection tries nothing again")
     }
   }
 }

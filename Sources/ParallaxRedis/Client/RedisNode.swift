@@ -2,147 +2,128 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// One server: its shared connection over all replacements, those who wait for it, and the connections lent out.
-///
-/// Standalone Redis is one node; Sentinel would change where a node connects, Cluster would have several.
+/// One server, or whichever is the master now: its shared connection over all replacements, those who wait for it, and the connections
+/// lent out.
 final class RedisNode: Sendable {
-  private typealias Waiter = UnsafeContinuation<Result<RedisConnection, any Error>, Never>
-
-  let endpoint: RedisConfiguration.Endpoint
   let connector: RedisConnector
   let defaultTimeout: TimeAmount
   let leases: LeasePool
+  let scripts: KnownScripts
+  let locator: ServerLocator
   private let driver: ReconnectionDriver
-  private let waitList = Mutex(ConnectionWaitList<RedisConnection, Waiter>())
-  private let scripts: Mutex<[RedisScript]>
-  private let lastReply = Mutex<NIODeadline?>(nil)
-  private let lastID = Atomic<UInt64>(0)
-
-  /// More scripts than a program has are made at run time, and not worth loading again.
-  private static let maximumScripts = 256
+  private let connections: Awaited<RedisConnection>
+  /// The last connection, kept beyond its end for the time of its last reply.
+  private let latest = Mutex<RedisConnection?>(nil)
+  private let stop = StopSignal()
 
   init(
-    endpoint: RedisConfiguration.Endpoint, configuration: RedisConfiguration, connector: RedisConnector, scripts: [RedisScript],
-    logger: Logger
+    _ locator: ServerLocator, configuration: RedisConfiguration, connector: RedisConnector, scripts: KnownScripts, logger: Logger
   ) {
-    self.endpoint = endpoint
+    self.locator = locator
     self.connector = connector
-    self.scripts = Mutex(scripts)
+    self.scripts = scripts
     defaultTimeout = TimeAmount(clamping: configuration.commandTimeout)
     leases = LeasePool(maximum: configuration.maximumLeasedConnections, eventLoop: connector.eventLoop)
+    connections = Awaited(name: locator.name, eventLoop: connector.eventLoop) { !$0.isClosed }
     driver = ReconnectionDriver(
-      backoff: configuration.backoff, grace: configuration.commandTimeout, metrics: connector.metrics, logger: logger)
+      name: locator.name, outageLevel: locator.outageLevel, backoff: configuration.backoff, metrics: connector.metrics, logger: logger)
   }
-
-  private var now: NIODeadline { connector.eventLoop.now }
 
   // MARK: Life
 
-  /// Keeps the connection until the task is cancelled.
+  /// Keeps the connection until the task is cancelled or the node is told to end.
   func run() async {
-    waitList.withLock { $0.started(now: now, endpoint: endpoint) }
+    connections.started()
+    let shutDown = RedisError(.shutDown, message: "The client has been shut down.")
     await withTaskCancellationHandler {
-      await driver.run { () async throws(RedisError) in
-        try await self.connector.connect(to: self.endpoint, role: .commands, scripts: self.scripts.withLock { $0 })
-      } notify: { event in
-        self.changed(event)
+      await stop.run {
+        await self.driver.run { () async throws(RedisError) in
+          try await self.open()
+        } notify: { event in
+          self.changed(event)
+        } end: { connection in
+          let (reason, grace) = self.stop.reason ?? (ReconnectionDriver.shuttingDown, self.defaultTimeout)
+          connection.drain(within: grace, reason: reason)
+        }
       }
     } onCancel: {
-      let shutDown = ConnectionWaitList<RedisConnection, Waiter>.shutDownError
-      for waiter in waitList.withLock({ $0.shutDown(now: now) }) { waiter.resume(returning: .failure(shutDown)) }
+      // Whoever waits must not learn of a shut-down where only this node has left.
+      if self.stop.reason == nil { connections.shutDown(shutDown) }
     }
+    connections.shutDown(shutDown)
     leases.shutDown()
+  }
+
+  /// Ends the node: nothing is sent to it any more, and what is in flight has little time left.
+  ///
+  /// - Parameters:
+  ///   - reason: What those learn who would still use it.
+  ///   - grace: How long replies in flight are awaited.
+  func end(_ reason: RedisError, grace: TimeAmount) {
+    stop.stop(reason, grace: grace)
+    connections.shutDown(reason)
+    leases.fail(reason)
+  }
+
+  /// Whether the node was told to end.
+  var hasEnded: Bool { stop.reason != nil }
+
+  private func open() async throws(RedisError) -> RedisConnection {
+    let endpoint = try await locator.locate()
+    let connection = try await connector.connect(
+      to: endpoint, role: .commands, mustBeMaster: locator.mustBeMaster, scripts: scripts.all)
+    guard locator.isCurrent(endpoint) else {
+      let reason = RedisError(.connectionFailed, message: "\(endpoint) is not \(locator.name) any more.")
+      connection.fail(reason)
+      throw reason
+    }
+    return connection
   }
 
   private func changed(_ event: ReconnectionDriver.Event) {
     switch event {
     case .connected(let connection):
-      for waiter in waitList.withLock({ $0.connected(connection) }) { waiter.resume(returning: .success(connection)) }
-    case .failed(let error):
-      let refused = waitList.withLock { $0.attemptFailed(error, now: now) }
-      for waiter in refused { waiter.resume(returning: .failure(error)) }
-    case .lost(let error): waitList.withLock { disconnect(&$0, error) }
+      latest.withLock { $0 = connection }
+      connections.provide(connection)
+    case .failed(let error): connections.attemptFailed(error)
+    case .lost(let error): connections.lost(error)
     }
-  }
-
-  private func disconnect(_ list: inout ConnectionWaitList<RedisConnection, Waiter>, _ error: RedisError) {
-    if let last = list.connection?.lastArrival { lastReply.withLock { $0 = last } }
-    list.lost(error, now: now)
   }
 
   var status: RedisConnectionStatus {
-    let now = now
-    return waitList.withLock { list in
-      let connection = list.connection.flatMap { $0.isClosed ? nil : $0 }
-      let last = list.connection?.lastArrival ?? lastReply.withLock { $0 }
-      return RedisConnectionStatus(
-        isConnected: connection != nil, timeSinceLastReply: last.map { Duration(now - $0) },
-        disconnectedFor: list.disconnectedSince.map { Duration(now - $0) } ?? (connection == nil ? .zero : nil), lastError: list.lastError)
-    }
+    let (isAvailable, missingFor, reason) = connections.availability
+    let last = latest.withLock { $0?.lastArrival }
+    return RedisConnectionStatus(
+      isConnected: isAvailable, timeSinceLastReply: last.map { Duration(connector.eventLoop.now - $0) }, disconnectedFor: missingFor,
+      lastError: reason)
   }
 
   // MARK: The connection
 
   /// The shared connection, if it is there.
-  var current: RedisConnection? {
-    waitList.withLock { $0.connection }
-  }
+  var current: RedisConnection? { connections.current }
 
   /// Waits for a shared connection that takes commands.
   nonisolated(nonsending) func connection(before deadline: NIODeadline) async throws -> RedisConnection {
-    let id = lastID.wrappingAdd(1, ordering: .relaxed).newValue
-    return try await withTaskCancellationHandler {
-      try await withUnsafeContinuation { (continuation: Waiter) in
-        self.request(id, continuation, deadline: deadline)
-        if Task.isCancelled { self.cancel(id) }
-      }.get()
-    } onCancel: {
-      self.cancel(id)
-    }
+    try await connections.value(before: deadline)
   }
 
-  private func request(_ id: UInt64, _ waiter: Waiter, deadline: NIODeadline) {
-    let answer = waitList.withLock { list in
-      // Its end may not have been noticed here yet; whoever saw it must not be sent back to it.
-      if let connection = list.connection, connection.isClosed {
-        disconnect(&list, RedisError(.connectionFailed, message: "The connection to \(endpoint) was lost."))
-      }
-      return list.request(id, waiter, deadline: deadline)
-    }
-    switch answer {
-    case .connection(let connection): waiter.resume(returning: .success(connection))
-    case .fail(let error): waiter.resume(returning: .failure(error))
-    case .wait(let timer): schedule(timer)
-    }
+  /// Gives up the connections to any server but this one: another has become the master.
+  ///
+  /// - Parameter endpoint: The new master.
+  func follow(_ endpoint: RedisConfiguration.Endpoint) {
+    guard let connection = current, connection.endpoint != endpoint else { return }
+    let reason = RedisError(.connectionFailed, message: "\(locator.name) is at \(endpoint) now, no more at \(connection.endpoint).")
+    connection.fail(reason)
+    leases.fail(reason)
   }
 
-  private func cancel(_ id: UInt64) {
-    waitList.withLock { $0.cancel(id) }?.resume(returning: .failure(CancellationError()))
-  }
-
-  private func schedule(_ timer: NIODeadline?) {
-    guard let timer else { return }
-    connector.eventLoop.scheduleTask(deadline: timer) { self.expireWaiters() }
-  }
-
-  private func expireWaiters() {
-    let (expired, timer, reason) = waitList.withLock { list in
-      let (expired, timer) = list.expire(now: now)
-      return (expired, timer, list.lastError)
-    }
-    let error =
-      reason
-      ?? RedisError(.connectionFailed, message: "There was no connection to \(endpoint) in time.")
-    for waiter in expired { waiter.resume(returning: .failure(error)) }
-    schedule(timer)
-  }
-
-  // MARK: Scripts
-
-  /// Remembers a script that the server did not know, so that later connections load it first.
-  func learn(_ script: RedisScript) {
-    scripts.withLock { scripts in
-      if scripts.count < Self.maximumScripts, !scripts.contains(script) { scripts.append(script) }
-    }
+  /// Leaves a server that has refused to write, since it may have become a replica: what is in flight is still awaited.
+  func leave(_ connection: RedisConnection) {
+    // A replica that is the only server there is must not be connected to over and over.
+    guard connector.eventLoop.now - connection.opened > .seconds(1) else { return }
+    connection.drain(
+      within: .milliseconds(500),
+      reason: RedisError(.connectionFailed, message: "\(connection.endpoint) is a replica that takes no writes."))
   }
 }

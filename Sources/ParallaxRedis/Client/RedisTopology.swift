@@ -1,21 +1,79 @@
-/// Which servers there are, and which of them a command is for.
-protocol RedisTopology: Sendable {
-  /// The node for a command; `nil` asks for the node that takes writes.
-  func node(for command: RedisCommand?) -> RedisNode
+import Logging
+import NIOCore
 
-  var status: RedisConnectionStatus { get }
+/// Which servers there are, and which of them a command is for.
+///
+/// An enumeration, not a protocol, to keep the way of a command short.
+enum RedisTopology: Sendable {
+  /// A single server, or the master that the sentinels name.
+  case single(RedisNode, SentinelMonitor?)
+  case cluster(ClusterRouter)
+
+  init(connector: RedisConnector, scripts: KnownScripts, logger: Logger) {
+    let configuration = connector.configuration
+    func node(_ locator: ServerLocator) -> RedisNode {
+      RedisNode(locator, configuration: configuration, connector: connector, scripts: scripts, logger: logger)
+    }
+    switch configuration.deployment {
+    case .standalone(let endpoint): self = .single(node(.fixed(endpoint)), nil)
+    case .sentinel(let settings):
+      let monitor = SentinelMonitor(settings, connector: connector, logger: logger)
+      self = .single(node(monitor.locator), monitor)
+    case .cluster(let nodes):
+      self = .cluster(ClusterRouter(seeds: nodes, connector: connector, scripts: scripts, logger: logger))
+    }
+  }
 
   /// Keeps the connections until the task is cancelled.
-  func run() async
+  ///
+  /// - Parameter changed: Learns that other servers than before may be in charge.
+  func run(_ changed: @escaping @Sendable () -> Void) async {
+    switch self {
+    case .single(let node, nil): await node.run()
+    case .single(let node, let monitor?):
+      await withDiscardingTaskGroup { group in
+        group.addTask { await node.run() }
+        group.addTask {
+          await monitor.run { master in
+            node.follow(master)
+            changed()
+          }
+        }
+      }
+    case .cluster(let cluster): await cluster.run(changed)
+    }
+  }
+
+  var status: RedisConnectionStatus {
+    switch self {
+    case .single(let node, _): node.status
+    case .cluster(let cluster): cluster.status
+    }
+  }
+
+  nonisolated(nonsending) func lease(forKey key: String?) async throws -> RedisLeasedConnection {
+    switch self {
+    case .single(let node, _): try await node.lease()
+    case .cluster(let cluster): try await cluster.lease(forKey: key)
+    }
+  }
+
+  /// Where to subscribe.
+  var subscriptions: ServerLocator {
+    switch self {
+    case .single(_, let monitor?): monitor.locator
+    case .single(let node, nil): node.locator
+    case .cluster(let cluster): cluster.subscriptions
+    }
+  }
 }
 
-/// A single server.
-struct StandaloneTopology: RedisTopology {
-  let node: RedisNode
-
-  func node(for command: RedisCommand?) -> RedisNode { node }
-
-  var status: RedisConnectionStatus { node.status }
-
-  func run() async { await node.run() }
+extension SentinelMonitor {
+  var locator: ServerLocator {
+    ServerLocator(name: "the master \(masterName)", mustBeMaster: true) { () async throws(RedisError) in
+      try await self.locate()
+    } isCurrent: { endpoint in
+      self.master == endpoint
+    }
+  }
 }

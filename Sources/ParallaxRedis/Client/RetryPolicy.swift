@@ -13,6 +13,10 @@ struct RetryPolicy {
     case sendSource
     /// The server is not ready: pause, then send again.
     case pause(Duration)
+    /// The server takes no writes, as one does that has become a replica: pause, then send on the next connection.
+    case leave(Duration)
+    /// Another server of the cluster has the key: send there, after a pause if servers send the command to and fro.
+    case redirect(Redirection, pause: Duration)
     /// The connection is of no further use: send on the next one.
     case reconnect
   }
@@ -20,6 +24,8 @@ struct RetryPolicy {
   private static let refusals = ["LOADING", "READONLY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"]
   private static let firstPause = Duration.milliseconds(10)
   private static let longestPause = Duration.milliseconds(500)
+  /// How many servers in a row may send a command elsewhere before it is held back between two of them.
+  private static let promptRedirections = 3
 
   let name: String
   let isIdempotent: Bool
@@ -28,12 +34,19 @@ struct RetryPolicy {
   /// Whether an earlier attempt may have been executed.
   private(set) var mayHaveExecuted = false
   private var pauses = 0
+  private var redirections = 0
+  private let followsRedirections: Bool
 
-  init(_ command: RedisCommand) {
-    self.init(name: command.name, isIdempotent: command.isIdempotent, hasSource: command.script != nil)
+  /// - Parameters:
+  ///   - command: The command.
+  ///   - followsRedirections: Whether other servers of a cluster are within reach.
+  init(_ command: RedisCommand, followsRedirections: Bool = false) {
+    self.init(
+      name: command.name, isIdempotent: command.isIdempotent, hasSource: command.script != nil, followsRedirections: followsRedirections)
   }
 
-  private init(name: String, isIdempotent: Bool, hasSource: Bool) {
+  private init(name: String, isIdempotent: Bool, hasSource: Bool, followsRedirections: Bool) {
+    self.followsRedirections = followsRedirections
     self.name = name
     self.isIdempotent = isIdempotent
     self.hasSource = hasSource
@@ -41,7 +54,7 @@ struct RetryPolicy {
 
   /// The policy that tries nothing again, given that no time remains.
   static func once(_ command: RedisCommand) -> RetryPolicy {
-    RetryPolicy(name: command.name, isIdempotent: false, hasSource: false)
+    RetryPolicy(name: command.name, isIdempotent: false, hasSource: false, followsRedirections: false)
   }
 
   /// Decides after an attempt.
@@ -93,14 +106,30 @@ struct RetryPolicy {
     let code = message.prefix { $0 != " " }
     if code == "NOSCRIPT", hasSource { return .sendSource }
     if Self.refusals.contains(String(code)) {
-      let pause = min(Self.longestPause, Self.firstPause * (1 << min(pauses, 10))) * (0.5 + random / 2)
-      pauses += 1
-      if pause < remaining { return .pause(pause) }
+      let pause = nextPause(random)
+      if pause < remaining { return code == "READONLY" ? .leave(pause) : .pause(pause) }
     }
-    return .fail(
-      RedisError(
-        .serverError, command: name, message: "The server refused the command.", serverMessage: message,
-        mayHaveExecuted: mayHaveExecuted))
+    if code == "MOVED" || code == "ASK" { return judge(redirection: message, remaining: remaining, random: random) }
+    return .fail(serverError(message))
+  }
+
+  private mutating func judge(redirection message: String, remaining: Duration, random: Double) -> Verdict {
+    guard followsRedirections, let redirection = Redirection(message) else {
+      return .fail(
+        serverError(message, "Another server of the cluster has the key: use a client that is configured for Redis Cluster."))
+    }
+    redirections += 1
+    let pause = redirections > Self.promptRedirections ? nextPause(random) : .zero
+    return pause < remaining ? .redirect(redirection, pause: pause) : .fail(serverError(message))
+  }
+
+  private mutating func nextPause(_ random: Double) -> Duration {
+    defer { pauses += 1 }
+    return min(Self.longestPause, Self.firstPause * (1 << min(pauses, 10))) * (0.5 + random / 2)
+  }
+
+  private func serverError(_ message: String, _ explanation: String = "The server refused the command.") -> RedisError {
+    RedisError(.serverError, command: name, message: explanation, serverMessage: message, mayHaveExecuted: mayHaveExecuted)
   }
 }
 

@@ -7,12 +7,31 @@ enum CommandOutcome: Sendable {
   var isReply: Bool {
     if case .reply = self { true } else { false }
   }
+
+  /// Whether the server has seen nothing of it.
+  var isUnsent: Bool {
+    if case .failed(.notSent) = self { true } else { false }
+  }
 }
 
 /// What became of a pipeline on one connection: the replies that came, in order, and why the rest is missing.
 struct PipelineOutcome: Sendable {
   var replies: [RESPValue]
   var failure: CommandFailure?
+
+  /// Whether all replies came and none of them is an error.
+  var isFlawless: Bool {
+    failure == nil && replies.allSatisfy { if case .error = $0 { false } else { true } }
+  }
+
+  /// What became of each of its commands.
+  func outcomes(of count: Int) -> [CommandOutcome] {
+    (0..<count).map { index in
+      if index < replies.count { return .reply(replies[index]) }
+      guard let failure else { preconditionFailure("a pipeline ended without a failure and without all its replies") }
+      return .failed(failure)
+    }
+  }
 }
 
 /// Why there is no reply.

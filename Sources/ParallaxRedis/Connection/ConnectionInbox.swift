@@ -83,6 +83,8 @@ final class ConnectionInbox: Sendable {
     .uptimeNanoseconds(lastArrivalNanoseconds.load(ordering: .relaxed))
   }
 
+  var isBusy: Bool { commandsInFlight.load(ordering: .relaxed) > 0 }
+
   var isClosed: Bool {
     state.withLock { $0.closed != nil }
   }

@@ -1,7 +1,7 @@
 /// What is said on a new connection before the first command of a user.
 ///
 /// HELLO 3 logs in and names the connection in one command. A server that does not know it gets AUTH, CLIENT SETNAME and PING of RESP2.
-/// Then the database is selected and the known scripts are loaded.
+/// Then the database is selected, the server is asked for its role if it has to be a master, and the known scripts are loaded.
 struct Handshake {
   enum Action {
     case send(RedisCommand)
@@ -10,21 +10,24 @@ struct Handshake {
   }
 
   private enum Step {
-    case hello  // → auth, name, ping, select, scripts, done
+    case hello  // → auth, name, ping, select, role, scripts, done
     case auth  // → name, ping
     case name  // → ping
-    case ping  // → select, scripts, done
-    case select  // → scripts, done
+    case ping  // → select, role, scripts, done
+    case select  // → role, scripts, done
+    case role  // → scripts, done
     case scripts  // → scripts, done
   }
 
   private let configuration: RedisConfiguration
+  private let mustBeMaster: Bool
   private var scripts: ArraySlice<RedisScript>
   private var step = Step.hello
   private var protocolVersion = 3
 
-  init(configuration: RedisConfiguration, scripts: [RedisScript]) {
+  init(configuration: RedisConfiguration, mustBeMaster: Bool = false, scripts: [RedisScript]) {
     self.configuration = configuration
+    self.mustBeMaster = mustBeMaster
     self.scripts = scripts[...]
   }
 
@@ -62,8 +65,15 @@ struct Handshake {
         RedisError(
           .invalidConfiguration, command: "SELECT",
           message: "The server refuses database \(configuration.database): correct the database number.", serverMessage: error))
+    case (.select, nil): return askForRole()
+    case (.role, let error?): return .fail(Self.refusal("ROLE", error, hasPassword: configuration.password != nil))
+    case (.role, nil):
+      guard reply.array?.first?.string == "master" else {
+        return .fail(RedisError(.connectionFailed, command: "ROLE", message: "The server is a replica, not the master."))
+      }
+      return loadScript()
     // A script that is not loaded now is sent with its first use.
-    case (.select, nil), (.scripts, _): return loadScript()
+    case (.scripts, _): return loadScript()
     }
   }
 
@@ -88,9 +98,15 @@ struct Handshake {
   }
 
   private mutating func select() -> Action {
-    guard configuration.database != 0 else { return loadScript() }
+    guard configuration.database != 0 else { return askForRole() }
     step = .select
     return .send(RedisCommand("SELECT", configuration.database))
+  }
+
+  private mutating func askForRole() -> Action {
+    guard mustBeMaster else { return loadScript() }
+    step = .role
+    return .send(RedisCommand("ROLE"))
   }
 
   private mutating func loadScript() -> Action {

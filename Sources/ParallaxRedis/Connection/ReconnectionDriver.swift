@@ -10,16 +10,26 @@ struct ReconnectionDriver: Sendable {
     case lost(RedisError)
   }
 
+  static let shuttingDown = RedisError(.shutDown, message: "The client is shutting down.")
+
+  /// What is connected to, for the log.
+  let name: String
+  let outageLevel: Logger.Level
   let backoff: RedisConfiguration.Backoff
-  /// How long replies in flight are awaited at the end.
-  let grace: Duration
   let metrics: RedisMetrics
   let logger: Logger
   /// Numbers in `0..<1`.
   var random: @Sendable () -> Double = { .random(in: 0..<1) }
 
+  /// Keeps a connection.
+  ///
+  /// - Parameters:
+  ///   - connect: Opens one.
+  ///   - notify: Learns what becomes of it.
+  ///   - end: Ends the connection when the task is cancelled.
   func run(
-    connect: @Sendable () async throws(RedisError) -> RedisConnection, notify: @Sendable (Event) -> Void
+    connect: @Sendable () async throws(RedisError) -> RedisConnection, notify: @Sendable (Event) -> Void,
+    end: @escaping @Sendable (RedisConnection) -> Void
   ) async {
     let clock = ContinuousClock()
     let began = clock.now
@@ -32,7 +42,11 @@ struct ReconnectionDriver: Sendable {
           let connection = try await connect()
           report(machine.connected(now: clock.now - began))
           notify(.connected(connection))
-          let reason = await end(of: connection)
+          let reason = await withTaskCancellationHandler {
+            await connection.closed()
+          } onCancel: {
+            end(connection)
+          }
           if Task.isCancelled { machine.end() }
           notify(.lost(reason))
           action = report(machine.lost(reason, now: clock.now - began, random: random()))
@@ -49,14 +63,6 @@ struct ReconnectionDriver: Sendable {
     }
   }
 
-  private func end(of connection: RedisConnection) async -> RedisError {
-    await withTaskCancellationHandler {
-      await connection.closed()
-    } onCancel: {
-      connection.drain(within: TimeAmount(clamping: grace))
-    }
-  }
-
   private func report(_ decision: (ReconnectionStateMachine.Action, ReconnectionStateMachine.Announcement))
     -> ReconnectionStateMachine.Action
   {
@@ -68,11 +74,13 @@ struct ReconnectionDriver: Sendable {
     switch announcement {
     case .none: break
     case .outage(let error):
-      logger.error("No connection to Redis, trying again until there is one", metadata: ["error": "\(error)"])
+      logger.log(
+        level: outageLevel, "No connection to Redis, trying again until there is one",
+        metadata: ["redis.server": "\(name)", "error": "\(error)"])
     case .recovered(let attempts, let outage):
       metrics.reconnected()
       logger.notice(
-        "Connected to Redis again", metadata: ["attempts": "\(attempts)", "outage": "\(outage)"])
+        "Connected to Redis again", metadata: ["redis.server": "\(name)", "attempts": "\(attempts)", "outage": "\(outage)"])
     }
   }
 }

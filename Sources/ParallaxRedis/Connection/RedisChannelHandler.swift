@@ -35,7 +35,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
   private var context: ChannelHandlerContext?
   private var isReading = false
   private var isFlushScheduled = false
-  private var isDraining = false
+  /// Why the connection takes no more commands, while it still waits for replies.
+  private var drainReason: RedisError?
   private var closeReason: RedisError?
   /// The time of this tick, read once.
   private var tick: NIODeadline?
@@ -60,7 +61,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
   /// Takes commands from a caller on the event loop.
   func submit(_ commands: some Collection<RedisCommand>, id: UInt64, waiter: ReplyWaiter, timeout: TimeAmount) {
-    if let closeReason { return waiter.fail(.notSent(closeReason)) }
+    if let reason = closeReason ?? drainReason { return waiter.fail(.notSent(reason)) }
     guard inbox.admits(commands.count) else { return waiter.fail(.overloaded) }
     let used = outgoing.readableBytes
     for command in commands { outgoing.write(command) }
@@ -163,7 +164,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     isReading = false
     flush()
     tick = nil
-    if isDraining, queue.isEmpty { close() }
+    if let drainReason, queue.isEmpty { fail(drainReason) }
   }
 
   private func received(_ value: RESPValue, now: NIODeadline) {
@@ -263,14 +264,14 @@ final class RedisChannelHandler: ChannelInboundHandler {
   }
 
   /// Refuses new commands, and closes the channel when the replies in flight have come or the time is up.
-  func drain(within grace: TimeAmount) {
-    guard closeReason == nil, !isDraining else { return }
-    isDraining = true
+  func drain(within grace: TimeAmount, reason: RedisError) {
+    guard closeReason == nil, drainReason == nil else { return }
+    drainReason = reason
     drainInbox()
     flush()
-    for submission in inbox.close(Self.shutDownError) { submission.waiter.fail(.notSent(Self.shutDownError)) }
-    if queue.isEmpty { return close() }
-    eventLoop.assumeIsolatedUnsafeUnchecked().scheduleTask(in: grace) { self.close() }
+    for submission in inbox.close(reason) { submission.waiter.fail(.notSent(reason)) }
+    if queue.isEmpty { return fail(reason) }
+    eventLoop.assumeIsolatedUnsafeUnchecked().scheduleTask(in: grace) { self.fail(reason) }
   }
 
   private static let shutDownError = RedisError(.shutDown, message: "The client is shutting down.")

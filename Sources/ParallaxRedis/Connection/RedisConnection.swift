@@ -10,8 +10,16 @@ final class RedisConnection: Sendable {
   private let handler: NIOLoopBound<RedisChannelHandler>
   private let closedFuture: EventLoopFuture<RedisError>
   private let lastID = Atomic<UInt64>(0)
+  /// The server.
+  let endpoint: RedisConfiguration.Endpoint
+  let opened: NIODeadline
 
-  init(handler: NIOLoopBound<RedisChannelHandler>, inbox: ConnectionInbox, closed: EventLoopFuture<RedisError>) {
+  init(
+    to endpoint: RedisConfiguration.Endpoint, handler: NIOLoopBound<RedisChannelHandler>, inbox: ConnectionInbox,
+    closed: EventLoopFuture<RedisError>
+  ) {
+    self.endpoint = endpoint
+    opened = handler.eventLoop.now
     eventLoop = handler.eventLoop
     self.handler = handler
     self.inbox = inbox
@@ -20,6 +28,9 @@ final class RedisConnection: Sendable {
 
   /// When something last arrived.
   var lastArrival: NIODeadline { inbox.lastArrival }
+
+  /// Whether replies are due.
+  var isBusy: Bool { inbox.isBusy }
 
   /// Whether the connection refuses commands.
   var isClosed: Bool { inbox.isClosed }
@@ -102,8 +113,8 @@ final class RedisConnection: Sendable {
   }
 
   /// Refuses new commands, and closes when the replies in flight have come or the time is up.
-  func drain(within grace: TimeAmount) {
-    eventLoop.execute { [handler] in handler.value.drain(within: grace) }
+  func drain(within grace: TimeAmount, reason: RedisError) {
+    eventLoop.execute { [handler] in handler.value.drain(within: grace, reason: reason) }
   }
 
   func close() {

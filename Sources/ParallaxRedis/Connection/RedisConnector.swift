@@ -5,23 +5,26 @@ import NIOSSL
 
 /// Opens connections: TCP or Unix socket, TLS, log-in.
 struct RedisConnector: Sendable {
-  let configuration: RedisConfiguration
+  var configuration: RedisConfiguration
   let eventLoop: any EventLoop
   let executor: RedisEventLoopExecutor
   let metrics: RedisMetrics
   let logger: Logger
+  /// What all connections are counted as, instead of what each is for.
+  var role: RedisMetrics.Role?
 
   /// Opens a connection that is ready for commands, within the connect time-out.
   ///
   /// - Parameters:
   ///   - endpoint: Where the server listens.
   ///   - role: What the connection is for.
+  ///   - mustBeMaster: Whether a server that is none is left at once.
   ///   - scripts: The scripts to load first.
   ///   - onPush: Takes what the server pushes; given for a subscription connection.
   /// - Returns: The connection.
   /// - Throws: Why there is none.
   func connect(
-    to endpoint: RedisConfiguration.Endpoint, role: RedisMetrics.Role, scripts: [RedisScript] = [],
+    to endpoint: RedisConfiguration.Endpoint, role: RedisMetrics.Role, mustBeMaster: Bool = false, scripts: [RedisScript] = [],
     onPush: (@Sendable (RESPValue) -> Void)? = nil
   ) async throws(RedisError) -> RedisConnection {
     let deadline = eventLoop.now + TimeAmount(clamping: configuration.connectTimeout)
@@ -33,11 +36,12 @@ struct RedisConnector: Sendable {
         .connectionFailed, message: "Cannot connect to \(endpoint) (\(Self.reason(error))): check the address and that Redis runs there.")
     }
     do throws(RedisError) {
-      try await shakeHands(connection, scripts: scripts, deadline: deadline, endpoint: endpoint)
+      try await shakeHands(connection, mustBeMaster: mustBeMaster, scripts: scripts, deadline: deadline)
     } catch {
       connection.fail(error)
       throw error
     }
+    let role = self.role ?? role
     metrics.opened(role)
     connection.whenClosed { [metrics] in metrics.closed(role) }
     return connection
@@ -53,17 +57,18 @@ struct RedisConnector: Sendable {
     switch endpoint {
     case .host(let host, let port):
       return try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(host: host, port: port) { channel in
-        initialize(channel, tls: tls, serverName: host, onPush: onPush)
+        initialize(channel, to: endpoint, tls: tls, serverName: host, onPush: onPush)
       }
     case .unixSocket(let path):
       return try await bootstrap.connect(unixDomainSocketPath: path) { channel in
-        initialize(channel, tls: tls, serverName: nil, onPush: onPush)
+        initialize(channel, to: endpoint, tls: tls, serverName: nil, onPush: onPush)
       }
     }
   }
 
   private func initialize(
-    _ channel: any Channel, tls: NIOSSLContext?, serverName: String?, onPush: (@Sendable (RESPValue) -> Void)?
+    _ channel: any Channel, to endpoint: RedisConfiguration.Endpoint, tls: NIOSSLContext?, serverName: String?,
+    onPush: (@Sendable (RESPValue) -> Void)?
   ) -> EventLoopFuture<RedisConnection> {
     channel.eventLoop.makeCompletedFuture {
       if let tls {
@@ -81,14 +86,15 @@ struct RedisConnector: Sendable {
         inbox: inbox, metrics: metrics, executor: executor, eventLoop: channel.eventLoop, closed: closed)
       try channel.pipeline.syncOperations.addHandler(handler)
       return RedisConnection(
-        handler: NIOLoopBound(handler, eventLoop: channel.eventLoop), inbox: inbox, closed: closed.futureResult)
+        to: endpoint, handler: NIOLoopBound(handler, eventLoop: channel.eventLoop), inbox: inbox, closed: closed.futureResult)
     }
   }
 
   private func shakeHands(
-    _ connection: RedisConnection, scripts: [RedisScript], deadline: NIODeadline, endpoint: RedisConfiguration.Endpoint
+    _ connection: RedisConnection, mustBeMaster: Bool, scripts: [RedisScript], deadline: NIODeadline
   ) async throws(RedisError) {
-    var handshake = Handshake(configuration: configuration, scripts: scripts)
+    let endpoint = connection.endpoint
+    var handshake = Handshake(configuration: configuration, mustBeMaster: mustBeMaster, scripts: scripts)
     var action = handshake.start()
     while true {
       switch action {

@@ -4,8 +4,8 @@ import Synchronization
 /// The metrics of a client.
 final class RedisMetrics: Sendable {
   /// What a connection is for.
-  enum Role: String, Sendable {
-    case commands, subscriptions, leased
+  enum Role: String, Sendable, CaseIterable {
+    case commands, subscriptions, leased, sentinel
   }
 
   /// More command names than Redis has are a caller's mistake and must not become as many time series.
@@ -18,7 +18,7 @@ final class RedisMetrics: Sendable {
   init() {
     reconnects = Counter(label: "parallax_redis_reconnects_total")
     var connections: [Role: Meter] = [:]
-    for role in [Role.commands, .subscriptions, .leased] {
+    for role in Role.allCases {
       connections[role] = Meter(label: "parallax_redis_connections", dimensions: [("role", role.rawValue)])
     }
     self.connections = connections

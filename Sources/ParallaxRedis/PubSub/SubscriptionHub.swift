@@ -12,17 +12,25 @@ final class SubscriptionHub: Sendable {
     var isFinished = false
   }
 
-  private let configuration: RedisConfiguration
+  private let locator: ServerLocator
+  private let bufferSize: Int
   private let connector: RedisConnector
   private let driver: ReconnectionDriver
   private let state = Mutex(State())
   private let firstSubscription: AsyncStream<Void>
   private let wake: AsyncStream<Void>.Continuation
 
-  init(configuration: RedisConfiguration, connector: RedisConnector, logger: Logger) {
-    self.configuration = configuration
+  /// - Parameters:
+  ///   - locator: Finds a server that hears all messages.
+  ///   - configuration: The size of the buffers, and how to reconnect.
+  ///   - connector: Opens the connection.
+  ///   - logger: Where outages are reported.
+  init(_ locator: ServerLocator, configuration: RedisConfiguration, connector: RedisConnector, logger: Logger) {
+    self.locator = locator
     self.connector = connector
-    driver = ReconnectionDriver(backoff: configuration.backoff, grace: .zero, metrics: connector.metrics, logger: logger)
+    bufferSize = configuration.subscriptionBufferSize
+    driver = ReconnectionDriver(
+      name: locator.name, outageLevel: locator.outageLevel, backoff: configuration.backoff, metrics: connector.metrics, logger: logger)
     (firstSubscription, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
@@ -33,9 +41,11 @@ final class SubscriptionHub: Sendable {
     for await _ in firstSubscription { break }
     if !Task.isCancelled {
       await driver.run { () async throws(RedisError) in
-        try await self.connector.connect(to: self.configuration.endpoint, role: .subscriptions) { self.received($0) }
+        try await self.open()
       } notify: { event in
         self.changed(event)
+      } end: { connection in
+        connection.close()
       }
     }
     let buffers = state.withLock { state in
@@ -44,6 +54,27 @@ final class SubscriptionHub: Sendable {
       return state.buffers
     }
     for buffer in buffers.values { buffer.finish() }
+  }
+
+  private func open() async throws(RedisError) -> RedisConnection {
+    let endpoint = try await locator.locate()
+    let connection = try await connector.connect(to: endpoint, role: .subscriptions, mustBeMaster: locator.mustBeMaster) {
+      self.received($0)
+    }
+    guard locator.isCurrent(endpoint) else { throw leave(connection) }
+    return connection
+  }
+
+  /// Gives up a connection to a server that does not hear all messages any more; the subscriptions go on elsewhere, after a gap.
+  func followServers() {
+    guard let connection = state.withLock({ $0.connection }), !locator.isCurrent(connection.endpoint) else { return }
+    _ = leave(connection)
+  }
+
+  private func leave(_ connection: RedisConnection) -> RedisError {
+    let reason = RedisError(.connectionFailed, message: "\(connection.endpoint) is not \(locator.name) any more.")
+    connection.fail(reason)
+    return reason
   }
 
   private func changed(_ event: ReconnectionDriver.Event) {
@@ -62,7 +93,7 @@ final class SubscriptionHub: Sendable {
   // MARK: Subscriptions
 
   func subscribe(to channels: [String]) -> RedisSubscription {
-    let buffer = SubscriptionBuffer(capacity: configuration.subscriptionBufferSize)
+    let buffer = SubscriptionBuffer(capacity: bufferSize)
     let id = state.withLock { state -> UInt64 in
       state.lastID += 1
       if state.isFinished {

@@ -90,7 +90,7 @@ public struct RedisElectionStore: ElectionStore {
   /// WAIT speaks of the writes of its own connection, so both need one to themselves.
   private func sendAndWait(_ command: RedisCommand) async throws -> RESPValue {
     let (milliseconds, timeout) = (replicaTimeout.milliseconds, replicaTimeout + .seconds(1))
-    let (reply, replicas) = try await client.withConnection { connection in
+    let (reply, replicas) = try await client.withConnection(forKey: key) { connection in
       let reply = try await connection.send(command)
       guard reply.array?.first?.string == "written" else { return (reply, Int.max) }
       var wait = RedisCommand("WAIT", requiredReplicas, milliseconds)

@@ -50,7 +50,7 @@ package final class RedisInboxStore: InboxStore {
     while true {
       let failure: any Error
       do {
-        failure = try await client.withConnection { connection in
+        failure = try await client.withConnection(forKey: keys.inbox(of: session)) { connection in
           try await self.receive(on: connection, &reading, handle)
         }
       } catch let error as RedisError {

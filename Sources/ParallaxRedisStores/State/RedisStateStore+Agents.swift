@@ -6,10 +6,9 @@ package import ParallaxState
 extension RedisStateStore {
   package func register(_ record: AgentRecord) async throws -> Int64 {
     let arguments = [RedisArgument(Self.formatVersion), RedisArgument(record.epoch)] + (try fields(of: record).arguments)
-    let replies = try await pipeline([
-      RedisCommand("SADD", keys.agents(at: record.session), record.id),
-      .evaluate(AgentScripts.register, keys: [keys.agent(record.id)], arguments: arguments),
-    ])
+    let replies = try await pipeline(
+      [RedisCommand("SADD", keys.agents(at: record.session), record.id)],
+      then: .evaluate(AgentScripts.register, keys: [keys.agent(record.id)], arguments: arguments))
     let answer = replies[1].array?.map(\.string) ?? []
     if answer.first == "unreadable" { throw StateStoreError.unreadable("agent \(record.id)") }
     guard answer.count == 4, let epoch = answer[1].flatMap({ Int64($0) }) else {
@@ -68,9 +67,8 @@ extension RedisStateStore {
   ///
   /// It may have registered there again meanwhile, and is entered again then.
   private func unlistAgent(_ id: String, at session: NodeSession) async throws {
-    let replies = try await pipeline([
-      RedisCommand("SREM", keys.agents(at: session), id), RedisCommand("HMGET", keys.agent(id), "nodeId", "incarnation"),
-    ])
+    let replies = try await pipeline(
+      [RedisCommand("SREM", keys.agents(at: session), id)], then: RedisCommand("HMGET", keys.agent(id), "nodeId", "incarnation"))
     let now = replies[1].array?.map(\.string) ?? []
     if now.count == 2, Self.session(now[0], now[1]) == session {
       _ = try await send(RedisCommand("SADD", keys.agents(at: session), id))

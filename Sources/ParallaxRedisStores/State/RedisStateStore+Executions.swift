@@ -20,8 +20,7 @@ extension RedisStateStore {
     }
     commands.append(RedisCommand("SADD", keys.executions(ownedBy: execution.owner), execution.id))
     commands.append(RedisCommand("ZADD", keys.executions(in: bucket), execution.createdAt.milliseconds, execution.id))
-    commands.append(script(ExecutionScripts.create, execution.id, arguments))
-    let replies = try await pipeline(commands)
+    let replies = try await pipeline(commands, then: script(ExecutionScripts.create, execution.id, arguments))
     if !isRegistered { registeredBuckets.didRegister(execution.createdAt) }
 
     guard let reply = replies.last, let answer = reply.array, let outcome = answer.first?.string else {
@@ -106,9 +105,8 @@ extension RedisStateStore {
       RedisArgument(Self.formatVersion), RedisArgument(previous.nodeID), RedisArgument(previous.incarnation), RedisArgument(owner.nodeID),
       RedisArgument(owner.incarnation), RedisArgument(ExecutionScripts.tombstoneLifetime.wholeMilliseconds),
     ]
-    let replies = try await pipeline([
-      RedisCommand("SADD", keys.executions(ownedBy: owner), id), script(ExecutionScripts.claim, id, arguments),
-    ])
+    let replies = try await pipeline(
+      [RedisCommand("SADD", keys.executions(ownedBy: owner), id)], then: script(ExecutionScripts.claim, id, arguments))
     guard let answer = replies[1].array, let outcome = answer.first?.string else {
       throw StateStoreError.unexpected(replies[1], of: "the claim of \(id)")
     }

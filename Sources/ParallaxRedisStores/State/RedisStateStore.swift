@@ -60,10 +60,9 @@ package final class RedisStateStore: StateStore {
 
   package func store(_ pattern: PatternDefinition) async throws -> Bool {
     let definition = try StoredValue.text(pattern, "pattern \(pattern.name)")
-    let replies = try await pipeline([
-      RedisCommand("SADD", keys.patterns, pattern.name),
-      RedisCommand("HSET", keys.pattern(pattern.name), pattern.version, definition),
-    ])
+    let replies = try await pipeline(
+      [RedisCommand("SADD", keys.patterns, pattern.name)],
+      then: RedisCommand("HSET", keys.pattern(pattern.name), pattern.version, definition))
     return replies[1].int == 1
   }
 
@@ -116,6 +115,12 @@ extension RedisStateStore {
     } catch let error as RedisError {
       throw StateStoreError(error)
     }
+  }
+
+  /// Sends commands of which the last must not be executed before the others were: in one write where servers keep the order.
+  func pipeline(_ first: [RedisCommand], then last: RedisCommand) async throws -> [RESPValue] {
+    if client.keepsPipelineOrder { return try await pipeline(first + [last]) }
+    return try await pipeline(first) + [send(last)]
   }
 
   /// Sends any number of commands, in pipelines of bounded length.

@@ -211,8 +211,7 @@ func faults(
   @Test(
     arguments: [
       ("server: {trustedProxies: [a]}", "server.trustedProxies"), ("server: {tls: {certificate: a}}", "server.tls"),
-      ("redis: {sentinel: {masterName: m}}", "redis.sentinel"), ("redis: {cluster: {nodes: [a]}}", "redis.cluster"),
-      ("redis: {tls: {ca: a}}", "redis.tls"), ("security: {authentication: {apiKeys: []}}", "security.authentication"),
+      ("security: {authentication: {apiKeys: []}}", "security.authentication"),
       ("security: {mtls: {enabled: true}}", "security.mtls"), ("limits: {requestsPerMinute: 5}", "limits.requestsPerMinute"),
     ])
   func `A documented key that does not exist yet is refused as such`(yaml: String, key: String) {
@@ -221,9 +220,8 @@ func faults(
 
   @Test func `So is its environment variable`() {
     #expect(
-      faults(environment: ["PARALLAX_API_KEYS": "secret", "PARALLAX_REDIS_CLUSTER_NODES": "a:1"]) == [
-        "environment variable PARALLAX_API_KEYS: security.authentication.apiKeys: not supported by this version",
-        "environment variable PARALLAX_REDIS_CLUSTER_NODES: redis.cluster.nodes: not supported by this version",
+      faults(environment: ["PARALLAX_API_KEYS": "secret"]) == [
+        "environment variable PARALLAX_API_KEYS: security.authentication.apiKeys: not supported by this version"
       ])
   }
 

@@ -5,7 +5,10 @@ import Testing
   @Test func `High availability needs a Redis`() {
     #expect(
       faults("\nhighAvailability: { enabled: true }") == [
-        "conf/node.yaml:2: highAvailability.enabled: high availability needs a Redis that all nodes share; set redis.url"
+        """
+        conf/node.yaml:2: highAvailability.enabled: high availability needs a Redis that all nodes share; set redis.url, \
+        redis.sentinel or redis.cluster
+        """
       ])
     #expect(faults("highAvailability: { enabled: true }", environment: ["PARALLAX_REDIS_URL": "redis://r"]).isEmpty)
   }

@@ -20,7 +20,7 @@ struct ConnectionWaitListTests {
   @Test("Those who wait get the connection when it comes, later ones at once")
   func connected() {
     var list = List()
-    list.started(now: Self.at(0), endpoint: .host("h", port: 1))
+    list.started(now: Self.at(0), name: "h:1")
     #expect(Self.describe(list.request(1, "a", deadline: Self.at(100))) == "wait, timer 100")
     #expect(Self.describe(list.request(2, "b", deadline: Self.at(200))) == "wait")
     #expect(Self.describe(list.request(3, "c", deadline: Self.at(50))) == "wait, timer 50")
@@ -68,7 +68,7 @@ struct ConnectionWaitListTests {
   func shutDown() {
     var list = List()
     _ = list.request(1, "a", deadline: Self.at(100))
-    #expect(list.shutDown(now: Self.at(1)) == ["a"])
+    #expect(list.shutDown(RedisError(.shutDown, message: "over"), now: Self.at(1)) == ["a"])
     #expect(list.connected("one").isEmpty)
     #expect(Self.describe(list.request(2, "b", deadline: Self.at(100))) == "fail shutDown")
   }

@@ -14,8 +14,9 @@ struct RedisURLTests {
 
   private static func parts(_ url: String) throws -> Parts {
     let configuration = try RedisConfiguration(url: url)
+    guard case .standalone(let endpoint) = configuration.deployment else { throw RedisError(.invalidConfiguration, message: url) }
     return Parts(
-      endpoint: configuration.endpoint.description, username: configuration.username, password: configuration.password,
+      endpoint: endpoint.description, username: configuration.username, password: configuration.password,
       database: configuration.database, hasTLS: configuration.tls != nil)
   }
 

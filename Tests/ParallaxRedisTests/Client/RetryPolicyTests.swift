@@ -21,6 +21,8 @@ struct RetryPolicyTests {
     case .cancelled: "cancelled"
     case .sendSource: "source"
     case .pause: "pause"
+    case .leave: "leave"
+    case .redirect(let redirection, let pause): "\(redirection.kind) \(redirection.slot)\(pause > .zero ? " after a pause" : "")"
     case .reconnect: "reconnect"
     }
   }
@@ -44,7 +46,7 @@ struct RetryPolicyTests {
 
   @Test(
     "A server that is not ready is asked again within the deadline",
-    arguments: ["LOADING x", "READONLY x", "TRYAGAIN x", "CLUSTERDOWN x", "MASTERDOWN x"])
+    arguments: ["LOADING x", "TRYAGAIN x", "CLUSTERDOWN x", "MASTERDOWN x"])
   func refusals(text: String) {
     #expect(Self.verdict(RedisCommand("INCR", "k"), Self.serverError(text)) == "pause")
     #expect(Self.verdict(RedisCommand("INCR", "k"), Self.serverError(text), remaining: .milliseconds(1)) == "fail serverError")
@@ -77,5 +79,32 @@ struct RetryPolicyTests {
       if case .pause(let pause) = policy.judge(Self.serverError("LOADING"), remaining: .seconds(9), random: random) { pauses.append(pause) }
     }
     #expect(pauses == [.milliseconds(5), .milliseconds(10), .milliseconds(30), .milliseconds(80)])
+  }
+
+  @Test("A server that takes no writes any more is left, and the command tried on the next connection")
+  func readOnly() {
+    #expect(Self.verdict(RedisCommand("INCR", "k"), Self.serverError("READONLY You can't write against a read only replica.")) == "leave")
+    #expect(Self.verdict(RedisCommand("INCR", "k"), Self.serverError("READONLY x"), remaining: .zero) == "fail serverError")
+  }
+
+  @Test("In a cluster redirections are followed, at once until servers send the command to and fro")
+  func redirections() {
+    var policy = RetryPolicy(RedisCommand("INCR", "k"), followsRedirections: true)
+    let verdicts = ["MOVED 5 a:1", "ASK 5 b:1", "MOVED 5 a:1", "MOVED 5 b:1"].map { text in
+      Self.describe(policy.judge(Self.serverError(text), remaining: .seconds(1), random: 0.5))
+    }
+    #expect(verdicts == ["moved 5", "ask 5", "moved 5", "moved 5 after a pause"])
+    #expect(Self.describe(policy.judge(Self.serverError("MOVED nonsense"), remaining: .seconds(1), random: 0.5)) == "fail serverError")
+  }
+
+  @Test("Elsewhere a redirection is an error that tells what to configure")
+  func unexpectedRedirection() {
+    var policy = RetryPolicy(RedisCommand("GET", "k"))
+    guard case .fail(let error) = policy.judge(Self.serverError("MOVED 5 a:1"), remaining: .seconds(1), random: 0) else {
+      Issue.record("a redirection is followed without a cluster")
+      return
+    }
+    #expect(error.message.contains("Redis Cluster"))
+    #expect(error.serverCode == "MOVED")
   }
 }

@@ -33,7 +33,8 @@ struct RedisChannelHandlerTests {
       return NIOLoopBound(handler, eventLoop: channel.eventLoop)
     }
     connection = RedisConnection(
-      handler: handler, inbox: inbox, closed: channel.eventLoop.makeSucceededFuture(RedisError(.shutDown, message: "")))
+      to: .host("127.0.0.1", port: 1), handler: handler, inbox: inbox,
+      closed: channel.eventLoop.makeSucceededFuture(RedisError(.shutDown, message: "")))
     try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1))
   }
 
@@ -208,7 +209,7 @@ struct RedisChannelHandlerTests {
   @Test("Draining refuses new commands, and awaits the replies in flight")
   func draining() async throws {
     let task = try await begin("A")
-    connection.drain(within: .seconds(3))
+    connection.drain(within: .seconds(3), reason: RedisError(.shutDown, message: "over"))
     await channel.testingEventLoop.run()
     #expect(await execute("B") == "not sent: shutDown")
     #expect(channel.isActive)
@@ -220,7 +221,7 @@ struct RedisChannelHandlerTests {
   @Test("Draining does not await replies for ever")
   func drainingInVain() async throws {
     let task = try await begin("A")
-    connection.drain(within: .milliseconds(300))
+    connection.drain(within: .milliseconds(300), reason: RedisError(.shutDown, message: "over"))
     await channel.testingEventLoop.advanceTime(by: .milliseconds(300))
     #expect(await task.value == "lost: shutDown")
     #expect(!channel.isActive)

@@ -1,0 +1,114 @@
+import NIOCore
+import Synchronization
+
+/// A connection, or anything else that comes and goes, and those who wait for it until their deadline.
+///
+/// ``ConnectionWaitList`` decides; this resumes the waiters, always outside of its lock, and keeps one timer for all of them.
+final class Awaited<Value: Sendable>: Sendable {
+  private typealias Waiter = UnsafeContinuation<Result<Value, any Error>, Never>
+  private typealias List = ConnectionWaitList<Value, Waiter>
+
+  /// What is waited for, as error messages name it.
+  let name: String
+  private let eventLoop: any EventLoop
+  private let isUsable: @Sendable (Value) -> Bool
+  private let list = Mutex(List())
+  private let lastID = Atomic<UInt64>(0)
+
+  /// - Parameters:
+  ///   - name: What is waited for, as error messages name it.
+  ///   - eventLoop: Where the timer runs.
+  ///   - isUsable: Whether a value that was provided may still be handed out.
+  init(name: String, eventLoop: any EventLoop, isUsable: @escaping @Sendable (Value) -> Bool = { _ in true }) {
+    self.name = name
+    self.eventLoop = eventLoop
+    self.isUsable = isUsable
+  }
+
+  // MARK: Waiting
+
+  /// The value, if it is there.
+  var current: Value? { list.withLock { $0.connection } }
+
+  /// Waits for the value.
+  ///
+  /// - Parameter deadline: How long.
+  /// - Returns: The value.
+  /// - Throws: Why there is none in time, as a ``RedisError``, or `CancellationError`.
+  nonisolated(nonsending) func value(before deadline: NIODeadline) async throws -> Value {
+    let id = lastID.wrappingAdd(1, ordering: .relaxed).newValue
+    return try await withTaskCancellationHandler {
+      try await withUnsafeContinuation { (continuation: Waiter) in
+        self.request(id, continuation, deadline: deadline)
+        if Task.isCancelled { self.cancel(id) }
+      }.get()
+    } onCancel: {
+      self.cancel(id)
+    }
+  }
+
+  private func request(_ id: UInt64, _ waiter: Waiter, deadline: NIODeadline) {
+    let answer = list.withLock { list in
+      // Its end may not have been noticed here yet; whoever saw it must not be sent back to it.
+      if let value = list.connection, !isUsable(value) {
+        list.lost(RedisError(.connectionFailed, message: "The connection to \(name) was lost."), now: eventLoop.now)
+      }
+      return list.request(id, waiter, deadline: deadline)
+    }
+    switch answer {
+    case .connection(let value): waiter.resume(returning: .success(value))
+    case .fail(let error): waiter.resume(returning: .failure(error))
+    case .wait(let timer): schedule(timer)
+    }
+  }
+
+  private func cancel(_ id: UInt64) {
+    list.withLock { $0.cancel(id) }?.resume(returning: .failure(CancellationError()))
+  }
+
+  private func schedule(_ timer: NIODeadline?) {
+    guard let timer else { return }
+    eventLoop.scheduleTask(deadline: timer) { self.expireWaiters() }
+  }
+
+  private func expireWaiters() {
+    let (expired, timer, reason) = list.withLock { list in
+      let (expired, timer) = list.expire(now: eventLoop.now)
+      return (expired, timer, list.lastError)
+    }
+    let error = reason ?? RedisError(.connectionFailed, message: "There was no connection to \(name) in time.")
+    for waiter in expired { waiter.resume(returning: .failure(error)) }
+    schedule(timer)
+  }
+
+  // MARK: The value's life
+
+  func started() {
+    list.withLock { $0.started(now: eventLoop.now, name: name) }
+  }
+
+  func provide(_ value: Value) {
+    for waiter in list.withLock({ $0.connected(value) }) { waiter.resume(returning: .success(value)) }
+  }
+
+  func attemptFailed(_ error: RedisError) {
+    for waiter in list.withLock({ $0.attemptFailed(error, now: eventLoop.now) }) { waiter.resume(returning: .failure(error)) }
+  }
+
+  func lost(_ error: RedisError) {
+    list.withLock { $0.lost(error, now: eventLoop.now) }
+  }
+
+  func shutDown(_ error: RedisError) {
+    for waiter in list.withLock({ $0.shutDown(error, now: eventLoop.now) }) { waiter.resume(returning: .failure(error)) }
+  }
+
+  /// Whether the value is there, since when not, and why.
+  var availability: (isAvailable: Bool, missingFor: Duration?, reason: RedisError?) {
+    let now = eventLoop.now
+    return list.withLock { list in
+      let isAvailable = list.connection.map(isUsable) ?? false
+      return (isAvailable, list.disconnectedSince.map { Duration(now - $0) } ?? (isAvailable ? nil : .zero), list.lastError)
+    }
+  }
+}

@@ -1,0 +1,67 @@
+public import NIOSSL
+
+extension RedisConfiguration {
+  /// Which servers there are, and how the client finds the one that takes a command.
+  public enum Deployment: Sendable {
+    /// One server; nothing takes over from it.
+    case standalone(Endpoint)
+    /// A master with replicas, watched by sentinels that name another master when it fails.
+    case sentinel(Sentinel)
+    /// Redis Cluster: several masters, each with a part of the keys.
+    ///
+    /// - Parameter nodes: Some of its servers, from which the client learns the others; one that answers is enough.
+    case cluster(nodes: [Endpoint])
+  }
+
+  /// The sentinels, and the master that they are to be asked for.
+  public struct Sentinel: Sendable {
+    /// The name of the master in the sentinels' configuration, such as `mymaster`.
+    public var masterName: String
+
+    /// Where the sentinels listen: name them all, since the client asks no others.
+    public var sentinels: [Endpoint]
+
+    /// The ACL user at the sentinels; `nil` is the default user.
+    public var username: String?
+
+    /// The password at the sentinels, which have one of their own; `nil` does not log in.
+    ///
+    /// It is never logged.
+    public var password: String?
+
+    /// The TLS settings for the sentinels; `nil` speaks to them without TLS.
+    public var tls: TLSConfiguration?
+
+    /// Names the sentinels.
+    ///
+    /// - Parameters:
+    ///   - masterName: The name of the master in the sentinels' configuration.
+    ///   - sentinels: Where they listen, one or more.
+    public init(masterName: String, sentinels: [Endpoint]) {
+      self.masterName = masterName
+      self.sentinels = sentinels
+    }
+  }
+}
+
+extension RedisConfiguration.Deployment {
+  /// Checks what the types cannot.
+  func validate(database: Int) throws(RedisError) {
+    switch self {
+    case .standalone: break
+    case .sentinel(let sentinel):
+      if sentinel.sentinels.isEmpty { throw Self.invalid("no sentinel is named: name all of them") }
+      if sentinel.masterName.isEmpty { throw Self.invalid("masterName is empty: give the name that the sentinels have for the master") }
+      if sentinel.username != nil, sentinel.password == nil {
+        throw Self.invalid("a user name at the sentinels is of no use without a password")
+      }
+    case .cluster(let nodes):
+      if nodes.isEmpty { throw Self.invalid("no node of the cluster is named: name at least one, better three") }
+      if database != 0 { throw Self.invalid("Redis Cluster has only database 0, and \(database) is asked for") }
+    }
+  }
+
+  private static func invalid(_ reason: String) -> RedisError {
+    RedisError(.invalidConfiguration, message: "The Redis deployment is not valid: \(reason).")
+  }
+}

@@ -1,0 +1,73 @@
+/// How a server of a cluster tells what it sees.
+extension ClusterMap {
+  /// Reads the reply to CLUSTER SHARDS, which Redis has since 7.0.
+  ///
+  /// - Parameters:
+  ///   - reply: The reply.
+  ///   - source: The server that gave it: its host stands in where a host is left out.
+  ///   - usesTLS: Whether the TLS ports are wanted.
+  init(shards reply: RESPValue, from source: Endpoint, usesTLS: Bool) throws(RedisError) {
+    self.init()
+    guard let shards = reply.array else { throw Self.unexpected("SHARDS") }
+    for shard in shards {
+      guard let fields = shard.map, let slots = fields["slots"]?.array?.map(\.int), let servers = fields["nodes"]?.array,
+        slots.count.isMultiple(of: 2)
+      else { throw Self.unexpected("SHARDS") }
+      for server in servers {
+        guard let server = server.map, let endpoint = Self.endpoint(ofShard: server, from: source, usesTLS: usesTLS) else { continue }
+        guard server["role"]?.string == "master" else {
+          add(replica: endpoint)
+          continue
+        }
+        // One that has failed and lost its slots to another is still called a master.
+        if slots.isEmpty, server["health"]?.string == "online" { add(master: endpoint) }
+        for index in stride(from: 0, to: slots.count, by: 2) {
+          guard let range = Self.range(slots[index], slots[index + 1]) else { throw Self.unexpected("SHARDS") }
+          assign(range, to: endpoint)
+        }
+      }
+    }
+  }
+
+  /// Reads the reply to CLUSTER SLOTS, which all versions have.
+  init(slots reply: RESPValue, from source: Endpoint) throws(RedisError) {
+    self.init()
+    guard let ranges = reply.array else { throw Self.unexpected("SLOTS") }
+    for entry in ranges {
+      guard let parts = entry.array, parts.count >= 3, let range = Self.range(parts[0].int, parts[1].int) else {
+        throw Self.unexpected("SLOTS")
+      }
+      for (index, server) in parts[2...].enumerated() {
+        guard let server = server.array, server.count >= 2, let port = Self.port(server[1].int) else { continue }
+        guard let endpoint = Self.endpoint(server[0].string, port: port, from: source) else { continue }
+        if index == 0 { assign(range, to: endpoint) } else { add(replica: endpoint) }
+      }
+    }
+  }
+
+  private static func range(_ first: Int?, _ last: Int?) -> ClosedRange<Int>? {
+    guard let first, let last, first <= last, HashSlot.all.contains(first), HashSlot.all.contains(last) else { return nil }
+    return first...last
+  }
+
+  private static func endpoint(ofShard server: [String: RESPValue], from source: Endpoint, usesTLS: Bool) -> Endpoint? {
+    guard let port = port(server[usesTLS ? "tls-port" : "port"]?.int) else { return nil }
+    return endpoint(server["endpoint"]?.string, port: port, from: source)
+  }
+
+  private static func port(_ number: Int?) -> Int? {
+    number.flatMap { (1...65_535).contains($0) ? $0 : nil }
+  }
+
+  /// A server that does not know its own host leaves it out: it is where it was reached. One of another host that is unknown says `?`.
+  private static func endpoint(_ host: String?, port: Int, from source: Endpoint) -> Endpoint? {
+    if host == "?" { return nil }
+    if let host, !host.isEmpty { return .host(host, port: port) }
+    guard case .host(let host, _) = source else { return nil }
+    return .host(host, port: port)
+  }
+
+  private static func unexpected(_ what: String) -> RedisError {
+    RedisError(.unexpectedReply, command: "CLUSTER", message: "The reply to CLUSTER \(what) has not the expected form.")
+  }
+}

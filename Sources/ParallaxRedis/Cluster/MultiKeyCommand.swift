@@ -1,0 +1,66 @@
+/// A command over keys of several slots, as one command for each slot, where the parts add up to the same.
+///
+/// That is safe for reads and removals of keys that have nothing to do with each other: DEL, UNLINK, EXISTS, TOUCH and MGET. What is
+/// atomic on a single server is so for each slot only. A command that must be atomic as a whole, such as MSET, is left as it is, and
+/// refused by the server.
+struct MultiKeyCommand {
+  /// One command for each slot, in the order in which the slots first occur.
+  let parts: [RedisCommand]
+  /// For each part the places of its keys in the command.
+  private let places: [[Int]]
+  private let keys: Int
+  private let isRead: Bool
+
+  /// Splits a command; `nil` if it cannot be split, or its keys are all in one slot.
+  init?(_ command: RedisCommand) {
+    switch command.name {
+    case "DEL", "UNLINK", "EXISTS", "TOUCH": isRead = false
+    case "MGET": isRead = true
+    default: return nil
+    }
+    keys = command.arguments.count
+    guard keys > 1 else { return nil }
+    var slots: [Int: Int] = [:]
+    var places: [[Int]] = []
+    for (place, key) in command.arguments.enumerated() {
+      let part = slots[key.slot] ?? places.count
+      if part == places.count {
+        slots[key.slot] = part
+        places.append([])
+      }
+      places[part].append(place)
+    }
+    guard places.count > 1 else { return nil }
+    self.places = places
+    parts = places.map { places in
+      var part = command
+      part.arguments = places.map { command.arguments[$0] }
+      return part
+    }
+  }
+
+  /// The reply to the whole.
+  ///
+  /// - Parameter replies: The replies to the parts.
+  /// - Returns: The sum of the counts, or the values in the order of the keys.
+  /// - Throws: The first error; it says that something may have been executed if another part was.
+  func reply(_ replies: [Result<RESPValue, RedisError>]) throws(RedisError) -> RESPValue {
+    let name = parts[0].name
+    if let error = replies.lazy.compactMap({ if case .failure(let error) = $0 { error } else { nil } }).first {
+      let isPartial = !isRead && replies.contains { if case .success = $0 { true } else { false } }
+      throw RedisError(
+        error.code, command: name, message: isPartial ? "\(error.message) The keys of other slots are done." : error.message,
+        serverMessage: error.serverMessage, mayHaveExecuted: error.mayHaveExecuted || isPartial, cause: error.cause)
+    }
+    let values = replies.compactMap { try? $0.get() }
+    if !isRead { return .integer(values.reduce(0) { $0 + Int64($1.int ?? 0) }) }
+    var all = [RESPValue](repeating: .null, count: keys)
+    for (value, places) in zip(values, places) {
+      guard let elements = value.array, elements.count == places.count else {
+        throw RedisError(.unexpectedReply, command: name, message: "The reply has not one element for each key.")
+      }
+      for (element, place) in zip(elements, places) { all[place] = element }
+    }
+    return .array(all)
+  }
+}

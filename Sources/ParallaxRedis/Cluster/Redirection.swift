@@ -1,0 +1,39 @@
+/// Where a server of a cluster sends a command instead: `MOVED slot host:port` or `ASK slot host:port`.
+struct Redirection: Sendable, Hashable {
+  enum Kind {
+    /// The slot lives there from now on.
+    case moved
+    /// The slot is on its way there, and this one command is to be asked there.
+    case ask
+  }
+
+  let kind: Kind
+  let slot: Int
+  /// `nil` where the server leaves out the host, which means its own.
+  let host: String?
+  let port: Int
+
+  /// Reads an error reply; `nil` if it is none of the two, or not well formed.
+  init?(_ message: String) {
+    let words = message.split(separator: " ", omittingEmptySubsequences: false)
+    guard words.count >= 3, let slot = Int(words[1]), HashSlot.all.contains(slot), let colon = words[2].lastIndex(of: ":"),
+      let port = Int(words[2][words[2].index(after: colon)...]), (1...65_535).contains(port)
+    else { return nil }
+    switch words[0] {
+    case "MOVED": kind = .moved
+    case "ASK": kind = .ask
+    default: return nil
+    }
+    self.slot = slot
+    self.port = port
+    let host = words[2][..<colon]
+    self.host = host.isEmpty || host == "?" ? nil : String(host)
+  }
+
+  /// The server that is meant, given which one sent this.
+  func target(from source: RedisConfiguration.Endpoint) -> RedisConfiguration.Endpoint {
+    if let host { return .host(host, port: port) }
+    if case .host(let host, _) = source { return .host(host, port: port) }
+    return source
+  }
+}

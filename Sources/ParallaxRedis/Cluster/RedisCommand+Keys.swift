@@ -1,0 +1,77 @@
+import NIOCore
+
+/// Which keys a command names, as far as its way through a cluster depends on them.
+extension RedisCommand {
+  /// The slot of the first key; `nil` if the command names none.
+  var slot: Int? {
+    firstKeyPosition.flatMap { $0 < arguments.count ? arguments[$0].slot : nil }
+  }
+
+  /// The place of the first key among the arguments; `nil` if the command names none.
+  private var firstKeyPosition: Int? {
+    switch Self.keyRules[name] {
+    case nil: arguments.isEmpty ? nil : 0
+    case .noKey: nil
+    case .second: arguments.count > 1 ? 1 : nil
+    case .behindCount(let index): keyBehindCount(at: index)
+    case .behindWord(let word, let otherwise): position(of: word).map { $0 + 1 } ?? otherwise
+    }
+  }
+
+  /// Where a command has its first key.
+  private enum KeyRule {
+    case noKey, second
+    /// Behind the number of keys, which is at this place.
+    case behindCount(Int)
+    case behindWord(String, otherwise: Int?)
+  }
+
+  /// Nearly all commands have their first key right behind the name: these are the exceptions of Redis 7.
+  private static let keyRules: [String: KeyRule] = {
+    var rules: [String: KeyRule] = [
+      "XREAD": .behindWord("STREAMS", otherwise: nil), "XREADGROUP": .behindWord("STREAMS", otherwise: nil),
+      "MIGRATE": .behindWord("KEYS", otherwise: 2),
+    ]
+    for name in ["ZUNION", "ZINTER", "ZDIFF", "ZINTERCARD", "SINTERCARD", "LMPOP", "ZMPOP"] { rules[name] = .behindCount(0) }
+    for name in ["EVALSHA", "EVAL", "EVALSHA_RO", "EVAL_RO", "FCALL", "FCALL_RO", "BLMPOP", "BZMPOP"] { rules[name] = .behindCount(1) }
+    for name in ["OBJECT", "XINFO", "XGROUP", "MEMORY", "BITOP", "DEBUG"] { rules[name] = .second }
+    for name in [
+      "ACL", "ASKING", "AUTH", "BGREWRITEAOF", "BGSAVE", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DBSIZE", "DISCARD", "ECHO", "EXEC",
+      "FAILOVER", "FLUSHALL", "FLUSHDB", "FUNCTION", "HELLO", "INFO", "KEYS", "LASTSAVE", "LATENCY", "LOLWUT", "MODULE", "MONITOR", "MULTI",
+      "PING", "PSYNC", "PUBLISH", "PUBSUB", "QUIT", "RANDOMKEY", "READONLY", "READWRITE", "REPLICAOF", "RESET", "ROLE", "SAVE", "SCAN",
+      "SCRIPT", "SELECT", "SHUTDOWN", "SLAVEOF", "SLOWLOG", "SWAPDB", "SYNC", "TIME", "UNWATCH", "WAIT", "WAITAOF",
+    ] { rules[name] = .noKey }
+    return rules
+  }()
+
+  private func keyBehindCount(at index: Int) -> Int? {
+    guard index < arguments.count, let count = arguments[index].integer, count > 0 else { return nil }
+    return index + 1
+  }
+
+  private func position(of word: String) -> Int? {
+    arguments.firstIndex { if case .string(let text) = $0.storage { text.uppercased() == word } else { false } }
+  }
+}
+
+extension RedisArgument {
+  /// The slot of the key that this is.
+  var slot: Int {
+    switch storage {
+    case .string(let text): HashSlot.of(text)
+    case .bytes(let bytes): HashSlot.of(bytes)
+    case .buffer(let buffer): HashSlot.of(buffer.readableBytesView)
+    case .integer(let value): HashSlot.of(String(value))
+    }
+  }
+
+  /// The number that this is or spells.
+  fileprivate var integer: Int64? {
+    switch storage {
+    case .integer(let value): value
+    case .string(let text): Int64(text)
+    case .bytes(let bytes): Int64(String(decoding: bytes, as: UTF8.self))
+    case .buffer(let buffer): Int64(String(buffer: buffer))
+    }
+  }
+}

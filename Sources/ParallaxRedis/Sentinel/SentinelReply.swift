@@ -1,0 +1,30 @@
+/// The questions to a sentinel, and how to read its answers.
+struct SentinelReply {
+  /// Two questions, since only the first knows of a failover before its end, and only the second knows its epoch.
+  static func questions(about masterName: String) -> [RedisCommand] {
+    [
+      RedisCommand("SENTINEL", "GET-MASTER-ADDR-BY-NAME", masterName).idempotent,
+      RedisCommand("SENTINEL", "MASTER", masterName).idempotent,
+    ]
+  }
+
+  static func answer(_ replies: [Result<RESPValue, RedisError>]) -> MasterDiscovery.Answer {
+    do throws(RedisError) {
+      let address = try replies[0].get()
+      if address.isNull { return .unknownName }
+      guard let parts = address.array, parts.count == 2, let host = parts[0].string, let port = parts[1].int,
+        let epoch = try replies[1].get().map?["config-epoch"]?.int
+      else {
+        return .failed(RedisError(.unexpectedReply, command: "SENTINEL", message: "The sentinel's reply has not the form of a master."))
+      }
+      return .master(.host(host, port: port), epoch: Int64(epoch))
+    } catch {
+      return error.serverMessage?.hasPrefix("ERR No such master") == true ? .unknownName : .failed(error)
+    }
+  }
+
+  /// Whether a message of the channel `+switch-master` is about a master: `name old-host old-port new-host new-port`.
+  static func isAbout(_ masterName: String, message: String) -> Bool {
+    message.split(separator: " ").first.map(String.init) == masterName
+  }
+}

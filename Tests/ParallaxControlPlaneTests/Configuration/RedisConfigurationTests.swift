@@ -1,0 +1,59 @@
+import ParallaxControlPlane
+import ParallaxRedis
+import Testing
+
+/// How `redis.*` says which Redis there is.
+@Suite struct RedisConfigurationTests {
+  @Test func `The nodes of a cluster come as a list or with commas between them`() throws {
+    let file = try load("redis: { cluster: { nodes: [a, \"b:7001\", \"[::1]:7002\"] } }").redis
+    #expect(file.cluster.nodes == [.host("a", port: 6_379), .host("b", port: 7_001), .host("::1", port: 7_002)])
+    #expect(file.endpoints == file.cluster.nodes)
+    #expect(file.isConfigured)
+    let environment = try load(environment: ["PARALLAX_REDIS_CLUSTER_NODES": "a:1, b:2"]).redis
+    #expect(environment.cluster.nodes == [.host("a", port: 1), .host("b", port: 2)])
+  }
+
+  @Test func `Beside nodes of a cluster the URL only tells how to log in`() throws {
+    let redis = try load("redis: { url: \"rediss://u:p@elsewhere\", cluster: { nodes: [a] } }").redis
+    #expect(redis.endpoints == [.host("a", port: 6_379)])
+    #expect(redis.usesTLS)
+    #expect(redis.url?.username == "u")
+    #expect(redis.summary == "Redis Cluster by TLS at a:6379")
+  }
+
+  @Test func `Sentinels have a port, a user and a password of their own`() throws {
+    let redis = try load(
+      "redis: { sentinel: { masterName: mymaster, nodes: [a, \"b:5000\"], username: watcher, password: secret } }"
+    ).redis
+    #expect(redis.sentinel.nodes == [.host("a", port: 26_379), .host("b", port: 5_000)])
+    #expect(redis.sentinel.username == "watcher")
+    #expect(redis.sentinel.password == "secret")
+    #expect(redis.summary == "the Redis master mymaster that the sentinels at a:26379, b:5000 name")
+    #expect(!redis.usesTLS)
+  }
+
+  @Test func `The file that the values in force make reads back to them, without the sentinels' password`() throws {
+    let text = "redis: { sentinel: { masterName: m, nodes: [a], username: w, password: hidden }, tls: { ca: /ca.pem } }"
+    let configuration = try load(text)
+    #expect(try load(configuration.render(secretsHidden: false)) == configuration)
+    #expect(!configuration.render().contains("hidden"))
+  }
+
+  @Test(
+    arguments: [
+      ("redis: { cluster: { nodes: [] } }", "expected a list of servers"),
+      ("redis: { cluster: { nodes: [\"a:0\"] } }", "redis.cluster.nodes: found"),
+      ("redis: { cluster: { nodes: [a] }, sentinel: { masterName: m, nodes: [b] } }", "set redis.sentinel or redis.cluster"),
+      ("redis: { sentinel: { masterName: m } }", "set redis.sentinel.nodes"),
+      ("redis: { sentinel: { nodes: [a] } }", "set redis.sentinel.masterName"),
+      ("redis: { sentinel: { masterName: m, nodes: [a], username: u } }", "set redis.sentinel.password"),
+      ("redis: { url: \"redis://h/2\", cluster: { nodes: [a] } }", "redis.url names 2; leave it out"),
+      ("redis: { url: \"rediss://h\", tls: { certificate: c } }", "set both redis.tls.certificate and redis.tls.privateKey"),
+      ("redis: { url: \"redis://h\", tls: { ca: c } }", "begin it with rediss://"),
+    ])
+  func `What cannot be is refused with what would be right`(text: String, explanation: String) {
+    let found = faults(text)
+    #expect(found.count == 1)
+    #expect(found.first?.contains(explanation) == true, "\(found)")
+  }
+}

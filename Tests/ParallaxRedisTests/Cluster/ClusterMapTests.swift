@@ -1,0 +1,143 @@
+import NIOCore
+import Testing
+
+@testable import ParallaxRedis
+
+@Suite("Maps of a cluster")
+struct ClusterMapTests {
+  private static let source = RedisConfiguration.Endpoint.host("seed", port: 7_000)
+
+  private static func text(_ string: String) -> RESPValue { .bulkString(ByteBuffer(string: string)) }
+
+  private static func node(_ host: String?, _ port: Int, _ role: String, health: String = "online", tls: Int? = nil) -> RESPValue {
+    var fields: [RESPValue] = [text("id"), text("x"), text("port"), .integer(Int64(port))]
+    if let tls { fields += [text("tls-port"), .integer(Int64(tls))] }
+    fields += [text("endpoint"), host.map(text) ?? .null, text("role"), text(role), text("health"), text(health)]
+    return .map(fields)
+  }
+
+  private static func shard(_ slots: [Int], _ nodes: [RESPValue]) -> RESPValue {
+    .map([text("slots"), .array(slots.map { .integer(Int64($0)) }), text("nodes"), .array(nodes)])
+  }
+
+  private static func host(_ name: String, _ port: Int) -> RedisConfiguration.Endpoint { .host(name, port: port) }
+
+  @Test("CLUSTER SHARDS: masters, their ranges of slots, replicas")
+  func shards() throws {
+    let reply = RESPValue.array([
+      Self.shard([0, 99, 200, 299], [Self.node("a", 1, "replica"), Self.node("b", 2, "master")]),
+      Self.shard([100, 199], [Self.node("c", 3, "master", health: "fail")]),
+      Self.shard([], [Self.node("d", 4, "master", health: "fail")]), Self.shard([], [Self.node("e", 5, "master")]),
+    ])
+    let map = try ClusterMap(shards: reply, from: Self.source, usesTLS: false)
+    #expect(map.masters == [Self.host("b", 2), Self.host("c", 3), Self.host("e", 5)])
+    #expect(map.replicas == [Self.host("a", 1)])
+    #expect([0, 99, 100, 199, 299, 300].map { map.master(of: $0)?.description } == ["b:2", "b:2", "c:3", "c:3", "b:2", nil])
+    #expect(map.owningMasters == [Self.host("b", 2), Self.host("c", 3)])
+    #expect(map.coveredSlots == 300)
+  }
+
+  @Test("A server that does not know its host is where it was reached, one that nobody knows is left out, and TLS has its own port")
+  func endpoints() throws {
+    let nodes = [Self.node(nil, 1, "master", tls: 11), Self.node("", 2, "replica", tls: 12), Self.node("?", 3, "replica", tls: 13)]
+    let map = try ClusterMap(shards: .array([Self.shard([0, 1], nodes)]), from: Self.source, usesTLS: true)
+    #expect(map.masters == [Self.host("seed", 11)])
+    #expect(map.replicas == [Self.host("seed", 12)])
+    let plain = try ClusterMap(shards: .array([Self.shard([0, 1], [Self.node("a", 1, "master")])]), from: Self.source, usesTLS: true)
+    #expect(plain.masters.isEmpty)
+  }
+
+  @Test("CLUSTER SLOTS: the first server of a range is its master")
+  func slots() throws {
+    func server(_ host: String, _ port: Int) -> RESPValue { .array([Self.text(host), .integer(Int64(port)), Self.text("id")]) }
+    let reply = RESPValue.array([
+      .array([.integer(0), .integer(8_191), server("a", 1), server("b", 2)]), .array([.integer(8_192), .integer(16_383), server("", 3)]),
+    ])
+    let map = try ClusterMap(slots: reply, from: Self.source)
+    #expect(map.masters == [Self.host("a", 1), Self.host("seed", 3)])
+    #expect(map.replicas == [Self.host("b", 2)])
+    #expect(map.coveredSlots == 16_384)
+  }
+
+  @Test(
+    "A reply of another form is refused, not trapped on",
+    arguments: [
+      RESPValue.integer(1), .array([.integer(1)]), .array([.map([])]),
+      .array([shard([0], [node("a", 1, "master")])]), .array([shard([0, 16_384], [node("a", 1, "master")])]),
+      .array([shard([5, 1], [node("a", 1, "master")])]), .array([shard([-1, 1], [node("a", 1, "master")])]),
+    ])
+  func malformed(reply: RESPValue) {
+    #expect(throws: RedisError.self) { try ClusterMap(shards: reply, from: Self.source, usesTLS: false) }
+    #expect(throws: RedisError.self) { try ClusterMap(slots: reply, from: Self.source) }
+  }
+
+  // MARK: The view
+
+  private static func report(_ epoch: Int64, _ master: String, slots: ClosedRange<Int> = 0...16_383) -> ClusterView.Report {
+    var map = ClusterMap()
+    map.assign(slots, to: host(master, 1))
+    return .init(map: map, epoch: epoch)
+  }
+
+  private static func take(_ reports: [ClusterView.Report], at now: Duration, _ view: inout ClusterView) -> Bool {
+    view.received(reports, now: now)
+  }
+
+  @Test("Of several reports the one with the greatest epoch counts, and of equal ones that which covers more")
+  func greatestEpoch() {
+    var view = ClusterView()
+    #expect(
+      Self.take([Self.report(1, "a"), Self.report(3, "c", slots: 0...5), Self.report(3, "d"), Self.report(2, "b")], at: .zero, &view)
+        == true)
+    #expect(view.map?.master(of: 0) == Self.host("d", 1))
+  }
+
+  @Test("A server that was cut off does not bring back the masters of before, unless for long nobody contradicts it")
+  func outdatedReport() {
+    var view = ClusterView()
+    #expect(Self.take([Self.report(5, "new")], at: .zero, &view) == true)
+    #expect(Self.take([Self.report(4, "old")], at: .seconds(9), &view) == false)
+    #expect(view.map?.master(of: 0) == Self.host("new", 1))
+    #expect(Self.take([Self.report(5, "new")], at: .seconds(9), &view) == true)
+    #expect(Self.take([Self.report(1, "old")], at: .seconds(18), &view) == false)
+    #expect(Self.take([Self.report(1, "afresh")], at: .seconds(19), &view) == true)
+    #expect(view.map?.master(of: 0) == Self.host("afresh", 1))
+  }
+
+  @Test("A server that knows no slots is no reason to forget them")
+  func emptyReport() {
+    var view = ClusterView()
+    #expect(Self.take([.init(map: ClusterMap(), epoch: 9)], at: .zero, &view) == false)
+    #expect(Self.take([Self.report(1, "a")], at: .zero, &view) == true)
+    #expect(Self.take([.init(map: ClusterMap(), epoch: 9)], at: .zero, &view) == false)
+    #expect(view.map?.master(of: 7) == Self.host("a", 1))
+  }
+
+  @Test("MOVED changes one slot at once")
+  func moved() {
+    var view = ClusterView()
+    #expect(Self.take([Self.report(1, "a")], at: .zero, &view) == true)
+    view.moved(7, to: Self.host("b", 1))
+    #expect(view.map?.master(of: 7) == Self.host("b", 1))
+    #expect(view.map?.master(of: 8) == Self.host("a", 1))
+  }
+
+  @Test("The epoch is found in CLUSTER INFO")
+  func epoch() {
+    #expect(ClusterView.epoch(inInfo: "cluster_state:ok\r\ncluster_current_epoch:12\r\ncluster_my_epoch:3\r\n") == 12)
+    #expect(ClusterView.epoch(inInfo: "") == 0)
+  }
+
+  // MARK: Redirections
+
+  @Test("Redirections are read, hosts of all kinds and none")
+  func redirections() {
+    #expect(Redirection("MOVED 3999 127.0.0.1:6381")?.target(from: Self.source) == Self.host("127.0.0.1", 6_381))
+    #expect(Redirection("ASK 1 ::1:6381")?.target(from: Self.source) == Self.host("::1", 6_381))
+    #expect(Redirection("MOVED 1 :6381")?.target(from: Self.source) == Self.host("seed", 6_381))
+    #expect(Redirection("ASK 1 a:1")?.kind == .ask)
+    for text in ["MOVED", "MOVED 1", "MOVED 16384 a:1", "MOVED x a:1", "MOVED 1 a", "MOVED 1 a:0", "MOVED 1 a:70000", "ERR 1 a:1"] {
+      #expect(Redirection(text) == nil, "\(text)")
+    }
+  }
+}

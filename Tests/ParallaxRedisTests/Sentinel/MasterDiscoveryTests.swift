@@ -1,0 +1,107 @@
+import NIOCore
+import Testing
+
+@testable import ParallaxRedis
+
+@Suite("Finding the master")
+struct MasterDiscoveryTests {
+  private static func round(_ sentinels: Int = 3, seen: Int64 = 0) -> MasterDiscovery {
+    MasterDiscovery(masterName: "mymaster", sentinels: sentinels, seenEpoch: seen)
+  }
+
+  private static func master(_ name: String, _ epoch: Int64) -> MasterDiscovery.Answer { .master(.host(name, port: 1), epoch: epoch) }
+
+  private static func decision(_ name: String, _ epoch: Int64) -> MasterDiscovery.Decision { .master(.host(name, port: 1), epoch: epoch) }
+
+  private static let down = MasterDiscovery.Answer.failed(RedisError(.connectionFailed, message: "down"))
+
+  private static func code(_ decision: MasterDiscovery.Decision?) -> RedisError.Code? {
+    if case .fail(let error) = decision { error.code } else { nil }
+  }
+
+  private static func answer(
+    _ sentinel: Int, _ answer: MasterDiscovery.Answer, _ round: inout MasterDiscovery
+  ) -> MasterDiscovery.Decision? {
+    round.answered(sentinel, answer)
+  }
+
+  @Test("A majority is enough to decide, and the slowest sentinel is not waited for")
+  func majority() {
+    var round = Self.round()
+    #expect(Self.answer(0, Self.master("a", 1), &round) == nil)
+    #expect(Self.answer(2, Self.master("a", 1), &round) == Self.decision("a", 1))
+  }
+
+  @Test("Of different answers the one of the greatest epoch counts")
+  func greatestEpoch() {
+    var round = Self.round()
+    #expect(Self.answer(0, Self.master("new", 7), &round) == nil)
+    #expect(Self.answer(1, Self.master("old", 6), &round) == Self.decision("new", 7))
+  }
+
+  @Test("One sentinel alone is believed when the others do not answer")
+  func minority() {
+    var round = Self.round()
+    #expect(Self.answer(1, Self.master("a", 3), &round) == nil)
+    #expect(round.decide() == Self.decision("a", 3))
+    #expect(Self.answer(0, Self.down, &round) == nil)
+    #expect(Self.answer(2, Self.down, &round) == Self.decision("a", 3))
+  }
+
+  @Test("A sentinel that was cut off does not bring back the master of before")
+  func outdatedSentinel() {
+    var round = Self.round(seen: 7)
+    #expect(Self.answer(0, Self.master("old", 6), &round) == nil)
+    #expect(Self.answer(1, Self.down, &round) == nil)
+    #expect(Self.code(Self.answer(2, Self.down, &round)) == .connectionFailed)
+  }
+
+  @Test("Sentinels that were set up anew are believed when most of them agree")
+  func setUpAnew() {
+    var round = Self.round(seen: 7)
+    #expect(Self.answer(0, Self.master("a", 0), &round) == nil)
+    #expect(Self.answer(1, Self.master("a", 0), &round) == nil)
+    #expect(Self.answer(2, Self.down, &round) == Self.decision("a", 0))
+  }
+
+  @Test("What is wrong is told: the name, the password, or that nobody answers")
+  func failures() {
+    var unknown = Self.round(1)
+    #expect(Self.code(Self.answer(0, .unknownName, &unknown)) == .invalidConfiguration)
+    var uncertain = Self.round(2)
+    _ = uncertain.answered(0, .unknownName)
+    #expect(Self.code(Self.answer(1, Self.down, &uncertain)) == .connectionFailed)
+    var refused = Self.round(2)
+    _ = refused.answered(0, .failed(RedisError(.authenticationFailed, message: "no")))
+    #expect(Self.code(Self.answer(1, Self.down, &refused)) == .authenticationFailed)
+    #expect(Self.code(Self.round().decide()) == .connectionFailed)
+  }
+
+  // MARK: Answers
+
+  private static func text(_ string: String) -> RESPValue { .bulkString(ByteBuffer(string: string)) }
+
+  @Test("An answer has the address of one reply and the epoch of the other")
+  func answers() {
+    let address = RESPValue.array([Self.text("10.0.0.1"), Self.text("6379")])
+    let fields: [RESPValue] = [Self.text("name"), Self.text("mymaster"), Self.text("config-epoch"), Self.text("4")]
+    let expected = MasterDiscovery.Answer.master(.host("10.0.0.1", port: 6_379), epoch: 4)
+    #expect(SentinelReply.answer([.success(address), .success(.map(fields))]) == expected)
+    #expect(SentinelReply.answer([.success(address), .success(.array(fields))]) == expected)
+    #expect(SentinelReply.answer([.success(.null), .success(.null)]) == .unknownName)
+    let unknown = RedisError(.serverError, message: "", serverMessage: "ERR No such master with that name")
+    #expect(SentinelReply.answer([.failure(unknown), .failure(unknown)]) == .unknownName)
+    guard case .failed(let error) = SentinelReply.answer([.success(.integer(1)), .success(.map(fields))]) else {
+      Issue.record("a malformed reply is taken for an answer")
+      return
+    }
+    #expect(error.code == .unexpectedReply)
+  }
+
+  @Test("Only news of the own master are a reason to ask")
+  func news() {
+    #expect(SentinelReply.isAbout("mymaster", message: "mymaster 10.0.0.1 6379 10.0.0.2 6379"))
+    #expect(!SentinelReply.isAbout("mymaster", message: "mymaster2 10.0.0.1 6379 10.0.0.2 6379"))
+    #expect(!SentinelReply.isAbout("mymaster", message: ""))
+  }
+}
