@@ -2,7 +2,8 @@
 ///
 /// A server that just goes down or comes up is one that cannot be asked: that is a complaint as well.
 package func awaitNoComplaint(
-  _ what: String, within limit: Duration, every interval: Duration = .milliseconds(10), _ complaint: () throws -> String?
+  _ what: String, within limit: Duration, every interval: Duration = .milliseconds(10),
+  isolation: isolated (any Actor)? = #isolation, _ complaint: () throws -> String?
 ) async throws {
   let deadline = ContinuousClock.now + limit
   while true {

@@ -92,6 +92,7 @@ package final class RedisServer: Sendable {
   /// Hands the body a connection of its own that may do anything.
   ///
   /// - Throws: At once if the server is paused or does not run, and what the body throws.
+  @discardableResult
   package func withConnection<Value>(_ body: (RawRedisConnection) throws -> Value) throws -> Value {
     guard isResponsive else { throw Failure(description: "the server on port \(port) is paused or does not run") }
     let connection = try RawRedisConnection(path: socketPath)
