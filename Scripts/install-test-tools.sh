@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and is not there yet, and says what it installs: redis-server, promtool, curl, spin and gcc from the
-# system's packages, and a Python environment for the example agent in .build/test-venv.
+# Installs what the tests need and is not there yet, and says what it installs: redis-server, promtool, curl, openssl, spin and gcc from
+# the system's packages, and a Python environment for the example agent in .build/test-venv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,6 +13,7 @@ missing_packages() {
   command -v promtool >/dev/null || echo prometheus
   command -v curl >/dev/null || echo curl
   command -v spin >/dev/null || echo spin
+  command -v openssl >/dev/null || echo openssl
   command -v gcc >/dev/null || echo gcc libc6-dev
   python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }

@@ -77,14 +77,14 @@ extension SystemTests {
     }
 
     @Test func `exits with 4 and says what to do when nothing answers`() async throws {
-      let port = try RedisServer.freePort()
+      let port = try LoopbackPort.free()
       let outcome = try await CommandLineTool(server: "127.0.0.1:\(port)")("agents", "list")
       #expect(outcome.exit == .code(4))
       #expect(outcome.errorOutput.contains("127.0.0.1:\(port)") && outcome.errorOutput.contains("PARALLAX_SERVER"))
     }
 
     @Test func `asks the next server when one cannot be reached`() async throws {
-      let closed = try RedisServer.freePort()
+      let closed = try LoopbackPort.free()
       try await withParallaxd { node in
         let outcome = try await CommandLineTool(server: "127.0.0.1:\(closed),\(node.url)")("agents", "list")
         #expect(outcome.exit == .code(0), "\(outcome.errorOutput)")

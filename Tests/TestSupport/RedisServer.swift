@@ -11,49 +11,40 @@ import Glibc
 /// try await RedisServer.with(.init(password: "secret")) { server in … server.url … }
 /// ```
 package final class RedisServer: Sendable {
-  /// How the server is started.
-  package struct Options: Sendable {
-    /// The password of the default user.
-    package var password: String?
-    /// The number of databases; Redis's own default, 16, if `nil`.
-    package var databases: Int?
-    /// Whether writes go to an append-only file (`appendfsync everysec`), so that they survive ``RedisServer/kill()``.
-    package var appendOnly: Bool
-    /// Further arguments, such as `["--maxmemory", "1mb"]`.
-    package var arguments: [String]
-
-    package init(password: String? = nil, databases: Int? = nil, appendOnly: Bool = false, arguments: [String] = []) {
-      self.password = password
-      self.databases = databases
-      self.appendOnly = appendOnly
-      self.arguments = arguments
-    }
-  }
-
   package struct Failure: Error, CustomStringConvertible {
     package let description: String
   }
 
   private static let executable = "redis-server"
   private static let startTimeout = Duration.seconds(10)
+  static let configurationName = "redis.conf"
+  static let socketName = "redis.sock"
+
+  private struct State {
+    /// 0 if there is no process.
+    var pid: pid_t = 0
+    var isPaused = false
+  }
 
   package let port: Int
   package let directory: String
-  private let options: Options
-  /// The running process, 0 if there is none.
-  private let process = Mutex<pid_t>(0)
+  package let options: Options
+  private let state = Mutex(State())
 
   /// Prepares a server that is not started yet.
   ///
   /// - Parameters:
   ///   - options: How to start it.
   ///   - port: Its port; a free one if `nil`.
-  /// - Throws: If there is no free port, or no directory can be made.
+  /// - Throws: If there is no free port, or its directory cannot be made.
   package init(_ options: Options = Options(), port: Int? = nil) throws {
     self.options = options
-    self.port = try port ?? Self.freePort()
+    self.port = try port ?? LoopbackPort.free()
     directory = FileManager.default.temporaryDirectory.appendingPathComponent("redis-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    for (name, text) in options.files(port: self.port, directory: directory) {
+      try Data(text.utf8).write(to: URL(filePath: "\(directory)/\(name)"))
+    }
   }
 
   deinit {
@@ -72,29 +63,58 @@ package final class RedisServer: Sendable {
 
   /// Starts a server; again on another port if somebody was quicker to take the one that was free.
   private static func started(_ options: Options) async throws -> RedisServer {
-    for _ in 0..<5 {
+    try await LoopbackPort.retrying {
       let server = try RedisServer(options)
-      do {
-        try await server.start()
-        return server
-      } catch let failure as Failure where failure.description.contains("Address already in use") {
-        server.kill()
-      }
+      try await server.start()
+      return server
     }
-    let server = try RedisServer(options)
-    try await server.start()
-    return server
   }
 
   /// The URL with the password, if there is one.
   package var url: String {
     let credentials = options.password.map { ":\($0)@" } ?? ""
-    return "redis://\(credentials)127.0.0.1:\(port)"
+    return "\(options.tls == nil ? "redis" : "rediss")://\(credentials)127.0.0.1:\(port)"
   }
+
+  /// The Unix socket on which the server listens as well, without TLS.
+  package var socketPath: String { "\(directory)/\(Self.socketName)" }
 
   /// The process id; `nil` while the server does not run.
   package var processIdentifier: Int32? {
-    process.withLock { $0 == 0 ? nil : $0 }
+    isRunning() ? state.withLock(\.pid) : nil
+  }
+
+  /// Whether the server runs and is not paused.
+  package var isResponsive: Bool { isRunning() && !state.withLock(\.isPaused) }
+
+  // MARK: Commands
+
+  /// Hands the body a connection of its own that may do anything.
+  ///
+  /// - Throws: At once if the server is paused or does not run, and what the body throws.
+  @discardableResult
+  package func withConnection<Value>(_ body: (RawRedisConnection) throws -> Value) throws -> Value {
+    guard isResponsive else { throw Failure(description: "the server on port \(port) is paused or does not run") }
+    let connection = try RawRedisConnection(path: socketPath)
+    if let (user, password) = options.credentials { try connection.command("AUTH", user, password) }
+    return try body(connection)
+  }
+
+  /// Sends a command, on a connection of its own that may do anything, and returns the reply.
+  ///
+  /// - Throws: Also for a reply that is an error.
+  @discardableResult
+  package func command(_ arguments: String...) throws -> RawRedisReply {
+    try withConnection { try $0.command(arguments) }
+  }
+
+  /// A section of what `INFO` says.
+  package func info(_ section: String) throws -> [String: String] {
+    let lines = try command("INFO", section).text?.split(separator: "\r\n") ?? []
+    let pairs = lines.compactMap { line -> (String, String)? in
+      line.firstIndex(of: ":").map { (String(line[..<$0]), String(line[line.index(after: $0)...])) }
+    }
+    return Dictionary(pairs) { first, _ in first }
   }
 
   // MARK: Life
@@ -102,23 +122,32 @@ package final class RedisServer: Sendable {
   /// Starts the process and waits until it answers PING, or refuses it for want of a password.
   package func start() async throws {
     try launch()
-    let clock = ContinuousClock()
-    let deadline = clock.now + Self.startTimeout
-    while !answersPing() {
-      guard isRunning() else { throw Failure(description: "redis-server ended at once: \(log)") }
-      guard clock.now < deadline else {
-        kill()
-        throw Failure(description: "redis-server did not answer on port \(port) in time: \(log)")
-      }
-      try await Task.sleep(for: .milliseconds(5))
-    }
+    try await awaitStart()
   }
 
   /// Starts the process without waiting for it.
   package func launch() throws {
-    try process.withLock { pid in
-      precondition(pid == 0, "the server is running already")
-      pid = try Self.spawn([Self.executable] + arguments)
+    try state.withLock { state in
+      precondition(state.pid == 0, "the server is running already")
+      let flags = options.sentinel == nil ? [] : ["--sentinel"]
+      state.pid = try Self.spawn([Self.executable, "\(directory)/\(Self.configurationName)"] + flags)
+    }
+  }
+
+  /// Waits until a process that was launched answers; ends it if it does not.
+  package func awaitStart() async throws {
+    let deadline = ContinuousClock.now + Self.startTimeout
+    do {
+      while !answersPing() {
+        guard isRunning() else { throw Failure(description: "redis-server ended at once: \(log)") }
+        guard ContinuousClock.now < deadline else {
+          throw Failure(description: "redis-server did not answer on port \(port) in time: \(log)")
+        }
+        try await Task.sleep(for: .milliseconds(5))
+      }
+    } catch {
+      kill()
+      throw error
     }
   }
 
@@ -133,12 +162,12 @@ package final class RedisServer: Sendable {
 
   /// Ends the server with SIGKILL.
   package func kill() {
-    process.withLock { pid in
-      guard pid != 0 else { return }
-      _ = Glibc.kill(pid, SIGKILL)
+    state.withLock { state in
+      guard state.pid != 0 else { return }
+      _ = Glibc.kill(state.pid, SIGKILL)
       var status: Int32 = 0
-      while waitpid(pid, &status, 0) == -1, errno == EINTR {}
-      pid = 0
+      while waitpid(state.pid, &status, 0) == -1, errno == EINTR {}
+      state = State()
     }
   }
 
@@ -149,10 +178,16 @@ package final class RedisServer: Sendable {
   }
 
   /// Stops the process with SIGSTOP: connections stay open, and nothing answers.
-  package func pause() { signal(SIGSTOP) }
+  package func pause() {
+    signal(SIGSTOP)
+    state.withLock { $0.isPaused = true }
+  }
 
   /// Continues a paused process.
-  package func resume() { signal(SIGCONT) }
+  package func resume() {
+    signal(SIGCONT)
+    state.withLock { $0.isPaused = false }
+  }
 
   /// What the server has logged.
   package var log: String {
@@ -160,29 +195,26 @@ package final class RedisServer: Sendable {
   }
 
   private func signal(_ number: Int32) {
-    process.withLock { pid in
-      if pid != 0 { _ = Glibc.kill(pid, number) }
+    state.withLock { state in
+      if state.pid != 0 { _ = Glibc.kill(state.pid, number) }
     }
   }
 
   private func isRunning() -> Bool {
-    process.withLock { pid in
-      guard pid != 0 else { return false }
+    state.withLock { state in
+      guard state.pid != 0 else { return false }
       var status: Int32 = 0
-      if waitpid(pid, &status, WNOHANG) == pid { pid = 0 }
-      return pid != 0
+      if waitpid(state.pid, &status, WNOHANG) == state.pid { state = State() }
+      return state.pid != 0
     }
   }
 
-  private var arguments: [String] {
-    var arguments = [
-      "--port", "\(port)", "--bind", "127.0.0.1", "--dir", directory, "--logfile", "redis.log", "--daemonize", "no", "--save", "",
-      "--enable-debug-command", "local",
-    ]
-    if let password = options.password { arguments += ["--requirepass", password] }
-    if let databases = options.databases { arguments += ["--databases", "\(databases)"] }
-    if options.appendOnly { arguments += ["--appendonly", "yes", "--appendfsync", "everysec"] }
-    return arguments + options.arguments
+  private func answersPing() -> Bool {
+    switch try? RawRedisConnection(path: socketPath, patience: .milliseconds(100)).reply(to: "PING") {
+    case .string: true
+    case .error(let message): message.hasPrefix("NOAUTH")
+    default: false
+    }
   }
 
   // MARK: System
@@ -206,58 +238,5 @@ package final class RedisServer: Sendable {
     let code = posix_spawnp(&pid, executable, &actions, &attributes, pointers, environ)
     guard code == 0 else { throw Failure(description: "cannot start \(executable): \(String(cString: strerror(code)))") }
     return pid
-  }
-
-  private func answersPing() -> Bool {
-    Self.withSocket { descriptor, address in
-      guard address(port, connect) == 0 else { return false }
-      guard send(descriptor, "PING\r\n", 6, Int32(MSG_NOSIGNAL)) == 6 else { return false }
-      var reply = [UInt8](repeating: 0, count: 64)
-      let count = recv(descriptor, &reply, reply.count, 0)
-      return count > 0 && ["+PONG", "-NOAUTH"].contains { String(decoding: reply[..<count], as: UTF8.self).hasPrefix($0) }
-    }
-  }
-
-  /// A port of the loopback address that nothing listens on.
-  package static func freePort() throws -> Int {
-    for _ in 0..<100 {
-      let port = anyFreePort()
-      if (1...highestPort).contains(port) { return port }
-    }
-    throw Failure(description: "there is no free port up to \(highestPort)")
-  }
-
-  /// A server in cluster mode also listens 10,000 above its port.
-  private static let highestPort = 55_535
-
-  private static func anyFreePort() -> Int {
-    withSocket { descriptor, address -> Int in
-      guard address(0, bind) == 0 else { return 0 }
-      var bound = sockaddr_in()
-      var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-      let code = withUnsafeMutablePointer(to: &bound) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
-      }
-      return code == 0 ? Int(UInt16(bigEndian: bound.sin_port)) : 0
-    }
-  }
-
-  private typealias AddressCall = (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32
-
-  /// A socket with little patience, and a way to bind or connect it to a loopback port.
-  private static func withSocket<Value>(_ body: (Int32, (Int, AddressCall) -> Int32) -> Value) -> Value {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    defer { close(descriptor) }
-    var patience = timeval(tv_sec: 0, tv_usec: 100_000)
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-    return body(descriptor) { port, call in
-      var address = sockaddr_in()
-      address.sin_family = sa_family_t(AF_INET)
-      address.sin_port = in_port_t(UInt16(port)).bigEndian
-      address.sin_addr.s_addr = inet_addr("127.0.0.1")
-      return withUnsafePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { call(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
-      }
-    }
   }
 }

@@ -83,8 +83,8 @@ struct CommandTests {
 
   @Test("A Unix domain socket serves as well")
   func unixSocket() async throws {
-    try await RedisServer.with(.init(password: "secret", arguments: ["--unixsocket", "redis.sock"])) { server in
-      let configuration = try RedisConfiguration(url: "unix://:secret@\(server.directory)/redis.sock?db=1")
+    try await RedisServer.with(.init(password: "secret")) { server in
+      let configuration = try RedisConfiguration(url: "unix://:secret@\(server.socketPath)?db=1")
       try await withClient(configuration) { client async throws in
         #expect(try await client.send(RedisCommand("CLIENT", "INFO")).string?.contains(" db=1 ") == true)
       }

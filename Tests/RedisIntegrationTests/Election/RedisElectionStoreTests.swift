@@ -87,7 +87,7 @@ import Testing
 
   @Test func aWriteThatEnoughReplicasHaveCounts() async throws {
     try await withElectionStore { _, client, server in
-      let replica = try RedisServer(.init(arguments: ["--replicaof", "127.0.0.1", "\(server.port)", "--repl-diskless-sync-delay", "0"]))
+      let replica = try RedisServer(.init(replicaOf: server.port))
       defer { replica.kill() }
       try await replica.start()
       try await eventually("the replica follows") {

@@ -1,0 +1,80 @@
+import Foundation
+
+/// Keys and certificates for tests of TLS, made anew by `openssl` in a folder that goes with them.
+///
+/// The certificates name 127.0.0.1, ::1 and localhost, unless said otherwise.
+package final class TestCertificates: Sendable {
+  /// A certificate and its key, as paths of PEM files.
+  package struct Identity: Sendable {
+    package let certificate: String
+    package let key: String
+  }
+
+  private let folder: URL
+
+  /// The certificate of the authority that signed the others.
+  package var authority: String { path("authority.pem") }
+  /// The certificate of an authority that signed none of the good ones.
+  package var wrongAuthority: String { path("wrong-authority.pem") }
+  /// For a server that clients should trust.
+  package var server: Identity { identity("server") }
+  /// For a client that servers should trust.
+  package var client: Identity { identity("client") }
+  /// Valid until yesterday.
+  package var expired: Identity { identity("expired") }
+  /// Names elsewhere.example, and nothing else.
+  package var otherHost: Identity { identity("other-host") }
+  /// Signed by the wrong authority.
+  package var wrong: Identity { identity("wrong") }
+
+  /// Makes them all; takes about a fifth of a second.
+  ///
+  /// - Throws: `ProcessFailure` when there is no `openssl`, or it fails.
+  package init() async throws {
+    folder = FileManager.default.temporaryDirectory.appending(path: "certificates-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let outcome = try await run(URL(filePath: "/bin/sh"), ["-e", "-c", Self.script, "sh", folder.path])
+    guard outcome.exit == .code(0) else { throw ProcessFailure("openssl: \(outcome.exit)\n\(outcome.errorOutput)") }
+  }
+
+  deinit { try? FileManager.default.removeItem(at: folder) }
+
+  private func path(_ name: String) -> String { folder.appending(path: name).path }
+
+  private func identity(_ name: String) -> Identity {
+    Identity(certificate: path("\(name).pem"), key: path("\(name).key"))
+  }
+
+  private static let script = #"""
+    cd "$1"
+    here=DNS:localhost,IP:127.0.0.1,IP:::1
+
+    key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"; }
+
+    authority() {
+      key "$1"
+      openssl req -x509 -new -key "$1.key" -days 30 -subj "/CN=$1" -addext keyUsage=critical,keyCertSign,cRLSign -out "$1.pem"
+    }
+
+    # Its name, who signs, whom it names, and how long it lasts.
+    certificate() {
+      name=$1 signer=$2 hosts=$3
+      shift 3
+      key "$name"
+      openssl req -new -key "$name.key" -subj "/CN=$name" -out "$name.csr"
+      printf 'basicConstraints=critical,CA:FALSE\nsubjectAltName=%s\n' "$hosts" >"$name.ext"
+      openssl x509 -req -in "$name.csr" -CA "$signer.pem" -CAkey "$signer.key" -set_serial "0x$(openssl rand -hex 8)" \
+        -extfile "$name.ext" -out "$name.pem" "$@"
+    }
+
+    authority authority
+    authority wrong-authority
+    certificate server authority "$here" -days 30
+    certificate client authority "$here" -days 30
+    certificate other-host authority DNS:elsewhere.example -days 30
+    certificate wrong wrong-authority "$here" -days 30
+    # Newer versions take dates, and no negative number of days.
+    certificate expired authority "$here" -days -1 ||
+      certificate expired authority "$here" -not_before 20200101000000Z -not_after 20200102000000Z
+    """#
+}
