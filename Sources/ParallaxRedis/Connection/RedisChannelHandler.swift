@@ -195,11 +195,13 @@ final class RedisChannelHandler: ChannelInboundHandler {
   private func isPush(_ value: RESPValue) -> Bool {
     switch value {
     case .push: true
-    // The answer to PING on a RESP2 connection with subscriptions is an array like its pushes.
-    case .array(let elements): settings.onPush != nil && elements.first?.string != "pong"
+    // In RESP2 only its first word tells a push from the reply to a command.
+    case .array(let elements): settings.onPush != nil && elements.first?.string.map(Self.pushKinds.contains) == true
     default: false
     }
   }
+
+  private static let pushKinds: Set<String> = ["message", "subscribe", "unsubscribe"]
 
   private func unsolicited(_ value: RESPValue) {
     if let message = value.errorMessage {
