@@ -4,11 +4,17 @@ package import ParallaxAPI
 
 /// Several real nodes on one real Redis.
 package struct ParallaxCluster: Sendable {
-  package let redis: RedisServer
+  private let server: RedisServer?
   package let nodes: [ParallaxdProcess]
 
-  package init(redis: RedisServer, nodes: [ParallaxdProcess]) {
-    self.redis = redis
+  /// The single server that the nodes are on.
+  package var redis: RedisServer {
+    guard let server else { preconditionFailure("these nodes are on several servers of Redis") }
+    return server
+  }
+
+  package init(redis: RedisServer?, nodes: [ParallaxdProcess]) {
+    server = redis
     self.nodes = nodes
   }
 
@@ -17,8 +23,12 @@ package struct ParallaxCluster: Sendable {
 
   /// The variables of a node; a short lease and quick heartbeats, so that tests are short.
   package static func environment(redis: String, node: Int, lease: Duration = .seconds(2)) -> [String: String] {
+    environment(node: node, lease: lease).merging(["PARALLAX_REDIS_URL": redis]) { _, given in given }
+  }
+
+  private static func environment(node: Int, lease: Duration) -> [String: String] {
     [
-      "PARALLAX_HA_ENABLED": "true", "PARALLAX_HA_CLUSTER_ID": "production", "PARALLAX_REDIS_URL": redis, "PARALLAX_NODE_ID": id(node),
+      "PARALLAX_HA_ENABLED": "true", "PARALLAX_HA_CLUSTER_ID": "production", "PARALLAX_NODE_ID": id(node),
       "PARALLAX_HA_LEASE_DURATION": "\(lease / .milliseconds(1))".prefix { $0 != "." } + "ms", "PARALLAX_HA_CHECK_INTERVAL": "500ms",
     ]
   }
@@ -40,14 +50,32 @@ package struct ParallaxCluster: Sendable {
     _ count: Int = 3, on redis: RedisServer, urls: [Int: String] = [:], lease: Duration = .seconds(2), environment: [String: String] = [:],
     variables: (Int) -> [String: String] = { _ in [:] }, files: [String: String] = [:], _ body: (ParallaxCluster) async throws -> Result
   ) async throws -> Result {
+    try await with(count, server: redis, lease: lease, environment: environment, files: files) { index in
+      ["PARALLAX_REDIS_URL": urls[index] ?? redis.url].merging(variables(index)) { _, given in given }
+    } _: { cluster in
+      try await body(cluster)
+    }
+  }
+
+  /// The same on the servers of Redis that a configuration file or the environment names.
+  package static func with<Result>(
+    _ count: Int = 3, environment: [String: String], files: [String: String], _ body: (ParallaxCluster) async throws -> Result
+  ) async throws -> Result {
+    try await with(count, server: nil, lease: .seconds(2), environment: environment, files: files, variables: { _ in [:] }, body)
+  }
+
+  private static func with<Result>(
+    _ count: Int, server: RedisServer?, lease: Duration, environment: [String: String], files: [String: String],
+    variables: (Int) -> [String: String], _ body: (ParallaxCluster) async throws -> Result
+  ) async throws -> Result {
     var nodes: [ParallaxdProcess] = []
     do {
       for index in 0..<count {
-        var all = Self.environment(redis: urls[index] ?? redis.url, node: index, lease: lease)
+        var all = Self.environment(node: index, lease: lease)
         for more in [environment, variables(index)] { all.merge(more) { _, given in given } }
         nodes.append(try await ParallaxdProcess.start(environment: all, files: files))
       }
-      let cluster = ParallaxCluster(redis: redis, nodes: nodes)
+      let cluster = ParallaxCluster(redis: server, nodes: nodes)
       try await cluster.waitUntilWhole()
       let result = try await body(cluster)
       for node in nodes { await node.process.stop() }

@@ -79,6 +79,12 @@ final class LeasePool: Sendable {
     }
   }
 
+  /// Lets the connections in use end what they are at, and none begin anything.
+  func drain(within grace: TimeAmount, reason: RedisError) {
+    for connection in state.withLock({ $0.takeIdle() }) { connection.close() }
+    for connection in lent.withLock({ Array($0.values) }) { connection.drain(within: grace, reason: reason) }
+  }
+
   /// Gives up all connections, those in use included: their server is the wrong one now.
   func fail(_ reason: RedisError) {
     for connection in state.withLock({ $0.takeIdle() }) { connection.close() }

@@ -118,6 +118,17 @@ final class RedisNode: Sendable {
     leases.fail(reason)
   }
 
+  /// Lets go of a master that is about to be replaced: what is in flight is still awaited, for as long as its effects last.
+  func leaveMaster() {
+    guard let connection = current else { return }
+    let reason = RedisError(.connectionFailed, message: "\(locator.name), \(connection.endpoint), is being replaced.")
+    connection.drain(within: Self.farewell, reason: reason)
+    leases.drain(within: Self.farewell, reason: reason)
+  }
+
+  /// How long before the promotion of its replica a master can be told to be leaving: about a tick of the sentinels' clock.
+  private static let farewell = TimeAmount.milliseconds(50)
+
   /// Leaves a server that has refused to write, since it may have become a replica: what is in flight is still awaited.
   func leave(_ connection: RedisConnection) {
     // A replica that is the only server there is must not be connected to over and over.

@@ -34,7 +34,9 @@ enum RedisTopology: Sendable {
       await withDiscardingTaskGroup { group in
         group.addTask { await node.run() }
         group.addTask {
-          await monitor.run { master in
+          await monitor.run {
+            node.leaveMaster()
+          } follow: { master in
             node.follow(master)
             changed()
           }
@@ -73,7 +75,7 @@ extension SentinelMonitor {
     ServerLocator(name: "the master \(masterName)", mustBeMaster: true) { () async throws(RedisError) in
       try await self.locate()
     } isCurrent: { endpoint in
-      self.master == endpoint
+      self.isMaster(endpoint)
     }
   }
 }

@@ -19,6 +19,7 @@ struct MasterDiscovery {
 
   private let masterName: String
   private let seenEpoch: Int64
+  private let waitsForAll: Bool
   private var answers: [Answer?]
 
   /// Begins a round.
@@ -27,7 +28,9 @@ struct MasterDiscovery {
   ///   - masterName: The master that is asked for.
   ///   - sentinels: How many sentinels are asked.
   ///   - seenEpoch: The epoch of the last decision, 0 before the first.
-  init(masterName: String, sentinels: Int, seenEpoch: Int64) {
+  ///   - waitsForAll: Whether a majority is not enough, because one alone may know the latest.
+  init(masterName: String, sentinels: Int, seenEpoch: Int64, waitsForAll: Bool = false) {
+    self.waitsForAll = waitsForAll
     self.masterName = masterName
     self.seenEpoch = seenEpoch
     answers = Array(repeating: nil, count: sentinels)
@@ -37,7 +40,7 @@ struct MasterDiscovery {
   mutating func answered(_ sentinel: Int, _ answer: Answer) -> Decision? {
     answers[sentinel] = answer
     if answers.allSatisfy({ $0 != nil }) { return decide() }
-    guard let best, isMajority(masters.count), best.epoch >= seenEpoch else { return nil }
+    guard !waitsForAll, let best, isMajority(masters.count), best.epoch >= seenEpoch else { return nil }
     return .master(best.endpoint, epoch: best.epoch)
   }
 

@@ -5,6 +5,9 @@ import Synchronization
 /// Knows where the master is: asks all sentinels, and listens to them for the next failover.
 ///
 /// Each sentinel has a connection for questions and one for news. News are only a reason to ask, so that one sentinel's mistake is outvoted.
+///
+/// When a failover begins the client lets go of the master before the replica is promoted, and sends nothing until the sentinels name the new
+/// one: what the master of before would still acknowledge in between is lost, as it becomes a replica of the new one.
 final class SentinelMonitor: Sendable {
   private struct Sentinel {
     let node: RedisNode
@@ -14,11 +17,22 @@ final class SentinelMonitor: Sendable {
   private struct State {
     var epoch: Int64 = 0
     var master: RedisConfiguration.Endpoint?
+    /// Until when the master is not to be written to, because it is being replaced.
+    var heldUntil: NIODeadline?
+
+    func isHeld(_ endpoint: RedisConfiguration.Endpoint, now: NIODeadline) -> Bool {
+      heldUntil.map { now < $0 && endpoint == master } ?? false
+    }
   }
 
+  /// How long a failover may take before its begin is forgotten; then the master of before is as good as any.
+  private static let longestFailover = TimeAmount.seconds(5)
+  /// How often the sentinels are asked while a failover is under way.
+  private static let failoverInterval = Duration.milliseconds(30)
+  /// How long a sentinel is waited for meanwhile.
+  private static let failoverPatience = Duration.milliseconds(300)
   /// How often the sentinels are asked without a reason.
   private static let interval = Duration.seconds(5)
-  private static let channel = "+switch-master"
 
   let masterName: String
   private let sentinels: [Sentinel]
@@ -26,7 +40,7 @@ final class SentinelMonitor: Sendable {
   private let logger: Logger
   private let state = Mutex(State())
   private let reasons: AsyncStream<Void>
-  private let ask: AsyncStream<Void>.Continuation
+  private let reason: AsyncStream<Void>.Continuation
 
   init(_ settings: RedisConfiguration.Sentinel, connector: RedisConnector, logger: Logger) {
     var connector = connector
@@ -46,54 +60,77 @@ final class SentinelMonitor: Sendable {
         node: RedisNode(locator, configuration: configuration, connector: connector, scripts: KnownScripts([]), logger: logger),
         news: SubscriptionHub(locator, configuration: configuration, connector: connector, logger: logger))
     }
-    (reasons, ask) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    (reasons, reason) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
   /// Keeps the connections to the sentinels until the task is cancelled.
   ///
-  /// - Parameter follow: Learns where the master is, each time that was asked.
-  func run(_ follow: @escaping @Sendable (RedisConfiguration.Endpoint) -> Void) async {
+  /// - Parameters:
+  ///   - leave: Learns that the master is about to be replaced.
+  ///   - follow: Learns where the master is, each time that was asked.
+  func run(
+    leave: @escaping @Sendable () -> Void, follow: @escaping @Sendable (RedisConfiguration.Endpoint) -> Void
+  ) async {
     await withDiscardingTaskGroup { group in
       for sentinel in sentinels {
         group.addTask { await sentinel.node.run() }
         group.addTask { await sentinel.news.run() }
-        group.addTask { await self.listen(to: sentinel.news.subscribe(to: [Self.channel])) }
+        group.addTask { await self.listen(to: sentinel.news.subscribe(to: SentinelNews.channels), leave) }
       }
       group.addTask {
         while !Task.isCancelled {
           try? await Task.sleep(for: Self.interval)
-          self.ask.yield()
+          self.reason.yield()
         }
       }
       for await _ in reasons {
-        if let master = try? await locate() { follow(master) }
+        if let master = try? await ask() { follow(master) }
       }
     }
   }
 
-  private func listen(to news: RedisSubscription) async {
-    for await event in news {
+  private func listen(to events: RedisSubscription, _ leave: @Sendable () -> Void) async {
+    for await event in events {
       switch event {
-      case .message(_, let payload): if SentinelReply.isAbout(masterName, message: String(buffer: payload)) { ask.yield() }
+      case .message(let channel, let payload):
+        switch SentinelNews(channel: channel, message: String(buffer: payload), of: masterName) {
+        case nil: break
+        case .begins:
+          state.withLock { $0.heldUntil = .now() + Self.longestFailover }
+          leave()
+        case .aborted: state.withLock { $0.heldUntil = nil }
+        case .switched: reason.yield()
+        }
       // What happened before the first or without a subscription is to be asked for.
-      case .subscribed, .gap: ask.yield()
+      case .subscribed, .gap: reason.yield()
       }
     }
   }
 
-  /// The master as it was last found.
-  var master: RedisConfiguration.Endpoint? { state.withLock { $0.master } }
+  /// Whether a server is the master as it was last found, and is not being replaced.
+  func isMaster(_ endpoint: RedisConfiguration.Endpoint) -> Bool {
+    state.withLock { $0.master == endpoint && !$0.isHeld(endpoint, now: .now()) }
+  }
 
-  /// Asks the sentinels where the master is.
+  /// Asks the sentinels where the master is; while it is being replaced, until that is done.
   func locate() async throws(RedisError) -> RedisConfiguration.Endpoint {
-    let seen = state.withLock { $0.epoch }
-    var round = MasterDiscovery(masterName: masterName, sentinels: sentinels.count, seenEpoch: seen)
+    while true {
+      let master = try await ask()
+      if isMaster(master) { return master }
+      do { try await Task.sleep(for: Self.failoverInterval) } catch { throw ReconnectionDriver.shuttingDown }
+    }
+  }
+
+  private func ask() async throws(RedisError) -> RedisConfiguration.Endpoint {
+    let (seen, isHeld) = state.withLock { ($0.epoch, $0.heldUntil.map { .now() < $0 } ?? false) }
+    let patience = isHeld ? min(patience, Self.failoverPatience) : patience
+    var round = MasterDiscovery(masterName: masterName, sentinels: sentinels.count, seenEpoch: seen, waitsForAll: isHeld)
     let decision = await withTaskGroup(of: (Int, MasterDiscovery.Answer)?.self) { group in
       for (index, sentinel) in sentinels.enumerated() {
         group.addTask { (index, await self.question(sentinel.node)) }
       }
       group.addTask {
-        try? await Task.sleep(for: self.patience)
+        try? await Task.sleep(for: patience)
         return nil
       }
       defer { group.cancelAll() }
@@ -114,6 +151,7 @@ final class SentinelMonitor: Sendable {
     let (former, now) = state.withLock { state -> (RedisConfiguration.Endpoint?, RedisConfiguration.Endpoint) in
       let former = state.master
       if let former, state.epoch > seen, epoch < state.epoch { return (former, former) }
+      if endpoint != former { state.heldUntil = nil }
       state.epoch = epoch
       state.master = endpoint
       return (former, endpoint)

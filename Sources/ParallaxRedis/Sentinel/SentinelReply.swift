@@ -22,9 +22,4 @@ struct SentinelReply {
       return error.serverMessage?.hasPrefix("ERR No such master") == true ? .unknownName : .failed(error)
     }
   }
-
-  /// Whether a message of the channel `+switch-master` is about a master: `name old-host old-port new-host new-port`.
-  static func isAbout(_ masterName: String, message: String) -> Bool {
-    message.split(separator: " ").first.map(String.init) == masterName
-  }
 }

@@ -98,10 +98,27 @@ struct MasterDiscoveryTests {
     #expect(error.code == .unexpectedReply)
   }
 
-  @Test("Only news of the own master are a reason to ask")
-  func news() {
-    #expect(SentinelReply.isAbout("mymaster", message: "mymaster 10.0.0.1 6379 10.0.0.2 6379"))
-    #expect(!SentinelReply.isAbout("mymaster", message: "mymaster2 10.0.0.1 6379 10.0.0.2 6379"))
-    #expect(!SentinelReply.isAbout("mymaster", message: ""))
+  @Test(
+    "Only news of the own master count",
+    arguments: [
+      ("+switch-master", "mymaster 10.0.0.1 6379 10.0.0.2 6379", SentinelNews.switched),
+      ("+promoted-slave", "slave 10.0.0.2:6379 10.0.0.2 6379 @ mymaster 10.0.0.1 6379", .switched),
+      ("+failover-state-send-slaveof-noone", "slave 10.0.0.2:6379 10.0.0.2 6379 @ mymaster 10.0.0.1 6379", .begins),
+      ("-failover-abort-no-good-slave", "master mymaster 10.0.0.1 6379", .aborted),
+      ("-failover-abort-slave-timeout", "master mymaster 10.0.0.1 6379", .aborted),
+      ("+switch-master", "mymaster2 10.0.0.1 6379 10.0.0.2 6379", nil), ("+switch-master", "", nil), ("+promoted-slave", "slave a @", nil),
+      ("+failover-state-send-slaveof-noone", "slave 10.0.0.2:6379 10.0.0.2 6379 @ other 10.0.0.1 6379", nil),
+      ("+sdown", "master mymaster 10.0.0.1 6379", nil),
+    ])
+  func news(channel: String, message: String, expected: SentinelNews?) {
+    #expect(SentinelNews(channel: channel, message: message, of: "mymaster") == expected)
+  }
+
+  @Test("While a failover is under way all sentinels are waited for, since one alone may know of it")
+  func failoverUnderWay() {
+    var round = MasterDiscovery(masterName: "mymaster", sentinels: 3, seenEpoch: 6, waitsForAll: true)
+    #expect(Self.answer(0, Self.master("old", 6), &round) == nil)
+    #expect(Self.answer(1, Self.master("old", 6), &round) == nil)
+    #expect(Self.answer(2, Self.master("new", 7), &round) == Self.decision("new", 7))
   }
 }

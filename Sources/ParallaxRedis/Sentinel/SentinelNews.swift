@@ -1,0 +1,43 @@
+/// What sentinels publish about a failover, as far as it matters to a client.
+enum SentinelNews: Equatable {
+  /// A replica has been chosen and is about to be told that it is the master: in the next moment, a tenth of a second or so.
+  ///
+  /// The master of before takes writes on until it is told too, which is seconds later, and then throws away what it took.
+  case begins
+  /// The failover has not come about.
+  case aborted
+  /// Another server is the master.
+  case switched
+
+  /// The channels on which that is published.
+  static let channels = [
+    "+failover-state-send-slaveof-noone", "-failover-abort-slave-timeout", "-failover-abort-no-good-slave", "-failover-abort-not-elected",
+    "+promoted-slave", "+switch-master",
+  ]
+
+  /// Reads a message.
+  ///
+  /// - Parameters:
+  ///   - channel: The channel.
+  ///   - message: For `+switch-master` the name of the master and addresses; else `master name host port`, or
+  ///     `slave name host port @ name-of-master host port`.
+  ///   - masterName: The master that matters: `nil` is returned for news of others.
+  init?(channel: String, message: String, of masterName: String) {
+    let words = message.split(separator: " ").map(String.init)
+    let name: String? =
+      if channel == "+switch-master" {
+        words.first
+      } else if let at = words.firstIndex(of: "@") {
+        words.dropFirst(at + 1).first
+      } else {
+        words.first == "master" ? words.dropFirst().first : nil
+      }
+    guard name == masterName else { return nil }
+    switch channel {
+    case "+failover-state-send-slaveof-noone": self = .begins
+    case "+promoted-slave", "+switch-master": self = .switched
+    case let other where other.hasPrefix("-failover-abort"): self = .aborted
+    default: return nil
+    }
+  }
+}
