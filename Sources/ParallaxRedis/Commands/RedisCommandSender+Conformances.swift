@@ -1,0 +1,3 @@
+extension RedisClient: RedisCommandSender {}
+
+extension RedisLeasedConnection: RedisCommandSender {}
