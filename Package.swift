@@ -50,6 +50,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.7.3"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
@@ -75,8 +76,8 @@ let package = Package(
     .target(
       name: "ParallaxRedis",
       dependencies: nio + [
-        server("NIOSSL", "swift-nio-ssl"), server("Crypto", "swift-crypto"), always("DequeModule", "swift-collections"),
-        logging, coreMetrics, lifecycle,
+        server("NIOSSL", "swift-nio-ssl"), server("Crypto", "swift-crypto"), server("Tracing", "swift-distributed-tracing"),
+        always("DequeModule", "swift-collections"), logging, coreMetrics, lifecycle,
       ],
       swiftSettings: settings),
     .target(name: "ParallaxMetrics", dependencies: [coreMetrics], swiftSettings: settings),
@@ -161,6 +162,8 @@ let package = Package(
       name: "RedisIntegrationTests",
       dependencies: [
         "ParallaxRedis", "ParallaxRedisStores", "ParallaxState", "ParallaxHA", "ParallaxAPI", "ParallaxTesting", "TestSupport", logging,
+        server("NIOSSL", "swift-nio-ssl"), server("InMemoryTracing", "swift-distributed-tracing"),
+        server("Tracing", "swift-distributed-tracing"),
       ] + nio,
       swiftSettings: settings),
     .testTarget(

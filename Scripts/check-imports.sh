@@ -12,7 +12,7 @@ floors='
 ParallaxHA:           Synchronization FoundationEssentials Logging CoreMetrics ServiceLifecycle
 ParallaxAPI:          FoundationEssentials Foundation
 ParallaxState:        Synchronization FoundationEssentials DequeModule HeapModule ParallaxHA ParallaxAPI
-ParallaxRedis:        Synchronization FoundationEssentials Glibc Musl Darwin DequeModule NIOCore NIOPosix NIOSSL Crypto Logging CoreMetrics ServiceLifecycle
+ParallaxRedis:        Synchronization FoundationEssentials Glibc Musl Darwin DequeModule NIOCore NIOPosix NIOSSL Crypto Tracing Logging CoreMetrics ServiceLifecycle
 ParallaxMetrics:      Synchronization FoundationEssentials Glibc Musl Darwin CoreMetrics
 ParallaxRedisStores:  Synchronization FoundationEssentials Foundation Logging ParallaxHA ParallaxState ParallaxAPI ParallaxRedis
 ParallaxHTTP:         Synchronization FoundationEssentials Foundation DequeModule Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging CoreMetrics ServiceLifecycle ParallaxAPI ParallaxHA ParallaxState ParallaxMetrics

@@ -18,6 +18,7 @@ public import ServiceLifecycle
 public final class RedisClient: Service, Sendable {
   private let topology: RedisTopology
   private let subscriptions: SubscriptionHub
+  private let tracing: CommandTracing?
 
   /// The executor of the event loop that serves the shared connection.
   ///
@@ -42,6 +43,7 @@ public final class RedisClient: Service, Sendable {
     executor = RedisEventLoopExecutor(eventLoop: eventLoop)
     let connector = RedisConnector(
       configuration: configuration, eventLoop: eventLoop, executor: executor, metrics: RedisMetrics(), logger: logger)
+    tracing = configuration.tracer.map { CommandTracing($0, configuration) }
     topology = RedisTopology(connector: connector, scripts: KnownScripts(scripts), logger: logger)
     subscriptions = SubscriptionHub(topology.subscriptions, configuration: configuration, connector: connector, logger: logger)
   }
@@ -72,10 +74,8 @@ public final class RedisClient: Service, Sendable {
   /// - Throws: ``RedisError``, or `CancellationError`.
   nonisolated(nonsending) public func send(_ command: RedisCommand) async throws -> RESPValue {
     try command.checkShareable()
-    switch topology {
-    case .single(let node, _): return try await node.send(command)
-    case .cluster(let cluster): return try await cluster.send(command)
-    }
+    if let tracing { return try await tracing.trace(command) { try await topology.send(command) } }
+    return try await topology.send(command)
   }
 
   /// Sends commands in one write, so that they cost one round trip and no other task's command comes between them.
@@ -92,10 +92,8 @@ public final class RedisClient: Service, Sendable {
   nonisolated(nonsending) public func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
     if commands.isEmpty { return [] }
     for command in commands { try command.checkPipelineable() }
-    switch topology {
-    case .single(let node, _): return try await node.pipeline(commands)
-    case .cluster(let cluster): return try await cluster.pipeline(commands)
-    }
+    if let tracing { return try await tracing.trace(commands) { try await topology.pipeline(commands) } }
+    return try await topology.pipeline(commands)
   }
 
   /// Runs a script.

@@ -1,4 +1,5 @@
 public import NIOSSL
+public import Tracing
 
 /// Where Redis is, how to log in, and how patient to be.
 public struct RedisConfiguration: Sendable {
@@ -77,6 +78,12 @@ public struct RedisConfiguration: Sendable {
 
   /// The largest reply, in bytes on the wire; 1 GiB by default.
   public var maximumReplyLength = 1 << 30
+
+  /// Makes a span for each command and each pipeline, retries included; `nil`, the default, makes none.
+  ///
+  /// `InstrumentationSystem.tracer` is the process's. Spans have the attributes of OpenTelemetry's conventions for Redis, and never
+  /// an argument of a command. Commands on a leased connection have none of their own.
+  public var tracer: (any Tracer)?
 
   /// Makes a configuration with the defaults.
   ///

@@ -53,6 +53,20 @@ enum RedisTopology: Sendable {
     }
   }
 
+  nonisolated(nonsending) func send(_ command: RedisCommand) async throws -> RESPValue {
+    switch self {
+    case .single(let node, _): try await node.send(command)
+    case .cluster(let cluster): try await cluster.send(command)
+    }
+  }
+
+  nonisolated(nonsending) func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
+    switch self {
+    case .single(let node, _): try await node.pipeline(commands)
+    case .cluster(let cluster): try await cluster.pipeline(commands)
+    }
+  }
+
   nonisolated(nonsending) func lease(forKey key: String?) async throws -> RedisLeasedConnection {
     switch self {
     case .single(let node, _): try await node.lease()
