@@ -138,15 +138,18 @@ public final class RedisClient: Service, Sendable {
     }
   }
 
-  /// Subscribes to channels.
+  /// Subscribes to channels, and to all channels whose names match patterns.
   ///
   /// The subscription begins at once and ends when the last copy of it and its iterators is gone, or the client ends. It survives the
   /// loss of the connection and tells of it with ``RedisSubscriptionEvent/gap``.
   ///
-  /// - Parameter channels: The names of the channels.
+  /// - Parameters:
+  ///   - channels: The names of the channels.
+  ///   - patterns: Patterns of names, such as `news.*`, as PSUBSCRIBE takes them. A message whose channel is named and matches as well comes
+  ///     twice.
   /// - Returns: The messages, for one consumer.
-  public func subscribe(to channels: [String]) -> RedisSubscription {
-    subscriptions.subscribe(to: channels)
+  public func subscribe(to channels: [String] = [], patterns: [String] = []) -> RedisSubscription {
+    subscriptions.subscribe(to: channels.map { .channel($0) } + patterns.map { .pattern($0) })
   }
 
   /// Whether the server executes a pipeline's commands in their order, whichever keys they are for: everywhere but in a cluster.

@@ -201,7 +201,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     }
   }
 
-  private static let pushKinds: Set<String> = ["message", "subscribe", "unsubscribe"]
+  private static let pushKinds: Set<String> = ["message", "subscribe", "unsubscribe", "pmessage", "psubscribe", "punsubscribe"]
 
   private func unsolicited(_ value: RESPValue) {
     if let message = value.errorMessage {

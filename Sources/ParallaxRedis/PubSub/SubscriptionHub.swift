@@ -92,7 +92,7 @@ final class SubscriptionHub: Sendable {
 
   // MARK: Subscriptions
 
-  func subscribe(to channels: [String]) -> RedisSubscription {
+  func subscribe(to topics: [SubscriptionTopic]) -> RedisSubscription {
     let buffer = SubscriptionBuffer(capacity: bufferSize)
     let id = state.withLock { state -> UInt64 in
       state.lastID += 1
@@ -100,7 +100,7 @@ final class SubscriptionHub: Sendable {
         buffer.finish()
       } else {
         state.buffers[state.lastID] = buffer
-        perform(state.registry.subscribe(state.lastID, to: channels), &state)
+        perform(state.registry.subscribe(state.lastID, to: topics), &state)
       }
       return state.lastID
     }
@@ -119,26 +119,47 @@ final class SubscriptionHub: Sendable {
   private func perform(_ actions: [SubscriptionRegistry.Action], _ state: inout State) {
     for action in actions {
       switch action {
-      case .subscribe(let channels): state.connection?.push(RedisCommand("SUBSCRIBE", arguments: channels.map { RedisArgument($0) }))
-      case .unsubscribe(let channels): state.connection?.push(RedisCommand("UNSUBSCRIBE", arguments: channels.map { RedisArgument($0) }))
+      case .subscribe(let topics): push("SUBSCRIBE", topics, state.connection)
+      case .unsubscribe(let topics): push("UNSUBSCRIBE", topics, state.connection)
       case .began(let id): state.buffers[id]?.push(.subscribed)
       case .resumed(let id): state.buffers[id]?.push(.gap)
       }
     }
   }
 
+  private func push(_ name: String, _ topics: [SubscriptionTopic], _ connection: RedisConnection?) {
+    let channels = topics.compactMap { if case .channel(let name) = $0 { RedisArgument(name) } else { nil } }
+    let patterns = topics.compactMap { if case .pattern(let pattern) = $0 { RedisArgument(pattern) } else { nil } }
+    if !channels.isEmpty { connection?.push(RedisCommand(name, arguments: channels)) }
+    if !patterns.isEmpty { connection?.push(RedisCommand("P\(name)", arguments: patterns)) }
+  }
+
   // MARK: What the server pushes
 
   private func received(_ push: RESPValue) {
-    guard let parts = push.array, parts.count == 3, let kind = parts[0].string, let channel = parts[1].string else { return }
+    guard let parts = push.array, parts.count >= 3, let kind = parts[0].string, let name = parts[1].string else { return }
     switch kind {
-    case "message":
-      guard let payload = parts[2].bytes else { return }
-      let buffers = state.withLock { state in state.registry.listeners(to: channel).compactMap { state.buffers[$0] } }
-      for buffer in buffers { buffer.push(.message(channel: channel, payload: payload)) }
-    case "subscribe", "unsubscribe":
-      state.withLock { state in perform(state.registry.confirmed(channel), &state) }
+    case "message": received(parts[2], on: name, of: .channel(name))
+    case "pmessage" where parts.count == 4: received(parts[3], on: parts[2].string ?? "", of: .pattern(name))
+    case "subscribe", "unsubscribe": state.withLock { state in perform(state.registry.confirmed(.channel(name)), &state) }
+    case "psubscribe", "punsubscribe": state.withLock { state in perform(state.registry.confirmed(.pattern(name)), &state) }
     default: break
     }
+  }
+
+  private func received(_ payload: RESPValue, on channel: String, of topic: SubscriptionTopic) {
+    guard let payload = payload.bytes else { return }
+    let buffers = state.withLock { state in state.registry.listeners(to: topic).compactMap { state.buffers[$0] } }
+    let message = RedisSubscriptionEvent.message(channel: channel, payload: payload.withoutSurroundings)
+    for buffer in buffers { buffer.push(message) }
+  }
+}
+
+extension ByteBuffer {
+  /// The same bytes in memory of their own, where they are only a small part of a larger piece.
+  ///
+  /// A message that waits for its consumer must not keep alive all that was read with it.
+  fileprivate var withoutSurroundings: ByteBuffer {
+    storageCapacity > 2 * readableBytes + 64 ? ByteBuffer(bytes: readableBytesView) : self
   }
 }

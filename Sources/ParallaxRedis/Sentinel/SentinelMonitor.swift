@@ -75,7 +75,7 @@ final class SentinelMonitor: Sendable {
       for sentinel in sentinels {
         group.addTask { await sentinel.node.run() }
         group.addTask { await sentinel.news.run() }
-        group.addTask { await self.listen(to: sentinel.news.subscribe(to: SentinelNews.channels), leave) }
+        group.addTask { await self.listen(to: sentinel.news.subscribe(to: SentinelNews.channels.map { .channel($0) }), leave) }
       }
       group.addTask {
         while !Task.isCancelled {

@@ -2,6 +2,10 @@ import Testing
 
 @testable import ParallaxRedis
 
+extension SubscriptionTopic: ExpressibleByStringLiteral {
+  public init(stringLiteral value: String) { self = .channel(value) }
+}
+
 @Suite("Subscription registry")
 struct SubscriptionRegistryTests {
   @Test("A subscription begins once the server has confirmed all of its channels")
@@ -62,5 +66,17 @@ struct SubscriptionRegistryTests {
     #expect(registry.confirmed("a") == [.began(1)])
     #expect(registry.confirmed("a") == [])
     #expect(registry.unsubscribe(9) == [])
+  }
+
+  @Test("A pattern is another topic than the channel that is spelled like it")
+  func patterns() {
+    var registry = SubscriptionRegistry()
+    _ = registry.connected()
+    #expect(registry.subscribe(1, to: ["a", .pattern("a")]) == [.subscribe(["a", .pattern("a")])])
+    #expect(registry.confirmed(.pattern("a")) == [])
+    #expect(registry.confirmed("a") == [.began(1)])
+    #expect(registry.subscribe(2, to: ["a"]) == [.began(2)])
+    #expect(registry.listeners(to: .pattern("a")) == [1])
+    #expect(registry.unsubscribe(1) == [.unsubscribe([.pattern("a")])])
   }
 }

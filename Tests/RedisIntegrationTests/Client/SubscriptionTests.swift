@@ -1,5 +1,6 @@
 import NIOCore
 import ParallaxRedis
+import Synchronization
 import TestSupport
 import Testing
 
@@ -101,4 +102,62 @@ struct SubscriptionTests {
     for await event in subscription { last = event }
     #expect(last == nil || last == .subscribed)
   }
+
+  @Test("A pattern hears all channels that match, in RESP3 and in RESP2", arguments: [[], ["--rename-command", "HELLO", ""]])
+  func patterns(arguments: [String]) async throws {
+    try await withServerAndClient(.init(arguments: arguments)) { _, client async throws in
+      var events = client.subscribe(to: ["other"], patterns: ["news.*"]).makeAsyncIterator()
+      #expect(await events.next() == .subscribed)
+      for channel in ["news.a", "old.a", "other", "news.b"] { try await Self.publish(client, channel, "1") }
+      for channel in ["news.a", "other", "news.b"] {
+        #expect(await events.next() == .message(channel: channel, payload: ByteBuffer(string: "1")))
+      }
+    }
+  }
+
+  @Test("Among a thousand subscriptions one that never reads keeps a bounded number of messages, and the others miss none")
+  func slowAmongMany() async throws {
+    let messages = 200
+    try await withServerAndClient {
+      $0.subscriptionBufferSize = 50
+    } _: { _, client async throws in
+      var slow = client.subscribe(to: ["news"]).makeAsyncIterator()
+      #expect(await slow.next() == .subscribed)
+      let arrived = Arrivals()
+      let others = (0..<999).map { client.subscribe(to: ["news", "own.\($0)"]) }
+      try await withThrowingTaskGroup(of: Int.self) { group in
+        for subscription in others {
+          group.addTask {
+            var received = 0
+            for await event in subscription where event != .subscribed {
+              if event == .gap { return -1 }
+              received += 1
+              arrived.count.add(1, ordering: .relaxed)
+              if received == messages { break }
+            }
+            return received
+          }
+        }
+        try await eventually("all subscriptions are active") {
+          try await client.send(RedisCommand("PUBSUB", "NUMSUB", "own.998")).array?.last?.int == 1
+        }
+        // No more is under way at a time than the buffers hold.
+        for number in 0..<messages {
+          try await Self.publish(client, "news", "\(number)")
+          guard number % 40 == 39 else { continue }
+          try await eventually("all others have read what was published", within: .seconds(30)) {
+            arrived.count.load(ordering: .relaxed) == others.count * (number + 1)
+          }
+        }
+        for try await received in group { #expect(received == messages) }
+      }
+      for number in 0..<50 { #expect(await slow.next() == .message(channel: "news", payload: ByteBuffer(string: "\(number)"))) }
+      #expect(await slow.next() == .gap)
+    }
+  }
+}
+
+/// How many messages have arrived at all consumers together.
+private final class Arrivals: Sendable {
+  let count = Atomic(0)
 }
