@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all format bench bench-failover demo docs run clean
+.PHONY: help build test test-all format bench bench-failover endurance demo docs run clean
 
 # Where the project is checked, warnings are errors; where it is used, they are not.
 STRICT := PARALLAX_STRICT=1
@@ -33,6 +33,10 @@ format: ## Format the sources in place
 bench: ## Executions per second, embedded and on Redis, and where the time goes
 	swift build -c release --product parallaxd
 	swift run -c release --package-path Benchmarks executions-bench $(ARGS)
+
+endurance: ## A million commands while Redis fails over and slots move; about five minutes
+	$(STRICT) swift build --build-tests
+	PARALLAX_ENDURANCE_COMMANDS=500000 swift test --skip-build --disable-xctest --filter EnduranceTests
 
 bench-failover: ## How long a cluster is without a leader; about ten minutes
 	swift build -c release --product parallaxd
