@@ -57,7 +57,11 @@ struct WorkerLoad: Sendable {
       switch workload.shape {
       case .callers(let count, let onLoop):
         for _ in 0..<count {
-          group.addTask(executorPreference: onLoop ? client.executor : nil) { try await call(until: stop) }
+          if onLoop {
+            group.addTask(executorPreference: client.executor) { try await call(until: stop) }
+          } else {
+            group.addTask { try await call(until: stop) }
+          }
         }
       case .pipeline(let length):
         group.addTask { try await pipeline(length, until: stop) }
