@@ -2,8 +2,8 @@ import NIOCore
 
 /// The event-loop side of a connection: writes commands, hands out replies, and watches the clock.
 ///
-/// Commands that gather during one tick of the loop go out in one write; while replies are being read, that is the end of the read. Every
-/// sixteenth command is written at once besides, so that the server works while the client still encodes.
+/// Commands that gather during one tick of the loop go out in one write; while replies are being read, that is the end of the read. Sixteen,
+/// or as many as the server has not answered yet, are written at once besides, so that the server works while the client still encodes.
 final class RedisChannelHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -25,21 +25,24 @@ final class RedisChannelHandler: ChannelInboundHandler {
   private let executor: RedisEventLoopExecutor?
   private let eventLoop: any EventLoop
   private let closed: EventLoopPromise<RedisError>
-  private var timers: CommandTimers
-  private var decoder: RESPDecoder
-  private var queue: ReplyQueue<ReplyWaiter>
+  // The event loop makes all accesses, one after the other; to check that again for each would cost a tenth of a command.
+  @exclusivity(unchecked) private var timers: CommandTimers
+  @exclusivity(unchecked) private var decoder: RESPDecoder
+  @exclusivity(unchecked) private var queue: ReplyQueue<ReplyWaiter>
   /// Replies of the pipeline at the head of the queue.
-  private var headReplies: [RESPValue] = []
-  private var outgoing = ByteBuffer()
-  private var spareBatch = ConnectionInbox.Batch()
-  private var context: ChannelHandlerContext?
-  private var isReading = false
-  private var isFlushScheduled = false
-  private var isDraining = false
-  private var closeReason: RedisError?
+  @exclusivity(unchecked) private var headReplies: [RESPValue] = []
+  @exclusivity(unchecked) private var outgoing = ByteBuffer()
+  /// How many commands `outgoing` holds.
+  @exclusivity(unchecked) private var unflushed = 0
+  @exclusivity(unchecked) private var spareBatch = ConnectionInbox.Batch()
+  @exclusivity(unchecked) private var context: ChannelHandlerContext?
+  @exclusivity(unchecked) private var isReading = false
+  @exclusivity(unchecked) private var isFlushScheduled = false
+  @exclusivity(unchecked) private var isDraining = false
+  @exclusivity(unchecked) private var closeReason: RedisError?
   /// The time of this tick, read once.
-  private var tick: NIODeadline?
-  private var timer: (at: NIODeadline, task: Scheduled<Void>)?
+  @exclusivity(unchecked) private var tick: NIODeadline?
+  @exclusivity(unchecked) private var timer: (at: NIODeadline, task: Scheduled<Void>)?
 
   init(
     settings: Settings, inbox: ConnectionInbox, metrics: RedisMetrics, executor: RedisEventLoopExecutor?, eventLoop: any EventLoop,
@@ -63,12 +66,14 @@ final class RedisChannelHandler: ChannelInboundHandler {
     if let closeReason { return waiter.fail(.notSent(closeReason)) }
     guard inbox.admits(commands.count) else { return waiter.fail(.overloaded) }
     let used = outgoing.readableBytes
-    for command in commands { outgoing.write(command) }
+    for index in commands.indices { outgoing.write(commands[index]) }
     let now = currentTime()
     enqueue(
       id: id, waiter: waiter, replies: commands.count, timeout: timeout, bytes: outgoing.readableBytes - used, now: now)
     publishLoad()
-    if queue.unwritten >= Self.flushEvery { flush() } else { scheduleFlush() }
+    unflushed += commands.count
+    // While the server has more to do than what has gathered, it is not kept waiting.
+    if unflushed >= max(Self.flushEvery, queue.repliesInFlight - unflushed) { flush() } else { scheduleFlush() }
   }
 
   /// Writes a command that only pushes answer.
@@ -132,6 +137,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
   private func flush() {
     guard outgoing.readableBytes > 0 else { return }
     write(outgoing)
+    unflushed = 0
     if outgoing.capacity > Self.keptCapacity { outgoing = ByteBuffer() } else { outgoing.clear() }
   }
 
@@ -178,8 +184,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
     case .deliver(.command(let continuation, let name), _, let submitted):
       timers.record(name, nanoseconds: (now - submitted).nanoseconds)
       continuation.resume(returning: .reply(value))
-    case .deliver(.pipeline(let continuation, let names), let isLast, let submitted):
-      timers.record(names[headReplies.count], nanoseconds: (now - submitted).nanoseconds)
+    case .deliver(.pipeline(let continuation, let commands), let isLast, let submitted):
+      if headReplies.isEmpty { headReplies.reserveCapacity(commands.count) }
+      timers.record(commands[headReplies.count].name, nanoseconds: (now - submitted).nanoseconds)
       headReplies.append(value)
       if isLast {
         continuation.resume(returning: PipelineOutcome(replies: headReplies, failure: nil))
