@@ -5,8 +5,8 @@ import NIOCore
 final class HiredisDecoder {
   /// The values being built, by hiredis's callbacks, which follow one another depth first.
   final class Builder {
-    private var stack: [(missing: Int, elements: [RESPValue])] = []
-    var result: RESPValue?
+    @exclusivity(unchecked) private var stack: [(missing: Int, elements: [RESPValue])] = []
+    @exclusivity(unchecked) private var result: RESPValue?
 
     func add(_ value: RESPValue) {
       var value = value

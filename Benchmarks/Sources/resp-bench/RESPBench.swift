@@ -59,7 +59,10 @@ struct Measurements {
       try nanoseconds(for: duration) {
         decoder.feed(chunk)
         var count = 0
-        while try decoder.next() != nil { count += 1 }
+        try decoder.forEachReply { _ in
+          count += 1
+          return true
+        }
         return count
       })
     objects.append(try nanoseconds(for: duration) { chunk2.withUnsafeBytes { hiredis.readObjects($0) } })

@@ -157,7 +157,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
     inbox.publish(lastArrival: now)
     decoder.feed(unwrapInboundIn(data))
     do throws(RESPDecodingError) {
-      while closeReason == nil, let value = try decoder.next() { received(value, now: now) }
+      try decoder.forEachReply { value in
+        received(value, now: now)
+        return closeReason == nil
+      }
     } catch {
       fail(RedisError(.protocolViolation, message: "The peer does not speak the Redis protocol: check the address.", cause: error))
     }

@@ -11,6 +11,8 @@ struct RESPDecoder {
     var elements: [RESPValue]
   }
 
+  private static let largeLength = 64 << 10
+
   private let limits: RESPLimits
   private var buffer = ByteBuffer()
   private var stack: [Frame] = []
@@ -56,31 +58,54 @@ struct RESPDecoder {
   private mutating func advance(by length: Int) {
     buffer.moveReaderIndex(forwardBy: length)
     // What follows a large string must not keep it alive. At most as much is copied as was read, so the time stays linear.
-    if length > 64 << 10, buffer.readableBytes < length { buffer = Self.copy(of: buffer) }
+    if length > Self.largeLength, buffer.readableBytes < length { buffer = Self.copy(of: buffer) }
   }
 
   /// The next reply, or `nil` if more bytes are needed.
   ///
   /// After an error the decoder is of no further use.
   mutating func next() throws(RESPDecodingError) -> RESPValue? {
-    guard buffer.readableBytes > 0 else {
-      buffer = ByteBuffer()
-      return nil
+    var next: RESPValue?
+    try forEachReply { reply in
+      next = reply
+      return false
     }
-    if stack.isEmpty, consumed == 0, !isPartial, let reply = try readContiguous() { return reply }
-    return try readIncrementally()
+    return next
+  }
+
+  /// Hands out the replies that are there, in order, until the body returns `false`; what is left then is there for the next call.
+  ///
+  /// After an error the decoder is of no further use; the replies before it have been handed out.
+  mutating func forEachReply(_ body: (RESPValue) -> Bool) throws(RESPDecodingError) {
+    while buffer.readableBytes > 0 {
+      if stack.isEmpty, consumed == 0, !isPartial {
+        guard try readContiguous(body) else { return }
+      } else {
+        guard let reply = try readIncrementally(), body(reply) else { return }
+      }
+    }
+    buffer = ByteBuffer()
   }
 
   // MARK: One pass
 
-  private mutating func readContiguous() throws(RESPDecodingError) -> RESPValue? {
-    let (reply, length) = try buffer.withUnsafeReadableBytes { [buffer, limits] bytes throws(RESPDecodingError) in
+  /// Reads replies until the bytes end, or end within a reply, or the body has had enough; whether it wants more.
+  private mutating func readContiguous(_ body: (RESPValue) -> Bool) throws(RESPDecodingError) -> Bool {
+    let (length, isPartial, goesOn) = try buffer.withUnsafeReadableBytes { [buffer, limits] bytes throws(RESPDecodingError) in
       var reader = RESPTokenReader(bytes: bytes, buffer: buffer, limits: limits, spare: limits.elements)
-      let reply = try Self.value(from: &reader, depth: 0, end: limits.replyLength)
-      return (reply, reader.position)
+      while reader.position < bytes.count {
+        let start = reader.position
+        reader.beginReply()
+        guard let reply = try Self.value(from: &reader, depth: 0, end: start + limits.replyLength) else { return (start, true, true) }
+        guard body(reply) else { return (reader.position, false, false) }
+        // The replies after a large one must not share its memory.
+        if reader.position - start > Self.largeLength { break }
+      }
+      return (reader.position, false, true)
     }
-    if reply == nil { isPartial = true } else { advance(by: length) }
-    return reply
+    self.isPartial = isPartial
+    advance(by: length)
+    return goesOn
   }
 
   private static func value(from reader: inout RESPTokenReader, depth: Int, end: Int) throws(RESPDecodingError) -> RESPValue? {

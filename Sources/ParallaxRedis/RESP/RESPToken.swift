@@ -52,6 +52,13 @@ struct RESPTokenReader {
     self.spare = spare
   }
 
+  /// Takes note that a reply begins here, with all it may announce.
+  @inline(__always)
+  mutating func beginReply() {
+    spare = limits.elements
+    owed = 0
+  }
+
   /// The next token, or `nil`, with the position unchanged, if it is not complete yet.
   ///
   /// - Parameter end: The position that the reply must not go beyond.
@@ -176,6 +183,14 @@ struct RESPTokenReader {
   private mutating func line() throws(RESPDecodingError) -> ByteBuffer? {
     let start = position + 1
     guard let base = bytes.baseAddress, start < bytes.count else { return nil }
+    // Most lines are too short to be worth a call.
+    let near = min(bytes.count - 1, start + min(16, limits.lineLength + 1))
+    var index = start
+    while index < near, bytes[index] > UInt8(ascii: "\r") { index &+= 1 }
+    if index < near, bytes[index] == UInt8(ascii: "\r"), bytes[index + 1] == UInt8(ascii: "\n") {
+      position = index + 2
+      return slice(at: start, length: index - start)
+    }
     let searched = min(bytes.count - start, limits.lineLength + 2)
     guard let found = memchr(base + start, 0x0A, searched) else {
       if bytes.count - start >= limits.lineLength + 2 { throw .lineTooLong }
