@@ -101,18 +101,35 @@ struct ReplyQueue<Waiter> {
   }
 
   mutating func takeReply() -> Delivery {
-    guard var entry = head.take() ?? entries.popFirst() else { return .unsolicited }
-    unwritten = min(unwritten, entries.count)
-    repliesInFlight -= 1
-    entry.missingReplies -= 1
-    if entry.missingReplies == 0 {
-      bytesInFlight -= entry.bytes
-      return entry.waiter.take().map { .deliver($0, isLast: true, submitted: entry.submitted) } ?? .drop
+    if head == nil {
+      guard var entry = entries.popFirst() else { return .unsolicited }
+      unwritten = min(unwritten, entries.count)
+      if entry.replies == 1 {
+        repliesInFlight -= 1
+        bytesInFlight -= entry.bytes
+        return Self.delivery(entry.waiter.take(), isLast: true, submitted: entry.submitted)
+      }
+      head = entry
     }
-    let waiter = entry.waiter
-    let submitted = entry.submitted
-    head = entry
-    return waiter.map { .deliver($0, isLast: false, submitted: submitted) } ?? .drop
+    return takeHeadReply()
+  }
+
+  private mutating func takeHeadReply() -> Delivery {
+    guard let missing = head?.missingReplies, let submitted = head?.submitted else { return .unsolicited }
+    repliesInFlight -= 1
+    if missing > 1 {
+      head?.missingReplies = missing - 1
+      return Self.delivery(head?.waiter, isLast: false, submitted: submitted)
+    }
+    let waiter = head?.waiter.take()
+    bytesInFlight -= head?.bytes ?? 0
+    head = nil
+    return Self.delivery(waiter ?? nil, isLast: true, submitted: submitted)
+  }
+
+  private static func delivery(_ waiter: Waiter?, isLast: Bool, submitted: NIODeadline) -> Delivery {
+    guard let waiter else { return .drop }
+    return .deliver(waiter, isLast: isLast, submitted: submitted)
   }
 
   // MARK: Giving up
