@@ -1,3 +1,4 @@
+import DequeModule
 import NIOCore
 import Synchronization
 
@@ -13,7 +14,7 @@ final class ConnectionInbox: Sendable {
 
   struct Batch: Sendable {
     var buffer = ByteBuffer()
-    var submissions: [Submission] = []
+    var submissions = Deque<Submission>()
     var cancellations: [UInt64] = []
     var replies = 0
 
@@ -119,7 +120,7 @@ final class ConnectionInbox: Sendable {
   }
 
   /// Refuses everything from now on, and hands out who is still waiting here.
-  func close(_ error: RedisError) -> [Submission] {
+  func close(_ error: RedisError) -> Deque<Submission> {
     state.withLock { state in
       if state.closed == nil { state.closed = error }
       let submissions = state.batch.submissions

@@ -1,3 +1,4 @@
+import DequeModule
 import NIOCore
 
 /// The event-loop side of a connection: writes commands, hands out replies, and watches the clock.
@@ -89,13 +90,18 @@ final class RedisChannelHandler: ChannelInboundHandler {
     let now = currentTime()
     if !spareBatch.submissions.isEmpty {
       flush()
-      for submission in spareBatch.submissions {
+      while let submission = spareBatch.submissions.popFirst() {
+        // A write that fails closes the channel before it returns.
+        if let closeReason {
+          submission.waiter.fail(.notSent(closeReason))
+          continue
+        }
         enqueue(
           id: submission.id, waiter: submission.waiter, replies: submission.replies, timeout: submission.timeout, bytes: submission.bytes,
           now: now)
       }
       publishLoad()
-      write(spareBatch.buffer)
+      if closeReason == nil { write(spareBatch.buffer) }
     }
     for id in spareBatch.cancellations {
       if let cancelled = queue.cancel(id) { cancelled.waiter.fail(.cancelled) }
