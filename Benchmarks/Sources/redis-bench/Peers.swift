@@ -86,7 +86,7 @@ struct Peers {
     let shape =
       switch workload.shape {
       case .callers(let count, _): ["window", "\(count)"]
-      case .pipeline(let length): ["pipeline", "\(length)"]
+      case .pipeline(let length, _): ["pipeline", "\(length)"]
       }
     return try measurement(
       [hiredis.path, "\(port)", workload.command.rawValue, "\(workload.bytes)"] + shape + ["\(seconds)"])
@@ -97,7 +97,7 @@ struct Peers {
     let length =
       switch workload.shape {
       case .callers(let count, _): count
-      case .pipeline(let length): length
+      case .pipeline(let length, _): length
       }
     let commands = max(length, Int(expectedRate * seconds) / length * length)
     let command =

@@ -35,7 +35,7 @@ struct Report {
     var lines = ["", "Allocations per command:", ""]
     lines += Self.table(
       ["workload", "allocations", "bound"],
-      rows.map { [$0.workload.title, Self.decimal($0.allocationsPerCommand, 2), Self.decimal($0.workload.allocations, 0)] })
+      rows.map { [$0.workload.title, Self.decimal($0.allocationsPerCommand, 2), Self.decimal($0.workload.allocations, 1)] })
     return lines.joined(separator: "\n")
   }
 

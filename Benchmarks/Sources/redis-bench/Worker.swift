@@ -55,16 +55,12 @@ struct WorkerLoad: Sendable {
     let stop = StopFlag()
     return try await withThrowingTaskGroup(of: Int.self) { group in
       switch workload.shape {
-      case .callers(let count, let onLoop):
-        for _ in 0..<count {
-          if onLoop {
-            group.addTask(executorPreference: client.executor) { try await call(until: stop) }
-          } else {
-            group.addTask { try await call(until: stop) }
-          }
-        }
-      case .pipeline(let length):
-        group.addTask { try await pipeline(length, until: stop) }
+      case .callers(let count, onLoop: false): for _ in 0..<count { group.addTask { try await call(until: stop) } }
+      case .callers(let count, onLoop: true):
+        for _ in 0..<count { group.addTask(executorPreference: client.executor) { try await call(until: stop) } }
+      case .pipeline(let length, onLoop: false): group.addTask { try await pipeline(length, until: stop) }
+      case .pipeline(let length, onLoop: true):
+        group.addTask(executorPreference: client.executor) { try await pipeline(length, until: stop) }
       }
       try await Task.sleep(for: .seconds(seconds))
       stop.set()
