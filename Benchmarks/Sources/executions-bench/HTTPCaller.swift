@@ -1,3 +1,4 @@
+import BenchmarkSupport
 import NIOCore
 
 /// A response as far as the benchmark looks at it.

@@ -1,3 +1,4 @@
+import BenchmarkSupport
 import NIOCore
 
 /// An agent that answers each task at once: RFC 6455 and the agent protocol with as little work as can be, so that the node is measured.

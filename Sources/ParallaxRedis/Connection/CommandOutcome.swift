@@ -50,7 +50,7 @@ enum CommandFailure: Error, Sendable {
 /// Unsafe continuations, as this is the hot path: the queue hands every waiter out exactly once.
 enum ReplyWaiter: Sendable {
   case command(UnsafeContinuation<CommandOutcome, Never>, name: String)
-  case pipeline(UnsafeContinuation<PipelineOutcome, Never>, names: [String])
+  case pipeline(UnsafeContinuation<PipelineOutcome, Never>, commands: [RedisCommand])
   case probe
 
   func fail(_ failure: CommandFailure, received: [RESPValue] = []) {

@@ -1,3 +1,4 @@
+import DequeModule
 import NIOCore
 import Synchronization
 
@@ -13,7 +14,7 @@ final class ConnectionInbox: Sendable {
 
   struct Batch: Sendable {
     var buffer = ByteBuffer()
-    var submissions: [Submission] = []
+    var submissions = Deque<Submission>()
     var cancellations: [UInt64] = []
     var replies = 0
 
@@ -60,7 +61,7 @@ final class ConnectionInbox: Sendable {
       if let closed = state.closed { return .refused(.notSent(closed)) }
       let used = state.batch.buffer.readableBytes
       guard admits(commands.count, queued: state.batch.replies, queuedBytes: used) else { return .refused(.overloaded) }
-      for command in commands { state.batch.buffer.write(command) }
+      for index in commands.indices { state.batch.buffer.write(commands[index]) }
       state.batch.submissions.append(
         Submission(id: id, waiter: waiter, replies: commands.count, timeout: timeout, bytes: state.batch.buffer.readableBytes - used))
       state.batch.replies += commands.count
@@ -121,7 +122,7 @@ final class ConnectionInbox: Sendable {
   }
 
   /// Refuses everything from now on, and hands out who is still waiting here.
-  func close(_ error: RedisError) -> [Submission] {
+  func close(_ error: RedisError) -> Deque<Submission> {
     state.withLock { state in
       if state.closed == nil { state.closed = error }
       let submissions = state.batch.submissions

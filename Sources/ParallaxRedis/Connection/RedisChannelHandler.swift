@@ -1,9 +1,10 @@
+import DequeModule
 import NIOCore
 
 /// The event-loop side of a connection: writes commands, hands out replies, and watches the clock.
 ///
-/// Commands that gather during one tick of the loop go out in one write; while replies are being read, that is the end of the read. Every
-/// sixteenth command is written at once besides, so that the server works while the client still encodes.
+/// Commands that gather during one tick of the loop go out in one write; while replies are being read, that is the end of the read. Sixteen,
+/// or as many as the server has not answered yet, are written at once besides, so that the server works while the client still encodes.
 final class RedisChannelHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -25,22 +26,25 @@ final class RedisChannelHandler: ChannelInboundHandler {
   private let executor: RedisEventLoopExecutor?
   private let eventLoop: any EventLoop
   private let closed: EventLoopPromise<RedisError>
-  private var timers: CommandTimers
-  private var decoder: RESPDecoder
-  private var queue: ReplyQueue<ReplyWaiter>
+  // The event loop makes all accesses, one after the other; to check that again for each would cost a tenth of a command.
+  @exclusivity(unchecked) private var timers: CommandTimers
+  @exclusivity(unchecked) private var decoder: RESPDecoder
+  @exclusivity(unchecked) private var queue: ReplyQueue<ReplyWaiter>
   /// Replies of the pipeline at the head of the queue.
-  private var headReplies: [RESPValue] = []
-  private var outgoing = ByteBuffer()
-  private var spareBatch = ConnectionInbox.Batch()
-  private var context: ChannelHandlerContext?
-  private var isReading = false
-  private var isFlushScheduled = false
+  @exclusivity(unchecked) private var headReplies: [RESPValue] = []
+  @exclusivity(unchecked) private var outgoing = ByteBuffer()
+  /// How many commands `outgoing` holds.
+  @exclusivity(unchecked) private var unflushed = 0
+  @exclusivity(unchecked) private var spareBatch = ConnectionInbox.Batch()
+  @exclusivity(unchecked) private var context: ChannelHandlerContext?
+  @exclusivity(unchecked) private var isReading = false
+  @exclusivity(unchecked) private var isFlushScheduled = false
   /// Why the connection takes no more commands, while it still waits for replies.
-  private var drainReason: RedisError?
-  private var closeReason: RedisError?
+  @exclusivity(unchecked) private var drainReason: RedisError?
+  @exclusivity(unchecked) private var closeReason: RedisError?
   /// The time of this tick, read once.
-  private var tick: NIODeadline?
-  private var timer: (at: NIODeadline, task: Scheduled<Void>)?
+  @exclusivity(unchecked) private var tick: NIODeadline?
+  @exclusivity(unchecked) private var timer: (at: NIODeadline, task: Scheduled<Void>)?
 
   init(
     settings: Settings, inbox: ConnectionInbox, metrics: RedisMetrics, executor: RedisEventLoopExecutor?, eventLoop: any EventLoop,
@@ -64,12 +68,14 @@ final class RedisChannelHandler: ChannelInboundHandler {
     if let reason = closeReason ?? drainReason { return waiter.fail(.notSent(reason)) }
     guard inbox.admits(commands.count) else { return waiter.fail(.overloaded) }
     let used = outgoing.readableBytes
-    for command in commands { outgoing.write(command) }
+    for index in commands.indices { outgoing.write(commands[index]) }
     let now = currentTime()
     enqueue(
       id: id, waiter: waiter, replies: commands.count, timeout: timeout, bytes: outgoing.readableBytes - used, now: now)
     publishLoad()
-    if queue.unwritten >= Self.flushEvery { flush() } else { scheduleFlush() }
+    unflushed += commands.count
+    // While the server has more to do than what has gathered, it is not kept waiting.
+    if unflushed >= max(Self.flushEvery, queue.repliesInFlight - unflushed) { flush() } else { scheduleFlush() }
   }
 
   /// Writes a command that only pushes answer.
@@ -85,13 +91,18 @@ final class RedisChannelHandler: ChannelInboundHandler {
     let now = currentTime()
     if !spareBatch.submissions.isEmpty {
       flush()
-      for submission in spareBatch.submissions {
+      while let submission = spareBatch.submissions.popFirst() {
+        // A write that fails closes the channel before it returns.
+        if let closeReason {
+          submission.waiter.fail(.notSent(closeReason))
+          continue
+        }
         enqueue(
           id: submission.id, waiter: submission.waiter, replies: submission.replies, timeout: submission.timeout, bytes: submission.bytes,
           now: now)
       }
       publishLoad()
-      write(spareBatch.buffer)
+      if closeReason == nil { write(spareBatch.buffer) }
     }
     for id in spareBatch.cancellations {
       if let cancelled = queue.cancel(id) { cancelled.waiter.fail(.cancelled) }
@@ -133,6 +144,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
   private func flush() {
     guard outgoing.readableBytes > 0 else { return }
     write(outgoing)
+    unflushed = 0
     if outgoing.capacity > Self.keptCapacity { outgoing = ByteBuffer() } else { outgoing.clear() }
   }
 
@@ -152,7 +164,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
     inbox.publish(lastArrival: now)
     decoder.feed(unwrapInboundIn(data))
     do throws(RESPDecodingError) {
-      while closeReason == nil, let value = try decoder.next() { received(value, now: now) }
+      try decoder.forEachReply { value in
+        received(value, now: now)
+        return closeReason == nil
+      }
     } catch {
       fail(RedisError(.protocolViolation, message: "The peer does not speak the Redis protocol: check the address.", cause: error))
     }
@@ -179,8 +194,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
     case .deliver(.command(let continuation, let name), _, let submitted):
       timers.record(name, nanoseconds: (now - submitted).nanoseconds)
       continuation.resume(returning: .reply(value))
-    case .deliver(.pipeline(let continuation, let names), let isLast, let submitted):
-      timers.record(names[headReplies.count], nanoseconds: (now - submitted).nanoseconds)
+    case .deliver(.pipeline(let continuation, let commands), let isLast, let submitted):
+      if headReplies.isEmpty { headReplies.reserveCapacity(commands.count) }
+      timers.record(commands[headReplies.count].name, nanoseconds: (now - submitted).nanoseconds)
       headReplies.append(value)
       if isLast {
         continuation.resume(returning: PipelineOutcome(replies: headReplies, failure: nil))

@@ -56,7 +56,7 @@ final class RedisConnection: Sendable {
     let id = nextID()
     return await withTaskCancellationHandler {
       await withUnsafeContinuation { continuation in
-        self.submit(commands, id: id, waiter: .pipeline(continuation, names: commands.map(\.name)), timeout: timeout)
+        self.submit(commands, id: id, waiter: .pipeline(continuation, commands: commands), timeout: timeout)
       }
     } onCancel: {
       self.cancel(id)

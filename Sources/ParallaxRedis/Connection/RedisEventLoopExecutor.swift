@@ -10,13 +10,7 @@ import Synchronization
 ///
 /// SwiftNIO's loops offer an executor for actors but none for tasks; this one runs the tasks that a read has resumed within that same
 /// read, so that what they send next leaves together. A task on it must never block.
-public final class RedisEventLoopExecutor: TaskExecutor {
-  private struct LoopState {
-    var jobs = Deque<UnownedJob>()
-    var isScheduled = false
-    var isDraining = false
-  }
-
+public final class RedisEventLoopExecutor: TaskExecutor, @unchecked Sendable {
   private struct Inbox {
     var jobs: [UnownedJob] = []
     var isLoopWoken = false
@@ -25,22 +19,25 @@ public final class RedisEventLoopExecutor: TaskExecutor {
   private static let jobsPerTurn = 4_096
 
   private let eventLoop: any EventLoop
-  private let onLoop: NIOLoopBoundBox<LoopState>
   private let inbox = Mutex(Inbox())
+
+  // For the event loop alone, and never held over a job: every command passes here twice, and checks would cost more than what they check.
+  @exclusivity(unchecked) private var jobs = Deque<UnownedJob>()
+  @exclusivity(unchecked) private var isScheduled = false
+  @exclusivity(unchecked) private var isDraining = false
 
   /// Makes an executor for a loop.
   ///
   /// - Parameter eventLoop: Where the tasks are to run.
   init(eventLoop: any EventLoop) {
     self.eventLoop = eventLoop
-    onLoop = NIOLoopBoundBox.makeBoxSendingValue(LoopState(), eventLoop: eventLoop)
   }
 
   /// Takes a job of a task; called by the concurrency runtime.
   public func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     if eventLoop.inEventLoop {
-      onLoop.value.jobs.append(job)
+      jobs.append(job)
       scheduleDrain()
     } else {
       let wakesLoop = inbox.withLock { inbox in
@@ -53,10 +50,10 @@ public final class RedisEventLoopExecutor: TaskExecutor {
   }
 
   private func scheduleDrain() {
-    guard !onLoop.value.isScheduled, !onLoop.value.isDraining else { return }
-    onLoop.value.isScheduled = true
+    guard !isScheduled, !isDraining else { return }
+    isScheduled = true
     eventLoop.execute {
-      self.onLoop.value.isScheduled = false
+      self.isScheduled = false
       self.drain()
     }
   }
@@ -66,20 +63,22 @@ public final class RedisEventLoopExecutor: TaskExecutor {
       defer { inbox = Inbox() }
       return inbox.jobs
     }
-    onLoop.value.jobs.append(contentsOf: jobs)
+    self.jobs.append(contentsOf: jobs)
     drain()
   }
 
   /// Runs what is ready, on the event loop; leaves the rest of a long queue to the next tick.
   func drain() {
-    guard !onLoop.value.isDraining else { return }
-    onLoop.value.isDraining = true
+    eventLoop.preconditionInEventLoop()
+    guard !isDraining else { return }
+    isDraining = true
+    let executor = asUnownedTaskExecutor()
     var budget = Self.jobsPerTurn
-    while budget > 0, let job = onLoop.value.jobs.popFirst() {
-      job.runSynchronously(on: asUnownedTaskExecutor())
+    while budget > 0, let job = jobs.popFirst() {
+      job.runSynchronously(on: executor)
       budget -= 1
     }
-    onLoop.value.isDraining = false
-    if !onLoop.value.jobs.isEmpty { scheduleDrain() }
+    isDraining = false
+    if !jobs.isEmpty { scheduleDrain() }
   }
 }

@@ -25,6 +25,11 @@ struct ReplyQueue<Waiter> {
       self.deadline = deadline
       self.bytes = bytes
     }
+
+    /// The waiter, once, which gets nothing more.
+    fileprivate mutating func giveUp(isWritten: Bool) -> Disappointed? {
+      waiter.take().map { Disappointed(waiter: $0, isWritten: isWritten, received: replies - missingReplies) }
+    }
   }
 
   /// Somebody who gets no reply, or not all.
@@ -56,6 +61,8 @@ struct ReplyQueue<Waiter> {
     var next = NIODeadline.distantFuture
   }
 
+  /// The pipeline that has had some of its replies: it is kept by itself, as a deque copies what is changed in place.
+  private var head: Entry?
   private var entries = Deque<Entry>()
   /// How many entries at the end are not written to the channel yet.
   private(set) var unwritten = 0
@@ -71,7 +78,7 @@ struct ReplyQueue<Waiter> {
     lastArrival = now
   }
 
-  var isEmpty: Bool { entries.isEmpty }
+  var isEmpty: Bool { head == nil && entries.isEmpty }
 
   // MARK: Commands
 
@@ -94,45 +101,67 @@ struct ReplyQueue<Waiter> {
   }
 
   mutating func takeReply() -> Delivery {
-    guard !entries.isEmpty else { return .unsolicited }
-    repliesInFlight -= 1
-    entries[0].missingReplies -= 1
-    let isLast = entries[0].missingReplies == 0
-    let waiter = entries[0].waiter
-    let submitted = entries[0].submitted
-    if isLast {
-      bytesInFlight -= entries[0].bytes
-      entries.removeFirst()
+    if head == nil {
+      guard var entry = entries.popFirst() else { return .unsolicited }
       unwritten = min(unwritten, entries.count)
+      if entry.replies == 1 {
+        repliesInFlight -= 1
+        bytesInFlight -= entry.bytes
+        return Self.delivery(entry.waiter.take(), isLast: true, submitted: entry.submitted)
+      }
+      head = entry
     }
-    return waiter.map { .deliver($0, isLast: isLast, submitted: submitted) } ?? .drop
+    return takeHeadReply()
+  }
+
+  private mutating func takeHeadReply() -> Delivery {
+    guard let missing = head?.missingReplies, let submitted = head?.submitted else { return .unsolicited }
+    repliesInFlight -= 1
+    if missing > 1 {
+      head?.missingReplies = missing - 1
+      return Self.delivery(head?.waiter, isLast: false, submitted: submitted)
+    }
+    let waiter = head?.waiter.take()
+    bytesInFlight -= head?.bytes ?? 0
+    head = nil
+    return Self.delivery(waiter ?? nil, isLast: true, submitted: submitted)
+  }
+
+  private static func delivery(_ waiter: Waiter?, isLast: Bool, submitted: NIODeadline) -> Delivery {
+    guard let waiter else { return .drop }
+    return .deliver(waiter, isLast: isLast, submitted: submitted)
   }
 
   // MARK: Giving up
 
   /// The waiter with this id, which gets no reply any more; `nil` if it has had its reply or has given up before.
   mutating func cancel(_ id: UInt64) -> Disappointed? {
+    if head?.id == id { return head?.giveUp(isWritten: true) }
     guard let index = entries.lastIndex(where: { $0.id == id }) else { return nil }
     return giveUp(index)
   }
 
   private mutating func giveUp(_ index: Int) -> Disappointed? {
-    guard let waiter = entries[index].waiter else { return nil }
-    entries[index].waiter = nil
-    return Disappointed(
-      waiter: waiter, isWritten: index < entries.count - unwritten, received: entries[index].replies - entries[index].missingReplies)
+    entries[index].giveUp(isWritten: index < entries.count - unwritten)
   }
 
   mutating func expire(now: NIODeadline) -> Expiry {
-    guard let head = entries.first else {
+    guard let oldest = head ?? entries.first else {
       let probe = lastArrival + keepAliveInterval
       return now >= probe ? Expiry(needsProbe: true, next: now + stallTimeout) : Expiry(next: probe)
     }
-    let patience = max(stallTimeout, head.deadline - head.submitted)
-    let stall = max(lastArrival, head.submitted) + patience
+    let patience = max(stallTimeout, oldest.deadline - oldest.submitted)
+    let stall = max(lastArrival, oldest.submitted) + patience
     var expiry = Expiry(isStalled: now >= stall)
     // The queue may soon be empty, and the connection then has to be probed in time.
     expiry.next = min(now >= stall ? now + stallTimeout : stall, now + keepAliveInterval)
+    if let head, head.waiter != nil {
+      if head.deadline > now {
+        expiry.next = min(expiry.next, head.deadline)
+      } else if let late = self.head?.giveUp(isWritten: true) {
+        expiry.timedOut.append(late)
+      }
+    }
     for index in entries.indices where entries[index].waiter != nil {
       if entries[index].deadline > now {
         expiry.next = min(expiry.next, entries[index].deadline)
@@ -145,7 +174,12 @@ struct ReplyQueue<Waiter> {
 
   /// The connection is gone: everybody still waiting.
   mutating func close() -> [Disappointed] {
-    let waiting = entries.indices.compactMap { giveUp($0) }
+    var waiting: [Disappointed] = []
+    if let first = head?.giveUp(isWritten: true) { waiting.append(first) }
+    for index in entries.indices {
+      if let next = giveUp(index) { waiting.append(next) }
+    }
+    head = nil
     entries.removeAll()
     unwritten = 0
     bytesInFlight = 0

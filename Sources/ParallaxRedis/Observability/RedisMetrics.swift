@@ -51,20 +51,22 @@ final class RedisMetrics: Sendable {
 struct CommandTimers {
   private let metrics: RedisMetrics
   private var timers: [String: Timer] = [:]
-  private var last: (name: String, timer: Timer)?
+  private var lastName = ""
+  private var lastTimer: Timer?
 
   init(metrics: RedisMetrics) {
     self.metrics = metrics
   }
 
   mutating func record(_ name: String, nanoseconds: Int64) {
-    if let last, last.name == name {
-      last.timer.recordNanoseconds(nanoseconds)
-      return
-    }
+    if name != lastName || lastTimer == nil { find(name) }
+    lastTimer?.recordNanoseconds(nanoseconds)
+  }
+
+  private mutating func find(_ name: String) {
     let timer = timers[name] ?? metrics.timer(for: name)
     if timers.count < 512 { timers[name] = timer }
-    last = (name, timer)
-    timer.recordNanoseconds(nanoseconds)
+    lastName = name
+    lastTimer = timer
   }
 }

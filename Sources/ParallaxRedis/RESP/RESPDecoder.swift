@@ -11,57 +11,101 @@ struct RESPDecoder {
     var elements: [RESPValue]
   }
 
+  private static let largeLength = 64 << 10
+
   private let limits: RESPLimits
   private var buffer = ByteBuffer()
   private var stack: [Frame] = []
   /// Bytes of the current reply that were read into frames already.
   private var consumed = 0
+  /// Elements that the current reply may still announce.
+  private var spare: Int
   /// Whether the one pass over the current bytes has found that they end within a reply.
   private var isPartial = false
 
   init(limits: RESPLimits = RESPLimits()) {
+    var limits = limits
+    limits.stringLength = min(limits.stringLength, RESPLimits.longestString)
     self.limits = limits
+    spare = limits.elements
   }
 
   /// Takes received bytes.
   mutating func feed(_ chunk: ByteBuffer) {
     isPartial = false
     if buffer.readableBytes == 0 {
-      buffer = chunk
+      // Elements of the unfinished reply keep their chunks alive, so they must not keep much more than was sent.
+      let isSparse = !stack.isEmpty && chunk.storageCapacity > 4 * max(chunk.readableBytes, 64)
+      buffer = isSparse ? Self.copy(of: chunk) : chunk
       return
     }
     if buffer.readerIndex > 0 {
       // Replies in the hands of callers share the storage; appending to it would copy all of it.
-      var rest = ByteBuffer()
-      rest.reserveCapacity(buffer.readableBytes + chunk.readableBytes)
-      rest.writeImmutableBuffer(buffer)
-      buffer = rest
+      buffer = Self.copy(of: buffer, reserving: chunk.readableBytes)
     }
     buffer.writeImmutableBuffer(chunk)
+  }
+
+  private static func copy(of bytes: ByteBuffer, reserving more: Int = 0) -> ByteBuffer {
+    var copy = ByteBuffer()
+    copy.reserveCapacity(bytes.readableBytes + more)
+    copy.writeImmutableBuffer(bytes)
+    return copy
+  }
+
+  /// Takes note that a reply or token of some length has been read.
+  @inline(__always)
+  private mutating func advance(by length: Int) {
+    buffer.moveReaderIndex(forwardBy: length)
+    // What follows a large string must not keep it alive. At most as much is copied as was read, so the time stays linear.
+    if length > Self.largeLength, buffer.readableBytes < length { buffer = Self.copy(of: buffer) }
   }
 
   /// The next reply, or `nil` if more bytes are needed.
   ///
   /// After an error the decoder is of no further use.
   mutating func next() throws(RESPDecodingError) -> RESPValue? {
-    guard buffer.readableBytes > 0 else {
-      buffer = ByteBuffer()
-      return nil
+    var next: RESPValue?
+    try forEachReply { reply in
+      next = reply
+      return false
     }
-    if stack.isEmpty, consumed == 0, !isPartial, let reply = try readContiguous() { return reply }
-    return try readIncrementally()
+    return next
+  }
+
+  /// Hands out the replies that are there, in order, until the body returns `false`; what is left then is there for the next call.
+  ///
+  /// After an error the decoder is of no further use; the replies before it have been handed out.
+  mutating func forEachReply(_ body: (RESPValue) -> Bool) throws(RESPDecodingError) {
+    while buffer.readableBytes > 0 {
+      if stack.isEmpty, consumed == 0, !isPartial {
+        guard try readContiguous(body) else { return }
+      } else {
+        guard let reply = try readIncrementally(), body(reply) else { return }
+      }
+    }
+    buffer = ByteBuffer()
   }
 
   // MARK: One pass
 
-  private mutating func readContiguous() throws(RESPDecodingError) -> RESPValue? {
-    let (reply, length) = try buffer.withUnsafeReadableBytes { [buffer, limits] bytes throws(RESPDecodingError) in
-      var reader = RESPTokenReader(bytes: bytes, buffer: buffer, limits: limits)
-      let reply = try Self.value(from: &reader, depth: 0, end: limits.replyLength)
-      return (reply, reader.position)
+  /// Reads replies until the bytes end, or end within a reply, or the body has had enough; whether it wants more.
+  private mutating func readContiguous(_ body: (RESPValue) -> Bool) throws(RESPDecodingError) -> Bool {
+    let (length, isPartial, goesOn) = try buffer.withUnsafeReadableBytes { [buffer, limits] bytes throws(RESPDecodingError) in
+      var reader = RESPTokenReader(bytes: bytes, buffer: buffer, limits: limits, spare: limits.elements)
+      while reader.position < bytes.count {
+        let start = reader.position
+        reader.beginReply()
+        guard let reply = try Self.value(from: &reader, depth: 0, end: start + limits.replyLength) else { return (start, true, true) }
+        guard body(reply) else { return (reader.position, false, false) }
+        // The replies after a large one must not share its memory.
+        if reader.position - start > Self.largeLength { break }
+      }
+      return (reader.position, false, true)
     }
-    if reply == nil { isPartial = true } else { buffer.moveReaderIndex(forwardBy: length) }
-    return reply
+    self.isPartial = isPartial
+    advance(by: length)
+    return goesOn
   }
 
   private static func value(from reader: inout RESPTokenReader, depth: Int, end: Int) throws(RESPDecodingError) -> RESPValue? {
@@ -80,11 +124,13 @@ struct RESPDecoder {
   private static func elements(
     from reader: inout RESPTokenReader, count: Int, depth: Int, end: Int
   ) throws(RESPDecodingError) -> [RESPValue]? {
-    // No element is shorter than three bytes: never reserve memory for a count that cannot be there.
-    guard count * 3 <= reader.bytes.count - reader.position else { return nil }
+    // No element is shorter than three bytes: never reserve memory for counts that cannot be there together.
+    reader.owed += count
+    guard reader.owed * 3 <= reader.bytes.count - reader.position else { return nil }
     var elements: [RESPValue] = []
     elements.reserveCapacity(count)
     for _ in 0..<count {
+      reader.owed -= 1
       guard let element = try value(from: &reader, depth: depth, end: end) else { return nil }
       elements.append(element)
     }
@@ -115,6 +161,7 @@ struct RESPDecoder {
       }
       if let reply = complete(&value) {
         consumed = 0
+        spare = limits.elements
         return reply
       }
     }
@@ -123,14 +170,15 @@ struct RESPDecoder {
 
   private mutating func nextToken() throws(RESPDecodingError) -> RESPToken? {
     let end = limits.replyLength - consumed
-    let (token, length) = try buffer.withUnsafeReadableBytes { [buffer, limits] bytes throws(RESPDecodingError) in
-      var reader = RESPTokenReader(bytes: bytes, buffer: buffer, limits: limits)
+    let (token, length, spare) = try buffer.withUnsafeReadableBytes { [buffer, limits, spare] bytes throws(RESPDecodingError) in
+      var reader = RESPTokenReader(bytes: bytes, buffer: buffer, limits: limits, spare: spare)
       let token = try reader.next(before: end)
-      return (token, reader.position)
+      return (token, reader.position, reader.spare)
     }
     guard let token else { return nil }
-    buffer.moveReaderIndex(forwardBy: length)
+    self.spare = spare
     consumed += length
+    advance(by: length)
     return token
   }
 

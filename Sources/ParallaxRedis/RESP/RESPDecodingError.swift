@@ -24,8 +24,13 @@ struct RESPLimits: Sendable {
   var lineLength = 64 << 10
   /// Bytes of a string.
   var stringLength = 512 << 20
-  /// Elements of one aggregate, a map's keys and values counted each.
+  /// Elements of all aggregates of one reply together, a map's keys and values counted each.
+  ///
+  /// An element takes some twenty times its bytes on the wire when it is an array of one element, so bytes alone are too wide a bound.
   var elements = 1 << 24
-  /// Bytes of one reply on the wire, which bounds the elements of all its aggregates together.
+  /// Bytes of one reply on the wire.
   var replyLength = 1 << 30
+
+  /// The longest string that a buffer can hold, whatever is asked for, with what was received together with it.
+  static let longestString = 2 << 30
 }

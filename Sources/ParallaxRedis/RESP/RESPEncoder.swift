@@ -3,78 +3,120 @@ import NIOCore
 extension ByteBuffer {
   /// Writes a command as an array of bulk strings, the only form that every server accepts.
   mutating func write(_ command: RedisCommand) {
-    writeHead(UInt8(ascii: "*"), command.arguments.count + 1)
-    writeBulkString(command.name)
-    for argument in command.arguments { writeBulkString(argument) }
+    writeWithUnsafeMutableBytes(minimumWritableBytes: command.longestEncoding) { memory in
+      var writer = RESPWriter(memory: memory)
+      writer.writeHead(UInt8(ascii: "*"), command.arguments.count + 1)
+      writer.writeBulkString(command.name)
+      for index in command.arguments.indices { writer.writeBulkString(command.arguments[index]) }
+      return writer.position
+    }
+  }
+}
+
+extension RedisCommand {
+  /// As many bytes as the command takes at most.
+  fileprivate var longestEncoding: Int {
+    var length = 2 * RESPWriter.longestFrame + name.utf8.count
+    for index in arguments.indices { length += RESPWriter.longestFrame + arguments[index].longestText }
+    return length
+  }
+}
+
+extension RedisArgument {
+  fileprivate var longestText: Int {
+    switch storage {
+    case .string(let string): string.utf8.count
+    case .buffer(let buffer): buffer.readableBytes
+    case .bytes(let bytes): bytes.count
+    case .integer: RESPWriter.longestInteger
+    }
+  }
+}
+
+/// Writes into memory that is large enough for the whole command, so that nothing is checked or grown in between.
+private struct RESPWriter {
+  /// The sign and the digits of a number.
+  static let longestInteger = 20
+  /// A type, a count and two line ends.
+  static let longestFrame = longestInteger + 5
+
+  let memory: UnsafeMutableRawBufferPointer
+  var position = 0
+
+  init(memory: UnsafeMutableRawBufferPointer) {
+    self.memory = memory
   }
 
-  private mutating func writeBulkString(_ argument: RedisArgument) {
+  @inline(__always)
+  mutating func writeBulkString(_ argument: RedisArgument) {
     switch argument.storage {
     case .string(let string): writeBulkString(string)
-    case .buffer(let buffer):
-      writeHead(UInt8(ascii: "$"), buffer.readableBytes)
-      writeImmutableBuffer(buffer)
-      writeLineEnd()
-    case .bytes(let bytes):
-      writeHead(UInt8(ascii: "$"), bytes.count)
-      writeBytes(bytes)
-      writeLineEnd()
+    case .buffer(let buffer): buffer.withUnsafeReadableBytes { writeBulkString($0) }
+    case .bytes(let bytes): bytes.withUnsafeBytes { writeBulkString($0) }
     case .integer(let value):
-      let digits = Self.decimalLength(value)
-      writeHead(UInt8(ascii: "$"), digits)
-      writeDecimal(value)
-      writeLineEnd()
+      withUnsafeTemporaryAllocation(byteCount: Self.longestInteger, alignment: 1) { digits in
+        writeBulkString(UnsafeRawBufferPointer(rebasing: digits[Self.decimal(value, into: digits)...]))
+      }
     }
   }
 
   @inline(__always)
-  private mutating func writeBulkString(_ string: String) {
-    writeHead(UInt8(ascii: "$"), string.utf8.count)
-    writeString(string)
-    writeLineEnd()
+  mutating func writeBulkString(_ string: String) {
+    if string.utf8.withContiguousStorageIfAvailable({ writeBulkString(UnsafeRawBufferPointer($0)) }) == nil {
+      var copy = string
+      copy.withUTF8 { writeBulkString(UnsafeRawBufferPointer($0)) }
+    }
   }
 
   @inline(__always)
-  private mutating func writeHead(_ type: UInt8, _ count: Int) {
+  private mutating func writeBulkString(_ bytes: UnsafeRawBufferPointer) {
+    writeHead(UInt8(ascii: "$"), bytes.count)
+    append(bytes)
+    memory.storeBytes(of: UInt16(0x0D0A).bigEndian, toByteOffset: position, as: UInt16.self)
+    position += 2
+  }
+
+  @inline(__always)
+  mutating func writeHead(_ type: UInt8, _ count: Int) {
     if count < 10 {
       // The commonest head in one store: type, digit, CR, LF.
-      writeInteger(UInt32(type) << 24 | UInt32(0x30 + count) << 16 | 0x0D0A)
+      let head = UInt32(type) << 24 | UInt32(0x30 + count) << 16 | 0x0D0A
+      memory.storeBytes(of: head.bigEndian, toByteOffset: position, as: UInt32.self)
+      position += 4
     } else {
-      writeInteger(type)
-      writeDecimal(Int64(count))
-      writeLineEnd()
+      writeLongHead(type, count)
     }
+  }
+
+  private mutating func writeLongHead(_ type: UInt8, _ count: Int) {
+    memory[position] = type
+    position += 1
+    withUnsafeTemporaryAllocation(byteCount: Self.longestInteger, alignment: 1) { digits in
+      append(UnsafeRawBufferPointer(rebasing: digits[Self.decimal(Int64(count), into: digits)...]))
+    }
+    memory.storeBytes(of: UInt16(0x0D0A).bigEndian, toByteOffset: position, as: UInt16.self)
+    position += 2
   }
 
   @inline(__always)
-  private mutating func writeLineEnd() {
-    writeInteger(UInt16(0x0D0A))
+  private mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    UnsafeMutableRawBufferPointer(rebasing: memory[position...]).copyMemory(from: bytes)
+    position += bytes.count
   }
 
-  private mutating func writeDecimal(_ value: Int64) {
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
-      var first = digits.count
-      var rest = value.magnitude
-      repeat {
-        first -= 1
-        digits[first] = UInt8(truncatingIfNeeded: 0x30 + rest % 10)
-        rest /= 10
-      } while rest > 0
-      if value < 0 {
-        first -= 1
-        digits[first] = UInt8(ascii: "-")
-      }
-      writeBytes(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(digits)[first...]))
-    }
-  }
-
-  private static func decimalLength(_ value: Int64) -> Int {
-    var length = value < 0 ? 2 : 1
-    var rest = value.magnitude / 10
-    while rest > 0 {
-      length += 1
+  /// Spells a number at the end of some memory; where the text begins.
+  private static func decimal(_ value: Int64, into digits: UnsafeMutableRawBufferPointer) -> Int {
+    var first = digits.count
+    var rest = value.magnitude
+    repeat {
+      first -= 1
+      digits[first] = UInt8(truncatingIfNeeded: 0x30 + rest % 10)
       rest /= 10
+    } while rest > 0
+    if value < 0 {
+      first -= 1
+      digits[first] = UInt8(ascii: "-")
     }
-    return length
+    return first
   }
 }

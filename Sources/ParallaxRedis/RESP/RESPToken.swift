@@ -38,13 +38,25 @@ struct RESPTokenReader {
   /// The same bytes, to take slices from without copying.
   let buffer: ByteBuffer
   let limits: RESPLimits
+  /// Elements that the reply may still announce.
+  var spare: Int
+  /// Elements that were announced and not begun yet; for the use of who reads a whole reply.
+  var owed = 0
   /// Where the next token begins.
   var position = 0
 
-  init(bytes: UnsafeRawBufferPointer, buffer: ByteBuffer, limits: RESPLimits) {
+  init(bytes: UnsafeRawBufferPointer, buffer: ByteBuffer, limits: RESPLimits, spare: Int) {
     self.bytes = bytes
     self.buffer = buffer
     self.limits = limits
+    self.spare = spare
+  }
+
+  /// Takes note that a reply begins here, with all it may announce.
+  @inline(__always)
+  mutating func beginReply() {
+    spare = limits.elements
+    owed = 0
   }
 
   /// The next token, or `nil`, with the position unchanged, if it is not complete yet.
@@ -65,7 +77,7 @@ struct RESPTokenReader {
     case UInt8(ascii: "+"):
       token = try line().map { .value(.simpleString($0)) }
     case UInt8(ascii: "*"):
-      token = try head(.array, limit: limits.elements)
+      token = try head(.array)
     case UInt8(ascii: "-"):
       token = try line().map { .value(.error($0)) }
     default:
@@ -78,10 +90,10 @@ struct RESPTokenReader {
   /// The types that only RESP3 has.
   private mutating func version3(_ type: UInt8, before end: Int) throws(RESPDecodingError) -> RESPToken? {
     switch type {
-    case UInt8(ascii: "%"): return try head(.map, limit: limits.elements / 2)
-    case UInt8(ascii: "~"): return try head(.set, limit: limits.elements)
-    case UInt8(ascii: ">"): return try head(.push, limit: limits.elements)
-    case UInt8(ascii: "|"): return try head(.attribute, limit: limits.elements / 2)
+    case UInt8(ascii: "%"): return try head(.map)
+    case UInt8(ascii: "~"): return try head(.set)
+    case UInt8(ascii: ">"): return try head(.push)
+    case UInt8(ascii: "|"): return try head(.attribute)
     case UInt8(ascii: "_"):
       guard let text = try line() else { return nil }
       guard text.readableBytes == 0 else { throw .invalidTerminator }
@@ -96,7 +108,7 @@ struct RESPTokenReader {
       }
     case UInt8(ascii: ","):
       guard let text = try line() else { return nil }
-      guard let value = Double(String(buffer: text)) else { throw .invalidNumber }
+      guard let value = Double(redisText: text) else { throw .invalidNumber }
       return .value(.double(value))
     case UInt8(ascii: "("):
       guard let text = try line() else { return nil }
@@ -125,15 +137,18 @@ struct RESPTokenReader {
 
   /// The head of an aggregate: its type and the number of its values.
   @inline(__always)
-  private mutating func head(_ kind: RESPAggregate, limit: Int) throws(RESPDecodingError) -> RESPToken? {
+  private mutating func head(_ kind: RESPAggregate) throws(RESPDecodingError) -> RESPToken? {
     let start = position
     guard let count = try integer(at: start + 1) else { return nil }
     if count < 0 {
       guard count == -1, kind == .array else { throw .invalidLength }
       return .value(.null)
     }
-    if count > limit { throw .tooManyElements }
-    return .aggregate(kind, count: kind == .map || kind == .attribute ? Int(count) * 2 : Int(count))
+    let isPaired = kind == .map || kind == .attribute
+    if count > (isPaired ? spare / 2 : spare) { throw .tooManyElements }
+    let elements = isPaired ? Int(count) * 2 : Int(count)
+    spare -= elements
+    return .aggregate(kind, count: elements)
   }
 
   /// A string with its length before it; the inner optional is `nil` for the null string.
@@ -168,6 +183,14 @@ struct RESPTokenReader {
   private mutating func line() throws(RESPDecodingError) -> ByteBuffer? {
     let start = position + 1
     guard let base = bytes.baseAddress, start < bytes.count else { return nil }
+    // Most lines are too short to be worth a call.
+    let near = min(bytes.count - 1, start + min(16, limits.lineLength + 1))
+    var index = start
+    while index < near, bytes[index] > UInt8(ascii: "\r") { index &+= 1 }
+    if index < near, bytes[index] == UInt8(ascii: "\r"), bytes[index + 1] == UInt8(ascii: "\n") {
+      position = index + 2
+      return slice(at: start, length: index - start)
+    }
     let searched = min(bytes.count - start, limits.lineLength + 2)
     guard let found = memchr(base + start, 0x0A, searched) else {
       if bytes.count - start >= limits.lineLength + 2 { throw .lineTooLong }

@@ -35,7 +35,7 @@ extension RESPValue {
     switch self {
     case .double(let value): value
     case .integer(let value): Double(value)
-    case .simpleString, .bulkString: string.flatMap { Double($0) }
+    case .simpleString(let buffer), .bulkString(let buffer): Double(redisText: buffer)
     default: nil
     }
   }

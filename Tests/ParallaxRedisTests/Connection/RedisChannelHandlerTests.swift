@@ -16,14 +16,25 @@ struct RedisChannelHandlerTests {
     var all: [String] { lines.withLock { $0 } }
   }
 
+  /// Breaks the connection in the midst of a write, as SwiftNIO does when the socket refuses the bytes.
+  private final class BreakingHandler: ChannelOutboundHandler {
+    typealias OutboundIn = ByteBuffer
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+      promise?.fail(ChannelError.ioOnClosedChannel)
+      context.fireChannelInactive()
+    }
+  }
+
   private let channel = NIOAsyncTestingChannel()
+  private let inbox: ConnectionInbox
   private let handler: NIOLoopBound<RedisChannelHandler>
   private let connection: RedisConnection
   private let pushes = PushLog()
 
   init() async throws {
-    let inbox = ConnectionInbox(maximumCommands: 40, maximumBytes: 1 << 20, now: channel.testingEventLoop.now)
-    handler = try await channel.testingEventLoop.executeInContext { [channel, pushes] in
+    inbox = ConnectionInbox(maximumCommands: 40, maximumBytes: 1 << 20, now: channel.testingEventLoop.now)
+    handler = try await channel.testingEventLoop.executeInContext { [channel, inbox, pushes] in
       let handler = RedisChannelHandler(
         settings: .init(
           limits: RESPLimits(), stallTimeout: .seconds(1), keepAliveInterval: .seconds(5), onPush: { pushes.append($0) }),
@@ -191,6 +202,21 @@ struct RedisChannelHandlerTests {
     try await receive(bytes)
     #expect(await task.value == outcome)
     #expect(!channel.isActive)
+  }
+
+  @Test("A connection that breaks while it writes fails what has gathered meanwhile")
+  func breakingWrite() async throws {
+    try await channel.testingEventLoop.executeInContext { [channel] in
+      try channel.pipeline.syncOperations.addHandler(BreakingHandler(), position: .first)
+    }
+    let outcome = await withUnsafeContinuation { continuation in
+      channel.testingEventLoop.execute { [handler, inbox] in
+        handler.value.submit(CollectionOfOne(RedisCommand("A")), id: 1, waiter: .probe, timeout: .seconds(1))
+        _ = inbox.submit(CollectionOfOne(RedisCommand("B")), id: 2, waiter: .command(continuation, name: "B"), timeout: .seconds(1))
+        handler.value.drainInbox()
+      }
+    }
+    #expect(Self.describe(outcome) == "not sent: connectionFailed")
   }
 
   @Test("More commands than are allowed in flight are refused")

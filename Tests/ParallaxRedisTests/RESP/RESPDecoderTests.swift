@@ -106,6 +106,10 @@ struct RESPDecoderTests {
     ("#true\r\n", .invalidBoolean),
     (",x\r\n", .invalidNumber),
     (",\r\n", .invalidNumber),
+    (",0x10\r\n", .invalidNumber),
+    (",infinity\r\n", .invalidNumber),
+    (",nan(12)\r\n", .invalidNumber),
+    (",1\0x\r\n", .invalidNumber),
     ("(\r\n", .invalidNumber),
     ("(-\r\n", .invalidNumber),
     ("(12x\r\n", .invalidNumber),
@@ -144,15 +148,15 @@ struct RESPDecoderTests {
     var limits = RESPLimits()
     limits.lineLength = 4
     limits.stringLength = 4
-    limits.elements = 2
+    limits.elements = 3
     limits.depth = 2
     limits.replyLength = 24
     let cases: [(String, RESPDecodingError?)] = [
       ("+abcd\r\n", nil), ("+abcde\r\n", .lineTooLong), ("$4\r\nabcd\r\n", nil), ("$5\r\nabcde\r\n", .stringTooLong),
-      ("*2\r\n:1\r\n:2\r\n", nil), ("*3\r\n:1\r\n:2\r\n:3\r\n", .tooManyElements), ("%1\r\n:1\r\n:2\r\n", nil),
+      ("*3\r\n:1\r\n:2\r\n:3\r\n", nil), ("*4\r\n:1\r\n:2\r\n:3\r\n:4\r\n", .tooManyElements), ("%1\r\n:1\r\n:2\r\n", nil),
       ("%2\r\n:1\r\n:2\r\n:3\r\n:4\r\n", .tooManyElements), ("*1\r\n*1\r\n:1\r\n", nil), ("*1\r\n*1\r\n*1\r\n:1\r\n", .tooDeep),
       ("*2\r\n$4\r\nabcd\r\n$4\r\nabcd\r\n", nil), ("*2\r\n$4\r\nabcd\r\n*1\r\n$4\r\nabcd\r\n", .replyTooLong),
-      (String(repeating: "|1\r\n:1\r\n:1\r\n", count: 3), .replyTooLong),
+      (String(repeating: "|0\r\n", count: 7), .replyTooLong),
     ]
     for (text, expected) in cases {
       let bytes = Array(text.utf8)
@@ -160,6 +164,60 @@ struct RESPDecoderTests {
         #expect(Self.decode(bytes, chunk: chunk, limits: limits).1 == expected, "\(text.debugDescription) in chunks of \(chunk)")
       }
     }
+  }
+
+  @Test("The elements of all aggregates of a reply count together, those of the next reply anew")
+  func elementsOfAReply() {
+    let cases: [(String, RESPDecodingError?)] = [
+      ("*2\r\n*2\r\n:1\r\n:2\r\n:3\r\n", nil), ("*2\r\n*2\r\n:1\r\n:2\r\n*1\r\n:3\r\n", .tooManyElements),
+      ("%1\r\n*1\r\n:1\r\n*1\r\n:2\r\n", nil), ("%1\r\n:1\r\n%2\r\n:1\r\n:2\r\n:3\r\n:4\r\n", .tooManyElements),
+      ("|1\r\n:1\r\n:2\r\n*2\r\n:1\r\n:2\r\n", nil), ("|1\r\n:1\r\n:2\r\n*3\r\n:1\r\n:2\r\n:3\r\n", .tooManyElements),
+      (String(repeating: "*1\r\n", count: 4) + ":1\r\n", nil), (String(repeating: "*1\r\n", count: 5) + ":1\r\n", .tooManyElements),
+    ]
+    for (text, expected) in cases {
+      let bytes = Array((text + text).utf8)
+      for chunk in 1...bytes.count {
+        let (values, error) = Self.decode(bytes, chunk: chunk, limits: RESPLimits(elements: 4))
+        #expect(error == expected, "\(text.debugDescription) in chunks of \(chunk)")
+        #expect(values.count == (expected == nil ? 2 : 0))
+      }
+    }
+  }
+
+  @Test("A string that no buffer can hold is refused, whatever the limit")
+  func limitBeyondBuffers() {
+    let limits = RESPLimits(stringLength: .max, replyLength: .max)
+    for length in ["2147483649", "5000000000", "9223372036854775807"] {
+      #expect(Self.decode(Array("$\(length)\r\n".utf8), chunk: 64, limits: limits).1 == .stringTooLong)
+    }
+    #expect(Self.decode(Array("$2147483648\r\n".utf8), chunk: 64, limits: limits).1 == nil)
+  }
+
+  @Test("A small string does not keep alive the large one that was received before it", arguments: ["*2\r\n", ""])
+  func smallAfterLarge(head: String) throws {
+    let large = "$1000000\r\n" + String(repeating: "x", count: 1_000_000) + "\r\n"
+    let (values, error) = Self.decode(Array((head + large + "$5\r\nsmall\r\n").utf8), chunk: 65_536)
+    #expect(error == nil)
+    let small = try #require(values.last?.array?.last ?? values.last)
+    #expect(small.string == "small")
+    #expect(try #require(small.bytes).storageCapacity <= 65_536)
+  }
+
+  @Test("Elements do not keep alive more of the buffers they came in than a small multiple of what was sent")
+  func sparseChunks() throws {
+    var decoder = RESPDecoder()
+    decoder.feed(ByteBuffer(string: "*3\r\n"))
+    #expect(try decoder.next() == nil)
+    for text in ["+a\r\n", "+b\r\n"] {
+      var chunk = ByteBufferAllocator().buffer(capacity: 65_536)
+      chunk.writeString(text)
+      decoder.feed(chunk)
+      #expect(try decoder.next() == nil)
+    }
+    decoder.feed(ByteBuffer(string: "+c\r\n"))
+    let elements = try #require(try decoder.next()?.array)
+    #expect(elements.map(\.string) == ["a", "b", "c"])
+    for element in elements { #expect(try #require(element.bytes).storageCapacity <= 256) }
   }
 
   @Test("A line without an end is refused, not gathered for ever")

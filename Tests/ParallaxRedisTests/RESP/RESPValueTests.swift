@@ -24,6 +24,9 @@ struct RESPValueTests {
     #expect(Self.bulk("five").int == nil)
     #expect(RESPValue.double(1.5).double == 1.5)
     #expect(Self.bulk("1.5").double == 1.5)
+    for text in ["0x10", "infinity", "1\0", "1\0x", " 1", ""] { #expect(Self.bulk(text).double == nil) }
+    for text in ["inf", "+inf", "-inf"] { #expect(Self.bulk(text).double?.isInfinite == true) }
+    #expect(Self.bulk("-nan").double?.isNaN == true)
     #expect(RESPValue.integer(1).bool == true)
     #expect(RESPValue.boolean(false).bool == false)
     #expect(RESPValue.integer(2).bool == nil)

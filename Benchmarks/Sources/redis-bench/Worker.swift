@@ -1,0 +1,107 @@
+import ArgumentParser
+import Foundation
+import Logging
+import NIOCore
+import ParallaxRedis
+import Synchronization
+
+/// Measures the client in a process of its own, so that a core is all it has.
+struct Worker: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "worker", abstract: "Prints commands, nanoseconds and allocations of one workload.", shouldDisplay: false)
+
+  @Option(help: "The port of the server.")
+  var port: Int
+
+  @Option(help: "The name of the workload.")
+  var workload: String
+
+  @Option(help: "Seconds to measure.")
+  var seconds: Double
+
+  func run() async throws {
+    guard let workload = Workload.all.first(where: { $0.name == workload }) else {
+      throw ValidationError("There is no workload \(workload): it is one of \(Workload.all.map(\.name).joined(separator: ", ")).")
+    }
+    let client = try RedisClient(configuration: RedisConfiguration(host: "127.0.0.1", port: port), logger: Logger(label: "redis-bench"))
+    try await withThrowingTaskGroup { group in
+      group.addTask { try await client.run() }
+      let load = WorkerLoad(client: client, workload: workload)
+      _ = try await load.run(seconds: 0.2)
+      let allocationsBefore = Self.allocationsSoFar()
+      let start = ContinuousClock.now
+      let commands = try await load.run(seconds: seconds)
+      let elapsed = ContinuousClock.now - start
+      let allocations = Self.allocationsSoFar() - allocationsBefore
+      print(commands, Int(elapsed / .nanoseconds(1)), allocations)
+      group.cancelAll()
+    }
+  }
+
+  /// What the preload has counted; 0 without it.
+  private static func allocationsSoFar() -> Int {
+    guard let symbol = dlsym(nil, "allocations_so_far") else { return 0 }
+    return unsafeBitCast(symbol, to: (@convention(c) () -> Int).self)()
+  }
+}
+
+/// The callers of a workload.
+struct WorkerLoad: Sendable {
+  let client: RedisClient
+  let workload: Workload
+
+  /// How many commands were answered until the time was up.
+  func run(seconds: Double) async throws -> Int {
+    let stop = StopFlag()
+    return try await withThrowingTaskGroup(of: Int.self) { group in
+      switch workload.shape {
+      case .callers(let count, onLoop: false): for _ in 0..<count { group.addTask { try await call(until: stop) } }
+      case .callers(let count, onLoop: true):
+        for _ in 0..<count { group.addTask(executorPreference: client.executor) { try await call(until: stop) } }
+      case .pipeline(let length, onLoop: false): group.addTask { try await pipeline(length, until: stop) }
+      case .pipeline(let length, onLoop: true):
+        group.addTask(executorPreference: client.executor) { try await pipeline(length, until: stop) }
+      }
+      try await Task.sleep(for: .seconds(seconds))
+      stop.set()
+      return try await group.reduce(0, +)
+    }
+  }
+
+  private func call(until stop: StopFlag) async throws -> Int {
+    let value = ByteBuffer(repeating: UInt8(ascii: "x"), count: workload.bytes)
+    var commands = 0
+    while !stop.isSet {
+      _ = try await client.send(command(value))
+      commands += 1
+    }
+    return commands
+  }
+
+  private func pipeline(_ length: Int, until stop: StopFlag) async throws -> Int {
+    let value = ByteBuffer(repeating: UInt8(ascii: "x"), count: workload.bytes)
+    var commands = 0
+    while !stop.isSet {
+      let results = try await client.pipeline((0..<length).map { _ in command(value) })
+      for result in results { _ = try result.get() }
+      commands += length
+    }
+    return commands
+  }
+
+  private func command(_ value: ByteBuffer) -> RedisCommand {
+    switch workload.command {
+    case .get: RedisCommand("GET", Workload.key)
+    case .set: RedisCommand("SET", Workload.key, value)
+    }
+  }
+}
+
+/// Tells callers to stop, at the cost of a load.
+final class StopFlag: Sendable {
+  private let flag = Atomic(false)
+
+  var isSet: Bool { flag.load(ordering: .relaxed) }
+
+  func set() { flag.store(true, ordering: .relaxed) }
+}
