@@ -53,6 +53,13 @@ extension SystemTests {
       #expect(start.errorOutput.contains("highAvailability.enabled") && start.errorOutput.contains("redis.url"))
     }
 
+    @Test func `does not start with a file for TLS that is none`() async throws {
+      let file = "redis: { url: \"rediss://127.0.0.1:1\", tls: { ca: nowhere.pem } }"
+      let start = try await run(ProjectLayout.executable("parallaxd"), [], files: ["parallax.config.yaml": file])
+      #expect(start.exit == .code(78))
+      #expect(start.errorOutput.contains("nowhere.pem: redis.tls.ca: the file cannot be read as certificates"), "\(start.errorOutput)")
+    }
+
     @Test func `does not start with timings that could let two nodes lead`() async throws {
       let start = try await run(
         ProjectLayout.executable("parallaxd"), [],

@@ -36,6 +36,46 @@ extension SystemTests {
       }
     }
 
+    @Test func `speaks TLS, with the authority and the certificate that the configuration names`() async throws {
+      let certificates = try await TestCertificates()
+      try await RedisServer.with(.init(password: "secret", tls: .init(certificates, clientCertificates: .required))) { redis in
+        let file = """
+          redis:
+            url: rediss://:secret@127.0.0.1:\(redis.port)
+            tls: { ca: \(certificates.authority), certificate: \(certificates.client.certificate), privateKey: \(certificates.client.key) }
+          """
+        let node = try await ParallaxdProcess.start(files: ["parallax.config.yaml": file])
+        try await withChildProcess(node.process) { _ in
+          try await node.waitUntilReady()
+          try await node.apply(pattern("analyse"))
+          #expect(try redis.command("EXISTS", "parallax:pattern:analyse").number == 1)
+        }
+      }
+    }
+
+    @Test func `does not trust a server that another authority vouches for, and says so`() async throws {
+      let certificates = try await TestCertificates()
+      try await RedisServer.with(.init(tls: .init(certificates))) { redis in
+        let file = "redis: { url: \"rediss://127.0.0.1:\(redis.port)\", tls: { ca: \(certificates.wrongAuthority) } }"
+        let node = try await ParallaxdProcess.start(files: ["parallax.config.yaml": file])
+        try await withChildProcess(node.process) { _ in
+          try await eventually("a readiness that names the certificate") {
+            let response = try await node.api.get("/health/ready")
+            return response.status == 503 && response.text.lowercased().contains("certificate")
+          }
+        }
+      }
+    }
+
+    @Test func `reaches Redis by a Unix socket`() async throws {
+      try await RedisServer.with { redis in
+        try await withParallaxd(environment: ["PARALLAX_REDIS_URL": "unix://\(redis.socketPath)?db=2"]) { node in
+          try await node.apply(pattern("analyse"))
+          #expect(try await command(["-n", "2", "EXISTS", "parallax:pattern:analyse"], on: redis) == "1")
+        }
+      }
+    }
+
     @Test func `with a wrong password it lives, is not ready, and says why without the password`() async throws {
       try await RedisServer.with(.init(password: "right")) { redis in
         let node = try await ParallaxdProcess.start(environment: ["PARALLAX_REDIS_URL": "redis://:wrongsecret@127.0.0.1:\(redis.port)"])

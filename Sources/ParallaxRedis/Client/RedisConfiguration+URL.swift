@@ -112,12 +112,12 @@ extension RedisConfiguration {
     ] where duration <= .zero || duration > .seconds(86_400) {
       throw RedisError(.invalidConfiguration, message: "\(name) must be more than nothing and at most a day, and is \(duration).")
     }
-    for (name, value) in [
-      ("maximumCommandsInFlight", maximumCommandsInFlight), ("maximumBytesInFlight", maximumBytesInFlight),
-      ("maximumLeasedConnections", maximumLeasedConnections), ("subscriptionBufferSize", subscriptionBufferSize),
-      ("maximumStringLength", maximumStringLength), ("maximumReplyLength", maximumReplyLength),
-    ] where value < 1 || value > 1 << 40 {
-      throw RedisError(.invalidConfiguration, message: "\(name) must be 1 or more, and is \(value).")
+    for (name, value, limit) in [
+      ("maximumCommandsInFlight", maximumCommandsInFlight, 1 << 32), ("maximumBytesInFlight", maximumBytesInFlight, 1 << 40),
+      ("maximumLeasedConnections", maximumLeasedConnections, 1 << 16), ("subscriptionBufferSize", subscriptionBufferSize, 1 << 32),
+      ("maximumStringLength", maximumStringLength, 1 << 31), ("maximumReplyLength", maximumReplyLength, 1 << 40),
+    ] where value < 1 || value > limit {
+      throw RedisError(.invalidConfiguration, message: "\(name) must be from 1 to \(limit), and is \(value).")
     }
     try deployment.validate(database: database)
     if database < 0 { throw RedisError(.invalidConfiguration, message: "database must be 0 or more, and is \(database).") }

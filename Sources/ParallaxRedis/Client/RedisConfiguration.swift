@@ -73,7 +73,7 @@ public struct RedisConfiguration: Sendable {
   /// The same happens when 64 MiB of messages are waiting.
   public var subscriptionBufferSize = 1_024
 
-  /// The largest string that a reply may hold, in bytes; 512 MiB by default, which is Redis's own limit.
+  /// The largest string that a reply may hold, in bytes; 512 MiB by default, which is Redis's own limit, and 2 GiB at most.
   public var maximumStringLength = 512 << 20
 
   /// The largest reply, in bytes on the wire; 1 GiB by default.
