@@ -165,6 +165,7 @@ let package = Package(
         "ParallaxRedis", "ParallaxRedisStores", "ParallaxState", "ParallaxHA", "ParallaxAPI", "ParallaxTesting", "TestSupport", logging,
         server("NIOSSL", "swift-nio-ssl"), server("InMemoryTracing", "swift-distributed-tracing"),
         server("Tracing", "swift-distributed-tracing"),
+        lifecycle, always("UnixSignals", "swift-service-lifecycle"),
       ] + nio,
       swiftSettings: settings),
     .testTarget(

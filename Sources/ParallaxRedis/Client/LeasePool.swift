@@ -105,6 +105,7 @@ extension RedisNode {
   ///
   /// - Parameter redirected: Learns where else the server says that a key is.
   /// - Returns: The connection, to be given back.
+  /// - Throws: ``RedisError`` if there is none within the default time-out, or `CancellationError`.
   nonisolated(nonsending) func lease(
     redirected: @escaping @Sendable (Redirection) -> Void = { _ in }
   ) async throws -> RedisLeasedConnection {

@@ -13,8 +13,8 @@ public import ServiceLifecycle
 /// is there, or while it is being replaced, waits for it within its own time-out.
 ///
 /// A command the server is known not to have executed (it was never written, or was refused with LOADING, READONLY, TRYAGAIN,
-/// CLUSTERDOWN or MASTERDOWN) is tried again until its time-out. One whose fate is unknown fails with `unknownOutcome`, unless it is
-/// marked ``RedisCommand/idempotent``: then it is tried again too.
+/// CLUSTERDOWN or MASTERDOWN, or sent elsewhere in a cluster) is tried again until its time-out. One whose fate is unknown fails with
+/// `unknownOutcome`, unless it is marked ``RedisCommand/idempotent``: then it is tried again too. See <doc:FailureSemantics>.
 public final class RedisClient: Service, Sendable {
   private let topology: RedisTopology
   private let subscriptions: SubscriptionHub
@@ -30,7 +30,7 @@ public final class RedisClient: Service, Sendable {
   ///
   /// - Parameters:
   ///   - configuration: Where the servers are, and the time-outs and bounds.
-  ///   - scripts: The scripts that every new connection loads before the first command.
+  ///   - scripts: The scripts that every new connection loads before the first command, as it does those that a server was found to lack.
   ///   - eventLoopGroup: Where the client takes its one event loop from; an event loop itself serves as well.
   ///   - logger: Where connections lost and regained are reported, each outage once.
   /// - Throws: ``RedisError`` with `invalidConfiguration` if a setting is out of its bounds.
@@ -51,7 +51,7 @@ public final class RedisClient: Service, Sendable {
   /// Connects and keeps the client connected until the task is cancelled or a graceful shutdown begins.
   ///
   /// On a graceful shutdown new commands are refused, those in flight are awaited for at most `commandTimeout`, subscriptions end, and the
-  /// connections are closed. A server that is unreachable or refuses the password does not end `run()`: the client goes on trying,
+  /// connections are closed; one that is lent out is closed when its body ends. A client runs once. A server that is unreachable or refuses the password does not end `run()`: the client goes on trying,
   /// and commands fail with an error that names the reason.
   public func run() async throws {
     await cancelWhenGracefulShutdown {
@@ -67,7 +67,8 @@ public final class RedisClient: Service, Sendable {
 
   /// Sends a command and waits for its reply.
   ///
-  /// Cancelling the task gives up the reply of this command alone; the server may still execute it.
+  /// Cancelling the task gives up the reply of this command alone; the server may still execute it. In a cluster DEL, UNLINK, EXISTS, TOUCH
+  /// and MGET over keys of several masters are divided among them, and are atomic for each slot only.
   ///
   /// - Parameter command: The command. Blocking commands and those that change the connection's state are refused.
   /// - Returns: The reply; never an error as a whole.
@@ -80,11 +81,14 @@ public final class RedisClient: Service, Sendable {
 
   /// Sends commands in one write, so that they cost one round trip and no other task's command comes between them.
   ///
+  /// A transaction has to be whole in its pipeline, from MULTI to EXEC or DISCARD: what it left open would swallow other tasks' commands.
+  ///
   /// In a cluster the commands for each master go out in one write of their own, to all masters at the same time: their order is kept
   /// at each master, not between them. A pipeline with MULTI goes as a whole to the master of its first key.
   ///
   /// Commands that the server refused without executing them, and idempotent ones of unknown outcome, are sent again after the rest, so
-  /// their order among the others is not kept then; a pipeline with MULTI is never sent again in part.
+  /// their order among the others is not kept then; a pipeline with MULTI is never sent again in part. Replies that came in time count
+  /// although others are missing.
   ///
   /// - Parameter commands: The commands. The longest of their time-outs applies to all.
   /// - Returns: A reply or an error for each command, in order.
@@ -141,7 +145,7 @@ public final class RedisClient: Service, Sendable {
   /// Subscribes to channels, and to all channels whose names match patterns.
   ///
   /// The subscription begins at once and ends when the last copy of it and its iterators is gone, or the client ends. It survives the
-  /// loss of the connection and tells of it with ``RedisSubscriptionEvent/gap``.
+  /// loss of the connection and tells of it with ``RedisSubscriptionEvent/gap``. All subscriptions of the client share one connection.
   ///
   /// - Parameters:
   ///   - channels: The names of the channels.

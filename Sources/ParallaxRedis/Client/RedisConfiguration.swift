@@ -2,6 +2,9 @@ public import NIOSSL
 public import Tracing
 
 /// Where Redis is, how to log in, and how patient to be.
+///
+/// A time has to be more than nothing and at most a day, a bound 1 or more;
+/// ``RedisClient/init(configuration:scripts:eventLoopGroup:logger:)`` refuses others.
 public struct RedisConfiguration: Sendable {
   /// The address of a server.
   public enum Endpoint: Sendable, Hashable, CustomStringConvertible {
@@ -22,7 +25,7 @@ public struct RedisConfiguration: Sendable {
   /// Which servers there are, and how the client finds the one that takes a command.
   public var deployment: Deployment
 
-  /// The ACL user; `nil` is the server's default user.
+  /// The ACL user, which needs a ``password``; `nil` is the server's default user.
   public var username: String?
 
   /// The password; `nil` does not log in.
@@ -33,18 +36,21 @@ public struct RedisConfiguration: Sendable {
   /// The number of the database, 0 by default; Redis Cluster has no other.
   public var database = 0
 
-  /// The name that CLIENT LIST shows for the connections, without spaces; `nil` sets none.
+  /// The name that CLIENT LIST shows for the connections, of visible ASCII characters without spaces; `nil` sets none.
   public var clientName: String?
 
   /// The TLS settings; `nil` speaks without TLS.
+  ///
+  /// They are for the servers with the data: sentinels have their own in ``Sentinel/tls``.
   public var tls: TLSConfiguration?
 
-  /// How long one attempt to connect and log in may take; 2 s by default.
+  /// How long one attempt to connect and log in may take, and how long sentinels are waited for; 2 s by default.
   public var connectTimeout: Duration = .seconds(2)
 
   /// How long a command waits for its reply, waiting for a connection included; 3 s by default.
   ///
-  /// A connection on which replies are due but nothing has arrived for this long is closed and replaced.
+  /// A command, and the longest of a pipeline, may have a time-out of its own: ``RedisCommand/timeout(_:)``. A connection on which replies
+  /// are due but nothing has arrived for this long, or for the longer time-out of the command that is next, is closed and replaced.
   public var commandTimeout: Duration = .seconds(3)
 
   /// How long a connection may be silent before it is probed with PING; 5 s by default.
@@ -53,19 +59,20 @@ public struct RedisConfiguration: Sendable {
   /// How long to wait between attempts to connect.
   public var backoff = Backoff()
 
-  /// How many commands may be in flight on the shared connection; 65,536 by default.
+  /// How many commands may be in flight on the shared connection of each server; 65,536 by default.
   ///
-  /// One more fails with `overloaded`.
+  /// One more fails with `overloaded`. A pipeline counts with all its commands; one of any length can pass when nothing else is in flight.
   public var maximumCommandsInFlight = 65_536
 
-  /// How many bytes of commands may be in flight on the shared connection; 256 MiB by default.
+  /// How many bytes of commands may be in flight on the shared connection of each server; 256 MiB by default.
   ///
   /// More fails with `overloaded`. A command is admitted while the bytes before it are within the limit, so one command of any
   /// size can pass.
   public var maximumBytesInFlight = 256 << 20
 
-  /// How many connections to one server ``RedisClient/withConnection(forKey:_:)`` may lease at a time, 16 by default; further callers
-  /// wait.
+  /// How many connections to one server ``RedisClient/withConnection(forKey:_:)`` may lease at a time; 16 by default.
+  ///
+  /// Further callers wait, and fail with `overloaded` after ``commandTimeout``.
   public var maximumLeasedConnections = 16
 
   /// How many messages wait for the consumer of a subscription before further ones are dropped and reported as a gap; 1,024 by default.

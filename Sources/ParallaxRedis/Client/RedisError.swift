@@ -8,27 +8,35 @@ public struct RedisError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The name of the code, such as `timedOut`.
     public let description: String
 
-    /// No connection could be made in time; the command was not sent.
+    /// There was no connection in time, or no server was found that takes the command; it was not sent.
     public static let connectionFailed = Code(description: "connectionFailed")
-    /// The server refused the credentials, or asks for some; the command was not sent.
+    /// The server refused the credentials, or asks for some; the command was not sent, and did not wait.
     public static let authenticationFailed = Code(description: "authenticationFailed")
-    /// No reply came in time; see ``RedisError/mayHaveExecuted``.
+    /// No reply came in time, or there was no connection because the server had stopped replying; see ``RedisError/mayHaveExecuted``.
     public static let timedOut = Code(description: "timedOut")
     /// The connection was lost before the reply came: the command may or may not have been executed.
+    ///
+    /// A command marked ``RedisCommand/idempotent`` has been tried again until its time-out.
     public static let unknownOutcome = Code(description: "unknownOutcome")
-    /// The server answered with an error; see ``RedisError/serverMessage``.
+    /// The server answered with an error; see ``RedisError/serverCode``.
+    ///
+    /// On a shared connection LOADING, READONLY, TRYAGAIN, CLUSTERDOWN and MASTERDOWN are thrown only when they outlast the command's
+    /// time-out, and in a cluster MOVED and ASK likewise.
     public static let serverError = Code(description: "serverError")
-    /// Too many commands or bytes are in flight; the command was not sent.
+    /// Too many commands or bytes are in flight, or no connection to lease came free in time; the command was not sent.
     public static let overloaded = Code(description: "overloaded")
-    /// The client is not running any more; the command was not sent.
+    /// The client is not running any more, or the lease of the connection is over; the command was not sent.
     public static let shutDown = Code(description: "shutDown")
-    /// The server sent what is not the Redis protocol, or more than the limits allow; the connection was closed.
+    /// The peer sent what is not the Redis protocol, or more than the limits allow; the connection was closed, the command was not sent.
+    ///
+    /// Commands that were in flight then have an ``unknownOutcome`` with this as its ``RedisError/cause``.
     public static let protocolViolation = Code(description: "protocolViolation")
-    /// The reply has another type than the caller asked for.
+    /// The reply has another type than the caller asked for; the command was executed.
     public static let unexpectedReply = Code(description: "unexpectedReply")
-    /// The command would disturb the other users of a shared connection: send it in ``RedisClient/withConnection(_:)``.
+    /// The command would disturb the other users of a shared connection: send it in
+    /// ``RedisClient/withConnection(forKey:_:)``.
     public static let connectionRequired = Code(description: "connectionRequired")
-    /// A setting is not valid; nothing was tried.
+    /// A setting is not valid, or not to the servers: a database number, the name of a master; the command was not sent.
     public static let invalidConfiguration = Code(description: "invalidConfiguration")
   }
 
@@ -77,7 +85,9 @@ public struct RedisError: Error, Sendable, Hashable, CustomStringConvertible {
     serverMessage.map { String($0.prefix { $0 != " " }) }
   }
 
-  /// Whether the server may have executed the command although no reply was seen.
+  /// Whether the server may have executed the command, in this attempt or an earlier one, although no reply was seen.
+  ///
+  /// In a cluster, of a command whose keys the client has divided among servers: whether a part of it was executed.
   public var mayHaveExecuted: Bool { storage.mayHaveExecuted }
 
   /// The error underneath, such as the last failure to connect.

@@ -29,7 +29,7 @@ public final class RedisLeasedConnection: Sendable {
   /// - Parameter command: The command. Give a blocking one a ``RedisCommand/timeout(_:)`` longer than it may block. SUBSCRIBE and its
   ///   kin are refused, since their replies come unasked.
   /// - Returns: The reply; never an error as a whole.
-  /// - Throws: ``RedisError``, or `CancellationError`.
+  /// - Throws: ``RedisError``, with `shutDown` after the lease, or `CancellationError`.
   nonisolated(nonsending) public func send(_ command: RedisCommand) async throws -> RESPValue {
     try begin([command])
     let timeout = command.timeout.map(TimeAmount.init(clamping:)) ?? node.defaultTimeout

@@ -6,6 +6,7 @@ extension ClusterMap {
   ///   - reply: The reply.
   ///   - source: The server that gave it: its host stands in where a host is left out.
   ///   - usesTLS: Whether the TLS ports are wanted.
+  /// - Throws: ``RedisError`` with `unexpectedReply` if the reply is none to CLUSTER SHARDS.
   init(shards reply: RESPValue, from source: Endpoint, usesTLS: Bool) throws(RedisError) {
     self.init()
     guard let shards = reply.array else { throw Self.unexpected("SHARDS") }
@@ -59,7 +60,9 @@ extension ClusterMap {
     number.flatMap { (1...65_535).contains($0) ? $0 : nil }
   }
 
-  /// A server that does not know its own host leaves it out: it is where it was reached. One of another host that is unknown says `?`.
+  /// A server that does not know its own host leaves it out: it is where it was reached.
+  ///
+  /// One of another host that is unknown says `?`.
   private static func endpoint(_ host: String?, port: Int, from source: Endpoint) -> Endpoint? {
     if host == "?" { return nil }
     if let host, !host.isEmpty { return .host(host, port: port) }

@@ -1,7 +1,10 @@
 /// The messages of some channels, and the gaps between them, for one consumer.
 ///
-/// It ends, with `nil`, when the client ends or the consuming task is cancelled. A consumer that falls behind by more than
-/// `subscriptionBufferSize` messages loses the newer ones and finds a ``RedisSubscriptionEvent/gap`` in their place.
+/// It ends, with `nil`, when the client ends or the consuming task is cancelled; it never throws, since a lost connection is replaced. A
+/// consumer that falls behind by more than `subscriptionBufferSize` messages or 64 MiB loses the newer ones and finds a
+/// ``RedisSubscriptionEvent/gap`` in their place.
+///
+/// One task at a time awaits the next event: a second one that does so meanwhile is a programming error, and ends the process.
 public struct RedisSubscription: AsyncSequence, Sendable {
   /// What the sequence consists of.
   public typealias Element = RedisSubscriptionEvent

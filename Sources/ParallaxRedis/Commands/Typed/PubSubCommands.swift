@@ -1,6 +1,6 @@
 /// Publishing; see ``RedisClient/subscribe(to:)`` for the other end.
 extension RedisTypedCommand<Int> {
-  /// Publishes a message; returns how many subscribers of this server got it.
+  /// Publishes a message; returns how many subscribers of this server got it, in a cluster not those of the others.
   public static func publish(_ channel: String, _ message: some RedisArgumentConvertible) -> Self {
     Self(RedisCommand("PUBLISH", channel, message))
   }

@@ -2,7 +2,7 @@
 extension RedisTypedCommand where Reply: RedisReplyDecodable {
   /// Runs a script: EVALSHA, and EVAL with the source if the server does not know it.
   ///
-  /// Lua's numbers come back as integers, its tables as arrays, `true` as 1, `false` and `nil` as null.
+  /// Lua's numbers come back as integers, cut where they have a fraction, its tables as arrays, `true` as 1, `false` and `nil` as null.
   ///
   /// - Parameters:
   ///   - script: The script.

@@ -62,8 +62,8 @@ extension RedisTypedCommand<[RedisStreamEntry]> {
   ///   - key: The key.
   ///   - id: The ID; `$` for what is added from now on.
   ///   - count: How many entries to read at most; all if `nil`.
-  ///   - wait: How long to wait for one, on a leased connection only: for ever if zero, not at all if `nil`. It sets the command's
-  ///     time-out too.
+  ///   - wait: How long to wait for one, on a leased connection only; not at all if `nil`. It sets the command's time-out too, 5 s longer.
+  ///     The server waits for ever if it is zero, the caller as long as ``timeout(_:)`` says.
   /// - Returns: The command; it replies with the entries, none if there are none in time.
   public static func xread(_ key: String, after id: String, count: Int? = nil, wait: Duration? = nil) -> Self {
     Self(oneOf: .xread([(key, id)], count, wait))
@@ -76,8 +76,8 @@ extension RedisTypedCommand<[String: [RedisStreamEntry]]> {
   /// - Parameters:
   ///   - streams: The keys, with their IDs as in ``xread(_:after:count:wait:)``.
   ///   - count: How many entries of each to read at most; all if `nil`.
-  ///   - wait: How long to wait for one, on a leased connection only: for ever if zero, not at all if `nil`. It sets the command's
-  ///     time-out too.
+  ///   - wait: How long to wait for one, on a leased connection only; not at all if `nil`. It sets the command's time-out too, 5 s longer.
+  ///     The server waits for ever if it is zero, the caller as long as ``timeout(_:)`` says.
   /// - Returns: The command; it replies with the entries, none if there are none in time.
   public static func xread(_ streams: [String: String], count: Int? = nil, wait: Duration? = nil) -> Self {
     Self(allOf: .xread(streams.map { ($0.key, $0.value) }, count, wait))

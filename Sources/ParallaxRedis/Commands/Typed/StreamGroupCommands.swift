@@ -8,9 +8,9 @@ extension RedisTypedCommand<[RedisStreamEntry]> {
   ///   - consumer: The consumer, which need not be known yet.
   ///   - id: `>` for what no consumer has got yet; else the entries after the ID that this consumer has got and not acknowledged.
   ///   - count: How many entries to read at most; all if `nil`.
-  ///   - wait: How long to wait for one, on a leased connection only: for ever if zero, not at all if `nil`. It sets the command's
-  ///     time-out too.
-  ///   - needsAcknowledgement: Whether the group remembers what it handed out until ``xack(_:group:_:)``.
+  ///   - wait: How long to wait for one, on a leased connection only; not at all if `nil`. It sets the command's time-out too, 5 s longer.
+  ///     The server waits for ever if it is zero, the caller as long as ``timeout(_:)`` says.
+  ///   - needsAcknowledgement: Whether the group remembers what it handed out until ``xack(_:group:_:)-(_,_,String...)``.
   /// - Returns: The command; it replies with the entries, none if there are none in time.
   public static func xreadgroup(
     _ key: String, group: String, consumer: String, after id: String = ">", count: Int? = nil, wait: Duration? = nil,
@@ -28,9 +28,9 @@ extension RedisTypedCommand<[String: [RedisStreamEntry]]> {
   ///   - group: The group.
   ///   - consumer: The consumer, which need not be known yet.
   ///   - count: How many entries of each to read at most; all if `nil`.
-  ///   - wait: How long to wait for one, on a leased connection only: for ever if zero, not at all if `nil`. It sets the command's
-  ///     time-out too.
-  ///   - needsAcknowledgement: Whether the group remembers what it handed out until ``xack(_:group:_:)``.
+  ///   - wait: How long to wait for one, on a leased connection only; not at all if `nil`. It sets the command's time-out too, 5 s longer.
+  ///     The server waits for ever if it is zero, the caller as long as ``timeout(_:)`` says.
+  ///   - needsAcknowledgement: Whether the group remembers what it handed out until ``xack(_:group:_:)-(_,_,String...)``.
   /// - Returns: The command; it replies with the entries, none if there are none in time.
   public static func xreadgroup(
     _ streams: [String: String], group: String, consumer: String, count: Int? = nil, wait: Duration? = nil,
