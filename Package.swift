@@ -161,6 +161,7 @@ let package = Package(
       name: "RedisIntegrationTests",
       dependencies: [
         "ParallaxRedis", "ParallaxRedisStores", "ParallaxState", "ParallaxHA", "ParallaxAPI", "ParallaxTesting", "TestSupport", logging,
+        server("NIOSSL", "swift-nio-ssl"),
       ] + nio,
       swiftSettings: settings),
     .testTarget(

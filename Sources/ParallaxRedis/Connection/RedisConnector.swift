@@ -94,7 +94,8 @@ struct RedisConnector: Sendable {
     _ connection: RedisConnection, mustBeMaster: Bool, scripts: [RedisScript], deadline: NIODeadline
   ) async throws(RedisError) {
     let endpoint = connection.endpoint
-    var handshake = Handshake(configuration: configuration, mustBeMaster: mustBeMaster, scripts: scripts)
+    let server = "The \(role == .sentinel ? "sentinel" : "server") \(endpoint)"
+    var handshake = Handshake(configuration: configuration, server: server, mustBeMaster: mustBeMaster, scripts: scripts)
     var action = handshake.start()
     while true {
       switch action {
