@@ -12,13 +12,15 @@ final class RedisChannelHandler: ChannelInboundHandler {
     let limits: RESPLimits
     let stallTimeout: TimeAmount
     let keepAliveInterval: TimeAmount
-    /// Takes what the server pushes; on a connection with it, arrays are pushes too, which is their form in RESP2.
+    /// Takes what the server pushes, for a connection with subscriptions; in RESP2 a push has the form of an array.
     let onPush: (@Sendable (RESPValue) -> Void)?
   }
 
   private static let flushEvery = 16
   private static let keptCapacity = 256 << 10
   private static let probe = RedisCommand("PING")
+  /// The first words of the pushes that the subscriptions here bring.
+  private static let pushes: Set = ["message", "subscribe", "unsubscribe"]
 
   private let settings: Settings
   private let inbox: ConnectionInbox
@@ -195,8 +197,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
   private func isPush(_ value: RESPValue) -> Bool {
     switch value {
     case .push: true
-    // The answer to PING on a RESP2 connection with subscriptions is an array like its pushes.
-    case .array(let elements): settings.onPush != nil && elements.first?.string != "pong"
+    // The answers to ROLE, and to PING on a RESP2 connection with subscriptions, are arrays as well.
+    case .array(let elements): settings.onPush != nil && elements.first?.string.map(Self.pushes.contains) == true
     default: false
     }
   }
