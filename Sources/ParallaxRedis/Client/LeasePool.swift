@@ -79,10 +79,12 @@ final class LeasePool: Sendable {
     }
   }
 
-  /// Gives up all connections, those in use included: their server is the wrong one now.
-  func fail(_ reason: RedisError) {
-    for connection in state.withLock({ $0.takeIdle() }) { connection.close() }
-    for connection in lent.withLock({ Array($0.values) }) { connection.fail(reason) }
+  /// Gives up all connections that there is a reason against, those in use included.
+  func fail(_ reason: @Sendable (RedisConnection) -> RedisError?) {
+    for connection in state.withLock({ $0.takeIdle { reason($0) != nil } }) { connection.close() }
+    for connection in lent.withLock({ Array($0.values) }) {
+      if let reason = reason(connection) { connection.fail(reason) }
+    }
   }
 
   func shutDown() {
@@ -99,6 +101,7 @@ extension RedisNode {
   ///
   /// - Parameter redirected: Learns where else the server says that a key is.
   /// - Returns: The connection, to be given back.
+  /// - Throws: Why there is none, as a ``RedisError``, or `CancellationError`.
   nonisolated(nonsending) func lease(
     redirected: @escaping @Sendable (Redirection) -> Void = { _ in }
   ) async throws -> RedisLeasedConnection {
@@ -108,15 +111,11 @@ extension RedisNode {
       let shared = try await connection(before: deadline)
       switch try await leases.take(before: deadline) {
       case .connection(let connection):
-        if !connection.isClosed { return lend(connection, redirected) }
-        leases.release()
+        if let lease = lend(connection, redirected) { return lease }
       case .place:
         do {
           let connection = try await connector.connect(to: shared.endpoint, role: .leased)
-          let lease = lend(connection, redirected)
-          if current?.endpoint == shared.endpoint { return lease }
-          // Another server has taken over meanwhile.
-          leases.giveBack(connection, isClean: false)
+          if let lease = lend(connection, redirected) { return lease }
         } catch {
           leases.release()
           try Task.checkCancellation()
@@ -126,8 +125,14 @@ extension RedisNode {
     }
   }
 
-  private func lend(_ connection: RedisConnection, _ redirected: @escaping @Sendable (Redirection) -> Void) -> RedisLeasedConnection {
+  /// Lends a connection, or closes it if its server is the wrong one now.
+  private func lend(_ connection: RedisConnection, _ redirected: @escaping @Sendable (Redirection) -> Void) -> RedisLeasedConnection? {
+    // First counted among the lent, then looked at: one whose server is replaced in between is found by one of the two.
     leases.lend(connection)
+    guard !connection.isClosed, !hasEnded, locator.isCurrent(connection.endpoint) else {
+      leases.giveBack(connection, isClean: false)
+      return nil
+    }
     return RedisLeasedConnection(connection, of: self, redirected: redirected)
   }
 }

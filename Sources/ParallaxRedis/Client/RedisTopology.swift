@@ -34,8 +34,8 @@ enum RedisTopology: Sendable {
       await withDiscardingTaskGroup { group in
         group.addTask { await node.run() }
         group.addTask {
-          await monitor.run { master in
-            node.follow(master)
+          await monitor.run {
+            node.followServers()
             changed()
           }
         }

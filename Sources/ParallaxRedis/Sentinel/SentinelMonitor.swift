@@ -51,8 +51,8 @@ final class SentinelMonitor: Sendable {
 
   /// Keeps the connections to the sentinels until the task is cancelled.
   ///
-  /// - Parameter follow: Learns where the master is, each time that was asked.
-  func run(_ follow: @escaping @Sendable (RedisConfiguration.Endpoint) -> Void) async {
+  /// - Parameter asked: Called each time that the sentinels have said where the master is.
+  func run(_ asked: @escaping @Sendable () -> Void) async {
     await withDiscardingTaskGroup { group in
       for sentinel in sentinels {
         group.addTask { await sentinel.node.run() }
@@ -66,7 +66,7 @@ final class SentinelMonitor: Sendable {
         }
       }
       for await _ in reasons {
-        if let master = try? await locate() { follow(master) }
+        if (try? await locate()) != nil { asked() }
       }
     }
   }
@@ -119,6 +119,8 @@ final class SentinelMonitor: Sendable {
       return (former, endpoint)
     }
     if let former, former != now {
+      // Whoever has a connection to the former master has to learn it, not only whoever has asked.
+      ask.yield()
       logger.notice(
         "The sentinels name another master", metadata: ["redis.master": "\(masterName)", "from": "\(former)", "to": "\(now)"])
     }
