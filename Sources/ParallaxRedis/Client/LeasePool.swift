@@ -97,6 +97,9 @@ final class LeasePool: Sendable {
 }
 
 extension RedisNode {
+  /// How long to wait after a connection to lend could not be opened.
+  private static let pauseBetweenLeases = Duration.milliseconds(50)
+
   /// A connection for one user, to the server that the shared one goes to.
   ///
   /// - Parameter redirected: Learns where else the server says that a key is.
@@ -119,7 +122,9 @@ extension RedisNode {
         } catch {
           leases.release()
           try Task.checkCancellation()
-          throw error
+          // The shared connection may not have noticed yet that the server is gone, and another may take over in time.
+          guard error.code == .connectionFailed, NIODeadline.now() < deadline else { throw error }
+          try await Task.sleep(for: Self.pauseBetweenLeases)
         }
       }
     }
