@@ -48,7 +48,7 @@ struct ReplyQueue<Waiter> {
   struct Expiry {
     /// Those whose time is up.
     var timedOut: [Disappointed] = []
-    /// Whether replies are due but nothing has arrived for so long that the connection must be given up.
+    /// Whether replies are due but nothing, or none as a whole, has arrived for so long that the connection must be given up.
     var isStalled = false
     /// Whether nothing is in flight and the peer has been silent for the keep-alive interval.
     var needsProbe = false
@@ -62,6 +62,8 @@ struct ReplyQueue<Waiter> {
   private(set) var bytesInFlight = 0
   private(set) var repliesInFlight = 0
   private var lastArrival: NIODeadline
+  /// When the last reply was complete.
+  private var lastReply: NIODeadline
   private let stallTimeout: TimeAmount
   private let keepAliveInterval: TimeAmount
 
@@ -69,6 +71,7 @@ struct ReplyQueue<Waiter> {
     self.stallTimeout = stallTimeout
     self.keepAliveInterval = keepAliveInterval
     lastArrival = now
+    lastReply = now
   }
 
   var isEmpty: Bool { entries.isEmpty }
@@ -95,6 +98,7 @@ struct ReplyQueue<Waiter> {
 
   mutating func takeReply() -> Delivery {
     guard !entries.isEmpty else { return .unsolicited }
+    lastReply = lastArrival
     repliesInFlight -= 1
     entries[0].missingReplies -= 1
     let isLast = entries[0].missingReplies == 0
@@ -129,7 +133,8 @@ struct ReplyQueue<Waiter> {
       return now >= probe ? Expiry(needsProbe: true, next: now + stallTimeout) : Expiry(next: probe)
     }
     let patience = max(stallTimeout, head.deadline - head.submitted)
-    let stall = max(lastArrival, head.submitted) + patience
+    // One reply that goes on and on holds up all others, as silence does.
+    let stall = min(max(lastArrival, head.submitted) + patience, max(lastReply, head.submitted) + patience + stallTimeout)
     var expiry = Expiry(isStalled: now >= stall)
     // The queue may soon be empty, and the connection then has to be probed in time.
     expiry.next = min(now >= stall ? now + stallTimeout : stall, now + keepAliveInterval)
