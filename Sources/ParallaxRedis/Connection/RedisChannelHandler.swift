@@ -156,7 +156,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
     do throws(RESPDecodingError) {
       while closeReason == nil, let value = try decoder.next() { received(value, now: now) }
     } catch {
-      fail(RedisError(.protocolViolation, message: "The peer does not speak the Redis protocol: check the address.", cause: error))
+      fail(
+        RedisError(
+          .protocolViolation,
+          message: "The peer does not speak the Redis protocol: check the address, and whether the port is one for TLS.", cause: error))
     }
   }
 
