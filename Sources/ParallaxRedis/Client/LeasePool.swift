@@ -81,14 +81,16 @@ final class LeasePool: Sendable {
 
   /// Lets the connections in use end what they are at, and none begin anything.
   func drain(within grace: TimeAmount, reason: RedisError) {
-    for connection in state.withLock({ $0.takeIdle() }) { connection.close() }
+    for connection in state.withLock({ $0.takeIdle { _ in true } }) { connection.close() }
     for connection in lent.withLock({ Array($0.values) }) { connection.drain(within: grace, reason: reason) }
   }
 
-  /// Gives up all connections, those in use included: their server is the wrong one now.
-  func fail(_ reason: RedisError) {
-    for connection in state.withLock({ $0.takeIdle() }) { connection.close() }
-    for connection in lent.withLock({ Array($0.values) }) { connection.fail(reason) }
+  /// Gives up all connections that there is a reason against, those in use included.
+  func fail(_ reason: @Sendable (RedisConnection) -> RedisError?) {
+    for connection in state.withLock({ $0.takeIdle { reason($0) != nil } }) { connection.close() }
+    for connection in lent.withLock({ Array($0.values) }) {
+      if let reason = reason(connection) { connection.fail(reason) }
+    }
   }
 
   func shutDown() {
@@ -101,6 +103,9 @@ final class LeasePool: Sendable {
 }
 
 extension RedisNode {
+  /// How long to wait after a connection to lend could not be opened.
+  private static let pauseBetweenLeases = Duration.milliseconds(50)
+
   /// A connection for one user, to the server that the shared one goes to.
   ///
   /// - Parameter redirected: Learns where else the server says that a key is.
@@ -115,26 +120,30 @@ extension RedisNode {
       let shared = try await connection(before: deadline)
       switch try await leases.take(before: deadline) {
       case .connection(let connection):
-        if !connection.isClosed { return lend(connection, redirected) }
-        leases.release()
+        if let lease = lend(connection, redirected) { return lease }
       case .place:
         do {
           let connection = try await connector.connect(to: shared.endpoint, role: .leased)
-          let lease = lend(connection, redirected)
-          if current?.endpoint == shared.endpoint { return lease }
-          // Another server has taken over meanwhile.
-          leases.giveBack(connection, isClean: false)
+          if let lease = lend(connection, redirected) { return lease }
         } catch {
           leases.release()
           try Task.checkCancellation()
-          throw error
+          // The shared connection may not have noticed yet that the server is gone, and another may take over in time.
+          guard error.code == .connectionFailed, NIODeadline.now() < deadline else { throw error }
+          try await Task.sleep(for: Self.pauseBetweenLeases)
         }
       }
     }
   }
 
-  private func lend(_ connection: RedisConnection, _ redirected: @escaping @Sendable (Redirection) -> Void) -> RedisLeasedConnection {
+  /// Lends a connection, or closes it if its server is the wrong one now.
+  private func lend(_ connection: RedisConnection, _ redirected: @escaping @Sendable (Redirection) -> Void) -> RedisLeasedConnection? {
+    // First counted among the lent, then looked at: one whose server is replaced in between is found by one of the two.
     leases.lend(connection)
+    guard !connection.isClosed, !hasEnded, locator.isCurrent(connection.endpoint) else {
+      leases.giveBack(connection, isClean: false)
+      return nil
+    }
     return RedisLeasedConnection(connection, of: self, redirected: redirected)
   }
 }

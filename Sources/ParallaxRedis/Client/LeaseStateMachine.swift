@@ -62,10 +62,10 @@ struct LeaseStateMachine<Connection, Waiter> {
     return .none
   }
 
-  /// The connections that nobody uses, which are not kept any more.
-  mutating func takeIdle() -> [Connection] {
-    defer { idle = [] }
-    return idle
+  /// Those of the connections that nobody uses which are not kept any more.
+  mutating func takeIdle(where isTaken: (Connection) -> Bool) -> [Connection] {
+    defer { idle.removeAll(where: isTaken) }
+    return idle.filter(isTaken)
   }
 
   mutating func shutDown() -> (idle: [Connection], waiting: [Waiter]) {

@@ -62,7 +62,7 @@ final class RedisNode: Sendable {
   func end(_ reason: RedisError, grace: TimeAmount) {
     stop.stop(reason, grace: grace)
     connections.shutDown(reason)
-    leases.fail(reason)
+    leases.fail { _ in reason }
   }
 
   /// Whether the node was told to end.
@@ -72,8 +72,7 @@ final class RedisNode: Sendable {
     let endpoint = try await locator.locate()
     let connection = try await connector.connect(
       to: endpoint, role: .commands, mustBeMaster: locator.mustBeMaster, scripts: scripts.all)
-    guard locator.isCurrent(endpoint) else {
-      let reason = RedisError(.connectionFailed, message: "\(endpoint) is not \(locator.name) any more.")
+    if let reason = reasonToLeave(connection) {
       connection.fail(reason)
       throw reason
     }
@@ -85,6 +84,8 @@ final class RedisNode: Sendable {
     case .connected(let connection):
       latest.withLock { $0 = connection }
       connections.provide(connection)
+      // If another server has taken over in between, nothing was here yet to give up.
+      followServers()
     case .failed(let error): connections.attemptFailed(error)
     case .lost(let error): connections.lost(error)
     }
@@ -108,14 +109,15 @@ final class RedisNode: Sendable {
     try await connections.value(before: deadline)
   }
 
-  /// Gives up the connections to any server but this one: another has become the master.
-  ///
-  /// - Parameter endpoint: The new master.
-  func follow(_ endpoint: RedisConfiguration.Endpoint) {
-    guard let connection = current, connection.endpoint != endpoint else { return }
-    let reason = RedisError(.connectionFailed, message: "\(locator.name) is at \(endpoint) now, no more at \(connection.endpoint).")
-    connection.fail(reason)
-    leases.fail(reason)
+  /// Gives up the connections to a server that another has taken over from.
+  func followServers() {
+    if let connection = current, let reason = reasonToLeave(connection) { connection.fail(reason) }
+    leases.fail { self.reasonToLeave($0) }
+  }
+
+  private func reasonToLeave(_ connection: RedisConnection) -> RedisError? {
+    if locator.isCurrent(connection.endpoint) { return nil }
+    return RedisError(.connectionFailed, message: "Another server has taken over: \(connection.endpoint) is not \(locator.name) any more.")
   }
 
   /// Lets go of a master that is about to be replaced: what is in flight is still awaited, for as long as its effects last.

@@ -36,8 +36,8 @@ enum RedisTopology: Sendable {
         group.addTask {
           await monitor.run {
             node.leaveMaster()
-          } follow: { master in
-            node.follow(master)
+          } asked: {
+            node.followServers()
             changed()
           }
         }

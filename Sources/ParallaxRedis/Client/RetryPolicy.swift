@@ -24,6 +24,8 @@ struct RetryPolicy {
   private static let refusals = ["LOADING", "READONLY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"]
   private static let firstPause = Duration.milliseconds(10)
   private static let longestPause = Duration.milliseconds(500)
+  /// The time that is left to the last attempt, so that it ends with the server's words and not for want of time.
+  private static let timeForReply = Duration.milliseconds(50)
   /// How many servers in a row may send a command elsewhere before it is held back between two of them.
   private static let promptRedirections = 3
 
@@ -33,6 +35,8 @@ struct RetryPolicy {
   let hasSource: Bool
   /// Whether an earlier attempt may have been executed.
   private(set) var mayHaveExecuted = false
+  /// What the server last said when it refused the command for the time being.
+  private var lastRefusal: String?
   private var pauses = 0
   private var redirections = 0
   private let followsRedirections: Bool
@@ -77,7 +81,8 @@ struct RetryPolicy {
     case .failed(.timedOut(let isWritten)):
       .fail(
         RedisError(
-          .timedOut, command: name, message: "No reply came in time.", mayHaveExecuted: mayHaveExecuted || isWritten))
+          .timedOut, command: name, message: "No reply came in time\(lastRefusal == nil ? "" : ", after a refusal").",
+          serverMessage: lastRefusal, mayHaveExecuted: mayHaveExecuted || isWritten))
     case .failed(.notSent(let reason)):
       reason.code == .shutDown || remaining <= .zero ? .fail(unreachable(reason)) : .reconnect
     case .failed(.lost(let reason)): judge(lost: reason, remaining: remaining)
@@ -89,7 +94,7 @@ struct RetryPolicy {
     RedisError(
       mayHaveExecuted ? .unknownOutcome : reason.code, command: name,
       message: mayHaveExecuted ? "The connection was lost before the reply came, and there was no other in time." : reason.message,
-      serverMessage: reason.serverMessage, mayHaveExecuted: mayHaveExecuted, cause: reason.cause)
+      serverMessage: reason.serverMessage ?? lastRefusal, mayHaveExecuted: mayHaveExecuted, cause: reason.cause)
   }
 
   private mutating func judge(lost reason: RedisError, remaining: Duration) -> Verdict {
@@ -106,8 +111,9 @@ struct RetryPolicy {
     let code = message.prefix { $0 != " " }
     if code == "NOSCRIPT", hasSource { return .sendSource }
     if Self.refusals.contains(String(code)) {
-      let pause = nextPause(random)
-      if pause < remaining { return code == "READONLY" ? .leave(pause) : .pause(pause) }
+      lastRefusal = message
+      let pause = min(nextPause(random), remaining - Self.timeForReply)
+      if pause > .zero { return code == "READONLY" ? .leave(pause) : .pause(pause) }
     }
     if code == "MOVED" || code == "ASK" { return judge(redirection: message, remaining: remaining, random: random) }
     return .fail(serverError(message))

@@ -20,13 +20,16 @@ struct Handshake {
   }
 
   private let configuration: RedisConfiguration
+  /// What error messages call the server.
+  private let server: String
   private let mustBeMaster: Bool
   private var scripts: ArraySlice<RedisScript>
   private var step = Step.hello
   private var protocolVersion = 3
 
-  init(configuration: RedisConfiguration, mustBeMaster: Bool = false, scripts: [RedisScript]) {
+  init(configuration: RedisConfiguration, server: String = "The server", mustBeMaster: Bool = false, scripts: [RedisScript]) {
     self.configuration = configuration
+    self.server = server
     self.mustBeMaster = mustBeMaster
     self.scripts = scripts[...]
   }
@@ -52,24 +55,24 @@ struct Handshake {
         protocolVersion = 2
         return authenticate()
       }
-      return .fail(Self.refusal("HELLO", error, hasPassword: configuration.password != nil))
+      return .fail(refusal("HELLO", error, hasPassword: configuration.password != nil))
     case (.hello, nil): return select()
-    case (.auth, let error?): return .fail(Self.refusal("AUTH", error, hasPassword: true))
+    case (.auth, let error?): return .fail(refusal("AUTH", error, hasPassword: true))
     case (.auth, nil): return setName()
     // A name only helps people who look at CLIENT LIST: a server that refuses it is still of use.
     case (.name, _): return ping()
-    case (.ping, let error?): return .fail(Self.refusal("PING", error, hasPassword: configuration.password != nil))
+    case (.ping, let error?): return .fail(refusal("PING", error, hasPassword: configuration.password != nil))
     case (.ping, nil): return select()
     case (.select, let error?):
       return .fail(
         RedisError(
           .invalidConfiguration, command: "SELECT",
-          message: "The server refuses database \(configuration.database): correct the database number.", serverMessage: error))
+          message: "\(server) refuses database \(configuration.database): correct the database number.", serverMessage: error))
     case (.select, nil): return askForRole()
-    case (.role, let error?): return .fail(Self.refusal("ROLE", error, hasPassword: configuration.password != nil))
+    case (.role, let error?): return .fail(refusal("ROLE", error, hasPassword: configuration.password != nil))
     case (.role, nil):
       guard reply.array?.first?.string == "master" else {
-        return .fail(RedisError(.connectionFailed, command: "ROLE", message: "The server is a replica, not the master."))
+        return .fail(RedisError(.connectionFailed, command: "ROLE", message: "\(server) is a replica, not the master."))
       }
       return loadScript()
     // A script that is not loaded now is sent with its first use.
@@ -119,18 +122,18 @@ struct Handshake {
     error.hasPrefix("NOPROTO") || error.hasPrefix("NOPERM") || error.lowercased().contains("unknown command")
   }
 
-  private static func refusal(_ command: String, _ error: String, hasPassword: Bool) -> RedisError {
+  private func refusal(_ command: String, _ error: String, hasPassword: Bool) -> RedisError {
     let isAboutCredentials = ["WRONGPASS", "NOAUTH", "ERR AUTH", "ERR Client sent AUTH", "ERR invalid password"].contains {
       error.hasPrefix($0)
     }
     guard isAboutCredentials else {
       return RedisError(
-        .connectionFailed, command: command, message: "The server refuses the connection.", serverMessage: error)
+        .connectionFailed, command: command, message: "\(server) refuses the connection.", serverMessage: error)
     }
     return RedisError(
       .authenticationFailed, command: command,
       message: hasPassword
-        ? "The server refuses the user name or password: check both, and that the user is on."
-        : "The server asks for a password, and none is configured.", serverMessage: error)
+        ? "\(server) refuses the user name or password: check both, and that the user is on."
+        : "\(server) asks for a password, and none is configured.", serverMessage: error)
   }
 }

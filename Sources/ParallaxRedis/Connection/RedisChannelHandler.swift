@@ -13,13 +13,15 @@ final class RedisChannelHandler: ChannelInboundHandler {
     let limits: RESPLimits
     let stallTimeout: TimeAmount
     let keepAliveInterval: TimeAmount
-    /// Takes what the server pushes; on a connection with it, arrays are pushes too, which is their form in RESP2.
+    /// Takes what the server pushes, for a connection with subscriptions; in RESP2 a push has the form of an array.
     let onPush: (@Sendable (RESPValue) -> Void)?
   }
 
   private static let flushEvery = 16
   private static let keptCapacity = 256 << 10
   private static let probe = RedisCommand("PING")
+  /// The first words of the pushes that the subscriptions here bring.
+  private static let pushes: Set = ["message", "subscribe", "unsubscribe", "pmessage", "psubscribe", "punsubscribe"]
 
   private let settings: Settings
   private let inbox: ConnectionInbox
@@ -169,7 +171,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
         return closeReason == nil
       }
     } catch {
-      fail(RedisError(.protocolViolation, message: "The peer does not speak the Redis protocol: check the address.", cause: error))
+      fail(
+        RedisError(
+          .protocolViolation,
+          message: "The peer does not speak the Redis protocol: check the address, and whether the port is one for TLS.", cause: error))
     }
   }
 
@@ -212,12 +217,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
     switch value {
     case .push: true
     // In RESP2 only its first word tells a push from the reply to a command.
-    case .array(let elements): settings.onPush != nil && elements.first?.string.map(Self.pushKinds.contains) == true
+    case .array(let elements): settings.onPush != nil && elements.first?.string.map(Self.pushes.contains) == true
     default: false
     }
   }
-
-  private static let pushKinds: Set<String> = ["message", "subscribe", "unsubscribe", "pmessage", "psubscribe", "punsubscribe"]
 
   private func unsolicited(_ value: RESPValue) {
     if let message = value.errorMessage {

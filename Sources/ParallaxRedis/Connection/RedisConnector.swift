@@ -32,8 +32,9 @@ struct RedisConnector: Sendable {
     do {
       connection = try await open(endpoint, onPush: onPush)
     } catch {
-      throw RedisError(
-        .connectionFailed, message: "Cannot connect to \(endpoint) (\(Self.reason(error))): check the address and that Redis runs there.")
+      throw error as? RedisError
+        ?? RedisError(
+          .connectionFailed, message: "Cannot connect to \(endpoint) (\(Self.reason(error))): check the address and that Redis runs there.")
     }
     do throws(RedisError) {
       try await shakeHands(connection, mustBeMaster: mustBeMaster, scripts: scripts, deadline: deadline)
@@ -53,7 +54,7 @@ struct RedisConnector: Sendable {
     let bootstrap = ClientBootstrap(group: eventLoop)
       .connectTimeout(TimeAmount(clamping: configuration.connectTimeout))
       .channelOption(.socketOption(.so_keepalive), value: 1)
-    let tls = try configuration.tls.map { try NIOSSLContext(configuration: $0) }
+    let tls = try configuration.tls.map { try Self.context($0) }
     switch endpoint {
     case .host(let host, let port):
       return try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(host: host, port: port) { channel in
@@ -74,6 +75,7 @@ struct RedisConnector: Sendable {
       if let tls {
         let isAddress = serverName.map { (try? SocketAddress(ipAddress: $0, port: 0)) != nil } ?? false
         try channel.pipeline.syncOperations.addHandler(NIOSSLClientHandler(context: tls, serverHostname: isAddress ? nil : serverName))
+        try channel.pipeline.syncOperations.addHandler(TLSFaultHandler(host: serverName ?? "\(endpoint)"))
       }
       let inbox = ConnectionInbox(
         maximumCommands: configuration.maximumCommandsInFlight, maximumBytes: configuration.maximumBytesInFlight, now: eventLoop.now)
@@ -94,7 +96,8 @@ struct RedisConnector: Sendable {
     _ connection: RedisConnection, mustBeMaster: Bool, scripts: [RedisScript], deadline: NIODeadline
   ) async throws(RedisError) {
     let endpoint = connection.endpoint
-    var handshake = Handshake(configuration: configuration, mustBeMaster: mustBeMaster, scripts: scripts)
+    let server = "The \(role == .sentinel ? "sentinel" : "server") \(endpoint)"
+    var handshake = Handshake(configuration: configuration, server: server, mustBeMaster: mustBeMaster, scripts: scripts)
     var action = handshake.start()
     while true {
       switch action {
@@ -105,22 +108,42 @@ struct RedisConnector: Sendable {
       case .send(let command):
         switch await connection.execute(command, timeout: deadline - eventLoop.now) {
         case .reply(let reply): action = handshake.received(reply)
-        case .failed(let failure): throw Self.error(failure, command: command.name, endpoint: endpoint)
+        case .failed(let failure): throw error(failure, command: command.name, endpoint: endpoint)
         }
       }
     }
   }
 
-  private static func error(_ failure: CommandFailure, command: String, endpoint: RedisConfiguration.Endpoint) -> RedisError {
+  private func error(_ failure: CommandFailure, command: String, endpoint: RedisConfiguration.Endpoint) -> RedisError {
+    let hint =
+      configuration.tls == nil
+      ? "If the port is one for TLS, configure TLS."
+      : "Check that the port is one for TLS, and whether the server asks for client certificates."
     switch failure {
     case .notSent(let reason), .lost(let reason):
-      reason.code == .protocolViolation
-        ? reason
-        : RedisError(
-          .connectionFailed, command: command, message: "The connection to \(endpoint) was lost during log-in: \(reason.message)",
-          serverMessage: reason.serverMessage, cause: reason.cause)
+      if reason.code == .protocolViolation { return reason }
+      if let fault = reason.cause as? TLSFault {
+        return RedisError(.connectionFailed, command: command, message: "TLS with \(endpoint) failed: \(fault).")
+      }
+      return RedisError(
+        .connectionFailed, command: command,
+        message: "The connection to \(endpoint) was lost during log-in: \(reason.message)\(reason.serverMessage == nil ? " \(hint)" : "")",
+        serverMessage: reason.serverMessage, cause: reason.cause)
     case .timedOut, .cancelled, .overloaded:
-      RedisError(.connectionFailed, command: command, message: "Redis at \(endpoint) accepts connections but did not answer in time.")
+      return RedisError(
+        .connectionFailed, command: command,
+        message: "Redis at \(endpoint) accepts connections but did not answer in time. \(hint)")
+    }
+  }
+
+  private static func context(_ tls: TLSConfiguration) throws(RedisError) -> NIOSSLContext {
+    do {
+      return try NIOSSLContext(configuration: tls)
+    } catch {
+      throw RedisError(
+        .invalidConfiguration,
+        message:
+          "The TLS settings cannot be used (\(error)): check that the files of authorities, certificate and key are there and are PEM.")
     }
   }
 

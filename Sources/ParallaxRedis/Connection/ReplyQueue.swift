@@ -53,7 +53,7 @@ struct ReplyQueue<Waiter> {
   struct Expiry {
     /// Those whose time is up.
     var timedOut: [Disappointed] = []
-    /// Whether replies are due but nothing has arrived for so long that the connection must be given up.
+    /// Whether replies are due but nothing, or none as a whole, has arrived for so long that the connection must be given up.
     var isStalled = false
     /// Whether nothing is in flight and the peer has been silent for the keep-alive interval.
     var needsProbe = false
@@ -69,6 +69,8 @@ struct ReplyQueue<Waiter> {
   private(set) var bytesInFlight = 0
   private(set) var repliesInFlight = 0
   private var lastArrival: NIODeadline
+  /// When the last reply was complete.
+  private var lastReply: NIODeadline
   private let stallTimeout: TimeAmount
   private let keepAliveInterval: TimeAmount
 
@@ -76,6 +78,7 @@ struct ReplyQueue<Waiter> {
     self.stallTimeout = stallTimeout
     self.keepAliveInterval = keepAliveInterval
     lastArrival = now
+    lastReply = now
   }
 
   var isEmpty: Bool { head == nil && entries.isEmpty }
@@ -101,6 +104,7 @@ struct ReplyQueue<Waiter> {
   }
 
   mutating func takeReply() -> Delivery {
+    lastReply = lastArrival
     if head == nil {
       guard var entry = entries.popFirst() else { return .unsolicited }
       unwritten = min(unwritten, entries.count)
@@ -151,7 +155,8 @@ struct ReplyQueue<Waiter> {
       return now >= probe ? Expiry(needsProbe: true, next: now + stallTimeout) : Expiry(next: probe)
     }
     let patience = max(stallTimeout, oldest.deadline - oldest.submitted)
-    let stall = max(lastArrival, oldest.submitted) + patience
+    // One reply that goes on and on holds up all others, as silence does.
+    let stall = min(max(lastArrival, oldest.submitted) + patience, max(lastReply, oldest.submitted) + patience + stallTimeout)
     var expiry = Expiry(isStalled: now >= stall)
     // The queue may soon be empty, and the connection then has to be probed in time.
     expiry.next = min(now >= stall ? now + stallTimeout : stall, now + keepAliveInterval)

@@ -88,6 +88,8 @@ final class SubscriptionHub: Sendable {
         state.registry.disconnected()
       }
     }
+    // If another server has taken over in between, nothing was here yet to give up.
+    if case .connected = event { followServers() }
   }
 
   // MARK: Subscriptions

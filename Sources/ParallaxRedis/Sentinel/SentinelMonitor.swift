@@ -67,10 +67,8 @@ final class SentinelMonitor: Sendable {
   ///
   /// - Parameters:
   ///   - leave: Learns that the master is about to be replaced.
-  ///   - follow: Learns where the master is, each time that was asked.
-  func run(
-    leave: @escaping @Sendable () -> Void, follow: @escaping @Sendable (RedisConfiguration.Endpoint) -> Void
-  ) async {
+  ///   - asked: Called each time that the sentinels have said where the master is.
+  func run(leave: @escaping @Sendable () -> Void, asked: @escaping @Sendable () -> Void) async {
     await withDiscardingTaskGroup { group in
       for sentinel in sentinels {
         group.addTask { await sentinel.node.run() }
@@ -84,7 +82,7 @@ final class SentinelMonitor: Sendable {
         }
       }
       for await _ in reasons {
-        if let master = try? await ask() { follow(master) }
+        if (try? await ask()) != nil { asked() }
       }
     }
   }
@@ -157,6 +155,8 @@ final class SentinelMonitor: Sendable {
       return (former, endpoint)
     }
     if let former, former != now {
+      // Whoever has a connection to the former master has to learn it, not only whoever has asked.
+      reason.yield()
       logger.notice(
         "The sentinels name another master", metadata: ["redis.master": "\(masterName)", "from": "\(former)", "to": "\(now)"])
     }

@@ -81,6 +81,23 @@ struct RetryPolicyTests {
     #expect(pauses == [.milliseconds(5), .milliseconds(10), .milliseconds(30), .milliseconds(80)])
   }
 
+  @Test("The last pause leaves time for a reply, and a refusal is told of even if no reply comes any more")
+  func lastPause() {
+    var policy = RetryPolicy(RedisCommand("GET", "k"))
+    for _ in 0..<9 { _ = policy.judge(Self.serverError("LOADING x"), remaining: .seconds(9), random: 0.5) }
+    guard case .pause(let pause) = policy.judge(Self.serverError("LOADING x"), remaining: .milliseconds(200), random: 0.5) else {
+      Issue.record("no pause")
+      return
+    }
+    #expect(pause == .milliseconds(150))
+    guard case .fail(let error) = policy.judge(.failed(.timedOut(isWritten: true)), remaining: .zero, random: 0.5) else {
+      Issue.record("no failure")
+      return
+    }
+    #expect(error.code == .timedOut)
+    #expect(error.serverCode == "LOADING")
+  }
+
   @Test("A server that takes no writes any more is left, and the command tried on the next connection")
   func readOnly() {
     #expect(Self.verdict(RedisCommand("INCR", "k"), Self.serverError("READONLY You can't write against a read only replica.")) == "leave")

@@ -87,6 +87,19 @@ struct ReplyQueueTests {
     #expect(end.isStalled)
   }
 
+  @Test("A reply that keeps coming and does not end is a stall, some time after the one who asked has given up")
+  func endlessReply() {
+    var queue = Self.queue()
+    queue.append(Self.entry(1, "a"))
+    for step in 1...3 {
+      queue.arrived(now: Self.at(Int64(step) * 60))
+      #expect(!queue.expire(now: Self.at(Int64(step) * 60)).isStalled)
+    }
+    queue.arrived(now: Self.at(199))
+    #expect(queue.expire(now: Self.at(199)).next == Self.at(200))
+    #expect(queue.expire(now: Self.at(200)).isStalled)
+  }
+
   @Test("Replies that keep coming are no stall, however late they are")
   func slowButAlive() {
     var queue = Self.queue()

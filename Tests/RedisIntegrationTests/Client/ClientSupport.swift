@@ -35,11 +35,11 @@ let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 extension RedisServer {
   /// A configuration for tests: impatient, so that failures show soon.
-  func configuration(_ change: (inout RedisConfiguration) -> Void = { _ in }) throws -> RedisConfiguration {
+  func configuration(_ change: (inout RedisConfiguration) throws -> Void = { _ in }) throws -> RedisConfiguration {
     var configuration = try RedisConfiguration(url: url)
     configuration.commandTimeout = .seconds(10)
     configuration.backoff = .init(base: .milliseconds(10), maximum: .milliseconds(50))
-    change(&configuration)
+    try change(&configuration)
     return configuration
   }
 }

@@ -1,0 +1,72 @@
+import NIOSSL
+import ParallaxRedis
+import TestSupport
+
+extension RedisSentinelDeployment {
+  /// The configuration for this deployment, impatient as ``RedisServer/configuration(_:)`` is.
+  func configuration(
+    _ change: (inout RedisConfiguration, inout RedisConfiguration.Sentinel) throws -> Void = { _, _ in }
+  ) throws -> RedisConfiguration {
+    var settings = RedisConfiguration.Sentinel(
+      masterName: masterName, sentinels: sentinelEndpoints.map { .host($0.host, port: $0.port) })
+    settings.password = sentinels[0].options.password
+    settings.tls = try sentinels[0].options.tls.map { try $0.certificates.clientConfiguration() }
+    var configuration = RedisConfiguration(deployment: .sentinel(settings))
+    configuration.password = nodes[0].options.password
+    configuration.tls = try nodes[0].options.tls.map { try $0.certificates.clientConfiguration() }
+    configuration.commandTimeout = .seconds(10)
+    configuration.backoff = .init(base: .milliseconds(10), maximum: .milliseconds(50))
+    try change(&configuration, &settings)
+    configuration.deployment = .sentinel(settings)
+    return configuration
+  }
+
+  /// Runs a deployment and a client of it.
+  static func withClient<Value: Sendable>(
+    _ options: Options = .init(), _ change: @Sendable (inout RedisConfiguration) -> Void = { _ in },
+    _ body: @Sendable (RedisSentinelDeployment, RedisClient) async throws -> Value
+  ) async throws -> Value {
+    try await with(options) { deployment in
+      let configuration = try deployment.configuration { configuration, _ in change(&configuration) }
+      return try await RedisIntegrationTests.withClient(configuration) { client in try await body(deployment, client) }
+    }
+  }
+}
+
+extension TestCertificates {
+  /// The settings of a client that trusts the good authority and shows the good certificate, unless said otherwise.
+  func clientConfiguration(authority: String? = nil, identity: Identity?) throws -> TLSConfiguration {
+    var tls = TLSConfiguration.makeClientConfiguration()
+    tls.trustRoots = .file(authority ?? self.authority)
+    if let identity {
+      tls.certificateChain = try NIOSSLCertificate.fromPEMFile(identity.certificate).map { .certificate($0) }
+      tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: identity.key, format: .pem))
+    }
+    return tls
+  }
+
+  func clientConfiguration() throws -> TLSConfiguration { try clientConfiguration(identity: client) }
+}
+
+extension RedisCommand {
+  /// Asks a server who it is.
+  static let whichServer = RedisCommand("INFO", "server").idempotent
+}
+
+extension RESPValue {
+  /// The port in a server's answer to ``RedisCommand/whichServer``.
+  var port: Int? {
+    let line = string?.split(separator: "\r\n").first { $0.hasPrefix("tcp_port:") }
+    return line.flatMap { Int($0.dropFirst("tcp_port:".count)) }
+  }
+}
+
+extension RedisClient {
+  /// The port of the server that the client's commands go to.
+  func portInUse() async throws -> Int? { try await send(.whichServer).port }
+
+  /// Whether the client's commands go to a server; no if it does not answer soon.
+  func isUsing(_ server: RedisServer) async throws -> Bool {
+    do { return try await send(.whichServer.timeout(.seconds(1))).port == server.port } catch is RedisError { return false }
+  }
+}

@@ -1,0 +1,55 @@
+import ParallaxRedis
+import TestSupport
+import Testing
+
+@Suite("Finding the master by real sentinels", .timeLimit(.minutes(1)))
+struct SentinelTests {
+  @Test("With a password for each kind of server and one sentinel dead the master is found at once")
+  func discovery() async throws {
+    let options = RedisSentinelDeployment.Options(replicas: 1, password: "for-servers", sentinelPassword: "for-sentinels")
+    try await RedisSentinelDeployment.with(options) { deployment in
+      let port = try deployment.primary().port
+      deployment.sentinels[0].kill()
+      let began = ContinuousClock.now
+      try await withClient(deployment.configuration()) { client async throws in
+        #expect(try await client.portInUse() == port)
+        #expect(try await client.send(RedisCommand("SET", "k", "v")).string == "OK")
+        let leased = try await client.withConnection { try await $0.send(RedisCommand("ROLE")).array?.first?.string }
+        #expect(leased == "master")
+        #expect(ContinuousClock.now - began < .seconds(5))
+      }
+      try await wrongPasswords(deployment)
+    }
+  }
+
+  private func wrongPasswords(_ deployment: RedisSentinelDeployment) async throws {
+    let wrongAtSentinels = try deployment.configuration { _, settings in settings.password = "wrong-secret" }
+    try await withClient(wrongAtSentinels) { client async throws in
+      let error = try #require(try await redisError { try await client.send(RedisCommand("PING")) })
+      #expect(error.code == .authenticationFailed)
+      #expect(error.serverCode == "WRONGPASS")
+      #expect(deployment.sentinels.contains { error.message.contains("sentinel 127.0.0.1:\($0.port)") }, "\(error)")
+      #expect(!"\(error)".contains("wrong-secret"))
+    }
+    let wrongAtServers = try deployment.configuration { configuration, _ in configuration.password = "wrong-secret" }
+    try await withClient(wrongAtServers) { client async throws in
+      let error = try #require(try await redisError { try await client.send(RedisCommand("PING")) })
+      #expect(error.code == .authenticationFailed)
+      #expect(error.message.contains("server 127.0.0.1:\(try deployment.primary().port)"), "\(error)")
+    }
+  }
+
+  @Test("A name that the sentinels do not know is a configuration error, at once")
+  func wrongName() async throws {
+    try await RedisSentinelDeployment.with(.init(replicas: 1)) { deployment in
+      let configuration = try deployment.configuration { _, settings in settings.masterName = "another" }
+      try await withClient(configuration) { client async throws in
+        let began = ContinuousClock.now
+        let error = try #require(try await redisError { try await client.send(RedisCommand("PING")) })
+        #expect(error.code == .invalidConfiguration)
+        #expect(error.message.contains("another"))
+        #expect(ContinuousClock.now - began < .seconds(5))
+      }
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import NIOCore
+import ParallaxRedis
+import TestSupport
+import Testing
+
+@Suite("A master that was stopped, replaced, and goes on as one", .timeLimit(.minutes(1)))
+struct StoppedMasterTests {
+  @Test("Nothing reaches it after the switch, by whatever connection", arguments: [Duration.seconds(10), .milliseconds(500)])
+  func stoppedMaster(patience: Duration) async throws {
+    // With little patience the shared connection is given up before the sentinels have noticed anything.
+    try await RedisSentinelDeployment.withClient {
+      $0.commandTimeout = patience
+    } _: { deployment, client async throws in
+      // A stopped sentinel as well, which knows nothing of the failover when it goes on.
+      let sleeper = deployment.sentinels[0]
+      let former = try deployment.primary()
+      _ = try await client.send(RedisCommand("SET", "before", 1).idempotent.timeout(.seconds(10)))
+      let oldLease = try await client.withConnection { lease async throws in
+        _ = try await lease.send(RedisCommand("PING"))
+        // The connection of a lease that is over is kept for the next.
+        _ = try await client.withConnection { try await $0.send(RedisCommand("PING")) }
+        sleeper.pause()
+        former.pause()
+        let began = ContinuousClock.now
+        if patience < .seconds(1) {
+          _ = try await redisError { try await client.send(RedisCommand("PING")) }
+          try await eventually("the shared connection is given up") { !client.status.isConnected }
+        }
+        let master = try await deployment.awaitPrimary(otherThan: former)
+        let known = ContinuousClock.now
+        try await eventually("the client has switched") { try await client.isUsing(master) }
+        print(
+          "sentinel, stopped master: \(ContinuousClock.now - began), of that \(ContinuousClock.now - known) after the sentinels' switch")
+        former.resume()
+        sleeper.resume()
+        return try await redisError { try await lease.send(RedisCommand("SET", "later:lease", 1)) }
+      }
+      let error = try #require(oldLease)
+      #expect([.connectionFailed, .unknownOutcome].contains(error.code), "\(error)")
+      try await checkLaterWrites(client, deployment, former)
+    }
+  }
+
+  /// Writes on connections of all ages, while both servers take themselves for the master.
+  private func checkLaterWrites(_ client: RedisClient, _ deployment: RedisSentinelDeployment, _ former: RedisServer) async throws {
+    let master = try deployment.primary()
+    for round in 0..<20 {
+      let key = "later:\(round)"
+      _ = try await client.send(RedisCommand("SET", key, round).idempotent.timeout(.seconds(10)))
+      try await eventually("a lease") {
+        do {
+          _ = try await client.withConnection { try await $0.send(RedisCommand("SET", "\(key):lease", round)) }
+          return true
+        } catch let error as RedisError where error.code == .unknownOutcome || error.code == .connectionFailed { return false }
+      }
+      try await Task.sleep(for: .milliseconds(50))
+      if round % 4 == 3 { try master.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes") }
+    }
+    #expect(try former.command("ROLE").elements.first?.text == "master", "it was demoted before the end: nothing is proved")
+    #expect(try former.command("KEYS", "*").texts == ["before"])
+    #expect(try master.command("KEYS", "later:*").elements.count == 40)
+  }
+
+  @Test("Subscriptions find a gap and hear the new master alone; a lease asked for meanwhile waits for it")
+  func subscriptions() async throws {
+    try await RedisSentinelDeployment.withClient(.init(replicas: 1)) { deployment, client async throws in
+      let former = try deployment.primary()
+      var events = client.subscribe(to: ["news"]).makeAsyncIterator()
+      #expect(await events.next() == .subscribed)
+      _ = try await client.send(RedisCommand("PING"))
+      former.pause()
+      async let lease = client.withConnection { try await $0.send(.whichServer).port }
+      let master = try await deployment.awaitPrimary(otherThan: former)
+      #expect(await events.next() == .gap)
+      #expect(try await lease == master.port)
+      former.resume()
+      try former.command("PUBLISH", "news", "from the former master")
+      try master.command("PUBLISH", "news", "from the new master")
+      var event = await events.next()
+      while event == .gap { event = await events.next() }
+      #expect(event == .message(channel: "news", payload: ByteBuffer(string: "from the new master")))
+    }
+  }
+}
