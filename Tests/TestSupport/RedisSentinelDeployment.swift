@@ -212,6 +212,7 @@ package final class RedisSentinelDeployment: Sendable {
       let role = try node.command("ROLE").elements
       if node === primary {
         if role.first?.text != "master" { return "\(node.port) is no primary" }
+        if role[2].elements.contains(where: { $0.elements[2].number == 0 }) { return "\(node.port) has a replica that has nothing yet" }
       } else if role.first?.text != "slave" || role[2].number != primary.port || role[3].text != "connected" {
         return "\(node.port) does not follow \(primary.port)"
       }

@@ -86,14 +86,12 @@ struct ConnectionWaitList<Connection, Waiter> {
   mutating func attemptFailed(_ error: RedisError, now: NIODeadline) -> [Waiter] {
     if case .shutDown = state { return [] }
     if disconnectedSince == nil { disconnectedSince = now }
-    switch error.code {
-    case .authenticationFailed, .invalidConfiguration, .protocolViolation:
-      state = .refused(error)
-      return takeAll()
-    default:
+    guard error.isForOperators else {
       state = .disconnected(error)
       return []
     }
+    state = .refused(error)
+    return takeAll()
   }
 
   /// Those whose time is up, and when to look again.
@@ -115,5 +113,12 @@ struct ConnectionWaitList<Connection, Waiter> {
   private mutating func takeAll() -> [Waiter] {
     defer { waiting = [:] }
     return waiting.values.map(\.waiter)
+  }
+}
+
+extension RedisError {
+  /// Whether waiting does not help, because only an operator can mend what is wrong, or the client has ended.
+  var isForOperators: Bool {
+    [.authenticationFailed, .invalidConfiguration, .protocolViolation, .shutDown].contains(code)
   }
 }

@@ -96,6 +96,7 @@ public final class RedisClient: Service, Sendable {
   nonisolated(nonsending) public func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
     if commands.isEmpty { return [] }
     for command in commands { try command.checkPipelineable() }
+    try RedisCommand.checkWholeTransactions(commands)
     if let tracing { return try await tracing.trace(commands) { try await topology.pipeline(commands) } }
     return try await topology.pipeline(commands)
   }

@@ -52,6 +52,7 @@ final class RedisNode: Sendable {
     }
     connections.shutDown(shutDown)
     leases.shutDown()
+    leases.drain(within: defaultTimeout, reason: shutDown)
   }
 
   /// Ends the node: nothing is sent to it any more, and what is in flight has little time left.

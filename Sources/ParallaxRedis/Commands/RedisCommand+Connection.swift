@@ -11,6 +11,28 @@ extension RedisCommand {
     if blocks || (changesConnection && !isTransactional) || makesRepliesUnpredictable { throw needsConnection() }
   }
 
+  /// Refuses a pipeline that would leave a transaction or a WATCH behind on a shared connection.
+  static func checkWholeTransactions(_ commands: [RedisCommand]) throws(RedisError) {
+    var isOpen = false
+    var isWatching = false
+    for command in commands where command.isTransactional {
+      switch command.name {
+      case "MULTI" where !isOpen: isOpen = true
+      case "EXEC" where isOpen, "DISCARD" where isOpen: (isOpen, isWatching) = (false, false)
+      case "WATCH" where !isOpen: isWatching = true
+      case "UNWATCH": isWatching = isWatching && isOpen
+      default: throw command.breaksTransaction("comes where no transaction allows it")
+      }
+    }
+    if isOpen || isWatching, let last = commands.last { throw last.breaksTransaction("leaves a MULTI or WATCH open") }
+  }
+
+  private func breaksTransaction(_ how: String) -> RedisError {
+    RedisError(
+      .connectionRequired, command: name,
+      message: "The pipeline \(how): send whole transactions, from MULTI to EXEC, or use withConnection(forKey:_:).")
+  }
+
   /// Refuses what breaks the rule of one reply for one command.
   func checkLeasable() throws(RedisError) {
     guard makesRepliesUnpredictable else { return }

@@ -223,7 +223,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
   }
 
   private func unsolicited(_ value: RESPValue) {
-    if let message = value.errorMessage {
+    if let onPush = settings.onPush, case .error = value {
+      // The refusal of a command that only pushes answer.
+      onPush(value)
+    } else if let message = value.errorMessage {
       fail(RedisError(.connectionFailed, message: "The server ends the connection.", serverMessage: message))
     } else {
       fail(RedisError(.protocolViolation, message: "The server sent a reply that nothing was asked for."))

@@ -40,6 +40,7 @@ final class SubscriptionHub: Sendable {
   func run() async {
     for await _ in firstSubscription { break }
     if !Task.isCancelled {
+      async let retries: Void = tryRefusedAgain()
       await driver.run { () async throws(RedisError) in
         try await self.open()
       } notify: { event in
@@ -47,6 +48,7 @@ final class SubscriptionHub: Sendable {
       } end: { connection in
         connection.close()
       }
+      await retries
     }
     let buffers = state.withLock { state in
       state.isFinished = true
@@ -55,6 +57,16 @@ final class SubscriptionHub: Sendable {
     }
     for buffer in buffers.values { buffer.finish() }
   }
+
+  /// What was not allowed may be allowed later.
+  private func tryRefusedAgain() async {
+    while !Task.isCancelled {
+      try? await Task.sleep(for: Self.refusalInterval)
+      state.withLock { perform($0.registry.tryRefusedAgain(), &$0) }
+    }
+  }
+
+  private static let refusalInterval = Duration.seconds(5)
 
   private func open() async throws(RedisError) -> RedisConnection {
     let endpoint = try await locator.locate()
@@ -118,13 +130,16 @@ final class SubscriptionHub: Sendable {
   }
 
   /// Acts under the lock, so that SUBSCRIBE and UNSUBSCRIBE leave in the order in which they were decided.
-  private func perform(_ actions: [SubscriptionRegistry.Action], _ state: inout State) {
+  private func perform(
+    _ actions: [SubscriptionRegistry.Action], refusal: RedisError = RedisError(.serverError, message: ""), _ state: inout State
+  ) {
     for action in actions {
       switch action {
       case .subscribe(let topics): push("SUBSCRIBE", topics, state.connection)
       case .unsubscribe(let topics): push("UNSUBSCRIBE", topics, state.connection)
       case .began(let id): state.buffers[id]?.push(.subscribed)
       case .resumed(let id): state.buffers[id]?.push(.gap)
+      case .refused(let id): state.buffers[id]?.push(.refused(refusal))
       }
     }
   }
@@ -139,6 +154,7 @@ final class SubscriptionHub: Sendable {
   // MARK: What the server pushes
 
   private func received(_ push: RESPValue) {
+    if let message = push.errorMessage { return refused(message) }
     guard let parts = push.array, parts.count >= 3, let kind = parts[0].string, let name = parts[1].string else { return }
     switch kind {
     case "message": received(parts[2], on: name, of: .channel(name))
@@ -147,6 +163,20 @@ final class SubscriptionHub: Sendable {
     case "psubscribe", "punsubscribe": state.withLock { state in perform(state.registry.confirmed(.pattern(name)), &state) }
     default: break
     }
+  }
+
+  private func refused(_ message: String) {
+    let refusal = RedisError(
+      .serverError, command: "SUBSCRIBE", message: "The server does not allow a channel: nothing comes until it does.",
+      serverMessage: message)
+    let meant = state.withLock { state -> Bool in
+      guard let actions = state.registry.refused() else { return false }
+      perform(actions, refusal: refusal, &state)
+      return true
+    }
+    if meant { return }
+    state.withLock { $0.connection }?.fail(
+      RedisError(.connectionFailed, message: "The server ends the connection.", serverMessage: message))
   }
 
   private func received(_ payload: RESPValue, on channel: String, of topic: SubscriptionTopic) {

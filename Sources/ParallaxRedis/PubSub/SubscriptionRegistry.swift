@@ -1,3 +1,5 @@
+import DequeModule
+
 /// What can be listened to.
 enum SubscriptionTopic: Hashable, Comparable {
   case channel(String)
@@ -8,7 +10,8 @@ enum SubscriptionTopic: Hashable, Comparable {
 /// Who listens to which channels and patterns, and what the server has confirmed.
 ///
 /// A pure value. A subscription is active while the server has confirmed all of its topics on the present connection. Subscribing and
-/// unsubscribing are each confirmed once per topic, in order, so a topic's confirmation counts only when no other is due for it.
+/// unsubscribing are each confirmed once per topic, in order, so a topic's confirmation counts only when no other is due for it. A command
+/// of which one topic is not allowed is refused as a whole; then its topics are tried one by one.
 struct SubscriptionRegistry {
   enum Action: Equatable {
     case subscribe([SubscriptionTopic])
@@ -17,22 +20,34 @@ struct SubscriptionRegistry {
     case began(UInt64)
     /// The subscription is active again; messages may have been missed.
     case resumed(UInt64)
+    /// The server does not allow a topic of the subscription.
+    case refused(UInt64)
   }
 
   private struct Topic {
     var subscriptions: Set<UInt64> = []
     var confirmationsDue = 0
     var isConfirmed = false
+    var isRefused = false
+  }
+
+  /// A command that was sent and is not answered to the end.
+  private struct Command {
+    let topics: [SubscriptionTopic]
+    let isSubscribing: Bool
+    var missing: Int
   }
 
   private struct Subscription {
     let topics: Set<SubscriptionTopic>
     var hasBegun = false
     var isActive = false
+    var knowsOfRefusal = false
   }
 
   private var topics: [SubscriptionTopic: Topic] = [:]
   private var subscriptions: [UInt64: Subscription] = [:]
+  private var commands = Deque<Command>()
   private var isConnected = false
 
   var isEmpty: Bool { subscriptions.isEmpty }
@@ -45,7 +60,7 @@ struct SubscriptionRegistry {
       topics[name, default: Topic()].subscriptions.insert(id)
     }
     guard isConnected else { return [] }
-    return send(new, Action.subscribe) + activate(id)
+    return send(new, isSubscribing: true) + activate(id)
   }
 
   mutating func unsubscribe(_ id: UInt64) -> [Action] {
@@ -58,18 +73,20 @@ struct SubscriptionRegistry {
       topics[name]?.isConfirmed = false
       if !isConnected { topics[name] = nil }
     }
-    return isConnected ? send(unused, Action.unsubscribe) : []
+    return isConnected ? send(unused, isSubscribing: false) : []
   }
 
   mutating func connected() -> [Action] {
     isConnected = true
-    return send(topics.keys.sorted(), Action.subscribe) + subscriptions.keys.sorted().flatMap { activate($0) }
+    return send(topics.keys.sorted(), isSubscribing: true) + subscriptions.keys.sorted().flatMap { activate($0) }
   }
 
   mutating func disconnected() {
     isConnected = false
+    commands = []
     for name in topics.keys {
       topics[name]?.confirmationsDue = 0
+      topics[name]?.isRefused = false
       topics[name]?.isConfirmed = false
     }
     topics = topics.filter { !$0.value.subscriptions.isEmpty }
@@ -78,6 +95,9 @@ struct SubscriptionRegistry {
 
   /// The server has confirmed that a topic is subscribed to, or not any more.
   mutating func confirmed(_ name: SubscriptionTopic) -> [Action] {
+    if let command = commands.first {
+      if command.missing > 1 { commands[0].missing -= 1 } else { commands.removeFirst() }
+    }
     guard var topic = topics[name], topic.confirmationsDue > 0 else { return [] }
     topic.confirmationsDue -= 1
     guard topic.confirmationsDue == 0 else {
@@ -93,15 +113,47 @@ struct SubscriptionRegistry {
     return topic.subscriptions.sorted().flatMap { activate($0) }
   }
 
+  /// The server has refused the oldest command that is not answered; `nil` if there is none that it can mean.
+  mutating func refused() -> [Action]? {
+    guard let command = commands.first, command.isSubscribing else { return nil }
+    commands.removeFirst()
+    for name in command.topics { topics[name]?.confirmationsDue -= 1 }
+    let wanted = command.topics.filter { topics[$0]?.subscriptions.isEmpty == false }
+    guard command.topics.count == 1 else { return wanted.flatMap { send([$0], isSubscribing: true) } }
+    return wanted.flatMap { name in
+      topics[name]?.isRefused = true
+      return (topics[name]?.subscriptions ?? []).sorted().compactMap { id -> Action? in
+        guard subscriptions[id]?.knowsOfRefusal == false else { return nil }
+        subscriptions[id]?.knowsOfRefusal = true
+        return .refused(id)
+      }
+    }
+  }
+
+  /// Tries the topics again that the server has not allowed.
+  mutating func tryRefusedAgain() -> [Action] {
+    let refused = topics.filter { $0.value.isRefused && !$0.value.subscriptions.isEmpty }.keys.sorted()
+    for name in refused { topics[name]?.isRefused = false }
+    return refused.flatMap { send([$0], isSubscribing: true) }
+  }
+
   /// Who gets a message of a topic.
   func listeners(to name: SubscriptionTopic) -> Set<UInt64> {
     topics[name]?.subscriptions ?? []
   }
 
-  private mutating func send(_ names: [SubscriptionTopic], _ action: ([SubscriptionTopic]) -> Action) -> [Action] {
-    for name in names { topics[name]?.confirmationsDue += 1 }
-    for name in names { topics[name]?.isConfirmed = false }
-    return names.isEmpty ? [] : [action(names)]
+  /// Channels and patterns take a command each.
+  private mutating func send(_ names: [SubscriptionTopic], isSubscribing: Bool) -> [Action] {
+    for name in names {
+      topics[name]?.confirmationsDue += 1
+      topics[name]?.isConfirmed = false
+    }
+    let channels = names.filter { if case .channel = $0 { true } else { false } }
+    let patterns = names.filter { if case .pattern = $0 { true } else { false } }
+    return [channels, patterns].filter { !$0.isEmpty }.map { names in
+      commands.append(Command(topics: names, isSubscribing: isSubscribing, missing: names.count))
+      return isSubscribing ? .subscribe(names) : .unsubscribe(names)
+    }
   }
 
   private mutating func activate(_ id: UInt64) -> [Action] {
@@ -109,6 +161,7 @@ struct SubscriptionRegistry {
     guard subscription.topics.allSatisfy({ topics[$0]?.isConfirmed == true }) else { return [] }
     let isFirst = !subscription.hasBegun
     subscription.isActive = true
+    subscription.knowsOfRefusal = false
     subscription.hasBegun = true
     subscriptions[id] = subscription
     return [isFirst ? .began(id) : .resumed(id)]

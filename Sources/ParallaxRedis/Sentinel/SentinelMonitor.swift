@@ -99,6 +99,8 @@ final class SentinelMonitor: Sendable {
         case .aborted: state.withLock { $0.heldUntil = nil }
         case .switched: reason.yield()
         }
+      case .refused(let error):
+        logger.warning("A sentinel does not tell of failovers", metadata: ["error": "\(error)"])
       // What happened before the first or without a subscription is to be asked for.
       case .subscribed, .gap: reason.yield()
       }

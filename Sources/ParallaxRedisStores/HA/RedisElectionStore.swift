@@ -83,6 +83,7 @@ public struct RedisElectionStore: ElectionStore {
       switch event {
       case .message(_, let payload): try? Self.snapshot(of: .bulkString(payload))
       case .subscribed, .gap: try? await read()
+      case .refused: nil
       }
     }
   }

@@ -71,6 +71,7 @@ private final class EventReader: Sendable {
       case .subscribed, .gap:
         state.withLock { $0.sequences.reset() }
         return .gap
+      case .refused(let error): logger.error("the events of other nodes cannot be heard", metadata: ["error": "\(error)"])
       case .message(let name, let payload):
         guard let channel = channels[name], let event = read(.bulkString(payload), from: name) else { continue }
         return deliver(event, on: channel)

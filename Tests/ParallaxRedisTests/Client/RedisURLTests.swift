@@ -67,4 +67,19 @@ struct RedisURLTests {
       #expect(error?.message.contains(name) == true, "\(name)")
     }
   }
+
+  @Test("A configuration shows no password, neither printed nor dumped")
+  func secrets() throws {
+    var sentinel = RedisConfiguration.Sentinel(masterName: "m", sentinels: [.host("s", port: 1)])
+    sentinel.password = "hidden-sentinel"
+    var configuration = RedisConfiguration(deployment: .sentinel(sentinel))
+    configuration.username = "user"
+    configuration.password = "hidden-server"
+    #expect("\(configuration)" == "the master m of the sentinels s:1 as user, database 0")
+    var dumped = ""
+    dump(configuration, to: &dumped)
+    dump(sentinel, to: &dumped)
+    #expect(!dumped.contains("hidden"))
+    #expect(!"\(configuration) \(String(reflecting: configuration))".contains("hidden"))
+  }
 }

@@ -72,11 +72,32 @@ struct SubscriptionRegistryTests {
   func patterns() {
     var registry = SubscriptionRegistry()
     _ = registry.connected()
-    #expect(registry.subscribe(1, to: ["a", .pattern("a")]) == [.subscribe(["a", .pattern("a")])])
+    #expect(registry.subscribe(1, to: ["a", .pattern("a")]) == [.subscribe(["a"]), .subscribe([.pattern("a")])])
     #expect(registry.confirmed(.pattern("a")) == [])
     #expect(registry.confirmed("a") == [.began(1)])
     #expect(registry.subscribe(2, to: ["a"]) == [.began(2)])
     #expect(registry.listeners(to: .pattern("a")) == [1])
     #expect(registry.unsubscribe(1) == [.unsubscribe([.pattern("a")])])
+  }
+
+  @Test("A command refused for one topic is tried again topic by topic, and only who wants that topic is told")
+  func refusal() {
+    var registry = SubscriptionRegistry()
+    _ = registry.subscribe(1, to: ["a"])
+    _ = registry.subscribe(2, to: ["b"])
+    #expect(registry.connected() == [.subscribe(["a", "b"])])
+    #expect(Self.refused(&registry) == [.subscribe(["a"]), .subscribe(["b"])])
+    #expect(registry.confirmed("a") == [.began(1)])
+    #expect(Self.refused(&registry) == [.refused(2)])
+    #expect(Self.refused(&registry) == nil)
+    #expect(registry.tryRefusedAgain() == [.subscribe(["b"])])
+    #expect(Self.refused(&registry) == [])
+    #expect(registry.tryRefusedAgain() == [.subscribe(["b"])])
+    #expect(registry.confirmed("b") == [.began(2)])
+    #expect(registry.tryRefusedAgain() == [])
+  }
+
+  private static func refused(_ registry: inout SubscriptionRegistry) -> [SubscriptionRegistry.Action]? {
+    registry.refused()
   }
 }

@@ -155,4 +155,17 @@ struct CommandTests {
       #expect(try await client.send(RedisCommand("GET", "counter")).int == 10)
     }
   }
+
+  @Test(
+    "A pipeline that would leave a transaction or a WATCH to the next command is refused, a whole one is not",
+    arguments: [["MULTI"], ["MULTI", "MULTI", "EXEC"], ["EXEC"], ["WATCH"], ["MULTI", "WATCH", "EXEC"], ["DISCARD"]])
+  func halfTransactions(names: [String]) async throws {
+    try await withServerAndClient { _, client async throws in
+      func command(_ name: String) -> RedisCommand { name == "WATCH" ? RedisCommand("WATCH", "k") : RedisCommand(name) }
+      let error = try await redisError { try await client.pipeline(names.map(command)) }
+      #expect(error?.code == .connectionRequired)
+      let whole = ["MULTI", "EXEC", "WATCH", "UNWATCH", "WATCH", "MULTI", "DISCARD", "PING"].map(command)
+      #expect(try await client.pipeline(whole).allSatisfy { if case .success = $0 { true } else { false } })
+    }
+  }
 }

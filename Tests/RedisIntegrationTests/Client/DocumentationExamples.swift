@@ -137,6 +137,7 @@ struct DocumentationExamples {
           try await cache.reload(from: redis)
           try await redis.send(.publish("prices", "gold 2051"))
         case .message(_, let payload): cache.update(String(buffer: payload))
+        case .refused(let error): throw error
         }
         if cache.lines == ["reloaded", "gold 2051"] { break }
       }
@@ -262,8 +263,9 @@ struct DocumentationExamples {
 
       configuration.tls?.trustRoots = .file(certificates.wrongAuthority)
       try await withClient(configuration) { client in
-        let error = try await redisError { try await client.send(RedisCommand("PING").timeout(.milliseconds(500))) }
-        #expect(error?.code == .connectionFailed && error?.cause != nil)
+        try await eventually("the certificate is refused") { client.status.lastError?.message.contains("certificate") == true }
+        let error = try await redisError { try await client.send(RedisCommand("PING").timeout(.milliseconds(100))) }
+        #expect(error?.code == .connectionFailed)
       }
     }
   }

@@ -115,6 +115,29 @@ struct SubscriptionTests {
     }
   }
 
+  @Test("A channel that the user may not hear is told of, spoils no other subscription, and is heard once it is allowed")
+  func refused() async throws {
+    let options = RedisServer.Options(users: ["reader on >secret resetchannels &news +@all ~*"])
+    try await withServerAndClient(options) {
+      $0.username = "reader"
+      $0.password = "secret"
+    } _: { server, client async throws in
+      var allowed = client.subscribe(to: ["news"]).makeAsyncIterator()
+      var forbidden = client.subscribe(to: ["news", "private"]).makeAsyncIterator()
+      #expect(await allowed.next() == .subscribed)
+      guard case .refused(let error) = await forbidden.next() else {
+        Issue.record("a forbidden channel is not told of")
+        return
+      }
+      #expect(error.serverCode == "NOPERM")
+      try await Self.publish(client, "news", "1")
+      #expect(await allowed.next() == .message(channel: "news", payload: ByteBuffer(string: "1")))
+      #expect(await forbidden.next() == .message(channel: "news", payload: ByteBuffer(string: "1")))
+      _ = try server.command("ACL", "SETUSER", "reader", "&private")
+      #expect(await forbidden.next() == .subscribed)
+    }
+  }
+
   @Test("Among a thousand subscriptions one that never reads keeps a bounded number of messages, and the others miss none")
   func slowAmongMany() async throws {
     let messages = 200
