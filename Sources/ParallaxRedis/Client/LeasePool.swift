@@ -85,6 +85,12 @@ final class LeasePool: Sendable {
     for connection in lent.withLock({ Array($0.values) }) { connection.fail(reason) }
   }
 
+  /// Gives up all connections, but still awaits for a while what those in use have in flight.
+  func drain(within grace: TimeAmount, reason: RedisError) {
+    for connection in state.withLock({ $0.takeIdle() }) { connection.close() }
+    for connection in lent.withLock({ Array($0.values) }) { connection.drain(within: grace, reason: reason) }
+  }
+
   func shutDown() {
     let (idle, waiting) = state.withLock { $0.shutDown() }
     for connection in idle { connection.close() }
@@ -97,12 +103,15 @@ final class LeasePool: Sendable {
 extension RedisNode {
   /// A connection for one user, to the server that the shared one goes to.
   ///
-  /// - Parameter redirected: Learns where else the server says that a key is.
+  /// - Parameters:
+  ///   - limit: How long; the time of a command if `nil`.
+  ///   - redirected: Learns where else the server says that a key is.
   /// - Returns: The connection, to be given back.
+  /// - Throws: Why there is none, as a ``RedisError``, or `CancellationError`.
   nonisolated(nonsending) func lease(
-    redirected: @escaping @Sendable (Redirection) -> Void = { _ in }
+    before limit: NIODeadline? = nil, redirected: @escaping @Sendable (Redirection) -> Void = { _ in }
   ) async throws -> RedisLeasedConnection {
-    let deadline = NIODeadline.now() + defaultTimeout
+    let deadline = limit ?? .now() + defaultTimeout
     while true {
       // While the shared connection is missing another would fail likewise.
       let shared = try await connection(before: deadline)
