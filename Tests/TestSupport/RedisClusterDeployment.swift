@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A real Redis Cluster on free loopback ports.
 ///
 /// ```swift
@@ -29,8 +31,10 @@ package final class RedisClusterDeployment: Sendable {
     }
   }
 
-  /// All nodes; those that began as primaries come first, in the order of their slots.
-  package let nodes: [RedisServer]
+  /// All nodes; those that began as primaries come first, in the order of their slots, and those that joined later last.
+  package var nodes: [RedisServer] { members.withLock { $0 } }
+  let members: Mutex<[RedisServer]>
+  let serverOptions: RedisServer.Options
   private let options: Options
 
   package var endpoints: [(host: String, port: Int)] {
@@ -46,7 +50,8 @@ package final class RedisClusterDeployment: Sendable {
     if options.tls != nil { arguments += ["--tls-cluster", "yes"] }
     arguments += options.arguments
     let server = RedisServer.Options(password: options.password, users: options.users, tls: options.tls, arguments: arguments)
-    nodes = try (0..<options.primaries * (1 + options.replicasPerPrimary)).map { _ in try RedisServer(server) }
+    serverOptions = server
+    members = Mutex(try (0..<options.primaries * (1 + options.replicasPerPrimary)).map { _ in try RedisServer(server) })
   }
 
   /// Starts a cluster, hands it to the body once it is healthy, and ends it whatever happens.
@@ -68,6 +73,7 @@ package final class RedisClusterDeployment: Sendable {
   }
 
   private func start() async throws {
+    let nodes = nodes
     for node in nodes { try node.launch() }
     for node in nodes { try await node.awaitStart() }
     let primaries = nodes.prefix(options.primaries)
@@ -156,6 +162,11 @@ package final class RedisClusterDeployment: Sendable {
     let former = try primary(ofSlot: slot)
     guard let replica = try replicas(of: former).first else {
       throw RedisServer.Failure(description: "the owner of slot \(slot) has no replica")
+    }
+    // A primary pays no heed to a replica that it does not know for its own yet.
+    let (primary, follower) = (try identifier(of: former), try identifier(of: replica))
+    try await awaitNoComplaint("a primary that knows its replica", within: .seconds(20)) {
+      try view(of: former).nodes.contains { $0.identifier == follower && $0.primary == primary } ? nil : "it does not"
     }
     try replica.command("CLUSTER", "FAILOVER")
     return try await awaitPrimary(ofSlot: slot, otherThan: former)

@@ -108,13 +108,15 @@ extension RedisNode {
 
   /// A connection for one user, to the server that the shared one goes to.
   ///
-  /// - Parameter redirected: Learns where else the server says that a key is.
+  /// - Parameters:
+  ///   - limit: How long; the time of a command if `nil`.
+  ///   - redirected: Learns where else the server says that a key is.
   /// - Returns: The connection, to be given back.
-  /// - Throws: ``RedisError`` if there is none within the default time-out, or `CancellationError`.
+  /// - Throws: Why there is none, as a ``RedisError``, or `CancellationError`.
   nonisolated(nonsending) func lease(
-    redirected: @escaping @Sendable (Redirection) -> Void = { _ in }
+    before limit: NIODeadline? = nil, redirected: @escaping @Sendable (Redirection) -> Void = { _ in }
   ) async throws -> RedisLeasedConnection {
-    let deadline = NIODeadline.now() + defaultTimeout
+    let deadline = limit ?? .now() + defaultTimeout
     while true {
       // While the shared connection is missing another would fail likewise.
       let shared = try await connection(before: deadline)

@@ -30,16 +30,21 @@ struct PipelineAttempt {
   /// What to send next, in order.
   private(set) var pending: [Pending]
   private var results: [Result<RESPValue, RedisError>?]
-  /// Commands between MULTI and EXEC mean nothing without them, so nothing of such a pipeline is sent twice.
+  /// Commands between MULTI and EXEC mean nothing without them, so such a pipeline is sent again as a whole or not at all.
   let isTransaction: Bool
 
   init(_ commands: [RedisCommand], followsRedirections: Bool = false) {
-    isTransaction = commands.contains { $0.name == "MULTI" }
-    let follows = followsRedirections && !isTransaction
+    isTransaction = Self.isTransaction(commands)
     pending = commands.enumerated().map { place, command in
-      Pending(command: command, redirection: nil, policy: RetryPolicy(command, followsRedirections: follows), place: place)
+      let policy = RetryPolicy(command, followsRedirections: followsRedirections)
+      return Pending(command: command, redirection: nil, policy: policy, place: place)
     }
     results = Array(repeating: nil, count: commands.count)
+  }
+
+  /// Whether a pipeline has a transaction in it.
+  static func isTransaction(_ commands: [RedisCommand]) -> Bool {
+    commands.contains { $0.name == "MULTI" }
   }
 
   /// Decides after an attempt.
@@ -50,6 +55,7 @@ struct PipelineAttempt {
   ///   - random: A number in `0..<1` that spreads the pauses.
   /// - Returns: What to do next.
   mutating func judge(_ outcomes: [CommandOutcome], remaining: Duration, random: Double) -> Verdict {
+    if isTransaction, let again = restart(after: outcomes, remaining: remaining, random: random) { return .again(again) }
     // A transaction may start afresh only if nothing of it has reached the server.
     let time = !isTransaction || outcomes.allSatisfy(\.isUnsent) ? remaining : .zero
     var next: [Pending] = []
@@ -82,6 +88,34 @@ struct PipelineAttempt {
     pending = next
     return pending.isEmpty ? .done(collect()) : .again(again)
   }
+
+  /// Sends a transaction again as a whole, if the server has refused it as a whole for a reason that will pass.
+  private mutating func restart(after outcomes: [CommandOutcome], remaining: Duration, random: Double) -> Again? {
+    guard pending.first?.command.name == "MULTI", pending.last?.command.name == "EXEC",
+      pending.count(where: { $0.command.name == "MULTI" }) == 1,
+      // An error in place of EXEC's reply means that nothing between the two was executed.
+      case .reply(.error)? = outcomes.last, !pending.contains(where: { $0.command.name == "DISCARD" })
+    else { return nil }
+    let slot = pending.lazy.compactMap(\.command.slot).first
+    for index in pending.indices { pending[index].redirection = nil }
+    for (index, outcome) in outcomes.enumerated() {
+      switch pending[index].policy.judge(outcome, remaining: remaining, random: random) {
+      case .pause(let pause): return Again(pause: pause)
+      case .leave(let pause): return Again(pause: pause, leavesConnection: true)
+      case .redirect(let redirection, let pause):
+        // Keys of several slots are no transaction, and one cannot be asked for at a server that its slot is only on its way to.
+        if redirection.slot != slot { return nil }
+        if redirection.kind == .ask { return Again(pause: max(pause, Self.pauseOfMigration)) }
+        pending[index].redirection = redirection
+        return Again(pause: pause)
+      case .reply, .fail, .cancelled, .sendSource, .reconnect: continue
+      }
+    }
+    return nil
+  }
+
+  /// How long a transaction waits for a slot to have moved, at first.
+  private static let pauseOfMigration = Duration.milliseconds(20)
 
   /// No connection could be had for the rest.
   mutating func giveUp(_ error: RedisError) -> [Result<RESPValue, RedisError>] {

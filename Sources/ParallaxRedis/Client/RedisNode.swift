@@ -63,7 +63,7 @@ final class RedisNode: Sendable {
   func end(_ reason: RedisError, grace: TimeAmount) {
     stop.stop(reason, grace: grace)
     connections.shutDown(reason)
-    leases.fail { _ in reason }
+    leases.drain(within: grace, reason: reason)
   }
 
   /// Whether the node was told to end.

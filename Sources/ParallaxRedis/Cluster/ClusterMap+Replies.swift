@@ -6,7 +6,7 @@ extension ClusterMap {
   ///   - reply: The reply.
   ///   - source: The server that gave it: its host stands in where a host is left out.
   ///   - usesTLS: Whether the TLS ports are wanted.
-  /// - Throws: ``RedisError`` with `unexpectedReply` if the reply is none to CLUSTER SHARDS.
+  /// - Throws: ``RedisError`` if the reply has another form, or several masters of a shard leave open whose its slots are.
   init(shards reply: RESPValue, from source: Endpoint, usesTLS: Bool) throws(RedisError) {
     self.init()
     guard let shards = reply.array else { throw Self.unexpected("SHARDS") }
@@ -14,18 +14,26 @@ extension ClusterMap {
       guard let fields = shard.map, let slots = fields["slots"]?.array?.map(\.int), let servers = fields["nodes"]?.array,
         slots.count.isMultiple(of: 2)
       else { throw Self.unexpected("SHARDS") }
+      var masters: [(endpoint: Endpoint, isOnline: Bool)] = []
       for server in servers {
         guard let server = server.map, let endpoint = Self.endpoint(ofShard: server, from: source, usesTLS: usesTLS) else { continue }
-        guard server["role"]?.string == "master" else {
+        if server["role"]?.string == "master" {
+          masters.append((endpoint, server["health"]?.string == "online"))
+        } else {
           add(replica: endpoint)
-          continue
         }
-        // One that has failed and lost its slots to another is still called a master.
-        if slots.isEmpty, server["health"]?.string == "online" { add(master: endpoint) }
-        for index in stride(from: 0, to: slots.count, by: 2) {
-          guard let range = Self.range(slots[index], slots[index + 1]) else { throw Self.unexpected("SHARDS") }
-          assign(range, to: endpoint)
-        }
+      }
+      // One that has failed and lost its slots to another is still called a master, in newer versions next to the one that has them now.
+      let online = masters.filter(\.isOnline)
+      if slots.isEmpty {
+        for master in online { add(master: master.endpoint) }
+        continue
+      }
+      guard online.count <= 1 else { throw Self.unexpected("SHARDS") }
+      guard let owner = online.first ?? masters.first else { continue }
+      for index in stride(from: 0, to: slots.count, by: 2) {
+        guard let range = Self.range(slots[index], slots[index + 1]) else { throw Self.unexpected("SHARDS") }
+        assign(range, to: owner.endpoint)
       }
     }
   }
@@ -60,12 +68,11 @@ extension ClusterMap {
     number.flatMap { (1...65_535).contains($0) ? $0 : nil }
   }
 
-  /// A server that does not know its own host leaves it out: it is where it was reached.
-  ///
-  /// One of another host that is unknown says `?`.
+  /// Where a server is: one that does not know its own host leaves it out, and one that does not know another's says `?`.
   private static func endpoint(_ host: String?, port: Int, from source: Endpoint) -> Endpoint? {
     if host == "?" { return nil }
     if let host, !host.isEmpty { return .host(host, port: port) }
+    // It is where it was reached.
     guard case .host(let host, _) = source else { return nil }
     return .host(host, port: port)
   }

@@ -6,26 +6,41 @@ import Synchronization
 final class ClusterRouter: Sendable {
   typealias Endpoint = RedisConfiguration.Endpoint
 
-  private struct State {
+  struct State {
     var view = ClusterView()
     /// The node of each master of the map, in the map's order.
     var masters: [RedisNode] = []
     var nodes: [Endpoint: RedisNode] = [:]
+    /// When a command was last sent to a server that its slot is only on its way to: such a server need not be in the map yet.
+    var asked: [Endpoint: NIODeadline] = [:]
     /// The server that is most likely to know the latest change.
     var hint: Endpoint?
+    /// Servers that owe replies and have not sent anything for a while: since when.
+    var silent: [Endpoint: NIODeadline] = [:]
+    var isOver = false
+
+    /// Whether a server owes replies and has not sent anything for a while.
+    func isSilent(_ endpoint: Endpoint) -> Bool {
+      guard let since = silent[endpoint], let connection = nodes[endpoint]?.current else { return false }
+      return connection.isBusy && connection.lastArrival == since
+    }
   }
 
-  /// How long the replies of a master that has lost its slots are still awaited.
-  private static let farewell = TimeAmount.milliseconds(500)
+  /// How long a server that is in no map is kept after the last command that was sent on to it.
+  private static let memory = TimeAmount.seconds(10)
+  /// How long the replies of a server that is no master any more are awaited if it has been silent.
+  ///
+  /// One that was stopped, and goes on after another has taken over, would acknowledge writes that are lost.
+  private static let farewell = TimeAmount.milliseconds(100)
 
   let configuration: RedisConfiguration
   let scripts: KnownScripts
   let seeds: [Endpoint]
   let connector: RedisConnector
   let logger: Logger
-  /// Begins with the first map.
+  /// There from the first map on.
   let map: Awaited<Void>
-  private let state = Mutex(State())
+  let state = Mutex(State())
   private let starts: AsyncStream<RedisNode>
   private let start: AsyncStream<RedisNode>.Continuation
   private let refreshes: AsyncStream<Void>
@@ -55,11 +70,16 @@ final class ClusterRouter: Sendable {
   func run(_ changed: @escaping @Sendable () -> Void) async {
     map.started()
     refresh.yield()
-    await withDiscardingTaskGroup { group in
-      group.addTask { await ClusterRefresher(router: self).run(self.refreshes, changed) }
-      for await node in starts { group.addTask { await node.run() } }
+    await withTaskCancellationHandler {
+      await withDiscardingTaskGroup { group in
+        group.addTask { await ClusterRefresher(router: self).run(self.refreshes, changed) }
+        for await node in starts { group.addTask { await node.run() } }
+      }
+    } onCancel: {
+      // Whoever still waits for a map must not do so while replies in flight are awaited.
+      state.withLock { $0.isOver = true }
+      map.shutDown(RedisError(.shutDown, message: "The client has been shut down."))
     }
-    map.shutDown(RedisError(.shutDown, message: "The client has been shut down."))
   }
 
   /// Asks for a new map; many reasons in one moment ask once.
@@ -90,107 +110,73 @@ final class ClusterRouter: Sendable {
     }
   }
 
-  /// Where a server of the cluster may be found, best first: those connected, then all others that were ever named.
-  var sources: (connected: [RedisNode], others: [Endpoint]) {
-    state.withLock { state in
-      let connected = state.nodes.filter { $0.value.current != nil }
-      let hinted = connected.filter { $0.key == state.hint }.values
-      let rest = connected.filter { $0.key != state.hint }.values.shuffled()
-      let known = (state.view.map.map { $0.replicas.shuffled() + $0.masters.shuffled() } ?? []) + seeds
-      let others = known.reduce(into: [Endpoint]()) { if !$0.contains($1), connected[$1] == nil { $0.append($1) } }
-      return (Array(hinted) + rest, others)
-    }
-  }
-
   /// Takes what some servers say about the cluster.
   ///
-  /// - Returns: Whether the client has a map now that it believes.
+  /// - Returns: Whether there is a map among it that can be believed.
   func received(_ reports: [ClusterView.Report]) -> Bool {
-    let now = Duration(connector.eventLoop.now - .uptimeNanoseconds(0))
-    let (isBelieved, masters, gone) = state.withLock { state -> (Bool, (before: Set<Endpoint>, now: Set<Endpoint>), [RedisNode]) in
+    let now = connector.eventLoop.now
+    let patience = TimeAmount(clamping: configuration.commandTimeout)
+    let change = state.withLock { state -> (before: Set<Endpoint>, now: Set<Endpoint>, gone: [(node: RedisNode, grace: TimeAmount)])? in
       let before = state.view.map?.owningMasters ?? []
-      guard state.view.received(reports, now: now) else { return (false, (before, before), []) }
-      return (true, (before, state.view.map?.owningMasters ?? []), reconcile(&state))
+      guard state.view.received(reports, now: Duration(now - .uptimeNanoseconds(0))) else { return nil }
+      let gone = reconcile(&state, now: now).map { (node: $0, grace: $1 ? Self.farewell : patience) }
+      return (before, state.view.map?.owningMasters ?? [], gone)
     }
-    for node in gone {
-      node.end(
-        RedisError(.connectionFailed, message: "\(node.locator.name) is no master of the cluster any more."), grace: Self.farewell)
+    guard let change else { return false }
+    for (node, grace) in change.gone {
+      node.end(RedisError(.connectionFailed, message: "\(node.locator.name) is no master of the cluster any more."), grace: grace)
     }
-    if isBelieved { map.provide(()) }
-    if !masters.before.isEmpty, masters.before != masters.now {
+    map.provide(())
+    if !change.before.isEmpty, change.before != change.now {
       func list(_ endpoints: Set<Endpoint>) -> String { endpoints.map(\.description).sorted().joined(separator: " ") }
       logger.notice(
-        "The cluster has other masters", metadata: ["from": "\(list(masters.before))", "to": "\(list(masters.now))"])
+        "The cluster has other masters", metadata: ["from": "\(list(change.before))", "to": "\(list(change.now))"])
     }
-    return isBelieved
+    return true
   }
 
-  /// Gives each master of the map its node; the nodes that are of no more use.
-  private func reconcile(_ state: inout State) -> [RedisNode] {
+  /// Nobody told the map: as long as there is none, those who wait learn why.
+  func refreshFailed(_ error: RedisError) {
+    if map.current == nil { map.attemptFailed(error) }
+  }
+
+  /// Looks which servers do not answer.
+  ///
+  /// - Parameter owing: The connections that owed replies at the last look, and when something had last arrived on them.
+  /// - Returns: Whether all masters are connected and answer.
+  func look(_ owing: inout [ObjectIdentifier: NIODeadline]) -> Bool {
+    state.withLock { state in
+      let before = owing
+      owing = [:]
+      state.silent = [:]
+      for (endpoint, node) in state.nodes {
+        guard let connection = node.current, connection.isBusy else { continue }
+        let lastArrival = connection.lastArrival
+        owing[ObjectIdentifier(connection)] = lastArrival
+        if before[ObjectIdentifier(connection)] == lastArrival { state.silent[endpoint] = lastArrival }
+      }
+      return state.silent.isEmpty && state.masters.allSatisfy { $0.current?.isClosed == false }
+    }
+  }
+
+  /// Gives each master of the map its node; the nodes that are of no more use, and whether they are silent.
+  private func reconcile(_ state: inout State, now: NIODeadline) -> [(RedisNode, isSilent: Bool)] {
     guard let map = state.view.map else { return [] }
     state.masters = map.masters.map { node(at: $0, &state) }
+    state.asked = state.asked.filter { now - $0.value < Self.memory }
     let masters = Set(map.masters)
-    let gone = state.nodes.filter { !masters.contains($0.key) }
-    for endpoint in gone.keys { state.nodes[endpoint] = nil }
-    return Array(gone.values)
+    let gone = state.nodes.keys.filter { !masters.contains($0) && state.asked[$0] == nil }
+    let nodes = gone.compactMap { endpoint in state.nodes[endpoint].map { ($0, isSilent: state.isSilent(endpoint)) } }
+    for endpoint in gone { state.nodes[endpoint] = nil }
+    return nodes
   }
 
-  private func node(at endpoint: Endpoint, _ state: inout State) -> RedisNode {
+  /// The node of a server; a new one if there is none.
+  func node(at endpoint: Endpoint, _ state: inout State) -> RedisNode {
     if let known = state.nodes[endpoint] { return known }
     let node = RedisNode(.fixed(endpoint), configuration: configuration, connector: connector, scripts: scripts, logger: logger)
     state.nodes[endpoint] = node
     start.yield(node)
     return node
-  }
-
-  // MARK: The way of a command
-
-  /// The master of a slot, or any master that is connected; `nil` if there is none.
-  func node(ofSlot slot: Int?) -> RedisNode? {
-    state.withLock { state in
-      guard let slot else { return Self.any(state.masters) }
-      guard let owner = state.view.map?.owners[slot], owner != ClusterMap.nobody else { return nil }
-      return state.masters[Int(owner)]
-    }
-  }
-
-  private static func any(_ masters: [RedisNode]) -> RedisNode? {
-    masters.first { $0.current != nil } ?? masters.first
-  }
-
-  /// Learns from a server that a key is elsewhere.
-  ///
-  /// - Returns: The node to ask this one time, if the slot is only on its way there.
-  @discardableResult
-  func follow(_ redirection: Redirection, from source: Endpoint) -> RedisNode? {
-    let target = redirection.target(from: source)
-    switch redirection.kind {
-    case .ask: return state.withLock { node(at: target, &$0) }
-    case .moved:
-      state.withLock { state in
-        state.view.moved(redirection.slot, to: target)
-        state.masters = state.view.map?.masters.map { node(at: $0, &state) } ?? []
-      }
-      askForRefresh(target)
-      return nil
-    }
-  }
-
-  /// Where to subscribe: the masters pass on each other's messages.
-  var subscriptions: ServerLocator {
-    ServerLocator(name: "a master of the cluster", mustBeMaster: false) { () async throws(RedisError) in
-      do {
-        try await self.map.value(before: .now() + TimeAmount(clamping: self.configuration.connectTimeout))
-      } catch {
-        throw error as? RedisError ?? RedisError(.shutDown, message: "The client is shutting down.")
-      }
-      let masters = self.owningMasters
-      guard let node = masters.filter({ $0.current != nil }).randomElement() ?? masters.randomElement() else {
-        throw RedisError(.connectionFailed, message: "The cluster has no master.")
-      }
-      return try await node.locator.locate()
-    } isCurrent: { endpoint in
-      self.state.withLock { $0.view.map?.owningMasters.contains(endpoint) ?? true }
-    }
   }
 }

@@ -13,13 +13,14 @@ struct MultiKeyCommand {
 
   /// Splits a command; `nil` if it cannot be split, or its keys are all in one slot.
   init?(_ command: RedisCommand) {
+    keys = command.arguments.count
+    // Nearly all commands end here.
+    guard keys > 1, command.name.utf8.count < 7 else { return nil }
     switch command.name {
     case "DEL", "UNLINK", "EXISTS", "TOUCH": isRead = false
     case "MGET": isRead = true
     default: return nil
     }
-    keys = command.arguments.count
-    guard keys > 1 else { return nil }
     var slots: [Int: Int] = [:]
     var places: [[Int]] = []
     for (place, key) in command.arguments.enumerated() {

@@ -14,7 +14,7 @@ extension RedisCommand {
     case .noKey: nil
     case .second: arguments.count > 1 ? 1 : nil
     case .behindCount(let index): keyBehindCount(at: index)
-    case .behindWord(let word, let otherwise): position(of: word).map { $0 + 1 } ?? otherwise
+    case .behindWord(let word, let start, let otherwise): position(of: word, from: start).map { $0 + 1 } ?? otherwise
     }
   }
 
@@ -23,14 +23,15 @@ extension RedisCommand {
     case noKey, second
     /// Behind the number of keys, which is at this place.
     case behindCount(Int)
-    case behindWord(String, otherwise: Int?)
+    /// Behind a word, which is not to be looked for before this place.
+    case behindWord(String, from: Int, otherwise: Int?)
   }
 
   /// Nearly all commands have their first key right behind the name: these are the exceptions of Redis 7.
   private static let keyRules: [String: KeyRule] = {
     var rules: [String: KeyRule] = [
-      "XREAD": .behindWord("STREAMS", otherwise: nil), "XREADGROUP": .behindWord("STREAMS", otherwise: nil),
-      "MIGRATE": .behindWord("KEYS", otherwise: 2),
+      "XREAD": .behindWord("STREAMS", from: 0, otherwise: nil), "XREADGROUP": .behindWord("STREAMS", from: 3, otherwise: nil),
+      "MIGRATE": .behindWord("KEYS", from: 5, otherwise: 2),
     ]
     for name in ["ZUNION", "ZINTER", "ZDIFF", "ZINTERCARD", "SINTERCARD", "LMPOP", "ZMPOP"] { rules[name] = .behindCount(0) }
     for name in ["EVALSHA", "EVAL", "EVALSHA_RO", "EVAL_RO", "FCALL", "FCALL_RO", "BLMPOP", "BZMPOP"] { rules[name] = .behindCount(1) }
@@ -49,8 +50,8 @@ extension RedisCommand {
     return index + 1
   }
 
-  private func position(of word: String) -> Int? {
-    arguments.firstIndex { if case .string(let text) = $0.storage { text.uppercased() == word } else { false } }
+  private func position(of word: String, from start: Int) -> Int? {
+    arguments.indices.dropFirst(start).first { arguments[$0].text.uppercased() == word }
   }
 }
 
@@ -67,11 +68,15 @@ extension RedisArgument {
 
   /// The number that this is or spells.
   fileprivate var integer: Int64? {
+    if case .integer(let value) = storage { value } else { Int64(text) }
+  }
+
+  fileprivate var text: String {
     switch storage {
-    case .integer(let value): value
-    case .string(let text): Int64(text)
-    case .bytes(let bytes): Int64(String(decoding: bytes, as: UTF8.self))
-    case .buffer(let buffer): Int64(String(buffer: buffer))
+    case .integer(let value): String(value)
+    case .string(let text): text
+    case .bytes(let bytes): String(decoding: bytes, as: UTF8.self)
+    case .buffer(let buffer): String(buffer: buffer)
     }
   }
 }

@@ -49,6 +49,65 @@ struct PipelineAttemptTests {
     #expect(unsent.pending.count == 3)
   }
 
+  private static let queued = CommandOutcome.reply(.simpleString(ByteBuffer(string: "QUEUED")))
+
+  private static func error(_ message: String) -> CommandOutcome { .reply(.error(ByteBuffer(string: message))) }
+
+  private static func transaction(_ middle: RedisCommand...) -> PipelineAttempt {
+    PipelineAttempt([RedisCommand("MULTI")] + middle + [RedisCommand("EXEC")], followsRedirections: true)
+  }
+
+  @Test("A transaction that the server refuses as a whole is sent again as a whole, to where its key is")
+  func refusedTransaction() throws {
+    let slot = HashSlot.of("k")
+    var moved = Self.transaction(RedisCommand("GET", "k"), RedisCommand("INCR", "k"))
+    let refused = [Self.queued, Self.error("MOVED \(slot) h:1"), Self.error("MOVED \(slot) h:1"), Self.error("EXECABORT Discarded.")]
+    guard case .again(let again) = moved.judge(refused, remaining: .seconds(1), random: 0) else {
+      Issue.record("a transaction that has moved is not sent again")
+      return
+    }
+    #expect(again.pause == .zero)
+    #expect(moved.pending.map(\.command.name) == ["MULTI", "GET", "INCR", "EXEC"])
+    #expect(moved.pending.compactMap(\.redirection).map(\.slot) == [slot])
+    // Also where the slot moves between the last command and EXEC.
+    for message in ["ASK \(slot) h:1", "TRYAGAIN Multiple keys.", "CLUSTERDOWN The cluster is down"] {
+      var waiting = Self.transaction(RedisCommand("GET", "k"))
+      guard case .again(let again) = waiting.judge([Self.queued, Self.queued, Self.error(message)], remaining: .seconds(1), random: 0)
+      else {
+        Issue.record("\(message) is not waited for")
+        return
+      }
+      #expect(again.pause > .zero)
+      #expect(waiting.pending.count == 3 && waiting.pending.allSatisfy { $0.redirection == nil })
+    }
+  }
+
+  @Test("A transaction that was executed, is wrong in itself or has keys of several slots is not sent again")
+  func finalTransaction() throws {
+    let elsewhere = "MOVED \(HashSlot.of("other")) h:1"
+    let cases: [(PipelineAttempt, [CommandOutcome])] = [
+      (Self.transaction(RedisCommand("GET", "k")), [Self.queued, Self.queued, .reply(.array([.error(ByteBuffer(string: "TRYAGAIN"))]))]),
+      (Self.transaction(RedisCommand("GET", "k")), [Self.queued, Self.error("ERR wrong number"), Self.error("EXECABORT")]),
+      (
+        Self.transaction(RedisCommand("GET", "k"), RedisCommand("GET", "other")),
+        [Self.queued, Self.queued, Self.error(elsewhere), Self.error("EXECABORT")]
+      ),
+      (
+        PipelineAttempt(
+          [RedisCommand("INCR", "k"), RedisCommand("MULTI"), RedisCommand("GET", "k"), RedisCommand("EXEC")], followsRedirections: true),
+        [.reply(.integer(1)), Self.queued, Self.error("MOVED \(HashSlot.of("k")) h:1"), Self.error("EXECABORT")]
+      ),
+    ]
+    for (attempt, outcomes) in cases {
+      var attempt = attempt
+      guard case .done(let results) = attempt.judge(outcomes, remaining: .seconds(1), random: 0) else {
+        Issue.record("\(outcomes) is sent again")
+        continue
+      }
+      #expect(results.count == outcomes.count)
+    }
+  }
+
   @Test("Without a connection the rest fails and what came before is kept")
   func givingUp() {
     var attempt = PipelineAttempt([RedisCommand("A"), RedisCommand("B").idempotent])

@@ -27,14 +27,15 @@ struct ClusterMapTests {
     let reply = RESPValue.array([
       Self.shard([0, 99, 200, 299], [Self.node("a", 1, "replica"), Self.node("b", 2, "master")]),
       Self.shard([100, 199], [Self.node("c", 3, "master", health: "fail")]),
+      Self.shard([300, 399], [Self.node("f", 6, "master", health: "fail"), Self.node("g", 7, "master")]),
       Self.shard([], [Self.node("d", 4, "master", health: "fail")]), Self.shard([], [Self.node("e", 5, "master")]),
     ])
     let map = try ClusterMap(shards: reply, from: Self.source, usesTLS: false)
-    #expect(map.masters == [Self.host("b", 2), Self.host("c", 3), Self.host("e", 5)])
+    #expect(map.masters == [Self.host("b", 2), Self.host("c", 3), Self.host("g", 7), Self.host("e", 5)])
     #expect(map.replicas == [Self.host("a", 1)])
-    #expect([0, 99, 100, 199, 299, 300].map { map.master(of: $0)?.description } == ["b:2", "b:2", "c:3", "c:3", "b:2", nil])
-    #expect(map.owningMasters == [Self.host("b", 2), Self.host("c", 3)])
-    #expect(map.coveredSlots == 300)
+    #expect([0, 99, 100, 199, 299, 300, 400].map { map.master(of: $0)?.description } == ["b:2", "b:2", "c:3", "c:3", "b:2", "g:7", nil])
+    #expect(map.owningMasters == [Self.host("b", 2), Self.host("c", 3), Self.host("g", 7)])
+    #expect(map.coveredSlots == 400)
   }
 
   @Test("A server that does not know its host is where it was reached, one that nobody knows is left out, and TLS has its own port")
@@ -64,7 +65,8 @@ struct ClusterMapTests {
     arguments: [
       RESPValue.integer(1), .array([.integer(1)]), .array([.map([])]),
       .array([shard([0], [node("a", 1, "master")])]), .array([shard([0, 16_384], [node("a", 1, "master")])]),
-      .array([shard([5, 1], [node("a", 1, "master")])]), .array([shard([-1, 1], [node("a", 1, "master")])]),
+      .array([shard([0, 1], [node("a", 1, "master"), node("b", 2, "master")])]), .array([shard([5, 1], [node("a", 1, "master")])]),
+      .array([shard([-1, 1], [node("a", 1, "master")])]),
     ])
   func malformed(reply: RESPValue) {
     #expect(throws: RedisError.self) { try ClusterMap(shards: reply, from: Self.source, usesTLS: false) }
@@ -113,6 +115,20 @@ struct ClusterMapTests {
     #expect(view.map?.master(of: 7) == Self.host("a", 1))
   }
 
+  @Test("A server that knows that it cannot serve is believed only where none can, and its epoch stands in nobody's way")
+  func cutOffReplica() {
+    var view = ClusterView()
+    #expect(Self.take([Self.report(5, "a")], at: .zero, &view) == true)
+    var cutOff = Self.report(9, "b")
+    cutOff.isServing = false
+    #expect(Self.take([cutOff, Self.report(5, "a")], at: .zero, &view) == true)
+    #expect(view.map?.master(of: 0) == Self.host("a", 1))
+    #expect(Self.take([cutOff], at: .zero, &view) == true)
+    #expect(view.map?.master(of: 0) == Self.host("b", 1))
+    #expect(Self.take([Self.report(5, "a")], at: .zero, &view) == true)
+    #expect(view.map?.master(of: 0) == Self.host("a", 1))
+  }
+
   @Test("MOVED changes one slot at once")
   func moved() {
     var view = ClusterView()
@@ -120,12 +136,18 @@ struct ClusterMapTests {
     view.moved(7, to: Self.host("b", 1))
     #expect(view.map?.master(of: 7) == Self.host("b", 1))
     #expect(view.map?.master(of: 8) == Self.host("a", 1))
+    for slot in HashSlot.all { view.moved(slot, to: Self.host("b", 1)) }
+    #expect(view.map?.owningMasters == [Self.host("b", 1)])
+    #expect(view.map?.coveredSlots == HashSlot.count)
   }
 
-  @Test("The epoch is found in CLUSTER INFO")
-  func epoch() {
-    #expect(ClusterView.epoch(inInfo: "cluster_state:ok\r\ncluster_current_epoch:12\r\ncluster_my_epoch:3\r\n") == 12)
-    #expect(ClusterView.epoch(inInfo: "") == 0)
+  @Test("The epoch and whether the cluster serves are found in CLUSTER INFO")
+  func info() {
+    let report = ClusterView.Report(
+      map: ClusterMap(), info: "cluster_state:ok\r\ncluster_current_epoch:12\r\ncluster_my_epoch:3\r\n")
+    #expect(report == .init(map: ClusterMap(), epoch: 12, isServing: true))
+    #expect(ClusterView.Report(map: ClusterMap(), info: "cluster_state:fail\r\n") == .init(map: ClusterMap(), epoch: 0, isServing: false))
+    #expect(ClusterView.Report(map: ClusterMap(), info: "") == .init(map: ClusterMap(), epoch: 0, isServing: true))
   }
 
   // MARK: Redirections

@@ -25,11 +25,13 @@ struct HashSlotTests {
       (RedisCommand("GET", "k"), "k"), (RedisCommand("GET", 12), "12"), (.evaluate(script, keys: ["k", "l"]), "k"),
       (.evaluate(script, keys: []), nil), (RedisCommand("XGROUP", "CREATE", "k", "g", "$"), "k"),
       (RedisCommand("XREADGROUP", "GROUP", "g", "c", "COUNT", 1, "STREAMS", "k", ">"), "k"),
-      (RedisCommand("XREAD", "streams", "k", 0), "k"),
+      (RedisCommand("XREADGROUP", "GROUP", "streams", "streams", "STREAMS", "k", ">"), "k"),
+      (RedisCommand("XREAD", "streams", "k", 0), "k"), (RedisCommand("XREAD", Array("STREAMS".utf8), "k", 0), "k"),
       (RedisCommand("PUBLISH", "k", "m"), nil), (RedisCommand("PING"), nil), (RedisCommand("BITOP", "AND", "k", "l"), "k"),
       (RedisCommand("ZINTER", 2, "k", "l"), "k"), (RedisCommand("BLMPOP", 0, 1, "k", "LEFT"), "k"),
       (RedisCommand("OBJECT", "FREQ", "k"), "k"),
       (RedisCommand("MIGRATE", "h", 1, "k", 0, 1), "k"), (RedisCommand("MIGRATE", "h", 1, "", 0, 1, "KEYS", "k"), "k"),
+      (RedisCommand("MIGRATE", "KEYS", 1, "k", 0, 1), "k"),
     ]
     for (command, key) in commands { #expect(command.slot == key.map { HashSlot.of($0) }, "\(command.name)") }
   }

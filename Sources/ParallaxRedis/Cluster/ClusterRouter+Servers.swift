@@ -1,0 +1,106 @@
+import NIOCore
+import Synchronization
+
+/// Which server is the one to ask.
+extension ClusterRouter {
+  /// The master of a slot, or one for commands without a key; `nil` if there is none.
+  func node(ofSlot slot: Int?) -> RedisNode? {
+    state.withLock { Self.node(ofSlot: slot, $0) }
+  }
+
+  static func node(ofSlot slot: Int?, _ state: borrowing State) -> RedisNode? {
+    guard let slot else { return anyMaster(state) }
+    guard let owner = state.view.map?.owners[slot], owner != ClusterMap.nobody else { return nil }
+    return state.masters[Int(owner)]
+  }
+
+  /// The same one while it is there, so that what one task publishes arrives in its order.
+  private static func anyMaster(_ state: borrowing State) -> RedisNode? {
+    guard let map = state.view.map else { return nil }
+    for (endpoint, node) in zip(map.masters, state.masters) where node.current != nil && !state.isSilent(endpoint) { return node }
+    return state.masters.first { $0.current != nil } ?? state.masters.first
+  }
+
+  // MARK: Redirections
+
+  /// Learns from a server that a key is elsewhere.
+  ///
+  /// - Returns: The node to ask this one time, if the slot is only on its way there.
+  func follow(_ redirection: Redirection, from source: Endpoint) -> RedisNode? {
+    guard redirection.kind == .ask else {
+      learn(redirection, from: source)
+      return nil
+    }
+    let target = redirection.target(from: source)
+    return state.withLock { state in
+      if state.isOver { return nil }
+      state.asked[target] = connector.eventLoop.now
+      return node(at: target, &state)
+    }
+  }
+
+  /// Takes note of a slot that has moved; of one that is only on its way there is nothing to note.
+  func learn(_ redirection: Redirection, from source: Endpoint) {
+    guard redirection.kind == .moved else { return }
+    let target = redirection.target(from: source)
+    let isNews = state.withLock { state in
+      if state.isOver || state.view.map?.master(of: redirection.slot) == target { return false }
+      state.view.moved(redirection.slot, to: target)
+      state.masters = state.view.map?.masters.map { node(at: $0, &state) } ?? []
+      return true
+    }
+    if isNews { askForRefresh(target) }
+  }
+
+  // MARK: Whom to ask for the map, and where to subscribe
+
+  /// Where a server may be found that knows the cluster, each kind in the order in which to try.
+  struct Sources {
+    /// Connected; the one first that is most likely to know the latest change.
+    var answering: [RedisNode] = []
+    /// All others that were ever named.
+    var others: [Endpoint] = []
+    /// Connected, but owing replies.
+    var silent: [RedisNode] = []
+  }
+
+  var sources: Sources {
+    state.withLock { state in
+      let connected = state.nodes.filter { $0.value.current != nil }
+      var sources = Sources()
+      for (endpoint, node) in connected.shuffled() {
+        if state.isSilent(endpoint) {
+          sources.silent.append(node)
+        } else {
+          sources.answering.insert(node, at: endpoint == state.hint ? 0 : sources.answering.endIndex)
+        }
+      }
+      let known = (state.view.map.map { $0.replicas.shuffled() + $0.masters.shuffled() } ?? []) + seeds
+      for endpoint in known where connected[endpoint] == nil && !sources.others.contains(endpoint) { sources.others.append(endpoint) }
+      return sources
+    }
+  }
+
+  /// Where to subscribe: the masters pass on each other's messages.
+  var subscriptions: ServerLocator {
+    ServerLocator(name: "a master of the cluster", mustBeMaster: false) { () async throws(RedisError) in
+      do {
+        try await self.map.value(before: .now() + TimeAmount(clamping: self.configuration.connectTimeout))
+      } catch {
+        throw error as? RedisError ?? RedisError(.shutDown, message: "The client is shutting down.")
+      }
+      guard let endpoint = self.subscriptionServer else { throw RedisError(.connectionFailed, message: "The cluster has no master.") }
+      return endpoint
+    } isCurrent: { endpoint in
+      self.state.withLock { $0.view.map?.isOwning(endpoint) ?? true }
+    }
+  }
+
+  private var subscriptionServer: Endpoint? {
+    state.withLock { state in
+      let masters = state.view.map?.owningMasters ?? []
+      let good = masters.filter { state.nodes[$0]?.current != nil && !state.isSilent($0) }
+      return good.randomElement() ?? masters.randomElement()
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import NIOCore
+
+/// A server that is asked what it sees of the cluster.
+enum ClusterSource: Sendable {
+  /// On its shared connection.
+  case node(RedisNode)
+  /// On a connection for this one time.
+  case endpoint(RedisConfiguration.Endpoint)
+
+  /// Asks the server.
+  func report(to router: ClusterRouter) async -> Result<ClusterView.Report, RedisError> {
+    do throws(RedisError) {
+      switch self {
+      case .node(let node):
+        guard let connection = node.current else { throw RedisError(.connectionFailed, message: "\(node.locator.name) is not connected.") }
+        return .success(try await Self.ask(connection, router.configuration))
+      case .endpoint(let endpoint):
+        let connection = try await router.connector.connect(to: endpoint, role: .commands)
+        defer { connection.close() }
+        return .success(try await Self.ask(connection, router.configuration))
+      }
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  private static func ask(_ connection: RedisConnection, _ configuration: RedisConfiguration) async throws(RedisError) -> ClusterView.Report
+  {
+    let patience = TimeAmount(clamping: min(.seconds(1), configuration.connectTimeout))
+    let outcome = await connection.execute([RedisCommand("CLUSTER", "SHARDS"), RedisCommand("CLUSTER", "INFO")], timeout: patience)
+    guard outcome.failure == nil else { throw late(connection) }
+    let info = outcome.replies[1].string ?? ""
+    if let message = outcome.replies[0].errorMessage, message.contains("cluster support disabled") {
+      throw RedisError(
+        .invalidConfiguration, command: "CLUSTER", message: "\(connection.endpoint) is no server of a cluster: use it as a single server.",
+        serverMessage: message)
+    }
+    let shards = try? ClusterMap(shards: outcome.replies[0], from: connection.endpoint, usesTLS: configuration.tls != nil)
+    if let shards { return .init(map: shards, info: info) }
+    // CLUSTER SHARDS came with Redis 7.0, and does not always tell one master of a shard from another.
+    guard case .reply(let slots) = await connection.execute(RedisCommand("CLUSTER", "SLOTS"), timeout: patience) else {
+      throw late(connection)
+    }
+    if let message = slots.errorMessage { throw refused(by: connection, message) }
+    return .init(map: try ClusterMap(slots: slots, from: connection.endpoint), info: info)
+  }
+
+  private static func late(_ connection: RedisConnection) -> RedisError {
+    RedisError(.connectionFailed, command: "CLUSTER", message: "\(connection.endpoint) did not tell its map of the cluster in time.")
+  }
+
+  private static func refused(by connection: RedisConnection, _ message: String) -> RedisError {
+    guard message.hasPrefix("NOPERM") else {
+      return RedisError(
+        .serverError, command: "CLUSTER", message: "\(connection.endpoint) refuses to tell its map of the cluster.", serverMessage: message)
+    }
+    return RedisError(
+      .invalidConfiguration, command: "CLUSTER",
+      message:
+        "The user may not ask \(connection.endpoint) for its map of the cluster: grant +cluster|slots, +cluster|shards and +cluster|info.",
+      serverMessage: message)
+  }
+}

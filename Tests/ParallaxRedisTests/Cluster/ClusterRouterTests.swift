@@ -1,0 +1,78 @@
+import Logging
+import NIOCore
+import NIOEmbedded
+import Testing
+
+@testable import ParallaxRedis
+
+@Suite("The nodes of a cluster")
+struct ClusterRouterTests {
+  private static let a = RedisConfiguration.Endpoint.host("a", port: 1)
+  private static let b = RedisConfiguration.Endpoint.host("b", port: 1)
+  private static let new = RedisConfiguration.Endpoint.host("new", port: 1)
+
+  private let loop = EmbeddedEventLoop()
+  private let router: ClusterRouter
+
+  init() {
+    let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    let connector = RedisConnector(
+      configuration: RedisConfiguration(deployment: .cluster(nodes: [Self.a])), eventLoop: loop,
+      executor: RedisEventLoopExecutor(eventLoop: loop), metrics: RedisMetrics(), logger: logger)
+    router = ClusterRouter(seeds: [Self.a], connector: connector, scripts: KnownScripts([]), logger: logger)
+  }
+
+  private func receive(_ owners: [(ClosedRange<Int>, RedisConfiguration.Endpoint)], epoch: Int64 = 1) {
+    var map = ClusterMap()
+    for (slots, master) in owners { map.assign(slots, to: master) }
+    #expect(router.received([.init(map: map, epoch: epoch)]))
+  }
+
+  private static func redirection(_ kind: String, slot: Int, to host: String) -> Redirection? { Redirection("\(kind) \(slot) \(host):1") }
+
+  @Test("A node that leaves the map ends, and comes back as a new one")
+  func leaving() throws {
+    receive([(0...99, Self.a), (100...16_383, Self.b)])
+    let former = try #require(router.node(ofSlot: 0))
+    receive([(0...16_383, Self.b)])
+    #expect(former.hasEnded)
+    #expect(router.node(ofSlot: 0) === router.node(ofSlot: 100))
+    router.learn(try #require(Self.redirection("MOVED", slot: 0, to: "a")), from: Self.b)
+    let latter = try #require(router.node(ofSlot: 0))
+    #expect(latter !== former && !latter.hasEnded)
+  }
+
+  @Test("A server that is in no map yet is kept while commands are sent on to it, and not for ever")
+  func askedServer() throws {
+    receive([(0...16_383, Self.a)])
+    let ask = try #require(Self.redirection("ASK", slot: 0, to: "new"))
+    let node = try #require(router.follow(ask, from: Self.a))
+    loop.advanceTime(by: .seconds(9))
+    receive([(0...16_383, Self.a)])
+    #expect(router.follow(ask, from: Self.a) === node)
+    loop.advanceTime(by: .seconds(9))
+    receive([(0...16_383, Self.a)])
+    #expect(!node.hasEnded)
+    loop.advanceTime(by: .seconds(2))
+    receive([(0...16_383, Self.a)])
+    #expect(node.hasEnded)
+    #expect(router.node(ofSlot: 0)?.hasEnded == false)
+  }
+
+  @Test("A lease that is told of a slot on its way makes no connection for it")
+  func lease() throws {
+    receive([(0...16_383, Self.a)])
+    router.learn(try #require(Self.redirection("ASK", slot: 0, to: "new")), from: Self.a)
+    #expect(router.sources.others == [Self.a])
+  }
+
+  @Test("A map that is known is kept when no server tells another")
+  func failedRefresh() {
+    let refusal = RedisError(.authenticationFailed, message: "no")
+    router.refreshFailed(refusal)
+    #expect(router.status.lastError == refusal)
+    receive([(0...16_383, Self.a)])
+    router.refreshFailed(refusal)
+    #expect(router.map.current != nil)
+  }
+}

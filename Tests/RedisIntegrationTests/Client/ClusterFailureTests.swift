@@ -1,0 +1,82 @@
+import NIOCore
+import ParallaxRedis
+import TestSupport
+import Testing
+
+@Suite("Failures of masters of a real cluster under load", .onCluster(), .serialized, .timeLimit(.minutes(2)))
+struct ClusterFailureTests {
+  /// Stops the master of the first two tags under load, lets the body go on from there, and checks what was lost and what failed.
+  private func losingMaster(
+    _ name: String, _ body: @Sendable (RedisClusterDeployment, ClusterLoad, RedisServer) async throws -> Void
+  ) async throws {
+    try await withClusterClient { cluster, client async throws in
+      try await cluster.awaitHealthy()
+      let load = ClusterLoad(client, tags: keys(name, perThird: 2))
+      let victims = load.tags[0...1]
+      let rounds = try cluster.timesAskedForShards
+      let clock = ContinuousClock()
+      let began = clock.now
+      try await load.run {
+        try await load.advance()
+        let master = try cluster.primary(ofKey: load.tags[0])
+        let replica = try #require(try cluster.replicas(of: master).first)
+        master.pause()
+        let stopped = clock.now
+        // What the client has been told by then, and what the replica has, stand still now.
+        try await Task.sleep(for: .milliseconds(50))
+        let told = load.seen.counters
+        let kept = try replica.withConnection { connection in
+          try connection.command("READONLY")
+          return try told.mapValues { _ in 0 }.reduce(into: [String: Int]()) { kept, counter in
+            guard victims.contains(where: { counter.key.hasSuffix($0) }) else { return }
+            kept[counter.key] = try connection.command("GET", counter.key).number ?? 0
+          }
+        }
+        try await body(cluster, load, master)
+        try await load.advance(by: 1, Array(victims))
+        print("\(name): written again after \(clock.now - stopped)")
+        #expect(clock.now - stopped < .seconds(10))
+        try await load.advance()
+        let now = load.seen.counters
+        for (key, value) in kept {
+          let since = (now[key]?.acknowledged ?? 0) - (told[key]?.acknowledged ?? 0)
+          let present = try await client.send(RedisCommand("GET", key)).int ?? 0
+          #expect(present >= value + since, "\(key): the replica had \(value), and \(since) were acknowledged since")
+        }
+        let unreplicated = kept.reduce(0) { $0 + max(0, (told[$1.key]?.value ?? 0) - $1.value) }
+        print("\(name): lost \(load.seen.lostIncrements), of which the server had not replicated \(unreplicated)")
+        #expect(load.seen.lostIncrements <= unreplicated)
+      }
+      let seen = load.seen
+      #expect(seen.wrong.isEmpty)
+      for (tag, error) in seen.failures {
+        #expect(victims.contains(tag), "\(tag): \(error)")
+        #expect((error as? RedisError)?.code == .unknownOutcome, "\(tag): \(error)")
+      }
+      let seconds = (clock.now - began) / .seconds(1)
+      let asked = try cluster.timesAskedForShards - rounds
+      print("\(name): \(seen.done) calls, \(seen.failures.count) failed, \(asked) CLUSTER SHARDS in \(seconds) s, slowest \(seen.slowest)")
+      #expect(Double(asked) < 30 * (seconds + 1))
+    }
+  }
+
+  @Test("kill -9: what was in flight has an unknown outcome, other slots go on, and a replica takes over")
+  func kill() async throws {
+    try await losingMaster("kill") { cluster, load, master async throws in
+      master.kill()
+      try await load.advance(by: 20, Array(load.tags[2...]))
+      try await cluster.awaitPrimary(ofSlot: RedisHashSlot.of(load.tags[0]), otherThan: master)
+      try await master.start()
+    }
+  }
+
+  @Test("A master that is stopped, replaced, and goes on, gets no write any more")
+  func stop() async throws {
+    try await losingMaster("stop") { cluster, load, master async throws in
+      try await cluster.awaitPrimary(ofSlot: RedisHashSlot.of(load.tags[0]), otherThan: master)
+      try await load.advance(by: 1)
+      master.resume()
+      try await load.advance(by: 100)
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import NIOCore
+import ParallaxRedis
+import TestSupport
+import Testing
+
+@Suite("Outages of a real cluster", .onCluster(), .serialized, .timeLimit(.minutes(2)))
+struct ClusterOutageTests {
+  @Test("When the server of a subscription is killed, it goes on at another after a gap")
+  func subscription() async throws {
+    try await withClusterClient { cluster, client async throws in
+      var events = client.subscribe(to: ["news"]).makeAsyncIterator()
+      #expect(await events.next() == .subscribed)
+      let server = try #require(try cluster.nodes.first { try $0.command("PUBSUB", "NUMSUB", "news").elements.last?.number == 1 })
+      server.kill()
+      #expect(await events.next() == .gap)
+      let other = try #require(try cluster.primaries().first)
+      try other.command("PUBLISH", "news", "after")
+      #expect(await events.next() == .message(channel: "news", payload: ByteBuffer(string: "after")))
+      try await server.start()
+      try await cluster.awaitHealthy()
+      #expect(client.status.isConnected)
+    }
+  }
+
+  @Test("All servers go down, and come back in other roles")
+  func allDown() async throws {
+    let cluster = try #require(OnCluster.running)
+    let log = LogCollector()
+    try await withClient(cluster.configuration(), logger: log.logger) { client async throws in
+      let keys = keys("down")
+      for key in keys { _ = try await client.send(RedisCommand("SET", key, "before")) }
+      let master = try cluster.primary(ofKey: keys[0])
+      let others = cluster.nodes.filter { $0 !== master }
+      for node in cluster.nodes { node.kill() }
+      let began = ContinuousClock.now
+      try await eventually("the client notices") { !client.status.isConnected }
+      let error = try await redisError { try await client.send(RedisCommand("GET", keys[0]).timeout(.milliseconds(300))) }
+      #expect(error?.code == .connectionFailed)
+      #expect(error?.mayHaveExecuted == false)
+      let patient = Task { try await client.send(RedisCommand("SET", keys[0], "during")) }
+      try await eventually("some time without any server") { client.status.disconnectedFor ?? .zero > .milliseconds(500) }
+      // The master of the first key stays away until its replica has taken over.
+      for node in others { try await node.start() }
+      try await cluster.awaitPrimary(ofSlot: RedisHashSlot.of(keys[0]), otherThan: master)
+      try await master.start()
+      #expect(try await patient.value.string == "OK")
+      print("all down: written again after \(ContinuousClock.now - began)")
+      try await cluster.awaitHealthy()
+      for key in keys { #expect(try await client.send(RedisCommand("SET", key, "after")).string == "OK") }
+      #expect(try cluster.replicas(of: try cluster.primary(ofKey: keys[0])).contains { $0 === master })
+      #expect(client.status.isConnected)
+      // Once each: that a server is gone, and that the map is.
+      #expect(log.errors.count <= 10)
+    }
+  }
+}
