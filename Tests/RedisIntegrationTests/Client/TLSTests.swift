@@ -52,15 +52,14 @@ struct TLSTests {
         $0.tls?.trustRoots = .file("/nowhere/authorities.pem")
       }
       try await withClient(configuration) { client async throws in
-        let error = try await redisError { try await client.send(RedisCommand("PING").timeout(.seconds(1))) }
-        #expect(error?.code == .invalidConfiguration)
+        #expect(try await redisError { try await client.send(RedisCommand("PING")) }?.code == .invalidConfiguration)
       }
     }
   }
 
   private func expectFailure(_ configuration: RedisConfiguration, _ words: String...) async throws {
     try await withClient(configuration) { client async throws in
-      let error = try #require(try await redisError { try await client.send(RedisCommand("PING").timeout(.seconds(1))) })
+      let error = try #require(try await redisError { try await client.send(RedisCommand("PING").timeout(.seconds(3))) })
       #expect([.connectionFailed, .protocolViolation].contains(error.code))
       #expect(words.contains { error.message.contains($0) }, "\(error)")
       #expect(!error.mayHaveExecuted)
