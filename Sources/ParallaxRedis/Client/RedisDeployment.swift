@@ -6,6 +6,9 @@ extension RedisConfiguration {
     /// One server; nothing takes over from it.
     case standalone(Endpoint)
     /// A master with replicas, watched by sentinels that name another master when it fails.
+    ///
+    /// Replication is asynchronous: what the former master has acknowledged and not passed on is lost. `SENTINEL FAILOVER` does not stop the
+    /// former master first, which acknowledges writes for up to some seconds more.
     case sentinel(Sentinel)
     /// Redis Cluster: several masters, each with a part of the keys.
     ///

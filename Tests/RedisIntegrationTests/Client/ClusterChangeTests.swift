@@ -127,7 +127,9 @@ struct ClusterChangeTests {
         try replica.command("CLUSTER", "FAILOVER", "TAKEOVER")
         #expect(try await client.send(RedisCommand("INCR", key).idempotent).int == 1)
         let held = await result
-        #expect(try await redisError { try held.get() }?.serverCode == "MOVED")
+        // On a slow machine the client has given up the silent server before that says MOVED.
+        let outcome = try #require(try await redisError { try held.get() })
+        #expect(outcome.serverCode == "MOVED" || outcome.code == .unknownOutcome, "\(outcome)")
         #expect(try await redisError { try await connection.send(RedisCommand("INCR", key)) }?.mayHaveExecuted == false)
       }
       #expect(try await client.withConnection(forKey: key) { try await $0.send(RedisCommand("INCR", key)).int } == 2)

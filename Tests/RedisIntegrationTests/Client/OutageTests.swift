@@ -187,17 +187,22 @@ struct OutageTests {
 
   @Test("While the server loads its data commands are tried again, up to their time-out")
   func loading() async throws {
-    let slowLoad = ["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"]
+    let slowLoad = ["--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024"]
     try await withServerAndClient(.init(arguments: slowLoad)) { server, client async throws in
-      let filled = try await client.send(RedisCommand("DEBUG", "POPULATE", 1_000, "key", 100))
+      let filled = try await client.send(RedisCommand("DEBUG", "POPULATE", 5_000, "key", 100))
       #expect(filled.string == "OK")
       _ = try await client.send(RedisCommand("SAVE"))
       server.kill()
       try server.launch()
       try await eventually("a command is refused while the server loads") {
-        try await redisError { try await client.send(RedisCommand("GET", "key:1").timeout(.milliseconds(50))) }?.serverCode == "LOADING"
+        try await redisError { try await client.send(RedisCommand("GET", "key:1").timeout(.milliseconds(200))) }?.serverCode == "LOADING"
       }
-      #expect(try await client.send(RedisCommand("SET", "key:1", "new")).string == "OK")
+      func refusals() throws -> String? { try server.info("errorstats")["errorstat_LOADING"] }
+      let before = try refusals()
+      async let write = client.send(RedisCommand("SET", "key:1", "new"))
+      try await eventually("the write has been refused") { try refusals() != before }
+      try server.command("CONFIG", "SET", "key-load-delay", "0")
+      #expect(try await write.string == "OK")
     }
   }
 
