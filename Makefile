@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all format bench bench-failover bench-redis demo docs run clean
+.PHONY: help build test test-all fuzz format bench bench-failover bench-redis demo docs run clean
 
 # Where the project is checked, warnings are errors; where it is used, they are not.
 STRICT := PARALLAX_STRICT=1
@@ -22,13 +22,17 @@ test: ## What CI runs: tools, format, floors, model, build, all suites
 	@$(STRICT) swift test --skip-build --disable-xctest
 	@$(TIMED) "Examples for embedders, without SwiftNIO" Scripts/check-examples.sh
 
-test-all: test ## The same, then the suites under the thread sanitizer
+test-all: test ## The same, then the suites under the thread sanitizer, and fuzzing
 	@echo "== Tests under the thread sanitizer"
 	@$(STRICT) swift test --sanitize=thread --scratch-path .build/thread-sanitizer --disable-xctest
+	@$(TIMED) "Fuzzing of the Redis decoder" Scripts/fuzz.sh 60
+
+fuzz: ## Fuzz the Redis decoder: libFuzzer, then against hiredis; ARGS="SECONDS" for each
+	@Scripts/fuzz.sh $(ARGS)
 
 format: ## Format the sources in place
 	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
-	  Examples/Package.swift Examples/Sources Examples/Tests
+	  Examples/Package.swift Examples/Sources Examples/Tests Oracle/Package.swift Oracle/Sources
 
 bench: ## Executions per second, embedded and on Redis, and where the time goes
 	swift build -c release --product parallaxd
@@ -55,4 +59,4 @@ run: ## Run a node with the in-memory store on 127.0.0.1:8080
 	swift run -c release parallaxd $(ARGS)
 
 clean: ## Remove everything that was built
-	rm -rf .build Benchmarks/.build
+	rm -rf .build Benchmarks/.build Oracle/.build

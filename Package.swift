@@ -144,6 +144,7 @@ let package = Package(
     .testTarget(
       name: "ParallaxRedisTests",
       dependencies: ["ParallaxRedis", server("NIOEmbedded", "swift-nio"), always("DequeModule", "swift-collections")] + nio,
+      exclude: ["Corpus"],
       swiftSettings: settings),
     .testTarget(name: "ParallaxMetricsTests", dependencies: ["ParallaxMetrics", coreMetrics], swiftSettings: settings),
     .testTarget(

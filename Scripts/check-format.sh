@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Examples/Package.swift \
-  Examples/Sources Examples/Tests
+  Examples/Sources Examples/Tests Oracle/Package.swift Oracle/Sources

@@ -17,29 +17,6 @@ missing_packages() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
-install_packages() {
-  local sudo=
-  if ! command -v apt-get >/dev/null; then
-    echo "error: the tests need: $*. This system has no apt-get: install them by its own package manager, then run this again." >&2
-    return 1
-  fi
-  if [ "$(id -u)" -ne 0 ]; then
-    if ! command -v sudo >/dev/null; then
-      echo "error: the tests need: $*. Install them as root: apt-get install --no-install-recommends $*" >&2
-      return 1
-    fi
-    sudo=sudo
-  fi
-  echo "Installing by apt-get: $*"
-  # In run level 1 the packages' init scripts start no service: the tests start servers of their own.
-  if ! { $sudo apt-get update -q &&
-    $sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"; } >.build/apt.log 2>&1; then
-    tail -n 20 .build/apt.log >&2
-    echo "error: apt-get could not install: $* (everything it said: .build/apt.log)" >&2
-    return 1
-  fi
-}
-
 install_python_environment() {
   if cmp -s "$requirements" "$venv/requirements.txt"; then
     return
@@ -53,11 +30,8 @@ install_python_environment() {
   cp "$requirements" "$venv/requirements.txt" # the mark that this environment is complete
 }
 
-mkdir -p .build
 packages=$(missing_packages)
-if [ -n "$packages" ]; then
-  # shellcheck disable=SC2086 # one word per package
-  install_packages $packages
-fi
+# shellcheck disable=SC2086 # one word per package
+Scripts/install-packages.sh "the tests" $packages
 install_python_environment
 echo "Test tools: $(redis-server --version | cut -d ' ' -f 1-3), $(promtool --version 2>&1 | head -n 1 | cut -d ' ' -f 1-3), $(spin -V | cut -d ' ' -f 1-3), $("$venv/bin/python" --version)"

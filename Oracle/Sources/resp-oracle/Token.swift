@@ -1,0 +1,53 @@
+/// The token at whose last byte the decoders have come apart.
+struct Token {
+  private static let lineEnd: [UInt8] = [0x0D, 0x0A]
+
+  let bytes: ArraySlice<UInt8>
+  /// Aggregates that it lies in.
+  let depth: Int
+
+  var type: Character { bytes.first.map { Character(Unicode.Scalar($0)) } ?? " " }
+
+  /// The text between type byte and CRLF; as far as there is any, if there is no CRLF yet.
+  var line: ArraySlice<UInt8> { bytes.dropFirst().prefix(upTo: lineBreak ?? bytes.endIndex) }
+  var hasWholeLine: Bool { lineBreak != nil }
+  var endsWithLineEnd: Bool { bytes.suffix(2).elementsEqual(Self.lineEnd) }
+
+  private var lineBreak: Int? {
+    bytes.indices.dropLast().first { bytes[$0] == Self.lineEnd[0] && bytes[$0 + 1] == Self.lineEnd[1] }
+  }
+
+  /// The number that the line spells, with a sign and leading zeros or not, if 64 bits hold it.
+  var number: Int64? {
+    let digits = line.drop { $0 == 0x2B || $0 == 0x2D }
+    guard line.count - digits.count <= 1, !digits.isEmpty, digits.count <= 19, digits.allSatisfy({ (0x30...0x39).contains($0) }) else {
+      return nil
+    }
+    return Int64(String(decoding: line, as: UTF8.self))
+  }
+
+  func isLine(_ texts: String...) -> Bool { texts.contains { line.elementsEqual($0.utf8) } }
+
+  /// The input with the line replaced.
+  func replacingLine(in input: [UInt8], with text: String) -> [UInt8] {
+    var input = input
+    input.replaceSubrange(line.indices, with: text.utf8)
+    return input
+  }
+
+  /// The input with CRLF for the last two bytes.
+  func replacingTerminator(in input: [UInt8]) -> [UInt8] {
+    var input = input
+    input.replaceSubrange(bytes.endIndex - 2..<bytes.endIndex, with: Self.lineEnd)
+    return input
+  }
+
+  /// The input with spaces for what is of a line break but does not end the line.
+  func replacingLineBreaks(in input: [UInt8]) -> [UInt8] {
+    var input = input
+    for index in endsWithLineEnd ? bytes.indices.dropLast(2) : bytes.indices where Self.lineEnd.contains(input[index]) {
+      input[index] = 0x20
+    }
+    return input
+  }
+}
