@@ -75,11 +75,19 @@ struct Peers {
 
   // MARK: Measuring
 
-  func client(_ workload: Workload, seconds: Double, countingAllocations: Bool = false) throws -> Measurement {
-    let worker = Bundle.main.executableURL ?? URL(filePath: CommandLine.arguments[0])
-    return try measurement(
-      [worker.path, "worker", "--port", "\(port)", "--workload", workload.name, "--seconds", "\(seconds)"],
-      environment: countingAllocations ? ["LD_PRELOAD": preload.path] : [:])
+  /// The client, with commands that were made beforehand, as those of hiredis are.
+  func client(_ workload: Workload, seconds: Double) throws -> Measurement {
+    try measurement(worker(workload, seconds: seconds))
+  }
+
+  /// The client under a counter of allocations, those for making the commands included.
+  func clientCountingAllocations(_ workload: Workload, seconds: Double) throws -> Measurement {
+    try measurement(worker(workload, seconds: seconds) + ["--making-commands"], environment: ["LD_PRELOAD": preload.path])
+  }
+
+  private func worker(_ workload: Workload, seconds: Double) -> [String] {
+    let executable = Bundle.main.executableURL ?? URL(filePath: CommandLine.arguments[0])
+    return [executable.path, "worker", "--port", "\(port)", "--workload", workload.name, "--seconds", "\(seconds)"]
   }
 
   func hiredis(_ workload: Workload, seconds: Double) throws -> Measurement {

@@ -45,7 +45,7 @@ struct Comparison: AsyncParsableCommand {
     var report = Report(rows: workloads.map { Report.Row(workload: $0) })
     for index in workloads.indices {
       try peers.setValue(of: workloads[index])
-      report.rows[index].allocations = try peers.client(workloads[index], seconds: 0.5, countingAllocations: true)
+      report.rows[index].allocations = try peers.clientCountingAllocations(workloads[index], seconds: 0.5)
     }
     if !allocations {
       for round in 1...rounds {

@@ -32,7 +32,7 @@ struct Report {
   }
 
   var allocations: String {
-    var lines = ["", "Allocations per command:", ""]
+    var lines = ["", "Allocations per command, those for making it included:", ""]
     lines += Self.table(
       ["workload", "allocations", "bound"],
       rows.map { [$0.workload.title, Self.decimal($0.allocationsPerCommand, 2), Self.decimal($0.workload.allocations, 1)] })

@@ -19,6 +19,9 @@ struct Worker: AsyncParsableCommand {
   @Option(help: "Seconds to measure.")
   var seconds: Double
 
+  @Flag(help: "Make each command anew, as most programs do, instead of once, as the program for hiredis does.")
+  var makingCommands = false
+
   func run() async throws {
     guard let workload = Workload.all.first(where: { $0.name == workload }) else {
       throw ValidationError("There is no workload \(workload): it is one of \(Workload.all.map(\.name).joined(separator: ", ")).")
@@ -26,7 +29,7 @@ struct Worker: AsyncParsableCommand {
     let client = try RedisClient(configuration: RedisConfiguration(host: "127.0.0.1", port: port), logger: Logger(label: "redis-bench"))
     try await withThrowingTaskGroup { group in
       group.addTask { try await client.run() }
-      let load = WorkerLoad(client: client, workload: workload)
+      let load = WorkerLoad(client: client, workload: workload, makesCommands: makingCommands)
       _ = try await load.run(seconds: 0.2)
       let allocationsBefore = Self.allocationsSoFar()
       let start = ContinuousClock.now
@@ -49,6 +52,7 @@ struct Worker: AsyncParsableCommand {
 struct WorkerLoad: Sendable {
   let client: RedisClient
   let workload: Workload
+  let makesCommands: Bool
 
   /// How many commands were answered until the time was up.
   func run(seconds: Double) async throws -> Int {
@@ -69,27 +73,36 @@ struct WorkerLoad: Sendable {
   }
 
   private func call(until stop: StopFlag) async throws -> Int {
-    let value = ByteBuffer(repeating: UInt8(ascii: "x"), count: workload.bytes)
+    let value = makeValue()
+    let prepared = makesCommands ? nil : makeCommand(value)
     var commands = 0
     while !stop.isSet {
-      _ = try await client.send(command(value))
+      _ = try await client.send(prepared ?? makeCommand(value))
       commands += 1
     }
     return commands
   }
 
   private func pipeline(_ length: Int, until stop: StopFlag) async throws -> Int {
-    let value = ByteBuffer(repeating: UInt8(ascii: "x"), count: workload.bytes)
+    let value = makeValue()
+    let prepared = makesCommands ? nil : makePipeline(length, value)
     var commands = 0
     while !stop.isSet {
-      let results = try await client.pipeline((0..<length).map { _ in command(value) })
-      for result in results { _ = try result.get() }
+      for result in try await client.pipeline(prepared ?? makePipeline(length, value)) { _ = try result.get() }
       commands += length
     }
     return commands
   }
 
-  private func command(_ value: ByteBuffer) -> RedisCommand {
+  private func makeValue() -> ByteBuffer {
+    ByteBuffer(repeating: UInt8(ascii: "x"), count: workload.bytes)
+  }
+
+  private func makePipeline(_ length: Int, _ value: ByteBuffer) -> [RedisCommand] {
+    (0..<length).map { _ in makeCommand(value) }
+  }
+
+  private func makeCommand(_ value: ByteBuffer) -> RedisCommand {
     switch workload.command {
     case .get: RedisCommand("GET", Workload.key)
     case .set: RedisCommand("SET", Workload.key, value)

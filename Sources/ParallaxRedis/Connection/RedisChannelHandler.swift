@@ -3,7 +3,7 @@ import NIOCore
 
 /// The event-loop side of a connection: writes commands, hands out replies, and watches the clock.
 ///
-/// Commands that gather during one tick of the loop go out in one write; while replies are being read, that is the end of the read. Sixteen,
+/// Commands that gather during one tick of the loop go out in one write; while replies are being read, that is the end of the read. Thirty-two,
 /// or as many as the server has not answered yet, are written at once besides, so that the server works while the client still encodes.
 final class RedisChannelHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
@@ -17,7 +17,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     let onPush: (@Sendable (RESPValue) -> Void)?
   }
 
-  private static let flushEvery = 16
+  private static let flushEvery = 32
   private static let keptCapacity = 256 << 10
   private static let probe = RedisCommand("PING")
   /// The first words of the pushes that the subscriptions here bring.

@@ -129,10 +129,23 @@ struct RESPDecoder {
     guard reader.owed * 3 <= reader.bytes.count - reader.position else { return nil }
     var elements: [RESPValue] = []
     elements.reserveCapacity(count)
+    // As in `value`, but a scalar, which most elements are, takes no call.
     for _ in 0..<count {
       reader.owed -= 1
-      guard let element = try value(from: &reader, depth: depth, end: end) else { return nil }
-      elements.append(element)
+      element: while true {
+        switch try reader.next(before: end) {
+        case nil: return nil
+        case .value(let value):
+          elements.append(value)
+          break element
+        case .aggregate(let kind, let count):
+          try check(kind, depth: depth, limit: reader.limits.depth)
+          guard let inner = try Self.elements(from: &reader, count: count, depth: depth + 1, end: end) else { return nil }
+          if kind == .attribute { continue }
+          elements.append(kind.value(of: inner))
+          break element
+        }
+      }
     }
     return elements
   }

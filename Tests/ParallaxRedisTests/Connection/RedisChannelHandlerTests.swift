@@ -79,14 +79,14 @@ struct RedisChannelHandlerTests {
     return task
   }
 
-  @Test("Commands of one tick leave in one write, but sixteen at once")
+  @Test("Commands of one tick leave in one write, but thirty-two at once")
   func coalescing() async throws {
     try await channel.testingEventLoop.executeInContext { [handler] in
-      for _ in 0..<20 { handler.value.submit(CollectionOfOne(RedisCommand("A")), id: 0, waiter: .probe, timeout: .seconds(1)) }
+      for _ in 0..<36 { handler.value.submit(CollectionOfOne(RedisCommand("A")), id: 0, waiter: .probe, timeout: .seconds(1)) }
     }
     await channel.testingEventLoop.run()
     let command = "*1\r\n$1\r\nA\r\n"
-    #expect(try await written() == String(repeating: command, count: 16))
+    #expect(try await written() == String(repeating: command, count: 32))
     #expect(try await written() == String(repeating: command, count: 4))
     #expect(try await channel.readOutbound(as: ByteBuffer.self) == nil)
   }
