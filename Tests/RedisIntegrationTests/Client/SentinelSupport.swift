@@ -27,6 +27,17 @@ extension RedisSentinelDeployment {
     _ body: @Sendable (RedisSentinelDeployment, RedisClient) async throws -> Value
   ) async throws -> Value {
     try await with(options) { deployment in
+      // The sentinels vote again after twice this time when none of them got a majority.
+      for sentinel in deployment.sentinels {
+        try sentinel.command("SENTINEL", "SET", deployment.masterName, "failover-timeout", "2000")
+      }
+      // A replica that has just been connected may get no writes for a second yet.
+      try await eventually("the replicas take writes") {
+        try deployment.primary().withConnection { connection in
+          try connection.command("SET", "first", "1")
+          return try connection.command("WAIT", "\(options.replicas)", "100").number == options.replicas
+        }
+      }
       let configuration = try deployment.configuration { configuration, _ in change(&configuration) }
       return try await RedisIntegrationTests.withClient(configuration) { client in try await body(deployment, client) }
     }
