@@ -1,7 +1,8 @@
 import Tracing
 
-/// Makes a span for each command or pipeline, with the attributes that OpenTelemetry has agreed on for Redis ("Semantic Conventions for
-/// Redis"). Arguments are never among them.
+/// Makes a span for each command or pipeline.
+///
+/// The attributes are those that OpenTelemetry has agreed on ("Semantic Conventions for Redis"). Arguments are never among them.
 struct CommandTracing: Sendable {
   private let tracer: any Tracer
   private let database: Int

@@ -3,6 +3,7 @@ import Testing
 @testable import ParallaxRedis
 
 extension SubscriptionTopic: ExpressibleByStringLiteral {
+  /// A channel.
   public init(stringLiteral value: String) { self = .channel(value) }
 }
 

@@ -3,7 +3,9 @@ import ParallaxRedis
 import TestSupport
 import Testing
 
-/// A continuous load while the servers change. `PARALLAX_ENDURANCE_COMMANDS` sets how many commands each test sends; `make endurance`
+/// A continuous load while the servers change.
+///
+/// `PARALLAX_ENDURANCE_COMMANDS` sets how many commands each test sends; `make endurance`
 /// sends a million in all.
 @Suite("Endurance", .serialized, .timeLimit(.minutes(10)))
 struct EnduranceTests {
