@@ -95,8 +95,7 @@ public final class RedisClient: Service, Sendable {
   /// - Throws: `CancellationError`, or ``RedisError`` if a command must not be sent on a shared connection.
   nonisolated(nonsending) public func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
     if commands.isEmpty { return [] }
-    for command in commands { try command.checkPipelineable() }
-    try RedisCommand.checkWholeTransactions(commands)
+    try RedisCommand.checkPipeline(commands)
     if let tracing { return try await tracing.trace(commands) { try await topology.pipeline(commands) } }
     return try await topology.pipeline(commands)
   }

@@ -7,12 +7,23 @@ extension RedisCommand {
   }
 
   /// As ``checkShareable()``, but in a pipeline a transaction is whole.
-  func checkPipelineable() throws(RedisError) {
+  private func checkPipelineable() throws(RedisError) {
     if blocks || (changesConnection && !isTransactional) || makesRepliesUnpredictable { throw needsConnection() }
   }
 
-  /// Refuses a pipeline that would leave a transaction or a WATCH behind on a shared connection.
-  static func checkWholeTransactions(_ commands: [RedisCommand]) throws(RedisError) {
+  /// Refuses a pipeline that would delay or disturb the other users of a shared connection.
+  static func checkPipeline(_ commands: [RedisCommand]) throws(RedisError) {
+    var hasTransaction = false
+    // By index, as an iterator would retain and release each command.
+    for index in commands.indices {
+      try commands[index].checkPipelineable()
+      hasTransaction = hasTransaction || commands[index].isTransactional
+    }
+    if hasTransaction { try checkWholeTransactions(commands) }
+  }
+
+  /// Refuses what would leave a transaction or a WATCH behind.
+  private static func checkWholeTransactions(_ commands: [RedisCommand]) throws(RedisError) {
     var isOpen = false
     var isWatching = false
     for command in commands where command.isTransactional {
