@@ -33,7 +33,7 @@ struct StoppedMasterTests {
           "sentinel, stopped master: \(ContinuousClock.now - began), of that \(ContinuousClock.now - known) after the sentinels' switch")
         former.resume()
         sleeper.resume()
-        return try await redisError { try await lease.send(RedisCommand("SET", "later:lease", 1)) }
+        return try await redisError { try await lease.send(RedisCommand("SET", "later:lease", 1).timeout(.seconds(10))) }
       }
       let error = try #require(oldLease)
       #expect([.connectionFailed, .unknownOutcome].contains(error.code), "\(error)")
