@@ -84,6 +84,8 @@ final class RedisNode: Sendable {
     switch event {
     case .connected(let connection):
       latest.withLock { $0 = connection }
+      // Before anybody works with this server nobody works with its predecessor any more.
+      leases.fail { self.reasonToLeave($0) }
       connections.provide(connection)
       // If another server has taken over in between, nothing was here yet to give up.
       followServers()

@@ -84,7 +84,8 @@ struct CommandTests {
   @Test("A Unix domain socket serves as well")
   func unixSocket() async throws {
     try await RedisServer.with(.init(password: "secret")) { server in
-      let configuration = try RedisConfiguration(url: "unix://:secret@\(server.socketPath)?db=1")
+      var configuration = try RedisConfiguration(url: "unix://:secret@\(server.socketPath)?db=1")
+      configuration.commandTimeout = .seconds(10)
       try await withClient(configuration) { client async throws in
         #expect(try await client.send(RedisCommand("CLIENT", "INFO")).string?.contains(" db=1 ") == true)
       }

@@ -1,5 +1,8 @@
-import Glibc
 import TestSupport
+
+#if canImport(Glibc)
+import Glibc
+#endif
 
 /// A port that is listened on by somebody who never takes a connection.
 final class DeafListener: Sendable {
@@ -7,27 +10,30 @@ final class DeafListener: Sendable {
   private let descriptors: [Int32]
 
   /// - Parameter isFull: Whether the system takes no further connections on the listener's behalf either, and leaves attempts unanswered.
-  /// - Throws: If the port cannot be listened on.
+  /// - Throws: `ProcessFailure` if the system gives no port.
   init(isFull: Bool) throws {
-    port = try LoopbackPort.free()
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = in_port_t(UInt16(port)).bigEndian
     address.sin_addr.s_addr = inet_addr("127.0.0.1")
-    func open(_ flags: Int32, _ use: (Int32, UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-      let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | flags, 0)
-      withUnsafePointer(to: address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = use(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+
+    func opened(_ use: (Int32, UnsafeMutablePointer<sockaddr>) -> Int32) -> (descriptor: Int32, code: Int32) {
+      let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+      let code = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { use(descriptor, $0) }
       }
-      return descriptor
+      return (descriptor, code)
     }
-    let listener = open(0) { bind($0, $1, $2) }
-    guard listen(listener, isFull ? 0 : 16) == 0 else {
-      throw ProcessFailure("cannot listen on \(port): \(String(cString: strerror(errno)))")
+
+    let listener = opened { descriptor, address in
+      // A backlog of 0 has room for one.
+      guard bind(descriptor, address, size) == 0, listen(descriptor, isFull ? 0 : 16) == 0 else { return -1 }
+      return getsockname(descriptor, address, &size)
     }
-    // A backlog of 0 has room for one.
-    let fillers = isFull ? (0..<4).map { _ in open(Int32(SOCK_NONBLOCK.rawValue)) { connect($0, $1, $2) } } : []
-    descriptors = [listener] + fillers
+    guard listener.code == 0 else { throw ProcessFailure("cannot listen: \(String(cString: strerror(errno)))") }
+    port = Int(in_port_t(bigEndian: address.sin_port))
+    let fillers = isFull ? (0..<4).map { _ in opened { connect($0, $1, size) }.descriptor } : []
+    descriptors = [listener.descriptor] + fillers
   }
 
   deinit { for descriptor in descriptors { close(descriptor) } }

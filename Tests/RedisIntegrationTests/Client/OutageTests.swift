@@ -209,7 +209,9 @@ struct OutageTests {
   @Test("A server that is not Redis is recognised")
   func notRedis() async throws {
     try await withServerOfNonsense { port in
-      try await withClient(RedisConfiguration(host: "127.0.0.1", port: port)) { client async throws in
+      var configuration = RedisConfiguration(host: "127.0.0.1", port: port)
+      configuration.commandTimeout = .seconds(10)
+      try await withClient(configuration) { client async throws in
         #expect(try await redisError { try await client.send(RedisCommand("PING")) }?.code == .protocolViolation)
       }
     }

@@ -3,9 +3,9 @@ import ParallaxRedis
 import TestSupport
 import Testing
 
-@Suite("A master that was stopped, replaced, and goes on as one", .timeLimit(.minutes(1)))
+@Suite("A master that was stopped, replaced, and goes on as one", .serialized, .timeLimit(.minutes(1)))
 struct StoppedMasterTests {
-  @Test("Nothing reaches it after the switch, by whatever connection", arguments: [Duration.seconds(10), .seconds(1)])
+  @Test("Nothing reaches it after the switch, by whatever connection", arguments: [Duration.seconds(10), .seconds(2)])
   func stoppedMaster(patience: Duration) async throws {
     // With little patience the shared connection is given up before the sentinels have noticed anything.
     try await RedisSentinelDeployment.withClient {
@@ -14,6 +14,7 @@ struct StoppedMasterTests {
       // A stopped sentinel as well, which knows nothing of the failover when it goes on.
       let sleeper = deployment.sentinels[0]
       let former = try deployment.primary()
+      try await eventually("the client is connected") { client.status.isConnected }
       let oldLease = try await client.withConnection { lease async throws in
         _ = try await lease.send(RedisCommand("PING"))
         // The connection of a lease that is over is kept for the next.
@@ -21,7 +22,7 @@ struct StoppedMasterTests {
         sleeper.pause()
         former.pause()
         let began = ContinuousClock.now
-        if patience < .seconds(2) {
+        if patience < .seconds(3) {
           _ = try await redisError { try await client.send(RedisCommand("PING")) }
           try await eventually("the shared connection is given up") { !client.status.isConnected }
         }
@@ -32,7 +33,7 @@ struct StoppedMasterTests {
           "sentinel, stopped master: \(ContinuousClock.now - began), of that \(ContinuousClock.now - known) after the sentinels' switch")
         former.resume()
         sleeper.resume()
-        return try await redisError { try await lease.send(RedisCommand("SET", "later:lease", 1)) }
+        return try await redisError { try await lease.send(RedisCommand("SET", "later:lease", 1).timeout(.seconds(10))) }
       }
       let error = try #require(oldLease)
       #expect([.connectionFailed, .unknownOutcome].contains(error.code), "\(error)")
