@@ -78,7 +78,8 @@ struct DocumentationExamples {
   @Test("Redis Cluster", .timeLimit(.minutes(2)))
   func redisCluster() async throws {
     try await RedisClusterDeployment.with(.init(replicasPerPrimary: 0)) { deployment in
-      let configuration = RedisConfiguration(deployment: .cluster(nodes: deployment.endpoints.map { .host($0.host, port: $0.port) }))
+      var configuration = RedisConfiguration(deployment: .cluster(nodes: deployment.endpoints.map { .host($0.host, port: $0.port) }))
+      configuration.commandTimeout = .seconds(20)
       try await withClient(configuration) { client in
         try await client.send(.mset(["{user:7}:name": "Ada", "{user:7}:visits": 1]))
         let crossing = try await redisError { try await client.send(.mset(["a": 1, "b": 2])) }
