@@ -16,7 +16,9 @@ struct ClusterOutageTests {
       #expect(await events.next() == .subscribed)
       let server = try #require(try cluster.nodes.first { try $0.command("PUBSUB", "NUMSUB", channel).elements.last?.number == 1 })
       if isKilled { server.kill() } else { server.pause() }
+      let lost = ContinuousClock.now
       #expect(await events.next() == .gap)
+      #expect(ContinuousClock.now - lost < .seconds(10))
       let other = try #require(try cluster.primaries().first)
       try other.command("PUBLISH", channel, "after")
       #expect(await events.next() == .message(channel: channel, payload: ByteBuffer(string: "after")))
