@@ -127,7 +127,7 @@ struct ClusterChangeTests {
         try replica.command("CLUSTER", "FAILOVER", "TAKEOVER")
         let (former, latter) = (try cluster.identifier(of: master), try cluster.identifier(of: replica))
         try await eventually("all know who replicates whom") {
-          try cluster.nodes.allSatisfy { node in
+          cluster.nodes.allSatisfy { node in
             guard case .array(let lines)? = try? node.command("CLUSTER", "REPLICAS", latter) else { return false }
             return lines.contains { $0.text?.hasPrefix(former) == true }
           }
