@@ -122,7 +122,10 @@ struct RetryPolicy {
   private mutating func judge(redirection message: String, remaining: Duration, random: Double) -> Verdict {
     guard followsRedirections, let redirection = Redirection(message) else {
       return .fail(
-        serverError(message, "Another server of the cluster has the key: use a client that is configured for Redis Cluster."))
+        serverError(
+          message,
+          "Another server of the cluster has the key: configure the client for Redis Cluster, and lease connections for their keys."
+        ))
     }
     redirections += 1
     let pause = redirections > Self.promptRedirections ? nextPause(random) : .zero

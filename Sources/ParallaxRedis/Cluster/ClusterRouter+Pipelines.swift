@@ -99,7 +99,7 @@ extension ClusterRouter {
       for (place, slot) in way.slots.enumerated() {
         // A command without keys may go anywhere, so it goes where the others go.
         let slot = slot ?? first
-        let node = way.asked[place] ?? Self.node(ofSlot: slot, state)
+        let node = way.asked[place] ?? Self.node(ofSlot: slot, &state)
         let index = (node.map { byNode[ObjectIdentifier($0)] } ?? bySlot[slot]) ?? groups.count
         if index == groups.count {
           groups.append(Group(node: node, slot: slot))

@@ -5,20 +5,22 @@ import Synchronization
 extension ClusterRouter {
   /// The master of a slot, or one for commands without a key; `nil` if there is none.
   func node(ofSlot slot: Int?) -> RedisNode? {
-    state.withLock { Self.node(ofSlot: slot, $0) }
+    state.withLock { Self.node(ofSlot: slot, &$0) }
   }
 
-  static func node(ofSlot slot: Int?, _ state: borrowing State) -> RedisNode? {
-    guard let slot else { return anyMaster(state) }
+  static func node(ofSlot slot: Int?, _ state: inout State) -> RedisNode? {
+    guard let slot else { return anyMaster(&state) }
     guard let owner = state.view.map?.owners[slot], owner != ClusterMap.nobody else { return nil }
     return state.masters[Int(owner)]
   }
 
-  /// The same one while it is there, so that what one task publishes arrives in its order.
-  private static func anyMaster(_ state: borrowing State) -> RedisNode? {
-    guard let map = state.view.map else { return nil }
-    for (endpoint, node) in zip(map.masters, state.masters) where node.current != nil && !state.isSilent(endpoint) { return node }
-    return state.masters.first { $0.current != nil } ?? state.masters.first
+  /// Any master, but the same one while it is of use, so that what one task publishes arrives in its order.
+  private static func anyMaster(_ state: inout State) -> RedisNode? {
+    if let (endpoint, node) = state.chosen, node.current != nil, !state.isSilent(endpoint) { return node }
+    let masters = state.view.map.map { Array(zip($0.masters, state.masters)) } ?? []
+    let connected = masters.filter { $0.1.current != nil }
+    state.chosen = connected.filter { !state.isSilent($0.0) }.randomElement() ?? connected.randomElement() ?? masters.randomElement()
+    return state.chosen?.1
   }
 
   // MARK: Redirections

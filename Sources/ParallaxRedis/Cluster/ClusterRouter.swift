@@ -11,6 +11,8 @@ final class ClusterRouter: Sendable {
     /// The node of each master of the map, in the map's order.
     var masters: [RedisNode] = []
     var nodes: [Endpoint: RedisNode] = [:]
+    /// The master for commands without a key.
+    var chosen: (Endpoint, RedisNode)?
     /// When a command was last sent to a server that its slot is only on its way to: such a server need not be in the map yet.
     var asked: [Endpoint: NIODeadline] = [:]
     /// The server that is most likely to know the latest change.
@@ -168,6 +170,7 @@ final class ClusterRouter: Sendable {
     let gone = state.nodes.keys.filter { !masters.contains($0) && state.asked[$0] == nil }
     let nodes = gone.compactMap { endpoint in state.nodes[endpoint].map { ($0, isSilent: state.isSilent(endpoint)) } }
     for endpoint in gone { state.nodes[endpoint] = nil }
+    if let (endpoint, _) = state.chosen, !masters.contains(endpoint) { state.chosen = nil }
     return nodes
   }
 
