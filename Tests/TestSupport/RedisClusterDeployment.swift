@@ -163,10 +163,13 @@ package final class RedisClusterDeployment: Sendable {
     guard let replica = try replicas(of: former).first else {
       throw RedisServer.Failure(description: "the owner of slot \(slot) has no replica")
     }
-    // A primary pays no heed to a replica that it does not know for its own yet.
+    // A primary pays no heed to a replica that it does not know for its own yet, and nobody votes for one that seems to be a primary.
     let (primary, follower) = (try identifier(of: former), try identifier(of: replica))
-    try await awaitNoComplaint("a primary that knows its replica", within: .seconds(20)) {
-      try view(of: former).nodes.contains { $0.identifier == follower && $0.primary == primary } ? nil : "it does not"
+    try await awaitNoComplaint("nodes that know whom \(replica.port) replicates", within: .seconds(20)) {
+      let knows = { (node: RedisServer) in
+        try self.view(of: node).nodes.contains { $0.identifier == follower && $0.primary == primary }
+      }
+      return try responsive.first { try !knows($0) }.map { "\($0.port) does not" }
     }
     try replica.command("CLUSTER", "FAILOVER")
     return try await awaitPrimary(ofSlot: slot, otherThan: former)

@@ -54,6 +54,25 @@ struct ClusterChangeTests {
     }
   }
 
+  @Test("Commands of a pipeline that are sent on keep their order")
+  func orderWhileMoving() async throws {
+    try await withClusterClient { cluster, client async throws in
+      let key = keys("order")[1]
+      let slot = RedisHashSlot.of(key)
+      let source = try cluster.primary(ofSlot: slot)
+      let target = try cluster.primary(ofSlot: 0)
+      let migration = cluster.migration(of: [slot], from: source, to: target)
+      try migration.begin()
+      let lengths = try await client.pipeline((1...500).map { RedisCommand("RPUSH", key, $0) }).map { try $0.get().int }
+      #expect(lengths == Array(1...500))
+      #expect(try source.errors("ASK") >= 500)
+      try migration.finish()
+      #expect(try await client.pipeline((501...999).map { RedisCommand("RPUSH", key, $0) }).map { try $0.get().int } == Array(501...999))
+      #expect(try await client.send(RedisCommand("LRANGE", key, 0, -1)).array?.map(\.int) == Array(1...999))
+      try await cluster.migrate(slots: [slot], from: target, to: source)
+    }
+  }
+
   @Test("A reshard to and fro")
   func reshard() async throws {
     try await changing("reshard") { cluster, load async throws in
