@@ -5,6 +5,8 @@
 # Where the project is checked, warnings are errors; where it is used, they are not.
 STRICT := PARALLAX_STRICT=1
 TIMED := Scripts/timed.sh
+# Tests that start at the same time also start their servers at the same time: more at once only starve each other.
+WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=16
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,12 +21,12 @@ test: ## What CI runs: tools, format, floors, model, build, all suites
 	@$(TIMED) "Model of the election" Scripts/check-model.sh
 	@$(TIMED) "Build, warnings are errors" env $(STRICT) swift build --build-tests
 	@echo "== Tests"
-	@$(STRICT) swift test --skip-build --disable-xctest
+	@$(STRICT) $(WIDTH) swift test --skip-build --disable-xctest
 	@$(TIMED) "Examples for embedders, without SwiftNIO" Scripts/check-examples.sh
 
 test-all: test ## The same, then the suites under the thread sanitizer, and fuzzing
 	@echo "== Tests under the thread sanitizer"
-	@$(STRICT) swift test --sanitize=thread --scratch-path .build/thread-sanitizer --disable-xctest
+	@$(STRICT) $(WIDTH) swift test --sanitize=thread --scratch-path .build/thread-sanitizer --disable-xctest
 	@$(TIMED) "Fuzzing of the Redis decoder" Scripts/fuzz.sh 60
 
 fuzz: ## Fuzz the Redis decoder: libFuzzer, then against hiredis; ARGS="SECONDS" for each
