@@ -195,7 +195,7 @@ package final class RedisClusterDeployment: Sendable {
   }
 
   /// Waits until all nodes that run agree on who owns which slot, serve, are connected to each other, and have what they replicate.
-  package func awaitHealthy(within limit: Duration = .seconds(20)) async throws {
+  package func awaitHealthy(within limit: Duration = .seconds(40)) async throws {
     try await awaitNoComplaint("a healthy cluster", within: limit) {
       let nodes = responsive
       let views = try nodes.map { try view(of: $0) }
