@@ -41,11 +41,12 @@ struct ClusterFailureTests {
         for (key, value) in kept {
           let since = (now[key]?.acknowledged ?? 0) - (told[key]?.acknowledged ?? 0)
           let present = try await client.send(RedisCommand("GET", key)).int ?? 0
-          #expect(present >= value + since, "\(key): the replica had \(value), and \(since) were acknowledged since")
+          // The one reply that was under way to the counter's caller when the master stopped may be counted after.
+          #expect(present >= value + since - 1, "\(key): the replica had \(value), and \(since) were acknowledged since")
         }
         let unreplicated = kept.reduce(0) { $0 + max(0, (told[$1.key]?.value ?? 0) - $1.value) }
         print("\(name): lost \(load.seen.lostIncrements), of which the server had not replicated \(unreplicated)")
-        #expect(load.seen.lostIncrements <= unreplicated)
+        #expect(load.seen.lostIncrements <= unreplicated + kept.count)
       }
       let seen = load.seen
       #expect(seen.wrong.isEmpty)
