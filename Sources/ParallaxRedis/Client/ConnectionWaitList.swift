@@ -86,7 +86,7 @@ struct ConnectionWaitList<Connection, Waiter> {
   mutating func attemptFailed(_ error: RedisError, now: NIODeadline) -> [Waiter] {
     if case .shutDown = state { return [] }
     if disconnectedSince == nil { disconnectedSince = now }
-    guard error.isForOperators else {
+    guard error.isFinal else {
       state = .disconnected(error)
       return []
     }
@@ -118,7 +118,7 @@ struct ConnectionWaitList<Connection, Waiter> {
 
 extension RedisError {
   /// Whether waiting does not help, because only an operator can mend what is wrong, or the client has ended.
-  var isForOperators: Bool {
+  var isFinal: Bool {
     [.authenticationFailed, .invalidConfiguration, .protocolViolation, .shutDown].contains(code)
   }
 }

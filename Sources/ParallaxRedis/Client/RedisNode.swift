@@ -125,9 +125,8 @@ final class RedisNode: Sendable {
 
   /// Lets go of a master that is about to be replaced: what is in flight is still awaited, for as long as its effects last.
   func leaveMaster() {
-    guard let connection = current else { return }
-    let reason = RedisError(.connectionFailed, message: "\(locator.name), \(connection.endpoint), is being replaced.")
-    connection.drain(within: Self.farewell, reason: reason)
+    let reason = RedisError(.connectionFailed, message: "\(locator.name) is being replaced.")
+    current?.drain(within: Self.farewell, reason: reason)
     leases.drain(within: Self.farewell, reason: reason)
   }
 

@@ -35,7 +35,7 @@ struct ClusterRefresher: Sendable {
           if Task.isCancelled { return }
           // What a server says of CLUSTER is no answer to the command that a caller waits with.
           router.refreshFailed(
-            error.isForOperators
+            error.isFinal
               ? error
               : RedisError(
                 .connectionFailed, message: "The cluster's slots cannot be learned: \(error.message)", serverMessage: error.serverMessage,

@@ -31,7 +31,7 @@ extension ClusterRouter {
       do {
         return try await node.connection(before: min(deadline, .now() + Self.patience))
       } catch let error as RedisError {
-        let isFinal = !node.hasEnded && error.isForOperators
+        let isFinal = !node.hasEnded && error.isFinal
         if isFinal || NIODeadline.now() >= deadline { throw error }
         askForRefresh()
         // A node ends after it has left the map, so there is another now.
@@ -57,7 +57,7 @@ extension ClusterRouter {
         return try await node.lease(before: deadline) { self.learn($0, from: endpoint) }
       } catch let error as RedisError {
         // The master was lost on the way to it, and another is about to take over.
-        guard node.hasEnded || !error.isForOperators, NIODeadline.now() < deadline else { throw error }
+        guard node.hasEnded || !error.isFinal, NIODeadline.now() < deadline else { throw error }
         askForRefresh()
         try await Task.sleep(for: Self.pause)
       }
