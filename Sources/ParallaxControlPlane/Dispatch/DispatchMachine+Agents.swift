@@ -153,6 +153,7 @@ extension DispatchMachine {
         if agents[agent]?.epoch == epoch { actions += redeliver(task, of: execution, at: now) }
       case .relocation(let id): actions += relocate(id, at: now)
       case .recheck(let id): actions += recheckDue(id, at: now)
+      case .recheckAll: for id in executions.keys.sorted() { actions += lookAfter(id, at: now) }
       case .unconfirmed(let task, let execution, let agent, let epoch):
         if agents[agent]?.epoch == epoch { actions += advance(execution, at: now) { $0.taskLost(task, at: now.wall) } }
       }

@@ -158,11 +158,14 @@ extension DispatchMachine {
   /// `stored` is nil if it is not in the store any more.
   package mutating func outcomesRead(_ id: String, _ stored: StoredExecution?, at now: Moment) -> [DispatchAction] {
     guard let known = executions[id]?.machine.stored, known.execution.owner == settings.session else { return [] }
-    guard let stored, stored.execution.owner == settings.session, stored.execution.epoch == known.execution.epoch else {
+    guard let stored else { return advance(id, at: now) { $0.doubt() } }
+    var actions: [DispatchAction] = []
+    if executions[id]?.machine.isBehind(stored) == true {
+      actions += advance(id, at: now) { $0.doubt() }
+    } else if stored.execution.owner != settings.session || stored.execution.epoch != known.execution.epoch {
       return taken(id, at: now)
     }
     let open = Set(known.tasks.lazy.filter { $0.state == .open }.map(\.id))
-    var actions: [DispatchAction] = []
     for task in stored.tasks where open.contains(task.id) {
       switch task.state {
       case .completed:
@@ -179,9 +182,13 @@ extension DispatchMachine {
     return actions
   }
 
-  /// Reads all executions again: others may have taken them over.
-  package func readAllOutcomes() -> [DispatchAction] {
-    executions.keys.sorted().map { .readOutcomes($0) }
+  /// The store may have lost what was written last: writes all executions anew, those that others have taken over aside, and, when that is
+  /// likely to be done, sees to the tasks at other nodes, as messages may be lost too.
+  package mutating func storeDoubted(at now: Moment) -> [DispatchAction] {
+    timers.add(.recheckAll, at: now.instant + settings.redeliveryDelay)
+    var actions: [DispatchAction] = []
+    for id in executions.keys.sorted() { actions += advance(id, at: now) { $0.doubt() } }
+    return actions
   }
 
   /// Another node owns an execution that this one drove.
@@ -227,10 +234,16 @@ extension DispatchMachine {
 
   mutating func recheckDue(_ id: String, at now: Moment) -> [DispatchAction] {
     executions[id]?.isRechecked = false
+    let actions = lookAfter(id, at: now)
+    if !actions.isEmpty { recheck(id, at: now) }
+    return actions
+  }
+
+  /// Finds out what has become of the tasks of an execution that other nodes' agents have, and passes on again what did not get there.
+  mutating func lookAfter(_ id: String, at now: Moment) -> [DispatchAction] {
     guard let stored = executions[id]?.machine.stored else { return [] }
     let distant = stored.tasks.filter { $0.state == .open && agents[$0.agentID]?.home != nil }
     guard !distant.isEmpty else { return [] }
-    recheck(id, at: now)
     var actions: [DispatchAction] = [.readOutcomes(id)]
     // The agent's node knows whether the agent has it, and passes it on only if not.
     for task in distant where agents.isDelivered(task: task.id, to: task.agentID) {

@@ -30,12 +30,13 @@ package enum DispatchAction: Sendable, Hashable {
   /// Store; then call `writeFinished`.
   case create(StoredExecution)
   case update(ExecutionChange)
+  case restore(StoredExecution)
   /// Take the execution off this node's list, some time.
   case release(String, owner: NodeSession)
   case send(ControlPlaneMessage, to: String, inAnswerTo: String? = nil)
   case resolve(WaiterID, Resolution)
-  /// For log and metrics: an execution has ended.
-  case ended(Execution)
+  /// For log and metrics, and to be remembered for a while: an execution has ended.
+  case ended(StoredExecution)
   /// Record how a task of an execution that this node does not drive ended, tell its owner, and acknowledge it; or tell the agent that it
   /// never had that task.
   case record(TaskRecord, execution: String, messageID: String?)
@@ -101,6 +102,8 @@ package struct DispatchMachine: Sendable {
     case relocation(String)
     /// An execution with tasks at other nodes.
     case recheck(String)
+    /// What other nodes were told before the store lost writes may not have reached them.
+    case recheckAll
   }
 
   struct Waiter: Sendable {
@@ -280,6 +283,7 @@ extension DispatchMachine {
       switch action {
       case .create(let stored): result.append(.create(stored))
       case .update(let change): result.append(.update(change))
+      case .restore(let stored): result.append(.restore(stored))
       case .wantsAgents: wait(id, need: .start(agents: execution.pattern.agents.min), at: now)
       case .wantsAgent(let slot): wait(id, need: .slot(slot), at: now)
       case .send(let task): result += deliver(task, of: execution, at: now)
@@ -349,7 +353,7 @@ extension DispatchMachine {
     dropOutdatedTimers()
     let stored = running.machine.stored
     var actions: [DispatchAction] = running.waiters.map { .resolve($0.id, .finished(stored)) }
-    actions += [.ended(stored.execution), .publishStatus(stored.execution), .release(id, owner: stored.execution.owner)]
+    actions += [.ended(stored), .publishStatus(stored.execution), .release(id, owner: stored.execution.owner)]
     return actions + tellWatchers(of: running)
   }
 
@@ -375,6 +379,7 @@ extension DispatchMachine {
       switch timer {
       case .deadline(let id), .agentWait(let id), .relocation(let id), .recheck(let id): executions[id] != nil
       case .agentGrace(let id, let epoch): agents[id]?.epoch == epoch
+      case .recheckAll: true
       case .redelivery(_, let execution, let agent, let epoch), .unconfirmed(_, let execution, let agent, let epoch):
         executions[execution] != nil && agents[agent]?.epoch == epoch
       }

@@ -12,6 +12,7 @@ package final class DispatchMetrics: Sendable {
 
   private let executions: MetricFamily<CounterSeries>
   private let durations: MetricFamily<HistogramSeries>
+  private let restored: CounterSeries
   private let byPattern = Mutex<[String: Series]>([:])
 
   package init(registry: MetricsRegistry) throws {
@@ -20,7 +21,14 @@ package final class DispatchMetrics: Sendable {
     durations = try registry.histogram(
       "parallax_execution_duration_seconds", help: "Time from creation to end of executions.", labels: ["pattern"],
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300])
+    restored = try registry.counter(
+      "parallax_executions_restored_total",
+      help: "Executions that the store had lost of, as by a failover of Redis, and that were written again."
+    ).with()
   }
+
+  /// The store had lost of an execution after it had acknowledged it, and has it again.
+  func restoredExecution() { restored.increment() }
 
   func ended(_ execution: Execution) {
     let (counter, duration) = byPattern.withLock { patterns in

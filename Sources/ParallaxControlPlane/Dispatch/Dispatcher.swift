@@ -18,6 +18,12 @@ package final class Dispatcher: Service {
     var nextWaiter: WaiterID = 0
     var alarm: (instant: Duration, timer: Scheduled<Void>)?
     var idleWaiter: IdleWaiter?
+    /// Nil if the store cannot lose what it has acknowledged.
+    var recentWrites: RecentWrites?
+    /// How many executions the store had lost of, since that was last reported.
+    var restored = 0
+    /// When the store was last said to have lost writes.
+    var doubted: Duration?
     /// What is to be told once the lock is free.
     var answers: [(caller: CheckedContinuation<Resolution, Never>, resolution: Resolution)] = []
     var endedIdleWaits: [CheckedContinuation<Void, Never>] = []
@@ -58,14 +64,21 @@ package final class Dispatcher: Service {
   private let timerLoop: any EventLoop
   let clock: NodeClock
   private let metrics: DispatchMetrics
+  /// For how long an execution is sure to stay in the store.
+  let retention: Duration
   let logger: Logger
 
+  /// Makes a dispatcher.
+  ///
+  /// `storeForgets`: the store can lose what it has acknowledged; what was written last is kept, for `storeDoubted`. `retention`: for how long
+  /// after its creation an execution is sure to stay in the store.
   package init(
-    settings: DispatchMachine.Settings, store: any StateStore, neighbours: Neighbours = Neighbours(), timerLoop: any EventLoop,
-    clock: NodeClock, metrics: DispatchMetrics, logger: Logger
+    settings: DispatchMachine.Settings, store: any StateStore, storeForgets: Bool, retention: Duration,
+    neighbours: Neighbours = Neighbours(), timerLoop: any EventLoop, clock: NodeClock, metrics: DispatchMetrics, logger: Logger
   ) {
     self.neighbours = neighbours
-    state = Mutex(State(machine: DispatchMachine(settings: settings)))
+    self.retention = retention
+    state = Mutex(State(machine: DispatchMachine(settings: settings), recentWrites: storeForgets ? RecentWrites() : nil))
     self.store = store
     session = settings.session
     self.timerLoop = timerLoop
@@ -217,12 +230,66 @@ package final class Dispatcher: Service {
     }
   }
 
-  /// The store has lost its data, or others had taken this node for lost: stores the registrations of its agents once more, and finds out
-  /// what has become of its executions.
+  /// The store has lost its data, or others had taken this node for lost: stores the registrations of its agents once more, and whatever
+  /// else it may lack.
   package func storeForgot() {
     for link in state.withLock({ $0.links.values.map(\.link) }) { link.registerAnew() }
-    handle { machine, _ in machine.readAllOutcomes() }
+    addJob.yield(.restoreRecent(doubtStore()))
   }
+
+  /// The store may have lost what was written last, as after a failover or a restart: writes it again where it has.
+  ///
+  /// Returns when that is done, or the task is cancelled; the executions that this node drives are written beside it.
+  package func storeDoubted() async {
+    let recent = doubtStore()
+    await checkAgents()
+    await restore(recent)
+  }
+
+  private func doubtStore() -> RecentWrites {
+    let now = clock.now
+    return withState { state in
+      state.doubted = now.instant
+      route(state.machine.storeDoubted(at: now), &state)
+      return state.recentWrites ?? RecentWrites()
+    }
+  }
+
+  /// Whether the store may lack what its owners are about to restore.
+  var isStoreDoubtful: Bool {
+    guard let doubted = state.withLock({ $0.doubted }) else { return false }
+    return clock.now.instant - doubted < Self.doubt
+  }
+
+  /// How long it may take every node to find out that the store has lost writes, and to restore them.
+  private static let doubt = Duration.seconds(10)
+
+  /// An idempotency key was claimed for an execution.
+  func claimed(_ claim: RecentWrites.Claim) {
+    withState { $0.recentWrites?.add(claim) }
+  }
+
+  /// The outcome of a task was recorded for an execution of another node.
+  func recorded(_ outcome: RecentWrites.Outcome) {
+    withState { $0.recentWrites?.add(outcome) }
+  }
+
+  /// The store had lost of an execution, and has it again.
+  func countRestored() {
+    metrics.restoredExecution()
+    withState { $0.restored += 1 }
+  }
+
+  /// How many executions the store had lost of, since this was last asked.
+  func takeRestored() -> Int {
+    withState { state in
+      defer { state.restored = 0 }
+      return state.restored
+    }
+  }
+
+  /// The connections of this node's agents, with the epochs of their registrations.
+  var registeredLinks: [String: (epoch: Int64, link: any AgentLink)] { state.withLock { $0.links } }
 
   func agentChanged(_ id: String, epoch: Int64, capabilities: [String]?, limit: Int?, isDraining: Bool?) {
     handle { machine, now in
@@ -335,10 +402,13 @@ package final class Dispatcher: Service {
       switch action {
       case .create(let stored): addJob.yield(.create(stored))
       case .update(let change): addJob.yield(.update(change))
+      case .restore(let stored): addJob.yield(.restore(stored))
       case .release(let id, let owner): addJob.yield(.release(id, owner: owner))
       case .send(let message, let agent, let id): state.links[agent]?.link.send(message, inAnswerTo: id)
       case .resolve(let waiter, let resolution): answer(waiter, resolution, &state)
-      case .ended(let execution): ended(execution)
+      case .ended(let stored):
+        ended(stored.execution)
+        state.recentWrites?.add(stored)
       case .record(let outcome, let execution, let id): addJob.yield(.record(outcome, execution: execution, messageID: id))
       case .readOutcomes(let id): addJob.yield(.readOutcomes(id))
       case .tell(let message, let other): neighbours.tell(message, other)

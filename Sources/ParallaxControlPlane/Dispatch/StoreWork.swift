@@ -7,6 +7,8 @@ import ParallaxState
 enum StoreJob: Sendable {
   case create(StoredExecution)
   case update(ExecutionChange)
+  case restore(StoredExecution)
+  case restoreRecent(RecentWrites)
   case release(String, owner: NodeSession)
   case register(AgentSessionMachine.Registration, knownEpoch: Int64, AgentSession)
   case agentChanged(String, epoch: Int64, capabilities: [String]?, limit: Int?)
@@ -23,6 +25,8 @@ extension Dispatcher {
     switch job {
     case .create(let stored): await create(stored)
     case .update(let change): await update(change)
+    case .restore(let stored): await restore(stored)
+    case .restoreRecent(let recent): await restore(recent)
     case .release(let id, let owner): await tolerating("release of an execution") { try await store.release(id, owner: owner) }
     case .register(let registration, let knownEpoch, let session): await register(registration, knownEpoch, session)
     case .agentChanged(let id, let epoch, let capabilities, let limit):
@@ -53,12 +57,13 @@ extension Dispatcher {
   private func update(_ change: ExecutionChange) async {
     await repeating("change of an execution") {
       let outcome = try await store.update(change)
-      if outcome != .applied {
-        logger.warning("an execution has another owner now", metadata: ["execution": "\(change.id)", "outcome": "\(outcome)"])
-      }
+      if outcome == .stale { warnOfOtherOwner(of: change.id) }
       handle { machine, now in machine.writeFinished(change.id, outcome, at: now) }
-    } onFirstFailure: { _ in
     }
+  }
+
+  func warnOfOtherOwner(of id: String) {
+    logger.warning("an execution has another owner now", metadata: ["execution": "\(id)"])
   }
 
   private func register(_ registration: AgentSessionMachine.Registration, _ knownEpoch: Int64, _ session: AgentSession) async {
@@ -87,32 +92,40 @@ extension Dispatcher {
   private func record(_ outcome: TaskRecord, of execution: String, _ messageID: String?) async {
     await repeating("record of an outcome") {
       let answer: ControlPlaneMessage
-      switch try await store.record(outcome, of: execution) {
-      case .recorded(let owner), .alreadyRecorded(let owner, terminal: false):
-        // A repeat tells the owner again: whoever recorded it first may have died before it did.
-        if owner == session {
-          outcomeRecorded(of: execution)
-        } else {
-          neighbours.tell(.recorded(execution: execution, task: outcome.id), owner)
-        }
+      switch try await recordAndTell(outcome, of: execution) {
+      case .recorded, .alreadyRecorded:
+        recorded(RecentWrites.Outcome(task: outcome, execution: execution))
         answer = .resultAck(ControlPlaneMessage.ResultAck(taskId: outcome.id))
-      case .alreadyRecorded(_, terminal: true):
-        answer = .resultAck(ControlPlaneMessage.ResultAck(taskId: outcome.id))
+      case .unknown where isStoreDoubtful: throw StateStoreError(.unavailable, "its execution may be about to be restored")
       case .unknown:
         answer = .error(
           ControlPlaneMessage.ProtocolError(
             code: "UNKNOWN_TASK", message: "this agent never got the task \(outcome.id.prefix(128))"))
       }
       handle { _, _ in [.send(answer, to: outcome.agentID, inAnswerTo: messageID)] }
-    } onFirstFailure: { _ in
     }
+  }
+
+  /// Records an outcome, and tells the owner of an execution that goes on.
+  func recordAndTell(_ outcome: TaskRecord, of execution: String) async throws -> RecordOutcome {
+    let result = try await store.record(outcome, of: execution)
+    switch result {
+    case .recorded(let owner), .alreadyRecorded(let owner, terminal: false):
+      // A repeat tells the owner again: whoever recorded it first may have died before it did.
+      if owner == session {
+        outcomeRecorded(of: execution)
+      } else {
+        neighbours.tell(.recorded(execution: execution, task: outcome.id), owner)
+      }
+    case .alreadyRecorded(_, terminal: true), .unknown: break
+    }
+    return result
   }
 
   private func readOutcomes(_ id: String) async {
     await repeating("read of an execution") {
       let stored = try await store.execution(id)
       handle { machine, now in machine.outcomesRead(id, stored, at: now) }
-    } onFirstFailure: { _ in
     }
   }
 
@@ -131,7 +144,7 @@ extension Dispatcher {
   // MARK: Failures
 
   /// Repeats until it succeeds or the task is cancelled: what is to be written is known nowhere else.
-  private func repeating(_ what: String, _ work: () async throws -> Void, onFirstFailure: (any Error) -> Void) async {
+  func repeating(_ what: String, _ work: () async throws -> Void, onFirstFailure: (any Error) -> Void = { _ in }) async {
     var delay = Duration.milliseconds(50)
     var isFirst = true
     while true {

@@ -8,6 +8,8 @@ import ServiceLifecycle
 struct NodeLifecycle: Service {
   let session: NodeSession
   let store: any StateStore
+  /// Tells when the store may have lost what it had acknowledged; nil if it cannot.
+  let doubts: (@Sendable () -> AsyncStream<Void>)?
   /// Nil if nobody else can have the store.
   let membership: NodeMembership?
   let patterns: PatternCatalog
@@ -90,8 +92,16 @@ struct NodeLifecycle: Service {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await keepOpen() }
       group.addTask { try await beat() }
+      if let doubts { group.addTask { await attend(to: doubts()) } }
       if let housekeeping { group.addTask { try await keepStore(housekeeping) } }
       try await group.waitForAll()
+    }
+  }
+
+  private func attend(to doubts: AsyncStream<Void>) async {
+    for await _ in doubts {
+      await dispatcher.storeDoubted()
+      await attempt("looking at the patterns") { try await patterns.restore() }
     }
   }
 

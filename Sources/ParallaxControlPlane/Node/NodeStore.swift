@@ -25,6 +25,10 @@ struct NodeStore: Sendable {
     let events: RedisEventBus
   }
 
+  /// Tells whenever there is a new connection to a server, which may have lost what another, or it itself, had acknowledged; nil if the
+  /// store cannot.
+  let doubts: (@Sendable () -> AsyncStream<Void>)?
+
   /// Whether the state survives the process.
   var isDurable: Bool { shared != nil }
 
@@ -34,6 +38,7 @@ struct NodeStore: Sendable {
       services = []
       status = { .reachable }
       shared = nil
+      doubts = nil
       return
     }
     let keys = try KeySpace(prefix: configuration.keyPrefix)
@@ -48,6 +53,7 @@ struct NodeStore: Sendable {
       inboxes: RedisInboxStore(client: client, keys: keys, logger: logger),
       events: RedisEventBus(client: client, keys: keys, logger: logger))
     services = [client]
+    doubts = { client.newConnections() }
     status = {
       let status = client.status
       guard let time = status.disconnectedFor else { return .reachable }

@@ -40,7 +40,7 @@ package struct ParallaxNode: Sendable {
     let base = try NodeBase(configuration: configuration, onStuckDuty: hooks.onStuckDuty, logger: logger)
     let cluster = try NodeCluster(base)
     let lifecycle = NodeLifecycle(
-      session: base.session, store: base.store.store, membership: base.membership, patterns: base.patterns,
+      session: base.session, store: base.store.store, doubts: base.store.doubts, membership: base.membership, patterns: base.patterns,
       shippedPatterns: shippedPatterns, health: base.health, dispatcher: base.dispatcher,
       housekeeping: cluster == nil ? try base.makeHousekeeping() : nil, cluster: cluster?.forLifecycle, onReady: hooks.onReady,
       logger: logger)

@@ -26,9 +26,12 @@ package final class PatternCatalog: Sendable {
     known.withLock { $0[name] = nil }
   }
 
-  /// Stores all that is known here once more, as the store has lost its data.
+  /// Stores what is known here and the store lacks, as it may have lost it.
   package func restore() async throws {
-    for pattern in known.withLock({ $0.values.flatMap(\.values) }) { _ = try await store.store(pattern) }
+    for (name, versions) in known.withLock({ $0 }) {
+      let present = Set(try await store.versions(ofPattern: name).map(\.version))
+      for pattern in versions.values where !present.contains(pattern.version) { _ = try await store.store(pattern) }
+    }
   }
 
   /// Reads all that the store has.

@@ -19,6 +19,7 @@ public final class RedisClient: Service, Sendable {
   private let topology: RedisTopology
   private let subscriptions: SubscriptionHub
   private let tracing: CommandTracing?
+  private let news = ConnectionNews()
 
   /// The executor of the event loop that serves the shared connection.
   ///
@@ -42,7 +43,7 @@ public final class RedisClient: Service, Sendable {
     let eventLoop = eventLoopGroup.next()
     executor = RedisEventLoopExecutor(eventLoop: eventLoop)
     let connector = RedisConnector(
-      configuration: configuration, eventLoop: eventLoop, executor: executor, metrics: RedisMetrics(), logger: logger)
+      configuration: configuration, eventLoop: eventLoop, executor: executor, metrics: RedisMetrics(), news: news, logger: logger)
     tracing = configuration.tracer.map { CommandTracing($0, configuration) }
     topology = RedisTopology(connector: connector, scripts: KnownScripts(scripts), logger: logger)
     subscriptions = SubscriptionHub(topology.subscriptions, configuration: configuration, connector: connector, logger: logger)
@@ -54,6 +55,7 @@ public final class RedisClient: Service, Sendable {
   /// connections are closed; one that is lent out is closed when its body ends. A client runs once. A server that is unreachable or refuses the password does not end `run()`: the client goes on trying,
   /// and commands fail with an error that names the reason.
   public func run() async throws {
+    defer { news.end() }
     await cancelWhenGracefulShutdown {
       await withDiscardingTaskGroup { group in
         group.addTask { await self.topology.run { self.subscriptions.followServers() } }
@@ -64,6 +66,16 @@ public final class RedisClient: Service, Sendable {
 
   /// How the client stands with its server, or in a cluster with the master that is worst off; for readiness checks, cheap.
   public var status: RedisConnectionStatus { topology.status }
+
+  /// Tells from now on whenever there is a new shared connection: the first to a server, and each that replaces another, after a failover,
+  /// a restart or a fault of the network.
+  ///
+  /// Redis replicates asynchronously, and a restart can lose the last second: what was acknowledged last may be missing at the server that
+  /// is talked to now. Who has to survive that writes it again, or compares, whenever this tells. What is told while the last is not yet
+  /// taken counts as one.
+  ///
+  /// - Returns: A sequence for one consumer; it ends when the client has shut down or the consumer's task is cancelled.
+  public func newConnections() -> AsyncStream<Void> { news.listen() }
 
   /// Sends a command and waits for its reply.
   ///

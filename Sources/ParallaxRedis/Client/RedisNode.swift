@@ -89,6 +89,7 @@ final class RedisNode: Sendable {
       connections.provide(connection)
       // If another server has taken over in between, nothing was here yet to give up.
       followServers()
+      connector.news.tell()
     case .failed(let error): connections.attemptFailed(error)
     case .lost(let error): connections.lost(error)
     }

@@ -6,7 +6,7 @@ import ParallaxRedis
 /// fields `barred:<session>` name the node sessions, or `*` for all, that must not create it any more, because their index entry was or is
 /// being removed. All scripts answer `unreadable` to a hash of a newer format, and leave it alone.
 enum ExecutionScripts {
-  static let all = [create, read, update, record, claim, remove]
+  static let all = [create, read, update, restore, record, claim, remove]
 
   /// How long a tombstone lasts: longer than a creator can be paused between its index entries and its hash and still go on.
   static let tombstoneLifetime: Duration = .seconds(3_600)
@@ -45,24 +45,11 @@ enum ExecutionScripts {
     return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}
     """)
 
-  /// Makes the owner's change.
+  /// The part of `update` and `restore` that writes.
   ///
   /// A task that is completed stays as it is, unless the change completes it too. The JSON of a task is written with sorted keys, of which
   /// `state` is the last, so that its end tells the state.
-  ///
-  ///     KEYS  1 execution, 2 its tasks
-  ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision after the change,
-  ///           6 number of fields and values, then those, then id and JSON of each task
-  ///     →     applied | stale | missing | unreadable
-  static let update = RedisScript(
-    """
-    local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'epoch', 'revision', 'status')
-    if not now[1] then return 'missing' end
-    if tonumber(now[1]) > tonumber(ARGV[1]) then return 'unreadable' end
-    if now[2] ~= ARGV[2] or now[3] ~= ARGV[3] or now[4] ~= ARGV[4] then return 'stale' end
-    if now[5] == ARGV[5] then return 'applied' end
-    if tonumber(now[5]) + 1 ~= tonumber(ARGV[5]) then return 'stale' end
-    if now[6] ~= 'pending' and now[6] ~= 'running' and now[6] ~= 'aggregating' then return 'stale' end
+  private static let write = """
     local first = 7 + tonumber(ARGV[6])
     redis.call('HSET', KEYS[1], unpack(ARGV, 7, first - 1))
     local completed = '"state":"completed"}'
@@ -73,7 +60,50 @@ enum ExecutionScripts {
         redis.call('HSET', KEYS[2], ARGV[i], '{"order":' .. order .. ',' .. string.sub(ARGV[i + 1], 2))
       end
     end
+    """
+
+  /// Makes the owner's change.
+  ///
+  ///     KEYS  1 execution, 2 its tasks
+  ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision after the change,
+  ///           6 number of fields and values, then those, then id and JSON of each task
+  ///     →     applied | stale | behind | missing | unreadable
+  static let update = RedisScript(
+    """
+    local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'epoch', 'revision', 'status')
+    if not now[1] then return 'missing' end
+    if tonumber(now[1]) > tonumber(ARGV[1]) then return 'unreadable' end
+    local live = now[6] == 'pending' or now[6] == 'running' or now[6] == 'aggregating'
+    if live and tonumber(now[4]) < tonumber(ARGV[4]) then return 'behind' end
+    if now[2] ~= ARGV[2] or now[3] ~= ARGV[3] or now[4] ~= ARGV[4] then return 'stale' end
+    if now[5] == ARGV[5] then return 'applied' end
+    if not live or tonumber(now[5]) >= tonumber(ARGV[5]) then return 'stale' end
+    if tonumber(now[5]) + 1 ~= tonumber(ARGV[5]) then return 'behind' end
+    \(write)
     return 'applied'
+    """)
+
+  /// Writes an execution as a whole where the store has lost of it.
+  ///
+  ///     KEYS  1 execution, 2 its tasks
+  ///     ARGV  as of `update`, with all fields and all tasks
+  ///     →     intact | restored | stale | barred | unreadable
+  static let restore = RedisScript(
+    """
+    local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'epoch', 'revision', 'status')
+    if now[1] then
+      if tonumber(now[1]) > tonumber(ARGV[1]) then return 'unreadable' end
+      local own = now[2] == ARGV[2] and now[3] == ARGV[3] and now[4] == ARGV[4]
+      if own and now[5] == ARGV[5] then return 'intact' end
+      if now[6] ~= 'pending' and now[6] ~= 'running' and now[6] ~= 'aggregating' then return 'stale' end
+      if tonumber(now[4]) >= tonumber(ARGV[4]) and not (own and tonumber(now[5]) < tonumber(ARGV[5])) then return 'stale' end
+    else
+      local barred = redis.call('HMGET', KEYS[1], 'barred:*', 'barred:' .. ARGV[2] .. ':' .. ARGV[3])
+      if barred[1] or barred[2] then return 'barred' end
+      redis.call('DEL', KEYS[1], KEYS[2])
+    end
+    \(write)
+    return 'restored'
     """)
 
   /// Records how a task ended, for a node that does not own the execution.

@@ -6,17 +6,12 @@ package import ParallaxState
 extension RedisStateStore {
   package func create(_ stored: StoredExecution) async throws -> CreateOutcome {
     let execution = stored.execution
-    let fields = try fields(of: execution).arguments
-    var arguments = header(execution.owner, epoch: execution.epoch, revision: execution.revision)
-    arguments.append(RedisArgument(fields.count))
-    arguments += fields
-    arguments += try StoredTask.arguments(stored.tasks)
-
+    let arguments = try arguments(of: stored)
     let bucket = ExecutionBucket(at: execution.createdAt)
     var commands: [RedisCommand] = []
     let isRegistered = registeredBuckets.isRegistered(execution.createdAt)
     if !isRegistered {
-      commands.append(RedisCommand("ZADD", keys.executionBuckets, ExecutionBucket.minute(of: execution.createdAt), bucket.name))
+      commands.append(registration(of: bucket, for: execution))
     }
     commands.append(RedisCommand("SADD", keys.executions(ownedBy: execution.owner), execution.id))
     commands.append(RedisCommand("ZADD", keys.executions(in: bucket), execution.createdAt.milliseconds, execution.id))
@@ -62,9 +57,28 @@ extension RedisStateStore {
     switch reply.string {
     case "applied": return .applied
     case "stale": return .stale
+    case "behind": return .behind
     case "missing": return .missing
     case "unreadable": throw StateStoreError.unreadable("execution \(change.id)")
     default: throw StateStoreError.unexpected(reply, of: "the change of \(change.id)")
+    }
+  }
+
+  package func restore(_ stored: StoredExecution) async throws -> RestoreOutcome {
+    let execution = stored.execution
+    let arguments = try arguments(of: stored)
+    let bucket = ExecutionBucket(at: execution.createdAt)
+    var commands = [registration(of: bucket, for: execution)]
+    if !execution.status.isTerminal { commands.append(RedisCommand("SADD", keys.executions(ownedBy: execution.owner), execution.id)) }
+    commands.append(RedisCommand("ZADD", keys.executions(in: bucket), execution.createdAt.milliseconds, execution.id))
+    let replies = try await pipeline(commands, then: script(ExecutionScripts.restore, execution.id, arguments))
+    switch replies.last?.string {
+    case "intact": return .intact
+    case "restored": return .restored
+    case "stale": return .stale
+    case "barred": return .barred
+    case "unreadable": throw StateStoreError.unreadable("execution \(execution.id)")
+    default: throw StateStoreError.unexpected(replies.last ?? .null, of: "the restoration of \(execution.id)")
     }
   }
 
@@ -140,6 +154,19 @@ extension RedisStateStore {
   func read(_ id: String, _ reply: RESPValue) throws -> StoredExecution? {
     guard let answer = reply.array, answer.count == 2 else { throw StateStoreError.unexpected(reply, of: "the reading of \(id)") }
     return try execution(id, hash: answer[0], tasks: answer[1])
+  }
+
+  /// The arguments of the scripts that write an execution as a whole.
+  private func arguments(of stored: StoredExecution) throws -> [RedisArgument] {
+    let execution = stored.execution
+    let fields = try fields(of: execution).arguments
+    let header = header(execution.owner, epoch: execution.epoch, revision: execution.revision)
+    return try header + [RedisArgument(fields.count)] + fields + StoredTask.arguments(stored.tasks)
+  }
+
+  /// Enters a minute in the index of minutes.
+  private func registration(of bucket: ExecutionBucket, for execution: Execution) -> RedisCommand {
+    RedisCommand("ZADD", keys.executionBuckets, ExecutionBucket.minute(of: execution.createdAt), bucket.name)
   }
 
   /// The first arguments of the scripts by which an owner writes.

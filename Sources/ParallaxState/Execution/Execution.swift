@@ -180,7 +180,12 @@ extension StoredExecution {
     if let result = change.result { execution.result = result }
     if let error = change.error { execution.error = error }
     if let attempt = change.attempt { execution.attempt = attempt }
-    for task in change.tasks {
+    merge(change.tasks)
+  }
+
+  /// Writes whole records over those with the same id, and the rest behind them.
+  package mutating func merge(_ records: [TaskRecord]) {
+    for task in records {
       guard let index = tasks.firstIndex(where: { $0.id == task.id }) else {
         tasks.append(task)
         continue

@@ -13,6 +13,8 @@ package struct ExecutionMachine: Sendable {
   package enum Action: Sendable, Hashable {
     case create(StoredExecution)
     case update(ExecutionChange)
+    /// Write the execution as a whole: the store has lost of it.
+    case restore(StoredExecution)
     /// The agents for all slots are wanted; answered by `start`.
     case wantsAgents
     /// Another agent is wanted for a slot; answered by `retry`.
@@ -35,13 +37,15 @@ package struct ExecutionMachine: Sendable {
 
   private enum Write: Sendable {
     case idle
-    case inFlight(then: [Action])
+    case inFlight(then: [Action], restores: Bool = false)
   }
 
   /// The execution as it stands once everything that was written has arrived.
   package private(set) var stored: StoredExecution
   private var write = Write.idle
   private var queued: (change: ExecutionChange, then: [Action])?
+  /// Whether the store may have lost what is not on its way there.
+  private var isDoubted = false
   /// The tasks that wait to be sent until they are in the store.
   private var unsent: Set<String> = []
 
@@ -185,9 +189,11 @@ package struct ExecutionMachine: Sendable {
 
   /// The write that came out last has ended.
   package mutating func writeFinished(_ outcome: UpdateOutcome, at now: Timestamp) -> [Action] {
-    guard case .inFlight(let actions) = write else { preconditionFailure("a write of \(id) ended that never began") }
+    guard case .inFlight(let actions, let restores) = write else { preconditionFailure("a write of \(id) ended that never began") }
     write = .idle
     switch outcome {
+    case .applied where isDoubted: return restore(then: actions)
+    case .behind where !restores, .missing where !restores: return restore(then: actions)
     case .applied:
       let actions = stillWanted(actions)
       if let (change, then) = queued {
@@ -196,10 +202,36 @@ package struct ExecutionMachine: Sendable {
         return actions + [.update(change)]
       }
       return stored.execution.status == .aggregating ? actions + conclude(at: now) : actions
-    case .stale, .missing:
+    case .stale, .behind, .missing:
       queued = nil
       return [.lost]
     }
+  }
+
+  /// The store may have lost what it had of the execution, as after a failover: writes it as a whole, with the next write if one is on its
+  /// way.
+  package mutating func doubt() -> [Action] {
+    guard case .idle = write else {
+      isDoubted = true
+      return []
+    }
+    return restore(then: [])
+  }
+
+  /// Whether the store, of which `found` was read, has lost of what it had.
+  package func isBehind(_ found: StoredExecution) -> Bool {
+    let (found, known) = (found.execution, stored.execution)
+    guard found.epoch == known.epoch else { return found.epoch < known.epoch }
+    // What is on its way is not expected there yet, and finds out by itself.
+    guard case .idle = write else { return false }
+    return found.owner == known.owner && found.revision < known.revision
+  }
+
+  private mutating func restore(then actions: [Action]) -> [Action] {
+    isDoubted = false
+    write = .inFlight(then: actions + (queued?.then ?? []), restores: true)
+    queued = nil
+    return [.restore(stored)]
   }
 }
 
@@ -360,8 +392,8 @@ extension ExecutionMachine {
       queued?.then.append(.acknowledge(task))
       return []
     }
-    guard case .inFlight(let actions) = write else { return [.acknowledge(task)] }
-    write = .inFlight(then: actions + [.acknowledge(task)])
+    guard case .inFlight(let actions, let restores) = write else { return [.acknowledge(task)] }
+    write = .inFlight(then: actions + [.acknowledge(task)], restores: restores)
     return []
   }
 }

@@ -44,11 +44,32 @@ struct InMemoryExecutions {
   mutating func update(_ change: ExecutionChange) -> UpdateOutcome {
     guard let index = byID.index(forKey: change.id) else { return .missing }
     let execution = byID.values[index].execution
+    if execution.epoch < change.epoch, !execution.status.isTerminal { return .behind }
     guard execution.owner == change.owner, execution.epoch == change.epoch else { return .stale }
     if execution.revision == change.revision { return .applied }
-    guard execution.revision + 1 == change.revision, !execution.status.isTerminal else { return .stale }
+    guard execution.revision < change.revision, !execution.status.isTerminal else { return .stale }
+    guard execution.revision + 1 == change.revision else { return .behind }
     byID.values[index].apply(change)
     return .applied
+  }
+
+  mutating func restore(_ stored: StoredExecution) -> RestoreOutcome {
+    let execution = stored.execution
+    guard let index = byID.index(forKey: execution.id) else {
+      _ = create(stored)
+      if execution.status.isTerminal { disown(execution.id, by: execution.owner) }
+      return .restored
+    }
+    let present = byID.values[index].execution
+    let isOwn = present.owner == execution.owner && present.epoch == execution.epoch
+    if isOwn, present.revision == execution.revision { return .intact }
+    guard present.epoch < execution.epoch || isOwn && present.revision < execution.revision, !present.status.isTerminal else {
+      return .stale
+    }
+    byID.values[index].execution = execution
+    byID.values[index].merge(stored.tasks)
+    if !execution.status.isTerminal { byOwner[execution.owner, default: []].insert(execution.id) }
+    return .restored
   }
 
   mutating func record(_ outcome: TaskRecord, of id: String) -> RecordOutcome {

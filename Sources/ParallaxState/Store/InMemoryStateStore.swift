@@ -33,6 +33,10 @@ package final class InMemoryStateStore: StateStore {
     state.withLock { $0.executions.update(change) }
   }
 
+  package func restore(_ stored: StoredExecution) -> RestoreOutcome {
+    state.withLock { $0.executions.restore(stored) }
+  }
+
   package func record(_ outcome: TaskRecord, of execution: String) -> RecordOutcome {
     state.withLock { $0.executions.record(outcome, of: execution) }
   }

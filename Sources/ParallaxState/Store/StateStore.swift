@@ -18,10 +18,24 @@ package enum CreateOutcome: Sendable, Hashable {
 /// What a change came to.
 package enum UpdateOutcome: Sendable, Hashable {
   case applied
-  /// The execution has another owner, epoch or revision than the change names, or is terminal; nothing was changed.
+  /// The execution has another owner, a later epoch or a later revision than the change names, or is terminal; nothing was changed.
   case stale
+  /// What is stored is older than what the change builds on: the store has lost writes that it had acknowledged; nothing was changed.
+  case behind
   /// There is no such execution.
   case missing
+}
+
+/// What the restoration of an execution came to.
+package enum RestoreOutcome: Sendable, Hashable {
+  /// The store had all of it.
+  case intact
+  /// The store had less, or nothing, and holds it now.
+  case restored
+  /// What is stored counts more: it is another owner's, later, or terminal; nothing was changed.
+  case stale
+  /// The execution was given up before the store had it, and may not come to be; nothing was changed.
+  case barred
 }
 
 /// What the recording of a task's outcome came to.
@@ -52,6 +66,15 @@ package protocol ExecutionStore: Sendable {
   /// same owner with the same revision, is `applied`. A task that the store holds as completed stays as it is, unless the change
   /// completes it too.
   func update(_ change: ExecutionChange) async throws -> UpdateOutcome
+
+  /// Writes a whole execution into a store that may have lost what it had of it, as a Redis has after a failover to a replica.
+  ///
+  /// What is stored is written over if it has an earlier epoch, or the same owner and epoch and an earlier revision, unless it is terminal;
+  /// a task that the store holds as completed stays as it is, unless it is completed in `stored` too. The execution is listed anew whatever
+  /// the store had, and entered among what its owner owns unless it is terminal. Idempotent.
+  ///
+  /// An execution that the store has removed since would come back: not to be called for one that `removeExecutions` may have taken.
+  func restore(_ stored: StoredExecution) async throws -> RestoreOutcome
 
   /// Records how a task ended at the agent `outcome.agentID`, for a node that does not own the execution: the first outcome wins.
   ///

@@ -32,7 +32,8 @@ package enum StateStoreConformance {
   }
 
   /// All checks; each needs an empty store.
-  package static let checks = creation + changes + outcomes + ownership + listing + retention + idempotency + agents + catalogue
+  package static let checks =
+    creation + changes + restoration + outcomes + ownership + listing + retention + idempotency + agents + catalogue
 }
 
 /// How a store broke a rule.

@@ -48,6 +48,50 @@ import Testing
     #expect(world.acknowledged == [] && world.faults == [])
   }
 
+  @Test func anExecutionThatTheStoreHasLostIsWrittenAgain() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    let (id, _) = world.submit()
+    let known = world.store[id]
+    world.loseWrites(of: id)
+    #expect(world.store[id] == nil)
+    world.readOutcomes(id)
+    world.settle()
+    #expect(world.store[id] == known && world.machine.execution(id) == known)
+  }
+
+  @Test func anExecutionThatAnotherNodeHasTakenOverIsNotWrittenOver() {
+    var world = World()
+    world.connect("near")
+    let (id, waiter) = world.submit(waits: false)
+    world.steal(id)
+    world.doubtStore()
+    world.settle()
+    #expect(world.machine.execution(id) == nil && world.store[id]?.execution.owner == World.other)
+    #expect(world.resolutions[waiter] != nil && world.ended == [:])
+  }
+
+  @Test func whatTheStoreMayHaveLostIsWrittenAgainAndPassedOnAgain() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 2, activeTasks: nil))
+    world.connect("near")
+    let ids = (0..<3).map { _ in world.submit(World.pattern(["text"])).id }
+    let known = ids.map { world.store[$0] }
+    #expect(world.tasks == ["task_1_0 near"] && world.deliveries == ["task_2_0 far node-b", "task_3_0 far node-b"])
+    for id in ids { world.loseWrites(of: id) }
+    world.doubtStore()
+    world.settle()
+    #expect(ids.map { world.store[$0] } == known)
+    #expect(world.deliveries.count == 2)
+    world.recordElsewhere("task_2_0", result: "done")
+    world.readOutcomes(ids[1])
+    world.advance(by: .seconds(2))
+    // The messages to its node may have been lost with the store's writes; that node passes on what the agent does not have.
+    #expect(world.deliveries.dropFirst(2) == ["task_3_0 far node-b"])
+    #expect(world.reads == [ids[2]])
+    #expect(world.tasks == ["task_1_0 near"] && world.faults == [])
+  }
+
   @Test func anErrorThatAnotherNodeRecordedIsTriedAgainElsewhere() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))

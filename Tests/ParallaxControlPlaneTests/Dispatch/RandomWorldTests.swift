@@ -78,6 +78,7 @@ private struct RandomWalk {
     case 92..<94: attach()
     case 94..<95: stealOrRecover()
     case 95..<96: delayCreation()
+    case 96..<97: loseWrites()
     default: world.advance(by: .milliseconds(Int.random(in: 0..<3_000, using: &generator)))
     }
     deliver()
@@ -189,6 +190,14 @@ private struct RandomWalk {
     }
   }
 
+  /// The store fails over and has lost what it acknowledged last of some executions, perhaps all it had of them.
+  private mutating func loseWrites() {
+    for id in submitted.suffix(40) where chance(50) && world.machine.execution(id) != nil && !stolen.contains(id) {
+      world.loseWrites(of: id)
+    }
+    world.doubtStore()
+  }
+
   /// Agents read what they were sent.
   private mutating func deliver() {
     for sent in world.sent[seen...] where agents[sent.agent]?.isConnected == true {
@@ -227,7 +236,8 @@ private struct RandomWalk {
   /// Executions whose creation is stored and that wait though enough capable agents are free.
   private func waitingInVain() -> [String] {
     let free = agents.keys.compactMap { world.machine.agent($0) }.filter { $0.isCapable && $0.tasks.count < $0.limit }
-    let creating = Set(world.writes.compactMap { if case .create(let stored) = $0 { stored.execution.id } else { nil } })
+    // What is restored may be a creation still.
+    let creating = Set(world.writes.compactMap { write -> String? in if case .update = write { nil } else { write.id } })
     return submitted.suffix(100).compactMap { id in
       guard let stored = world.machine.execution(id), stored.execution.status == .pending, !creating.contains(id) else { return nil }
       let needs = stored.execution.pattern.agents

@@ -12,10 +12,11 @@ struct World {
   enum Write {
     case create(StoredExecution)
     case update(ExecutionChange)
+    case restore(StoredExecution)
 
     var id: String {
       switch self {
-      case .create(let stored): stored.execution.id
+      case .create(let stored), .restore(let stored): stored.execution.id
       case .update(let change): change.id
       }
     }
@@ -44,6 +45,8 @@ struct World {
   var machine: DispatchMachine
   var now = Moment(instant: .zero, wall: World.start)
   private(set) var store: [String: StoredExecution] = [:]
+  /// What the store had of each execution before the last write.
+  private var history: [String: StoredExecution] = [:]
   private(set) var writes: [Write] = []
   private(set) var sent: [Sent] = []
   private(set) var resolutions: [WaiterID: Resolution] = [:]
@@ -76,13 +79,15 @@ struct World {
     switch action {
     case .create(let stored): begin(.create(stored))
     case .update(let change): begin(.update(change))
+    case .restore(let stored): begin(.restore(stored))
     case .release(let id, _): released.append(id)
     case .send(let message, let agent, let messageID):
       check(message, to: agent)
       sent.append(Sent(agent: agent, message: message, messageID: messageID))
     case .resolve(let waiter, let resolution):
       if resolutions.updateValue(resolution, forKey: waiter) != nil { faults.append("waiter \(waiter) was answered twice") }
-    case .ended(let execution):
+    case .ended(let stored):
+      let execution = stored.execution
       ended[execution.id, default: 0] += 1
       if store[execution.id]?.execution != execution { faults.append("\(execution.id) ended otherwise than it is stored") }
     case .record(let outcome, _, _): lookUps.append(LookUp(task: outcome.id, agent: outcome.agentID))
@@ -125,7 +130,9 @@ struct World {
 
   /// Ends a write; the oldest if no other is named.
   mutating func endWrite(at index: Int = 0) {
-    switch writes.remove(at: index) {
+    let write = writes.remove(at: index)
+    history[write.id] = store[write.id]
+    switch write {
     case .create(let stored):
       let id = stored.execution.id
       let isNew = store[id] == nil
@@ -134,11 +141,29 @@ struct World {
     case .update(let change):
       let outcome = apply(change)
       perform { $0.writeFinished(change.id, outcome, at: $1) }
+    case .restore(let stored):
+      let outcome = restore(stored)
+      perform { $0.writeFinished(stored.execution.id, outcome, at: $1) }
     }
+  }
+
+  private mutating func restore(_ stored: StoredExecution) -> UpdateOutcome {
+    let (id, known) = (stored.execution.id, stored.execution)
+    if let found = store[id]?.execution {
+      let isOwn = found.owner == known.owner && found.epoch == known.epoch
+      if isOwn, found.revision == known.revision { return .applied }
+      guard found.epoch < known.epoch || isOwn && found.revision < known.revision, !found.status.isTerminal else { return .stale }
+    }
+    var restored = store[id] ?? stored
+    restored.execution = known
+    restored.merge(stored.tasks)
+    store[id] = restored
+    return .applied
   }
 
   private mutating func apply(_ change: ExecutionChange) -> UpdateOutcome {
     guard let execution = store[change.id]?.execution else { return .missing }
+    if execution.epoch < change.epoch || execution.revision + 1 < change.revision, !execution.status.isTerminal { return .behind }
     guard execution.owner == change.owner, execution.epoch == change.epoch else { return .stale }
     if execution.status.isTerminal { faults.append("\(change.id) was changed after its end") }
     if change.revision != execution.revision + 1 {
@@ -157,6 +182,16 @@ struct World {
   mutating func steal(_ id: String) {
     store[id]?.execution.owner = Self.other
     store[id]?.execution.epoch += 1
+  }
+
+  /// The store loses its last writes of an execution: it has what it had before, or nothing.
+  mutating func loseWrites(of id: String) {
+    store[id] = history[id]
+  }
+
+  /// This node is told that the store may have lost writes.
+  mutating func doubtStore() {
+    perform { $0.storeDoubted(at: $1) }
   }
 
   /// This node claims an execution of another and goes on with it.

@@ -18,7 +18,7 @@ struct ClusterRouterTests {
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let connector = RedisConnector(
       configuration: RedisConfiguration(deployment: .cluster(nodes: [Self.a])), eventLoop: loop,
-      executor: RedisEventLoopExecutor(eventLoop: loop), metrics: RedisMetrics(), logger: logger)
+      executor: RedisEventLoopExecutor(eventLoop: loop), metrics: RedisMetrics(), news: ConnectionNews(), logger: logger)
     router = ClusterRouter(seeds: [Self.a], connector: connector, scripts: KnownScripts([]), logger: logger)
   }
 

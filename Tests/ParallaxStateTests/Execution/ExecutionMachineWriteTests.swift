@@ -1,4 +1,5 @@
 import ParallaxAPI
+import ParallaxHA
 import ParallaxState
 import Testing
 
@@ -125,13 +126,12 @@ import Testing
     #expect(driven.takeNames() == ["freed b", "freed a", "wantsAgent 0", "freed c", "wantsAgent 0", "acknowledge b", "acknowledge a"])
   }
 
-  @Test(arguments: [UpdateOutcome.stale, .missing])
-  func anOwnerThatIsReplacedLetsGoOfEverything(_ outcome: UpdateOutcome) {
+  @Test func anOwnerThatIsReplacedLetsGoOfEverything() {
     var driven = running(Sample.pattern(.all, min: 3), agents: ["a", "b", "c"])
     driven.complete(0)
     driven.complete(1)
     _ = driven.takeActions()
-    driven.write(outcome)
+    driven.write(.stale)
     #expect(driven.takeNames() == ["lost"])
     #expect(driven.pending == nil)
   }
@@ -140,6 +140,68 @@ import Testing
     var driven = creating()
     driven.write(.stale)
     #expect(driven.takeNames() == ["lost"])
+  }
+
+  @Test(arguments: [UpdateOutcome.behind, .missing])
+  func whatTheStoreHasLostIsWrittenAsAWholeBeforeAnythingElse(_ outcome: UpdateOutcome) {
+    var driven = running(Sample.pattern(.all, min: 3), agents: ["a", "b", "c"])
+    driven.complete(0)
+    driven.complete(1)
+    _ = driven.takeActions()
+    driven.write(outcome)
+    #expect(driven.pending == .restore(driven.machine.stored))
+    #expect(driven.takeNames() == [])
+    driven.write()
+    // Both what was on its way and what was queued behind it are there now.
+    #expect(driven.takeNames() == ["acknowledge a", "acknowledge b"])
+    driven.complete(2)
+    driven.settle()
+    #expect(driven.takeNames() == ["freed c", "acknowledge c", "finished"])
+    #expect(driven.store == driven.machine.stored && driven.status == .completed)
+  }
+
+  @Test(arguments: [UpdateOutcome.behind, .missing, .stale])
+  func anExecutionThatMayNotBeRestoredIsLost(_ outcome: UpdateOutcome) {
+    var driven = running(agents: ["a"])
+    driven.perform { machine, _ in machine.doubt() }
+    #expect(driven.pending == .restore(driven.machine.stored))
+    driven.write(outcome)
+    #expect(driven.takeNames() == ["lost"])
+    #expect(driven.pending == nil)
+  }
+
+  @Test func aDoubtDuringAWriteIsSettledByTheNext() {
+    var driven = running(agents: ["a"])
+    driven.complete(0)
+    _ = driven.takeActions()
+    driven.perform { machine, _ in machine.doubt() }
+    driven.write()
+    #expect(driven.pending == .restore(driven.machine.stored))
+    // Nobody hears of the result before the store has the whole.
+    #expect(driven.takeNames() == [])
+    driven.settle()
+    #expect(driven.takeNames() == ["acknowledge a", "finished"])
+    #expect(driven.status == .completed)
+  }
+
+  @Test func onlyAnEarlierStateOfTheOwnersOwnOrAnEarlierEpochIsBehind() {
+    var driven = running(Sample.pattern(.all, min: 2, retries: 1), agents: ["a", "b"])
+    driven.fail(0, retryable: true)
+    driven.settle()
+    let known = driven.machine.stored
+    func isBehind(_ make: (inout Execution) -> Void) -> Bool {
+      var found = known
+      make(&found.execution)
+      return driven.machine.isBehind(found)
+    }
+    #expect(!isBehind { _ in })
+    #expect(isBehind { $0.revision -= 1 })
+    #expect(isBehind { $0.epoch -= 1 })
+    #expect(!isBehind { ($0.epoch, $0.revision) = ($0.epoch + 1, 1) })
+    #expect(!isBehind { ($0.owner, $0.revision) = (NodeSession(nodeID: "b", incarnation: "1"), 1) })
+    driven.complete(1)
+    // It is on its way.
+    #expect(!driven.machine.isBehind(known))
   }
 
   @Test func theRevisionRisesByOneWithEachWrite() {

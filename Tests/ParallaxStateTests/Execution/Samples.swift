@@ -61,7 +61,7 @@ struct Driven {
   mutating func perform(_ event: (inout ExecutionMachine, Timestamp) -> [ExecutionMachine.Action]) {
     for action in event(&machine, now) {
       switch action {
-      case .create, .update:
+      case .create, .update, .restore:
         precondition(pending == nil, "two writes at once")
         pending = action
       default: actions.append(action)
@@ -75,7 +75,7 @@ struct Driven {
     pending = nil
     if outcome == .applied {
       switch ended {
-      case .create(let stored)?: store = stored
+      case .create(let stored)?, .restore(let stored)?: store = stored
       case .update(let change)?: store?.apply(change)
       default: preconditionFailure("nothing is being written")
       }
@@ -105,6 +105,7 @@ extension ExecutionMachine.Action {
     switch self {
     case .create: "create"
     case .update: "update"
+    case .restore: "restore"
     case .wantsAgents: "wantsAgents"
     case .wantsAgent(let slot): "wantsAgent \(slot)"
     case .send(let task): "send \(task.agentID)"

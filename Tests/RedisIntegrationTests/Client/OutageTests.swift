@@ -51,6 +51,27 @@ struct OutageTests {
     }
   }
 
+  @Test("Each new shared connection is told to all who listen, until the client ends")
+  func newConnections() async throws {
+    try await RedisServer.with { server in
+      let streams = try await withClient(server.configuration()) { client async throws in
+        _ = try await client.send(RedisCommand("PING"))
+        let (first, second) = (client.newConnections(), client.newConnections())
+        var (news, others) = (first.makeAsyncIterator(), second.makeAsyncIterator())
+        try server.command("CLIENT", "KILL", "TYPE", "normal")
+        #expect(await news.next() != nil)
+        #expect(await others.next() != nil)
+        try await server.restart()
+        #expect(await news.next() != nil)
+        #expect(await others.next() != nil)
+        return [first, second, client.newConnections()]
+      }
+      for stream in streams {
+        for await _ in stream { Issue.record("a client that has ended has made a connection") }
+      }
+    }
+  }
+
   @Test("A database that does not exist is a configuration error")
   func missingDatabase() async throws {
     try await RedisServer.with(.init(databases: 2)) { server in
