@@ -166,6 +166,13 @@ package final class RedisSentinelDeployment: Sendable {
   /// Continues a paused server.
   package func resume(_ server: RedisServer) { server.resume() }
 
+  /// Makes the sentinels wait a minute, not ten seconds, before they turn a former primary that is back into a replica, until
+  /// ``awaitHealthy(within:)``.
+  package func delayDemotion() throws {
+    // They wait for four times the period.
+    try setPeriods(telling: 15_000, asking: 10_000)
+  }
+
   // MARK: Waiting
 
   /// Waits until all sentinels name another primary, and it takes writes and has all other servers that run as its replicas, but for the

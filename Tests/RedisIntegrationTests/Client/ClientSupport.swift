@@ -34,9 +34,10 @@ final class LogCollector: Sendable {
 let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 extension RedisServer {
-  /// A configuration for tests: impatient, so that failures show soon.
+  /// A configuration for tests: quick to try again, and with time for a busy machine.
   func configuration(_ change: (inout RedisConfiguration) throws -> Void = { _ in }) throws -> RedisConfiguration {
     var configuration = try RedisConfiguration(url: url)
+    configuration.connectTimeout = .seconds(10)
     configuration.commandTimeout = .seconds(10)
     configuration.backoff = .init(base: .milliseconds(10), maximum: .milliseconds(50))
     try change(&configuration)

@@ -26,6 +26,7 @@ extension SentinelTests {
     func byKill() async throws {
       try await RedisSentinelDeployment.withClient { deployment, client async throws in
         let report = try await WriterLoad.run(on: client) { load in
+          try deployment.delayDemotion()
           let former = try deployment.killPrimary()
           let began = ContinuousClock.now
           // A lease asked for during the outage waits for the new master like any command.

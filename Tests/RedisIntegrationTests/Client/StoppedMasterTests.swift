@@ -14,6 +14,7 @@ struct StoppedMasterTests {
       // A stopped sentinel as well, which knows nothing of the failover when it goes on.
       let sleeper = deployment.sentinels[0]
       let former = try deployment.primary()
+      try deployment.delayDemotion()
       try await eventually("the client is connected") { client.status.isConnected }
       let oldLease = try await client.withConnection { lease async throws in
         _ = try await lease.send(RedisCommand("PING"))
