@@ -11,6 +11,7 @@ final class RedisNode: Sendable {
   let scripts: KnownScripts
   let locator: ServerLocator
   private let driver: ReconnectionDriver
+  private let attempts: ConnectionAttempts
   private let connections: Awaited<RedisConnection>
   /// The last connection, kept beyond its end for the time of its last reply.
   private let latest = Mutex<RedisConnection?>(nil)
@@ -20,6 +21,7 @@ final class RedisNode: Sendable {
     _ locator: ServerLocator, configuration: RedisConfiguration, connector: RedisConnector, scripts: KnownScripts, logger: Logger
   ) {
     self.locator = locator
+    attempts = ConnectionAttempts(locator)
     self.connector = connector
     self.scripts = scripts
     defaultTimeout = TimeAmount(clamping: configuration.commandTimeout)
@@ -70,14 +72,9 @@ final class RedisNode: Sendable {
   var hasEnded: Bool { stop.reason != nil }
 
   private func open() async throws(RedisError) -> RedisConnection {
-    let endpoint = try await locator.locate()
-    let connection = try await connector.connect(
-      to: endpoint, role: .commands, mustBeMaster: locator.mustBeMaster, scripts: scripts.all)
-    if let reason = reasonToLeave(connection) {
-      connection.fail(reason)
-      throw reason
+    try await attempts.connect { [connector, locator, scripts] endpoint async throws(RedisError) in
+      try await connector.connect(to: endpoint, role: .commands, mustBeMaster: locator.mustBeMaster, scripts: scripts.all)
     }
-    return connection
   }
 
   private func changed(_ event: ReconnectionDriver.Event) {
@@ -115,17 +112,18 @@ final class RedisNode: Sendable {
 
   /// Gives up the connections to a server that another has taken over from.
   func followServers() {
+    attempts.followServers()
     if let connection = current, let reason = reasonToLeave(connection) { connection.fail(reason) }
     leases.fail { self.reasonToLeave($0) }
   }
 
   private func reasonToLeave(_ connection: RedisConnection) -> RedisError? {
-    if locator.isCurrent(connection.endpoint) { return nil }
-    return RedisError(.connectionFailed, message: "Another server has taken over: \(connection.endpoint) is not \(locator.name) any more.")
+    attempts.reasonToLeave(connection.endpoint)
   }
 
   /// Lets go of a master that is about to be replaced: what is in flight is still awaited, for as long as its effects last.
   func leaveMaster() {
+    attempts.followServers()
     let reason = RedisError(.connectionFailed, message: "\(locator.name) is being replaced.")
     current?.drain(within: Self.farewell, reason: reason)
     leases.drain(within: Self.farewell, reason: reason)

@@ -16,6 +16,8 @@ struct RedisConnector: Sendable {
 
   /// Opens a connection that is ready for commands, within the connect time-out.
   ///
+  /// Cancelling the task gives the attempt up at once, but for the resolution of the host's name.
+  ///
   /// - Parameters:
   ///   - endpoint: Where the server listens.
   ///   - role: What the connection is for.
@@ -56,23 +58,29 @@ struct RedisConnector: Sendable {
       .connectTimeout(TimeAmount(clamping: configuration.connectTimeout))
       .channelOption(.socketOption(.so_keepalive), value: 1)
     let tls = try configuration.tls.map { try Self.context($0) }
-    switch endpoint {
-    case .host(let host, let port):
-      return try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(host: host, port: port) { channel in
-        initialize(channel, to: endpoint, tls: tls, serverName: host, onPush: onPush)
+    let dialling = Dialling()
+    let initialize: @Sendable (any Channel) -> EventLoopFuture<RedisConnection> = { channel in
+      guard dialling.add(channel) else { return channel.eventLoop.makeFailedFuture(CancellationError()) }
+      return self.initialize(channel, to: endpoint, tls: tls, onPush: onPush)
+    }
+    return try await withTaskCancellationHandler {
+      switch endpoint {
+      case .host(let host, let port):
+        try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1)
+          .connect(host: host, port: port, channelInitializer: initialize)
+      case .unixSocket(let path): try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: initialize)
       }
-    case .unixSocket(let path):
-      return try await bootstrap.connect(unixDomainSocketPath: path) { channel in
-        initialize(channel, to: endpoint, tls: tls, serverName: nil, onPush: onPush)
-      }
+    } onCancel: {
+      dialling.cancel()
     }
   }
 
   private func initialize(
-    _ channel: any Channel, to endpoint: RedisConfiguration.Endpoint, tls: NIOSSLContext?, serverName: String?,
-    onPush: (@Sendable (RESPValue) -> Void)?
+    _ channel: any Channel, to endpoint: RedisConfiguration.Endpoint, tls: NIOSSLContext?, onPush: (@Sendable (RESPValue) -> Void)?
   ) -> EventLoopFuture<RedisConnection> {
-    channel.eventLoop.makeCompletedFuture {
+    var serverName: String?
+    if case .host(let host, _) = endpoint { serverName = host }
+    return channel.eventLoop.makeCompletedFuture { [serverName] in
       if let tls {
         let isAddress = serverName.map { (try? SocketAddress(ipAddress: $0, port: 0)) != nil } ?? false
         try channel.pipeline.syncOperations.addHandler(NIOSSLClientHandler(context: tls, serverHostname: isAddress ? nil : serverName))

@@ -16,6 +16,7 @@ final class SubscriptionHub: Sendable {
   private let bufferSize: Int
   private let connector: RedisConnector
   private let driver: ReconnectionDriver
+  private let attempts: ConnectionAttempts
   private let state = Mutex(State())
   private let firstSubscription: AsyncStream<Void>
   private let wake: AsyncStream<Void>.Continuation
@@ -27,6 +28,7 @@ final class SubscriptionHub: Sendable {
   ///   - logger: Where outages are reported.
   init(_ locator: ServerLocator, configuration: RedisConfiguration, connector: RedisConnector, logger: Logger) {
     self.locator = locator
+    attempts = ConnectionAttempts(locator)
     self.connector = connector
     bufferSize = configuration.subscriptionBufferSize
     driver = ReconnectionDriver(
@@ -69,24 +71,16 @@ final class SubscriptionHub: Sendable {
   private static let refusalInterval = Duration.seconds(5)
 
   private func open() async throws(RedisError) -> RedisConnection {
-    let endpoint = try await locator.locate()
-    let connection = try await connector.connect(to: endpoint, role: .subscriptions, mustBeMaster: locator.mustBeMaster) {
-      self.received($0)
+    try await attempts.connect { [connector, locator] endpoint async throws(RedisError) in
+      try await connector.connect(to: endpoint, role: .subscriptions, mustBeMaster: locator.mustBeMaster) { self.received($0) }
     }
-    guard locator.isCurrent(endpoint) else { throw leave(connection) }
-    return connection
   }
 
   /// Gives up a connection to a server that does not hear all messages any more; the subscriptions go on elsewhere, after a gap.
   func followServers() {
-    guard let connection = state.withLock({ $0.connection }), !locator.isCurrent(connection.endpoint) else { return }
-    _ = leave(connection)
-  }
-
-  private func leave(_ connection: RedisConnection) -> RedisError {
-    let reason = RedisError(.connectionFailed, message: "\(connection.endpoint) is not \(locator.name) any more.")
+    attempts.followServers()
+    guard let connection = state.withLock({ $0.connection }), let reason = attempts.reasonToLeave(connection.endpoint) else { return }
     connection.fail(reason)
-    return reason
   }
 
   private func changed(_ event: ReconnectionDriver.Event) {

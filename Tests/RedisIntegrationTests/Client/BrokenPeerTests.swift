@@ -109,6 +109,16 @@ struct BrokenPeerTests {
     }
   }
 
+  @Test("A client ends at once although a connection, or a log-in, takes long", arguments: [true, false])
+  func endsWhileConnecting(isFull: Bool) async throws {
+    let listener = try DeafListener(isFull: isFull)
+    var configuration = RedisConfiguration(host: "127.0.0.1", port: listener.port)
+    configuration.connectTimeout = .seconds(50)
+    let began = ContinuousClock.now
+    try await withClient(configuration) { _ in try await Task.sleep(for: .milliseconds(100)) }
+    #expect(ContinuousClock.now - began < .seconds(20))
+  }
+
   private func withProxy(
     logger: Logger = quietLogger, _ change: (inout RedisConfiguration) -> Void = { _ in },
     _ body: @Sendable (RedisServer, MeddlingProxy, RedisClient) async throws -> Void

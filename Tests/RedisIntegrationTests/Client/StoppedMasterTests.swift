@@ -10,6 +10,8 @@ struct StoppedMasterTests {
     // With little patience the shared connection is given up before the sentinels have noticed anything.
     try await RedisSentinelDeployment.withClient {
       $0.commandTimeout = patience
+      // An attempt to connect to the stopped master is given up at the switch, however long it might take.
+      $0.connectTimeout = .seconds(50)
     } _: { deployment, client async throws in
       // A stopped sentinel as well, which knows nothing of the failover when it goes on.
       let sleeper = deployment.sentinels[0]

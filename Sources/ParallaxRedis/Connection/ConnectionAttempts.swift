@@ -1,0 +1,57 @@
+import Synchronization
+
+/// Connects to the server that a locator finds, and gives the attempt up when another server takes over in the meantime: one that has
+/// vanished from the network would be waited for until the connect time-out.
+final class ConnectionAttempts: Sendable {
+  private typealias Attempt = Task<Result<RedisConnection, RedisError>, Never>
+
+  private let locator: ServerLocator
+  private let current = Mutex<(endpoint: RedisConfiguration.Endpoint, attempt: Attempt)?>(nil)
+
+  init(_ locator: ServerLocator) {
+    self.locator = locator
+  }
+
+  /// Makes a connection; one attempt at a time.
+  ///
+  /// - Parameter connect: Opens a connection to a server; ends soon when its task is cancelled.
+  /// - Returns: A connection to the right server.
+  /// - Throws: Why there is none, also when the task was cancelled.
+  func connect(
+    _ connect: @escaping @Sendable (RedisConfiguration.Endpoint) async throws(RedisError) -> RedisConnection
+  ) async throws(RedisError) -> RedisConnection {
+    let endpoint = try await locator.locate()
+    let attempt = Attempt {
+      do throws(RedisError) {
+        return .success(try await connect(endpoint))
+      } catch {
+        return .failure(error)
+      }
+    }
+    current.withLock { $0 = (endpoint, attempt) }
+    // Another may have taken over while there was nothing yet to give up.
+    followServers()
+    let result = await withTaskCancellationHandler {
+      await attempt.value
+    } onCancel: {
+      attempt.cancel()
+    }
+    current.withLock { $0 = nil }
+    if let reason = reasonToLeave(endpoint) {
+      if case .success(let connection) = result { connection.fail(reason) }
+      throw reason
+    }
+    return try result.get()
+  }
+
+  /// Gives up the attempt under way if it is for a server that is not the right one any more.
+  func followServers() {
+    if let (endpoint, attempt) = current.withLock({ $0 }), !locator.isCurrent(endpoint) { attempt.cancel() }
+  }
+
+  /// Why to leave a server; `nil` if it is the right one.
+  func reasonToLeave(_ endpoint: RedisConfiguration.Endpoint) -> RedisError? {
+    if locator.isCurrent(endpoint) { return nil }
+    return RedisError(.connectionFailed, message: "Another server has taken over: \(endpoint) is not \(locator.name) any more.")
+  }
+}
