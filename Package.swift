@@ -157,7 +157,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "ParallaxControlPlaneTests",
-      dependencies: ["ParallaxControlPlane", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxRedis", "ParallaxTesting", logging],
+      dependencies: [
+        "ParallaxControlPlane", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxMetrics", "ParallaxRedis", "ParallaxTesting",
+        "TestSupport", logging,
+      ] + nio,
       swiftSettings: settings),
     .testTarget(
       name: "RedisIntegrationTests",

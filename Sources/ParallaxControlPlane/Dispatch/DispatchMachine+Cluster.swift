@@ -51,7 +51,8 @@ extension DispatchMachine {
     }
     let listed = Set(records.map(\.id))
     for (id, epoch) in before where !listed.contains(id) {
-      actions += leftElsewhere(id, epoch: epoch, graceful: true, home: home, at: now)
+      // One that said good-bye is heard of: this one's registration may only be lost, and about to be stored again.
+      actions += leftElsewhere(id, epoch: epoch, graceful: false, home: home, at: now)
     }
     return actions
   }

@@ -24,6 +24,8 @@ package final class Dispatcher: Service {
     var restored = 0
     /// When the store was last said to have lost writes.
     var doubted: Duration?
+    /// Since when there may be writes that it has lost and that were not written again yet.
+    var unrestoredSince: Duration?
     /// What is to be told once the lock is free.
     var answers: [(caller: CheckedContinuation<Resolution, Never>, resolution: Resolution)] = []
     var endedIdleWaits: [CheckedContinuation<Void, Never>] = []
@@ -61,6 +63,9 @@ package final class Dispatcher: Service {
   let neighbours: Neighbours
   private let jobs: AsyncStream<StoreJob>
   private let addJob: AsyncStream<StoreJob>.Continuation
+  /// What may have to be written again; the last includes what those before it did.
+  let restorations: AsyncStream<RecentWrites>
+  private let addRestoration: AsyncStream<RecentWrites>.Continuation
   private let timerLoop: any EventLoop
   let clock: NodeClock
   private let metrics: DispatchMetrics
@@ -70,15 +75,15 @@ package final class Dispatcher: Service {
 
   /// Makes a dispatcher.
   ///
-  /// `storeForgets`: the store can lose what it has acknowledged; what was written last is kept, for `storeDoubted`. `retention`: for how long
-  /// after its creation an execution is sure to stay in the store.
+  /// `lossy`: the store can lose what it has acknowledged; what was written last is kept, for `storeDoubted`. `retention`, `maxRetained`: for
+  /// how long after its creation, and beside how many others, an execution is sure to stay in the store.
   package init(
-    settings: DispatchMachine.Settings, store: any StateStore, storeForgets: Bool, retention: Duration,
+    settings: DispatchMachine.Settings, store: any StateStore, lossy: Bool, retention: Duration, maxRetained: Int,
     neighbours: Neighbours = Neighbours(), timerLoop: any EventLoop, clock: NodeClock, metrics: DispatchMetrics, logger: Logger
   ) {
     self.neighbours = neighbours
     self.retention = retention
-    state = Mutex(State(machine: DispatchMachine(settings: settings), recentWrites: storeForgets ? RecentWrites() : nil))
+    state = Mutex(State(machine: DispatchMachine(settings: settings), recentWrites: lossy ? RecentWrites(maxRetained: maxRetained) : nil))
     self.store = store
     session = settings.session
     self.timerLoop = timerLoop
@@ -86,12 +91,14 @@ package final class Dispatcher: Service {
     self.metrics = metrics
     self.logger = logger
     (jobs, addJob) = AsyncStream.makeStream(of: StoreJob.self)
+    (restorations, addRestoration) = AsyncStream.makeStream(of: RecentWrites.self, bufferingPolicy: .bufferingNewest(1))
   }
 
   /// Does the store's work until a graceful shutdown begins and all of it is done, or the task is cancelled.
   package func run() async throws {
     await withGracefulShutdownHandler {
       await withDiscardingTaskGroup { group in
+        group.addTask { await self.restoreAgainAndAgain() }
         for await job in jobs {
           group.addTask { await self.perform(job) }
         }
@@ -107,6 +114,7 @@ package final class Dispatcher: Service {
       state.alarm = nil
     }
     addJob.finish()
+    addRestoration.finish()
   }
 
   // MARK: Callers
@@ -234,25 +242,33 @@ package final class Dispatcher: Service {
   /// else it may lack.
   package func storeForgot() {
     for link in state.withLock({ $0.links.values.map(\.link) }) { link.registerAnew() }
-    addJob.yield(.restoreRecent(doubtStore()))
+    doubtStore(connectedAt: nil)
   }
 
-  /// The store may have lost what was written last, as after a failover or a restart: writes it again where it has.
-  ///
-  /// Returns when that is done, or the task is cancelled; the executions that this node drives are written beside it.
-  package func storeDoubted() async {
-    let recent = doubtStore()
-    await checkAgents()
-    await restore(recent)
+  /// The store may have lost what was written last before `connection`, when a connection to it was made, as after a failover or a restart:
+  /// it is written again where it has.
+  package func storeDoubted(since connection: ContinuousClock.Instant) {
+    doubtStore(connectedAt: clock.now.instant - (.now - connection))
   }
 
-  private func doubtStore() -> RecentWrites {
+  private func doubtStore(connectedAt connection: Duration?) {
     let now = clock.now
-    return withState { state in
+    let recent = withState { state -> RecentWrites? in
       state.doubted = now.instant
       route(state.machine.storeDoubted(at: now), &state)
-      return state.recentWrites ?? RecentWrites()
+      guard var recent = state.recentWrites else { return nil }
+      // What an earlier restoration has not come to is still to be done.
+      let since = min(connection.map { recent.endangered(at: $0) } ?? .zero, state.unrestoredSince ?? now.instant)
+      state.unrestoredSince = since
+      recent.drop(before: since)
+      return recent
     }
+    if let recent { addRestoration.yield(recent) }
+  }
+
+  /// All that was written before the last doubt and may have been lost is there.
+  func restorationEnded() {
+    withState { $0.unrestoredSince = nil }
   }
 
   /// Whether the store may lack what its owners are about to restore.
@@ -266,12 +282,14 @@ package final class Dispatcher: Service {
 
   /// An idempotency key was claimed for an execution.
   func claimed(_ claim: RecentWrites.Claim) {
-    withState { $0.recentWrites?.add(claim) }
+    let now = clock.now.instant
+    withState { $0.recentWrites?.add(claim, at: now) }
   }
 
   /// The outcome of a task was recorded for an execution of another node.
   func recorded(_ outcome: RecentWrites.Outcome) {
-    withState { $0.recentWrites?.add(outcome) }
+    let now = clock.now.instant
+    withState { $0.recentWrites?.add(outcome, at: now) }
   }
 
   /// The store had lost of an execution, and has it again.
@@ -408,7 +426,7 @@ package final class Dispatcher: Service {
       case .resolve(let waiter, let resolution): answer(waiter, resolution, &state)
       case .ended(let stored):
         ended(stored.execution)
-        state.recentWrites?.add(stored)
+        state.recentWrites?.add(stored, at: clock.now.instant)
       case .record(let outcome, let execution, let id): addJob.yield(.record(outcome, execution: execution, messageID: id))
       case .readOutcomes(let id): addJob.yield(.readOutcomes(id))
       case .tell(let message, let other): neighbours.tell(message, other)

@@ -5,8 +5,8 @@ import ParallaxState
 /// What this node wrote last and holds nowhere else: Redis replicates asynchronously, so what it acknowledged just before a failover may be
 /// missing after it, and is written again from here.
 ///
-/// Bounded by number and, roughly, by size, not by time: while the store is away nothing is added, so what was acknowledged last before an
-/// outage is still here after it, however long it took. The executions that this node drives are not among these.
+/// Bounded by number and, roughly, by size: while the store is away nothing is added, so what was acknowledged last before an outage is
+/// still here after it, however long it took. The executions that this node drives are not among these.
 struct RecentWrites: Sendable {
   /// The outcome of a task, recorded for another node's execution.
   struct Outcome: Sendable, Hashable {
@@ -21,35 +21,73 @@ struct RecentWrites: Sendable {
     var digest: String
   }
 
-  /// How many of each kind are kept, and how many bytes of JSON in them, each about.
-  static let capacity = 4_096
+  /// How many of each kind are kept at most, and about how many bytes of them.
+  static let greatestCapacity = 4_096
   static let byteLimit = 16 << 20
+  /// How far behind its master a replica can be, at most, that takes over: what was written so long before the last is not written again.
+  static let greatestLag = Duration.seconds(60)
 
-  private(set) var finished: Deque<StoredExecution> = []
-  private(set) var outcomes: Deque<Outcome> = []
-  private(set) var claims: Deque<Claim> = []
-  private var finishedBytes = 0
-  private var outcomeBytes = 0
+  private(set) var finished: Bounded<StoredExecution>
+  private(set) var outcomes: Bounded<Outcome>
+  private(set) var claims: Bounded<Claim>
 
-  mutating func add(_ stored: StoredExecution) {
-    finished.append(stored)
-    finishedBytes += stored.size
-    while finished.count > Self.capacity || finishedBytes > Self.byteLimit, let oldest = finished.popFirst() {
-      finishedBytes -= oldest.size
-    }
+  /// - Parameter maxRetained: How many executions the store keeps at most: more that have ended need not be kept here.
+  init(maxRetained: Int = greatestCapacity) {
+    finished = Bounded(capacity: min(maxRetained, Self.greatestCapacity))
+    outcomes = Bounded(capacity: Self.greatestCapacity)
+    claims = Bounded(capacity: Self.greatestCapacity)
   }
 
-  mutating func add(_ outcome: Outcome) {
-    outcomes.append(outcome)
-    outcomeBytes += outcome.task.size
-    while outcomes.count > Self.capacity || outcomeBytes > Self.byteLimit, let oldest = outcomes.popFirst() {
-      outcomeBytes -= oldest.task.size
-    }
+  mutating func add(_ stored: StoredExecution, at now: Duration) { finished.add(stored, size: stored.size, at: now) }
+
+  mutating func add(_ outcome: Outcome, at now: Duration) { outcomes.add(outcome, size: outcome.task.size, at: now) }
+
+  mutating func add(_ claim: Claim, at now: Duration) { claims.add(claim, size: 128 + claim.key.utf8.count, at: now) }
+
+  /// Since when there may be writes that a server lacks which was connected to at `instant`.
+  func endangered(at instant: Duration) -> Duration {
+    let last = [finished.last(before: instant), outcomes.last(before: instant), claims.last(before: instant)].compactMap { $0 }.max()
+    return (last ?? instant) - Self.greatestLag
   }
 
-  mutating func add(_ claim: Claim) {
-    claims.append(claim)
-    if claims.count > Self.capacity { claims.removeFirst() }
+  /// Forgets what was written before an instant.
+  mutating func drop(before instant: Duration) {
+    finished.drop(before: instant)
+    outcomes.drop(before: instant)
+    claims.drop(before: instant)
+  }
+}
+
+/// The latest of some elements, as many as there is room for.
+struct Bounded<Element: Sendable>: Sendable {
+  private var entries: Deque<(element: Element, size: Int, instant: Duration)> = []
+  private var size = 0
+  private let capacity: Int
+
+  init(capacity: Int) {
+    self.capacity = capacity
+  }
+
+  /// The elements with when they were added, oldest first.
+  var elements: [(element: Element, instant: Duration)] { entries.map { ($0.element, $0.instant) } }
+
+  mutating func add(_ element: Element, size: Int, at now: Duration) {
+    entries.append((element, size, now))
+    self.size += size
+    while entries.count > capacity || self.size > RecentWrites.byteLimit { removeFirst() }
+  }
+
+  /// When the last element before an instant was added.
+  func last(before instant: Duration) -> Duration? {
+    entries.last { $0.instant < instant }?.instant
+  }
+
+  mutating func drop(before instant: Duration) {
+    while let first = entries.first, first.instant < instant { removeFirst() }
+  }
+
+  private mutating func removeFirst() {
+    if let first = entries.popFirst() { size -= first.size }
   }
 }
 
@@ -57,11 +95,15 @@ extension StoredExecution {
   /// About how many bytes it takes up.
   fileprivate var size: Int {
     let values = [execution.input, execution.result, execution.metadata].reduce(0) { $0 + ($1?.approximateSize ?? 0) }
-    return 512 + values + tasks.reduce(0) { $0 + $1.size }
+    return 512 + values + (execution.error?.size ?? 0) + tasks.reduce(0) { $0 + $1.size }
   }
 }
 
 extension TaskRecord {
   /// About how many bytes it takes up.
-  fileprivate var size: Int { 128 + (result?.approximateSize ?? 0) }
+  fileprivate var size: Int { 128 + (result?.approximateSize ?? 0) + (error?.size ?? 0) }
+}
+
+extension ExecutionFailure {
+  fileprivate var size: Int { message.utf8.count + (details?.approximateSize ?? 0) }
 }

@@ -8,7 +8,6 @@ enum StoreJob: Sendable {
   case create(StoredExecution)
   case update(ExecutionChange)
   case restore(StoredExecution)
-  case restoreRecent(RecentWrites)
   case release(String, owner: NodeSession)
   case register(AgentSessionMachine.Registration, knownEpoch: Int64, AgentSession)
   case agentChanged(String, epoch: Int64, capabilities: [String]?, limit: Int?)
@@ -26,7 +25,6 @@ extension Dispatcher {
     case .create(let stored): await create(stored)
     case .update(let change): await update(change)
     case .restore(let stored): await restore(stored)
-    case .restoreRecent(let recent): await restore(recent)
     case .release(let id, let owner): await tolerating("release of an execution") { try await store.release(id, owner: owner) }
     case .register(let registration, let knownEpoch, let session): await register(registration, knownEpoch, session)
     case .agentChanged(let id, let epoch, let capabilities, let limit):
@@ -132,7 +130,8 @@ extension Dispatcher {
   /// Takes over an execution that its owner gives away, or that this node owns and does not drive.
   private func adopt(_ id: String, from owner: NodeSession, cancels: Bool) async {
     await tolerating("adoption of an execution") {
-      guard let stored = try await store.claim(id, from: owner, to: session) else { return }
+      // Its owner lives: what is not in the store it may be about to restore.
+      guard let stored = try await store.claim(id, from: owner, isGone: false, to: session) else { return }
       handle { machine, now in
         let actions = machine.recover(stored, at: now)
         return cancels ? actions + machine.cancel(id, waiter: nil, at: now).actions : actions

@@ -63,8 +63,9 @@ struct NodeBase {
       settings: DispatchMachine.Settings(
         session: session, agentWait: configuration.executions.agentWait, resumeGrace: configuration.agents.resumeGrace,
         relocationDelay: high.enabled ? .milliseconds(250) : nil),
-      store: store.store, storeForgets: store.isDurable, retention: configuration.executions.retention,
-      neighbours: Self.neighbours(of: session, messenger, publisher), timerLoop: mainLoop, clock: clock,
+      store: store.store, lossy: store.isDurable, retention: configuration.executions.retention,
+      maxRetained: configuration.executions.maxRetained, neighbours: Self.neighbours(of: session, messenger, publisher),
+      timerLoop: mainLoop, clock: clock,
       metrics: try DispatchMetrics(registry: registry), logger: logger)
     self.dispatcher = dispatcher
     try Self.registerGauges(registry, dispatcher: dispatcher)

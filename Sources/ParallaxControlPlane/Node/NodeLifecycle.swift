@@ -9,7 +9,7 @@ struct NodeLifecycle: Service {
   let session: NodeSession
   let store: any StateStore
   /// Tells when the store may have lost what it had acknowledged; nil if it cannot.
-  let doubts: (@Sendable () -> AsyncStream<Void>)?
+  let doubts: (@Sendable () -> AsyncStream<ContinuousClock.Instant>)?
   /// Nil if nobody else can have the store.
   let membership: NodeMembership?
   let patterns: PatternCatalog
@@ -98,9 +98,9 @@ struct NodeLifecycle: Service {
     }
   }
 
-  private func attend(to doubts: AsyncStream<Void>) async {
-    for await _ in doubts {
-      await dispatcher.storeDoubted()
+  private func attend(to doubts: AsyncStream<ContinuousClock.Instant>) async {
+    for await connection in doubts {
+      dispatcher.storeDoubted(since: connection)
       await attempt("looking at the patterns") { try await patterns.restore() }
     }
   }

@@ -27,7 +27,7 @@ struct NodeStore: Sendable {
 
   /// Tells whenever there is a new connection to a server, which may have lost what another, or it itself, had acknowledged; nil if the
   /// store cannot.
-  let doubts: (@Sendable () -> AsyncStream<Void>)?
+  let doubts: (@Sendable () -> AsyncStream<ContinuousClock.Instant>)?
 
   /// Whether the state survives the process.
   var isDurable: Bool { shared != nil }

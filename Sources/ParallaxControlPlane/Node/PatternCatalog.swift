@@ -28,9 +28,13 @@ package final class PatternCatalog: Sendable {
 
   /// Stores what is known here and the store lacks, as it may have lost it.
   package func restore() async throws {
+    let listed = Set(try await store.patternNames())
     for (name, versions) in known.withLock({ $0 }) {
-      let present = Set(try await store.versions(ofPattern: name).map(\.version))
-      for pattern in versions.values where !present.contains(pattern.version) { _ = try await store.store(pattern) }
+      let present = try await store.versions(ofPattern: name)
+      let missing = versions.values.filter { known in !present.contains { $0.version == known.version } }
+      // A pattern that is there and not listed is listed by storing of it what is there.
+      let unlisted = listed.contains(name) ? [] : Array(present.prefix(1))
+      for pattern in missing + unlisted { _ = try await store.store(pattern) }
     }
   }
 
@@ -58,7 +62,8 @@ package final class PatternCatalog: Sendable {
   private func versions(of name: String) async throws -> [PatternDefinition] {
     let versions = try await store.versions(ofPattern: name)
     if !versions.isEmpty {
-      known.withLock { $0[name] = Dictionary(versions.map { ($0.version, $0) }) { _, last in last } }
+      // A version that is not there any more was lost by the store, since none is ever removed, and is still good.
+      known.withLock { known in for version in versions { known[name, default: [:]][version.version] = version } }
     }
     return versions
   }

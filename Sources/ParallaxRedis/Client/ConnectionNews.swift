@@ -3,16 +3,16 @@ import Synchronization
 /// Tells all who listen that there is a new shared connection.
 final class ConnectionNews: Sendable {
   private struct State {
-    var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
+    var listeners: [Int: AsyncStream<ContinuousClock.Instant>.Continuation] = [:]
     var next = 0
     var isOver = false
   }
 
   private let state = Mutex(State())
 
-  /// What comes while the last is not yet taken is told as one.
-  func listen() -> AsyncStream<Void> {
-    let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+  /// What comes while the last is not yet taken is told as one, with the instant of the first.
+  func listen() -> AsyncStream<ContinuousClock.Instant> {
+    let (stream, continuation) = AsyncStream.makeStream(of: ContinuousClock.Instant.self, bufferingPolicy: .bufferingOldest(1))
     let id: Int? = state.withLock { state in
       if state.isOver { return nil }
       defer { state.next += 1 }
@@ -28,7 +28,8 @@ final class ConnectionNews: Sendable {
   }
 
   func tell() {
-    for listener in state.withLock({ Array($0.listeners.values) }) { listener.yield() }
+    let now = ContinuousClock.now
+    for listener in state.withLock({ Array($0.listeners.values) }) { listener.yield(now) }
   }
 
   func end() {

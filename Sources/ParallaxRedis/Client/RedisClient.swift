@@ -71,11 +71,12 @@ public final class RedisClient: Service, Sendable {
   /// a restart or a fault of the network.
   ///
   /// Redis replicates asynchronously, and a restart can lose the last second: what was acknowledged last may be missing at the server that
-  /// is talked to now. Who has to survive that writes it again, or compares, whenever this tells. What is told while the last is not yet
-  /// taken counts as one.
+  /// is talked to now. Who has to survive that writes it again, or compares, whenever this tells.
   ///
-  /// - Returns: A sequence for one consumer; it ends when the client has shut down or the consumer's task is cancelled.
-  public func newConnections() -> AsyncStream<Void> { news.listen() }
+  /// - Returns: When the connections were made, before anything was acknowledged on them; what is told while the last is not yet taken counts
+  ///   as one, with the instant of the first. A sequence for one consumer; it ends when the client has shut down or the consumer's task
+  ///   is cancelled.
+  public func newConnections() -> AsyncStream<ContinuousClock.Instant> { news.listen() }
 
   /// Sends a command and waits for its reply.
   ///

@@ -83,10 +83,11 @@ final class RedisNode: Sendable {
       latest.withLock { $0 = connection }
       // Before anybody works with this server nobody works with its predecessor any more.
       leases.fail { self.reasonToLeave($0) }
+      // Before anything is acknowledged here.
+      connector.news.tell()
       connections.provide(connection)
       // If another server has taken over in between, nothing was here yet to give up.
       followServers()
-      connector.news.tell()
     case .failed(let error): connections.attemptFailed(error)
     case .lost(let error): connections.lost(error)
     }

@@ -47,15 +47,16 @@ enum ExecutionScripts {
 
   /// The part of `update` and `restore` that writes.
   ///
-  /// A task that is completed stays as it is, unless the change completes it too. The JSON of a task is written with sorted keys, of which
-  /// `state` is the last, so that its end tells the state.
+  /// A task that is completed stays as it is, unless the change completes it too, and one that has ended is not opened again. The JSON of a
+  /// task is written with sorted keys, of which `state` is the last, so that its end tells the state.
   private static let write = """
     local first = 7 + tonumber(ARGV[6])
     redis.call('HSET', KEYS[1], unpack(ARGV, 7, first - 1))
-    local completed = '"state":"completed"}'
+    local function state(task) return string.match(task, '"state":"(%a+)"}$') end
     for i = first, #ARGV, 2 do
       local former = redis.call('HGET', KEYS[2], ARGV[i])
-      if not former or string.sub(former, -#completed) ~= completed or string.sub(ARGV[i + 1], -#completed) == completed then
+      local was, is = former and state(former) or 'open', state(ARGV[i + 1])
+      if not (was == 'completed' and is ~= 'completed' or was ~= 'open' and is == 'open') then
         local order = former and string.match(former, '^{"order":(%d+)') or redis.call('HLEN', KEYS[2])
         redis.call('HSET', KEYS[2], ARGV[i], '{"order":' .. order .. ',' .. string.sub(ARGV[i + 1], 2))
       end
@@ -86,17 +87,21 @@ enum ExecutionScripts {
   /// Writes an execution as a whole where the store has lost of it.
   ///
   ///     KEYS  1 execution, 2 its tasks
-  ///     ARGV  as of `update`, with all fields and all tasks
+  ///     ARGV  as of `update`, with all fields and all tasks; last the `RestorationClaim`
   ///     →     intact | restored | stale | barred | unreadable
   static let restore = RedisScript(
     """
+    local claim = table.remove(ARGV)
     local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'epoch', 'revision', 'status')
     if now[1] then
       if tonumber(now[1]) > tonumber(ARGV[1]) then return 'unreadable' end
       local own = now[2] == ARGV[2] and now[3] == ARGV[3] and now[4] == ARGV[4]
       if own and now[5] == ARGV[5] then return 'intact' end
       if now[6] ~= 'pending' and now[6] ~= 'running' and now[6] ~= 'aggregating' then return 'stale' end
-      if tonumber(now[4]) >= tonumber(ARGV[4]) and not (own and tonumber(now[5]) < tonumber(ARGV[5])) then return 'stale' end
+      local earlier = tonumber(now[4]) < tonumber(ARGV[4]) or own and tonumber(now[5]) < tonumber(ARGV[5])
+      if not earlier and claim ~= 'witnessOfEnd' then return 'stale' end
+    elseif claim == 'ownerOfOld' then
+      return 'barred'
     else
       local barred = redis.call('HMGET', KEYS[1], 'barred:*', 'barred:' .. ARGV[2] .. ':' .. ARGV[3])
       if barred[1] or barred[2] then return 'barred' end
@@ -128,19 +133,21 @@ enum ExecutionScripts {
 
   /// Gives an execution to a new owner and raises its epoch.
   ///
-  /// Where there is none it leaves a tombstone for the former owner, whose index entry is removed next: if it was only slow to create the
-  /// execution, it must not any more.
+  /// Where there is none, and the former owner is gone, it leaves a tombstone for that owner, whose index entry is removed next: if it was only
+  /// slow to create the execution, it must not any more.
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 former owner's nodeId, 3 its incarnation, 4 new owner's nodeId, 5 its incarnation,
-  ///           6 lifetime of a tombstone in ms
+  ///           6 lifetime of a tombstone in ms, 0 for none
   ///     →     {claimed, fields and values, task ids and JSON} | {taken} | {terminal} | {missing} | {unreadable}
   static let claim = RedisScript(
     """
     local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'status')
     if not now[1] then
-      redis.call('HSET', KEYS[1], 'barred:' .. ARGV[2] .. ':' .. ARGV[3], '1')
-      redis.call('PEXPIRE', KEYS[1], ARGV[6])
+      if ARGV[6] ~= '0' then
+        redis.call('HSET', KEYS[1], 'barred:' .. ARGV[2] .. ':' .. ARGV[3], '1')
+        redis.call('PEXPIRE', KEYS[1], ARGV[6])
+      end
       return {'missing'}
     end
     if tonumber(now[1]) > tonumber(ARGV[1]) then return {'unreadable'} end

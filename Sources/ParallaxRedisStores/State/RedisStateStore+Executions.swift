@@ -64,9 +64,9 @@ extension RedisStateStore {
     }
   }
 
-  package func restore(_ stored: StoredExecution) async throws -> RestoreOutcome {
+  package func restore(_ stored: StoredExecution, as claim: RestorationClaim) async throws -> RestoreOutcome {
     let execution = stored.execution
-    let arguments = try arguments(of: stored)
+    let arguments = try arguments(of: stored) + [RedisArgument(claim.rawValue)]
     let bucket = ExecutionBucket(at: execution.createdAt)
     var commands = [registration(of: bucket, for: execution)]
     if !execution.status.isTerminal { commands.append(RedisCommand("SADD", keys.executions(ownedBy: execution.owner), execution.id)) }
@@ -114,10 +114,11 @@ extension RedisStateStore {
     try await send(RedisCommand("SMEMBERS", keys.executions(ownedBy: owner))).strings
   }
 
-  package func claim(_ id: String, from previous: NodeSession, to owner: NodeSession) async throws -> StoredExecution? {
+  package func claim(_ id: String, from previous: NodeSession, isGone: Bool, to owner: NodeSession) async throws -> StoredExecution? {
+    let tombstoneLifetime = isGone ? ExecutionScripts.tombstoneLifetime : .zero
     let arguments: [RedisArgument] = [
       RedisArgument(Self.formatVersion), RedisArgument(previous.nodeID), RedisArgument(previous.incarnation), RedisArgument(owner.nodeID),
-      RedisArgument(owner.incarnation), RedisArgument(ExecutionScripts.tombstoneLifetime.wholeMilliseconds),
+      RedisArgument(owner.incarnation), RedisArgument(tombstoneLifetime.wholeMilliseconds),
     ]
     let replies = try await pipeline(
       [RedisCommand("SADD", keys.executions(ownedBy: owner), id)], then: script(ExecutionScripts.claim, id, arguments))
@@ -129,6 +130,8 @@ extension RedisStateStore {
       let stored = try execution(id, hash: answer[1], tasks: answer[2])
       if previous != owner { try await release(id, owner: previous) }
       return stored
+    // Its owner may be about to restore it.
+    case "missing" where !isGone: return nil
     case "missing", "taken":
       // The claimant's own entry stays, for the reason that `unlist` gives.
       if previous != owner { try await release(id, owner: previous) }

@@ -20,7 +20,6 @@ package final class RedisStateStore: StateStore {
   static let pipelineLength = 256
 
   /// After this long an idempotency key is free again.
-  private static let idempotencyLifetime: Duration = .seconds(86_400)
 
   let keys: KeySpace
   let logger: Logger
@@ -42,10 +41,12 @@ package final class RedisStateStore: StateStore {
 
   // MARK: Idempotency keys
 
-  package func claimIdempotencyKey(_ key: String, executionID: String, digest: String) async throws -> IdempotencyClaim {
+  package func claimIdempotencyKey(
+    _ key: String, executionID: String, digest: String, lifetime: Duration
+  ) async throws -> IdempotencyClaim {
     let value = try StoredValue.text(IdempotencyRecord(digest: digest, executionId: executionID), "idempotency key")
-    let seconds = Self.idempotencyLifetime.wholeMilliseconds / 1_000
-    let reply = try await send(RedisCommand("SET", keys.idempotency(key), value, "NX", "GET", "EX", seconds))
+    let milliseconds = max(1, lifetime.wholeMilliseconds)
+    let reply = try await send(RedisCommand("SET", keys.idempotency(key), value, "NX", "GET", "PX", milliseconds))
     guard let former = reply.string else { return .claimed }
     let record: IdempotencyRecord = try StoredValue.decode(former, "idempotency key")
     return record.executionId == executionID ? .claimed : .existing(executionID: record.executionId, digest: record.digest)

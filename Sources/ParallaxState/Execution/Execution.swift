@@ -191,7 +191,9 @@ extension StoredExecution {
         continue
       }
       // Another node may have recorded the outcome, which the owner did not know when it decided otherwise.
-      if tasks[index].state != .completed || task.state == .completed { tasks[index] = task }
+      let former = tasks[index].state
+      let isOlder = former == .completed && task.state != .completed || former != .open && task.state == .open
+      if !isOlder { tasks[index] = task }
     }
   }
 }

@@ -192,7 +192,8 @@ package struct ExecutionMachine: Sendable {
     guard case .inFlight(let actions, let restores) = write else { preconditionFailure("a write of \(id) ended that never began") }
     write = .idle
     switch outcome {
-    case .applied where isDoubted: return restore(then: actions)
+    // A change that waits finds out by itself whether the store has lost of the execution; what lists it is restored after that.
+    case .applied where isDoubted && queued == nil: return restore(then: actions)
     case .behind where !restores, .missing where !restores: return restore(then: actions)
     case .applied:
       let actions = stillWanted(actions)

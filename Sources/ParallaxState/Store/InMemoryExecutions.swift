@@ -53,9 +53,10 @@ struct InMemoryExecutions {
     return .applied
   }
 
-  mutating func restore(_ stored: StoredExecution) -> RestoreOutcome {
+  mutating func restore(_ stored: StoredExecution, as claim: RestorationClaim) -> RestoreOutcome {
     let execution = stored.execution
     guard let index = byID.index(forKey: execution.id) else {
+      if claim == .ownerOfOld { return .barred }
       _ = create(stored)
       if execution.status.isTerminal { disown(execution.id, by: execution.owner) }
       return .restored
@@ -63,9 +64,8 @@ struct InMemoryExecutions {
     let present = byID.values[index].execution
     let isOwn = present.owner == execution.owner && present.epoch == execution.epoch
     if isOwn, present.revision == execution.revision { return .intact }
-    guard present.epoch < execution.epoch || isOwn && present.revision < execution.revision, !present.status.isTerminal else {
-      return .stale
-    }
+    let isEarlier = present.epoch < execution.epoch || isOwn && present.revision < execution.revision
+    guard isEarlier || claim == .witnessOfEnd, !present.status.isTerminal else { return .stale }
     byID.values[index].execution = execution
     byID.values[index].merge(stored.tasks)
     if !execution.status.isTerminal { byOwner[execution.owner, default: []].insert(execution.id) }
@@ -97,9 +97,9 @@ struct InMemoryExecutions {
     byOwner[owner].map { Array($0) } ?? []
   }
 
-  mutating func claim(_ id: String, from previous: NodeSession, to owner: NodeSession) -> StoredExecution? {
+  mutating func claim(_ id: String, from previous: NodeSession, isGone: Bool, to owner: NodeSession) -> StoredExecution? {
     guard let index = byID.index(forKey: id), !byID.values[index].execution.status.isTerminal else {
-      disown(id, by: previous)
+      if isGone || byID[id] != nil { disown(id, by: previous) }
       return nil
     }
     let current = byID.values[index].execution.owner

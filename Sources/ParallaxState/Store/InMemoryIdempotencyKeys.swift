@@ -1,7 +1,7 @@
 import DequeModule
 import ParallaxAPI
 
-/// Idempotency keys with what they were claimed for, each for 24 hours.
+/// Idempotency keys with what they were claimed for.
 struct InMemoryIdempotencyKeys {
   private struct Claim {
     var executionID: String
@@ -11,7 +11,9 @@ struct InMemoryIdempotencyKeys {
   private var claims: [String: Claim] = [:]
   private var expiries: Deque<(key: String, expiresAt: Timestamp)> = []
 
-  mutating func claim(_ key: String, executionID: String, digest: String, at now: Timestamp) -> IdempotencyClaim {
+  mutating func claim(
+    _ key: String, executionID: String, digest: String, at now: Timestamp, lifetime: Duration
+  ) -> IdempotencyClaim {
     while let next = expiries.first, next.expiresAt <= now {
       expiries.removeFirst()
       claims[next.key] = nil
@@ -20,7 +22,9 @@ struct InMemoryIdempotencyKeys {
       return claim.executionID == executionID ? .claimed : .existing(executionID: claim.executionID, digest: claim.digest)
     }
     claims[key] = Claim(executionID: executionID, digest: digest)
-    expiries.append((key, now + .seconds(86_400)))
+    let expiry = now + lifetime
+    let place = expiries.lastIndex { $0.expiresAt <= expiry }.map { $0 + 1 } ?? 0
+    expiries.insert((key, expiry), at: place)
     return .claimed
   }
 }

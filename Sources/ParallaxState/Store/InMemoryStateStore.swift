@@ -33,8 +33,8 @@ package final class InMemoryStateStore: StateStore {
     state.withLock { $0.executions.update(change) }
   }
 
-  package func restore(_ stored: StoredExecution) -> RestoreOutcome {
-    state.withLock { $0.executions.restore(stored) }
+  package func restore(_ stored: StoredExecution, as claim: RestorationClaim) -> RestoreOutcome {
+    state.withLock { $0.executions.restore(stored, as: claim) }
   }
 
   package func record(_ outcome: TaskRecord, of execution: String) -> RecordOutcome {
@@ -57,13 +57,13 @@ package final class InMemoryStateStore: StateStore {
     state.withLock { $0.executions.owned(by: owner) }
   }
 
-  package func claim(_ id: String, from previous: NodeSession, to owner: NodeSession) -> StoredExecution? {
-    state.withLock { $0.executions.claim(id, from: previous, to: owner) }
+  package func claim(_ id: String, from previous: NodeSession, isGone: Bool, to owner: NodeSession) -> StoredExecution? {
+    state.withLock { $0.executions.claim(id, from: previous, isGone: isGone, to: owner) }
   }
 
-  package func claimIdempotencyKey(_ key: String, executionID: String, digest: String) -> IdempotencyClaim {
+  package func claimIdempotencyKey(_ key: String, executionID: String, digest: String, lifetime: Duration) -> IdempotencyClaim {
     let now = now()
-    return state.withLock { $0.idempotencyKeys.claim(key, executionID: executionID, digest: digest, at: now) }
+    return state.withLock { $0.idempotencyKeys.claim(key, executionID: executionID, digest: digest, at: now, lifetime: lifetime) }
   }
 
   package func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) -> Int {

@@ -26,6 +26,16 @@ package enum UpdateOutcome: Sendable, Hashable {
   case missing
 }
 
+/// Who restores an execution, which decides what gives way.
+package enum RestorationClaim: String, Sendable, Hashable {
+  /// Its owner, who drives it.
+  case owner
+  /// As `owner`, of an execution so old that another owner may have ended it and the store have removed it: it is not created.
+  case ownerOfOld
+  /// A node that had the store's word that it ended like this: nobody can have owned it after, so all that has not ended gives way.
+  case witnessOfEnd
+}
+
 /// What the restoration of an execution came to.
 package enum RestoreOutcome: Sendable, Hashable {
   /// The store had all of it.
@@ -34,7 +44,7 @@ package enum RestoreOutcome: Sendable, Hashable {
   case restored
   /// What is stored counts more: it is another owner's, later, or terminal; nothing was changed.
   case stale
-  /// The execution was given up before the store had it, and may not come to be; nothing was changed.
+  /// The execution was given up, or may have been removed, and may not come to be; nothing was changed.
   case barred
 }
 
@@ -64,17 +74,15 @@ package protocol ExecutionStore: Sendable {
 
   /// Makes a change if the store holds the owner, the epoch and the revision before it; a change that is already there, by the
   /// same owner with the same revision, is `applied`. A task that the store holds as completed stays as it is, unless the change
-  /// completes it too.
+  /// completes it too, and one that has ended is not opened again.
   func update(_ change: ExecutionChange) async throws -> UpdateOutcome
 
   /// Writes a whole execution into a store that may have lost what it had of it, as a Redis has after a failover to a replica.
   ///
-  /// What is stored is written over if it has an earlier epoch, or the same owner and epoch and an earlier revision, unless it is terminal;
-  /// a task that the store holds as completed stays as it is, unless it is completed in `stored` too. The execution is listed anew whatever
-  /// the store had, and entered among what its owner owns unless it is terminal. Idempotent.
-  ///
-  /// An execution that the store has removed since would come back: not to be called for one that `removeExecutions` may have taken.
-  func restore(_ stored: StoredExecution) async throws -> RestoreOutcome
+  /// What is stored is written over if it has an earlier epoch, or the same owner and epoch and an earlier revision, or for a witness of its
+  /// end, unless it is terminal. Tasks are taken over as by `update`. The execution is listed anew whatever the store had, and entered
+  /// among what its owner owns unless it is terminal. Idempotent.
+  func restore(_ stored: StoredExecution, as claim: RestorationClaim) async throws -> RestoreOutcome
 
   /// Records how a task ended at the agent `outcome.agentID`, for a node that does not own the execution: the first outcome wins.
   ///
@@ -97,14 +105,36 @@ package protocol ExecutionStore: Sendable {
   /// Makes `owner` the owner and raises the epoch, not the revision, if `previous` still is the owner and the execution is not
   /// terminal. Returns it as it then stands, also when `owner` had it already; nil when there is nothing to take over. An id that
   /// `previous` need no longer list is taken off its list.
-  func claim(_ id: String, from previous: NodeSession, to owner: NodeSession) async throws -> StoredExecution?
+  ///
+  /// `isGone`: `previous` will not come back. What is not there then, it must not create any more, nor restore; else it may be about to.
+  func claim(_ id: String, from previous: NodeSession, isGone: Bool, to owner: NodeSession) async throws -> StoredExecution?
 
-  /// Claims an idempotency key for an execution for 24 hours, or tells whose it is.
-  func claimIdempotencyKey(_ key: String, executionID: String, digest: String) async throws -> IdempotencyClaim
+  /// Claims an idempotency key for an execution, or tells whose it is.
+  func claimIdempotencyKey(
+    _ key: String, executionID: String, digest: String, lifetime: Duration
+  ) async throws -> IdempotencyClaim
 
   /// Removes terminal executions that were created before `instant`, oldest first; then, while there are more than `maxRetained`
   /// executions, further terminal ones; at most `limit` in all. Returns how many went.
   func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) async throws -> Int
+}
+
+/// What a request is recognised by when it is repeated.
+package enum IdempotencyKey {
+  /// How long a key stands for its execution.
+  package static let lifetime = Duration.seconds(86_400)
+}
+
+extension ExecutionStore {
+  /// Claims an execution whose owner is gone.
+  package func claim(_ id: String, from previous: NodeSession, to owner: NodeSession) async throws -> StoredExecution? {
+    try await claim(id, from: previous, isGone: true, to: owner)
+  }
+
+  /// Claims an idempotency key for as long as one lasts.
+  package func claimIdempotencyKey(_ key: String, executionID: String, digest: String) async throws -> IdempotencyClaim {
+    try await claimIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: IdempotencyKey.lifetime)
+  }
 }
 
 /// Keeps the registrations of agents.

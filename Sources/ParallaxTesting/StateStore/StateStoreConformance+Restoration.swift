@@ -23,17 +23,17 @@ extension StateStoreConformance {
     Check("what is missing is restored, listed and owned") { store in
       var stored = Sample.execution(status: .running, tasks: [Sample.task("task_b", state: .completed), Sample.task("task_a", slot: 1)])
       (stored.execution.epoch, stored.execution.revision, stored.execution.startedAt) = (2, 7, Sample.instant)
-      try expect(await store.restore(stored), is: .restored, "the restoration")
+      try expect(await store.restore(stored, as: .owner), is: .restored, "the restoration")
       try await expectStored(stored, in: store, "after its restoration")
       try expect(await store.executions(ExecutionQuery()).executions, is: [stored], "the list")
       try expect(await store.executions(ownedBy: Sample.alice), is: [stored.execution.id], "what its owner owns")
-      try expect(await store.restore(stored), is: .intact, "a repeat")
+      try expect(await store.restore(stored, as: .owner), is: .intact, "a repeat")
       _ = try await apply(Sample.change(of: stored, status: .aggregating), to: stored, in: store)
     },
     Check("what has ended is restored without an owner's having it on its list") { store in
       var stored = Sample.execution(status: .completed)
       stored.execution.revision = 5
-      try expect(await store.restore(stored), is: .restored, "the restoration")
+      try expect(await store.restore(stored, as: .owner), is: .restored, "the restoration")
       try await expectStored(stored, in: store, "after its restoration")
       try expect(await store.executions(ExecutionQuery()).executions, is: [stored], "the list")
       try expect(await store.executions(ownedBy: Sample.alice), is: [], "what its owner owns")
@@ -50,16 +50,72 @@ extension StateStoreConformance {
       (known.execution.revision, known.execution.status, known.execution.startedAt) = (4, .running, Sample.instant + .milliseconds(1))
       known.tasks[0].state = .failed
       known.tasks.append(Sample.task("task_3", attempt: 2))
-      try expect(await store.restore(known), is: .restored, "the restoration")
+      try expect(await store.restore(known, as: .owner), is: .restored, "the restoration")
       known.tasks[1] = done
       try await expectStored(known, in: store, "after its restoration")
+    },
+    Check("a task that has ended is not opened again") { store in
+      let old = Sample.execution(tasks: [Sample.task("task_1")])
+      try await create(old, in: store)
+      var failed = Sample.task("task_1", state: .failed)
+      failed.error = ExecutionFailure(code: "X", message: "recorded by another node")
+      guard case .recorded = try await store.record(failed, of: old.execution.id) else {
+        throw ConformanceFailure(description: "the outcome was not recorded")
+      }
+      var known = old
+      known.execution.revision = 2
+      try expect(await store.restore(known, as: .owner), is: .restored, "the restoration")
+      known.tasks = [failed]
+      try await expectStored(known, in: store, "after its restoration")
+    },
+    Check("what is old is not created by its restoration, only written over") { store in
+      var known = Sample.execution(status: .running)
+      known.execution.revision = 3
+      try expect(await store.restore(known, as: .ownerOfOld), is: .barred, "the restoration of what is not there")
+      try expect(await store.execution(known.execution.id), is: nil, "the execution")
+      var old = known
+      old.execution.revision = 2
+      try await create(old, in: store)
+      try expect(await store.restore(known, as: .ownerOfOld), is: .restored, "the restoration of what is there")
+      try await expectStored(known, in: store, "after its restoration")
+      try expect(await store.restore(known, as: .ownerOfOld), is: .intact, "a repeat")
+    },
+    Check("whatever has not ended gives way to a witness of the end") { store in
+      var ended = Sample.execution(status: .completed, tasks: [Sample.task("task_1", state: .completed)])
+      (ended.execution.epoch, ended.execution.revision) = (2, 5)
+      var claimed = ended
+      (claimed.execution.owner, claimed.execution.epoch, claimed.execution.revision) = (Sample.bob, 3, 1)
+      (claimed.execution.status, claimed.tasks[0].state) = (.running, .open)
+      try await create(claimed, in: store)
+      try expect(await store.restore(ended, as: .owner), is: .stale, "the restoration by its owner")
+      try expect(await store.restore(ended, as: .witnessOfEnd), is: .restored, "the restoration by a witness")
+      try await expectStored(ended, in: store, "after its restoration")
+      try expect(await store.update(Sample.change(of: claimed)), is: .stale, "a change by whoever had claimed it")
+
+      var other = ended
+      (other.execution.id, other.execution.status) = (Sample.id(), .failed)
+      try await create(other, in: store)
+      var mine = other
+      (mine.execution.status, mine.execution.revision) = (.completed, 9)
+      try expect(await store.restore(mine, as: .witnessOfEnd), is: .stale, "the restoration over another end")
+      try await expectStored(other, in: store, "that has ended otherwise")
+    },
+    Check("an execution that is missing while its owner lives may still be restored by it") { store in
+      let stored = Sample.execution(status: .running)
+      let id = stored.execution.id
+      try expect(
+        await store.claim(id, from: Sample.alice, isGone: false, to: Sample.bob), is: nil, "the claim of another while it is missing")
+      try expect(await store.restore(stored, as: .owner), is: .restored, "its restoration")
+      try expect(await store.executions(ownedBy: Sample.alice), is: [id], "what its owner owns")
+      let claimed = try require(await store.claim(id, from: Sample.alice, isGone: false, to: Sample.bob), "the claim after that")
+      try expect(claimed.execution.epoch, is: 2, "the epoch after the claim")
     },
     Check("an earlier epoch is written over, whoever owned it then") { store in
       let old = Sample.execution(owner: Sample.alice, tasks: [Sample.task("task_1")])
       try await create(old, in: store)
       var known = old
       (known.execution.owner, known.execution.epoch, known.execution.status) = (Sample.bob, 2, .running)
-      try expect(await store.restore(known), is: .restored, "the restoration")
+      try expect(await store.restore(known, as: .owner), is: .restored, "the restoration")
       try await expectStored(known, in: store, "after its restoration")
       try expect(await store.executions(ownedBy: Sample.bob), is: [known.execution.id], "what the new owner owns")
       try expect(await store.update(Sample.change(of: old)), is: .stale, "a change by the former owner")
@@ -81,7 +137,7 @@ extension StateStoreConformance {
         (mine.execution.id, present.execution.id, present.execution.epoch) = (id, id, 2)
         make(&present.execution)
         try await create(present, in: store)
-        try expect(await store.restore(mine), is: .stale, "the restoration over one \(what)")
+        try expect(await store.restore(mine, as: .owner), is: .stale, "the restoration over one \(what)")
         try await expectStored(present, in: store, "one \(what)")
       }
     },

@@ -180,6 +180,21 @@ import Testing
     #expect(Set(world.machine.agentEpochs(at: World.other).keys) == ["late", "new"])
   }
 
+  @Test func anAgentWhoseRegistrationTheStoreHasLostKeepsItsTaskForTheGrace() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    let (id, _) = world.submit()
+    let before = world.machine.agentEpochs(at: World.other)
+    world.perform { $0.listed([], at: World.other, before: before, at: $1) }
+    world.advance(by: .seconds(29))
+    world.settle()
+    #expect(world.status(id) == .running)
+    world.hear(.registered("far", epoch: 2, capabilities: ["text"], limit: 1, activeTasks: ["task_1_0"]))
+    world.advance(by: .seconds(29))
+    world.settle()
+    #expect(world.status(id) == .running && world.load("far") == 1)
+  }
+
   @Test func anAgentsCloseNodeThatWasTakenForLostIsThereAgain() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))

@@ -163,8 +163,9 @@ struct World {
 
   private mutating func apply(_ change: ExecutionChange) -> UpdateOutcome {
     guard let execution = store[change.id]?.execution else { return .missing }
-    if execution.epoch < change.epoch || execution.revision + 1 < change.revision, !execution.status.isTerminal { return .behind }
+    if execution.epoch < change.epoch, !execution.status.isTerminal { return .behind }
     guard execution.owner == change.owner, execution.epoch == change.epoch else { return .stale }
+    if execution.revision + 1 < change.revision, !execution.status.isTerminal { return .behind }
     if execution.status.isTerminal { faults.append("\(change.id) was changed after its end") }
     if change.revision != execution.revision + 1 {
       faults.append("\(change.id) went from revision \(execution.revision) to \(change.revision)")

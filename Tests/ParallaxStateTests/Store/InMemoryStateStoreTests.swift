@@ -17,12 +17,16 @@ import Testing
   @Test func anIdempotencyKeyIsFreeAgainAfter24Hours() {
     let time = WallClock(Self.start)
     let store = InMemoryStateStore { time.now }
-    #expect(store.claimIdempotencyKey("key", executionID: "exec_1", digest: "d") == .claimed)
+    #expect(store.claimIdempotencyKey("key", executionID: "exec_1", digest: "d", lifetime: IdempotencyKey.lifetime) == .claimed)
     time.now = Self.start + .seconds(86_400) + .milliseconds(-1)
-    #expect(store.claimIdempotencyKey("key", executionID: "exec_2", digest: "d") == .existing(executionID: "exec_1", digest: "d"))
+    #expect(
+      store.claimIdempotencyKey("key", executionID: "exec_2", digest: "d", lifetime: IdempotencyKey.lifetime)
+        == .existing(executionID: "exec_1", digest: "d"))
     time.now = Self.start + .seconds(86_400)
-    #expect(store.claimIdempotencyKey("key", executionID: "exec_2", digest: "d") == .claimed)
-    #expect(store.claimIdempotencyKey("key", executionID: "exec_1", digest: "d") == .existing(executionID: "exec_2", digest: "d"))
+    #expect(store.claimIdempotencyKey("key", executionID: "exec_2", digest: "d", lifetime: IdempotencyKey.lifetime) == .claimed)
+    #expect(
+      store.claimIdempotencyKey("key", executionID: "exec_1", digest: "d", lifetime: IdempotencyKey.lifetime)
+        == .existing(executionID: "exec_2", digest: "d"))
   }
 
   @Test func aPageLooksAtABoundedNumberOfExecutionsAndTheCursorGoesOn() throws {

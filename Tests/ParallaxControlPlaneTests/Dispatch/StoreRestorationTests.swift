@@ -1,0 +1,194 @@
+import Logging
+import NIOCore
+import NIOPosix
+import ParallaxAPI
+import ParallaxHA
+import ParallaxMetrics
+import ParallaxState
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import ParallaxControlPlane
+
+/// What a node writes again when its store has lost all that it had acknowledged.
+@Suite(.timeLimit(.minutes(1))) struct StoreRestorationTests {
+  private let store = ForgetfulStore()
+  private let told = Told()
+
+  private func withDispatcher(retention: Duration = .seconds(86_400), _ body: @Sendable (Dispatcher) async throws -> Void) async throws {
+    let dispatcher = Dispatcher(
+      settings: DispatchMachine.Settings(session: World.session), store: store, lossy: true, retention: retention, maxRetained: 100,
+      neighbours: Dispatcher.Neighbours(tell: { [told] message, session in told.add(message, session) }),
+      timerLoop: MultiThreadedEventLoopGroup.singleton.next(), clock: NodeClock(),
+      metrics: try DispatchMetrics(registry: MetricsRegistry()), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await dispatcher.run() }
+      try await body(dispatcher)
+      group.cancelAll()
+    }
+  }
+
+  /// The store loses everything and the node hears of it.
+  private func failOver(_ dispatcher: Dispatcher) {
+    store.failOver()
+    dispatcher.storeDoubted(since: .now)
+  }
+
+  private func submitted(_ id: String, to dispatcher: Dispatcher, createdAt: Timestamp = NodeClock.wall) async -> Execution {
+    let execution = Execution(
+      id: id, pattern: World.pattern(), input: [:], createdAt: createdAt, deadline: NodeClock.wall + .seconds(600), owner: World.session)
+    _ = await dispatcher.submit(execution, waits: false, isRepeatable: false)
+    return execution
+  }
+
+  @Test func whatRunsAndWhatHasEndedIsThereAgain() async throws {
+    try await withDispatcher { dispatcher in
+      for id in ["exec_1", "exec_2"] { _ = await submitted(id, to: dispatcher) }
+      _ = await dispatcher.cancel("exec_2")
+      failOver(dispatcher)
+      try await eventually("both executions") {
+        store.execution("exec_1")?.execution.status == .pending && store.execution("exec_2")?.execution.status == .cancelled
+      }
+      #expect(store.executions(ownedBy: World.session) == ["exec_1"])
+      // A second time, of which the first knows nothing.
+      failOver(dispatcher)
+      try await eventually("both executions again") { store.executions(ExecutionQuery()).executions.count == 2 }
+    }
+  }
+
+  @Test func whatMayHaveBeenRemovedSinceDoesNotComeBack() async throws {
+    try await withDispatcher(retention: .seconds(60)) { dispatcher in
+      let old = NodeClock.wall + .seconds(-61)
+      for (id, createdAt) in [("exec_1", old), ("exec_2", old), ("exec_3", NodeClock.wall)] {
+        _ = await submitted(id, to: dispatcher, createdAt: createdAt)
+      }
+      _ = await dispatcher.cancel("exec_2")
+      // Only doubted, what is there stays, however old.
+      dispatcher.storeDoubted(since: .now)
+      try await Task.sleep(for: .milliseconds(50))
+      #expect(dispatcher.counts.executions == 2)
+      failOver(dispatcher)
+      try await eventually("the young execution") { store.execution("exec_3") != nil }
+      try await eventually("the old one is let go") { dispatcher.counts.executions == 1 }
+      #expect(store.executions(ExecutionQuery()).executions.map(\.execution.id) == ["exec_3"])
+    }
+  }
+
+  @Test func idempotencyKeysAreClaimedAgain() async throws {
+    try await withDispatcher { dispatcher in
+      dispatcher.claimed(RecentWrites.Claim(key: "key", executionID: "exec_1", digest: "d"))
+      failOver(dispatcher)
+      try await eventually("the claim") { store.claimedKeys == ["key"] }
+      let claim = store.claimIdempotencyKey("key", executionID: "exec_2", digest: "e", lifetime: .seconds(1))
+      #expect(claim == .existing(executionID: "exec_1", digest: "d"))
+    }
+  }
+
+  @Test func anOutcomeIsRecordedAgainOnceItsExecutionIsRestored() async throws {
+    try await withDispatcher { dispatcher in
+      var foreign = StoredExecution(
+        execution: World().execution("exec_7"), tasks: [TaskRecord(id: "task_7_0", agentID: "near", slot: 0)])
+      foreign.execution.owner = World.other
+      foreign.execution.status = .running
+      _ = store.create(foreign)
+      let result = AgentMessage.TaskResult(taskId: "task_7_0", executionId: "exec_7", result: "done")
+      dispatcher.taskCompleted(result, by: "near", messageID: nil)
+      try await eventually("the owner hears of it") { told.all.count == 1 }
+
+      failOver(dispatcher)
+      try await Task.sleep(for: .milliseconds(50))
+      _ = store.create(foreign)
+      try await eventually("the outcome again", within: .seconds(20)) { store.execution("exec_7")?.tasks[0].result == "done" }
+      try await eventually("the owner hears of it again") { told.all.count == 2 }
+      #expect(told.all.allSatisfy { $0 == World.Told(message: .recorded(execution: "exec_7", task: "task_7_0"), session: World.other) })
+    }
+  }
+
+  @Test func anOutcomeForWhatIsNotThereYetWaitsForIt() async throws {
+    try await withDispatcher { dispatcher in
+      let link = FakeLink()
+      register("near", at: dispatcher, epoch: 1, link)
+      failOver(dispatcher)
+      let result = AgentMessage.TaskResult(taskId: "task_7_0", executionId: "exec_7", result: "done")
+      dispatcher.taskCompleted(result, by: "near", messageID: nil)
+      try await Task.sleep(for: .milliseconds(50))
+      // The agent would forget its result.
+      #expect(link.sent == [])
+      var foreign = StoredExecution(
+        execution: World().execution("exec_7"), tasks: [TaskRecord(id: "task_7_0", agentID: "near", slot: 0)])
+      foreign.execution.owner = World.other
+      _ = store.create(foreign)
+      try await eventually("the acknowledgement") { link.sent == [.resultAck(ControlPlaneMessage.ResultAck(taskId: "task_7_0"))] }
+    }
+  }
+
+  private func register(_ id: String, at dispatcher: Dispatcher, epoch: Int64, _ link: FakeLink) {
+    let registration = AgentSessionMachine.Registration(
+      agentID: id, name: nil, capabilities: ["text"], limit: 1, metadata: nil, activeTasks: [])
+    dispatcher.agentRegistered(registration, epoch: epoch, link: link)
+  }
+
+  @Test func registrationsThatAreLostAreStoredAgainAndNoOthers() async throws {
+    try await withDispatcher { dispatcher in
+      func stored(_ id: String, at session: NodeSession) -> Int64 {
+        store.register(AgentRecord(id: id, capabilities: ["text"], session: session, connectedAt: World.start, activeTasks: []))
+      }
+      let links = (0..<4).map { _ in FakeLink() }
+      register("lost", at: dispatcher, epoch: 5, links[0])
+      register("behind", at: dispatcher, epoch: stored("behind", at: World.session) + 1, links[1])
+      register("moved", at: dispatcher, epoch: stored("moved", at: World.other) - 1, links[2])
+      register("kept", at: dispatcher, epoch: stored("kept", at: World.session), links[3])
+      dispatcher.storeDoubted(since: .now)
+      try await eventually("the registrations that are lost") { links[0].renewals == 1 && links[1].renewals == 1 }
+      #expect(links[2].renewals == 0 && links[3].renewals == 0)
+    }
+  }
+
+  @Test func patternsThatAreMissingAreStoredAgainAndOthersStay() async throws {
+    let catalog = PatternCatalog(store: store)
+    func pattern(_ version: String, _ description: String) -> PatternDefinition {
+      var pattern = World.pattern()
+      (pattern.version, pattern.description) = (version, description)
+      return pattern
+    }
+    for version in ["1.0.0", "2.0.0"] { _ = try await catalog.put(pattern(version, "as it was here")) }
+    store.failOver()
+    _ = store.store(pattern("1.0.0", "changed at another node"))
+    // A look at the store does not make the node forget what that has lost.
+    try await catalog.load()
+    try await catalog.restore()
+    let versions = store.versions(ofPattern: "pattern").sorted { $0.version < $1.version }
+    #expect(versions == [pattern("1.0.0", "changed at another node"), pattern("2.0.0", "as it was here")])
+  }
+}
+
+/// What other nodes were told.
+private final class Told: Sendable {
+  private let messages = Mutex<[World.Told]>([])
+
+  var all: [World.Told] { messages.withLock { $0 } }
+
+  func add(_ message: NodeMessage, _ session: NodeSession) {
+    messages.withLock { $0.append(World.Told(message: message, session: session)) }
+  }
+}
+
+/// A connection to an agent of which is only written down what is sent.
+private final class FakeLink: AgentLink {
+  private let state = Mutex<(sent: [ControlPlaneMessage], renewals: Int)>(([], 0))
+
+  var sent: [ControlPlaneMessage] { state.withLock { $0.sent } }
+  var renewals: Int { state.withLock { $0.renewals } }
+  let lastSeen = World.start
+
+  func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) { state.withLock { $0.sent.append(message) } }
+
+  func registerAnew() { state.withLock { $0.renewals += 1 } }
+
+  func replace() {}
+
+  func end(_ reason: String) {}
+
+  func restart(_ reason: String) {}
+}
