@@ -47,6 +47,8 @@ struct World {
   private(set) var store: [String: StoredExecution] = [:]
   /// What the store had of each execution before the last write.
   private var history: [String: StoredExecution] = [:]
+  /// The agents of all tasks that were ever stored.
+  private var storedTasks: [String: String] = [:]
   private(set) var writes: [Write] = []
   private(set) var sent: [Sent] = []
   private(set) var resolutions: [WaiterID: Resolution] = [:]
@@ -113,9 +115,9 @@ struct World {
     case .task(let task):
       // A task of another node's execution is that node's to have stored.
       guard machine.execution(task.executionId) != nil else { return }
-      let stored = store[task.executionId]?.tasks.first { $0.id == task.taskId }
+      let stored = storedTasks[task.taskId]
       if stored == nil { faults.append("\(task.taskId) was sent before it was stored") }
-      if stored?.agentID != agent { faults.append("\(task.taskId) was sent to \(agent)") }
+      if stored != agent { faults.append("\(task.taskId) was sent to \(agent)") }
       let isOpen = machine.execution(task.executionId)?.tasks.contains { $0.id == task.taskId && $0.state == .open } ?? false
       if isOpen, machine.agent(agent)?.tasks[task.taskId] == nil { faults.append("\(task.taskId) takes up nothing of \(agent)") }
     case .resultAck(let ack):
@@ -137,14 +139,21 @@ struct World {
       let id = stored.execution.id
       let isNew = store[id] == nil
       if isNew { store[id] = stored }
+      noteTasks(of: id)
       perform { $0.writeFinished(id, isNew ? .applied : .stale, at: $1) }
     case .update(let change):
       let outcome = apply(change)
+      noteTasks(of: change.id)
       perform { $0.writeFinished(change.id, outcome, at: $1) }
     case .restore(let stored):
       let outcome = restore(stored)
+      noteTasks(of: stored.execution.id)
       perform { $0.writeFinished(stored.execution.id, outcome, at: $1) }
     }
+  }
+
+  private mutating func noteTasks(of id: String) {
+    for task in store[id]?.tasks ?? [] { storedTasks[task.id] = task.agentID }
   }
 
   private mutating func restore(_ stored: StoredExecution) -> UpdateOutcome {
@@ -218,6 +227,7 @@ struct World {
   /// Puts an execution of another node into the store.
   mutating func plant(_ stored: StoredExecution) {
     store[stored.execution.id] = stored
+    noteTasks(of: stored.execution.id)
   }
 
   // MARK: Callers
