@@ -8,7 +8,9 @@ extension RedisCommand {
 
   /// As ``checkShareable()``, but in a pipeline a transaction is whole.
   private func checkPipelineable() throws(RedisError) {
-    if blocks || (changesConnection && !isTransactional) || makesRepliesUnpredictable { throw needsConnection() }
+    if effectsOfName.isEmpty { return }
+    let others: ConnectionEffects = [.blocks, .changesConnection, .makesRepliesUnpredictable]
+    if !connectionEffects.isDisjoint(with: others) { throw needsConnection() }
   }
 
   /// Refuses a pipeline that would delay or disturb the other users of a shared connection.
@@ -53,50 +55,24 @@ extension RedisCommand {
   }
 
   /// Whether the connection is not as before after this command.
-  var changesConnection: Bool {
-    switch name.utf8.count {
-    case 4: name == "AUTH" || name == "QUIT" || isTransactional
-    case 5: name == "HELLO" || name == "RESET" || isTransactional
-    case 6: name == "SELECT" || (name == "CLIENT" && has(anyOf: ["TRACKING", "CACHING", "SETNAME", "NO-EVICT", "NO-TOUCH"], within: 1))
-    case 7: isTransactional
-    case 8: name == "READONLY"
-    case 9: name == "READWRITE"
-    default: isTransactional
-    }
+  var changesConnection: Bool { !connectionEffects.isDisjoint(with: [.changesConnection, .isTransactional]) }
+
+  private var isTransactional: Bool { effectsOfName.contains(.isTransactional) }
+
+  private var makesRepliesUnpredictable: Bool { connectionEffects.contains(.makesRepliesUnpredictable) }
+
+  /// What the command does to its connection; hardly any does something.
+  private var connectionEffects: ConnectionEffects {
+    effectsOfName.contains(.dependsOnArguments) ? effectsOfName.union(effectsOfArguments) : effectsOfName
   }
 
-  private var isTransactional: Bool {
-    switch name.utf8.count {
-    case 4: name == "EXEC"
-    case 5: name == "MULTI" || name == "WATCH"
-    case 7: name == "UNWATCH" || name == "DISCARD"
-    default: false
-    }
-  }
-
-  private var blocks: Bool {
-    switch name.utf8.count {
-    case 4: name == "WAIT"
-    case 5: name == "BLPOP" || name == "BRPOP" || (name == "XREAD" && has(anyOf: ["BLOCK"], within: 3))
-    case 6: name == "BLMOVE" || name == "BLMPOP" || name == "BZMPOP"
-    case 7: name == "WAITAOF"
-    case 8: name == "BZPOPMIN" || name == "BZPOPMAX"
-    case 10: name == "BRPOPLPUSH" || (name == "XREADGROUP" && has(anyOf: ["BLOCK"], within: 6))
-    default: false
-    }
-  }
-
-  private var makesRepliesUnpredictable: Bool {
-    switch name.utf8.count {
-    case 4: name == "SYNC"
-    case 5: name == "PSYNC"
-    case 6: name == "CLIENT" && has(anyOf: ["REPLY"], within: 1)
-    case 7: name == "MONITOR"
-    case 9: name == "SUBSCRIBE"
-    case 10: name == "PSUBSCRIBE" || name == "SSUBSCRIBE"
-    case 11: name == "UNSUBSCRIBE"
-    case 12: name == "PUNSUBSCRIBE" || name == "SUNSUBSCRIBE"
-    default: false
+  private var effectsOfArguments: ConnectionEffects {
+    switch name {
+    case "CLIENT" where has(anyOf: ["REPLY"], within: 1): .makesRepliesUnpredictable
+    case "CLIENT" where has(anyOf: ["TRACKING", "CACHING", "SETNAME", "NO-EVICT", "NO-TOUCH"], within: 1): .changesConnection
+    case "XREAD" where has(anyOf: ["BLOCK"], within: 3): .blocks
+    case "XREADGROUP" where has(anyOf: ["BLOCK"], within: 6): .blocks
+    default: []
     }
   }
 
@@ -109,5 +85,47 @@ extension RedisCommand {
   private func needsConnection() -> RedisError {
     RedisError(
       .connectionRequired, command: name, message: "This command needs a connection of its own: send it inside withConnection(_:).")
+  }
+}
+
+/// What commands do to the connection they are sent on.
+struct ConnectionEffects: OptionSet, Sendable {
+  let rawValue: UInt8
+
+  static let isTransactional = ConnectionEffects(rawValue: 1 << 0)
+  static let blocks = ConnectionEffects(rawValue: 1 << 1)
+  /// The connection is not as before.
+  static let changesConnection = ConnectionEffects(rawValue: 1 << 2)
+  /// There may be no reply, or more than one.
+  static let makesRepliesUnpredictable = ConnectionEffects(rawValue: 1 << 3)
+  /// Whether it does something else, the arguments tell.
+  static let dependsOnArguments = ConnectionEffects(rawValue: 1 << 4)
+}
+
+extension ConnectionEffects {
+  /// The commands that do something to their connection, by the lengths of their names.
+  private static let names: [[(String, ConnectionEffects)]] = {
+    let effects: [(ConnectionEffects, [String])] = [
+      (.isTransactional, ["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH"]),
+      (.changesConnection, ["AUTH", "HELLO", "QUIT", "READONLY", "READWRITE", "RESET", "SELECT"]),
+      (.blocks, ["BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "WAIT", "WAITAOF"]),
+      (
+        .makesRepliesUnpredictable,
+        ["MONITOR", "PSUBSCRIBE", "PSYNC", "PUNSUBSCRIBE", "SSUBSCRIBE", "SUBSCRIBE", "SUNSUBSCRIBE", "SYNC", "UNSUBSCRIBE"]
+      ),
+      (.dependsOnArguments, ["CLIENT", "XREAD", "XREADGROUP"]),
+    ]
+    var byLength = [[(String, ConnectionEffects)]](repeating: [], count: 13)
+    for (effect, names) in effects {
+      for name in names { byLength[name.utf8.count].append((name, effect)) }
+    }
+    return byLength
+  }()
+
+  /// What the name of a command tells.
+  init(ofCommand name: String) {
+    // Every command that is made passes here: it is compared with names of its length alone.
+    let length = name.utf8.count
+    self = length < Self.names.count ? Self.names[length].first { $0.0 == name }?.1 ?? [] : []
   }
 }

@@ -20,6 +20,9 @@ public struct RedisCommand: Sendable {
   /// How long the caller waits for the reply, waiting for a connection included; `nil` for the client's `commandTimeout`.
   public var timeout: Duration?
 
+  /// What it does to the connection, as far as its name tells; found once, when the command is made.
+  let effectsOfName: ConnectionEffects
+
   /// The script that an EVALSHA stands for, so that NOSCRIPT can be answered with its source.
   let script: RedisScript?
 
@@ -37,8 +40,10 @@ public struct RedisCommand: Sendable {
   }
 
   init(name: String, arguments: [RedisArgument], script: RedisScript?) {
-    self.name = name.utf8.contains { $0 >= 0x61 && $0 <= 0x7A } ? name.uppercased() : name
+    let name = name.utf8.contains { $0 >= 0x61 && $0 <= 0x7A } ? name.uppercased() : name
+    self.name = name
     self.arguments = arguments
+    effectsOfName = ConnectionEffects(ofCommand: name)
     self.script = script
   }
 

@@ -3,7 +3,7 @@ import Tracing
 /// Makes a span for each command or pipeline.
 ///
 /// The attributes are those that OpenTelemetry has agreed on ("Semantic Conventions for Redis"). Arguments are never among them.
-struct CommandTracing: Sendable {
+final class CommandTracing: Sendable {
   private let tracer: any Tracer
   private let database: Int
   private let server: RedisConfiguration.Endpoint?

@@ -22,6 +22,31 @@ struct ServerCommandTests {
     #expect(try RedisTypedCommand.time().reply(from: .array([.bulk("5"), .bulk("7")])) == .microseconds(5_000_007))
   }
 
+  @Test("What would delay or disturb other users is refused on a shared connection, but whole transactions are not in pipelines")
+  func shareability() throws {
+    for line in ["GET k", "XREAD COUNT 1 STREAMS s 0", "CLIENT LIST", "PUBLISH c m", "ZREMRANGEBYSCORE z 0 1", "NO-COMMAND-OF-REDIS"] {
+      try Self.command(line).checkShareable()
+      try RedisCommand.checkPipeline([Self.command(line)])
+    }
+    for line in [
+      "AUTH p", "hello 3", "SELECT 1", "RESET", "READONLY", "client setname n", "BLPOP k 0", "BZPOPMIN k 0", "BRPOPLPUSH a b 0",
+      "XREAD BLOCK 0 STREAMS s 0", "XREADGROUP GROUP g c COUNT 1 BLOCK 0 STREAMS s 0", "CLIENT REPLY OFF", "SUBSCRIBE c", "MONITOR",
+    ] {
+      #expect(throws: RedisError.self, "\(line)") { try Self.command(line).checkShareable() }
+      #expect(throws: RedisError.self, "\(line)") { try RedisCommand.checkPipeline([Self.command(line)]) }
+    }
+    for line in ["MULTI", "EXEC", "DISCARD", "WATCH k", "UNWATCH"] {
+      #expect(throws: RedisError.self, "\(line)") { try Self.command(line).checkShareable() }
+      #expect(Self.command(line).changesConnection)
+    }
+    try RedisCommand.checkPipeline(["WATCH k", "MULTI", "GET k", "EXEC"].map(Self.command))
+  }
+
+  private static func command(_ line: String) -> RedisCommand {
+    let words = line.split(separator: " ").map(String.init)
+    return RedisCommand(words[0], arguments: words.dropFirst().map { RedisArgument($0) })
+  }
+
   @Test("WAIT has time for its reply, and is refused on a shared connection")
   func wait() {
     let wait = RedisTypedCommand.wait(replicas: 1, wait: .milliseconds(100))
