@@ -5,10 +5,26 @@ extension ByteBuffer {
   mutating func write(_ command: RedisCommand) {
     writeWithUnsafeMutableBytes(minimumWritableBytes: command.longestEncoding) { memory in
       var writer = RESPWriter(memory: memory)
-      writer.writeHead(UInt8(ascii: "*"), command.arguments.count + 1)
-      writer.writeBulkString(command.name)
-      for index in command.arguments.indices { writer.writeBulkString(command.arguments[index]) }
+      writer.write(command)
       return writer.position
+    }
+  }
+
+  /// Writes commands one after the other, into room that is made once for all of them.
+  mutating func write(_ commands: some Collection<RedisCommand>) {
+    if commands.count == 1, let command = commands.first { return write(command) }
+    let isContiguous: Void? = commands.withContiguousStorageIfAvailable { commands in
+      var length = 0
+      // By index, as an iterator would retain and release each command.
+      for index in commands.indices { length += commands[index].longestEncoding }
+      writeWithUnsafeMutableBytes(minimumWritableBytes: length) { memory in
+        var writer = RESPWriter(memory: memory)
+        for index in commands.indices { writer.write(commands[index]) }
+        return writer.position
+      }
+    }
+    if isContiguous == nil {
+      for command in commands { write(command) }
     }
   }
 }
@@ -48,7 +64,16 @@ private struct RESPWriter {
   }
 
   @inline(__always)
-  mutating func writeBulkString(_ argument: RedisArgument) {
+  mutating func write(_ command: borrowing RedisCommand) {
+    writeHead(UInt8(ascii: "*"), command.arguments.count + 1)
+    writeBulkString(command.name)
+    command.arguments.withUnsafeBufferPointer { arguments in
+      for index in arguments.indices { writeBulkString(arguments[index]) }
+    }
+  }
+
+  @inline(__always)
+  private mutating func writeBulkString(_ argument: RedisArgument) {
     switch argument.storage {
     case .string(let string): writeBulkString(string)
     case .buffer(let buffer): buffer.withUnsafeReadableBytes { writeBulkString($0) }
@@ -61,7 +86,7 @@ private struct RESPWriter {
   }
 
   @inline(__always)
-  mutating func writeBulkString(_ string: String) {
+  private mutating func writeBulkString(_ string: String) {
     if string.utf8.withContiguousStorageIfAvailable({ writeBulkString(UnsafeRawBufferPointer($0)) }) == nil {
       var copy = string
       copy.withUTF8 { writeBulkString(UnsafeRawBufferPointer($0)) }
@@ -77,12 +102,18 @@ private struct RESPWriter {
   }
 
   @inline(__always)
-  mutating func writeHead(_ type: UInt8, _ count: Int) {
+  private mutating func writeHead(_ type: UInt8, _ count: Int) {
+    // The commonest heads in a store or two: type, one digit or two, CR, LF.
     if count < 10 {
-      // The commonest head in one store: type, digit, CR, LF.
-      let head = UInt32(type) << 24 | UInt32(0x30 + count) << 16 | 0x0D0A
+      let head = UInt32(type) << 24 | UInt32(truncatingIfNeeded: 0x30 &+ count) << 16 | 0x0D0A
       memory.storeBytes(of: head.bigEndian, toByteOffset: position, as: UInt32.self)
       position += 4
+    } else if count < 100 {
+      let (tens, ones) = count.quotientAndRemainder(dividingBy: 10)
+      let head = UInt32(type) << 24 | UInt32(truncatingIfNeeded: 0x3030 &+ tens << 8 &+ ones) << 8 | 0x0D
+      memory.storeBytes(of: head.bigEndian, toByteOffset: position, as: UInt32.self)
+      memory.storeBytes(of: 0x0A, toByteOffset: position + 4, as: UInt8.self)
+      position += 5
     } else {
       writeLongHead(type, count)
     }
@@ -100,7 +131,10 @@ private struct RESPWriter {
 
   @inline(__always)
   private mutating func append(_ bytes: UnsafeRawBufferPointer) {
-    UnsafeMutableRawBufferPointer(rebasing: memory[position...]).copyMemory(from: bytes)
+    precondition(bytes.count <= memory.count - position, "a command is longer than was reckoned")
+    if let target = memory.baseAddress, let source = bytes.baseAddress {
+      (target + position).copyMemory(from: source, byteCount: bytes.count)
+    }
     position += bytes.count
   }
 

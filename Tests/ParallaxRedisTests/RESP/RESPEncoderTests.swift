@@ -19,6 +19,17 @@ struct RESPEncoderTests {
         == "*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$3\r\nv\r\n\r\n$1\r\n!\r\n$3\r\n-12\r\n")
   }
 
+  @Test("Commands written together stand one after the other", arguments: 0...3)
+  func commands(count: Int) {
+    let commands = (0..<count).map { RedisCommand("SET", "key \($0)", String(repeating: "v", count: 40 * $0), $0) }
+    var buffer = ByteBuffer(string: "before ")
+    buffer.write(commands)
+    #expect(String(buffer: buffer) == "before " + commands.map(Self.encode).joined())
+    var other = ByteBuffer()
+    for command in commands { other.write(CollectionOfOne(command)) }
+    #expect(String(buffer: other) == commands.map(Self.encode).joined())
+  }
+
   @Test("Lengths of any number of digits are right", arguments: [0, 9, 10, 99, 100, 12_345])
   func lengths(length: Int) {
     let value = String(repeating: "x", count: length)
