@@ -53,10 +53,8 @@ public final class RedisLeasedConnection: Sendable {
     let outcome = await connection.execute(commands, timeout: timeout)
     finish(isAnswered: outcome.failure == nil)
     if case .cancelled? = outcome.failure { throw CancellationError() }
-    return commands.enumerated().map { index, command in
-      let part: CommandOutcome =
-        index < outcome.replies.count ? .reply(outcome.replies[index]) : .failed(outcome.failure ?? .timedOut(isWritten: true))
-      return Result { try result(part, of: command) }.mapError { error in
+    return zip(commands, outcome.outcomes(of: commands.count)).map { command, part in
+      Result { try result(part, of: command) }.mapError { error in
         error as? RedisError ?? RedisError(.unknownOutcome, command: command.name, message: "The command was given up.", cause: error)
       }
     }

@@ -2,6 +2,8 @@ import NIOCore
 
 extension RedisNode {
   /// Sends a command on the shared connection, and again as far as ``RetryPolicy`` allows.
+  // Inlined, as each asynchronous function costs every command a frame of its own.
+  @inline(__always)
   nonisolated(nonsending) func send(_ command: RedisCommand) async throws -> RESPValue {
     let timeout = command.timeout.map(TimeAmount.init(clamping:)) ?? defaultTimeout
     let deadline = NIODeadline.now() + timeout
@@ -48,7 +50,7 @@ extension RedisNode {
     let deadline = NIODeadline.now() + timeout
     if let connection = current {
       let outcome = await connection.execute(commands, timeout: timeout)
-      if outcome.isFlawless { return outcome.replies.map { .success($0) } }
+      if outcome.isFlawless { return outcome.results }
       return try await pipelineAgain(commands, after: outcome, on: connection, deadline: deadline)
     }
     return try await pipelineAgain(commands, after: nil, on: nil, deadline: deadline)

@@ -53,6 +53,7 @@ enum RedisTopology: Sendable {
     }
   }
 
+  @inline(__always)
   nonisolated(nonsending) func send(_ command: RedisCommand) async throws -> RESPValue {
     switch self {
     case .single(let node, _): try await node.send(command)

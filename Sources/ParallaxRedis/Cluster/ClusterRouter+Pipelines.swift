@@ -13,7 +13,7 @@ extension ClusterRouter {
       return try await pipelineAgain(commands, after: attempts, deadline: deadline)
     }
     let outcome = await connection.execute(commands, timeout: timeout)
-    if outcome.isFlawless { return outcome.replies.map { .success($0) } }
+    if outcome.isFlawless { return outcome.results }
     let attempts = outcome.outcomes(of: commands.count).map { Attempted(outcome: $0, source: connection.endpoint) }
     return try await pipelineAgain(commands, after: attempts, deadline: deadline)
   }

@@ -16,18 +16,38 @@ enum CommandOutcome: Sendable {
 
 /// What became of a pipeline on one connection: the replies that came, in order, and why the rest is missing.
 struct PipelineOutcome: Sendable {
-  var replies: [RESPValue]
+  /// The replies in the form that the caller of a pipeline gets, so that they need not be copied; one that is an error is here still
+  /// among the successes.
+  private(set) var results: [Result<RESPValue, RedisError>]
+  private var hasErrors = false
   var failure: CommandFailure?
 
+  init(replies: [RESPValue] = [], failure: CommandFailure? = nil) {
+    results = []
+    self.failure = failure
+    for reply in replies { append(reply) }
+  }
+
+  var replies: [RESPValue] {
+    results.compactMap { if case .success(let reply) = $0 { reply } else { nil } }
+  }
+
   /// Whether all replies came and none of them is an error.
-  var isFlawless: Bool {
-    failure == nil && replies.allSatisfy { if case .error = $0 { false } else { true } }
+  var isFlawless: Bool { failure == nil && !hasErrors }
+
+  mutating func append(_ reply: consuming RESPValue) {
+    if case .error = reply { hasErrors = true }
+    results.append(.success(reply))
+  }
+
+  mutating func reserveCapacity(_ count: Int) {
+    results.reserveCapacity(count)
   }
 
   /// What became of each of its commands.
   func outcomes(of count: Int) -> [CommandOutcome] {
     (0..<count).map { index in
-      if index < replies.count { return .reply(replies[index]) }
+      if index < results.count, case .success(let reply) = results[index] { return .reply(reply) }
       guard let failure else { preconditionFailure("a pipeline ended without a failure and without all its replies") }
       return .failed(failure)
     }
@@ -53,10 +73,13 @@ enum ReplyWaiter: Sendable {
   case pipeline(UnsafeContinuation<PipelineOutcome, Never>, commands: [RedisCommand])
   case probe
 
-  func fail(_ failure: CommandFailure, received: [RESPValue] = []) {
+  func fail(_ failure: CommandFailure, received: PipelineOutcome = PipelineOutcome()) {
     switch self {
     case .command(let continuation, _): continuation.resume(returning: .failed(failure))
-    case .pipeline(let continuation, _): continuation.resume(returning: PipelineOutcome(replies: received, failure: failure))
+    case .pipeline(let continuation, _):
+      var outcome = received
+      outcome.failure = failure
+      continuation.resume(returning: outcome)
     case .probe: break
     }
   }

@@ -4,24 +4,29 @@ import Synchronization
 
 /// How callers on other threads reach a connection: they encode into a shared buffer, and the first of a batch wakes the event loop.
 final class ConnectionInbox: Sendable {
-  struct Submission: Sendable {
+  struct Submission: ~Copyable, Sendable {
     let id: UInt64
     let waiter: ReplyWaiter
     let replies: Int
     let timeout: TimeAmount
     let bytes: Int
+
+    /// What the loop waits for on behalf of the caller, from now on.
+    consuming func entry(now: NIODeadline) -> ReplyQueue<ReplyWaiter>.Entry {
+      .init(id: id, waiter: waiter, replies: replies, submitted: now, deadline: now + timeout, bytes: bytes)
+    }
   }
 
-  struct Batch: Sendable {
+  struct Batch: ~Copyable, Sendable {
     var buffer = ByteBuffer()
-    var submissions = Deque<Submission>()
+    var submissions = UniqueDeque<Submission>()
     var cancellations: [UInt64] = []
     var replies = 0
 
     /// Empties the batch but keeps its memory, unless a large value has made it large.
     mutating func reset() {
       if buffer.capacity > Self.keptCapacity { buffer = ByteBuffer() } else { buffer.clear() }
-      submissions.removeAll(keepingCapacity: true)
+      submissions.removeAll()
       cancellations.removeAll(keepingCapacity: true)
       replies = 0
     }
@@ -34,7 +39,7 @@ final class ConnectionInbox: Sendable {
     case refused(CommandFailure)
   }
 
-  private struct State {
+  private struct State: ~Copyable {
     var batch = Batch()
     var isLoopWoken = false
     var closed: RedisError?
@@ -61,7 +66,7 @@ final class ConnectionInbox: Sendable {
       if let closed = state.closed { return .refused(.notSent(closed)) }
       let used = state.batch.buffer.readableBytes
       guard admits(commands.count, queued: state.batch.replies, queuedBytes: used) else { return .refused(.overloaded) }
-      for index in commands.indices { state.batch.buffer.write(commands[index]) }
+      state.batch.buffer.write(commands)
       state.batch.submissions.append(
         Submission(id: id, waiter: waiter, replies: commands.count, timeout: timeout, bytes: state.batch.buffer.readableBytes - used))
       state.batch.replies += commands.count
@@ -122,12 +127,12 @@ final class ConnectionInbox: Sendable {
   }
 
   /// Refuses everything from now on, and hands out who is still waiting here.
-  func close(_ error: RedisError) -> Deque<Submission> {
+  func close(_ error: RedisError) -> UniqueDeque<Submission> {
     state.withLock { state in
       if state.closed == nil { state.closed = error }
-      let submissions = state.batch.submissions
-      state.batch = Batch()
-      return submissions
+      var batch = Batch()
+      swap(&state.batch, &batch)
+      return batch.submissions
     }
   }
 }

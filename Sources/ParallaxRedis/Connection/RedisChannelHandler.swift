@@ -32,8 +32,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
   @exclusivity(unchecked) private var timers: CommandTimers
   @exclusivity(unchecked) private var decoder: RESPDecoder
   @exclusivity(unchecked) private var queue: ReplyQueue<ReplyWaiter>
-  /// Replies of the pipeline at the head of the queue.
-  @exclusivity(unchecked) private var headReplies: [RESPValue] = []
+  /// Replies of the pipeline at the head of the queue, and its commands.
+  @exclusivity(unchecked) private var headOutcome = PipelineOutcome()
+  @exclusivity(unchecked) private var headCommands: [RedisCommand] = []
   @exclusivity(unchecked) private var outgoing = ByteBuffer()
   /// How many commands `outgoing` holds.
   @exclusivity(unchecked) private var unflushed = 0
@@ -70,10 +71,11 @@ final class RedisChannelHandler: ChannelInboundHandler {
     if let reason = closeReason ?? drainReason { return waiter.fail(.notSent(reason)) }
     guard inbox.admits(commands.count) else { return waiter.fail(.overloaded) }
     let used = outgoing.readableBytes
-    for index in commands.indices { outgoing.write(commands[index]) }
+    outgoing.write(commands)
     let now = currentTime()
     enqueue(
-      id: id, waiter: waiter, replies: commands.count, timeout: timeout, bytes: outgoing.readableBytes - used, now: now)
+      .init(
+        id: id, waiter: waiter, replies: commands.count, submitted: now, deadline: now + timeout, bytes: outgoing.readableBytes - used))
     publishLoad()
     unflushed += commands.count
     // While the server has more to do than what has gathered, it is not kept waiting.
@@ -99,9 +101,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
           submission.waiter.fail(.notSent(closeReason))
           continue
         }
-        enqueue(
-          id: submission.id, waiter: submission.waiter, replies: submission.replies, timeout: submission.timeout, bytes: submission.bytes,
-          now: now)
+        enqueue(submission.entry(now: now))
       }
       publishLoad()
       if closeReason == nil { write(spareBatch.buffer) }
@@ -113,10 +113,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
     if !isReading { tick = nil }
   }
 
-  private func enqueue(id: UInt64, waiter: ReplyWaiter, replies: Int, timeout: TimeAmount, bytes: Int, now: NIODeadline) {
-    let deadline = now + timeout
-    queue.append(.init(id: id, waiter: waiter, replies: replies, submitted: now, deadline: deadline, bytes: bytes))
-    setTimer(noLaterThan: deadline)
+  private func enqueue(_ entry: consuming ReplyQueue<ReplyWaiter>.Entry) {
+    setTimer(noLaterThan: entry.deadline)
+    queue.append(entry)
   }
 
   private func currentTime() -> NIODeadline {
@@ -187,7 +186,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     if let drainReason, queue.isEmpty { fail(drainReason) }
   }
 
-  private func received(_ value: RESPValue, now: NIODeadline) {
+  private func received(_ value: consuming RESPValue, now: NIODeadline) {
     if isPush(value) {
       settings.onPush?(value)
       return
@@ -195,25 +194,41 @@ final class RedisChannelHandler: ChannelInboundHandler {
     let delivery = queue.takeReply()
     // Before the caller goes on, which may be to send the next command.
     publishLoad()
-    switch delivery {
-    case .deliver(.command(let continuation, let name), _, let submitted):
+    switch consume delivery {
+    case .deliver(.command(let continuation, let name), let submitted):
       timers.record(name, nanoseconds: (now - submitted).nanoseconds)
       continuation.resume(returning: .reply(value))
-    case .deliver(.pipeline(let continuation, let commands), let isLast, let submitted):
-      if headReplies.isEmpty { headReplies.reserveCapacity(commands.count) }
-      timers.record(commands[headReplies.count].name, nanoseconds: (now - submitted).nanoseconds)
-      headReplies.append(value)
-      if isLast {
-        continuation.resume(returning: PipelineOutcome(replies: headReplies, failure: nil))
-        headReplies = []
+    case .deliver(.pipeline(let continuation, let commands), let submitted):
+      if headOutcome.results.isEmpty { headCommands = commands }
+      collect(value, elapsed: now - submitted)
+      continuation.resume(returning: takeHeadOutcome())
+    case .deliver(.probe, _): break
+    case .collect(let submitted):
+      if headOutcome.results.isEmpty, case .pipeline(_, let commands)? = queue.firstWaiter {
+        headCommands = commands
+        headOutcome.reserveCapacity(commands.count)
       }
-    case .deliver(.probe, _, _): break
-    case .drop: headReplies = []
+      collect(value, elapsed: now - submitted)
+    case .drop: _ = takeHeadOutcome()
     case .unsolicited: unsolicited(value)
     }
   }
 
-  private func isPush(_ value: RESPValue) -> Bool {
+  /// Adds a reply to those of the pipeline at the head of the queue.
+  private func collect(_ value: consuming RESPValue, elapsed: TimeAmount) {
+    timers.record(headCommands[headOutcome.results.count].name, nanoseconds: elapsed.nanoseconds)
+    headOutcome.append(value)
+  }
+
+  private func takeHeadOutcome() -> PipelineOutcome {
+    headCommands = []
+    var outcome = PipelineOutcome()
+    swap(&outcome, &headOutcome)
+    return outcome
+  }
+
+  @inline(__always)
+  private func isPush(_ value: borrowing RESPValue) -> Bool {
     switch value {
     case .push: true
     // In RESP2 only its first word tells a push from the reply to a command.
@@ -250,7 +265,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     let now = eventLoop.now
     let expiry = queue.expire(now: now)
     for expired in expiry.timedOut {
-      expired.waiter.fail(.timedOut(isWritten: expired.isWritten), received: takeHeadReplies(expired.received))
+      expired.waiter.fail(.timedOut(isWritten: expired.isWritten), received: takeReplies(of: expired))
     }
     if expiry.isStalled {
       fail(RedisError(.timedOut, message: "The server has stopped replying."))
@@ -260,10 +275,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
     setTimer(noLaterThan: expiry.next)
   }
 
-  private func takeHeadReplies(_ received: Int) -> [RESPValue] {
-    guard received > 0 else { return [] }
-    defer { headReplies = [] }
-    return headReplies
+  private func takeReplies(of waiting: ReplyQueue<ReplyWaiter>.Disappointed) -> PipelineOutcome {
+    waiting.received > 0 ? takeHeadOutcome() : PipelineOutcome()
   }
 
   // MARK: The channel's life
@@ -293,9 +306,13 @@ final class RedisChannelHandler: ChannelInboundHandler {
     drainReason = reason
     drainInbox()
     flush()
-    for submission in inbox.close(reason) { submission.waiter.fail(.notSent(reason)) }
+    refuse(inbox.close(reason), reason)
     if queue.isEmpty { return fail(reason) }
     eventLoop.assumeIsolatedUnsafeUnchecked().scheduleTask(in: grace) { self.fail(reason) }
+  }
+
+  private func refuse(_ submissions: consuming UniqueDeque<ConnectionInbox.Submission>, _ reason: RedisError) {
+    while let submission = submissions.popFirst() { submission.waiter.fail(.notSent(reason)) }
   }
 
   private static let shutDownError = RedisError(.shutDown, message: "The client is shutting down.")
@@ -313,9 +330,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
     let refused = inbox.close(reason)
     for waiting in queue.close() {
       let failure: CommandFailure = waiting.isWritten ? .lost(reason) : .notSent(reason)
-      waiting.waiter.fail(failure, received: takeHeadReplies(waiting.received))
+      waiting.waiter.fail(failure, received: takeReplies(of: waiting))
     }
-    for submission in refused { submission.waiter.fail(.notSent(reason)) }
+    refuse(refused, reason)
     context?.close(promise: nil)
     closed.succeed(reason)
   }

@@ -5,8 +5,10 @@ import NIOCore
 ///
 /// A pure value: it decides, the channel handler acts. A waiter may stand for several replies in a row, those of a pipeline. One that
 /// gave up, by time-out or cancellation, leaves an abandoned entry behind, so that its replies are still counted off when they come.
-struct ReplyQueue<Waiter> {
-  struct Entry {
+///
+/// Every command is one entry, which is moved in and out and never copied: copies would cost more than all that is decided here.
+struct ReplyQueue<Waiter>: ~Copyable {
+  struct Entry: ~Copyable {
     let id: UInt64
     /// `nil` once the waiter has given up.
     var waiter: Waiter?
@@ -26,10 +28,8 @@ struct ReplyQueue<Waiter> {
       self.bytes = bytes
     }
 
-    /// The waiter, once, which gets nothing more.
-    fileprivate mutating func giveUp(isWritten: Bool) -> Disappointed? {
-      waiter.take().map { Disappointed(waiter: $0, isWritten: isWritten, received: replies - missingReplies) }
-    }
+    /// How many replies have come.
+    fileprivate var received: Int { replies - missingReplies }
   }
 
   /// Somebody who gets no reply, or not all.
@@ -42,8 +42,11 @@ struct ReplyQueue<Waiter> {
   }
 
   /// What to do with a reply.
-  enum Delivery {
-    case deliver(Waiter, isLast: Bool, submitted: NIODeadline)
+  enum Delivery: ~Copyable {
+    /// It is the last one that the waiter misses.
+    case deliver(Waiter, submitted: NIODeadline)
+    /// It belongs to ``ReplyQueue/firstWaiter``, which misses more.
+    case collect(submitted: NIODeadline)
     case drop
     /// Nobody asked for it: the peer does not speak the protocol.
     case unsolicited
@@ -61,9 +64,7 @@ struct ReplyQueue<Waiter> {
     var next = NIODeadline.distantFuture
   }
 
-  /// The pipeline that has had some of its replies: it is kept by itself, as a deque copies what is changed in place.
-  private var head: Entry?
-  private var entries = Deque<Entry>()
+  private var entries = UniqueDeque<Entry>()
   /// How many entries at the end are not written to the channel yet.
   private(set) var unwritten = 0
   private(set) var bytesInFlight = 0
@@ -81,15 +82,18 @@ struct ReplyQueue<Waiter> {
     lastReply = now
   }
 
-  var isEmpty: Bool { head == nil && entries.isEmpty }
+  var isEmpty: Bool { entries.isEmpty }
+
+  /// Who waits for the reply that comes next; `nil` also if that one has given up.
+  var firstWaiter: Waiter? { entries.isEmpty ? nil : entries[0].waiter }
 
   // MARK: Commands
 
-  mutating func append(_ entry: Entry) {
-    entries.append(entry)
+  mutating func append(_ entry: consuming Entry) {
     unwritten += 1
     bytesInFlight += entry.bytes
     repliesInFlight += entry.missingReplies
+    entries.append(entry)
   }
 
   /// Everything appended so far has been handed to the channel: from now on it may have been executed.
@@ -105,68 +109,48 @@ struct ReplyQueue<Waiter> {
 
   mutating func takeReply() -> Delivery {
     lastReply = lastArrival
-    if head == nil {
-      guard var entry = entries.popFirst() else { return .unsolicited }
-      unwritten = min(unwritten, entries.count)
-      if entry.replies == 1 {
-        repliesInFlight -= 1
-        bytesInFlight -= entry.bytes
-        return Self.delivery(entry.waiter.take(), isLast: true, submitted: entry.submitted)
-      }
-      head = entry
-    }
-    return takeHeadReply()
-  }
-
-  private mutating func takeHeadReply() -> Delivery {
-    guard let missing = head?.missingReplies, let submitted = head?.submitted else { return .unsolicited }
+    if entries.isEmpty { return .unsolicited }
     repliesInFlight -= 1
-    if missing > 1 {
-      head?.missingReplies = missing - 1
-      return Self.delivery(head?.waiter, isLast: false, submitted: submitted)
+    if entries[0].missingReplies > 1 {
+      entries[0].missingReplies -= 1
+      return entries[0].waiter == nil ? .drop : .collect(submitted: entries[0].submitted)
     }
-    let waiter = head?.waiter.take()
-    bytesInFlight -= head?.bytes ?? 0
-    head = nil
-    return Self.delivery(waiter ?? nil, isLast: true, submitted: submitted)
-  }
-
-  private static func delivery(_ waiter: Waiter?, isLast: Bool, submitted: NIODeadline) -> Delivery {
-    guard let waiter else { return .drop }
-    return .deliver(waiter, isLast: isLast, submitted: submitted)
+    let entry = entries.removeFirst()
+    unwritten = min(unwritten, entries.count)
+    bytesInFlight -= entry.bytes
+    let submitted = entry.submitted
+    guard let waiter = entry.waiter else { return .drop }
+    return .deliver(waiter, submitted: submitted)
   }
 
   // MARK: Giving up
 
   /// The waiter with this id, which gets no reply any more; `nil` if it has had its reply or has given up before.
   mutating func cancel(_ id: UInt64) -> Disappointed? {
-    if head?.id == id { return head?.giveUp(isWritten: true) }
-    guard let index = entries.lastIndex(where: { $0.id == id }) else { return nil }
-    return giveUp(index)
+    // From the end, as it is the young that are cancelled.
+    for index in entries.indices.reversed() where entries[index].id == id { return giveUp(index) }
+    return nil
   }
 
+  /// The waiter at some place, once, which gets nothing more.
   private mutating func giveUp(_ index: Int) -> Disappointed? {
-    entries[index].giveUp(isWritten: index < entries.count - unwritten)
+    let received = entries[index].received
+    let isWritten = received > 0 || index < entries.count - unwritten
+    return entries[index].waiter.take().map { Disappointed(waiter: $0, isWritten: isWritten, received: received) }
   }
 
   mutating func expire(now: NIODeadline) -> Expiry {
-    guard let oldest = head ?? entries.first else {
+    if entries.isEmpty {
       let probe = lastArrival + keepAliveInterval
       return now >= probe ? Expiry(needsProbe: true, next: now + stallTimeout) : Expiry(next: probe)
     }
-    let patience = max(stallTimeout, oldest.deadline - oldest.submitted)
+    let (submitted, deadline) = (entries[0].submitted, entries[0].deadline)
+    let patience = max(stallTimeout, deadline - submitted)
     // One reply that goes on and on holds up all others, as silence does.
-    let stall = min(max(lastArrival, oldest.submitted) + patience, max(lastReply, oldest.submitted) + patience + stallTimeout)
+    let stall = min(max(lastArrival, submitted) + patience, max(lastReply, submitted) + patience + stallTimeout)
     var expiry = Expiry(isStalled: now >= stall)
     // The queue may soon be empty, and the connection then has to be probed in time.
     expiry.next = min(now >= stall ? now + stallTimeout : stall, now + keepAliveInterval)
-    if let head, head.waiter != nil {
-      if head.deadline > now {
-        expiry.next = min(expiry.next, head.deadline)
-      } else if let late = self.head?.giveUp(isWritten: true) {
-        expiry.timedOut.append(late)
-      }
-    }
     for index in entries.indices where entries[index].waiter != nil {
       if entries[index].deadline > now {
         expiry.next = min(expiry.next, entries[index].deadline)
@@ -180,12 +164,10 @@ struct ReplyQueue<Waiter> {
   /// The connection is gone: everybody still waiting.
   mutating func close() -> [Disappointed] {
     var waiting: [Disappointed] = []
-    if let first = head?.giveUp(isWritten: true) { waiting.append(first) }
     for index in entries.indices {
       if let next = giveUp(index) { waiting.append(next) }
     }
-    head = nil
-    entries.removeAll()
+    entries = UniqueDeque()
     unwritten = 0
     bytesInFlight = 0
     repliesInFlight = 0

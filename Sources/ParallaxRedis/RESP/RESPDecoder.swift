@@ -76,7 +76,7 @@ struct RESPDecoder {
   /// Hands out the replies that are there, in order, until the body returns `false`; what is left then is there for the next call.
   ///
   /// After an error the decoder is of no further use; the replies before it have been handed out.
-  mutating func forEachReply(_ body: (RESPValue) -> Bool) throws(RESPDecodingError) {
+  mutating func forEachReply(_ body: (consuming RESPValue) -> Bool) throws(RESPDecodingError) {
     while buffer.readableBytes > 0 {
       if stack.isEmpty, consumed == 0, !isPartial {
         guard try readContiguous(body) else { return }
@@ -90,7 +90,7 @@ struct RESPDecoder {
   // MARK: One pass
 
   /// Reads replies until the bytes end, or end within a reply, or the body has had enough; whether it wants more.
-  private mutating func readContiguous(_ body: (RESPValue) -> Bool) throws(RESPDecodingError) -> Bool {
+  private mutating func readContiguous(_ body: (consuming RESPValue) -> Bool) throws(RESPDecodingError) -> Bool {
     let (length, isPartial, goesOn) = try buffer.withUnsafeReadableBytes { [buffer, limits] bytes throws(RESPDecodingError) in
       var reader = RESPTokenReader(bytes: bytes, buffer: buffer, limits: limits, spare: limits.elements)
       while reader.position < bytes.count {
