@@ -85,6 +85,7 @@ struct RetryPolicy {
           serverMessage: lastRefusal, mayHaveExecuted: mayHaveExecuted || isWritten))
     case .failed(.notSent(let reason)):
       reason.code == .shutDown || remaining <= .zero ? .fail(unreachable(reason)) : .reconnect
+    case .failed(.unreachable(let reason)): .fail(unreachable(reason))
     case .failed(.lost(let reason)): judge(lost: reason, remaining: remaining)
     }
   }

@@ -71,7 +71,7 @@ extension CommandOutcome {
   /// Whether this is a reason to ask for the map: the slot may have another master, or will have one soon.
   var questionsMap: Bool {
     switch self {
-    case .failed(.notSent), .failed(.lost), .failed(.timedOut): true
+    case .failed(.notSent), .failed(.unreachable), .failed(.lost), .failed(.timedOut): true
     case .failed(.cancelled), .failed(.overloaded): false
     case .reply(let value):
       value.errorMessage.map { message in ["CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING"].contains { message.hasPrefix($0) } } ?? false

@@ -152,7 +152,7 @@ extension ClusterRouter {
   }
 
   private static func failed(_ error: any Error, count: Int) -> [Attempted] {
-    let failure: CommandFailure = (error as? RedisError).map { .notSent($0) } ?? .cancelled
+    let failure: CommandFailure = (error as? RedisError).map { .unreachable($0) } ?? .cancelled
     return Array(repeating: Attempted(outcome: .failed(failure)), count: count)
   }
 }

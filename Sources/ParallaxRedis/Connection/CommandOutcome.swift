@@ -10,7 +10,10 @@ enum CommandOutcome: Sendable {
 
   /// Whether the server has seen nothing of it.
   var isUnsent: Bool {
-    if case .failed(.notSent) = self { true } else { false }
+    switch self {
+    case .failed(.notSent), .failed(.unreachable): true
+    case .failed(.lost), .failed(.timedOut), .failed(.cancelled), .failed(.overloaded), .reply: false
+    }
   }
 }
 
@@ -58,6 +61,8 @@ struct PipelineOutcome: Sendable {
 enum CommandFailure: Error, Sendable {
   /// The connection cannot take it; the server has not seen it.
   case notSent(RedisError)
+  /// No connection could be had, and waiting for one is over or of no use.
+  case unreachable(RedisError)
   /// The connection was lost after the command was written.
   case lost(RedisError)
   case timedOut(isWritten: Bool)

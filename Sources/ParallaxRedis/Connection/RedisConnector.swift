@@ -129,7 +129,7 @@ struct RedisConnector: Sendable {
       ? "If the port is one for TLS, configure TLS."
       : "Check that the port is one for TLS, and whether the server asks for client certificates."
     switch failure {
-    case .notSent(let reason), .lost(let reason):
+    case .notSent(let reason), .unreachable(let reason), .lost(let reason):
       if reason.code == .protocolViolation { return reason }
       if let fault = reason.cause as? TLSFault {
         return RedisError(.connectionFailed, command: command, message: "TLS with \(endpoint) failed: \(fault).")

@@ -44,6 +44,15 @@ struct RetryPolicyTests {
     #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.notSent(shutDown))) == "fail shutDown")
   }
 
+  @Test("What no connection can be had for fails at once")
+  func unreachable() {
+    let refused = RedisError(.authenticationFailed, message: "wrong")
+    #expect(Self.verdict(RedisCommand("GET", "k").idempotent, .failed(.unreachable(refused))) == "fail authenticationFailed")
+    // A connection that was left for what its peer has sent is replaced.
+    let violation = RedisError(.protocolViolation, message: "garbage")
+    #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.notSent(violation))) == "reconnect")
+  }
+
   @Test(
     "A server that is not ready is asked again within the deadline",
     arguments: ["LOADING x", "TRYAGAIN x", "CLUSTERDOWN x", "MASTERDOWN x"])

@@ -63,6 +63,7 @@ struct RedisChannelHandlerTests {
     case .failed(.timedOut(let isWritten)): "timed out, \(isWritten ? "written" : "unwritten")"
     case .failed(.lost(let error)): "lost: \(error.code)"
     case .failed(.notSent(let error)): "not sent: \(error.code)"
+    case .failed(.unreachable(let error)): "unreachable: \(error.code)"
     case .failed(.cancelled): "cancelled"
     case .failed(.overloaded): "overloaded"
     }

@@ -57,6 +57,11 @@ struct ClusterLoginTests {
         #expect(error.command == "GET")
         #expect(error.message.contains("127.0.0.1:\(server.port)"))
         #expect(log.errors.count == 1)
+        let began = ContinuousClock.now
+        let results = try await client.pipeline([RedisCommand("GET", "k"), RedisCommand("GET", "l")])
+        for result in results { #expect(try await redisError { try result.get() }?.code == .invalidConfiguration) }
+        #expect(try await redisError { try await client.send(RedisCommand("MGET", "k", "l")) }?.code == .invalidConfiguration)
+        #expect(ContinuousClock.now - began < .seconds(15))
         let lease = try await redisError { try await client.withConnection(forKey: "k") { _ in } }
         #expect(lease?.code == .invalidConfiguration)
       }
