@@ -31,8 +31,8 @@ struct RetryPolicy {
 
   let name: String
   let isIdempotent: Bool
-  /// Whether the command stands for a script whose source can be sent.
-  let hasSource: Bool
+  /// Whether the command stands for a script whose source can be sent, and has not been yet.
+  private(set) var hasSource: Bool
   /// Whether an earlier attempt may have been executed.
   private(set) var mayHaveExecuted = false
   /// What the server last said when it refused the command for the time being.
@@ -110,7 +110,10 @@ struct RetryPolicy {
 
   private mutating func judge(serverError message: String, remaining: Duration, random: Double) -> Verdict {
     let code = message.prefix { $0 != " " }
-    if code == "NOSCRIPT", hasSource { return .sendSource }
+    if code == "NOSCRIPT", hasSource {
+      hasSource = false
+      return .sendSource
+    }
     if Self.refusals.contains(String(code)) {
       lastRefusal = message
       let pause = min(nextPause(random), remaining - Self.timeForReply)

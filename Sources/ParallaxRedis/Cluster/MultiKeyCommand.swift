@@ -54,7 +54,7 @@ struct MultiKeyCommand {
         serverMessage: error.serverMessage, mayHaveExecuted: error.mayHaveExecuted || isPartial, cause: error.cause)
     }
     let values = replies.compactMap { try? $0.get() }
-    if !isRead { return .integer(values.reduce(0) { $0 + Int64($1.int ?? 0) }) }
+    if !isRead { return .integer(try sum(values)) }
     var all = [RESPValue](repeating: .null, count: keys)
     for (value, places) in zip(values, places) {
       guard let elements = value.array, elements.count == places.count else {
@@ -63,5 +63,16 @@ struct MultiKeyCommand {
       for (element, place) in zip(elements, places) { all[place] = element }
     }
     return .array(all)
+  }
+
+  private func sum(_ counts: [RESPValue]) throws(RedisError) -> Int64 {
+    var sum: Int64 = 0
+    for count in counts {
+      guard let number = count.int, case (let next, false) = sum.addingReportingOverflow(Int64(number)) else {
+        throw RedisError(.unexpectedReply, command: parts[0].name, message: "The replies are no counts that could be added.")
+      }
+      sum = next
+    }
+    return sum
   }
 }

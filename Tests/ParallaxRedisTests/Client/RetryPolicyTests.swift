@@ -53,6 +53,15 @@ struct RetryPolicyTests {
     #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.notSent(violation))) == "reconnect")
   }
 
+  @Test("A server that answers NOSCRIPT to a script's source as well is not asked for ever")
+  func endlessNoScript() {
+    var policy = RetryPolicy(.evaluate(RedisScript("return 1"), keys: []))
+    let verdicts = (0..<2).map { _ in
+      Self.describe(policy.judge(Self.serverError("NOSCRIPT x"), remaining: .seconds(1), random: 0))
+    }
+    #expect(verdicts == ["source", "fail serverError"])
+  }
+
   @Test(
     "A server that is not ready is asked again within the deadline",
     arguments: ["LOADING x", "TRYAGAIN x", "CLUSTERDOWN x", "MASTERDOWN x"])

@@ -60,4 +60,11 @@ struct HashSlotTests {
     let clean = #expect(throws: RedisError.self) { try deletion.reply([.failure(error), .failure(error)]) }
     #expect(clean?.mayHaveExecuted == false)
   }
+
+  @Test("Counts that cannot be added are an error", arguments: [RESPValue.integer(.max), .simpleString(ByteBuffer(string: "OK"))])
+  func badCounts(reply: RESPValue) throws {
+    let deletion = try #require(MultiKeyCommand(RedisCommand("DEL", "a", "b")))
+    let error = #expect(throws: RedisError.self) { try deletion.reply([.success(.integer(1)), .success(reply)]) }
+    #expect(error?.code == .unexpectedReply)
+  }
 }
