@@ -79,7 +79,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
     publishLoad()
     unflushed += commands.count
     // While the server has more to do than what has gathered, it is not kept waiting.
-    if unflushed >= max(Self.flushEvery, queue.repliesInFlight - unflushed) { flush() } else { scheduleFlush() }
+    if unflushed < max(Self.flushEvery, queue.repliesInFlight - unflushed) { return scheduleFlush() }
+    flush()
+    // Nothing else may come to end this tick.
+    if !isReading, !isFlushScheduled { tick = nil }
   }
 
   /// Writes a command that only pushes answer.
@@ -261,6 +264,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
   private func timerFired() {
     timer = nil
+    // What has gathered will be sent, so nobody may be told that it was not.
+    flush()
     guard closeReason == nil else { return }
     let now = eventLoop.now
     let expiry = queue.expire(now: now)

@@ -142,7 +142,7 @@ struct ReplyQueue<Waiter>: ~Copyable {
   mutating func expire(now: NIODeadline) -> Expiry {
     if entries.isEmpty {
       let probe = lastArrival + keepAliveInterval
-      return now >= probe ? Expiry(needsProbe: true, next: now + stallTimeout) : Expiry(next: probe)
+      return now >= probe ? Expiry(needsProbe: true, next: now + min(stallTimeout, keepAliveInterval)) : Expiry(next: probe)
     }
     let (submitted, deadline) = (entries[0].submitted, entries[0].deadline)
     let patience = max(stallTimeout, deadline - submitted)

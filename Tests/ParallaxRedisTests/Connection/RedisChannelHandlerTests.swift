@@ -166,6 +166,47 @@ struct RedisChannelHandlerTests {
     #expect(!channel.isActive)
   }
 
+  @Test("What is sent in the end is not said to have been unwritten, although its time was up before")
+  func lateWrite() async throws {
+    let outcome = await withUnsafeContinuation { continuation in
+      channel.testingEventLoop.execute { [handler] in
+        handler.value.submit(
+          CollectionOfOne(RedisCommand("A")), id: 1, waiter: .command(continuation, name: "A"), timeout: .nanoseconds(0))
+      }
+      Task { await channel.testingEventLoop.run() }
+    }
+    #expect(Self.describe(outcome) == "timed out, written")
+    #expect(try await written() == "*1\r\n$1\r\nA\r\n")
+  }
+
+  @Test("A deadline is counted from now, also when a long pipeline was sent before and nothing has come since")
+  func clockAfterPipeline() async throws {
+    let long = Array(repeating: RedisCommand("A"), count: 32)
+    async let replies = withUnsafeContinuation { continuation in
+      channel.testingEventLoop.execute { [handler] in
+        handler.value.submit(long, id: 1, waiter: .pipeline(continuation, commands: long), timeout: .seconds(20))
+      }
+    }
+    while !inbox.isBusy {
+      await channel.testingEventLoop.run()
+      await Task.yield()
+    }
+    await channel.testingEventLoop.advanceTime(by: .milliseconds(900))
+    _ = try await written()
+    let outcome = await withUnsafeContinuation { continuation in
+      channel.testingEventLoop.execute { [handler] in
+        handler.value.submit(
+          CollectionOfOne(RedisCommand("B")), id: 2, waiter: .command(continuation, name: "B"), timeout: .milliseconds(500))
+      }
+      Task {
+        await channel.testingEventLoop.advanceTime(by: .milliseconds(200))
+        try await receive(String(repeating: "+a\r\n", count: 32) + "+mine\r\n")
+      }
+    }
+    #expect(Self.describe(outcome) == "mine")
+    #expect(await replies.replies.count == 32)
+  }
+
   @Test("A cancelled command's reply is dropped")
   func cancellation() async throws {
     let cancelled = try await begin("A")

@@ -128,6 +128,14 @@ struct ReplyQueueTests {
     #expect(next.next == Self.at(1_010))
   }
 
+  @Test("A connection is probed again after the keep-alive interval, also where commands may take longer")
+  func probeBesidePatience() {
+    var queue = Queue(stallTimeout: .milliseconds(2_000), keepAliveInterval: .milliseconds(500), now: Self.start)
+    let expiry = queue.expire(now: Self.at(500))
+    #expect(expiry.needsProbe)
+    #expect(expiry.next == Self.at(1_000))
+  }
+
   @Test("A command with much patience does not delay the next look beyond the keep-alive interval")
   func probeAfterPatientCommand() {
     var queue = Self.queue()
