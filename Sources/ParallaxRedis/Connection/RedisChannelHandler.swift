@@ -14,8 +14,11 @@ final class RedisChannelHandler: ChannelInboundHandler {
     let stallTimeout: TimeAmount
     let keepAliveInterval: TimeAmount
     /// Takes what the server pushes, for a connection with subscriptions; in RESP2 a push has the form of an array.
-    let onPush: (@Sendable (RESPValue) -> Void)?
+    let onPush: PushHandler?
   }
+
+  /// Takes a push, or an error that may be the refusal of a command that only pushes answer; says whether an error is one.
+  typealias PushHandler = @Sendable (RESPValue) -> Bool
 
   private static let flushEvery = 32
   private static let keptCapacity = 256 << 10
@@ -191,9 +194,11 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
   private func received(_ value: consuming RESPValue, now: NIODeadline) {
     if isPush(value) {
-      settings.onPush?(value)
+      _ = settings.onPush?(value)
       return
     }
+    // A command that only pushes answer is not in the queue, so its refusal may come before the reply to a probe.
+    if case .error = value, case .probe? = queue.firstWaiter, settings.onPush?(value) == true { return }
     let delivery = queue.takeReply()
     // Before the caller goes on, which may be to send the next command.
     publishLoad()
@@ -241,10 +246,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
   }
 
   private func unsolicited(_ value: RESPValue) {
-    if let onPush = settings.onPush, case .error = value {
-      // The refusal of a command that only pushes answer.
-      onPush(value)
-    } else if let message = value.errorMessage {
+    if let message = value.errorMessage {
+      if settings.onPush?(value) == true { return }
       fail(RedisError(.connectionFailed, message: "The server ends the connection.", serverMessage: message))
     } else {
       fail(RedisError(.protocolViolation, message: "The server sent a reply that nothing was asked for."))

@@ -28,7 +28,7 @@ struct RedisConnector: Sendable {
   /// - Throws: Why there is none.
   func connect(
     to endpoint: RedisConfiguration.Endpoint, role: RedisMetrics.Role, mustBeMaster: Bool = false, scripts: [RedisScript] = [],
-    onPush: (@Sendable (RESPValue) -> Void)? = nil
+    onPush: RedisChannelHandler.PushHandler? = nil
   ) async throws(RedisError) -> RedisConnection {
     let deadline = eventLoop.now + TimeAmount(clamping: configuration.connectTimeout)
     let connection: RedisConnection
@@ -52,7 +52,7 @@ struct RedisConnector: Sendable {
   }
 
   private func open(
-    _ endpoint: RedisConfiguration.Endpoint, onPush: (@Sendable (RESPValue) -> Void)?
+    _ endpoint: RedisConfiguration.Endpoint, onPush: RedisChannelHandler.PushHandler?
   ) async throws -> RedisConnection {
     let bootstrap = ClientBootstrap(group: eventLoop)
       .connectTimeout(TimeAmount(clamping: configuration.connectTimeout))
@@ -76,7 +76,7 @@ struct RedisConnector: Sendable {
   }
 
   private func initialize(
-    _ channel: any Channel, to endpoint: RedisConfiguration.Endpoint, tls: NIOSSLContext?, onPush: (@Sendable (RESPValue) -> Void)?
+    _ channel: any Channel, to endpoint: RedisConfiguration.Endpoint, tls: NIOSSLContext?, onPush: RedisChannelHandler.PushHandler?
   ) -> EventLoopFuture<RedisConnection> {
     var serverName: String?
     if case .host(let host, _) = endpoint { serverName = host }

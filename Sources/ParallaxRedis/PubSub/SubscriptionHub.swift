@@ -147,30 +147,29 @@ final class SubscriptionHub: Sendable {
 
   // MARK: What the server pushes
 
-  private func received(_ push: RESPValue) {
+  /// - Returns: Whether it is for a subscription; not so an error while no command of one waits for its answer.
+  private func received(_ push: RESPValue) -> Bool {
     if let message = push.errorMessage { return refused(message) }
-    guard let parts = push.array, parts.count >= 3, let kind = parts[0].string, let name = parts[1].string else { return }
+    guard let parts = push.array, parts.count >= 3, let kind = parts[0].string, let name = parts[1].string else { return false }
     switch kind {
     case "message": received(parts[2], on: name, of: .channel(name))
     case "pmessage" where parts.count == 4: received(parts[3], on: parts[2].string ?? "", of: .pattern(name))
     case "subscribe", "unsubscribe": state.withLock { state in perform(state.registry.confirmed(.channel(name)), &state) }
     case "psubscribe", "punsubscribe": state.withLock { state in perform(state.registry.confirmed(.pattern(name)), &state) }
-    default: break
+    default: return false
     }
+    return true
   }
 
-  private func refused(_ message: String) {
+  private func refused(_ message: String) -> Bool {
     let refusal = RedisError(
       .serverError, command: "SUBSCRIBE", message: "The server does not allow a channel: nothing comes until it does.",
       serverMessage: message)
-    let meant = state.withLock { state -> Bool in
+    return state.withLock { state in
       guard let actions = state.registry.refused() else { return false }
       perform(actions, refusal: refusal, &state)
       return true
     }
-    if meant { return }
-    state.withLock { $0.connection }?.fail(
-      RedisError(.connectionFailed, message: "The server ends the connection.", serverMessage: message))
   }
 
   private func received(_ payload: RESPValue, on channel: String, of topic: SubscriptionTopic) {

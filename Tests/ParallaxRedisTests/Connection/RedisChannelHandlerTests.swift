@@ -11,7 +11,7 @@ struct RedisChannelHandlerTests {
   private final class PushLog: Sendable {
     private let lines = Mutex<[String]>([])
     func append(_ value: RESPValue) {
-      lines.withLock { $0.append(value.array?.compactMap(\.string).joined(separator: " ") ?? "?") }
+      lines.withLock { $0.append(value.errorMessage ?? value.array?.compactMap(\.string).joined(separator: " ") ?? "?") }
     }
     var all: [String] { lines.withLock { $0 } }
   }
@@ -37,7 +37,11 @@ struct RedisChannelHandlerTests {
     handler = try await channel.testingEventLoop.executeInContext { [channel, inbox, pushes] in
       let handler = RedisChannelHandler(
         settings: .init(
-          limits: RESPLimits(), stallTimeout: .seconds(1), keepAliveInterval: .seconds(5), onPush: { pushes.append($0) }),
+          limits: RESPLimits(), stallTimeout: .seconds(1), keepAliveInterval: .seconds(5),
+          onPush: { value in
+            pushes.append(value)
+            return value.errorMessage?.hasPrefix("MISCONF") != true
+          }),
         inbox: inbox, metrics: RedisMetrics(), executor: nil, eventLoop: channel.eventLoop,
         closed: channel.eventLoop.makePromise(of: RedisError.self))
       try channel.pipeline.syncOperations.addHandler(handler)
@@ -164,6 +168,24 @@ struct RedisChannelHandlerTests {
     #expect(channel.isActive)
     await channel.testingEventLoop.advanceTime(by: .seconds(1))
     #expect(!channel.isActive)
+  }
+
+  @Test("The refusal of a subscription is none of a probe's that is under way, and a probe may be refused itself")
+  func refusalBeforeProbe() async throws {
+    let ping = "*1\r\n$4\r\nPING\r\n"
+    await channel.testingEventLoop.advanceTime(by: .seconds(5))
+    #expect(try await written() == ping)
+    try await receive("-NOPERM no\r\n")
+    try await receive("+PONG\r\n")
+    #expect(channel.isActive)
+    await channel.testingEventLoop.advanceTime(by: .seconds(5))
+    #expect(try await written() == ping)
+    try await receive("-MISCONF the disk is full\r\n")
+    #expect(channel.isActive)
+    #expect(pushes.all == ["NOPERM no", "MISCONF the disk is full"])
+    let next = try await begin("A")
+    try await receive("+mine\r\n")
+    #expect(await next.value == "mine")
   }
 
   @Test("What is sent in the end is not said to have been unwritten, although its time was up before")
