@@ -42,7 +42,10 @@ final class ConnectionInbox: Sendable {
   private struct State: ~Copyable {
     var batch = Batch()
     var isLoopWoken = false
+    /// Why no commands are taken any more.
     var closed: RedisError?
+    /// Whether nobody waits for a reply any more either.
+    var isOver = false
   }
 
   private let state = Mutex(State())
@@ -78,7 +81,7 @@ final class ConnectionInbox: Sendable {
   /// Whether the loop has to be woken for this.
   func cancel(_ id: UInt64) -> Bool {
     state.withLock { state in
-      guard state.closed == nil else { return false }
+      guard !state.isOver else { return false }
       state.batch.cancellations.append(id)
       defer { state.isLoopWoken = true }
       return !state.isLoopWoken
@@ -126,13 +129,26 @@ final class ConnectionInbox: Sendable {
     }
   }
 
+  /// Refuses commands from now on, and hands out who is still waiting here; who waits for a reply may still give up.
+  func refuse(_ error: RedisError) -> UniqueDeque<Submission> {
+    state.withLock { Self.refuse(error, &$0) }
+  }
+
   /// Refuses everything from now on, and hands out who is still waiting here.
   func close(_ error: RedisError) -> UniqueDeque<Submission> {
     state.withLock { state in
-      if state.closed == nil { state.closed = error }
-      var batch = Batch()
-      swap(&state.batch, &batch)
-      return batch.submissions
+      state.isOver = true
+      let submissions = Self.refuse(error, &state)
+      state.batch = Batch()
+      return submissions
     }
+  }
+
+  private static func refuse(_ error: RedisError, _ state: inout State) -> UniqueDeque<Submission> {
+    if state.closed == nil { state.closed = error }
+    var batch = Batch()
+    batch.cancellations = state.batch.cancellations
+    swap(&state.batch, &batch)
+    return batch.submissions
   }
 }

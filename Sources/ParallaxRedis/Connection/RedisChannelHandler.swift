@@ -314,7 +314,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     drainReason = reason
     drainInbox()
     flush()
-    refuse(inbox.close(reason), reason)
+    refuse(inbox.refuse(reason), reason)
     if queue.isEmpty { return fail(reason) }
     eventLoop.assumeIsolatedUnsafeUnchecked().scheduleTask(in: grace) { self.fail(reason) }
   }

@@ -308,6 +308,16 @@ struct RedisChannelHandlerTests {
     #expect(!channel.isActive)
   }
 
+  @Test("A task may still be cancelled while its connection drains")
+  func cancellationWhileDraining() async throws {
+    let task = try await begin("A")
+    connection.drain(within: .seconds(3), reason: RedisError(.shutDown, message: "over"))
+    await channel.testingEventLoop.run()
+    task.cancel()
+    #expect(await task.value == "cancelled")
+    #expect(channel.isActive)
+  }
+
   @Test("Draining does not await replies for ever")
   func drainingInVain() async throws {
     let task = try await begin("A")
