@@ -31,6 +31,8 @@ struct PipelineAttempt {
   private(set) var pending: [Pending]
   private var results: [Result<RESPValue, RedisError>?]
   /// Commands between MULTI and EXEC mean nothing without them, so such a pipeline is sent again as a whole or not at all.
+  ///
+  /// A WATCH and its UNWATCH have to stay together likewise.
   let isTransaction: Bool
 
   init(_ commands: [RedisCommand], followsRedirections: Bool = false) {
@@ -42,9 +44,9 @@ struct PipelineAttempt {
     results = Array(repeating: nil, count: commands.count)
   }
 
-  /// Whether a pipeline has a transaction in it.
+  /// Whether a pipeline has a transaction or a WATCH in it.
   static func isTransaction(_ commands: [RedisCommand]) -> Bool {
-    commands.contains { $0.name == "MULTI" }
+    commands.contains { $0.name == "MULTI" || $0.name == "WATCH" }
   }
 
   /// Decides after an attempt.

@@ -97,10 +97,10 @@ public final class RedisClient: Service, Sendable {
   /// A transaction has to be whole in its pipeline, from MULTI to EXEC or DISCARD: what it left open would swallow other tasks' commands.
   ///
   /// In a cluster the commands for each master go out in one write of their own, to all masters at the same time: their order is kept
-  /// at each master, not between them. A pipeline with MULTI goes as a whole to the master of its first key.
+  /// at each master, not between them. A pipeline with MULTI or WATCH goes as a whole to the master of its first key.
   ///
   /// Commands that the server refused without executing them, and idempotent ones of unknown outcome, are sent again after the rest, so
-  /// their order among the others is not kept then; a pipeline with MULTI is never sent again in part. Replies that came in time count
+  /// their order among the others is not kept then; a pipeline with MULTI or WATCH is never sent again in part. Replies that came in time count
   /// although others are missing.
   ///
   /// - Parameter commands: The commands. The longest of their time-outs applies to all.

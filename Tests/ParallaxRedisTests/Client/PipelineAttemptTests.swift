@@ -108,6 +108,12 @@ struct PipelineAttemptTests {
     }
   }
 
+  @Test("A WATCH and its UNWATCH stay together")
+  func watching() {
+    #expect(PipelineAttempt.isTransaction([RedisCommand("GET", "a"), RedisCommand("WATCH", "b"), RedisCommand("UNWATCH")]))
+    #expect(!PipelineAttempt.isTransaction([RedisCommand("GET", "a")]))
+  }
+
   @Test("Without a connection the rest fails and what came before is kept")
   func givingUp() {
     var attempt = PipelineAttempt([RedisCommand("A"), RedisCommand("B").idempotent])

@@ -26,7 +26,7 @@ struct ServerCommandTests {
   func shareability() throws {
     for line in ["GET k", "XREAD COUNT 1 STREAMS s 0", "CLIENT LIST", "PUBLISH c m", "ZREMRANGEBYSCORE z 0 1", "NO-COMMAND-OF-REDIS"] {
       try Self.command(line).checkShareable()
-      try RedisCommand.checkPipeline([Self.command(line)])
+      #expect(try RedisCommand.checkPipeline([Self.command(line)]) == false)
     }
     for line in [
       "AUTH p", "hello 3", "SELECT 1", "RESET", "READONLY", "client setname n", "BLPOP k 0", "BZPOPMIN k 0", "BRPOPLPUSH a b 0",
@@ -39,7 +39,7 @@ struct ServerCommandTests {
       #expect(throws: RedisError.self, "\(line)") { try Self.command(line).checkShareable() }
       #expect(Self.command(line).changesConnection)
     }
-    try RedisCommand.checkPipeline(["WATCH k", "MULTI", "GET k", "EXEC"].map(Self.command))
+    #expect(try RedisCommand.checkPipeline(["WATCH k", "MULTI", "GET k", "EXEC"].map(Self.command)))
   }
 
   private static func command(_ line: String) -> RedisCommand {
