@@ -108,7 +108,8 @@ public final class RedisClient: Service, Sendable {
   /// - Throws: `CancellationError`, or ``RedisError`` if a command must not be sent on a shared connection.
   nonisolated(nonsending) public func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
     if commands.isEmpty { return [] }
-    try RedisCommand.checkPipeline(commands)
+    let hasTransaction = try RedisCommand.checkPipeline(commands)
+    let commands = hasTransaction ? commands.map(\.inTransaction) : commands
     if let tracing { return try await tracing.trace(commands) { try await topology.pipeline(commands) } }
     return try await topology.pipeline(commands)
   }

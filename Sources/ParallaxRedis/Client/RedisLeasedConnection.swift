@@ -31,30 +31,38 @@ public final class RedisLeasedConnection: Sendable {
   /// - Returns: The reply; never an error as a whole.
   /// - Throws: ``RedisError``, with `shutDown` after the lease, or `CancellationError`.
   nonisolated(nonsending) public func send(_ command: RedisCommand) async throws -> RESPValue {
-    try begin([command])
+    let command = try begin([command])[0]
     let timeout = command.timeout.map(TimeAmount.init(clamping:)) ?? node.defaultTimeout
+    let deadline = NIODeadline.now() + timeout
     var outcome = await connection.execute(command, timeout: timeout)
-    if case .reply(let value) = outcome, let error = value.errorMessage, error.hasPrefix("NOSCRIPT"), command.script != nil {
-      outcome = await connection.execute(command.sendingSource, timeout: timeout)
-    }
-    finish(isAnswered: outcome.isReply)
+    if outcome.lacksScript(of: command) { outcome = await connection.execute(command.sendingSource, timeout: deadline - .now()) }
+    finish([outcome])
     return try result(outcome, of: command)
   }
 
   /// Sends commands in one write.
+  ///
+  /// Scripts that the server lacks are sent again after the rest, by their source.
   ///
   /// - Parameter commands: The commands. The longest of their time-outs applies to all.
   /// - Returns: A reply or an error for each command, in order.
   /// - Throws: ``RedisError`` if a command is refused, or `CancellationError`.
   nonisolated(nonsending) public func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
     guard !commands.isEmpty else { return [] }
-    try begin(commands)
+    let commands = try begin(commands)
     let timeout = commands.compactMap(\.timeout).max().map(TimeAmount.init(clamping:)) ?? node.defaultTimeout
-    let outcome = await connection.execute(commands, timeout: timeout)
-    finish(isAnswered: outcome.failure == nil)
-    if case .cancelled? = outcome.failure { throw CancellationError() }
-    return zip(commands, outcome.outcomes(of: commands.count)).map { command, part in
-      Result { try result(part, of: command) }.mapError { error in
+    let deadline = NIODeadline.now() + timeout
+    let first = await connection.execute(commands, timeout: timeout)
+    var outcomes = first.outcomes(of: commands.count)
+    let unknown = first.failure == nil ? commands.indices.filter { outcomes[$0].lacksScript(of: commands[$0]) } : []
+    if !unknown.isEmpty {
+      let second = await connection.execute(unknown.map { commands[$0].sendingSource }, timeout: deadline - .now())
+      for (index, outcome) in zip(unknown, second.outcomes(of: unknown.count)) { outcomes[index] = outcome }
+    }
+    finish(outcomes)
+    if outcomes.contains(where: { if case .failed(.cancelled) = $0 { true } else { false } }) { throw CancellationError() }
+    return zip(commands, outcomes).map { command, outcome in
+      Result { try result(outcome, of: command) }.mapError { error in
         error as? RedisError ?? RedisError(.unknownOutcome, command: command.name, message: "The command was given up.", cause: error)
       }
     }
@@ -69,21 +77,25 @@ public final class RedisLeasedConnection: Sendable {
     node.leases.giveBack(connection, isClean: isClean)
   }
 
-  private func begin(_ commands: [RedisCommand]) throws {
+  /// - Returns: The commands as they are to be sent.
+  private func begin(_ commands: [RedisCommand]) throws -> [RedisCommand] {
     for command in commands { try command.checkLeasable() }
     let changes = commands.contains { $0.changesConnection }
-    let isOver = state.withLock { state in
+    let (isOver, isChanged) = state.withLock { state in
       if !state.isOver { state.running += 1 }
       state.isChanged = state.isChanged || changes
-      return state.isOver
+      return (state.isOver, state.isChanged)
     }
     if isOver { throw RedisError(.shutDown, command: commands.first?.name, message: "The lease of this connection is over.") }
+    // What has changed it may have been MULTI.
+    return isChanged ? commands.map(\.inTransaction) : commands
   }
 
-  private func finish(isAnswered: Bool) {
+  private func finish(_ outcomes: [CommandOutcome]) {
+    let isClean = outcomes.allSatisfy(\.isReply)
     state.withLock { state in
       state.running -= 1
-      state.isChanged = state.isChanged || !isAnswered
+      state.isChanged = state.isChanged || !isClean
     }
   }
 

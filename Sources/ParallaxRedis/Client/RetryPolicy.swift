@@ -147,6 +147,9 @@ struct RetryPolicy {
 }
 
 extension RedisCommand {
+  /// The command as it is sent in a transaction, where NOSCRIPT would come too late to send the source: among EXEC's replies.
+  var inTransaction: RedisCommand { script == nil ? self : sendingSource }
+
   /// The EVAL that stands in for an EVALSHA whose script the server lacks.
   var sendingSource: RedisCommand {
     guard let script else { preconditionFailure("\(name) stands for no script") }

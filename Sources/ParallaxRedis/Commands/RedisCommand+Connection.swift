@@ -14,7 +14,9 @@ extension RedisCommand {
   }
 
   /// Refuses a pipeline that would delay or disturb the other users of a shared connection.
-  static func checkPipeline(_ commands: [RedisCommand]) throws(RedisError) {
+  ///
+  /// - Returns: Whether there is a transaction or a WATCH in it.
+  static func checkPipeline(_ commands: [RedisCommand]) throws(RedisError) -> Bool {
     var hasTransaction = false
     // By index, as an iterator would retain and release each command.
     for index in commands.indices {
@@ -22,6 +24,7 @@ extension RedisCommand {
       hasTransaction = hasTransaction || commands[index].isTransactional
     }
     if hasTransaction { try checkWholeTransactions(commands) }
+    return hasTransaction
   }
 
   /// Refuses what would leave a transaction or a WATCH behind.

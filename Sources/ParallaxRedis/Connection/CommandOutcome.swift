@@ -8,6 +8,12 @@ enum CommandOutcome: Sendable {
     if case .reply = self { true } else { false }
   }
 
+  /// Whether the server lacks the script of the command.
+  func lacksScript(of command: RedisCommand) -> Bool {
+    guard command.script != nil, case .reply(let value) = self else { return false }
+    return value.errorMessage?.hasPrefix("NOSCRIPT") == true
+  }
+
   /// Whether the server has seen nothing of it.
   var isUnsent: Bool {
     switch self {

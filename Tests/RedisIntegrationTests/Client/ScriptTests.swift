@@ -26,6 +26,37 @@ struct ScriptTests {
     }
   }
 
+  @Test("In a transaction, and beside one, a script runs in its place although the server does not know it")
+  func unknownScriptInTransaction() async throws {
+    try await withServerAndClient { _, client async throws in
+      let other = RedisScript("return redis.call('GET', KEYS[1])")
+      let results = try await client.pipeline([
+        .evaluate(other, keys: ["k"]), RedisCommand("MULTI"), .evaluate(Self.add, keys: ["k"], arguments: [7]), RedisCommand("EXEC"),
+      ])
+      #expect(try results[0].get().isNull)
+      #expect(try results[3].get().array == [.integer(7)])
+    }
+  }
+
+  @Test("On a leased connection a script runs although the server does not know it: alone, in a pipeline, in a transaction")
+  func unknownScriptOnLease() async throws {
+    try await withServerAndClient { _, client async throws in
+      let command = RedisCommand.evaluate(Self.add, keys: ["k"], arguments: [1])
+      try await client.withConnection { connection async throws in
+        #expect(try await connection.send(command).int == 1)
+        _ = try await connection.send(RedisCommand("SCRIPT", "FLUSH"))
+        let results = try await connection.pipeline([RedisCommand("PING"), command, RedisCommand("INCR", "k")])
+        #expect(try results.map { try $0.get().string } == ["PONG", "3", "2"])
+        _ = try await connection.send(RedisCommand("SCRIPT", "FLUSH"))
+        let whole = try await connection.pipeline([RedisCommand("MULTI"), command, RedisCommand("EXEC")])
+        #expect(try whole[2].get().array == [.integer(4)])
+        _ = try await connection.send(RedisCommand("SCRIPT", "FLUSH"))
+        for step in [RedisCommand("MULTI"), command] { _ = try await connection.send(step) }
+        #expect(try await connection.send(RedisCommand("EXEC")).array == [.integer(5)])
+      }
+    }
+  }
+
   @Test("Scripts given at the start are loaded before the first command")
   func preloaded() async throws {
     try await withServerAndClient(scripts: [Self.add]) { _, client async throws in
