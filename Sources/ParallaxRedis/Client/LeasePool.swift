@@ -79,9 +79,14 @@ final class LeasePool: Sendable {
     }
   }
 
+  /// Closes the connections that nobody uses.
+  func closeIdle() {
+    for connection in state.withLock({ $0.takeIdle { _ in true } }) { connection.close() }
+  }
+
   /// Lets the connections in use end what they are at, and none begin anything.
   func drain(within grace: TimeAmount, reason: RedisError) {
-    for connection in state.withLock({ $0.takeIdle { _ in true } }) { connection.close() }
+    closeIdle()
     for connection in lent.withLock({ Array($0.values) }) { connection.drain(within: grace, reason: reason) }
   }
 

@@ -92,7 +92,8 @@ public final class RedisLeasedConnection: Sendable {
   }
 
   private func finish(_ outcomes: [CommandOutcome]) {
-    let isClean = outcomes.allSatisfy(\.isReply)
+    // A server that has become a replica must not be lent again.
+    let isClean = outcomes.allSatisfy { $0.isReply && !$0.isFromReplica }
     state.withLock { state in
       state.running -= 1
       state.isChanged = state.isChanged || !isClean

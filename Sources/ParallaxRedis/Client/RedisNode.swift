@@ -140,5 +140,6 @@ final class RedisNode: Sendable {
     connection.drain(
       within: .milliseconds(500),
       reason: RedisError(.connectionFailed, message: "\(connection.endpoint) is a replica that takes no writes."))
+    leases.closeIdle()
   }
 }

@@ -8,6 +8,11 @@ enum CommandOutcome: Sendable {
     if case .reply = self { true } else { false }
   }
 
+  /// Whether the server is one that takes no writes, as one does that has become a replica.
+  var isFromReplica: Bool {
+    if case .reply(let value) = self { value.errorMessage?.hasPrefix("READONLY") == true } else { false }
+  }
+
   /// Whether the server lacks the script of the command.
   func lacksScript(of command: RedisCommand) -> Bool {
     guard command.script != nil, case .reply(let value) = self else { return false }

@@ -58,6 +58,26 @@ struct LeaseTests {
     }
   }
 
+  @Test("A server that takes no writes any more is not lent again, nor kept for lending", arguments: [true, false])
+  func demotion(isNoticedByLease: Bool) async throws {
+    try await withServerAndClient { server, client async throws in
+      func identify() async throws -> Int? {
+        try await client.withConnection { try await $0.send(RedisCommand("CLIENT", "ID")).int }
+      }
+      let first = try await identify()
+      #expect(try await identify() == first)
+      // So that it is worth leaving.
+      try await Task.sleep(for: .milliseconds(1_100))
+      try server.command("REPLICAOF", "127.0.0.1", "1")
+      let write = RedisCommand("SET", "k", "v").timeout(.seconds(1))
+      let error = try await redisError {
+        isNoticedByLease ? try await client.withConnection { try await $0.send(write) } : try await client.send(write)
+      }
+      #expect(error?.serverCode == "READONLY")
+      #expect(try await identify() != first)
+    }
+  }
+
   @Test("WAIT speaks of the connection's own writes")
   func waitForReplicas() async throws {
     try await withServerAndClient { _, client async throws in
