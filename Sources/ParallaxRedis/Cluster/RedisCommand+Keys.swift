@@ -71,7 +71,8 @@ extension RedisArgument {
     if case .integer(let value) = storage { value } else { Int64(text) }
   }
 
-  fileprivate var text: String {
+  /// What is sent, as text; bytes that are not UTF-8 are repaired.
+  var text: String {
     switch storage {
     case .integer(let value): String(value)
     case .string(let text): text

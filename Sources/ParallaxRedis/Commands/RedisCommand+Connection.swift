@@ -73,16 +73,26 @@ extension RedisCommand {
     switch name {
     case "CLIENT" where has(anyOf: ["REPLY"], within: 1): .makesRepliesUnpredictable
     case "CLIENT" where has(anyOf: ["TRACKING", "CACHING", "SETNAME", "NO-EVICT", "NO-TOUCH"], within: 1): .changesConnection
-    case "XREAD" where has(anyOf: ["BLOCK"], within: 3): .blocks
-    case "XREADGROUP" where has(anyOf: ["BLOCK"], within: 6): .blocks
+    case "XREAD" where hasBlockOption(from: 0): .blocks
+    case "XREADGROUP" where hasBlockOption(from: 3): .blocks
     default: []
     }
   }
 
   private func has(anyOf words: [String], within count: Int) -> Bool {
-    arguments.prefix(count).contains { argument in
-      if case .string(let text) = argument.storage { words.contains(text.uppercased()) } else { false }
+    arguments.prefix(count).contains { words.contains($0.text.uppercased()) }
+  }
+
+  /// Whether BLOCK stands among the options before STREAMS, and not among the names of streams, or of a group and its consumer.
+  private func hasBlockOption(from start: Int) -> Bool {
+    for argument in arguments.dropFirst(start) {
+      switch argument.text.uppercased() {
+      case "BLOCK": return true
+      case "STREAMS": return false
+      default: continue
+      }
     }
+    return false
   }
 
   private func needsConnection() -> RedisError {

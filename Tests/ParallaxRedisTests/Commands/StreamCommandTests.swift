@@ -50,6 +50,28 @@ struct StreamCommandTests {
   }
 
   @Test(
+    "A reading command that waits is known by its option, wherever that stands and however it is given",
+    arguments: [
+      RedisCommand("XREADGROUP", "GROUP", "g", "c", "NOACK", "COUNT", 10, "BLOCK", 5_000, "STREAMS", "k", ">"),
+      RedisCommand("XREAD", Array("block".utf8), 0, "STREAMS", "k", "$"),
+      RedisCommand("XREAD", "COUNT", 1, ByteBuffer(string: "BLOCK"), 0, "STREAMS", "k", "$"),
+    ])
+  func waiting(command: RedisCommand) {
+    #expect(throws: RedisError.self) { try command.checkShareable() }
+  }
+
+  @Test(
+    "A stream, a group or a consumer may be named as the option is",
+    arguments: [
+      RedisTypedCommand.xread("block", after: "0").command, RedisTypedCommand.xread("BLOCK", after: "0", count: 1).command,
+      RedisTypedCommand.xreadgroup("block", group: "block", consumer: "block", count: 1).command,
+      RedisCommand("XREADGROUP", "GROUP", "streams", "block", "STREAMS", "k", ">"),
+    ])
+  func namedAsOption(command: RedisCommand) throws {
+    try command.checkShareable()
+  }
+
+  @Test(
     "Entries of a stream are read from a map and from an array of pairs",
     arguments: [RESPValue.map([.bulk("k"), Self.entries]), .array([.array([.bulk("k"), Self.entries])])])
   func readingEntries(reply: RESPValue) throws {
