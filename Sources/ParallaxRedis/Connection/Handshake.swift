@@ -1,7 +1,7 @@
 /// What is said on a new connection before the first command of a user.
 ///
 /// HELLO 3 logs in and names the connection in one command. A server that does not know it gets AUTH, CLIENT SETNAME and PING of RESP2.
-/// Then the database is selected, the server is asked for its role if it has to be a master, and the known scripts are loaded.
+/// Then the database is selected, and the server is asked for its role if it has to be a master.
 struct Handshake {
   enum Action {
     case send(RedisCommand)
@@ -10,28 +10,25 @@ struct Handshake {
   }
 
   private enum Step {
-    case hello  // → auth, name, ping, select, role, scripts, done
+    case hello  // → auth, name, ping, select, role, done
     case auth  // → name, ping
     case name  // → ping
-    case ping  // → select, role, scripts, done
-    case select  // → role, scripts, done
-    case role  // → scripts, done
-    case scripts  // → scripts, done
+    case ping  // → select, role, done
+    case select  // → role, done
+    case role  // → done
   }
 
   private let configuration: RedisConfiguration
   /// What error messages call the server.
   private let server: String
   private let mustBeMaster: Bool
-  private var scripts: ArraySlice<RedisScript>
   private var step = Step.hello
   private var protocolVersion = 3
 
-  init(configuration: RedisConfiguration, server: String = "The server", mustBeMaster: Bool = false, scripts: [RedisScript]) {
+  init(configuration: RedisConfiguration, server: String = "The server", mustBeMaster: Bool = false) {
     self.configuration = configuration
     self.server = server
     self.mustBeMaster = mustBeMaster
-    self.scripts = scripts[...]
   }
 
   func start() -> Action {
@@ -74,9 +71,7 @@ struct Handshake {
       guard reply.array?.first?.string == "master" else {
         return .fail(RedisError(.connectionFailed, command: "ROLE", message: "\(server) is a replica, not the master."))
       }
-      return loadScript()
-    // A script that is not loaded now is sent with its first use.
-    case (.scripts, _): return loadScript()
+      return .done(protocolVersion: protocolVersion)
     }
   }
 
@@ -107,15 +102,9 @@ struct Handshake {
   }
 
   private mutating func askForRole() -> Action {
-    guard mustBeMaster else { return loadScript() }
+    guard mustBeMaster else { return .done(protocolVersion: protocolVersion) }
     step = .role
     return .send(RedisCommand("ROLE"))
-  }
-
-  private mutating func loadScript() -> Action {
-    guard let script = scripts.popFirst() else { return .done(protocolVersion: protocolVersion) }
-    step = .scripts
-    return .send(RedisCommand("SCRIPT", "LOAD", script.source))
   }
 
   private static func lacksHello(_ error: String) -> Bool {

@@ -106,13 +106,13 @@ struct RedisConnector: Sendable {
   ) async throws(RedisError) {
     let endpoint = connection.endpoint
     let server = "The \(role == .sentinel ? "sentinel" : "server") \(endpoint)"
-    var handshake = Handshake(configuration: configuration, server: server, mustBeMaster: mustBeMaster, scripts: scripts)
+    var handshake = Handshake(configuration: configuration, server: server, mustBeMaster: mustBeMaster)
     var action = handshake.start()
     while true {
       switch action {
       case .done(let version):
         logger.debug("Connected to Redis", metadata: ["redis.endpoint": "\(endpoint)", "redis.protocol": "\(version)"])
-        return
+        return try await load(scripts, on: connection, deadline: deadline)
       case .fail(let error): throw error
       case .send(let command):
         switch await connection.execute(command, timeout: deadline - eventLoop.now) {
@@ -120,6 +120,16 @@ struct RedisConnector: Sendable {
         case .failed(let failure): throw error(failure, command: command.name, endpoint: endpoint)
         }
       }
+    }
+  }
+
+  /// Loads all scripts in one write; one that is refused, or not loaded in time, is sent with its first use.
+  private func load(_ scripts: [RedisScript], on connection: RedisConnection, deadline: NIODeadline) async throws(RedisError) {
+    if scripts.isEmpty { return }
+    let commands = scripts.map { RedisCommand("SCRIPT", "LOAD", $0.source) }
+    switch await connection.execute(commands, timeout: deadline - eventLoop.now).failure {
+    case nil, .timedOut, .overloaded: break
+    case let failure?: throw error(failure, command: "SCRIPT", endpoint: connection.endpoint)
     }
   }
 

@@ -57,6 +57,22 @@ struct ScriptTests {
     }
   }
 
+  @Test("A server that is too slow to load scripts is connected to nevertheless")
+  func slowLoading() async throws {
+    try await RedisServer.with { server in
+      try await ChokeProxy.with(to: server.port, at: "LOAD") { proxy in
+        let configuration = try server.configuration {
+          $0.deployment = .standalone(.host("127.0.0.1", port: proxy.port))
+          $0.connectTimeout = .seconds(1)
+        }
+        try await withClient(configuration, scripts: [Self.add]) { client async throws in
+          try await eventually("the client is connected") { client.status.isConnected }
+          #expect(proxy.isSilent)
+        }
+      }
+    }
+  }
+
   @Test("Scripts given at the start are loaded before the first command")
   func preloaded() async throws {
     try await withServerAndClient(scripts: [Self.add]) { _, client async throws in
