@@ -112,17 +112,25 @@ struct Handshake {
   }
 
   private func refusal(_ command: String, _ error: String, hasPassword: Bool) -> RedisError {
+    let words = withoutPassword(error)
     let isAboutCredentials = ["WRONGPASS", "NOAUTH", "ERR AUTH", "ERR Client sent AUTH", "ERR invalid password"].contains {
       error.hasPrefix($0)
     }
     guard isAboutCredentials else {
       return RedisError(
-        .connectionFailed, command: command, message: "\(server) refuses the connection.", serverMessage: error)
+        .connectionFailed, command: command, message: "\(server) refuses the connection.", serverMessage: words)
     }
     return RedisError(
       .authenticationFailed, command: command,
       message: hasPassword
         ? "\(server) refuses the user name or password: check both, and that the user is on."
-        : "\(server) asks for a password, and none is configured.", serverMessage: error)
+        : "\(server) asks for a password, and none is configured.", serverMessage: words)
+  }
+
+  /// The server's words, of which the code alone is kept where they repeat the password: some that do not know a command quote what came
+  /// with it, as far as they have room.
+  private func withoutPassword(_ error: String) -> String {
+    guard let password = configuration.password, error.contains(password.prefix(32)) else { return error }
+    return String(error.prefix { $0 != " " })
   }
 }

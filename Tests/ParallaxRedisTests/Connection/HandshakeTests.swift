@@ -68,4 +68,20 @@ struct HandshakeTests {
     let missingDatabase = Self.dialogue([.map([]), Self.error("ERR DB index is out of range")]) { $0.database = 99 }
     #expect(missingDatabase == ["HELLO 3", "SELECT 99", "fail invalidConfiguration"])
   }
+
+  @Test(
+    "A refusal that repeats the password, or as much of it as there is room for, is cut to its code",
+    arguments: ["secret", "secret" + String(repeating: "-of-many-words", count: 10)])
+  func indiscreetRefusal(password: String) {
+    var configuration = RedisConfiguration(host: "localhost")
+    configuration.password = password
+    var handshake = Handshake(configuration: configuration)
+    _ = handshake.received(Self.error("ERR unknown command 'HELLO'"))
+    let words = "ERR unknown command 'AUTH', with args beginning with: '\(password.prefix(128))' "
+    guard case .fail(let error) = handshake.received(Self.error(words)) else {
+      Issue.record("a refused log-in has not failed")
+      return
+    }
+    #expect(error.serverMessage == "ERR")
+  }
 }
