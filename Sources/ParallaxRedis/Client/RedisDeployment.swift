@@ -51,6 +51,9 @@ extension RedisConfiguration {
 extension RedisConfiguration.Deployment {
   /// Checks what the types cannot.
   func validate(database: Int) throws(RedisError) {
+    for case .host(let host, let port) in endpoints where !(1...65_535).contains(port) {
+      throw Self.invalid("the port of \(host) must be from 1 to 65535, and is \(port)")
+    }
     switch self {
     case .standalone: break
     case .sentinel(let sentinel):
@@ -62,6 +65,14 @@ extension RedisConfiguration.Deployment {
     case .cluster(let nodes):
       if nodes.isEmpty { throw Self.invalid("no node of the cluster is named: name at least one, better three") }
       if database != 0 { throw Self.invalid("Redis Cluster has only database 0, and \(database) is asked for") }
+    }
+  }
+
+  private var endpoints: [RedisConfiguration.Endpoint] {
+    switch self {
+    case .standalone(let endpoint): [endpoint]
+    case .sentinel(let sentinel): sentinel.sentinels
+    case .cluster(let nodes): nodes
     }
   }
 

@@ -12,7 +12,7 @@ struct SentinelReply {
     do throws(RedisError) {
       let address = try replies[0].get()
       if address.isNull { return .unknownName }
-      guard let parts = address.array, parts.count == 2, let host = parts[0].string, let port = parts[1].int,
+      guard let parts = address.array, parts.count == 2, let host = parts[0].string, let port = parts[1].int, (1...65_535).contains(port),
         let epoch = try replies[1].get().map?["config-epoch"]?.int
       else {
         return .failed(RedisError(.unexpectedReply, command: "SENTINEL", message: "The sentinel's reply has not the form of a master."))

@@ -58,6 +58,9 @@ struct RedisURLTests {
     let changes: [(String, (inout RedisConfiguration) -> Void)] = [
       ("commandTimeout", { $0.commandTimeout = .zero }), ("connectTimeout", { $0.connectTimeout = .seconds(-1) }),
       ("backoff.maximum", { $0.backoff.maximum = .seconds(1_000_000) }), ("maximumCommandsInFlight", { $0.maximumCommandsInFlight = 0 }),
+      ("port of h", { $0.deployment = .standalone(.host("h", port: 0)) }),
+      ("port of b", { $0.deployment = .cluster(nodes: [.host("a", port: 1), .host("b", port: 65_536)]) }),
+      ("port of s", { $0.deployment = .sentinel(.init(masterName: "m", sentinels: [.host("s", port: -1)])) }),
       ("database", { $0.database = -1 }), ("user", { $0.username = "u" }), ("clientName", { $0.clientName = "a b" }),
     ]
     for (name, change) in changes {

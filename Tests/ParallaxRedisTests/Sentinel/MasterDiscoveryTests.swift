@@ -91,11 +91,14 @@ struct MasterDiscoveryTests {
     #expect(SentinelReply.answer([.success(.null), .success(.null)]) == .unknownName)
     let unknown = RedisError(.serverError, message: "", serverMessage: "ERR No such master with that name")
     #expect(SentinelReply.answer([.failure(unknown), .failure(unknown)]) == .unknownName)
-    guard case .failed(let error) = SentinelReply.answer([.success(.integer(1)), .success(.map(fields))]) else {
-      Issue.record("a malformed reply is taken for an answer")
-      return
+    let noPort = RESPValue.array([Self.text("10.0.0.1"), Self.text("65536")])
+    for malformed in [RESPValue.integer(1), noPort] {
+      guard case .failed(let error) = SentinelReply.answer([.success(malformed), .success(.map(fields))]) else {
+        Issue.record("a malformed reply is taken for an answer")
+        continue
+      }
+      #expect(error.code == .unexpectedReply)
     }
-    #expect(error.code == .unexpectedReply)
   }
 
   @Test(
