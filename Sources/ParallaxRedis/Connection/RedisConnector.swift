@@ -9,7 +9,7 @@ struct RedisConnector: Sendable {
   let eventLoop: any EventLoop
   let executor: RedisEventLoopExecutor
   let metrics: RedisMetrics
-  let news: ConnectionNews
+  var news: ConnectionNews
   let logger: Logger
   /// What all connections are counted as, instead of what each is for.
   var role: RedisMetrics.Role?

@@ -51,6 +51,8 @@ final class SentinelMonitor: Sendable {
     configuration.database = 0
     connector.configuration = configuration
     connector.role = .sentinel
+    // A sentinel has no data that could be missing.
+    connector.news = ConnectionNews()
     masterName = settings.masterName
     patience = configuration.connectTimeout
     self.logger = logger

@@ -18,9 +18,28 @@ struct SentinelTests {
         let leased = try await client.withConnection { try await $0.send(RedisCommand("ROLE")).array?.first?.string }
         #expect(leased == "master")
         #expect(ContinuousClock.now - began < .seconds(9))
+        try await reconnectToSentinel(deployment.sentinels[1], client)
       }
       try await wrongPasswords(deployment)
     }
+  }
+
+  /// A new connection to a sentinel is none to a server that could have lost data.
+  private func reconnectToSentinel(_ sentinel: RedisServer, _ client: RedisClient) async throws {
+    let news = client.newConnections()
+    let isTold = Task {
+      for await _ in news { return true }
+      return false
+    }
+    try sentinel.command("CLIENT", "KILL", "TYPE", "normal")
+    try await eventually("the client asks the sentinel again") {
+      let clients = try sentinel.command("CLIENT", "LIST").text?.split(separator: "\n") ?? []
+      return clients.contains { $0.contains(" sub=0 ") && $0.contains(" resp=3") }
+    }
+    // Time for the client to have told.
+    try await Task.sleep(for: .milliseconds(200))
+    isTold.cancel()
+    #expect(await !isTold.value)
   }
 
   private func wrongPasswords(_ deployment: RedisSentinelDeployment) async throws {
