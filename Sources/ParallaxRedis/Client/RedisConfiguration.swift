@@ -67,7 +67,7 @@ public struct RedisConfiguration: Sendable {
   /// How many bytes of commands may be in flight on the shared connection of each server; 256 MiB by default.
   ///
   /// More fails with `overloaded`. A command is admitted while the bytes before it are within the limit, so one command of any
-  /// size can pass.
+  /// size can pass, up to 4 GiB, which no command or pipeline may exceed.
   public var maximumBytesInFlight = 256 << 20
 
   /// How many connections to one server ``RedisClient/withConnection(forKey:_:)`` may lease at a time; 16 by default.

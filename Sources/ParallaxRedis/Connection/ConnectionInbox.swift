@@ -69,7 +69,7 @@ final class ConnectionInbox: Sendable {
       if let closed = state.closed { return .refused(.notSent(closed)) }
       let used = state.batch.buffer.readableBytes
       guard admits(commands.count, queued: state.batch.replies, queuedBytes: used) else { return .refused(.overloaded) }
-      state.batch.buffer.write(commands)
+      guard state.batch.buffer.write(commands) else { return .refused(.overloaded) }
       state.batch.submissions.append(
         Submission(id: id, waiter: waiter, replies: commands.count, timeout: timeout, bytes: state.batch.buffer.readableBytes - used))
       state.batch.replies += commands.count

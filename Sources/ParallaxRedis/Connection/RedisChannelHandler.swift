@@ -74,7 +74,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     if let reason = closeReason ?? drainReason { return waiter.fail(.notSent(reason)) }
     guard inbox.admits(commands.count) else { return waiter.fail(.overloaded) }
     let used = outgoing.readableBytes
-    outgoing.write(commands)
+    guard outgoing.write(commands) else { return waiter.fail(.overloaded) }
     let now = currentTime()
     enqueue(
       .init(

@@ -3,28 +3,42 @@ import NIOCore
 extension ByteBuffer {
   /// Writes a command as an array of bulk strings, the only form that every server accepts.
   mutating func write(_ command: RedisCommand) {
-    writeWithUnsafeMutableBytes(minimumWritableBytes: command.longestEncoding) { memory in
-      var writer = RESPWriter(memory: memory)
-      writer.write(command)
-      return writer.position
-    }
+    write(command, room: command.longestEncoding)
   }
 
-  /// Writes commands one after the other, into room that is made once for all of them.
-  mutating func write(_ commands: some Collection<RedisCommand>) {
-    if commands.count == 1, let command = commands.first { return write(command) }
-    let isContiguous: Void? = commands.withContiguousStorageIfAvailable { commands in
-      var length = 0
+  /// Writes commands one after the other, into room that is made once for all of them; none of them if the buffer cannot have so much.
+  ///
+  /// - Returns: Whether they were written.
+  mutating func write(_ commands: some Collection<RedisCommand>) -> Bool {
+    if commands.count == 1, let command = commands.first {
+      let room = command.longestEncoding
+      guard canHave(room) else { return false }
+      write(command, room: room)
+      return true
+    }
+    let isWritten = commands.withContiguousStorageIfAvailable { commands in
+      var room = 0
       // By index, as an iterator would retain and release each command.
-      for index in commands.indices { length += commands[index].longestEncoding }
-      writeWithUnsafeMutableBytes(minimumWritableBytes: length) { memory in
+      for index in commands.indices { room += commands[index].longestEncoding }
+      guard canHave(room) else { return false }
+      writeWithUnsafeMutableBytes(minimumWritableBytes: room) { memory in
         var writer = RESPWriter(memory: memory)
         for index in commands.indices { writer.write(commands[index]) }
         return writer.position
       }
+      return true
     }
-    if isContiguous == nil {
-      for command in commands { write(command) }
+    return isWritten ?? write(Array(commands))
+  }
+
+  /// Whether there is, or can be made, room for so many bytes more: a buffer of more than its index can tell would trap.
+  private func canHave(_ room: Int) -> Bool { writerIndex + room <= Int(UInt32.max) }
+
+  private mutating func write(_ command: RedisCommand, room: Int) {
+    writeWithUnsafeMutableBytes(minimumWritableBytes: room) { memory in
+      var writer = RESPWriter(memory: memory)
+      writer.write(command)
+      return writer.position
     }
   }
 }

@@ -229,6 +229,21 @@ struct RedisChannelHandlerTests {
     #expect(await replies.replies.count == 32)
   }
 
+  @Test("More than a buffer can have is refused, and what was sent before is not disturbed")
+  func immense() async throws {
+    let part = [UInt8](repeating: 0, count: 64 << 20)
+    let immense = RedisCommand("RPUSH", arguments: Array(repeating: RedisArgument(part), count: 64))
+    #expect(Self.describe(await connection.execute(immense, timeout: .seconds(1))) == "overloaded")
+    let outcome = await connection.execute([RedisCommand("A"), immense], timeout: .seconds(1))
+    guard case .overloaded? = outcome.failure else {
+      Issue.record("\(outcome)")
+      return
+    }
+    let next = try await begin("B")
+    try await receive("+b\r\n")
+    #expect(await next.value == "b")
+  }
+
   @Test("A cancelled command's reply is dropped")
   func cancellation() async throws {
     let cancelled = try await begin("A")

@@ -23,10 +23,14 @@ struct RESPEncoderTests {
   func commands(count: Int) {
     let commands = (0..<count).map { RedisCommand("SET", "key \($0)", String(repeating: "v", count: 40 * $0), $0) }
     var buffer = ByteBuffer(string: "before ")
-    buffer.write(commands)
+    let isWritten = buffer.write(commands)
+    #expect(isWritten)
     #expect(String(buffer: buffer) == "before " + commands.map(Self.encode).joined())
     var other = ByteBuffer()
-    for command in commands { other.write(CollectionOfOne(command)) }
+    for command in commands {
+      let isWritten = other.write(CollectionOfOne(command))
+      #expect(isWritten)
+    }
     #expect(String(buffer: other) == commands.map(Self.encode).joined())
   }
 
