@@ -7,6 +7,7 @@ package func awaitNoComplaint(
 ) async throws {
   let deadline = ContinuousClock.now + limit
   while true {
+    let asked = ContinuousClock.now
     let found: String
     do {
       guard let answer = try complaint() else { return }
@@ -14,7 +15,7 @@ package func awaitNoComplaint(
     } catch {
       found = "\(error)"
     }
-    guard ContinuousClock.now < deadline else { throw DeadlineExceeded(description: "not within \(limit): \(what): \(found)") }
+    guard asked < deadline else { throw DeadlineExceeded(description: "not within \(limit): \(what): \(found)") }
     try await Task.sleep(for: interval)
   }
 }
