@@ -235,6 +235,7 @@ package final class RedisServer: Sendable {
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     let pointers = arguments.map { strdup($0) } + [nil]
     defer { for pointer in pointers { free(pointer) } }
+    closeDescriptorsOnExec()
     let code = posix_spawnp(&pid, executable, &actions, &attributes, pointers, environ)
     guard code == 0 else { throw Failure(description: "cannot start \(executable): \(String(cString: strerror(code)))") }
     return pid

@@ -25,6 +25,7 @@ package func spawn(
   posix_spawnattr_setsigdefault(&attributes, &all)
   posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
 
+  closeDescriptorsOnExec()
   // The C library's own way to name the working folder is not visible here; the shell replaces itself, so the process id is the program's.
   let command = ["/bin/sh", "-c", #"cd "$1" && shift && exec "$@""#, "sh", folder.path, executable.path] + arguments
   var pid: pid_t = 0
@@ -35,6 +36,15 @@ package func spawn(
   }
   guard error == 0 else { throw ProcessFailure("\(executable.path) could not be started: \(String(cString: strerror(error)))") }
   return pid
+}
+
+/// Keeps what is open here from the programs that are started.
+///
+/// SwiftNIO's sockets stay open over an exec: a connection that is closed here would live on in every program started meanwhile.
+func closeDescriptorsOnExec() {
+  for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? [] {
+    if let descriptor = Int32(name), descriptor > 2 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+  }
 }
 
 #if canImport(Darwin)
