@@ -8,45 +8,37 @@ extension SystemTests {
   @Suite(.serialized, .timeLimit(.minutes(5)))
   struct RedisFailover {
     @Test func `Sentinel: by command and by the master's death, election and executions go on`() async throws {
-      try await RedisSentinelDeployment.with { redis in
-        let nodes = redis.sentinelEndpoints.map { "\"\($0.host):\($0.port)\"" }.joined(separator: ", ")
-        let file = "redis: { sentinel: { masterName: \(redis.masterName), nodes: [\(nodes)] } }\n"
-        try await ParallaxCluster.with(environment: [:], files: ["parallax.config.yaml": file]) { cluster in
-          try await goesOn(cluster) { acknowledges in
-            try await acknowledges(100)
-            try await redis.failover()
-            try await acknowledges(100)
-            let master = try redis.killPrimary()
-            try await redis.awaitPrimary(otherThan: master)
-            try await acknowledges(100)
-          }
+      try await withNodesOnSentinel { redis, cluster in
+        try await goesOn(cluster) { acknowledges in
+          try await acknowledges(100)
+          try await redis.failover()
+          try await acknowledges(100)
+          let master = try redis.killPrimary()
+          try await redis.awaitPrimary(otherThan: master)
+          try await acknowledges(100)
         }
       }
     }
 
     @Test func `a replica that lacks what was acknowledged last takes over, and gets it from the nodes`() async throws {
-      try await RedisSentinelDeployment.with { redis in
-        let nodes = redis.sentinelEndpoints.map { "\"\($0.host):\($0.port)\"" }.joined(separator: ", ")
-        let file = "redis: { sentinel: { masterName: \(redis.masterName), nodes: [\(nodes)] } }\n"
-        try await ParallaxCluster.with(environment: [:], files: ["parallax.config.yaml": file]) { cluster in
-          try await goesOn(cluster) { acknowledges in
-            try await acknowledges(100)
-            let nowhere = try LoopbackPort.free()
-            // Replication is asynchronous: here it comes no further, while the master goes on acknowledging.
-            for replica in try redis.replicas() { try replica.command("REPLICAOF", "127.0.0.1", "\(nowhere)") }
-            try await acknowledges(100)
-            let master = try redis.killPrimary()
-            try await redis.awaitPrimary(otherThan: master)
-            try await acknowledges(100)
-          }
-          var restored = 0
-          for node in cluster.nodes {
-            let line = try #require(try await node.api.get("/metrics").text.firstMatch(of: /\nparallax_executions_restored_total ([0-9]+)/))
-            restored += Int(line.1) ?? 0
-          }
-          print("\(restored) executions restored")
-          #expect(restored > 0)
+      try await withNodesOnSentinel { redis, cluster in
+        try await goesOn(cluster) { acknowledges in
+          try await acknowledges(100)
+          let nowhere = try LoopbackPort.free()
+          // Replication is asynchronous: here it comes no further, while the master goes on acknowledging.
+          for replica in try redis.replicas() { try replica.command("REPLICAOF", "127.0.0.1", "\(nowhere)") }
+          try await acknowledges(100)
+          let master = try redis.killPrimary()
+          try await redis.awaitPrimary(otherThan: master)
+          try await acknowledges(100)
         }
+        var restored = 0
+        for node in cluster.nodes {
+          let line = try #require(try await node.api.get("/metrics").text.firstMatch(of: /\nparallax_executions_restored_total ([0-9]+)/))
+          restored += Int(line.1) ?? 0
+        }
+        print("\(restored) executions restored")
+        #expect(restored > 0)
       }
     }
 
@@ -102,6 +94,14 @@ extension SystemTests {
             }
           }
         }
+      }
+    }
+
+    private func withNodesOnSentinel(_ body: (RedisSentinelDeployment, ParallaxCluster) async throws -> Void) async throws {
+      try await RedisSentinelDeployment.with { redis in
+        let nodes = redis.sentinelEndpoints.map { "\"\($0.host):\($0.port)\"" }.joined(separator: ", ")
+        let file = "redis: { sentinel: { masterName: \(redis.masterName), nodes: [\(nodes)] } }\n"
+        try await ParallaxCluster.with(environment: [:], files: ["parallax.config.yaml": file]) { try await body(redis, $0) }
       }
     }
 
