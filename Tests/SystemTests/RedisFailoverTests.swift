@@ -39,6 +39,9 @@ extension SystemTests {
         }
         print("\(restored) executions restored")
         #expect(restored > 0)
+        try await eventually("a line in a log") {
+          cluster.nodes.contains { $0.process.errorOutput.contains("the store had lost what it had acknowledged") }
+        }
       }
     }
 

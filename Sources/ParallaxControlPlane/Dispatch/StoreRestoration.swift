@@ -9,6 +9,7 @@ extension Dispatcher {
   /// How long the owner of an execution that is not there is given to restore it, before an outcome is recorded for it.
   private static let patience = Duration.seconds(2)
   private static let attempts = 3
+  private static let reportDelay = Duration.seconds(1)
   /// How long a node that stops goes on.
   private static let stopLimit = Duration.seconds(2)
 
@@ -66,6 +67,8 @@ extension Dispatcher {
     await restore(recent.outcomes.elements.map(\.element).reversed())
     await agents
     if !Task.isCancelled { restorationEnded() }
+    // So that one report also counts what this node drives, which is restored beside this.
+    try? await Task.sleep(for: Self.reportDelay)
     let restored = takeRestored()
     if restored > 0 {
       logger.warning(
