@@ -18,6 +18,7 @@ test: ## What CI runs: tools, format, floors, model, build, all suites
 	@$(TIMED) "Tools that the tests need" Scripts/install-test-tools.sh
 	@$(TIMED) "Format and documentation lint" Scripts/check-format.sh
 	@$(TIMED) "Import floors" Scripts/check-imports.sh
+	@$(TIMED) "Alerts and dashboards" Scripts/check-alerts.sh
 	@$(TIMED) "Model of the election" Scripts/check-model.sh
 	@$(TIMED) "Build, warnings are errors" env $(STRICT) swift build --build-tests
 	@echo "== Tests"

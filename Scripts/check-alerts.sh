@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Checks alerts and dashboards: the rules' syntax, that each fires and stays quiet in a test, that each metric and each runbook exists.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+folder=deploy/prometheus
+runbook=docs/operations/alerts.md
+failures=0
+fail() {
+  echo "error: $1" >&2
+  failures=$((failures + 1))
+}
+
+promtool check rules "$folder"/*.rules.yml
+promtool check config --syntax-only "$folder/scrape.yml"
+promtool test rules "$folder"/tests/*.test.yml
+
+metrics=$(grep -ohE 'parallax_[a-z_]+' "$folder"/*.rules.yml deploy/grafana/*.json | sed 's/_bucket$//' | LC_ALL=C sort -u)
+for metric in $metrics; do
+  grep -rqF "\"$metric\"" Sources || fail "rules or dashboards name the metric $metric, which nothing in Sources exports"
+done
+
+alerts=$(sed -n 's/^ *- alert: *//p' "$folder"/*.rules.yml)
+for alert in $alerts; do
+  grep -qx "## $alert" "$runbook" || fail "$runbook has no section \"## $alert\""
+  for state in 'exp_alerts: \[\]' 'exp_alerts:$'; do
+    grep -hA1 "alertname: $alert\$" "$folder"/tests/*.test.yml | grep -q "$state" || fail "no test of $alert has $state"
+  done
+done
+while read -r anchor; do
+  grep -qix "## $anchor" "$runbook" || fail "$runbook has no section for #$anchor"
+done < <(sed -n 's/.*runbook: .*#//p' "$folder"/*.rules.yml)
+
+[ "$failures" = 0 ] || exit 1
+echo "Alerts: $(echo "$alerts" | wc -w) rules fire and stay quiet, $(echo "$metrics" | wc -w) metrics exist"
