@@ -65,17 +65,22 @@ let package = Package(
   ],
   targets: [
     // Floor 0
-    .target(name: "ParallaxHA", dependencies: [logging, coreMetrics, lifecycle], swiftSettings: settings),
+    .target(name: "ParallaxConcurrency", swiftSettings: settings),
+    .target(name: "ParallaxHA", dependencies: ["ParallaxConcurrency", logging, coreMetrics, lifecycle], swiftSettings: settings),
     .target(name: "ParallaxAPI", swiftSettings: settings),
 
     // Floor 1
     .target(
       name: "ParallaxState",
-      dependencies: ["ParallaxHA", "ParallaxAPI", always("DequeModule", "swift-collections"), always("HeapModule", "swift-collections")],
+      dependencies: [
+        "ParallaxConcurrency", "ParallaxHA", "ParallaxAPI", always("DequeModule", "swift-collections"),
+        always("HeapModule", "swift-collections"),
+      ],
       swiftSettings: settings),
     .target(
       name: "ParallaxRedis",
       dependencies: nio + [
+        "ParallaxConcurrency",
         server("NIOSSL", "swift-nio-ssl"), server("Crypto", "swift-crypto"), server("Tracing", "swift-distributed-tracing"),
         always("DequeModule", "swift-collections"), logging, coreMetrics, lifecycle,
       ],
@@ -84,12 +89,13 @@ let package = Package(
 
     // Floor 2
     .target(
-      name: "ParallaxRedisStores", dependencies: ["ParallaxHA", "ParallaxState", "ParallaxAPI", "ParallaxRedis", logging],
+      name: "ParallaxRedisStores",
+      dependencies: ["ParallaxConcurrency", "ParallaxHA", "ParallaxState", "ParallaxAPI", "ParallaxRedis", logging],
       swiftSettings: settings),
     .target(
       name: "ParallaxHTTP",
       dependencies: [
-        "ParallaxAPI", "ParallaxHA", "ParallaxState", "ParallaxMetrics", server("Hummingbird", "hummingbird"),
+        "ParallaxConcurrency", "ParallaxAPI", "ParallaxHA", "ParallaxState", "ParallaxMetrics", server("Hummingbird", "hummingbird"),
         server("HummingbirdCore", "hummingbird"), server("NIOHTTP1", "swift-nio"), server("NIOWebSocket", "swift-nio"),
         server("NIOHTTPTypes", "swift-nio-extras"), server("NIOHTTPTypesHTTP1", "swift-nio-extras"),
         server("HTTPTypes", "swift-http-types"), logging, coreMetrics, lifecycle,
@@ -100,12 +106,14 @@ let package = Package(
     .target(
       name: "ParallaxControlPlane",
       dependencies: [
-        "ParallaxHA", "ParallaxAPI", "ParallaxState", "ParallaxRedis", "ParallaxRedisStores", "ParallaxMetrics", "ParallaxHTTP",
+        "ParallaxConcurrency", "ParallaxHA", "ParallaxAPI", "ParallaxState", "ParallaxRedis", "ParallaxRedisStores", "ParallaxMetrics",
+        "ParallaxHTTP",
         server("Yams", "Yams"), server("Crypto", "swift-crypto"), server("NIOSSL", "swift-nio-ssl"),
         always("HeapModule", "swift-collections"), always("DequeModule", "swift-collections"), logging, coreMetrics, lifecycle,
       ] + nio,
       swiftSettings: settings),
-    .target(name: "ParallaxTesting", dependencies: ["ParallaxHA", "ParallaxState", "ParallaxAPI"], swiftSettings: settings),
+    .target(
+      name: "ParallaxTesting", dependencies: ["ParallaxConcurrency", "ParallaxHA", "ParallaxState", "ParallaxAPI"], swiftSettings: settings),
 
     // Floor 4
     .executableTarget(
@@ -130,10 +138,12 @@ let package = Package(
         "ParallaxRedis", "ParallaxAPI", server("AsyncHTTPClient", "async-http-client"), server("NIOHTTP1", "swift-nio"), logging,
       ] + nio,
       path: "Tests/TestSupport", exclude: ["Preload"], swiftSettings: settings),
+    .testTarget(name: "ParallaxConcurrencyTests", dependencies: ["ParallaxConcurrency", "ParallaxTesting"], swiftSettings: settings),
     .testTarget(
       name: "ParallaxHATests",
       dependencies: [
-        "ParallaxHA", "ParallaxTesting", logging, coreMetrics, lifecycle, always("ServiceLifecycleTestKit", "swift-service-lifecycle"),
+        "ParallaxConcurrency", "ParallaxHA", "ParallaxTesting", logging, coreMetrics, lifecycle,
+        always("ServiceLifecycleTestKit", "swift-service-lifecycle"),
       ],
       swiftSettings: settings),
     .testTarget(
@@ -144,7 +154,9 @@ let package = Package(
       name: "ParallaxStateTests", dependencies: ["ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxTesting"], swiftSettings: settings),
     .testTarget(
       name: "ParallaxRedisTests",
-      dependencies: ["ParallaxRedis", server("NIOEmbedded", "swift-nio"), always("DequeModule", "swift-collections")] + nio,
+      dependencies: [
+        "ParallaxConcurrency", "ParallaxRedis", server("NIOEmbedded", "swift-nio"), always("DequeModule", "swift-collections"),
+      ] + nio,
       exclude: ["Corpus"],
       swiftSettings: settings),
     .testTarget(name: "ParallaxMetricsTests", dependencies: ["ParallaxMetrics", coreMetrics], swiftSettings: settings),
@@ -158,8 +170,8 @@ let package = Package(
     .testTarget(
       name: "ParallaxControlPlaneTests",
       dependencies: [
-        "ParallaxControlPlane", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxMetrics", "ParallaxRedis", "ParallaxTesting",
-        "TestSupport", logging,
+        "ParallaxControlPlane", "ParallaxConcurrency", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxMetrics", "ParallaxRedis",
+        "ParallaxTesting", "TestSupport", logging,
       ] + nio,
       swiftSettings: settings),
     .testTarget(

@@ -9,15 +9,16 @@ sources=${1:-Sources}
 # target: modules. FoundationEssentials stands for the small Foundation; where a platform has only the large one, the import in the
 # #else of `#if canImport(FoundationEssentials)` counts as the small one.
 floors='
-ParallaxHA:           Synchronization FoundationEssentials Logging CoreMetrics ServiceLifecycle
+ParallaxConcurrency:  Synchronization
+ParallaxHA:           Synchronization FoundationEssentials Logging CoreMetrics ServiceLifecycle ParallaxConcurrency
 ParallaxAPI:          FoundationEssentials Foundation
-ParallaxState:        Synchronization FoundationEssentials DequeModule HeapModule ParallaxHA ParallaxAPI
-ParallaxRedis:        Synchronization FoundationEssentials Glibc Musl Darwin DequeModule NIOCore NIOPosix NIOSSL Crypto Tracing Logging CoreMetrics ServiceLifecycle
+ParallaxState:        Synchronization FoundationEssentials DequeModule HeapModule ParallaxHA ParallaxAPI ParallaxConcurrency
+ParallaxRedis:        Synchronization FoundationEssentials Glibc Musl Darwin DequeModule NIOCore NIOPosix NIOSSL Crypto Tracing Logging CoreMetrics ServiceLifecycle ParallaxConcurrency
 ParallaxMetrics:      Synchronization FoundationEssentials Glibc Musl Darwin CoreMetrics
-ParallaxRedisStores:  Synchronization FoundationEssentials Foundation Logging ParallaxHA ParallaxState ParallaxAPI ParallaxRedis
-ParallaxHTTP:         Synchronization FoundationEssentials Foundation DequeModule Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging CoreMetrics ServiceLifecycle ParallaxAPI ParallaxHA ParallaxState ParallaxMetrics
-ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxHTTP
-ParallaxTesting:      Synchronization FoundationEssentials ParallaxHA ParallaxState ParallaxAPI
+ParallaxRedisStores:  Synchronization FoundationEssentials Foundation Logging ParallaxHA ParallaxState ParallaxAPI ParallaxRedis ParallaxConcurrency
+ParallaxHTTP:         Synchronization FoundationEssentials Foundation DequeModule Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging CoreMetrics ServiceLifecycle ParallaxAPI ParallaxHA ParallaxState ParallaxMetrics ParallaxConcurrency
+ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxHTTP ParallaxConcurrency
+ParallaxTesting:      Synchronization FoundationEssentials ParallaxHA ParallaxState ParallaxAPI ParallaxConcurrency
 parallaxd:            FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser Logging ServiceLifecycle UnixSignals ParallaxAPI ParallaxControlPlane
 parallax:             FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser AsyncHTTPClient NIOCore NIOFoundationCompat NIOHTTP1 NIOPosix ParallaxAPI
 '

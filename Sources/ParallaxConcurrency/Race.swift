@@ -1,0 +1,56 @@
+/// How work ended that raced against an interruption.
+package struct RaceOutcome<Value: Sendable>: Sendable {
+  /// What the work returned or threw, be it before the interruption or after.
+  package let result: Result<Value, any Error>
+  /// Whether the interruption came before the work ended.
+  package let isInterrupted: Bool
+}
+
+/// Runs work that is cancelled when something else returns.
+///
+/// Both are child tasks, and both are joined: the work is cancelled when the interruption returns, the interruption when the work ends, and
+/// this returns when both have ended. Nothing of the work is lost: what it returns after its cancellation is its result.
+///
+/// A cancellation of the caller's task reaches both. An interruption that throws, as it does then, does not interrupt the work.
+///
+/// - Parameters:
+///   - work: What to do; it should end soon after its cancellation.
+///   - interruption: Returns when the work is to be cancelled; it must end when it is cancelled itself.
+///   - onInterruption: Called when the interruption has returned, before the work is joined: for those who must not wait for work that
+///     ignores its cancellation.
+/// - Returns: How the work ended.
+package func race<Value: Sendable>(
+  _ work: @escaping @Sendable () async throws -> Value, until interruption: @escaping @Sendable () async throws -> Void,
+  onInterruption: () -> Void = {}
+) async -> RaceOutcome<Value> {
+  await withTaskGroup(of: RaceEvent<Value>.self) { group in
+    group.addTask {
+      do { return .ended(.success(try await work())) } catch { return .ended(.failure(error)) }
+    }
+    group.addTask {
+      do { try await interruption() } catch { return .withdrawn }
+      return .interrupted
+    }
+    var isInterrupted = false
+    while let event = await group.next() {
+      switch event {
+      case .ended(let result):
+        group.cancelAll()
+        return RaceOutcome(result: result, isInterrupted: isInterrupted)
+      case .interrupted:
+        isInterrupted = true
+        onInterruption()
+        group.cancelAll()
+      case .withdrawn: break
+      }
+    }
+    preconditionFailure("a race ended before its work")
+  }
+}
+
+private enum RaceEvent<Value: Sendable>: Sendable {
+  case ended(Result<Value, any Error>)
+  case interrupted
+  /// The interruption will not come.
+  case withdrawn
+}

@@ -1,0 +1,134 @@
+import Synchronization
+
+/// Wakes the one task that waits for it: for a loop that has work now and then.
+///
+/// ```swift
+/// for await _ in wakeUp { await flush() }                             // ends when the task is cancelled
+/// let isSignalled = try await wakeUp.wait(until: deadline, on: clock)
+/// ```
+///
+/// A signal is never lost: while nobody waits, any number of signals are kept as one, for the next wait. Each wait consumes the signal that
+/// ends it.
+///
+/// A wait of a cancelled task throws, also when a signal is kept, which stays for the next wait. So no wait returns again and again without
+/// a new signal.
+package final class WakeUp: Sendable {
+  private enum State {
+    case idle  // → signalled, waiting
+    case signalled  // → idle
+    case waiting(CheckedContinuation<Bool, Never>)  // → idle
+  }
+
+  private enum Start {
+    case over(isSignalled: Bool)
+    case waiting
+  }
+
+  private let state = Mutex(State.idle)
+
+  /// Makes a wake-up without a signal.
+  package init() {}
+
+  /// Wakes the waiting task, or keeps the signal for the next wait; never blocks, and may be called from anywhere.
+  ///
+  /// Not to be called under a lock that a cancellation handler of the waiting task takes.
+  package func signal() {
+    let waiter: CheckedContinuation<Bool, Never>? = state.withLock { state in
+      if case .waiting(let continuation) = state {
+        state = .idle
+        return continuation
+      }
+      state = .signalled
+      return nil
+    }
+    waiter?.resume(returning: true)
+  }
+
+  /// Discards a kept signal.
+  ///
+  /// - Returns: Whether there was one.
+  @discardableResult
+  package func silence() -> Bool {
+    state.withLock { state in
+      guard case .signalled = state else { return false }
+      state = .idle
+      return true
+    }
+  }
+
+  /// Waits for a signal, or takes the kept one; one task at a time.
+  ///
+  /// - Throws: `CancellationError` if the task is cancelled before a signal has ended the wait.
+  package func wait() async throws(CancellationError) {
+    let isSignalled = await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        if case .over(let isSignalled) = begin(continuation) { continuation.resume(returning: isSignalled) }
+      }
+    } onCancel: {
+      let waiter: CheckedContinuation<Bool, Never>? = state.withLock { state in
+        guard case .waiting(let continuation) = state else { return nil }
+        state = .idle
+        return continuation
+      }
+      waiter?.resume(returning: false)
+    }
+    if !isSignalled { throw CancellationError() }
+  }
+
+  private func begin(_ continuation: CheckedContinuation<Bool, Never>) -> Start {
+    state.withLock { state in
+      // Under the lock: a cancellation that comes later finds the continuation.
+      if Task.isCancelled { return .over(isSignalled: false) }
+      switch state {
+      case .signalled:
+        state = .idle
+        return .over(isSignalled: true)
+      case .idle:
+        state = .waiting(continuation)
+        return .waiting
+      case .waiting: preconditionFailure("two tasks wait for one wake-up")
+      }
+    }
+  }
+
+  /// Waits for a signal, at most until an instant; one task at a time.
+  ///
+  /// A signal that comes in the moment of the deadline ends the wait as a signal, or is kept.
+  ///
+  /// - Parameters:
+  ///   - deadline: Until when; an instant that has passed asks only for a kept signal.
+  ///   - clock: The clock of the deadline.
+  /// - Returns: `true` at a signal, `false` at the deadline.
+  /// - Throws: `CancellationError` if the task is cancelled before both.
+  package func wait<C: Clock>(until deadline: C.Instant, on clock: C) async throws(CancellationError) -> Bool {
+    if Task.isCancelled { throw CancellationError() }
+    if silence() { return true }
+    if deadline <= clock.now { return false }
+    let outcome = await race {
+      try await self.wait()
+    } until: {
+      try await clock.sleep(until: deadline, tolerance: .zero)
+    }
+    if case .success = outcome.result { return true }
+    if outcome.isInterrupted { return false }
+    throw CancellationError()
+  }
+}
+
+/// The signals, for a loop of one task; it ends when the task is cancelled.
+extension WakeUp: AsyncSequence {
+  /// Waits for one signal after the other.
+  package struct Iterator: AsyncIteratorProtocol {
+    let wakeUp: WakeUp
+
+    /// Waits for a signal; `nil` if the task is cancelled.
+    package func next() async -> Void? {
+      try? await wakeUp.wait()
+    }
+  }
+
+  /// Makes the iterator of the one loop.
+  package func makeAsyncIterator() -> Iterator {
+    Iterator(wakeUp: self)
+  }
+}

@@ -1,0 +1,81 @@
+import ParallaxConcurrency
+import ParallaxTesting
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct EveryTests {
+  private let clock = ManualClock()
+
+  @Test func theFirstRunComesAtOnceAndTheOthersAtAFixedRate() async {
+    let times = Record()
+    await withTaskGroup { group in
+      group.addTask { [clock] in await every(.seconds(2), clock: clock) { times.add(clock) } }
+      for _ in 0..<3 {
+        await clock.sleepers()
+        clock.advance(by: .seconds(1))
+        clock.advance(by: .seconds(1))
+      }
+      await clock.sleepers()
+      group.cancelAll()
+    }
+    #expect(times.all == [.zero, .seconds(2), .seconds(4), .seconds(6)])
+    #expect(clock.nextDeadline == nil)
+  }
+
+  @Test func theFirstRunCanWaitForAnInterval() async {
+    let times = Record()
+    await withTaskGroup { group in
+      group.addTask { [clock] in
+        await every(.seconds(2), clock: clock, startsAtOnce: false) { times.add(clock) }
+      }
+      await clock.sleepers()
+      clock.advance(by: .seconds(2))
+      await clock.sleepers()
+      group.cancelAll()
+    }
+    #expect(times.all == [.seconds(2)])
+  }
+
+  @Test func aRunThatTakesTooLongMovesTheSchedule() async {
+    let times = Record()
+    await withTaskGroup { group in
+      group.addTask { [clock] in
+        await every(.seconds(2), clock: clock) {
+          times.add(clock)
+          // A run in which five seconds pass.
+          clock.advance(by: .seconds(5))
+        }
+      }
+      await clock.sleepers()
+      #expect(clock.nextDeadline?.sinceStart == .seconds(7))
+      clock.advance(by: .seconds(2))
+      await clock.sleepers()
+      group.cancelAll()
+    }
+    #expect(times.all == [.zero, .seconds(7)])
+  }
+
+  @Test func missedRunsAreNotMadeUpFor() async {
+    let times = Record()
+    await withTaskGroup { group in
+      group.addTask { [clock] in await every(.seconds(2), clock: clock) { times.add(clock) } }
+      await clock.sleepers()
+      clock.advance(by: .seconds(20))
+      await clock.sleepers()
+      #expect(clock.nextDeadline?.sinceStart == .seconds(22))
+      group.cancelAll()
+    }
+    #expect(times.all == [.zero, .seconds(20)])
+  }
+
+  @Test func itEndsAtCancellationWithoutAnotherRun() async {
+    let runs = Counter()
+    _ = await whenCancelled { [clock] in await every(.seconds(2), clock: clock) { runs.add() } }
+    #expect(runs.value == 0)
+  }
+
+  @Test func anErrorOfTheWorkEndsIt() async {
+    await #expect(throws: WorkFailure()) {
+      try await every(.seconds(2), clock: clock) { () throws(WorkFailure) in throw WorkFailure() }
+    }
+  }
+}
