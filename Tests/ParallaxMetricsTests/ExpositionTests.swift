@@ -10,11 +10,11 @@ import Testing
 
   @Test func `Families are rendered by name, series by creation`() throws {
     let registry = MetricsRegistry()
-    let jobs = try registry.counter("jobs_total", help: "Jobs that ended.", labels: ["queue", "outcome"])
-    jobs.with("mail", "succeeded").increment(by: 41)
-    jobs.with("mail", "failed").increment()
-    jobs.with("mail", "succeeded").increment()
-    try registry.gauge("active_jobs", help: "Jobs that run.").with().set(-2.5)
+    let jobs = try registry.makeCounter("jobs_total", help: "Jobs that ended.", labels: ["queue", "outcome"])
+    jobs.withLabels("mail", "succeeded").increment(by: 41)
+    jobs.withLabels("mail", "failed").increment()
+    jobs.withLabels("mail", "succeeded").increment()
+    try registry.makeGauge("active_jobs", help: "Jobs that run.").withLabels().set(-2.5)
     #expect(
       registry.text() == """
         # HELP active_jobs Jobs that run.
@@ -30,7 +30,7 @@ import Testing
 
   @Test func `OpenMetrics names a counter's family without the suffix of its sample`() throws {
     let registry = MetricsRegistry()
-    try registry.counter("jobs_total", help: "Jobs that ended.").with().add(0.5)
+    try registry.makeCounter("jobs_total", help: "Jobs that ended.").withLabels().add(0.5)
     #expect(
       registry.text(.openMetrics) == """
         # HELP jobs Jobs that ended.
@@ -43,8 +43,8 @@ import Testing
 
   @Test func `A metric without labels is exposed as zero before anything happened`() throws {
     let registry = MetricsRegistry()
-    _ = try registry.counter("jobs_total", help: "Jobs that ended.")
-    _ = try registry.counter("mails_total", help: "Mails that were sent.", labels: ["to"])
+    _ = try registry.makeCounter("jobs_total", help: "Jobs that ended.")
+    _ = try registry.makeCounter("mails_total", help: "Mails that were sent.", labels: ["to"])
     #expect(
       registry.text() == """
         # HELP jobs_total Jobs that ended.
@@ -56,9 +56,9 @@ import Testing
 
   @Test func `A histogram's buckets are cumulative and end in +Inf`() throws {
     let registry = MetricsRegistry()
-    let histogram = try registry.histogram("job_seconds", help: "How long jobs took.", labels: ["queue"], buckets: [0.1, 1, 2.5])
-    for value in [0.05, 0.1, 0.7, 3, .nan] { histogram.with("mail").observe(value) }
-    histogram.with("mail").observe(.milliseconds(150))
+    let histogram = try registry.makeHistogram("job_seconds", help: "How long jobs took.", labels: ["queue"], buckets: [0.1, 1, 2.5])
+    for value in [0.05, 0.1, 0.7, 3, .nan] { histogram.withLabels("mail").observe(value) }
+    histogram.withLabels("mail").observe(.milliseconds(150))
     #expect(
       registry.text() == """
         # HELP job_seconds How long jobs took.
@@ -75,7 +75,7 @@ import Testing
 
   @Test func `An empty summary has quantiles that are not a number`() throws {
     let registry = MetricsRegistry()
-    _ = try registry.summary("sync_seconds", help: "How long a sync took.", quantiles: [0.5, 0.99])
+    _ = try registry.makeSummary("sync_seconds", help: "How long a sync took.", quantiles: [0.5, 0.99])
     #expect(
       registry.text() == """
         # HELP sync_seconds How long a sync took.
@@ -95,19 +95,19 @@ import Testing
     ])
   func `A number is spelled as the formats ask`(value: Double, text: String) throws {
     let registry = MetricsRegistry()
-    try registry.gauge("level", help: "A level.").with().set(value)
+    try registry.makeGauge("level", help: "A level.").withLabels().set(value)
     #expect(registry.text().hasSuffix("\nlevel \(text)\n"))
   }
 
   @Test func `A counter beyond 32 bits keeps all its digits`() throws {
     let registry = MetricsRegistry()
-    try registry.counter("bytes_total", help: "Bytes.").with().increment(by: UInt64.max)
+    try registry.makeCounter("bytes_total", help: "Bytes.").withLabels().increment(by: UInt64.max)
     #expect(registry.text().hasSuffix("\nbytes_total 18446744073709551615\n"))
   }
 
   @Test func `Label values and help texts are escaped`() throws {
     let registry = MetricsRegistry()
-    try registry.gauge("level", help: "The \"level\" of C:\\\nand more.", labels: ["path"]).with("C:\\ \"x\"\né").set(1)
+    try registry.makeGauge("level", help: "The \"level\" of C:\\\nand more.", labels: ["path"]).withLabels("C:\\ \"x\"\né").set(1)
     #expect(
       registry.text() == #"""
         # HELP level The "level" of C:\\\nand more.

@@ -6,11 +6,11 @@ import Testing
   let registry = MetricsRegistry()
 
   @Test func `The same registration gives the same family`() throws {
-    let first = try registry.counter("jobs_total", help: "Jobs.", labels: ["queue"])
-    let second = try registry.counter("jobs_total", help: "Jobs.", labels: ["queue"])
+    let first = try registry.makeCounter("jobs_total", help: "Jobs.", labels: ["queue"])
+    let second = try registry.makeCounter("jobs_total", help: "Jobs.", labels: ["queue"])
     #expect(first === second)
-    #expect(first.with("mail") === second.with("mail"))
-    #expect(first.with("mail") !== first.with("print"))
+    #expect(first.withLabels("mail") === second.withLabels("mail"))
+    #expect(first.withLabels("mail") !== first.withLabels("print"))
   }
 
   @Test(
@@ -20,49 +20,49 @@ import Testing
       ("jobs_count_total", "Jobs.", .invalidMetric), ("jobs_total", "", .invalidMetric),
     ])
   func `A counter with an invalid name or without help is refused`(name: String, help: String, code: MetricsError.Code) {
-    let error = #expect(throws: MetricsError.self) { try registry.counter(name, help: help) }
+    let error = #expect(throws: MetricsError.self) { try registry.makeCounter(name, help: help) }
     #expect(error?.code == code)
     #expect(error?.message.contains("\"\(name)\"") == true)
   }
 
   @Test(arguments: ["jobs_total", "jobs_sum", "jobs_bucket", "jobs_count", "jobs_created", "jobs_info"])
   func `A gauge whose name would read as another metric's sample is refused`(name: String) {
-    let error = #expect(throws: MetricsError.self) { try registry.gauge(name, help: "Jobs.") }
+    let error = #expect(throws: MetricsError.self) { try registry.makeGauge(name, help: "Jobs.") }
     #expect(error?.code == .invalidMetric)
   }
 
   @Test(arguments: [["a-b"], ["1"], ["__name"], [""], ["a:b"], ["queue", "queue"], ["le"]])
   func `An invalid label is refused`(labels: [String]) {
-    let error = #expect(throws: MetricsError.self) { try registry.histogram("job_seconds", help: "Jobs.", labels: labels) }
+    let error = #expect(throws: MetricsError.self) { try registry.makeHistogram("job_seconds", help: "Jobs.", labels: labels) }
     #expect(error?.code == .invalidLabel)
   }
 
   @Test func `A summary's own label is refused for it alone`() throws {
-    #expect(throws: MetricsError.self) { try registry.summary("sync_seconds", help: "Syncs.", labels: ["quantile"]) }
-    _ = try registry.gauge("sync_level", help: "Syncs.", labels: ["quantile", "le"])
+    #expect(throws: MetricsError.self) { try registry.makeSummary("sync_seconds", help: "Syncs.", labels: ["quantile"]) }
+    _ = try registry.makeGauge("sync_level", help: "Syncs.", labels: ["quantile", "le"])
   }
 
   @Test(arguments: [[], [1, 1], [2, 1], [1, .infinity], [.nan]] as [[Double]])
   func `Buckets that are not ascending and finite are refused`(buckets: [Double]) {
-    let error = #expect(throws: MetricsError.self) { try registry.histogram("job_seconds", help: "Jobs.", buckets: buckets) }
+    let error = #expect(throws: MetricsError.self) { try registry.makeHistogram("job_seconds", help: "Jobs.", buckets: buckets) }
     #expect(error?.code == .invalidMetric)
   }
 
   @Test(arguments: [([], 60), ([1.1], 60), ([0.5, 0.5], 60), ([.nan], 60), ([0.5], 0)] as [([Double], Int)])
   func `Quantiles outside 0 to 1 and windows below a second are refused`(quantiles: [Double], window: Int) {
     let error = #expect(throws: MetricsError.self) {
-      try registry.summary("sync_seconds", help: "Syncs.", quantiles: quantiles, window: .seconds(window))
+      try registry.makeSummary("sync_seconds", help: "Syncs.", quantiles: quantiles, window: .seconds(window))
     }
     #expect(error?.code == .invalidMetric)
   }
 
   @Test func `A name registered with another type, other labels or other buckets is refused`() throws {
-    _ = try registry.histogram("job_seconds", help: "Jobs.", labels: ["queue"], buckets: [1, 2])
+    _ = try registry.makeHistogram("job_seconds", help: "Jobs.", labels: ["queue"], buckets: [1, 2])
     let attempts: [() throws -> Void] = [
-      { _ = try registry.gauge("job_seconds", help: "Jobs.", labels: ["queue"]) },
-      { _ = try registry.histogram("job_seconds", help: "Jobs.", labels: ["name"], buckets: [1, 2]) },
-      { _ = try registry.histogram("job_seconds", help: "Jobs.", labels: ["queue"], buckets: [1, 3]) },
-      { try registry.gauge("job_seconds", help: "Jobs.", labels: ["queue"]) { [] } },
+      { _ = try registry.makeGauge("job_seconds", help: "Jobs.", labels: ["queue"]) },
+      { _ = try registry.makeHistogram("job_seconds", help: "Jobs.", labels: ["name"], buckets: [1, 2]) },
+      { _ = try registry.makeHistogram("job_seconds", help: "Jobs.", labels: ["queue"], buckets: [1, 3]) },
+      { try registry.registerGauge("job_seconds", help: "Jobs.", labels: ["queue"]) { [] } },
     ]
     for attempt in attempts {
       let error = #expect(throws: MetricsError.self) { try attempt() }
@@ -71,26 +71,26 @@ import Testing
   }
 
   @Test func `A name that another metric's samples have is refused`() throws {
-    _ = try registry.counter("jobs_total", help: "Jobs.")
-    let error = #expect(throws: MetricsError.self) { try registry.gauge("jobs", help: "Jobs.") }
+    _ = try registry.makeCounter("jobs_total", help: "Jobs.")
+    let error = #expect(throws: MetricsError.self) { try registry.makeGauge("jobs", help: "Jobs.") }
     #expect(error?.code == .conflict)
     #expect(error?.message.contains("\"jobs_total\"") == true)
   }
 
   @Test func `A removed series is no longer exposed and starts anew`() throws {
-    let jobs = try registry.counter("jobs_total", help: "Jobs.", labels: ["queue"])
-    jobs.with("mail").increment(by: 7)
+    let jobs = try registry.makeCounter("jobs_total", help: "Jobs.", labels: ["queue"])
+    jobs.withLabels("mail").increment(by: 7)
     jobs.remove("mail")
     jobs.remove("never there")
     #expect(registry.text() == "")
-    #expect(jobs.with("mail").value == 0)
+    #expect(jobs.withLabels("mail").value == 0)
   }
 
   @Test func `Series beyond the limit work, are not exposed and are counted`() throws {
     let registry = MetricsRegistry(seriesLimit: 2)
-    let jobs = try registry.counter("jobs_total", help: "Jobs.", labels: ["queue"])
-    for queue in ["a", "b", "c", "d", "a", "d"] { jobs.with(queue).increment() }
-    #expect(jobs.with("c").value == 3)
+    let jobs = try registry.makeCounter("jobs_total", help: "Jobs.", labels: ["queue"])
+    for queue in ["a", "b", "c", "d", "a", "d"] { jobs.withLabels(queue).increment() }
+    #expect(jobs.withLabels("c").value == 3)
     #expect(
       registry.text() == """
         # HELP jobs_total Jobs.
@@ -105,9 +105,9 @@ import Testing
   }
 
   @Test func `A label value beyond the limit of bytes is not kept`() throws {
-    let jobs = try registry.counter("jobs_total", help: "Jobs.", labels: ["queue"])
-    jobs.with(String(repeating: "é", count: 513)).increment()
-    jobs.with(String(repeating: "é", count: 512)).increment()
+    let jobs = try registry.makeCounter("jobs_total", help: "Jobs.", labels: ["queue"])
+    jobs.withLabels(String(repeating: "é", count: 513)).increment()
+    jobs.withLabels(String(repeating: "é", count: 512)).increment()
     let lines = registry.text().split(separator: "\n")
     #expect(lines.filter { $0.hasPrefix("jobs_total{") }.count == 1)
     #expect(lines.contains(#"parallax_metrics_dropped_series_total{metric="jobs_total"} 1"#))
@@ -115,7 +115,7 @@ import Testing
 
   @Test func `A callback is asked at each scrape`() throws {
     let value = Mutex(0.0)
-    try registry.gauge("level", help: "Levels.", labels: ["node"]) {
+    try registry.registerGauge("level", help: "Levels.", labels: ["node"]) {
       [MetricSample(value.withLock { $0 }, labelValues: ["a"]), MetricSample(1, labelValues: ["b\"c"])]
     }
     #expect(registry.text().contains("level{node=\"a\"} 0\nlevel{node=\"b\\\"c\"} 1\n"))
@@ -124,13 +124,13 @@ import Testing
   }
 
   @Test func `A callback without samples leaves its metric out`() throws {
-    try registry.counter("jobs_total", help: "Jobs.") { [] }
+    try registry.registerCounter("jobs_total", help: "Jobs.") { [] }
     #expect(registry.text() == "")
   }
 
   @Test func `A callback's wrong samples are dropped and counted`() throws {
     let registry = MetricsRegistry(seriesLimit: 2)
-    try registry.gauge("level", help: "Levels.", labels: ["node"]) {
+    try registry.registerGauge("level", help: "Levels.", labels: ["node"]) {
       [
         MetricSample(1, labelValues: ["a"]), MetricSample(2, labelValues: ["a"]), MetricSample(3), MetricSample(4, labelValues: ["b"]),
         MetricSample(5, labelValues: ["c"]),
@@ -143,8 +143,8 @@ import Testing
   }
 
   @Test func `A callback may register and look up metrics of its own registry`() throws {
-    try registry.gauge("level", help: "Levels.") { [registry] in
-      guard let jobs = try? registry.counter("jobs_total", help: "Jobs.").with() else { return [] }
+    try registry.registerGauge("level", help: "Levels.") { [registry] in
+      guard let jobs = try? registry.makeCounter("jobs_total", help: "Jobs.").withLabels() else { return [] }
       jobs.increment()
       return [MetricSample(jobs.value)]
     }

@@ -11,9 +11,9 @@ private let promtool = "/usr/bin/promtool"
   func `Prometheus reads the text and has nothing to remark`() async throws {
     let registry = MetricsRegistry(seriesLimit: 3)
     try registry.registerProcessMetrics()
-    try registry.gauge("level_ratio", help: "A \"level\"\nof C:\\.", labels: ["path"]).with("C:\\ \"x\"\né").set(.nan)
-    try registry.counter("jobs_total", help: "Jobs.") { [MetricSample(.infinity)] }
-    try registry.summary("sync_seconds", help: "Syncs.").with().observe(0.5)
+    try registry.makeGauge("level_ratio", help: "A \"level\"\nof C:\\.", labels: ["path"]).withLabels("C:\\ \"x\"\né").set(.nan)
+    try registry.registerCounter("jobs_total", help: "Jobs.") { [MetricSample(.infinity)] }
+    try registry.makeSummary("sync_seconds", help: "Syncs.").withLabels().observe(0.5)
     let factory = PrometheusMetricsFactory(registry)
     for index in 0..<5 { Timer(label: "redisCommand.ms", dimensions: [("le", "\(index)")], factory: factory).recordMilliseconds(index) }
     Counter(label: "http.request-count", factory: factory).increment()

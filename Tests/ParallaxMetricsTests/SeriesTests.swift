@@ -7,7 +7,7 @@ import Testing
   let registry = MetricsRegistry()
 
   @Test func `A counter ignores amounts by which it would fall or be spoilt`() throws {
-    let counter = try registry.counter("jobs_total", help: "Jobs.").with()
+    let counter = try registry.makeCounter("jobs_total", help: "Jobs.").withLabels()
     for amount in [-1, 0, .nan, .infinity, -.infinity] as [Double] { counter.add(amount) }
     #expect(counter.value == 0)
     counter.add(0.25)
@@ -16,7 +16,7 @@ import Testing
   }
 
   @Test func `A gauge goes up and down`() throws {
-    let gauge = try registry.gauge("level", help: "A level.").with()
+    let gauge = try registry.makeGauge("level", help: "A level.").withLabels()
     gauge.increment()
     gauge.increment(by: 2.5)
     gauge.decrement()
@@ -28,16 +28,16 @@ import Testing
   @Test func `Nothing is lost when many tasks record while others scrape`() async throws {
     let tasks = 8
     let rounds = 5_000
-    let counter = try registry.counter("jobs_total", help: "Jobs.", labels: ["task"])
-    let gauge = try registry.gauge("level", help: "A level.").with()
-    let histogram = try registry.histogram("job_seconds", help: "Jobs.", buckets: [1, 2]).with()
-    let summary = try registry.summary("sync_seconds", help: "Syncs.", quantiles: [0.5]).with()
+    let counter = try registry.makeCounter("jobs_total", help: "Jobs.", labels: ["task"])
+    let gauge = try registry.makeGauge("level", help: "A level.").withLabels()
+    let histogram = try registry.makeHistogram("job_seconds", help: "Jobs.", buckets: [1, 2]).withLabels()
+    let summary = try registry.makeSummary("sync_seconds", help: "Syncs.", quantiles: [0.5]).withLabels()
     await withTaskGroup { group in
       for task in 0..<tasks {
         group.addTask {
           for round in 0..<rounds {
-            counter.with("\(task % 2)").increment()
-            counter.with("\(task % 2)").add(0.5)
+            counter.withLabels("\(task % 2)").increment()
+            counter.withLabels("\(task % 2)").add(0.5)
             gauge.increment()
             histogram.observe(Double(round % 3) + 0.5)
             summary.observe(4)
@@ -61,7 +61,7 @@ import Testing
   }
 
   @Test func `No addition is lost when tasks add to one number`() async throws {
-    let gauge = try registry.gauge("level", help: "A level.").with()
+    let gauge = try registry.makeGauge("level", help: "A level.").withLabels()
     await withTaskGroup { group in
       for _ in 0..<4 {
         group.addTask {
@@ -84,7 +84,7 @@ import Testing
   @Test func `Observations leave the quantiles with the window and stay in the sum`() throws {
     let time = ManualTime()
     let registry = MetricsRegistry(now: { time.now })
-    let summary = try registry.summary("sync_seconds", help: "Syncs.", quantiles: [0.5], window: .seconds(60)).with()
+    let summary = try registry.makeSummary("sync_seconds", help: "Syncs.", quantiles: [0.5], window: .seconds(60)).withLabels()
     summary.observe(0.5)
     time.now = .seconds(30)
     summary.observe(1)

@@ -14,10 +14,10 @@ struct ClusterCommands: Sendable {
     self.election = election
     self.membership = membership
     self.logger = logger
-    handovers = try registry.histogram(
+    handovers = try registry.makeHistogram(
       "parallax_ha_handover_seconds", help: "Time from a request to hand over, made at this node, until another term was seen.",
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
-    ).with()
+    ).withLabels()
   }
 
   func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument {

@@ -20,10 +20,10 @@ final class SyncLatency: Sendable {
   private let state = Mutex(State())
 
   init(registry: MetricsRegistry) throws {
-    summary = try registry.summary(
+    summary = try registry.makeSummary(
       "parallax_ha_sync_latency_seconds", help: "Time from sending a change until this node receives its own event back.",
       quantiles: [0.5, 0.9, 0.99]
-    ).with()
+    ).withLabels()
   }
 
   /// Notes that a marker is sent; returns its number.

@@ -16,15 +16,15 @@ package final class DispatchMetrics: Sendable {
   private let byPattern = Mutex<[String: Series]>([:])
 
   package init(registry: MetricsRegistry) throws {
-    executions = try registry.counter(
+    executions = try registry.makeCounter(
       "parallax_executions_total", help: "Executions that ended, by pattern and final status.", labels: ["pattern", "status"])
-    durations = try registry.histogram(
+    durations = try registry.makeHistogram(
       "parallax_execution_duration_seconds", help: "Time from creation to end of executions.", labels: ["pattern"],
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300])
-    restored = try registry.counter(
+    restored = try registry.makeCounter(
       "parallax_executions_restored_total",
       help: "Executions that the store had lost of, as by a failover of Redis, and that were written again."
-    ).with()
+    ).withLabels()
   }
 
   /// The store had lost of an execution after it had acknowledged it, and has it again.
@@ -33,8 +33,8 @@ package final class DispatchMetrics: Sendable {
   func ended(_ execution: Execution) {
     let (counter, duration) = byPattern.withLock { patterns in
       let name = execution.pattern.name
-      var series = patterns[name] ?? Series(duration: durations.with(name))
-      let counter = series.byStatus[execution.status] ?? executions.with(name, execution.status.rawValue)
+      var series = patterns[name] ?? Series(duration: durations.withLabels(name))
+      let counter = series.byStatus[execution.status] ?? executions.withLabels(name, execution.status.rawValue)
       series.byStatus[execution.status] = counter
       patterns[name] = series
       return (counter, series.duration)

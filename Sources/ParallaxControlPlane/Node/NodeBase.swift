@@ -147,10 +147,10 @@ struct NodeBase {
   }
 
   private static func registerGauges(_ registry: MetricsRegistry, dispatcher: Dispatcher) throws {
-    try registry.gauge("parallax_executions_active", help: "Executions that this node drives.") {
+    try registry.registerGauge("parallax_executions_active", help: "Executions that this node drives.") {
       [MetricSample(Double(dispatcher.counts.executions))]
     }
-    try registry.gauge("parallax_agents_connected", help: "Registered agents that are connected to this node.") {
+    try registry.registerGauge("parallax_agents_connected", help: "Registered agents that are connected to this node.") {
       [MetricSample(Double(dispatcher.counts.agents))]
     }
   }

@@ -33,7 +33,7 @@ package final class SessionRecovery: Sendable {
     self.resumeGrace = resumeGrace
     self.clock = clock
     self.logger = logger
-    recovered = try registry.counter(
+    recovered = try registry.makeCounter(
       "parallax_executions_recovered_total", help: "Executions taken over from lost node sessions, by what was done.",
       labels: ["action"])
   }
@@ -77,7 +77,7 @@ package final class SessionRecovery: Sendable {
       for try await claimed in group {
         guard let claimed else { continue }
         count += 1
-        recovered.with(action(for: claimed.execution.status)).increment()
+        recovered.withLabels(action(for: claimed.execution.status)).increment()
         dispatcher.recover(claimed)
       }
       return count

@@ -10,13 +10,13 @@ package struct SessionMetrics: Sendable {
   private let faults: MetricFamily<CounterSeries>
 
   package init(registry: MetricsRegistry) throws {
-    connections = try registry.gauge("parallax_ws_connections", help: "Open agent connections.").with()
-    let messages = try registry.counter(
+    connections = try registry.makeGauge("parallax_ws_connections", help: "Open agent connections.").withLabels()
+    let messages = try registry.makeCounter(
       "parallax_ws_messages_total", help: "Agent protocol messages.", labels: ["direction", "type"])
-    inbound = Dictionary(uniqueKeysWithValues: AgentMessage.Kind.allCases.map { ($0, messages.with("in", $0.rawValue)) })
-    inboundFaults = messages.with("in", "invalid")
-    outbound = Dictionary(uniqueKeysWithValues: ControlPlaneMessage.Kind.allCases.map { ($0, messages.with("out", $0.rawValue)) })
-    faults = try registry.counter("parallax_agent_faults_total", help: "Errors told to agents.", labels: ["code"])
+    inbound = Dictionary(uniqueKeysWithValues: AgentMessage.Kind.allCases.map { ($0, messages.withLabels("in", $0.rawValue)) })
+    inboundFaults = messages.withLabels("in", "invalid")
+    outbound = Dictionary(uniqueKeysWithValues: ControlPlaneMessage.Kind.allCases.map { ($0, messages.withLabels("out", $0.rawValue)) })
+    faults = try registry.makeCounter("parallax_agent_faults_total", help: "Errors told to agents.", labels: ["code"])
   }
 
   func opened() { connections.increment() }
@@ -24,5 +24,5 @@ package struct SessionMetrics: Sendable {
   func received(_ kind: AgentMessage.Kind) { inbound[kind]?.increment() }
   func receivedFault() { inboundFaults.increment() }
   func sent(_ kind: ControlPlaneMessage.Kind) { outbound[kind]?.increment() }
-  func fault(_ code: String) { faults.with(code).increment() }
+  func fault(_ code: String) { faults.withLabels(code).increment() }
 }

@@ -5,22 +5,22 @@ extension MetricsRegistry {
   /// `process_start_time_seconds`, as other Prometheus clients have them. They come from `/proc`; where that is missing they are left out of the scrape.
   /// - Throws: ``MetricsError`` if they are registered already.
   public func registerProcessMetrics() throws(MetricsError) {
-    try counter("process_cpu_seconds_total", help: "Total user and system CPU time spent in seconds.") {
+    try registerCounter("process_cpu_seconds_total", help: "Total user and system CPU time spent in seconds.") {
       samples(ProcessStatus.read()?.cpuSeconds)
     }
-    try gauge("process_resident_memory_bytes", help: "Resident memory size in bytes.") {
+    try registerGauge("process_resident_memory_bytes", help: "Resident memory size in bytes.") {
       samples(ProcessStatus.read()?.residentBytes)
     }
-    try gauge("process_virtual_memory_bytes", help: "Virtual memory size in bytes.") {
+    try registerGauge("process_virtual_memory_bytes", help: "Virtual memory size in bytes.") {
       samples(ProcessStatus.read()?.virtualBytes)
     }
-    try gauge("process_start_time_seconds", help: "Start time of the process since unix epoch in seconds.") {
+    try registerGauge("process_start_time_seconds", help: "Start time of the process since unix epoch in seconds.") {
       samples(ProcessStatus.startTime())
     }
-    try gauge("process_open_fds", help: "Number of open file descriptors.") {
+    try registerGauge("process_open_fds", help: "Number of open file descriptors.") {
       samples(ProcessFiles.open())
     }
-    try gauge("process_max_fds", help: "Maximum number of open file descriptors.") {
+    try registerGauge("process_max_fds", help: "Maximum number of open file descriptors.") {
       samples(ProcessFiles.limit())
     }
   }

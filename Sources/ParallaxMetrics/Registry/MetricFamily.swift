@@ -64,12 +64,12 @@ public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily 
   /// - Parameter values: One value for each label of the metric, in the order in which the labels were registered; another number of values is a programming error and traps.
   /// - Returns: The series. When the registry's limit of series for one metric is reached, or a value is longer than ``MetricsRegistry/labelValueLimit``, a series that can be
   ///   used as any other but is not exposed; `parallax_metrics_dropped_series_total` counts how often that happened.
-  public func with(_ values: String...) -> Series {
+  public func withLabels(_ values: String...) -> Series {
     lookUp(values)
   }
 
   /// Stops exposing the series with these label values; asked for again, it starts anew.
-  /// - Parameter values: One value for each label, as for ``with(_:)``. Nothing happens if there is no such series.
+  /// - Parameter values: One value for each label, as for ``withLabels(_:)``. Nothing happens if there is no such series.
   public func remove(_ values: String...) {
     state.withLock { $0.remove(values) }
   }

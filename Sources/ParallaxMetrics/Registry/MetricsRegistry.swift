@@ -4,8 +4,8 @@ import Synchronization
 ///
 /// ```swift
 /// let registry = MetricsRegistry()
-/// let jobs = try registry.counter("jobs_total", help: "Jobs that ended, by outcome.", labels: ["outcome"])
-/// let succeeded = jobs.with("succeeded")
+/// let jobs = try registry.makeCounter("jobs_total", help: "Jobs that ended, by outcome.", labels: ["outcome"])
+/// let succeeded = jobs.withLabels("succeeded")
 /// succeeded.increment()
 /// let body = registry.render(.text)
 /// ```
@@ -63,7 +63,7 @@ public final class MetricsRegistry: Sendable {
     precondition(seriesLimit >= 1, "A metric needs room for one series; the limit is \(seriesLimit).")
     self.seriesLimit = seriesLimit
     self.now = now
-    _ = try? counter(
+    _ = try? registerCounter(
       Self.droppedSeriesName, help: "Lookups or samples beyond a metric's limit of series.", labels: ["metric"],
       collect: { [weak self] in self?.droppedSeries() ?? [] })
   }
@@ -75,7 +75,7 @@ public final class MetricsRegistry: Sendable {
   ///   - labels: The names of its labels.
   /// - Returns: The family from which its series are got.
   /// - Throws: ``MetricsError`` if a name is invalid or the name belongs to another metric.
-  public func counter(_ name: String, help: String, labels: [String] = []) throws(MetricsError) -> MetricFamily<CounterSeries> {
+  public func makeCounter(_ name: String, help: String, labels: [String] = []) throws(MetricsError) -> MetricFamily<CounterSeries> {
     let descriptor = try FamilyDescriptor(name: name, help: help, kind: .counter, labels: labels)
     return try family(descriptor) {
       CounterSeries(name: name, labels: $0)
@@ -91,7 +91,7 @@ public final class MetricsRegistry: Sendable {
   ///   - labels: The names of its labels.
   /// - Returns: The family from which its series are got.
   /// - Throws: ``MetricsError`` if a name is invalid or the name belongs to another metric.
-  public func gauge(_ name: String, help: String, labels: [String] = []) throws(MetricsError) -> MetricFamily<GaugeSeries> {
+  public func makeGauge(_ name: String, help: String, labels: [String] = []) throws(MetricsError) -> MetricFamily<GaugeSeries> {
     let descriptor = try FamilyDescriptor(name: name, help: help, kind: .gauge, labels: labels)
     return try family(descriptor) {
       GaugeSeries(name: name, labels: $0)
@@ -108,7 +108,7 @@ public final class MetricsRegistry: Sendable {
   ///   - buckets: The upper bounds of its buckets in ascending order, in the unit of the metric; `+Inf` is added.
   /// - Returns: The family from which its series are got.
   /// - Throws: ``MetricsError`` if a name or the buckets are invalid or the name belongs to another metric.
-  public func histogram(
+  public func makeHistogram(
     _ name: String, help: String, labels: [String] = [], buckets: [Double] = MetricsRegistry.durationBuckets
   ) throws(MetricsError) -> MetricFamily<HistogramSeries> {
     let descriptor = try FamilyDescriptor(name: name, help: help, kind: .histogram(bounds: buckets), labels: labels)
@@ -130,7 +130,7 @@ public final class MetricsRegistry: Sendable {
   ///   - window: How long an observation counts in the quantiles; at least one second. It leaves them in steps of a sixth of the window.
   /// - Returns: The family from which its series are got.
   /// - Throws: ``MetricsError`` if a name, the quantiles or the window are invalid or the name belongs to another metric.
-  public func summary(
+  public func makeSummary(
     _ name: String, help: String, labels: [String] = [], quantiles: [Double] = [0.5, 0.9, 0.99], window: Duration = .seconds(60)
   ) throws(MetricsError) -> MetricFamily<SummarySeries> {
     let descriptor = try FamilyDescriptor(name: name, help: help, kind: .summary(quantiles: quantiles, window: window), labels: labels)
@@ -149,7 +149,7 @@ public final class MetricsRegistry: Sendable {
   ///   - collect: Gives the present samples, quickly and without blocking. An empty list leaves the metric out of the scrape; samples with the wrong number of label values
   ///     or with the labels of an earlier one are dropped.
   /// - Throws: ``MetricsError`` if a name is invalid or already registered.
-  public func gauge(
+  public func registerGauge(
     _ name: String, help: String, labels: [String] = [], collect: @escaping @Sendable () -> [MetricSample]
   ) throws(MetricsError) {
     try callback(FamilyDescriptor(name: name, help: help, kind: .gauge, labels: labels), collect)
@@ -162,7 +162,7 @@ public final class MetricsRegistry: Sendable {
   ///   - labels: The names of its labels.
   ///   - collect: Gives the present samples, as for a gauge; the values must not fall while the process lives.
   /// - Throws: ``MetricsError`` if a name is invalid or already registered.
-  public func counter(
+  public func registerCounter(
     _ name: String, help: String, labels: [String] = [], collect: @escaping @Sendable () -> [MetricSample]
   ) throws(MetricsError) {
     try callback(FamilyDescriptor(name: name, help: help, kind: .counter, labels: labels), collect)

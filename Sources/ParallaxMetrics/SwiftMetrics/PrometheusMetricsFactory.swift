@@ -98,14 +98,14 @@ public struct PrometheusMetricsFactory: MetricsFactory {
   private func counter(_ label: String, _ dimensions: [(String, String)]) -> CounterAdapter? {
     let name = MetricName.sanitised(label) + MetricName.counterSuffix
     return register(name, label, dimensions) { help, labels throws(MetricsError) in
-      CounterAdapter(try registry.counter(name, help: help, labels: labels.names), labels)
+      CounterAdapter(try registry.makeCounter(name, help: help, labels: labels.names), labels)
     }
   }
 
   private func gauge(_ label: String, _ dimensions: [(String, String)]) -> GaugeAdapter? {
     let name = MetricName.sanitised(label)
     return register(name, label, dimensions) { help, labels throws(MetricsError) in
-      GaugeAdapter(try registry.gauge(name, help: help, labels: labels.names), labels)
+      GaugeAdapter(try registry.makeGauge(name, help: help, labels: labels.names), labels)
     }
   }
 
@@ -114,10 +114,10 @@ public struct PrometheusMetricsFactory: MetricsFactory {
   ) -> DistributionAdapter? {
     register(name, label, dimensions) { help, labels throws(MetricsError) in
       if configuration.summaries.contains(name) {
-        DistributionAdapter(try registry.summary(name, help: help, labels: labels.names), labels)
+        DistributionAdapter(try registry.makeSummary(name, help: help, labels: labels.names), labels)
       } else {
         DistributionAdapter(
-          try registry.histogram(name, help: help, labels: labels.names, buckets: configuration.buckets[name] ?? buckets), labels)
+          try registry.makeHistogram(name, help: help, labels: labels.names, buckets: configuration.buckets[name] ?? buckets), labels)
       }
     }
   }
