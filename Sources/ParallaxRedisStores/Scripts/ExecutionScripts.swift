@@ -1,3 +1,4 @@
+import ParallaxAPI
 import ParallaxRedis
 
 /// The scripts over one execution: its hash and the hash of its tasks, which share a slot.
@@ -10,6 +11,14 @@ enum ExecutionScripts {
 
   /// How long a tombstone lasts: longer than a creator can be paused between its index entries and its hash and still go on.
   static let tombstoneLifetime: Duration = .seconds(3_600)
+
+  /// Lua's test whether the status is one that can still change.
+  ///
+  /// - Parameter place: Where the status stands in the script's `now`.
+  private static func isLive(_ place: Int) -> String {
+    let statuses = ExecutionStatus.allCases.filter { !$0.isTerminal }
+    return "(" + statuses.map { "now[\(place)] == '\($0.rawValue)'" }.joined(separator: " or ") + ")"
+  }
 
   /// Stores a new execution with its first tasks.
   ///
@@ -74,7 +83,7 @@ enum ExecutionScripts {
     local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'epoch', 'revision', 'status')
     if not now[1] then return 'missing' end
     if tonumber(now[1]) > tonumber(ARGV[1]) then return 'unreadable' end
-    local live = now[6] == 'pending' or now[6] == 'running' or now[6] == 'aggregating'
+    local live = \(isLive(6))
     if live and tonumber(now[4]) < tonumber(ARGV[4]) then return 'behind' end
     if now[2] ~= ARGV[2] or now[3] ~= ARGV[3] or now[4] ~= ARGV[4] then return 'stale' end
     if now[5] == ARGV[5] then return 'applied' end
@@ -97,7 +106,7 @@ enum ExecutionScripts {
       if tonumber(now[1]) > tonumber(ARGV[1]) then return 'unreadable' end
       local own = now[2] == ARGV[2] and now[3] == ARGV[3] and now[4] == ARGV[4]
       if own and now[5] == ARGV[5] then return 'intact' end
-      if now[6] ~= 'pending' and now[6] ~= 'running' and now[6] ~= 'aggregating' then return 'stale' end
+      if not \(isLive(6)) then return 'stale' end
       local earlier = tonumber(now[4]) < tonumber(ARGV[4]) or own and tonumber(now[5]) < tonumber(ARGV[5])
       if not earlier and claim ~= 'witnessOfEnd' then return 'stale' end
     elseif claim == 'ownerOfOld' then
@@ -124,7 +133,7 @@ enum ExecutionScripts {
     local former = redis.call('HGET', KEYS[2], ARGV[2])
     local task = former and cjson.decode(former)
     if not task or task.agent ~= ARGV[3] then return {'unknown'} end
-    if now[4] ~= 'pending' and now[4] ~= 'running' and now[4] ~= 'aggregating' then return {'already', now[2], now[3], 'terminal'} end
+    if not \(isLive(4)) then return {'already', now[2], now[3], 'terminal'} end
     if task.state ~= 'open' then return {'already', now[2], now[3], 'live'} end
     local place = string.format('{"order":%.0f,"slot":%.0f,"attempt":%.0f,', task.order, task.slot, task.attempt)
     redis.call('HSET', KEYS[2], ARGV[2], place .. string.sub(ARGV[4], 2))
@@ -151,7 +160,7 @@ enum ExecutionScripts {
       return {'missing'}
     end
     if tonumber(now[1]) > tonumber(ARGV[1]) then return {'unreadable'} end
-    if now[4] ~= 'pending' and now[4] ~= 'running' and now[4] ~= 'aggregating' then return {'terminal'} end
+    if not \(isLive(4)) then return {'terminal'} end
     if now[2] ~= ARGV[4] or now[3] ~= ARGV[5] then
       if now[2] ~= ARGV[2] or now[3] ~= ARGV[3] then return {'taken'} end
       redis.call('HSET', KEYS[1], 'nodeId', ARGV[4], 'incarnation', ARGV[5])
@@ -177,7 +186,7 @@ enum ExecutionScripts {
     end
     if tonumber(now[1]) > tonumber(ARGV[1]) then return {'unreadable'} end
     if string.gsub(string.sub(now[5], 1, -9), '%D', '') ~= ARGV[2] then return {'elsewhere'} end
-    if now[4] == 'pending' or now[4] == 'running' or now[4] == 'aggregating' then return {'live'} end
+    if \(isLive(4)) then return {'live'} end
     redis.call('DEL', KEYS[1], KEYS[2])
     return {'removed', now[2], now[3]}
     """)
