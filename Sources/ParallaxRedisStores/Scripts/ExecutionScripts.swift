@@ -15,6 +15,7 @@ enum ExecutionScripts {
   /// Lua's test whether the status is one that can still change.
   ///
   /// - Parameter place: Where the status stands in the script's `now`.
+  /// - Returns: The test, in parentheses.
   private static func isLive(_ place: Int) -> String {
     let statuses = ExecutionStatus.allCases.filter { !$0.isTerminal }
     return "(" + statuses.map { "now[\(place)] == '\($0.rawValue)'" }.joined(separator: " or ") + ")"
