@@ -4,9 +4,6 @@
 
 # Where the project is checked, warnings are errors; where it is used, they are not.
 STRICT := PARALLAX_STRICT=1
-TIMED := Scripts/timed.sh
-# Tests that start at the same time also start their servers at the same time: more at once only starve each other.
-WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=16
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,21 +11,11 @@ help: ## List the targets
 build: ## Build everything, debug, warnings are errors
 	$(STRICT) swift build
 
-test: ## What CI runs: tools, format, floors, model, build, all suites
-	@$(TIMED) "Tools that the tests need" Scripts/install-test-tools.sh
-	@$(TIMED) "Format and documentation lint" Scripts/check-format.sh
-	@$(TIMED) "Import floors" Scripts/check-imports.sh
-	@$(TIMED) "Alerts and dashboards" Scripts/check-alerts.sh
-	@$(TIMED) "Model of the election" Scripts/check-model.sh
-	@$(TIMED) "Build, warnings are errors" env $(STRICT) swift build --build-tests
-	@echo "== Tests"
-	@$(STRICT) $(WIDTH) swift test --skip-build --disable-xctest
-	@$(TIMED) "Examples for embedders, without SwiftNIO" Scripts/check-examples.sh
+test: ## What CI runs: tools, format, floors, alerts, model, build, all suites; then a summary
+	@Scripts/test.sh
 
-test-all: test ## The same, then the suites under the thread sanitizer, and fuzzing
-	@echo "== Tests under the thread sanitizer"
-	@$(STRICT) $(WIDTH) swift test --sanitize=thread --scratch-path .build/thread-sanitizer --disable-xctest
-	@$(TIMED) "Fuzzing of the Redis decoder" Scripts/fuzz.sh 60
+test-all: ## The same, the suites under the thread sanitizer, and fuzzing
+	@Scripts/test.sh all
 
 fuzz: ## Fuzz the Redis decoder: libFuzzer, then against hiredis; ARGS="SECONDS" for each
 	@Scripts/fuzz.sh $(ARGS)

@@ -10,4 +10,4 @@ if ls -d "$scratch"/checkouts/swift-nio* 2>/dev/null; then
   exit 1
 fi
 swift test --package-path Examples --scratch-path "$scratch" --skip-build
-echo "Examples: checkouts are $(ls "$scratch/checkouts" | tr '\n' ' ')"
+echo "Examples: checkouts are $(find "$scratch/checkouts" -mindepth 1 -maxdepth 1 -exec basename {} \; | sort | tr '\n' ' ')"

@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is not there yet, and says what it installs: redis-server, promtool, curl, openssl, spin and gcc from
-# the system's packages, and a Python environment for the example agent in .build/test-venv.
+# the system's packages, and a Python environment for the example agent in .build/test-venv. Where there is no apt-get it lists all that is
+# missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv=.build/test-venv
 requirements=Examples/python-agent/requirements.txt
 
-missing_packages() {
-  command -v redis-server >/dev/null || echo redis-server
-  command -v redis-cli >/dev/null || echo redis-tools
-  command -v promtool >/dev/null || echo prometheus
-  command -v curl >/dev/null || echo curl
-  command -v spin >/dev/null || echo spin
-  command -v openssl >/dev/null || echo openssl
-  command -v gcc >/dev/null || echo gcc libc6-dev
-  python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+# What the tests call: a check that it is there, Debian's packages, and what it is called elsewhere.
+missing_tools() {
+  command -v redis-server >/dev/null || echo "redis-server:redis-server, 7.0 or later"
+  command -v redis-cli >/dev/null || echo "redis-tools:redis-cli"
+  command -v promtool >/dev/null || echo "prometheus:promtool, from Prometheus"
+  command -v curl >/dev/null || echo "curl:curl"
+  command -v spin >/dev/null || echo "spin:spin, the model checker"
+  command -v openssl >/dev/null || echo "openssl:openssl"
+  command -v gcc >/dev/null || echo "gcc libc6-dev:gcc or clang under the name gcc, with the C library's headers"
+  python3 -c 'import ensurepip, venv' 2>/dev/null || echo "python3-venv:python3 with venv and pip"
 }
 
 install_python_environment() {
@@ -31,8 +33,13 @@ install_python_environment() {
   cp "$requirements" "$venv/requirements.txt" # the mark that this environment is complete
 }
 
-packages=$(missing_packages)
-# shellcheck disable=SC2086 # one word per package
-Scripts/install-packages.sh "the tests" $packages
+missing=$(missing_tools)
+if [ -n "$missing" ] && ! command -v apt-get >/dev/null; then
+  echo "error: this system has no apt-get, and the tests need what follows. Install it by the system's own package manager:" >&2
+  printf '%s\n' "$missing" | sed 's/^[^:]*:/error:   /' >&2
+  exit 1
+fi
+# shellcheck disable=SC2046 # one word per package
+Scripts/install-packages.sh "the tests" $(printf '%s\n' "$missing" | cut -d : -f 1)
 install_python_environment
 echo "Test tools: $(redis-server --version | cut -d ' ' -f 1-3), $(promtool --version 2>&1 | head -n 1 | cut -d ' ' -f 1-3), $(spin -V | cut -d ' ' -f 1-3), $("$venv/bin/python" --version)"

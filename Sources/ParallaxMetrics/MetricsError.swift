@@ -1,6 +1,7 @@
 /// A metric that could not be registered.
 ///
-/// Registration fails only for mistakes in the program that registers: the message says which name or label is wrong and what to do about it.
+/// Registration fails only for mistakes in the program that registers: the message says which name or label is wrong and what to do about
+/// it.
 public struct MetricsError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What kind of mistake an error reports.
   ///

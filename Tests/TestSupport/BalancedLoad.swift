@@ -1,8 +1,8 @@
 import Foundation
 import ParallaxAPI
 
-/// Callers that execute a pattern, one call after another, behind a load balancer: it asks each node again and again whether it is ready, and
-/// sends to the ready ones in turn; what cannot be connected is sent to the next.
+/// Callers that execute a pattern, one call after another, behind a load balancer: it asks each node again and again whether it is ready,
+/// and sends to the ready ones in turn; what cannot be connected is sent to the next.
 package actor BalancedLoad {
   private let nodes: [ParallaxdProcess]
   private let pattern: String

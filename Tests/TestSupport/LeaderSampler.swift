@@ -2,9 +2,9 @@ import Foundation
 
 /// Asks all nodes, again and again, whether they lead, and finds out whether two ever did at the same time.
 ///
-/// The answers of two nodes are never of the same instant. What is sure is this: a node that says twice in a row that it leads the same term has
-/// led from the end of the first request to the beginning of the second, since a term that was lost never comes back. Two such spans of
-/// different nodes that overlap are two leaders.
+/// The answers of two nodes are never of the same instant. What is sure is this: a node that says twice in a row that it leads the same
+/// term has led from the end of the first request to the beginning of the second, since a term that was lost never comes back. Two such
+/// spans of different nodes that overlap are two leaders.
 package actor LeaderSampler {
   private struct Sample {
     var term: String?

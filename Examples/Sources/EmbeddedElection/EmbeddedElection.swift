@@ -13,8 +13,8 @@ import ParallaxRedisStores
 /// A service with one leader.
 ///
 /// `swift run EmbeddedElection worker-1 /tmp/leader.json` in two or three terminals, each with an id of its own: one of them leads. End it
-/// with Ctrl-C, and another one leads at once; kill it, and another one leads when its lease of three seconds is over. The same over a Redis,
-/// and so from several machines: `swift run --traits Redis EmbeddedElection worker-1 redis://127.0.0.1`.
+/// with Ctrl-C, and another one leads at once; kill it, and another one leads when its lease of three seconds is over. The same over a
+/// Redis, and so from several machines: `swift run --traits Redis EmbeddedElection worker-1 redis://127.0.0.1`.
 ///
 /// Without arguments three nodes run in one process over a store in memory.
 @main struct EmbeddedElection {

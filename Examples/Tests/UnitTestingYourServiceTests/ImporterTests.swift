@@ -3,7 +3,8 @@ import ParallaxTesting
 import Testing
 import UnitTestingYourService
 
-/// A service is tested without a server, without waiting, and with every fault of its store: by a manual clock and a store that fails on demand.
+/// A service is tested without a server, without waiting, and with every fault of its store: by a manual clock and a store that fails on
+/// demand.
 @Suite(.timeLimit(.minutes(1))) struct ImporterTests {
   @Test func itImportsAtOnceAndOnceAMinute() async throws {
     let bench = Bench(nodes: 1)

@@ -8,8 +8,8 @@ import Synchronization
 
 /// Publishes this node's events, numbered in their order on each channel and in batches.
 ///
-/// Nothing waits for it and nothing rests on it: events beyond its bound and those that the store does not take are lost, which shows in their
-/// numbers.
+/// Nothing waits for it and nothing rests on it: events beyond its bound and those that the store does not take are lost, which shows in
+/// their numbers.
 final class EventPublisher: Service {
   private struct State {
     var waiting: Deque<(event: ClusterEvent, channel: ClusterEvent.Channel)> = []

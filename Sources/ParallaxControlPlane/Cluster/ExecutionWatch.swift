@@ -5,7 +5,8 @@ import Synchronization
 
 /// Waits for executions that other nodes drive.
 ///
-/// The owner is asked to tell when the execution ends; since it may die, and the message be lost, the store is looked at again at times too.
+/// The owner is asked to tell when the execution ends; since it may die, and the message be lost, the store is looked at again at times
+/// too.
 final class ExecutionWatch: Sendable {
   private struct State {
     var lastID: UInt64 = 0

@@ -24,7 +24,8 @@ package struct ConfigurationFlag: Sendable, Equatable {
   }
 }
 
-/// Makes a configuration from a file, the environment and flags: flags win over the environment, the environment over the file, the file over the defaults.
+/// Makes a configuration from a file, the environment and flags: flags win over the environment, the environment over the file, the file
+/// over the defaults.
 ///
 /// It reads nothing by itself but through `readFile`, so that all of it can be tested on plain values.
 package struct ConfigurationLoader: Sendable {

@@ -119,7 +119,8 @@ package struct ElectionTimingRules: Sendable, Equatable {
 }
 
 extension NodeConfiguration.LeaderElection {
-  /// Fills in what follows from the lease's duration where nothing else is set: the proportions 15 : 10 : 2, and the wait on an absent record.
+  /// Fills in what follows from the lease's duration where nothing else is set: the proportions 15 : 10 : 2, and the wait on an absent
+  /// record.
   mutating func derive(isSet: (String) -> Bool) {
     if !isSet(ConfigurationRelation.renewDeadline), !isSet(ConfigurationRelation.retryPeriod) {
       renewDeadline = .milliseconds(leaseDuration.wholeMilliseconds * 10 / 15)

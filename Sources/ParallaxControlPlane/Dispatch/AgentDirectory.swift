@@ -24,8 +24,8 @@ package struct AgentDirectory: Sendable {
     package var reportedTasks: Set<String>?
     /// The tasks in hand that this node knows of, each with its execution.
     ///
-    /// Those are the ones that this node gave it and, if it is connected here, those of other nodes too. The execution is empty where only the
-    /// agent itself told of a task.
+    /// Those are the ones that this node gave it and, if it is connected here, those of other nodes too. The execution is empty where only
+    /// the agent itself told of a task.
     package fileprivate(set) var tasks: [String: String] = [:]
     /// Which of them were handed over to the connection that it has now.
     fileprivate var delivered: Set<String> = []

@@ -137,8 +137,8 @@ extension DispatchMachine {
     return agents.deliver(task: task.taskId, to: id) ? [.send(.task(task), to: id)] : []
   }
 
-  /// Makes what an agent of this node has in hand agree with what it says: tasks of other nodes that it does not have take up nothing, their
-  /// owners give them to it again; tasks that only it knows of do.
+  /// Makes what an agent of this node has in hand agree with what it says: tasks of other nodes that it does not have take up nothing,
+  /// their owners give them to it again; tasks that only it knows of do.
   mutating func adjustForeignTasks(of id: String) {
     guard let agent = agents[id] else { return }
     for (task, execution) in agent.tasks where executions[execution] == nil {

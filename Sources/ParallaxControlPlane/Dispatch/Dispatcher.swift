@@ -75,8 +75,8 @@ package final class Dispatcher: Service {
 
   /// Makes a dispatcher.
   ///
-  /// `lossy`: the store can lose what it has acknowledged; what was written last is kept, for `storeDoubted`. `retention`, `maxRetained`: for
-  /// how long after its creation, and beside how many others, an execution is sure to stay in the store.
+  /// `lossy`: the store can lose what it has acknowledged; what was written last is kept, for `storeDoubted`. `retention`, `maxRetained`:
+  /// for how long after its creation, and beside how many others, an execution is sure to stay in the store.
   package init(
     settings: DispatchMachine.Settings, store: any StateStore, lossy: Bool, retention: Duration, maxRetained: Int,
     neighbours: Neighbours = Neighbours(), timerLoop: any EventLoop, clock: NodeClock, metrics: DispatchMetrics, logger: Logger

@@ -3,8 +3,8 @@ import ParallaxHA
 import ParallaxRedisStores
 import ServiceLifecycle
 
-/// The membership of a node whose store is shared: it shows that the node lives, so that others can work with it, or do not take its store by
-/// mistake if it runs alone, and finds out who else is there.
+/// The membership of a node whose store is shared: it shows that the node lives, so that others can work with it, or do not take its store
+/// by mistake if it runs alone, and finds out who else is there.
 struct NodeMembership: Service {
   typealias Members = Membership<RedisMembershipStore, ContinuousClock>
 

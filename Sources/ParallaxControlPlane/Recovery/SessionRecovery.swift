@@ -8,8 +8,8 @@ import Synchronization
 /// Takes over what node sessions that are gone owned: their executions, and the expectation of their agents.
 ///
 /// Can be repeated and can be broken off anywhere: each execution is claimed by its epoch before it is touched. A session stays on the list
-/// until its agents had the time to come back; until then it is looked at again in each round, as a process that was only paused may have put
-/// something on its list when nobody expected it.
+/// until its agents had the time to come back; until then it is looked at again in each round, as a process that was only paused may have
+/// put something on its list when nobody expected it.
 package final class SessionRecovery: Sendable {
   private let store: any StateStore
   private let inboxes: (any InboxStore)?

@@ -73,8 +73,8 @@ extension ElectionStateMachine {
 
   /// Whether an answer may tell of an earlier moment than a hint that came while it was on its way.
   ///
-  /// Hints and answers come by different ways: the next leader's acquisition may be known before the answer to this node's own release. What
-  /// is older is not taken in then, but read again, since the store may also have lost its data in between.
+  /// Hints and answers come by different ways: the next leader's acquisition may be known before the answer to this node's own release.
+  /// What is older is not taken in then, but read again, since the store may also have lost its data in between.
   func isOvertaken(_ snapshot: ElectionSnapshot?) -> Bool {
     guard hasHintSinceCall, case .present(let known) = knowledge else { return false }
     guard let snapshot else { return true }

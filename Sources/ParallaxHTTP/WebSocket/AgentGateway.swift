@@ -5,8 +5,8 @@ package import ParallaxAPI
 package protocol AgentGateway: Sendable {
   /// Accepts or refuses an agent before its connection becomes a WebSocket.
   ///
-  /// Called on the connection's event loop, so it must not block. Nothing may be sent on `connection` before ``AgentMessageHandler/opened()``
-  /// is called; what is sent earlier is kept and goes out behind the handshake.
+  /// Called on the connection's event loop, so it must not block. Nothing may be sent on `connection` before
+  /// ``AgentMessageHandler/opened()`` is called; what is sent earlier is kept and goes out behind the handshake.
   /// - Returns: the handler of this connection's messages, or why the agent is refused, answered with the usual error document.
   func accept(_ handshake: AgentHandshake, on connection: any AgentConnection) -> Result<any AgentMessageHandler, APIError>
 }

@@ -15,8 +15,8 @@ public enum ExpositionFormat: Hashable, Sendable {
 
   /// Chooses the format for a request.
   ///
-  /// OpenMetrics is chosen only where the client names it and likes it at least as well as plain text; anything else, also a header that cannot be read, gets the text
-  /// format.
+  /// OpenMetrics is chosen only where the client names it and likes it at least as well as plain text; anything else, also a header that
+  /// cannot be read, gets the text format.
   /// - Parameter accept: The value of the request's `Accept` header; several headers joined by commas; nil if there is none.
   public init(accept: String?) {
     var openMetrics = 0.0

@@ -60,7 +60,8 @@ struct ExpositionWriter: ~Copyable {
 
 /// Numbers as the formats spell them.
 enum NumberText {
-  /// `+Inf`, `-Inf`, `NaN` or the shortest text that reads back as the same number; whole numbers keep `.0`, as OpenMetrics wants in `le` and `quantile`.
+  /// `+Inf`, `-Inf`, `NaN` or the shortest text that reads back as the same number; whole numbers keep `.0`, as OpenMetrics wants in `le`
+  /// and `quantile`.
   static func of(_ value: Double) -> String {
     if value.isNaN { return "NaN" }
     if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }

@@ -10,7 +10,8 @@ protocol RenderableFamily: Sendable {
 
 /// All series of one metric: one for each combination of label values.
 ///
-/// Got from ``MetricsRegistry``. A family without labels has its one series from the start, so that it is exposed as 0 before anything happened.
+/// Got from ``MetricsRegistry``. A family without labels has its one series from the start, so that it is exposed as 0 before anything
+/// happened.
 public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily {
   private struct Entry {
     let series: Series
@@ -61,9 +62,11 @@ public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily 
   /// The series with these label values; it is created when it is first asked for.
   ///
   /// This hashes strings and takes a lock: where something is counted often, keep the series.
-  /// - Parameter values: One value for each label of the metric, in the order in which the labels were registered; another number of values is a programming error and traps.
-  /// - Returns: The series. When the registry's limit of series for one metric is reached, or a value is longer than ``MetricsRegistry/labelValueLimit``, a series that can be
-  ///   used as any other but is not exposed; `parallax_metrics_dropped_series_total` counts how often that happened.
+  /// - Parameter values: One value for each label of the metric, in the order in which the labels were registered; another number of values
+  ///   is a programming error and traps.
+  /// - Returns: The series. When the registry's limit of series for one metric is reached, or a value is longer than
+  ///   ``MetricsRegistry/labelValueLimit``, a series that can be used as any other but is not exposed;
+  ///   `parallax_metrics_dropped_series_total` counts how often that happened.
   public func withLabels(_ values: String...) -> Series {
     lookUp(values)
   }

@@ -10,8 +10,9 @@ import Synchronization
 /// let body = registry.render(.text)
 /// ```
 ///
-/// Safe to use from any number of threads. Registering the same metric again, with the same type and labels, gives the same family. Memory is bounded: a metric keeps at
-/// most `seriesLimit` series, and what is beyond is counted in `parallax_metrics_dropped_series_total` rather than kept.
+/// Safe to use from any number of threads. Registering the same metric again, with the same type and labels, gives the same family. Memory
+/// is bounded: a metric keeps at most `seriesLimit` series, and what is beyond is counted in `parallax_metrics_dropped_series_total` rather
+/// than kept.
 public final class MetricsRegistry: Sendable {
   /// How many series a metric may have unless the registry was made with another number.
   public static let defaultSeriesLimit = 1_000
@@ -146,8 +147,8 @@ public final class MetricsRegistry: Sendable {
   ///   - name: The metric's name, with its unit at the end.
   ///   - help: One sentence that says what is measured.
   ///   - labels: The names of its labels.
-  ///   - collect: Gives the present samples, quickly and without blocking. An empty list leaves the metric out of the scrape; samples with the wrong number of label values
-  ///     or with the labels of an earlier one are dropped.
+  ///   - collect: Gives the present samples, quickly and without blocking. An empty list leaves the metric out of the scrape; samples with
+  ///     the wrong number of label values or with the labels of an earlier one are dropped.
   /// - Throws: ``MetricsError`` if a name is invalid or already registered.
   public func registerGauge(
     _ name: String, help: String, labels: [String] = [], collect: @escaping @Sendable () -> [MetricSample]
@@ -169,7 +170,8 @@ public final class MetricsRegistry: Sendable {
   }
 
   /// The text of all metrics.
-  /// - Parameter format: The format; ``ExpositionFormat/init(accept:)`` chooses it for a request, and its `contentType` belongs in the response.
+  /// - Parameter format: The format; ``ExpositionFormat/init(accept:)`` chooses it for a request, and its `contentType` belongs in the
+  ///   response.
   /// - Returns: The text in UTF-8.
   public func render(_ format: ExpositionFormat) -> [UInt8] {
     let (families, lastSize) = state.withLock { ($0.families, $0.lastSize) }

@@ -2,7 +2,8 @@ import Synchronization
 
 /// One counter: a number that only grows while the process lives.
 ///
-/// Safe to use from any number of threads; an increment is one atomic addition. Keep the series where it is used often rather than looking it up each time.
+/// Safe to use from any number of threads; an increment is one atomic addition. Keep the series where it is used often rather than looking
+/// it up each time.
 public final class CounterSeries: Sendable {
   private let line: [UInt8]
   // Whole increments, which nearly all are, need no compare-and-exchange loop.

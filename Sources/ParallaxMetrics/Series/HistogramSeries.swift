@@ -19,7 +19,8 @@ public final class HistogramSeries: Sendable {
   }
 
   /// Counts one observation.
-  /// - Parameter value: What was observed, in the metric's base unit (seconds for durations); NaN is ignored, as it would spoil the sum for good.
+  /// - Parameter value: What was observed, in the metric's base unit (seconds for durations); NaN is ignored, as it would spoil the sum for
+  ///   good.
   public func observe(_ value: Double) {
     guard !value.isNaN else { return }
     var index = 0

@@ -2,8 +2,9 @@ import Synchronization
 
 /// Quantiles of the observations of the last while, in constant memory and without a lock.
 ///
-/// A ring of log-linear histograms, each for one slice of time: 32 buckets for every power of two, so that a quantile is within 1.6 % of an observed value, from about a
-/// nanosecond to centuries if the unit is the second. Observations made while a slice is being cleared for its next use may be lost, which at slices of seconds is not seen.
+/// A ring of log-linear histograms, each for one slice of time: 32 buckets for every power of two, so that a quantile is within 1.6 % of an
+/// observed value, from about a nanosecond to centuries if the unit is the second. Observations made while a slice is being cleared for its
+/// next use may be lost, which at slices of seconds is not seen.
 struct SlidingQuantiles: ~Copyable, Sendable {
   private static let sliceCount = 6
 

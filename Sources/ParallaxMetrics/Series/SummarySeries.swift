@@ -2,8 +2,8 @@ import Synchronization
 
 /// One summary: quantiles of what was observed within a sliding window, and the sum and count of everything observed.
 ///
-/// Safe to use from any number of threads. A quantile is within 1.6 % of an observed value; observations that are not positive count as 0. It is NaN while the window is
-/// empty.
+/// Safe to use from any number of threads. A quantile is within 1.6 % of an observed value; observations that are not positive count as 0.
+/// It is NaN while the window is empty.
 public final class SummarySeries: Sendable {
   private let quantiles: [Double]
   private let recent: SlidingQuantiles
@@ -24,7 +24,8 @@ public final class SummarySeries: Sendable {
   }
 
   /// Counts one observation.
-  /// - Parameter value: What was observed, in the metric's base unit (seconds for durations); NaN is ignored, as it would spoil the sum for good.
+  /// - Parameter value: What was observed, in the metric's base unit (seconds for durations); NaN is ignored, as it would spoil the sum for
+  ///   good.
   public func observe(_ value: Double) {
     guard !value.isNaN else { return }
     recent.observe(value, now: now())

@@ -10,10 +10,12 @@ import Synchronization
 /// | `Recorder` | histogram, or summary if listed |
 /// | `Timer` | histogram in seconds, `_seconds`, or summary if listed |
 ///
-/// A label in snake case that already has the right suffix stays as it is. Other labels and dimension names are brought to the form that Prometheus asks for: `.` and `-`
-/// become `_`, `requestCount` becomes `request_count`, a time unit at a timer's end becomes `_seconds`. Destroying the last handler of a series removes the series.
+/// A label in snake case that already has the right suffix stays as it is. Other labels and dimension names are brought to the form that
+/// Prometheus asks for: `.` and `-` become `_`, `requestCount` becomes `request_count`, a time unit at a timer's end becomes `_seconds`.
+/// Destroying the last handler of a series removes the series.
 ///
-/// What cannot be registered (the same label with other dimension names or as another type) is not recorded; `onRefusal` is told once for each name.
+/// What cannot be registered (the same label with other dimension names or as another type) is not recorded; `onRefusal` is told once for
+/// each name.
 public struct PrometheusMetricsFactory: MetricsFactory {
   /// How labels become metrics.
   public struct Configuration: Sendable {

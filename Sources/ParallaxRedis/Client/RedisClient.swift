@@ -52,8 +52,8 @@ public final class RedisClient: Service, Sendable {
   /// Connects and keeps the client connected until the task is cancelled or a graceful shutdown begins.
   ///
   /// On a graceful shutdown new commands are refused, those in flight are awaited for at most `commandTimeout`, subscriptions end, and the
-  /// connections are closed; one that is lent out is closed when its body ends. A client runs once. A server that is unreachable or refuses the password does not end `run()`: the client goes on trying,
-  /// and commands fail with an error that names the reason.
+  /// connections are closed; one that is lent out is closed when its body ends. A client runs once. A server that is unreachable or refuses
+  /// the password does not end `run()`: the client goes on trying, and commands fail with an error that names the reason.
   public func run() async throws {
     defer { news.end() }
     await cancelWhenGracefulShutdown {
@@ -73,9 +73,9 @@ public final class RedisClient: Service, Sendable {
   /// Redis replicates asynchronously, and a restart can lose the last second: what was acknowledged last may be missing at the server that
   /// is talked to now. Who has to survive that writes it again, or compares, whenever this tells.
   ///
-  /// - Returns: When the connections were made, before anything was acknowledged on them; what is told while the last is not yet taken counts
-  ///   as one, with the instant of the first. A sequence for one consumer; it ends when the client has shut down or the consumer's task
-  ///   is cancelled.
+  /// - Returns: When the connections were made, before anything was acknowledged on them; what is told while the last is not yet taken
+  ///   counts as one, with the instant of the first. A sequence for one consumer; it ends when the client has shut down or the consumer's
+  ///   task is cancelled.
   public func newConnections() -> AsyncStream<ContinuousClock.Instant> { news.listen() }
 
   /// Sends a command and waits for its reply.
@@ -100,8 +100,8 @@ public final class RedisClient: Service, Sendable {
   /// at each master, not between them. A pipeline with MULTI or WATCH goes as a whole to the master of its first key.
   ///
   /// Commands that the server refused without executing them, and idempotent ones of unknown outcome, are sent again after the rest, so
-  /// their order among the others is not kept then; a pipeline with MULTI or WATCH is never sent again in part. Replies that came in time count
-  /// although others are missing.
+  /// their order among the others is not kept then; a pipeline with MULTI or WATCH is never sent again in part. Replies that came in time
+  /// count although others are missing.
   ///
   /// - Parameter commands: The commands. The longest of their time-outs applies to all.
   /// - Returns: A reply or an error for each command, in order.
@@ -163,8 +163,8 @@ public final class RedisClient: Service, Sendable {
   ///
   /// - Parameters:
   ///   - channels: The names of the channels.
-  ///   - patterns: Patterns of names, such as `news.*`, as PSUBSCRIBE takes them. A message whose channel is named and matches as well comes
-  ///     twice.
+  ///   - patterns: Patterns of names, such as `news.*`, as PSUBSCRIBE takes them. A message whose channel is named and matches as well
+  ///     comes twice.
   /// - Returns: The messages, for one consumer.
   public func subscribe(to channels: [String] = [], patterns: [String] = []) -> RedisSubscription {
     subscriptions.subscribe(to: channels.map { .channel($0) } + patterns.map { .pattern($0) })

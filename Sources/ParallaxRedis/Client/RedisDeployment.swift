@@ -7,8 +7,8 @@ extension RedisConfiguration {
     case standalone(Endpoint)
     /// A master with replicas, watched by sentinels that name another master when it fails.
     ///
-    /// Replication is asynchronous: what the former master has acknowledged and not passed on is lost. `SENTINEL FAILOVER` does not stop the
-    /// former master first, which acknowledges writes for up to some seconds more: this client lets go of it before, when the sentinels
+    /// Replication is asynchronous: what the former master has acknowledged and not passed on is lost. `SENTINEL FAILOVER` does not stop
+    /// the former master first, which acknowledges writes for up to some seconds more: this client lets go of it before, when the sentinels
     /// announce the promotion, other clients may not.
     case sentinel(Sentinel)
     /// Redis Cluster: several masters, each with a part of the keys.

@@ -3,8 +3,9 @@ import NIOCore
 
 /// The event-loop side of a connection: writes commands, hands out replies, and watches the clock.
 ///
-/// Commands that gather during one tick of the loop go out in one write; while replies are being read, that is the end of the read. Thirty-two,
-/// or as many as the server has not answered yet, are written at once besides, so that the server works while the client still encodes.
+/// Commands that gather during one tick of the loop go out in one write; while replies are being read, that is the end of the read.
+/// Thirty-two, or as many as the server has not answered yet, are written at once besides, so that the server works while the client still
+/// encodes.
 final class RedisChannelHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer

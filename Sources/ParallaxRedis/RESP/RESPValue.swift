@@ -3,7 +3,8 @@ public import NIOCore
 /// One value of the Redis protocol, version 2 or 3.
 ///
 /// Byte strings are slices of the buffer they were received in: keeping a small slice keeps all of that buffer alive, which is 64 KiB or
-/// as much as the largest reply around it, so convert what you store for long with ``string``. Attributes of RESP3 are dropped by the decoder.
+/// as much as the largest reply around it, so convert what you store for long with ``string``. Attributes of RESP3 are dropped by the
+/// decoder.
 public enum RESPValue: Sendable, Hashable {
   /// A short status such as `OK`.
   case simpleString(ByteBuffer)

@@ -4,10 +4,11 @@ import Synchronization
 
 /// Knows where the master is: asks all sentinels, and listens to them for the next failover.
 ///
-/// Each sentinel has a connection for questions and one for news. News are only a reason to ask, so that one sentinel's mistake is outvoted.
+/// Each sentinel has a connection for questions and one for news. News are only a reason to ask, so that one sentinel's mistake is
+/// outvoted.
 ///
-/// When a failover begins the client lets go of the master before the replica is promoted, and sends nothing until the sentinels name the new
-/// one: what the master of before would still acknowledge in between is lost, as it becomes a replica of the new one.
+/// When a failover begins the client lets go of the master before the replica is promoted, and sends nothing until the sentinels name the
+/// new one: what the master of before would still acknowledge in between is lost, as it becomes a replica of the new one.
 final class SentinelMonitor: Sendable {
   private struct Sentinel {
     let node: RedisNode

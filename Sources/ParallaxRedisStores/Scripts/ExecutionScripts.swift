@@ -143,8 +143,8 @@ enum ExecutionScripts {
 
   /// Gives an execution to a new owner and raises its epoch.
   ///
-  /// Where there is none, and the former owner is gone, it leaves a tombstone for that owner, whose index entry is removed next: if it was only
-  /// slow to create the execution, it must not any more.
+  /// Where there is none, and the former owner is gone, it leaves a tombstone for that owner, whose index entry is removed next: if it was
+  /// only slow to create the execution, it must not any more.
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 former owner's nodeId, 3 its incarnation, 4 new owner's nodeId, 5 its incarnation,

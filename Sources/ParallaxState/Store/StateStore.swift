@@ -52,7 +52,8 @@ package enum RestoreOutcome: Sendable, Hashable {
 package enum RecordOutcome: Sendable, Hashable {
   /// It is in the store now; the owner of the execution is to be told.
   case recorded(owner: NodeSession)
-  /// The task had ended before, or the execution had (`terminal`); nothing was changed. The owner of an execution that goes on may not know.
+  /// The task had ended before, or the execution had (`terminal`); nothing was changed. The owner of an execution that goes on may not
+  /// know.
   case alreadyRecorded(owner: NodeSession, terminal: Bool)
   /// There is no such task, or it is another agent's.
   case unknown
@@ -79,8 +80,8 @@ package protocol ExecutionStore: Sendable {
 
   /// Writes a whole execution into a store that may have lost what it had of it, as a Redis has after a failover to a replica.
   ///
-  /// What is stored is written over if it has an earlier epoch, or the same owner and epoch and an earlier revision, or for a witness of its
-  /// end, unless it is terminal. Tasks are taken over as by `update`. The execution is listed anew whatever the store had, and entered
+  /// What is stored is written over if it has an earlier epoch, or the same owner and epoch and an earlier revision, or for a witness of
+  /// its end, unless it is terminal. Tasks are taken over as by `update`. The execution is listed anew whatever the store had, and entered
   /// among what its owner owns unless it is terminal. Idempotent.
   func restore(_ stored: StoredExecution, as claim: RestorationClaim) async throws -> RestoreOutcome
 
@@ -180,8 +181,8 @@ package protocol NodeSessionStore: Sendable {
   /// All sessions that were opened and not closed, each with how often it was opened.
   func sessions() async throws -> [NodeSession: Int64]
 
-  /// Takes a session off the list, after all it owned is released or claimed, unless it has been opened more often since: a process that was
-  /// only paused has come back then, and may own something again. Idempotent.
+  /// Takes a session off the list, after all it owned is released or claimed, unless it has been opened more often since: a process that
+  /// was only paused has come back then, and may own something again. Idempotent.
   func close(_ session: NodeSession, openings: Int64) async throws
 }
 

@@ -1,8 +1,8 @@
 extension ManualClock {
   /// Lets time pass, from one deadline to the next, for as long as an operation takes.
   ///
-  /// It is for what ends by a time-out, such as a node that leaves while its store does not answer. The tasks that wake have some turns before
-  /// the time moves on, but no more: what has to be in time by this clock should not depend on it.
+  /// It is for what ends by a time-out, such as a node that leaves while its store does not answer. The tasks that wake have some turns
+  /// before the time moves on, but no more: what has to be in time by this clock should not depend on it.
   ///
   /// - Parameter operation: What to wait for.
   /// - Returns: What the operation returns.

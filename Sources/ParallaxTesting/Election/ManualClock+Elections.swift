@@ -1,7 +1,8 @@
 public import ParallaxHA
 
 extension ManualClock {
-  /// Lets time pass for elections, as if they were fast: from one deadline to the next, and only when no node has anything left to do before it.
+  /// Lets time pass for elections, as if they were fast: from one deadline to the next, and only when no node has anything left to do
+  /// before it.
   ///
   /// However busy the machine is, no node is late by this clock. A call that hangs is not waited for.
   ///

@@ -55,8 +55,8 @@ extension SentinelTests {
       #expect(report.longestPause < .seconds(10))
     }
 
-    /// What is lost was acknowledged by the former master, which the sentinels have left a master for now, and not passed on by it; and nothing
-    /// was sent to it after the first answer of the new one.
+    /// What is lost was acknowledged by the former master, which the sentinels have left a master for now, and not passed on by it; and
+    /// nothing was sent to it after the first answer of the new one.
     private func checkLosses(_ report: WriterReport, of former: RedisServer) throws {
       try former.withConnection { connection in
         guard try connection.command("ROLE").elements.first?.text == "master" else { return }

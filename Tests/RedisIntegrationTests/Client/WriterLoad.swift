@@ -4,8 +4,8 @@ import TestSupport
 
 /// Tasks that write all the time, each to keys of its own, and remember what they were told.
 ///
-/// Each counts up a counter with INCR, which must not be sent twice, and then sets a mark to the number of its round, which may be. A counter
-/// begins at a value of its own, so that an answer meant for another writer shows.
+/// Each counts up a counter with INCR, which must not be sent twice, and then sets a mark to the number of its round, which may be. A
+/// counter begins at a value of its own, so that an answer meant for another writer shows.
 final class WriterLoad: Sendable {
   enum Answer {
     case acknowledged(Int)

@@ -26,7 +26,8 @@ final class EnduranceLoad: Sendable {
     state = Mutex(State(lastReplies: Array(repeating: .now, count: workers)))
   }
 
-  /// Sends so many commands or more, and meanwhile does what is named, evenly spread; what was seen, the keys read back at the end included.
+  /// Sends so many commands or more, and meanwhile does what is named, evenly spread; what was seen, the keys read back at the end
+  /// included.
   static func run(
     _ commands: Int, on client: RedisClient, workers: Int = 16,
     events: [(name: String, action: @Sendable () async throws -> Void)]

@@ -71,8 +71,8 @@ extension RedisTypedCommand {
   ///
   /// - Parameters:
   ///   - keys: The lists, in order of preference.
-  ///   - wait: How long to wait. It sets the command's time-out too, 5 s longer. The server waits for ever if it is zero, the caller as long
-  ///     as ``timeout(_:)`` says.
+  ///   - wait: How long to wait. It sets the command's time-out too, 5 s longer. The server waits for ever if it is zero, the caller as
+  ///     long as ``timeout(_:)`` says.
   ///   - type: The type of the value.
   /// - Returns: A command that replies with the list's key and the value, or `nil` if none came in time.
   public static func blpop<Value: RedisReplyDecodable>(
@@ -85,8 +85,8 @@ extension RedisTypedCommand {
   ///
   /// - Parameters:
   ///   - keys: The lists, in order of preference.
-  ///   - wait: How long to wait. It sets the command's time-out too, 5 s longer. The server waits for ever if it is zero, the caller as long
-  ///     as ``timeout(_:)`` says.
+  ///   - wait: How long to wait. It sets the command's time-out too, 5 s longer. The server waits for ever if it is zero, the caller as
+  ///     long as ``timeout(_:)`` says.
   ///   - type: The type of the value.
   /// - Returns: A command that replies with the list's key and the value, or `nil` if none came in time.
   public static func brpop<Value: RedisReplyDecodable>(

@@ -96,7 +96,7 @@ package struct ElectionScenario {
 /// |---|---|
 /// | `rules DEFECT` | nodes that start later go by rules that are wrong in one way |
 /// | `timings lease=15s deadline=10s retry=2s …` | sets what nodes made later run by; `unchecked` allows what would be refused |
-/// | `node NAME …` | makes and starts a node: `id=`, `cluster=`, `priority=`, `lease=`, `bootstrap=`, `rate=`, `wall=`, `watch`, `reclaim`, `alone` |
+/// | `node NAME …` | starts a node: `id=`, `cluster=`, `priority=`, `lease=`, `bootstrap=`, `rate=`, `wall=`, `watch`, `reclaim`, `alone` |
 /// | `kill`, `start`, `pause`, `continue`, `resign`, `fit`, `unfit` `NAME` | what becomes of a node |
 /// | `stick`, `unstick` `NAME` | whether the duties of a node ignore their cancellation |
 /// | `lose`, `hold`, `fail`, `open` `NAME` `requests`, `writes`, `replies`, `hints` or `all` | what becomes of a node's messages |

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Checks the scripts with shellcheck where it is installed, and says so where it is not.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+scripts=(.ci/run Scripts/*.sh)
+
+for script in "${scripts[@]}"; do bash -n "$script"; done
+if ! command -v shellcheck >/dev/null; then
+  echo "Scripts: ${#scripts[@]} parse; shellcheck is not installed and was left out"
+  exit 0
+fi
+shellcheck "${scripts[@]}"
+echo "Scripts: ${#scripts[@]} pass $(shellcheck --version | sed -n 's/^version: /shellcheck /p')"

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Runs the stages of `make test`: says at once how long that takes, goes on when a stage fails, and ends with a summary that repeats every
+# failure. Fails if a stage failed. What each stage printed is kept in .build/test-logs.
+# Usage: Scripts/test.sh [test|all], where all adds the thread sanitizer and fuzzing
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+what=${1:-test}
+if [[ ! $what =~ ^(test|all)$ ]]; then
+  sed -n '/^# Usage/s/^# //p' "$0" >&2
+  exit 2
+fi
+
+logs=.build/test-logs
+# Where the project is checked, warnings are errors; where it is used, they are not.
+strict=(env PARALLAX_STRICT=1)
+# Tests that start at the same time also start their servers at the same time: more at once only starve each other.
+suites=("${strict[@]}" SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=16 swift test --disable-xctest)
+# More lines of one stage than this are not repeated in the summary.
+repeated_lines=120
+
+names=()
+results=()
+failed=0
+
+# stage NAME COMMAND [ARGUMENT…]: runs the command and shows what it prints; the result goes into the summary.
+stage() {
+  local name=$1 log began=$SECONDS status=0
+  log=$logs/${#names[@]}.log
+  shift
+  echo "== $name"
+  "$@" 2>&1 | tee "$log" || status=$?
+  names+=("$name")
+  if [ "$status" -eq 0 ]; then
+    echo "== $name: $((SECONDS - began)) s"
+    results+=("passed, $((SECONDS - began)) s")
+  else
+    echo "== $name: FAILED with status $status after $((SECONDS - began)) s"
+    results+=("FAILED, $((SECONDS - began)) s")
+    failed=$((failed + 1))
+  fi
+  return "$status"
+}
+
+# skip NAME REASON: a stage that cannot run; the stage that is the reason has failed already.
+skip() {
+  names+=("$1")
+  results+=("not run: $2")
+  echo "== $1: not run: $2"
+}
+
+# What a log says of failures: failed expectations with their messages, crashes, and errors of compilers and scripts.
+failures_of() {
+  local found
+  found=$(awk '
+    /recorded an issue|: error: |^error: |Fatal error:|unexpected signal|^FAILED|: warning: / { print; details = 1; next }
+    details && /^(↳|  *↳|\/\/ )/ { print; next }
+    { details = 0 }
+  ' "$1" | sed -E 's/\x1b\[[0-9;]*m//g')
+  if [ -z "$found" ]; then found=$(tail -n 20 "$1"); fi
+  printf '%s\n' "$found" | head -n "$repeated_lines"
+  local lines
+  lines=$(printf '%s\n' "$found" | wc -l)
+  if [ "$lines" -gt "$repeated_lines" ]; then echo "… $((lines - repeated_lines)) more lines"; fi
+}
+
+summarize() {
+  local i
+  echo
+  echo "== Summary, $SECONDS s"
+  for i in "${!names[@]}"; do
+    [[ ${results[i]} == FAILED* ]] || continue
+    echo
+    echo "-- ${names[i]}, everything in $logs/$i.log:"
+    failures_of "$logs/$i.log" | sed 's/^/   /'
+  done
+  echo
+  for i in "${!names[@]}"; do
+    printf '   %-50s %s\n' "${names[i]}" "${results[i]}"
+    # How many tests ran: the last word of the suites themselves.
+    if [ -f "$logs/$i.log" ]; then sed -n -E 's/^.*(Test run with .*)$/      \1/p' "$logs/$i.log" | tail -n 1; fi
+  done
+  if [ "$failed" -gt 0 ]; then
+    echo "   $failed of ${#names[@]} stages failed."
+  else
+    echo "   All ${#names[@]} stages passed."
+  fi
+}
+
+expected="about 25 minutes on two cores, as nothing is built yet"
+if [ -d .build/debug/ParallaxHTTPTests.build ]; then expected="about 12 minutes on two cores, as most is built already"; fi
+if [ "$what" = all ]; then expected+=", and as long again for the thread sanitizer and the fuzzers"; fi
+echo "This takes $expected; this machine has $(getconf _NPROCESSORS_ONLN)."
+
+# Interrupted: the stages to come are not begun.
+trap 'summarize; exit 130' INT
+rm -rf "$logs"
+mkdir -p "$logs"
+
+stage "Tools that the tests need" Scripts/install-test-tools.sh || true
+stage "Scripts" Scripts/check-scripts.sh || true
+stage "Format and documentation lint" Scripts/check-format.sh || true
+stage "Import floors" Scripts/check-imports.sh || true
+stage "Alerts and dashboards" Scripts/check-alerts.sh || true
+stage "Model of the election" Scripts/check-model.sh || true
+if stage "Build, warnings are errors" "${strict[@]}" swift build --build-tests; then
+  stage "Tests" "${suites[@]}" --skip-build || true
+else
+  skip "Tests" "the build failed"
+fi
+stage "Examples for embedders, without SwiftNIO" Scripts/check-examples.sh || true
+if [ "$what" = all ]; then
+  stage "Tests under the thread sanitizer" "${suites[@]}" --sanitize=thread --scratch-path .build/thread-sanitizer || true
+  stage "Fuzzing of the Redis decoder" Scripts/fuzz.sh 60 || true
+fi
+
+summarize
+[ "$failed" -eq 0 ]
