@@ -2,8 +2,9 @@ import Synchronization
 
 /// Sends elements to any number of subscribers, each with a bounded buffer of its own.
 ///
-/// A sender never waits for a subscriber. Every subscriber gets the elements in the order of the calls of ``send(_:)``, from its subscription
-/// on. What does not fit into its buffer is dropped as its ``Overflow`` says, which can leave a mark where something is missing.
+/// A sender never waits for a subscriber. Every subscriber gets the elements in the order of the calls of ``send(_:)``, from its
+/// subscription on. What does not fit into its buffer is dropped as its ``Overflow`` says, which can leave a mark where something is
+/// missing.
 package final class Broadcast<Element: Sendable>: Sendable {
   /// What happens to an element when the buffer is full.
   package enum Overflow: Sendable {
