@@ -2,34 +2,22 @@ import Synchronization
 
 /// A value that comes later and is set once, for any number of tasks that wait for it.
 package final class Deferred<Value: Sendable>: Sendable {
-  private typealias Waiter = CheckedContinuation<Value?, Never>
+  private typealias Waiter = UnsafeContinuation<Value?, Never>
 
-  private enum State {
-    case missing([UInt64: Waiter])  // → present
-    case present(Value)
-  }
-
-  private enum Start {
-    case over(Value?)
-    case waiting
-  }
-
-  private struct Storage {
-    var state = State.missing([:])
+  private struct State {
+    var value: Value?
+    /// Empty once the value is there.
+    var waiters: [UInt64: Waiter] = [:]
     var lastID: UInt64 = 0
   }
 
-  private let storage = Mutex(Storage())
+  private let state = Mutex(State())
 
   /// Makes one whose value is missing.
   package init() {}
 
   /// The value, if it is there.
-  package var current: Value? {
-    storage.withLock { storage in
-      if case .present(let value) = storage.state { value } else { nil }
-    }
-  }
+  package var current: Value? { state.withLock { $0.value } }
 
   /// Sets the value and resumes all who wait for it; only the first call has an effect.
   ///
@@ -37,10 +25,11 @@ package final class Deferred<Value: Sendable>: Sendable {
   /// - Returns: Whether this call set the value.
   @discardableResult
   package func set(_ value: Value) -> Bool {
-    let waiters: [UInt64: Waiter]? = storage.withLock { storage in
-      guard case .missing(let waiters) = storage.state else { return nil }
-      storage.state = .present(value)
-      return waiters
+    let waiters: [UInt64: Waiter]? = state.withLock { state in
+      guard state.value == nil else { return nil }
+      state.value = value
+      defer { state.waiters = [:] }
+      return state.waiters
     }
     guard let waiters else { return false }
     for waiter in waiters.values { waiter.resume(returning: value) }
@@ -52,32 +41,18 @@ package final class Deferred<Value: Sendable>: Sendable {
   /// - Returns: The value; also to a cancelled task, if the value is there.
   /// - Throws: `CancellationError` if the task is cancelled before the value is there.
   package func value() async throws(CancellationError) -> Value {
-    let id = storage.withLock { storage in
-      storage.lastID += 1
-      return storage.lastID
+    let id = state.withLock { state in
+      state.lastID += 1
+      return state.lastID
     }
-    let value = await withTaskCancellationHandler {
-      await withCheckedContinuation { (continuation: Waiter) in
-        let start: Start = storage.withLock { storage in
-          switch storage.state {
-          case .present(let value): return .over(value)
-          // Under the lock: a cancellation that comes later finds the continuation.
-          case .missing where Task.isCancelled: return .over(nil)
-          case .missing(var waiters):
-            waiters[id] = continuation
-            storage.state = .missing(waiters)
-            return .waiting
-          }
-        }
-        if case .over(let value) = start { continuation.resume(returning: value) }
+    let value = await suspend { (waiter: Waiter) in
+      let present: Value? = state.withLock { state in
+        if state.value == nil { state.waiters[id] = waiter }
+        return state.value
       }
+      if let present { waiter.resume(returning: present) }
     } onCancel: {
-      let waiter: Waiter? = storage.withLock { storage in
-        guard case .missing(var waiters) = storage.state else { return nil }
-        defer { storage.state = .missing(waiters) }
-        return waiters.removeValue(forKey: id)
-      }
-      waiter?.resume(returning: nil)
+      state.withLock { $0.waiters.removeValue(forKey: id) }?.resume(returning: nil)
     }
     guard let value else { throw CancellationError() }
     return value

@@ -16,7 +16,7 @@ package final class WakeUp: Sendable {
   private enum State {
     case idle  // → signalled, waiting
     case signalled  // → idle
-    case waiting(CheckedContinuation<Bool, Never>)  // → idle
+    case waiting(UnsafeContinuation<Bool, Never>)  // → idle
   }
 
   private enum Start {
@@ -33,7 +33,7 @@ package final class WakeUp: Sendable {
   ///
   /// Not to be called under a lock that a cancellation handler of the waiting task takes.
   package func signal() {
-    let waiter: CheckedContinuation<Bool, Never>? = state.withLock { state in
+    let waiter: UnsafeContinuation<Bool, Never>? = state.withLock { state in
       if case .waiting(let continuation) = state {
         state = .idle
         return continuation
@@ -60,12 +60,10 @@ package final class WakeUp: Sendable {
   ///
   /// - Throws: `CancellationError` if the task is cancelled before a signal has ended the wait.
   package func wait() async throws(CancellationError) {
-    let isSignalled = await withTaskCancellationHandler {
-      await withCheckedContinuation { continuation in
-        if case .over(let isSignalled) = begin(continuation) { continuation.resume(returning: isSignalled) }
-      }
+    let isSignalled = await suspend { (continuation: UnsafeContinuation<Bool, Never>) in
+      if case .over(let isSignalled) = begin(continuation) { continuation.resume(returning: isSignalled) }
     } onCancel: {
-      let waiter: CheckedContinuation<Bool, Never>? = state.withLock { state in
+      let waiter: UnsafeContinuation<Bool, Never>? = state.withLock { state in
         guard case .waiting(let continuation) = state else { return nil }
         state = .idle
         return continuation
@@ -75,9 +73,9 @@ package final class WakeUp: Sendable {
     if !isSignalled { throw CancellationError() }
   }
 
-  private func begin(_ continuation: CheckedContinuation<Bool, Never>) -> Start {
+  private func begin(_ continuation: UnsafeContinuation<Bool, Never>) -> Start {
     state.withLock { state in
-      // Under the lock: a cancellation that comes later finds the continuation.
+      // A kept signal stays for the next wait.
       if Task.isCancelled { return .over(isSignalled: false) }
       switch state {
       case .signalled:

@@ -1,5 +1,6 @@
 package import CoreMetrics
 public import Logging
+import ParallaxConcurrency
 
 /// Runs all duties of a leader for a term: the body for ``LeaderElection/run(_:)``.
 ///
@@ -49,7 +50,7 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
         group.addTask { await perform(duty, in: fence) }
       }
       // A node without duties leads all the same.
-      await Signal().wait()
+      try? await WakeUp().wait()
     }
   }
 
@@ -57,20 +58,30 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
     let (id, hurry) = duty.trigger.listen()
     defer { duty.trigger.stopListening(id) }
     var tally = DutyTally(duty, fence, logger: logger, metrics: metrics)
-    if !duty.startsAtOnce { await rest(after: duty, unless: hurry) }
-    while !Task.isCancelled {
-      // A fire that comes later may be about what this run no longer sees.
-      _ = hurry.silence()
-      let begin = clock.now
-      let outcome = await tally.outcome(of: { try await duty.work(fence) })
-      tally.count(outcome, begin.duration(to: clock.now))
-      await rest(after: duty, unless: hurry)
+    var isHurried = false
+    do {
+      if !duty.startsAtOnce { isHurried = try await rest(after: duty, unless: hurry) }
+      while !Task.isCancelled {
+        // A fire that comes later may be about what this run no longer sees.
+        hurry.silence()
+        let begin = clock.now
+        let outcome = await tally.outcome(of: { try await duty.work(fence) })
+        tally.count(outcome, begin.duration(to: clock.now))
+        isHurried = try await rest(after: duty, unless: hurry)
+      }
+      // The fire ended the rest, and the end of the term came before the run.
+      if isHurried { hurry.signal() }
+    } catch {
+      // The term ended during a rest.
     }
   }
 
   /// The jitter keeps the duties of several leaders, and several duties of one, from falling into step.
-  private func rest(after duty: LeaderDuty, unless hurry: Signal) async {
-    await hurry.wait(until: clock.now.advanced(by: duty.interval * Double.random(in: 1...1.2)), on: clock)
+  ///
+  /// - Returns: Whether a fire ended the rest.
+  /// - Throws: `CancellationError`.
+  private func rest(after duty: LeaderDuty, unless hurry: WakeUp) async throws -> Bool {
+    try await hurry.wait(until: clock.now.advanced(by: duty.interval * Double.random(in: 1...1.2)), on: clock)
   }
 }
 

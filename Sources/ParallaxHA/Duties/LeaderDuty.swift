@@ -1,3 +1,4 @@
+import ParallaxConcurrency
 import Synchronization
 
 /// Work that whoever leads does again and again: recovery, cleaning up, a schedule.
@@ -54,7 +55,7 @@ extension LeaderDuty {
   public final class Trigger: Sendable {
     private struct State {
       var lastListener: UInt64 = 0
-      var listeners: [UInt64: Signal] = [:]
+      var listeners: [UInt64: WakeUp] = [:]
       var isKept = false
     }
 
@@ -69,25 +70,25 @@ extension LeaderDuty {
         if state.listeners.isEmpty { state.isKept = true }
         return Array(state.listeners.values)
       }
-      for listener in listeners { listener.ring() }
+      for listener in listeners { listener.signal() }
     }
 
-    /// Adds one who is rung at each fire, and at once for a fire that was kept.
-    func listen() -> (id: UInt64, signal: Signal) {
-      let signal = Signal()
+    /// Adds one who is woken at each fire, and at once for a fire that was kept.
+    func listen() -> (id: UInt64, wakeUp: WakeUp) {
+      let wakeUp = WakeUp()
       let (id, isKept) = state.withLock { state in
         defer { state.isKept = false }
         state.lastListener += 1
-        state.listeners[state.lastListener] = signal
+        state.listeners[state.lastListener] = wakeUp
         return (state.lastListener, state.isKept)
       }
-      if isKept { signal.ring() }
-      return (id, signal)
+      if isKept { wakeUp.signal() }
+      return (id, wakeUp)
     }
 
     /// Removes a listener; a fire that it has not heeded is kept.
     func stopListening(_ id: UInt64) {
-      guard let signal = state.withLock({ $0.listeners.removeValue(forKey: id) }), signal.silence() else { return }
+      guard let wakeUp = state.withLock({ $0.listeners.removeValue(forKey: id) }), wakeUp.silence() else { return }
       fire()
     }
   }

@@ -1,16 +1,17 @@
 import Logging
+import ParallaxConcurrency
 import Synchronization
 
 /// Running a body while the node leads.
 extension LeaderElection {
   /// Claims the one place of a body; nil if it is taken.
-  func beginCampaign() -> Signal? {
+  func beginCampaign() -> WakeUp? {
     state.withLock { state in
       if state.campaign != nil { return nil }
       var campaign = Campaign()
       if state.driver != nil, !state.isLeaving, state.machine.isResigned {
         campaign.isOver = true
-        campaign.wake.ring()
+        campaign.wake.signal()
       }
       state.campaign = campaign
       return campaign.wake
@@ -20,14 +21,14 @@ extension LeaderElection {
   /// Runs the body in each term of this node.
   ///
   /// - Returns: How the body ended by itself; nil if the campaign was ended from outside.
-  func campaign(_ wake: Signal, _ body: @escaping @Sendable (Fence) async throws -> Void) async -> Result<Void, any Error>? {
+  func campaign(_ wake: WakeUp, _ body: @escaping @Sendable (Fence) async throws -> Void) async -> Result<Void, any Error>? {
     process(.candidacy(true))
     var result: Result<Void, any Error>?
-    while result == nil {
-      await wake.wait()
-      if Task.isCancelled || isCampaignOver { break }
+    for await _ in wake {
+      if isCampaignOver { break }
       guard let (fence, stop) = takeTerm() else { continue }
       result = await lead(fence, until: stop, body)
+      if result != nil { break }
     }
     process(.candidacy(false))
     endTerm()
@@ -38,7 +39,7 @@ extension LeaderElection {
 
   private var isCampaignOver: Bool { state.withLock { $0.campaign?.isOver ?? true } }
 
-  private func takeTerm() -> (Fence, Signal)? {
+  private func takeTerm() -> (Fence, WakeUp)? {
     state.withLock { state in
       guard let (fence, stop) = state.campaign?.pending else { return nil }
       state.campaign?.pending = nil
@@ -54,28 +55,21 @@ extension LeaderElection {
 
   /// Runs the body until it ends, or is cancelled because the term has ended: then there is no result.
   private func lead(
-    _ fence: Fence, until stop: Signal, _ body: @escaping @Sendable (Fence) async throws -> Void
+    _ fence: Fence, until stop: WakeUp, _ body: @escaping @Sendable (Fence) async throws -> Void
   ) async -> Result<Void, any Error>? {
-    let result = await withTaskGroup(of: Result<Void, any Error>?.self) { group -> Result<Void, any Error>? in
-      group.addTask {
-        do { return .success(try await body(fence)) } catch { return .failure(error) }
-      }
-      group.addTask {
-        await stop.wait()
-        return nil
-      }
-      let first = await group.next() ?? nil
-      group.cancelAll()
-      if first == nil, case .failure(let error)?? = await group.next(), !(error is CancellationError) {
-        logger.warning("the duties of an ended term ended with an error", metadata: ["term": "\(fence.term)", "error": "\(error)"])
-      }
-      // The body of a task that is cancelled returned because of that, not because there is nothing left to do.
-      if Task.isCancelled, case .success? = first { return nil }
-      return first
+    let outcome = await race {
+      try await body(fence)
+    } until: {
+      try await stop.wait()
+    }
+    // The body of a task that is cancelled ended because of that, not because there is nothing left to do.
+    guard outcome.isInterrupted || Task.isCancelled else { return outcome.result }
+    if case .failure(let error) = outcome.result, !(error is CancellationError) {
+      logger.warning("the duties of an ended term ended with an error", metadata: ["term": "\(fence.term)", "error": "\(error)"])
     }
     // A term that ended by itself is given up first, so that joining finds it being given up.
-    if result == nil { endTerm() }
-    return result
+    endTerm()
+    return nil
   }
 
   /// Waits until nothing is left to give back, or nobody drives the machine.

@@ -1,4 +1,5 @@
 import Logging
+import ParallaxConcurrency
 import Synchronization
 
 /// The shell around the state machine: store and timers.
@@ -47,11 +48,15 @@ extension LeaderElection {
       group.addTask { await self.listenForHints(changes) }
       while let (calls, wakeUp) = nextStep() {
         for call in calls { group.addTask { await self.perform(call) } }
-        guard let wakeUp else {
-          await alarm.wait()
-          continue
+        do {
+          guard let wakeUp else {
+            try await alarm.wait()
+            continue
+          }
+          if wakeUp <= elapsed { process(.timer) } else { _ = try await alarm.wait(until: origin.advanced(by: wakeUp), on: clock) }
+        } catch {
+          break
         }
-        if wakeUp <= elapsed { process(.timer) } else { await alarm.wait(until: origin.advanced(by: wakeUp), on: clock) }
       }
       group.cancelAll()
     }
@@ -125,16 +130,15 @@ extension LeaderElection {
   // MARK: Calls
 
   private func perform(_ call: ElectionStateMachine.Call) async {
-    await withTaskGroup(of: ElectionStateMachine.Reply.self) { group in
-      group.addTask { await self.reply(to: call) }
-      group.addTask {
-        try? await self.clock.sleep(for: self.configuration.timings.callTimeout)
-        return .failed
-      }
-      // Handed on before the group ends: a store that does not heed cancellation must not delay the outcome.
-      process(.reply(call.id, await group.next() ?? .failed))
-      group.cancelAll()
+    let outcome = await race {
+      await self.reply(to: call)
+    } until: {
+      try await self.clock.sleep(for: self.configuration.timings.callTimeout)
+    } onInterruption: {
+      // A store that ignores its cancellation must not delay the outcome.
+      process(.reply(call.id, .failed))
     }
+    if !outcome.isInterrupted { process(.reply(call.id, (try? outcome.result.get()) ?? .failed)) }
     state.withLock { $0.runningCalls -= 1 }
   }
 

@@ -1,4 +1,5 @@
 import Logging
+import ParallaxConcurrency
 import Synchronization
 
 #if canImport(FoundationEssentials)
@@ -40,16 +41,16 @@ extension LeaderElection {
         state.settling = []
       }
     }
-    for signal in effects.signals { signal.ring() }
+    for wakeUp in effects.wakeUps { wakeUp.signal() }
     for continuation in effects.continuations { continuation.resume() }
     publish()
     for notice in effects.notices { report(notice) }
-    alarm.ring()
+    alarm.signal()
   }
 
   private struct Effects {
     var notices: [ElectionNotice] = []
-    var signals: [Signal] = []
+    var wakeUps: [WakeUp] = []
     var continuations: [CheckedContinuation<Void, Never>] = []
   }
 
@@ -60,12 +61,12 @@ extension LeaderElection {
       state.outgoing.append(call)
     case .beginTerm(let fence):
       guard let wake = state.campaign?.wake else { return false }
-      state.campaign?.pending = (fence, Signal())
-      effects.signals.append(wake)
+      state.campaign?.pending = (fence, WakeUp())
+      effects.wakeUps.append(wake)
     case .endTerm:
       state.campaign?.pending = nil
       guard let stop = state.campaign?.stop else { return true }
-      effects.signals.append(stop)
+      effects.wakeUps.append(stop)
     case .notice(let notice):
       effects.notices.append(notice)
       if case .dutiesStuck = notice { finishResigning(&state, &effects) }
@@ -74,7 +75,7 @@ extension LeaderElection {
       // While the driver leaves, a campaign can only be one that came just now: the next driver serves it.
       guard !state.isLeaving, let wake = state.campaign?.wake else { return false }
       state.campaign?.isOver = true
-      effects.signals.append(wake)
+      effects.wakeUps.append(wake)
     }
     return false
   }

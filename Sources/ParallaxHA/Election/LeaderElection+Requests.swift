@@ -1,3 +1,4 @@
+import ParallaxConcurrency
 import Synchronization
 
 /// How leadership changed hands.
@@ -65,10 +66,14 @@ extension LeaderElection {
     var now = written
     if !command.isDone(now, since: written) {
       let limit = timeout ?? patience(with: written)
-      now = try await within(limit) {
-        for await record in records where command.isDone(record, since: written) { return record }
-        try Task.checkCancellation()
-        throw ElectionError(.notRunning, "the election ended before the request was carried out; the request stands")
+      do {
+        now = try await withTimeout(limit, clock: clock) {
+          for await record in records where command.isDone(record, since: written) { return record }
+          try Task.checkCancellation()
+          throw ElectionError(.notRunning, "the election ended before the request was carried out; the request stands")
+        }
+      } catch let error as TimeoutError {
+        throw ElectionError(.timedOut, "\(error)")
       }
     }
     return HandOver(from: before.leader, to: now.leader, term: now.term, duration: elapsed - begin)
@@ -113,7 +118,7 @@ extension LeaderElection {
 
   private func call<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
     do {
-      return try await within(configuration.timings.callTimeout, body)
+      return try await withTimeout(configuration.timings.callTimeout, clock: clock, body)
     } catch let error as ElectionError where error.code == .unreadableRecord {
       throw error
     } catch let error as CancellationError {
@@ -121,19 +126,6 @@ extension LeaderElection {
     } catch {
       throw ElectionError(
         .storeUnavailable, "the election store did not answer, so the request may or may not stand; try again", cause: error)
-    }
-  }
-
-  private func within<Value: Sendable>(_ limit: Duration, _ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
-    try await withThrowingTaskGroup(of: Value.self) { group in
-      group.addTask(operation: body)
-      group.addTask {
-        try await self.clock.sleep(for: limit)
-        throw ElectionError(.timedOut, "it took longer than \(limit)")
-      }
-      defer { group.cancelAll() }
-      guard let value = try await group.next() else { preconditionFailure("a group of two tasks has a first to end") }
-      return value
     }
   }
 }

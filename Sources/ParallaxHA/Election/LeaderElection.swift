@@ -1,4 +1,5 @@
 public import Logging
+import ParallaxConcurrency
 public import ServiceLifecycle
 import Synchronization
 
@@ -43,12 +44,12 @@ import Foundation
 public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: Service, Sendable where ElectionClock.Duration == Duration {
   /// A `run(_:)` under way.
   struct Campaign {
-    /// Rings when a term has begun or the campaign is over.
-    let wake = Signal()
+    /// Signalled when a term has begun or the campaign is over.
+    let wake = WakeUp()
     /// A term whose duties have not begun yet.
-    var pending: (fence: Fence, stop: Signal)?
-    /// Rings when the term that is led has ended.
-    var stop: Signal?
+    var pending: (fence: Fence, stop: WakeUp)?
+    /// Signalled when the term that is led has ended.
+    var stop: WakeUp?
     var isOver = false
   }
 
@@ -79,7 +80,7 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   let onStuckDuties: (@Sendable (Fence) -> Void)?
   let state: Mutex<State>
   let lease = Mutex<ElectionStateMachine.Lease?>(nil)
-  let alarm = Signal()
+  let alarm = WakeUp()
 
   /// The node and its incarnation, under which it leads.
   public let session: NodeSession
@@ -208,12 +209,7 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   /// It ends on a graceful shutdown, or when its task is cancelled; before that it does what ``resign()`` does.
   public func run() async {
     enter()
-    let end = Signal()
-    await withGracefulShutdownHandler {
-      await end.wait()
-    } onGracefulShutdown: {
-      end.ring()
-    }
+    try? await gracefulShutdown()
     await resign()
     await exit()
   }

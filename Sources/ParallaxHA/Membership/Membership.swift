@@ -1,4 +1,5 @@
 public import Logging
+import ParallaxConcurrency
 public import ServiceLifecycle
 import Synchronization
 
@@ -23,11 +24,9 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     var isBeatDue = false
     var isAnnounced = false
     var isRunning = false
-    var isEnded = false
     var failing: Set<StoreCall> = []
-    var lastSubscriber: UInt64 = 0
-    var subscribers: [UInt64: AsyncStream<MembershipEvent>.Continuation] = [:]
-    var readers: [AsyncStream<Never>.Continuation] = []
+    /// Set once the read that they wait for has ended.
+    var readers: [Deferred<Void>] = []
   }
 
   private enum StoreCall: String {
@@ -55,8 +54,8 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
   private let report: @Sendable () -> MemberReport
   private let logger: Logger
   private let state: Mutex<State>
-  private let wakeUps: AsyncStream<Void>
-  private let wakeUp: AsyncStream<Void>.Continuation
+  private let wakeUp = WakeUp()
+  private let broadcast = Broadcast<MembershipEvent>()
 
   /// Makes a membership; nothing is written before ``run()``.
   ///
@@ -89,7 +88,6 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
       startedAt: start,
       lastHeartbeat: start, version: version)
     state = Mutex(State(judge: MembershipJudge(record: template, settings: settings, now: .zero)))
-    (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
   // MARK: How things stand
@@ -115,19 +113,7 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
   ///
   /// Each call makes a sequence of its own, for one consumer; one that falls behind by 1,024 events loses the oldest.
   public func events() -> AsyncStream<MembershipEvent> {
-    let (stream, continuation) = AsyncStream<MembershipEvent>.makeStream(bufferingPolicy: .bufferingNewest(Self.eventBuffer))
-    let id: UInt64? = state.withLock { state in
-      guard !state.isEnded else { return nil }
-      state.lastSubscriber += 1
-      state.subscribers[state.lastSubscriber] = continuation
-      return state.lastSubscriber
-    }
-    guard let id else {
-      continuation.finish()
-      return stream
-    }
-    continuation.onTermination = { [weak self] _ in self?.state.withLock { _ = $0.subscribers.removeValue(forKey: id) } }
-    return stream
+    broadcast.subscribe(buffering: Self.eventBuffer).stream()
   }
 
   // MARK: What to do
@@ -135,7 +121,7 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
   /// Writes the field at once, since the node's role or term changed; returns without waiting for it.
   public func announce() {
     state.withLock { $0.isAnnounced = true }
-    wakeUp.yield()
+    wakeUp.signal()
   }
 
   /// Reads the members now and returns the view after; callers at the same time share one read.
@@ -143,15 +129,15 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
   /// Returns the last known view without waiting when the last read failed, or when ``run()`` does not run; and early when the task is
   /// cancelled.
   public func refreshedView() async -> MembershipView {
-    let (done, continuation) = AsyncStream<Never>.makeStream()
+    let done = Deferred<Void>()
     let isAwaited = state.withLock { state in
       guard state.isRunning, !state.failing.contains(.read) else { return false }
-      state.readers.append(continuation)
+      state.readers.append(done)
       return true
     }
     if isAwaited {
-      wakeUp.yield()
-      for await _ in done {}
+      wakeUp.signal()
+      try? await done.value()
     }
     return view
   }
@@ -173,7 +159,7 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     await cancelWhenGracefulShutdown {
       await withDiscardingTaskGroup { group in
         group.addTask { await self.wakeEveryInterval() }
-        for await _ in self.wakeUps { await self.beat() }
+        for await _ in self.wakeUp { await self.beat() }
         group.cancelAll()
       }
     }
@@ -188,12 +174,9 @@ extension Membership {
   private var now: Duration { origin.duration(to: clock.now) }
 
   private func wakeEveryInterval() async {
-    var next = clock.now
-    while !Task.isCancelled {
+    await every(settings.checkInterval, clock: clock) {
       state.withLock { $0.isBeatDue = true }
-      wakeUp.yield()
-      next = max(next.advanced(by: settings.checkInterval), clock.now)
-      try? await clock.sleep(until: next, tolerance: nil)
+      wakeUp.signal()
     }
   }
 
@@ -208,7 +191,7 @@ extension Membership {
     }
     if isDue || isAnnounced { await write() }
     if isDue || !readers.isEmpty { await read() }
-    for reader in readers { reader.finish() }
+    for reader in readers { reader.set() }
   }
 
   private func write() async {
@@ -263,30 +246,21 @@ extension Membership {
   }
 
   private func end() {
-    let (subscribers, readers) = state.withLock { state in
+    let readers = state.withLock { state in
       state.isRunning = false
-      state.isEnded = true
-      defer {
-        state.subscribers = [:]
-        state.readers = []
-      }
-      return (state.subscribers, state.readers)
+      defer { state.readers = [] }
+      return state.readers
     }
-    for subscriber in subscribers.values { subscriber.finish() }
-    for reader in readers { reader.finish() }
+    broadcast.finish()
+    for reader in readers { reader.set() }
   }
 
   /// Bounds a call of the store by the time-out.
   private func bounded<Value: Sendable>(_ call: @escaping @Sendable () async throws -> Value) async throws -> Value {
-    try await withThrowingTaskGroup(of: Value.self) { group in
-      group.addTask { try await call() }
-      group.addTask { [clock, settings] in
-        try await clock.sleep(for: settings.timeout)
-        throw MembershipError(.timedOut, "the store did not answer within \(settings.timeout)")
-      }
-      defer { group.cancelAll() }
-      guard let value = try await group.next() else { preconditionFailure("a group with two tasks has no result") }
-      return value
+    do {
+      return try await withTimeout(settings.timeout, clock: clock, call)
+    } catch is TimeoutError {
+      throw MembershipError(.timedOut, "the store did not answer within \(settings.timeout)")
     }
   }
 }
@@ -296,14 +270,9 @@ extension Membership {
 extension Membership {
   private func notice(_ change: (inout State, Duration) -> [MembershipEvent]) {
     let now = now
-    let (events, subscribers) = state.withLock { state in
-      let events = change(&state, now)
-      return (events, events.isEmpty ? [] : Array(state.subscribers.values))
-    }
-    for event in events {
-      log(event)
-      for subscriber in subscribers { subscriber.yield(event) }
-    }
+    let events = state.withLock { change(&$0, now) }
+    for event in events { log(event) }
+    broadcast.send(events)
   }
 
   private func log(_ event: MembershipEvent) {

@@ -1,4 +1,5 @@
 import DequeModule
+import ParallaxConcurrency
 import Synchronization
 
 /// Carries events within this process: the bus of an embedded node, of tests and of simulations.
@@ -62,13 +63,11 @@ private final class Subscriber: Sendable {
   private let channels: Set<ClusterEvent.Channel>
   private let bufferSize: Int
   private let state = Mutex(State())
-  private let signals: AsyncStream<Void>
-  private let signal: AsyncStream<Void>.Continuation
+  private let wakeUp = WakeUp()
 
   init(channels: Set<ClusterEvent.Channel>, bufferSize: Int) {
     self.channels = channels
     self.bufferSize = bufferSize
-    (signals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
   func take(_ event: ClusterEvent, on channel: ClusterEvent.Channel) {
@@ -82,14 +81,13 @@ private final class Subscriber: Sendable {
         state.waiting.append(.event(event, channel))
       }
     }
-    signal.yield()
+    wakeUp.signal()
   }
 
   func next() async -> EventDelivery? {
     while true {
       if let delivery = state.withLock({ $0.waiting.popFirst() }) { return delivery }
-      var iterator = signals.makeAsyncIterator()
-      guard await iterator.next() != nil else { return nil }
+      do { try await wakeUp.wait() } catch { return nil }
     }
   }
 }

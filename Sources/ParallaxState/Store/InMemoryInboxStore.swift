@@ -1,4 +1,5 @@
 import DequeModule
+import ParallaxConcurrency
 package import ParallaxHA
 import Synchronization
 
@@ -11,7 +12,7 @@ package final class InMemoryInboxStore: InboxStore {
 
   private struct State: ~Copyable {
     var inboxes: [NodeSession: Deque<Entry>] = [:]
-    var receivers: [NodeSession: AsyncStream<Void>.Continuation] = [:]
+    var receivers: [NodeSession: WakeUp] = [:]
     var lastPosition: Int64 = 0
   }
 
@@ -27,25 +28,26 @@ package final class InMemoryInboxStore: InboxStore {
 
   package func send(_ messages: [NodeMessage], to session: NodeSession) -> Bool {
     guard !messages.isEmpty else { return true }
-    return state.withLock { state in
-      guard state.inboxes[session, default: []].count + messages.count <= capacity else { return false }
+    let (isSent, receiver): (Bool, WakeUp?) = state.withLock { state in
+      guard state.inboxes[session, default: []].count + messages.count <= capacity else { return (false, nil) }
       for message in messages {
         state.lastPosition += 1
         state.inboxes[session, default: []].append(Entry(position: state.lastPosition, message: message))
       }
-      state.receivers[session]?.yield()
-      return true
+      return (true, state.receivers[session])
     }
+    receiver?.signal()
+    return isSent
   }
 
   package func receive(
     at session: NodeSession, limit: Int, _ handle: @Sendable ([ReceivedNodeMessage]) async throws -> Void
   ) async throws {
-    let (signals, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-    state.withLock { $0.receivers[session] = continuation }
-    defer { state.withLock { $0.receivers[session] = nil } }
-    continuation.yield()
-    for await _ in signals {
+    let wakeUp = WakeUp()
+    state.withLock { $0.receivers[session] = wakeUp }
+    defer { state.withLock { if $0.receivers[session] === wakeUp { $0.receivers[session] = nil } } }
+    wakeUp.signal()
+    for await _ in wakeUp {
       while let (last, messages) = next(at: session, limit: limit) {
         try await handle(messages)
         remove(through: last, at: session)

@@ -1,3 +1,4 @@
+import ParallaxConcurrency
 public import ParallaxHA
 import Synchronization
 
@@ -77,7 +78,7 @@ public final class FaultInjectingElectionStore<Base: ElectionStore>: ElectionSto
   private func pass<Value>(_ call: () async throws -> Value) async throws -> Value {
     let faults = self.faults
     if faults.hangs {
-      try await Task.sleep(for: .seconds(86_400))
+      try await WakeUp().wait()
       throw Lost()
     }
     if faults.losesRequests { throw Lost() }

@@ -1,4 +1,5 @@
 import ParallaxAPI
+import ParallaxConcurrency
 import ParallaxHA
 package import ParallaxState
 
@@ -85,18 +86,17 @@ package enum EventBusConformance {
       }
     },
     Check("a subscription ends with its consumer's task") { bus in
-      let (signals, signal) = AsyncStream.makeStream(of: Void.self)
+      let delivered = WakeUp()
       try await withThrowingTaskGroup(of: Int.self) { group in
         group.addTask {
           var count = 0
           for await _ in bus.subscribe(to: [.cluster]) {
             count += 1
-            signal.yield()
+            delivered.signal()
           }
           return count
         }
-        var iterator = signals.makeAsyncIterator()
-        _ = await iterator.next()
+        try await delivered.wait()
         group.cancelAll()
         try expect(await group.next(), is: 1, "the number of deliveries")
       }

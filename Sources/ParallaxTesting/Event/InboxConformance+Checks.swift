@@ -1,4 +1,5 @@
 import ParallaxAPI
+import ParallaxConcurrency
 import ParallaxHA
 import ParallaxState
 
@@ -83,12 +84,11 @@ extension InboxConformance {
     Check("a waiting receiver ends when it is cancelled") { store in
       try await send(messages(1...1), in: store)
       try await withThrowingTaskGroup(of: Void.self) { group in
-        let (signals, signal) = AsyncStream.makeStream(of: Void.self)
+        let received = WakeUp()
         group.addTask {
-          try await store.receive(at: Sample.bob, limit: 1) { _ in signal.yield() }
+          try await store.receive(at: Sample.bob, limit: 1) { _ in received.signal() }
         }
-        var iterator = signals.makeAsyncIterator()
-        _ = await iterator.next()
+        try await received.wait()
         group.cancelAll()
         do {
           try await group.next()
