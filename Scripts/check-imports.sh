@@ -1,37 +1,104 @@
 #!/usr/bin/env bash
 # Holds the floors: which modules each target may import. Imports point down only; ParallaxHA and ParallaxState know no network and
 # no Redis; ParallaxTesting needs no test framework. Prints each violation and fails if there is one.
+#
+# The table in this script is the one source of the floors; the table in ARCHITECTURE.md is written from it and compared with it.
+#
 # Usage: Scripts/check-imports.sh [DIRECTORY OF TARGETS]
+#        Scripts/check-imports.sh --write    writes the table into ARCHITECTURE.md
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 sources=${1:-Sources}
 
-# target: modules. FoundationEssentials stands for the small Foundation; where a platform has only the large one, the import in the
+# A number is the floor of the targets below it. Each target: the modules that it may import. FoundationEssentials stands for the small Foundation; where a platform has only the large one, the import in the
 # #else of `#if canImport(FoundationEssentials)` counts as the small one.
 floors='
+0
 ParallaxConcurrency:  Synchronization
 ParallaxHA:           Synchronization FoundationEssentials Logging CoreMetrics ServiceLifecycle ParallaxConcurrency
 ParallaxAPI:          FoundationEssentials Foundation
+1
 ParallaxState:        Synchronization FoundationEssentials DequeModule HeapModule ParallaxHA ParallaxAPI ParallaxConcurrency
 ParallaxRedis:        Synchronization FoundationEssentials Glibc Musl Darwin DequeModule NIOCore NIOPosix NIOSSL Crypto Tracing Logging CoreMetrics ServiceLifecycle ParallaxConcurrency
 ParallaxMetrics:      Synchronization FoundationEssentials Glibc Musl Darwin CoreMetrics
+2
 ParallaxRedisStores:  Synchronization FoundationEssentials Foundation Logging ParallaxHA ParallaxState ParallaxAPI ParallaxRedis ParallaxConcurrency
 ParallaxHTTP:         Synchronization FoundationEssentials Foundation DequeModule Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging CoreMetrics ServiceLifecycle ParallaxAPI ParallaxHA ParallaxState ParallaxMetrics ParallaxConcurrency
+3
 ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxHTTP ParallaxConcurrency
 ParallaxTesting:      Synchronization FoundationEssentials ParallaxHA ParallaxState ParallaxAPI ParallaxConcurrency
+4
 parallaxd:            FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser Logging ServiceLifecycle UnixSignals ParallaxAPI ParallaxControlPlane
 parallax:             FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser AsyncHTTPClient NIOCore NIOFoundationCompat NIOHTTP1 NIOPosix ParallaxAPI
 '
 
+# What every target may wait and speak with, also on the same floor.
+ground='ParallaxConcurrency'
+
+# Prints the floors as a table for people, without the modules of the platform.
 # shellcheck disable=SC2016 # awk's own fields, not the shell's
-find "$sources" -name '*.swift' -print | LC_ALL=C sort | xargs awk -v root="$sources" -v floors="$floors" '
+table() {
+  awk -v ground="$ground" '
+    function names(list, count, kind,    i, text) {
+      for (i = 2; i <= count; i++) {
+        if (list[i] ~ /^(Synchronization|FoundationEssentials|Foundation|Glibc|Musl|Darwin)$/) continue
+        if ((list[i] ~ /^Parallax/) != kind || list[i] == ground) continue
+        text = text (text == "" ? "" : ", ") (kind ? substr(list[i], 9) : list[i])
+      }
+      return text
+    }
+    NF == 1 { floor = $1 }
+    NF > 1 {
+      count = split($0, word, /[: ]+/)
+      row = "| " floor " | `" word[1] "` | " names(word, count, 1) " | " names(word, count, 0) " |"
+      rows[++last] = row
+    }
+    END {
+      print "| floor | target | targets below, without " substr(ground, 9) " | libraries |"
+      print "|---|---|---|---|"
+      for (i = last; i >= 1; i--) print rows[i]
+    }' <<<"$floors"
+}
+
+# The lines of ARCHITECTURE.md between the marks of the table.
+begin='<!-- floors: written by Scripts/check-imports.sh --write -->'
+end='<!-- end of floors -->'
+documented() {
+  # shellcheck disable=SC2016 # awk's own fields, not the shell's
+  awk -v begin="$begin" -v end="$end" '$0 == end { inside = 0 } inside { print } $0 == begin { inside = 1 }' ARCHITECTURE.md
+}
+
+if [ "$sources" = --write ]; then
+  # shellcheck disable=SC2016 # awk's own fields, not the shell's
+  awk -v begin="$begin" -v end="$end" -v table="$(table)" '
+    $0 == end { skips = 0 }
+    !skips { print }
+    $0 == begin { print table; skips = 1 }' ARCHITECTURE.md >.floors.new
+  mv .floors.new ARCHITECTURE.md
+  exit
+fi
+if [ "$(documented)" != "$(table)" ]; then
+  echo "ARCHITECTURE.md: the table of floors is not that of Scripts/check-imports.sh; run Scripts/check-imports.sh --write" >&2
+  exit 1
+fi
+
+# shellcheck disable=SC2016 # awk's own fields, not the shell's
+find "$sources" -name '*.swift' -print | LC_ALL=C sort | xargs awk -v root="$sources" -v floors="$floors" -v ground="$ground" '
   BEGIN {
     rows = split(floors, lines, "\n")
     for (i = 1; i <= rows; i++) {
       words = split(lines[i], word, /[: ]+/)
+      if (words == 1) floor = word[1]
       if (words < 2) continue
       known[word[1]] = 1
-      for (j = 2; j <= words; j++) allowed[word[1], word[j]] = 1
+      height[word[1]] = floor
+      for (j = 2; j <= words; j++) {
+        allowed[word[1], word[j]] = 1
+        if (word[j] ~ /^Parallax/ && word[j] != ground && !(height[word[j]] < floor && word[j] in height)) {
+          printf "the table of floors: %s stands on floor %d and may not import %s\n", word[1], floor, word[j]
+          violations++
+        }
+      }
     }
   }
   FNR == 1 {
