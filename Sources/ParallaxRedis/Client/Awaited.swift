@@ -1,4 +1,5 @@
 import NIOCore
+import ParallaxConcurrency
 import Synchronization
 
 /// A connection, or anything else that comes and goes, and those who wait for it until their deadline.
@@ -37,14 +38,11 @@ final class Awaited<Value: Sendable>: Sendable {
   /// - Throws: Why there is none in time, as a ``RedisError``, or `CancellationError`.
   nonisolated(nonsending) func value(before deadline: NIODeadline) async throws -> Value {
     let id = lastID.wrappingAdd(1, ordering: .relaxed).newValue
-    return try await withTaskCancellationHandler {
-      try await withUnsafeContinuation { (continuation: Waiter) in
-        self.request(id, continuation, deadline: deadline)
-        if Task.isCancelled { self.cancel(id) }
-      }.get()
+    return try await suspend { (waiter: Waiter) in
+      self.request(id, waiter, deadline: deadline)
     } onCancel: {
       self.cancel(id)
-    }
+    }.get()
   }
 
   private func request(_ id: UInt64, _ waiter: Waiter, deadline: NIODeadline) {

@@ -1,4 +1,5 @@
 import NIOCore
+import ParallaxConcurrency
 import Synchronization
 
 /// The connections that are lent out, one user at a time.
@@ -27,14 +28,11 @@ final class LeasePool: Sendable {
   /// Waits for a place.
   nonisolated(nonsending) func take(before deadline: NIODeadline) async throws -> Grant {
     let id = lastID.wrappingAdd(1, ordering: .relaxed).newValue
-    return try await withTaskCancellationHandler {
-      try await withUnsafeContinuation { (continuation: Waiter) in
-        self.request(id, continuation, deadline: deadline)
-        if Task.isCancelled { self.cancel(id, CancellationError()) }
-      }.get()
+    return try await suspend { (waiter: Waiter) in
+      self.request(id, waiter, deadline: deadline)
     } onCancel: {
       self.cancel(id, CancellationError())
-    }
+    }.get()
   }
 
   private func request(_ id: UInt64, _ waiter: Waiter, deadline: NIODeadline) {

@@ -1,6 +1,7 @@
 public import Logging
 public import NIOCore
 public import NIOPosix
+import ParallaxConcurrency
 public import ServiceLifecycle
 
 /// A client of a Redis server, of a master that sentinels watch, or of a Redis Cluster, for any number of tasks.
@@ -19,7 +20,7 @@ public final class RedisClient: Service, Sendable {
   private let topology: RedisTopology
   private let subscriptions: SubscriptionHub
   private let tracing: CommandTracing?
-  private let news = ConnectionNews()
+  private let newConnectionsBroadcast = Broadcast<ContinuousClock.Instant>()
 
   /// The executor of the event loop that serves the shared connection.
   ///
@@ -43,7 +44,8 @@ public final class RedisClient: Service, Sendable {
     let eventLoop = eventLoopGroup.next()
     executor = RedisEventLoopExecutor(eventLoop: eventLoop)
     let connector = RedisConnector(
-      configuration: configuration, eventLoop: eventLoop, executor: executor, metrics: RedisMetrics(), news: news, logger: logger)
+      configuration: configuration, eventLoop: eventLoop, executor: executor, metrics: RedisMetrics(),
+      newConnections: newConnectionsBroadcast, logger: logger)
     tracing = configuration.tracer.map { CommandTracing($0, configuration) }
     topology = RedisTopology(connector: connector, scripts: KnownScripts(scripts), logger: logger)
     subscriptions = SubscriptionHub(topology.subscriptions, configuration: configuration, connector: connector, logger: logger)
@@ -55,7 +57,7 @@ public final class RedisClient: Service, Sendable {
   /// connections are closed; one that is lent out is closed when its body ends. A client runs once. A server that is unreachable or refuses
   /// the password does not end `run()`: the client goes on trying, and commands fail with an error that names the reason.
   public func run() async throws {
-    defer { news.end() }
+    defer { newConnectionsBroadcast.finish() }
     await cancelWhenGracefulShutdown {
       await withDiscardingTaskGroup { group in
         group.addTask { await self.topology.run { self.subscriptions.followServers() } }
@@ -76,7 +78,9 @@ public final class RedisClient: Service, Sendable {
   /// - Returns: When the connections were made, before anything was acknowledged on them; what is told while the last is not yet taken
   ///   counts as one, with the instant of the first. A sequence for one consumer; it ends when the client has shut down or the consumer's
   ///   task is cancelled.
-  public func newConnections() -> AsyncStream<ContinuousClock.Instant> { news.listen() }
+  public func newConnections() -> AsyncStream<ContinuousClock.Instant> {
+    newConnectionsBroadcast.subscribe(buffering: 1, overflow: .dropNewest).stream()
+  }
 
   /// Sends a command and waits for its reply.
   ///

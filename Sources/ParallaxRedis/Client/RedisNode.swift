@@ -1,10 +1,17 @@
 import Logging
 import NIOCore
+import ParallaxConcurrency
 import Synchronization
 
 /// One server, or whichever is the master now: its shared connection over all replacements, those who wait for it, and the connections
 /// lent out.
 final class RedisNode: Sendable {
+  /// Why a node that leaves the topology ends, and how long what is in flight may still take.
+  private struct End: Sendable {
+    let reason: RedisError
+    let grace: TimeAmount
+  }
+
   let connector: RedisConnector
   let defaultTimeout: TimeAmount
   let leases: LeasePool
@@ -15,7 +22,7 @@ final class RedisNode: Sendable {
   private let connections: Awaited<RedisConnection>
   /// The last connection, kept beyond its end for the time of its last reply.
   private let latest = Mutex<RedisConnection?>(nil)
-  private let stop = StopSignal()
+  private let end = Deferred<End>()
 
   init(
     _ locator: ServerLocator, configuration: RedisConfiguration, connector: RedisConnector, scripts: KnownScripts, logger: Logger
@@ -38,19 +45,21 @@ final class RedisNode: Sendable {
     connections.started()
     let shutDown = RedisError(.shutDown, message: "The client has been shut down.")
     await withTaskCancellationHandler {
-      await stop.run {
+      _ = await race {
         await self.driver.run { () async throws(RedisError) in
           try await self.open()
         } notify: { event in
           self.changed(event)
         } end: { connection in
-          let (reason, grace) = self.stop.reason ?? (ReconnectionDriver.shuttingDown, self.defaultTimeout)
-          connection.drain(within: grace, reason: reason)
+          let end = self.end.current ?? End(reason: ReconnectionDriver.shuttingDown, grace: self.defaultTimeout)
+          connection.drain(within: end.grace, reason: end.reason)
         }
+      } until: {
+        _ = try await self.end.value()
       }
     } onCancel: {
       // Whoever waits must not learn of a shut-down where only this node has left.
-      if self.stop.reason == nil { connections.shutDown(shutDown) }
+      if self.end.current == nil { connections.shutDown(shutDown) }
     }
     connections.shutDown(shutDown)
     leases.shutDown()
@@ -63,13 +72,13 @@ final class RedisNode: Sendable {
   ///   - reason: What those learn who would still use it.
   ///   - grace: How long replies in flight are awaited.
   func end(_ reason: RedisError, grace: TimeAmount) {
-    stop.stop(reason, grace: grace)
+    end.set(End(reason: reason, grace: grace))
     connections.shutDown(reason)
     leases.drain(within: grace, reason: reason)
   }
 
   /// Whether the node was told to end.
-  var hasEnded: Bool { stop.reason != nil }
+  var hasEnded: Bool { end.current != nil }
 
   private func open() async throws(RedisError) -> RedisConnection {
     try await attempts.connect { [connector, locator, scripts] endpoint async throws(RedisError) in
@@ -84,7 +93,7 @@ final class RedisNode: Sendable {
       // Before anybody works with this server nobody works with its predecessor any more.
       leases.fail { self.reasonToLeave($0) }
       // Before anything is acknowledged here.
-      connector.news.tell()
+      connector.newConnections.send(.now)
       connections.provide(connection)
       // If another server has taken over in between, nothing was here yet to give up.
       followServers()

@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import ParallaxConcurrency
 
 /// Keeps the router's map up to date: asks servers of the cluster when there is a reason, one round at a time.
 struct ClusterRefresher: Sendable {
@@ -19,9 +20,9 @@ struct ClusterRefresher: Sendable {
   /// Refreshes until the task is cancelled.
   ///
   /// - Parameters:
-  ///   - reasons: When there is a reason.
+  ///   - reasons: Signalled when there is a reason.
   ///   - changed: Learns of each refresh.
-  func run(_ reasons: AsyncStream<Void>, _ changed: @escaping @Sendable () -> Void) async {
+  func run(_ reasons: WakeUp, _ changed: @escaping @Sendable () -> Void) async {
     await withDiscardingTaskGroup { group in
       group.addTask { await self.watch() }
       var failure: RedisError.Code?
@@ -55,8 +56,7 @@ struct ClusterRefresher: Sendable {
   private func watch() async {
     var looks = 0
     var owing: [ObjectIdentifier: NIODeadline] = [:]
-    while !Task.isCancelled {
-      try? await Task.sleep(for: Self.lookEvery)
+    await every(Self.lookEvery, clock: ContinuousClock(), startsAtOnce: false) {
       looks += 1
       let isWell = router.look(&owing)
       if looks >= Self.looksPerRefresh || !isWell {

@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import ParallaxConcurrency
 import Synchronization
 
 /// The masters of a cluster, the map of their slots, and the way of a command to the right one.
@@ -45,8 +46,8 @@ final class ClusterRouter: Sendable {
   let state = Mutex(State())
   private let starts: AsyncStream<RedisNode>
   private let start: AsyncStream<RedisNode>.Continuation
-  private let refreshes: AsyncStream<Void>
-  private let refresh: AsyncStream<Void>.Continuation
+  /// Signalled when there is a reason to ask for a new map.
+  private let refresh = WakeUp()
 
   /// - Parameters:
   ///   - seeds: Some servers of the cluster.
@@ -61,7 +62,6 @@ final class ClusterRouter: Sendable {
     self.logger = logger
     map = Awaited(name: "the cluster of \(seeds.map(\.description).joined(separator: ", "))", eventLoop: connector.eventLoop)
     (starts, start) = AsyncStream.makeStream()
-    (refreshes, refresh) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
   // MARK: Life
@@ -71,10 +71,10 @@ final class ClusterRouter: Sendable {
   /// - Parameter changed: Learns that there may be other masters than before.
   func run(_ changed: @escaping @Sendable () -> Void) async {
     map.started()
-    refresh.yield()
+    refresh.signal()
     await withTaskCancellationHandler {
       await withDiscardingTaskGroup { group in
-        group.addTask { await ClusterRefresher(router: self).run(self.refreshes, changed) }
+        group.addTask { await ClusterRefresher(router: self).run(self.refresh, changed) }
         for await node in starts { group.addTask { await node.run() } }
       }
     } onCancel: {
@@ -87,7 +87,7 @@ final class ClusterRouter: Sendable {
   /// Asks for a new map; many reasons in one moment ask once.
   func askForRefresh(_ hint: Endpoint? = nil) {
     if let hint { state.withLock { $0.hint = hint } }
-    refresh.yield()
+    refresh.signal()
   }
 
   /// How the master that is worst off stands.

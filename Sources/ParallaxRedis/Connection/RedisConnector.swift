@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import NIOSSL
+import ParallaxConcurrency
 
 /// Opens connections: TCP or Unix socket, TLS, log-in.
 struct RedisConnector: Sendable {
@@ -9,7 +10,8 @@ struct RedisConnector: Sendable {
   let eventLoop: any EventLoop
   let executor: RedisEventLoopExecutor
   let metrics: RedisMetrics
-  var news: ConnectionNews
+  /// When there was a new shared connection.
+  var newConnections: Broadcast<ContinuousClock.Instant>
   let logger: Logger
   /// What all connections are counted as, instead of what each is for.
   var role: RedisMetrics.Role?

@@ -1,5 +1,6 @@
 import DequeModule
 import NIOCore
+import ParallaxConcurrency
 import Synchronization
 
 /// The events between the event loop and the consumer of one subscription.
@@ -53,10 +54,8 @@ final class SubscriptionBuffer: Sendable {
 
   /// The next event; `nil` when the subscription has ended or the task is cancelled.
   nonisolated(nonsending) func next() async -> RedisSubscriptionEvent? {
-    await withTaskCancellationHandler {
-      await withUnsafeContinuation { (continuation: Waiter) in
-        self.wait(continuation)
-      }
+    await suspend { (waiter: Waiter) in
+      self.wait(waiter)
     } onCancel: {
       self.abandon()
     }

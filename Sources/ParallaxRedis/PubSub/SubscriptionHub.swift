@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import ParallaxConcurrency
 import Synchronization
 
 /// The one connection that serves all subscriptions of a client, opened with the first of them.
@@ -18,8 +19,7 @@ final class SubscriptionHub: Sendable {
   private let driver: ReconnectionDriver
   private let attempts: ConnectionAttempts
   private let state = Mutex(State())
-  private let firstSubscription: AsyncStream<Void>
-  private let wake: AsyncStream<Void>.Continuation
+  private let firstSubscription = WakeUp()
 
   /// - Parameters:
   ///   - locator: Finds a server that hears all messages.
@@ -33,15 +33,13 @@ final class SubscriptionHub: Sendable {
     bufferSize = configuration.subscriptionBufferSize
     driver = ReconnectionDriver(
       name: locator.name, outageLevel: locator.outageLevel, backoff: configuration.backoff, metrics: connector.metrics, logger: logger)
-    (firstSubscription, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
   // MARK: Life
 
   /// Serves the subscriptions until the task is cancelled.
   func run() async {
-    for await _ in firstSubscription { break }
-    if !Task.isCancelled {
+    if (try? await firstSubscription.wait()) != nil {
       async let retries: Void = tryRefusedAgain()
       await driver.run { () async throws(RedisError) in
         try await self.open()
@@ -62,8 +60,7 @@ final class SubscriptionHub: Sendable {
 
   /// What was not allowed may be allowed later.
   private func tryRefusedAgain() async {
-    while !Task.isCancelled {
-      try? await Task.sleep(for: Self.refusalInterval)
+    await every(Self.refusalInterval, clock: ContinuousClock(), startsAtOnce: false) {
       state.withLock { perform($0.registry.tryRefusedAgain(), &$0) }
     }
   }
@@ -112,7 +109,7 @@ final class SubscriptionHub: Sendable {
       }
       return state.lastID
     }
-    wake.yield()
+    firstSubscription.signal()
     return RedisSubscription(buffer: buffer) { [weak self] in self?.unsubscribe(id) }
   }
 

@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import ParallaxConcurrency
 import Synchronization
 
 /// Knows where the master is: asks all sentinels, and listens to them for the next failover.
@@ -40,8 +41,8 @@ final class SentinelMonitor: Sendable {
   private let patience: Duration
   private let logger: Logger
   private let state = Mutex(State())
-  private let reasons: AsyncStream<Void>
-  private let reason: AsyncStream<Void>.Continuation
+  /// Signalled when there is a reason to ask the sentinels.
+  private let wakeUp = WakeUp()
 
   init(_ settings: RedisConfiguration.Sentinel, connector: RedisConnector, logger: Logger) {
     var connector = connector
@@ -53,7 +54,7 @@ final class SentinelMonitor: Sendable {
     connector.configuration = configuration
     connector.role = .sentinel
     // A sentinel has no data that could be missing.
-    connector.news = ConnectionNews()
+    connector.newConnections = Broadcast()
     masterName = settings.masterName
     patience = configuration.connectTimeout
     self.logger = logger
@@ -63,7 +64,6 @@ final class SentinelMonitor: Sendable {
         node: RedisNode(locator, configuration: configuration, connector: connector, scripts: KnownScripts([]), logger: logger),
         news: SubscriptionHub(locator, configuration: configuration, connector: connector, logger: logger))
     }
-    (reasons, reason) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
   /// Keeps the connections to the sentinels until the task is cancelled.
@@ -79,12 +79,9 @@ final class SentinelMonitor: Sendable {
         group.addTask { await self.listen(to: sentinel.news.subscribe(to: SentinelNews.channels.map { .channel($0) }), leave) }
       }
       group.addTask {
-        while !Task.isCancelled {
-          try? await Task.sleep(for: Self.interval)
-          self.reason.yield()
-        }
+        await every(Self.interval, clock: ContinuousClock(), startsAtOnce: false) { self.wakeUp.signal() }
       }
-      for await _ in reasons {
+      for await _ in wakeUp {
         if (try? await ask()) != nil { asked() }
       }
     }
@@ -100,12 +97,12 @@ final class SentinelMonitor: Sendable {
           state.withLock { $0.heldUntil = .now() + Self.longestFailover }
           leave()
         case .aborted: state.withLock { $0.heldUntil = nil }
-        case .switched: reason.yield()
+        case .switched: wakeUp.signal()
         }
       case .refused(let error):
         logger.warning("A sentinel does not tell of failovers", metadata: ["error": "\(error)"])
       // What happened before the first or without a subscription is to be asked for.
-      case .subscribed, .gap: reason.yield()
+      case .subscribed, .gap: wakeUp.signal()
       }
     }
   }
@@ -161,7 +158,7 @@ final class SentinelMonitor: Sendable {
     }
     if let former, former != now {
       // Whoever has a connection to the former master has to learn it, not only whoever has asked.
-      reason.yield()
+      wakeUp.signal()
       logger.notice(
         "The sentinels name another master", metadata: ["redis.master": "\(masterName)", "from": "\(former)", "to": "\(now)"])
     }

@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import NIOEmbedded
+import ParallaxConcurrency
 import Testing
 
 @testable import ParallaxRedis
@@ -18,7 +19,7 @@ struct ClusterRouterTests {
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let connector = RedisConnector(
       configuration: RedisConfiguration(deployment: .cluster(nodes: [Self.a])), eventLoop: loop,
-      executor: RedisEventLoopExecutor(eventLoop: loop), metrics: RedisMetrics(), news: ConnectionNews(), logger: logger)
+      executor: RedisEventLoopExecutor(eventLoop: loop), metrics: RedisMetrics(), newConnections: Broadcast(), logger: logger)
     router = ClusterRouter(seeds: [Self.a], connector: connector, scripts: KnownScripts([]), logger: logger)
   }
 
