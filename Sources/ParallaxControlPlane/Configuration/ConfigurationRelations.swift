@@ -1,4 +1,5 @@
 import ParallaxAPI
+import ParallaxHA
 
 /// What must hold between keys.
 struct ConfigurationRelation: Sendable {
@@ -14,10 +15,10 @@ struct ConfigurationRelation: Sendable {
         return "high availability needs a Redis that all nodes share; set redis.url, redis.sentinel or redis.cluster"
       },
       ConfigurationRelation(keys: [leaseDuration, renewDeadline]) {
-        ElectionTimingRules($0.highAvailability.leaderElection).leaseViolation
+        $0.highAvailability.leaderElection.leaseViolation
       },
       ConfigurationRelation(keys: [renewDeadline, retryPeriod, leaseDuration]) {
-        ElectionTimingRules($0.highAvailability.leaderElection).renewalViolation
+        $0.highAvailability.leaderElection.renewalViolation
       },
       ConfigurationRelation(keys: [checks + "removeAfter", checks + "checkInterval", checks + "unhealthyThreshold"]) { configuration in
         let health = configuration.highAvailability.memberHealth
@@ -78,42 +79,29 @@ struct ConfigurationRelation: Sendable {
   private static let checks = "highAvailability.memberHealth."
 }
 
-/// The two relations that keep an election safe and a leader in office.
-package struct ElectionTimingRules: Sendable, Equatable {
-  /// By how much the rates of two nodes' clocks may differ from true time.
-  package static let clockRateError = 0.05
-  /// How long a round trip to the store is allowed for.
-  package static let roundTrip: Duration = .milliseconds(50)
-
-  private let timings: NodeConfiguration.LeaderElection
-
-  package init(_ timings: NodeConfiguration.LeaderElection) {
-    self.timings = timings
-  }
-
-  /// How long the duties of a leader may take to stop.
-  package var stopBudget: Duration { timings.leaseDuration / 10 }
-
-  /// How long one call to the store may take; one that hangs must leave time for another.
-  package var callTimeout: Duration { timings.renewDeadline / 4 }
+/// The relations of ``ElectionTimings``, told by the names of the keys.
+extension NodeConfiguration.LeaderElection {
+  /// The durations as the election runs by them, whether or not they keep the relations.
+  var timings: ElectionTimings { ElectionTimings(unchecked: leaseDuration, renewDeadline, retryPeriod) }
 
   /// Why another node could lead before this one has stopped, or nil.
-  var leaseViolation: String? {
-    let needed = (1 + Self.clockRateError) / (1 - Self.clockRateError)
-    guard timings.leaseDuration / (timings.renewDeadline + stopBudget) <= needed else { return nil }
+  fileprivate var leaseViolation: String? {
+    let timings = timings
+    guard !timings.isLeaseLongEnough else { return nil }
     return """
-      leaseDuration (\(timings.leaseDuration.text)) must be more than \(String(needed.hundredths)) times renewDeadline + a tenth of leaseDuration \
-      for stopping (\((timings.renewDeadline + stopBudget).text)), so that clocks running at different rates cannot let two nodes lead
+      leaseDuration (\(leaseDuration.text)) must be more than \(String(timings.leaseRatio.hundredths)) times renewDeadline + a tenth of \
+      leaseDuration for stopping (\((renewDeadline + timings.stopBudget).text)), so that clocks running at different rates cannot let two \
+      nodes lead
       """
   }
 
   /// Why one hung call could cost the leader its term, or nil.
-  var renewalViolation: String? {
-    let needed = timings.retryPeriod * 1.2 + callTimeout + Self.roundTrip * 2
-    guard needed >= timings.renewDeadline else { return nil }
+  fileprivate var renewalViolation: String? {
+    let timings = timings
+    guard !timings.isRenewDeadlineLongEnough else { return nil }
     return """
-      renewDeadline (\(timings.renewDeadline.text)) must be longer than 1.2 × retryPeriod (\(timings.retryPeriod.text)) + one hung call \
-      (\(callTimeout.text)) + two round trips (\((Self.roundTrip * 2).text)), together \(needed.text)
+      renewDeadline (\(renewDeadline.text)) must be longer than 1.2 × retryPeriod (\(retryPeriod.text)) + one hung call \
+      (\(timings.callTimeout.text)) + two round trips (\((ElectionTimings.roundTrip * 2).text)), together \(timings.renewalTime.text)
       """
   }
 }

@@ -53,7 +53,7 @@ extension NodeConfiguration {
 
   /// How a leader is elected.
   ///
-  /// The durations keep the two relations of ``ElectionTimingRules``.
+  /// The durations keep the two relations of ``ElectionTimings``.
   package struct LeaderElection: Sendable, Equatable {
     /// What happens when a duty ignores that leadership has ended.
     package enum StuckDutyPolicy: String, Sendable, CaseIterable {

@@ -22,7 +22,7 @@ public struct ElectionTimings: Sendable, Hashable {
   public let clockRateError: Double
 
   /// How long a round trip to the store is allowed for.
-  private static let roundTrip: Duration = .milliseconds(50)
+  package static let roundTrip: Duration = .milliseconds(50)
 
   /// 15 s, 10 s and 2 s, as Kubernetes components run by.
   public static let standard = ElectionTimings(
@@ -52,22 +52,22 @@ public struct ElectionTimings: Sendable, Hashable {
     clockRateError: Double = 0.05
   ) throws(ElectionError) {
     self.init(
-      unchecked: leaseDuration, renewDeadline, retryPeriod, stopBudget: stopBudget ?? leaseDuration / 10,
-      callTimeout: callTimeout ?? renewDeadline / 4, clockRateError: clockRateError)
+      unchecked: leaseDuration, renewDeadline, retryPeriod, stopBudget: stopBudget, callTimeout: callTimeout, clockRateError: clockRateError
+    )
     try checkBounds()
     try checkRelations()
   }
 
-  /// Makes timings that may break the relations, to show in simulation what the relations are for.
+  /// Makes timings that may break the relations: to ask whether they do, and to show in simulation what the relations are for.
   package init(
-    unchecked leaseDuration: Duration, _ renewDeadline: Duration, _ retryPeriod: Duration, stopBudget: Duration, callTimeout: Duration,
-    clockRateError: Double
+    unchecked leaseDuration: Duration, _ renewDeadline: Duration, _ retryPeriod: Duration, stopBudget: Duration? = nil,
+    callTimeout: Duration? = nil, clockRateError: Double = 0.05
   ) {
     self.leaseDuration = leaseDuration
     self.renewDeadline = renewDeadline
     self.retryPeriod = retryPeriod
-    self.stopBudget = stopBudget
-    self.callTimeout = callTimeout
+    self.stopBudget = stopBudget ?? leaseDuration / 10
+    self.callTimeout = callTimeout ?? renewDeadline / 4
     self.clockRateError = clockRateError
   }
 
@@ -76,6 +76,18 @@ public struct ElectionTimings: Sendable, Hashable {
 
   /// How long a leader that was told to go lets others go first.
   public var coolDown: Duration { leaseDuration }
+
+  /// How many times `renewDeadline + stopBudget` the lease must be more than, since clocks run at different rates.
+  package var leaseRatio: Double { (1 + clockRateError) / (1 - clockRateError) }
+
+  /// Whether every node has stopped before another can lead.
+  package var isLeaseLongEnough: Bool { leaseDuration / (renewDeadline + stopBudget) > leaseRatio }
+
+  /// What `renewDeadline` must be more than: the time to the next renewal, one hung call and two round trips.
+  package var renewalTime: Duration { retryPeriod * 1.2 + callTimeout + Self.roundTrip * 2 }
+
+  /// Whether a leader keeps its term when one call to the store hangs.
+  package var isRenewDeadlineLongEnough: Bool { renewalTime < renewDeadline }
 
   private func checkBounds() throws(ElectionError) {
     let durations = [
@@ -91,17 +103,15 @@ public struct ElectionTimings: Sendable, Hashable {
   }
 
   private func checkRelations() throws(ElectionError) {
-    let ratio = (1 + clockRateError) / (1 - clockRateError)
-    guard leaseDuration / (renewDeadline + stopBudget) > ratio else {
+    guard isLeaseLongEnough else {
       throw ElectionError(
         .invalidTimings,
         """
         leaseDuration / (renewDeadline + stopBudget) must be more than (1 + clockRateError) / (1 − clockRateError), so that no node leads \
-        before another has stopped: \(leaseDuration) / (\(renewDeadline) + \(stopBudget)) is not more than \(ratio)
+        before another has stopped: \(leaseDuration) / (\(renewDeadline) + \(stopBudget)) is not more than \(leaseRatio)
         """)
     }
-    let needed = retryPeriod * 1.2 + callTimeout + Self.roundTrip * 2
-    guard needed < renewDeadline else {
+    guard isRenewDeadlineLongEnough else {
       throw ElectionError(
         .invalidTimings,
         """

@@ -82,7 +82,7 @@ struct ScenarioStage {
     let error = try command.number("error") ?? 0.05
     if command.has("unchecked") {
       timings = ElectionTimings(
-        unchecked: lease, deadline, retry, stopBudget: stop ?? lease / 10, callTimeout: call ?? deadline / 4, clockRateError: error)
+        unchecked: lease, deadline, retry, stopBudget: stop, callTimeout: call, clockRateError: error)
       return
     }
     do throws(ElectionError) {
