@@ -66,7 +66,9 @@ let package = Package(
   targets: [
     // Floor 0
     .target(name: "ParallaxConcurrency", swiftSettings: settings),
-    .target(name: "ParallaxHA", dependencies: ["ParallaxConcurrency", logging, coreMetrics, lifecycle], swiftSettings: settings),
+    .target(name: "ParallaxText", swiftSettings: settings),
+    .target(
+      name: "ParallaxHA", dependencies: ["ParallaxConcurrency", "ParallaxText", logging, coreMetrics, lifecycle], swiftSettings: settings),
     .target(name: "ParallaxAPI", swiftSettings: settings),
 
     // Floor 1
@@ -80,7 +82,7 @@ let package = Package(
     .target(
       name: "ParallaxRedis",
       dependencies: nio + [
-        "ParallaxConcurrency",
+        "ParallaxConcurrency", "ParallaxText",
         server("NIOSSL", "swift-nio-ssl"), server("Crypto", "swift-crypto"), server("Tracing", "swift-distributed-tracing"),
         always("DequeModule", "swift-collections"), logging, coreMetrics, lifecycle,
       ],
@@ -90,12 +92,13 @@ let package = Package(
     // Floor 2
     .target(
       name: "ParallaxRedisStores",
-      dependencies: ["ParallaxConcurrency", "ParallaxHA", "ParallaxState", "ParallaxAPI", "ParallaxRedis", logging],
+      dependencies: ["ParallaxConcurrency", "ParallaxText", "ParallaxHA", "ParallaxState", "ParallaxAPI", "ParallaxRedis", logging],
       swiftSettings: settings),
     .target(
       name: "ParallaxHTTP",
       dependencies: [
-        "ParallaxConcurrency", "ParallaxAPI", "ParallaxHA", "ParallaxState", "ParallaxMetrics", server("Hummingbird", "hummingbird"),
+        "ParallaxConcurrency", "ParallaxText", "ParallaxAPI", "ParallaxHA", "ParallaxState", "ParallaxMetrics",
+        server("Hummingbird", "hummingbird"),
         server("HummingbirdCore", "hummingbird"), server("NIOHTTP1", "swift-nio"), server("NIOWebSocket", "swift-nio"),
         server("NIOHTTPTypes", "swift-nio-extras"), server("NIOHTTPTypesHTTP1", "swift-nio-extras"),
         server("HTTPTypes", "swift-http-types"), logging, coreMetrics, lifecycle,
@@ -106,7 +109,8 @@ let package = Package(
     .target(
       name: "ParallaxControlPlane",
       dependencies: [
-        "ParallaxConcurrency", "ParallaxHA", "ParallaxAPI", "ParallaxState", "ParallaxRedis", "ParallaxRedisStores", "ParallaxMetrics",
+        "ParallaxConcurrency", "ParallaxText", "ParallaxHA", "ParallaxAPI", "ParallaxState", "ParallaxRedis", "ParallaxRedisStores",
+        "ParallaxMetrics",
         "ParallaxHTTP",
         server("Yams", "Yams"), server("Crypto", "swift-crypto"), server("NIOSSL", "swift-nio-ssl"),
         always("HeapModule", "swift-collections"), always("DequeModule", "swift-collections"), logging, coreMetrics, lifecycle,
@@ -138,6 +142,7 @@ let package = Package(
         "ParallaxRedis", "ParallaxAPI", server("AsyncHTTPClient", "async-http-client"), server("NIOHTTP1", "swift-nio"), logging,
       ] + nio,
       path: "Tests/TestSupport", exclude: ["Preload"], swiftSettings: settings),
+    .testTarget(name: "ParallaxTextTests", dependencies: ["ParallaxText"], swiftSettings: settings),
     .testTarget(name: "ParallaxConcurrencyTests", dependencies: ["ParallaxConcurrency", "ParallaxTesting"], swiftSettings: settings),
     .testTarget(
       name: "ParallaxHATests",

@@ -1,4 +1,5 @@
 package import ParallaxHA
+import ParallaxText
 
 /// The names of all keys and channels in Redis.
 ///
@@ -59,18 +60,7 @@ package struct KeySpace: Sendable, Hashable {
 
   /// Names that come from outside may have braces, which would choose the Cluster slot: those are percent-encoded.
   private static func escaped(_ name: String) -> String {
-    func isSpecial(_ byte: UInt8) -> Bool {
-      byte == UInt8(ascii: "{") || byte == UInt8(ascii: "}") || byte == UInt8(ascii: "%")
-    }
-    guard name.utf8.contains(where: isSpecial) else { return name }
-    return name.reduce(into: "") { text, character in
-      switch character {
-      case "{": text += "%7B"
-      case "}": text += "%7D"
-      case "%": text += "%25"
-      default: text.append(character)
-      }
-    }
+    PercentEncoding.encode(name) { $0 != UInt8(ascii: "{") && $0 != UInt8(ascii: "}") && $0 != UInt8(ascii: "%") }
   }
 }
 

@@ -1,4 +1,5 @@
 package import ParallaxRedis
+import ParallaxText
 
 /// Where a Redis server is and how to log in, as one text: `redis://user:password@host:6379/0`, `rediss://…` for TLS, `unix:///path`.
 package struct RedisURL: Sendable, Equatable {
@@ -25,8 +26,8 @@ package struct RedisURL: Sendable, Equatable {
 
   /// The URL with its password replaced by `***` unless `secretsHidden` is false.
   package func text(secretsHidden: Bool) -> String {
-    var user = username.map(percentEncoded) ?? ""
-    if let password { user += ":" + (secretsHidden ? "***" : percentEncoded(password)) }
+    var user = username.map { PercentEncoding.encode($0) } ?? ""
+    if let password { user += ":" + (secretsHidden ? "***" : PercentEncoding.encode(password)) }
     if !user.isEmpty { user += "@" }
     switch endpoint {
     case .unixSocket(let path): return "unix://\(user)\(path)\(database == 0 ? "" : "?db=\(database)")"
@@ -45,18 +46,5 @@ extension NodeConfiguration.Redis {
       return "the Redis master \(sentinel.masterName ?? "")\(protection) that the sentinels at \(list(nodes)) name"
     }
     return url?.text(secretsHidden: true)
-  }
-}
-
-private func percentEncoded(_ text: String) -> String {
-  text.utf8.reduce(into: "") { result, byte in
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-      UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "~"):
-      result.unicodeScalars.append(Unicode.Scalar(byte))
-    default:
-      let digits = String(byte, radix: 16, uppercase: true)
-      result += digits.count == 1 ? "%0\(digits)" : "%\(digits)"
-    }
   }
 }

@@ -1,3 +1,4 @@
+import ParallaxText
 import Yams
 
 /// A YAML or JSON document as a tree of texts with their lines.
@@ -162,8 +163,7 @@ private enum SurrogateEscapes {
         return String(match.0)
       }
       let scalar = 0x10000 + (high - 0xD800) << 10 + (low - 0xDC00)
-      let digits = String(scalar, radix: 16)
-      return "\\U" + String(repeating: "0", count: 8 - digits.count) + digits
+      return "\\U" + Hexadecimal.text(of: scalar)
     }
   }
 }

@@ -4,6 +4,7 @@ package import ParallaxAPI
 import ParallaxHA
 package import ParallaxHTTP
 package import ParallaxState
+import ParallaxText
 
 /// What the API asks for, done with the dispatcher, the store and the patterns of this node.
 package struct ControlPlane: ControlPlaneService {
@@ -270,9 +271,7 @@ package struct ControlPlane: ControlPlaneService {
     var request = request
     request.options?.idempotencyKey = nil
     let text = try JSON.text(request)
-    return SHA256.hash(data: Array("\(pattern)\n\(version ?? "")\n\(text)".utf8)).map { byte in
-      (byte < 16 ? "0" : "") + String(byte, radix: 16)
-    }.joined()
+    return Hexadecimal.text(of: SHA256.hash(data: Array("\(pattern)\n\(version ?? "")\n\(text)".utf8)))
   }
 
   /// A store that cannot be reached is the caller's business: another node may reach it, and so may a later attempt.

@@ -1,3 +1,5 @@
+import ParallaxText
+
 /// One life of a node: its id and the incarnation that it drew when its process started.
 ///
 /// What a node owns, it owns as a session. A node that restarts under its old id is a new session, so that the work of its
@@ -25,8 +27,7 @@ public struct NodeSession: Sendable, Hashable, Codable, CustomStringConvertible 
 
   /// Makes the session of a process that starts now, with 64 bits from `generator` as its incarnation.
   public static func starting(nodeID: String, using generator: inout some RandomNumberGenerator) -> NodeSession {
-    let digits = String(generator.next() as UInt64, radix: 16)
-    return NodeSession(nodeID: nodeID, incarnation: String(repeating: "0", count: 16 - digits.count) + digits)
+    NodeSession(nodeID: nodeID, incarnation: Hexadecimal.text(of: generator.next() as UInt64))
   }
 
   /// Reads the text form; nil when there is no colon or a part is empty.

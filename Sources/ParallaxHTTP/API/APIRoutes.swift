@@ -4,6 +4,7 @@ import HummingbirdCore
 import NIOCore
 import ParallaxAPI
 import ParallaxState
+import ParallaxText
 
 /// The paths of the API and what each asks of the control plane.
 struct APIRoutes: Sendable {
@@ -182,7 +183,7 @@ extension APIRequestContext {
   /// A named part of the path, percent-decoded.
   func pathParameter(_ name: String) throws -> String {
     guard let value = parameters.get(name) else { preconditionFailure("the route has no parameter \(name)") }
-    guard let decoded = PercentEncoding.decode(value[...], plusIsSpace: false) else {
+    guard let decoded = try? PercentEncoding.decode(value[...]) else {
       throw APIError(.validation, "the path is not percent-encoded UTF-8: \(value)")
     }
     return decoded

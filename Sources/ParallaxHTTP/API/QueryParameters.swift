@@ -1,5 +1,6 @@
 import ParallaxAPI
 import ParallaxState
+import ParallaxText
 
 /// The query of a request, read strictly: a value that cannot be what it is meant to be is an error that says what was expected.
 struct QueryParameters {
@@ -8,8 +9,8 @@ struct QueryParameters {
   init(_ query: String?) throws(APIError) {
     for pair in (query ?? "").split(separator: "&") {
       let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      guard let name = PercentEncoding.decode(parts[0], plusIsSpace: true),
-        let value = PercentEncoding.decode(parts.count > 1 ? parts[1] : "", plusIsSpace: true)
+      guard let name = try? PercentEncoding.decode(parts[0], plusIsSpace: true),
+        let value = try? PercentEncoding.decode(parts.count > 1 ? parts[1] : "", plusIsSpace: true)
       else {
         throw APIError(.validation, "the query is not percent-encoded UTF-8: \(pair)")
       }
@@ -79,33 +80,5 @@ extension ExecutionQuery {
       pattern: try query.text("pattern"), status: try query.choice("status"), since: try query.instant("since"),
       until: try query.instant("until"), limit: try query.number("limit", in: 1...100) ?? 20, cursor: try query.text("cursor"),
       offset: try query.number("offset", in: 0...10_000) ?? 0)
-  }
-}
-
-/// Percent-encoding of RFC 3986, in which paths and queries arrive.
-enum PercentEncoding {
-  /// The text, or nil when an escape is broken or the bytes are not UTF-8.
-  static func decode(_ text: Substring, plusIsSpace: Bool) -> String? {
-    var bytes: [UInt8] = []
-    var rest = text.utf8
-    while let byte = rest.popFirst() {
-      switch byte {
-      case UInt8(ascii: "%"):
-        guard let high = rest.popFirst().flatMap(hexadecimal), let low = rest.popFirst().flatMap(hexadecimal) else { return nil }
-        bytes.append(high << 4 | low)
-      case UInt8(ascii: "+") where plusIsSpace: bytes.append(UInt8(ascii: " "))
-      default: bytes.append(byte)
-      }
-    }
-    return String(validating: bytes, as: UTF8.self)
-  }
-
-  private static func hexadecimal(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-    default: nil
-    }
   }
 }

@@ -1,3 +1,5 @@
+import ParallaxText
+
 /// The id of a request: the client's `X-Request-Id` when it is usable, else a new one.
 enum RequestID {
   static let headerName = "X-Request-Id"
@@ -11,7 +13,7 @@ enum RequestID {
   }
 
   static func make() -> String {
-    "req_" + hexadecimal(UInt64.random(in: .min ... .max))
+    "req_" + Hexadecimal.text(of: UInt64.random(in: .min ... .max))
   }
 
   private static func isAllowed(_ byte: UInt8) -> Bool {
@@ -22,10 +24,5 @@ enum RequestID {
       true
     default: false
     }
-  }
-
-  private static func hexadecimal(_ value: UInt64) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.utf8.count) + digits
   }
 }

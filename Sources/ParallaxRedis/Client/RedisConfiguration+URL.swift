@@ -1,4 +1,5 @@
 import NIOSSL
+import ParallaxText
 
 extension RedisConfiguration {
   /// Reads a URL: `redis://[[user]:password@]host[:port][/database]`, `rediss://…` for TLS, or
@@ -84,20 +85,14 @@ extension RedisConfiguration {
   }
 
   private static func decode(_ text: Substring, what: String) throws(RedisError) -> String {
-    var bytes: [UInt8] = []
-    var rest = text.utf8[...]
-    while let byte = rest.popFirst() {
-      guard byte == UInt8(ascii: "%") else {
-        bytes.append(byte)
-        continue
+    do throws(PercentEncoding.Fault) {
+      return try PercentEncoding.decode(text)
+    } catch {
+      switch error {
+      case .brokenEscape: throw invalid("the \(what) has a % that two hexadecimal digits do not follow: write %25 for a percent sign")
+      case .notUTF8: throw invalid("the \(what) is not UTF-8")
       }
-      guard let high = rest.popFirst(), let low = rest.popFirst(),
-        let value = UInt8(String(decoding: [high, low], as: UTF8.self), radix: 16)
-      else { throw invalid("the \(what) has a % that two hexadecimal digits do not follow: write %25 for a percent sign") }
-      bytes.append(value)
     }
-    guard let decoded = String(validating: bytes, as: UTF8.self) else { throw invalid("the \(what) is not UTF-8") }
-    return decoded
   }
 
   private static func invalid(_ reason: String) -> RedisError {

@@ -1,4 +1,5 @@
 import Crypto
+import ParallaxText
 
 /// A Lua script, identified by the SHA-1 of its source, which is computed once.
 ///
@@ -27,14 +28,7 @@ public struct RedisScript: Sendable, Hashable {
   ///
   /// - Parameter source: The source; the server judges it when it is loaded.
   public init(_ source: String) {
-    let digits = Array("0123456789abcdef".utf8)
-    var hex: [UInt8] = []
-    hex.reserveCapacity(40)
-    for byte in Insecure.SHA1.hash(data: Array(source.utf8)) {
-      hex.append(digits[Int(byte >> 4)])
-      hex.append(digits[Int(byte & 0x0F)])
-    }
-    storage = Storage(source: source, sha1: String(decoding: hex, as: UTF8.self))
+    storage = Storage(source: source, sha1: Hexadecimal.text(of: Insecure.SHA1.hash(data: Array(source.utf8))))
   }
 
   /// Scripts are equal when their sources are.

@@ -1,0 +1,62 @@
+/// Percent-encoding of RFC 3986.
+package enum PercentEncoding {
+  /// Why a text cannot be decoded.
+  package enum Fault: Error, Equatable {
+    /// Two hexadecimal digits do not follow a percent sign.
+    case brokenEscape
+    /// The bytes are not UTF-8.
+    case notUTF8
+  }
+
+  /// Decodes a text.
+  ///
+  /// - Parameters:
+  ///   - text: The text.
+  ///   - plusIsSpace: Whether `+` stands for a space, as in the query of a form.
+  /// - Returns: What it stands for.
+  /// - Throws: Why there is none.
+  package static func decode(_ text: Substring, plusIsSpace: Bool = false) throws(Fault) -> String {
+    var bytes: [UInt8] = []
+    var rest = text.utf8
+    while let byte = rest.popFirst() {
+      switch byte {
+      case UInt8(ascii: "%"):
+        guard let high = rest.popFirst().flatMap(Hexadecimal.value(of:)), let low = rest.popFirst().flatMap(Hexadecimal.value(of:)) else {
+          throw .brokenEscape
+        }
+        bytes.append(high << 4 | low)
+      case UInt8(ascii: "+") where plusIsSpace: bytes.append(UInt8(ascii: " "))
+      default: bytes.append(byte)
+      }
+    }
+    guard let decoded = String(validating: bytes, as: UTF8.self) else { throw .notUTF8 }
+    return decoded
+  }
+
+  /// Encodes a text.
+  ///
+  /// - Parameters:
+  ///   - text: The text.
+  ///   - isKept: Which bytes stay as they are; letters, digits and `-._~` if nothing else is said. A percent sign should not.
+  /// - Returns: The encoded text, with upper-case digits.
+  package static func encode(_ text: String, keeping isKept: (UInt8) -> Bool = isUnreserved) -> String {
+    if text.utf8.allSatisfy(isKept) { return text }
+    var bytes: [UInt8] = []
+    for byte in text.utf8 {
+      if isKept(byte) { bytes.append(byte) } else { bytes += "%\(Hexadecimal.text(of: byte).uppercased())".utf8 }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Whether a byte means only itself anywhere in a URI: a letter, a digit or one of `-._~`.
+  ///
+  /// - Parameter byte: The byte's ASCII.
+  /// - Returns: Whether it needs no encoding.
+  package static func isUnreserved(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+    case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"): true
+    default: false
+    }
+  }
+}
