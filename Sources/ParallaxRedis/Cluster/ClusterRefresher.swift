@@ -34,6 +34,10 @@ struct ClusterRefresher: Sendable {
           failure = nil
         case .failure(let error):
           if Task.isCancelled { return }
+          if failure != error.code {
+            router.logger.error("The cluster's slots cannot be learned, asking on", metadata: ["error": "\(error)"])
+          }
+          failure = error.code
           // What a server says of CLUSTER is no answer to the command that a caller waits with.
           router.refreshFailed(
             error.isFinal
@@ -41,10 +45,6 @@ struct ClusterRefresher: Sendable {
               : RedisError(
                 .connectionFailed, message: "The cluster's slots cannot be learned: \(error.message)", serverMessage: error.serverMessage,
                 cause: error.cause))
-          if failure != error.code {
-            router.logger.error("The cluster's slots cannot be learned, asking on", metadata: ["error": "\(error)"])
-          }
-          failure = error.code
           router.askForRefresh()
         }
         try? await Task.sleep(for: failure == nil ? Self.pause : Self.pause + .milliseconds(.random(in: 0...200)))
