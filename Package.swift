@@ -76,7 +76,7 @@ let package = Package(
       name: "ParallaxState",
       dependencies: [
         "ParallaxConcurrency", "ParallaxHA", "ParallaxAPI", always("DequeModule", "swift-collections"),
-        always("HeapModule", "swift-collections"),
+        always("HeapModule", "swift-collections"), lifecycle,
       ],
       swiftSettings: settings),
     .target(
@@ -92,7 +92,10 @@ let package = Package(
     // Floor 2
     .target(
       name: "ParallaxRedisStores",
-      dependencies: ["ParallaxConcurrency", "ParallaxText", "ParallaxHA", "ParallaxState", "ParallaxAPI", "ParallaxRedis", logging],
+      dependencies: [
+        "ParallaxConcurrency", "ParallaxText", "ParallaxHA", "ParallaxState", "ParallaxAPI", "ParallaxRedis", logging, lifecycle,
+        server("NIOCore", "swift-nio"),
+      ],
       swiftSettings: settings),
     .target(
       name: "ParallaxHTTP",
@@ -123,8 +126,8 @@ let package = Package(
     .executableTarget(
       name: "parallaxd",
       dependencies: [
-        "ParallaxControlPlane", "ParallaxAPI", always("ArgumentParser", "swift-argument-parser"), logging, lifecycle,
-        always("UnixSignals", "swift-service-lifecycle"),
+        "ParallaxControlPlane", "ParallaxAPI", "ParallaxMetrics", always("ArgumentParser", "swift-argument-parser"), logging, coreMetrics,
+        lifecycle, always("UnixSignals", "swift-service-lifecycle"),
       ],
       swiftSettings: settings),
     .executableTarget(
@@ -176,7 +179,7 @@ let package = Package(
       name: "ParallaxControlPlaneTests",
       dependencies: [
         "ParallaxControlPlane", "ParallaxConcurrency", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxMetrics", "ParallaxRedis",
-        "ParallaxTesting", "TestSupport", logging,
+        "ParallaxTesting", "TestSupport", logging, lifecycle,
       ] + nio,
       swiftSettings: settings),
     .testTarget(

@@ -19,17 +19,17 @@ ParallaxText:
 ParallaxHA:           Synchronization FoundationEssentials Logging CoreMetrics ServiceLifecycle ParallaxConcurrency ParallaxText
 ParallaxAPI:          FoundationEssentials Foundation
 1
-ParallaxState:        Synchronization FoundationEssentials DequeModule HeapModule ParallaxHA ParallaxAPI ParallaxConcurrency
+ParallaxState:        Synchronization FoundationEssentials DequeModule HeapModule ServiceLifecycle ParallaxHA ParallaxAPI ParallaxConcurrency
 ParallaxRedis:        Synchronization FoundationEssentials Glibc Musl Darwin DequeModule NIOCore NIOPosix NIOSSL Crypto Tracing Logging CoreMetrics ServiceLifecycle ParallaxConcurrency ParallaxText
 ParallaxMetrics:      Synchronization FoundationEssentials Glibc Musl Darwin CoreMetrics
 2
-ParallaxRedisStores:  Synchronization FoundationEssentials Foundation Logging ParallaxHA ParallaxState ParallaxAPI ParallaxRedis ParallaxConcurrency ParallaxText
+ParallaxRedisStores:  Synchronization FoundationEssentials Foundation NIOCore Logging ServiceLifecycle ParallaxHA ParallaxState ParallaxAPI ParallaxRedis ParallaxConcurrency ParallaxText
 ParallaxHTTP:         Synchronization FoundationEssentials Foundation DequeModule Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging CoreMetrics ServiceLifecycle ParallaxAPI ParallaxHA ParallaxState ParallaxMetrics ParallaxConcurrency ParallaxText
 3
 ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxHTTP ParallaxConcurrency ParallaxText
 ParallaxTesting:      Synchronization FoundationEssentials ParallaxHA ParallaxState ParallaxAPI ParallaxConcurrency
 4
-parallaxd:            FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser Logging ServiceLifecycle UnixSignals ParallaxAPI ParallaxControlPlane
+parallaxd:            FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser Logging CoreMetrics ServiceLifecycle UnixSignals ParallaxAPI ParallaxMetrics ParallaxControlPlane
 parallax:             FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser AsyncHTTPClient NIOCore NIOFoundationCompat NIOHTTP1 NIOPosix ParallaxAPI
 '
 

@@ -19,6 +19,8 @@ public import Foundation
 public final class Membership<Store: MembershipStore, C: Clock>: Service where C.Duration == Duration {
   private struct State {
     var judge: MembershipJudge
+    /// What each heartbeat begins with.
+    var template: MemberRecord
     var sequence: Int64 = 0
     var asOf: Date?
     var isBeatDue = false
@@ -47,7 +49,6 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
   public let settings: MembershipSettings
 
   private let store: Store
-  private let template: MemberRecord
   private let clock: C
   private let origin: C.Instant
   private let wallClock: @Sendable () -> Date
@@ -63,7 +64,7 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
   ///   - store: Where the fields are kept.
   ///   - session: This life of the node.
   ///   - clusterID: The cluster that the node takes part in; nil if it runs alone.
-  ///   - address: Where the node's API is reached, `host:port`.
+  ///   - address: Where the node's API is reached, `host:port`; what is not known yet is said by ``setAddress(_:)``.
   ///   - version: The version of the software, for people.
   ///   - settings: How the node watches the others.
   ///   - clock: The node's clock; it has to go on while the machine sleeps, as `ContinuousClock` does.
@@ -83,11 +84,11 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     self.logger = logger
     origin = clock.now
     let start = wallClock()
-    template = MemberRecord(
+    let template = MemberRecord(
       session: session, clusterID: clusterID, address: address, sequence: 0, report: report(), checkInterval: settings.checkInterval,
       startedAt: start,
       lastHeartbeat: start, version: version)
-    state = Mutex(State(judge: MembershipJudge(record: template, settings: settings, now: .zero)))
+    state = Mutex(State(judge: MembershipJudge(record: template, settings: settings, now: .zero), template: template))
   }
 
   // MARK: How things stand
@@ -117,6 +118,18 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
   }
 
   // MARK: What to do
+
+  /// Says where the node's API is reached, for a node that learns it only after the membership was made.
+  ///
+  /// The field shows it from the next write on.
+  ///
+  /// - Parameter address: The address, `host:port`.
+  public func setAddress(_ address: String) {
+    state.withLock { state in
+      state.template.address = address
+      state.judge.setAddress(address)
+    }
+  }
 
   /// Writes the field at once, since the node's role or term changed; returns without waiting for it.
   public func announce() {
@@ -201,7 +214,7 @@ extension Membership {
       let next: (record: MemberRecord, replaced: String?)? = state.withLock { state in
         guard state.judge.twin == nil else { return nil }
         state.sequence += 1
-        var record = template
+        var record = state.template
         record.sequence = state.sequence
         record.report = report
         record.lastHeartbeat = heartbeat

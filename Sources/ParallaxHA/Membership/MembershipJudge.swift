@@ -62,6 +62,14 @@ package struct MembershipJudge: Sendable {
 
   // MARK: The own field
 
+  /// Takes in where the node is reached, for the view before the first write.
+  package mutating func setAddress(_ address: String) {
+    guard let own = members[session.nodeID] else { return }
+    var record = own.record
+    record.address = address
+    members[session.nodeID] = Member(record, at: own.lastSeen)
+  }
+
   /// The former life of this node that the next write is to replace.
   package var replacedIncarnation: String? {
     guard case .joining(let former) = ownField else { return nil }

@@ -68,7 +68,7 @@ extension RedisConfiguration.Deployment {
     }
   }
 
-  private var endpoints: [RedisConfiguration.Endpoint] {
+  var endpoints: [RedisConfiguration.Endpoint] {
     switch self {
     case .standalone(let endpoint): [endpoint]
     case .sentinel(let sentinel): sentinel.sentinels

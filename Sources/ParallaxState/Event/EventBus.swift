@@ -53,9 +53,15 @@ package protocol EventBus: Sendable {
   /// The stream begins with a gap: from there on nothing is missed without another. It ends when the consumer's task is cancelled. A
   /// consumer that falls behind loses the newest events and finds a gap in their place.
   func subscribe(to channels: Set<ClusterEvent.Channel>) -> AsyncStream<EventDelivery>
+
+  /// Whether an event on the channel may reach anybody, so that nothing is made of one that cannot; cheap. `true` by default.
+  func hasSubscribers(on channel: ClusterEvent.Channel) -> Bool
 }
 
 extension EventBus {
+  /// Somebody may be listening.
+  package func hasSubscribers(on channel: ClusterEvent.Channel) -> Bool { true }
+
   /// Publishes one event; best effort.
   package func publish(_ event: ClusterEvent, on channel: ClusterEvent.Channel) async throws {
     try await publish([event], on: channel)

@@ -7,6 +7,23 @@ package final class InMemoryEventBus: EventBus {
   private struct State: ~Copyable {
     var subscribers: [Int: Subscriber] = [:]
     var lastID = 0
+    /// How many subscribers each channel has; channels without any are left out.
+    var listeners: [ClusterEvent.Channel: Int] = [:]
+
+    mutating func add(_ subscriber: Subscriber) -> Int {
+      lastID += 1
+      subscribers[lastID] = subscriber
+      for channel in subscriber.channels { listeners[channel, default: 0] += 1 }
+      return lastID
+    }
+
+    mutating func remove(_ id: Int) {
+      guard let subscriber = subscribers.removeValue(forKey: id) else { return }
+      for channel in subscriber.channels {
+        let count = listeners[channel, default: 1] - 1
+        listeners[channel] = count > 0 ? count : nil
+      }
+    }
   }
 
   /// Ends the subscription when its stream goes.
@@ -34,6 +51,10 @@ package final class InMemoryEventBus: EventBus {
 
   package var subscriberCount: Int { state.withLock { $0.subscribers.count } }
 
+  package func hasSubscribers(on channel: ClusterEvent.Channel) -> Bool {
+    state.withLock { $0.listeners[channel] != nil }
+  }
+
   package func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) {
     // Not under the lock: a subscriber that is woken up may end, and takes itself off the list then.
     for subscriber in state.withLock({ Array($0.subscribers.values) }) {
@@ -43,12 +64,8 @@ package final class InMemoryEventBus: EventBus {
 
   package func subscribe(to channels: Set<ClusterEvent.Channel>) -> AsyncStream<EventDelivery> {
     let subscriber = Subscriber(channels: channels, bufferSize: bufferSize)
-    let id = state.withLock { state in
-      state.lastID += 1
-      state.subscribers[state.lastID] = subscriber
-      return state.lastID
-    }
-    let registration = Registration(subscriber) { [self] in state.withLock { _ = $0.subscribers.removeValue(forKey: id) } }
+    let id = state.withLock { $0.add(subscriber) }
+    let registration = Registration(subscriber) { [self] in state.withLock { $0.remove(id) } }
     return AsyncStream { await registration.subscriber.next() }
   }
 }
@@ -60,7 +77,7 @@ private final class Subscriber: Sendable {
     var sequences = EventSequences()
   }
 
-  private let channels: Set<ClusterEvent.Channel>
+  let channels: Set<ClusterEvent.Channel>
   private let bufferSize: Int
   private let state = Mutex(State())
   private let wakeUp = WakeUp()
