@@ -26,7 +26,7 @@ package final class RedisEventBus: EventBus {
 
   package func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) async throws {
     guard let name = names[channel] else { preconditionFailure("the channel \(channel) has no name") }
-    let commands = try events.map { event in RedisCommand("PUBLISH", name, try StoredValue.text(event, "an event of \(event.id)")) }
+    let commands = try events.map { event in RedisCommand("PUBLISH", name, try event.text) }
     do {
       for result in try await client.pipeline(commands) { _ = try result.get() }
     } catch let error as RedisError {
