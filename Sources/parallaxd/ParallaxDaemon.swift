@@ -1,7 +1,9 @@
 import ArgumentParser
+import CoreMetrics
 import Logging
 import ParallaxAPI
 import ParallaxControlPlane
+import ParallaxMetrics
 import ServiceLifecycle
 import UnixSignals
 
@@ -65,17 +67,20 @@ struct ParallaxDaemon: AsyncParsableCommand {
     _ configuration: NodeConfiguration, _ shippedPatterns: [PatternDefinition], _ logger: Logger
   ) async throws {
     let names = shippedPatterns.map(\.name)
+    var hooks = ParallaxNode.Hooks()
+    hooks.onListening = { url in Self.announce(url, configuration, patterns: names) }
+    hooks.onReady = { logger.notice("ready") }
+    hooks.onStuckDuty = {
+      logger.critical("a leader's duty does not end with its term: ending the process, as leaderElection.onStuckDuty says")
+      _exit(EXIT_FAILURE)
+    }
+    let metrics = MetricsRegistry()
+    MetricsSystem.bootstrap(PrometheusMetricsFactory(metrics) { logger.warning("a metric was refused", metadata: ["error": "\($0)"]) })
+    try metrics.registerProcessMetrics()
     let node = try ParallaxNode(
-      configuration: configuration, patterns: shippedPatterns,
-      hooks: ParallaxNode.Hooks(
-        onListening: { url in Self.announce(url, configuration, patterns: names) },
-        onReady: { logger.notice("ready") },
-        onStuckDuty: {
-          logger.critical("a leader's duty does not end with its term: ending the process, as leaderElection.onStuckDuty says")
-          _exit(EXIT_FAILURE)
-        }),
-      logger: logger)
-    let group = node.makeServiceGroup()
+      configuration: configuration, backend: try configuration.makeBackend(logger: logger), patterns: shippedPatterns, metrics: metrics,
+      hooks: hooks, logger: logger)
+    let group = ServiceGroup(services: [node], logger: logger)
     do {
       try await withThrowingTaskGroup(of: Void.self) { tasks in
         tasks.addTask { try await group.run() }

@@ -6,13 +6,13 @@ import ParallaxMetrics
 /// What operators ask of the cluster's leadership, at any node.
 struct ClusterCommands: Sendable {
   let election: NodeElection
-  let membership: NodeMembership
+  let members: NodeMembers
   let handovers: HistogramSeries
   let logger: Logger
 
-  init(election: NodeElection, membership: NodeMembership, registry: MetricsRegistry, logger: Logger) throws {
+  init(election: NodeElection, members: NodeMembers, registry: MetricsRegistry, logger: Logger) throws {
     self.election = election
-    self.membership = membership
+    self.members = members
     self.logger = logger
     handovers = try registry.makeHistogram(
       "parallax_ha_handover_seconds", help: "Time from a request to hand over, made at this node, until another term was seen.",
@@ -49,7 +49,8 @@ struct ClusterCommands: Sendable {
   }
 
   private func check(_ target: String) async throws {
-    guard let view = await membership.view else { throw APIError(.notReady, "the node does not know its cluster yet; ask another") }
+    let view = await members.refreshedView()
+    guard view.asOf != nil else { throw APIError(.notReady, "the node does not know its cluster yet; ask another") }
     guard let member = view[target] else {
       let known = view.members.map(\.id).joined(separator: ", ")
       throw APIError(

@@ -11,7 +11,7 @@ struct ClusterFeed: Service {
   let bus: any EventBus
   let store: any StateStore
   let session: NodeSession
-  let membership: NodeMembership
+  let members: NodeMembers
   let dispatcher: Dispatcher
   let messenger: NodeMessenger
   let patterns: PatternCatalog
@@ -31,14 +31,14 @@ struct ClusterFeed: Service {
   private static let failurePause: Duration = .milliseconds(500)
 
   init(
-    bus: any EventBus, store: any StateStore, session: NodeSession, membership: NodeMembership, dispatcher: Dispatcher,
+    bus: any EventBus, store: any StateStore, session: NodeSession, members: NodeMembers, dispatcher: Dispatcher,
     messenger: NodeMessenger, patterns: PatternCatalog, publisher: EventPublisher, latency: SyncLatency,
     onLoss: @escaping @Sendable () -> Void, clock: NodeClock, logger: Logger
   ) {
     self.bus = bus
     self.store = store
     self.session = session
-    self.membership = membership
+    self.members = members
     self.dispatcher = dispatcher
     self.messenger = messenger
     self.patterns = patterns
@@ -53,9 +53,9 @@ struct ClusterFeed: Service {
     await cancelWhenGracefulShutdown {
       await withTaskGroup(of: Void.self) { group in
         group.addTask { for await delivery in bus.subscribe(to: [.agent, .cluster]) { handle(delivery) } }
-        group.addTask { try? await followMembers() }
+        group.addTask { await followMembers() }
         group.addTask { await lookAround() }
-        group.addTask { try? await readMembers() }
+        group.addTask { await readMembers() }
         group.addTask {
           await every(Self.lookInterval) { looks.poke() }
         }
@@ -105,15 +105,14 @@ struct ClusterFeed: Service {
   }
 
   /// Reads the members when an event says that they have changed, rather than at the next heartbeat.
-  private func readMembers() async throws {
-    let members = try await membership.members
+  private func readMembers() async {
     for await _ in memberReads.stream { _ = await members.refreshedView() }
   }
 
   // MARK: Members
 
-  private func followMembers() async throws {
-    let events = try await membership.members.events()
+  private func followMembers() async {
+    let events = members.events()
     // Who was there before is no event.
     looks.poke()
     memberReads.poke()
@@ -154,7 +153,7 @@ struct ClusterFeed: Service {
   }
 
   private func look() async throws {
-    guard let view = membership.lastView else { return }
+    let view = members.view
     try await patterns.load()
     for member in view.members where member.isAlive && member.record.session != session {
       let home = member.record.session

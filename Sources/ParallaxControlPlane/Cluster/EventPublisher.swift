@@ -34,8 +34,10 @@ final class EventPublisher: Service {
     (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
-  /// Publishes an event, some time soon.
-  func publish(_ type: String, id: String, details: JSONValue? = nil, on channel: ClusterEvent.Channel) {
+  /// Publishes an event, some time soon; makes nothing of one that nobody can receive.
+  func publish(_ type: String, id: String, details: @autoclosure () -> JSONValue? = nil, on channel: ClusterEvent.Channel) {
+    guard bus.hasSubscribers(on: channel) else { return }
+    let details = details()
     let now = NodeClock.wall
     state.withLock { state in
       let sequence = (state.sequences[channel] ?? 0) + 1

@@ -1,22 +1,28 @@
-import Logging
 import ParallaxAPI
+import ParallaxConcurrency
 import ParallaxHA
-import ParallaxRedisStores
 import ParallaxState
 import ServiceLifecycle
 
-/// The election as a node of the daemon takes part in it.
-typealias NodeElection = LeaderElection<RedisElectionStore, ContinuousClock>
+/// The election as a node takes part in it.
+typealias NodeElection = LeaderElection<AnyElectionStore, ContinuousClock>
 
-/// A node's part in the leadership of its cluster: it campaigns, does the leader's duties while it leads, and tells the others.
+/// A node's part in the leadership of its cluster: once the node has started, it campaigns, does the leader's duties while it leads, and
+/// tells the others.
 struct Leadership: Service {
   let election: NodeElection
   let duties: LeaderDuties<ContinuousClock>
-  let membership: NodeMembership
+  let members: NodeMembers
   let publisher: EventPublisher
-  let logger: Logger
+  /// When the node has started: a node that cannot start must not lead, and may find a record that it may not touch.
+  let started: Deferred<Void>
 
   func run() async throws {
+    do {
+      try await cancelWhenGracefulShutdown { try await started.value() }
+    } catch is CancellationError {
+      return
+    }
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await election.run() }
       group.addTask { await tellChanges() }
@@ -37,7 +43,7 @@ struct Leadership: Service {
     var wasLeader = false
     for await status in election.changes() where status.isLeader != wasLeader {
       wasLeader = status.isLeader
-      membership.announce()
+      members.announce()
       let details: JSONValue = ["term": .integer(status.term)]
       publisher.publish(wasLeader ? "elected" : "stepped_down", id: election.session.nodeID, details: details, on: .cluster)
     }

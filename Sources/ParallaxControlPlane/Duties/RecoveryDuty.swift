@@ -6,7 +6,7 @@ import ParallaxState
 struct RecoveryDuty: Sendable {
   let store: any StateStore
   let session: NodeSession
-  let membership: NodeMembership
+  let members: NodeMembers
   let recovery: SessionRecovery
   /// How long a silent member is shown before its field is removed.
   let removeAfter: Duration
@@ -18,12 +18,11 @@ struct RecoveryDuty: Sendable {
     logger.debug("looks for lost node sessions")
     // In this order: a session that was listed had shown that it lives before, so members read later do not miss it.
     let sessions = try await store.sessions()
-    let members = try await membership.members
     let view = await members.refreshedView()
     guard !view.isStale else { return }
     let lost = sessions.filter { $0.key != session && !Self.isAlive($0.key, in: view) }
     try await recovery.run(lost)
-    try await removeSilentMembers(of: view, members: members)
+    try await removeSilentMembers(of: view)
   }
 
   /// Whether a session may still be at work; one whose member cannot be read is not written off.
@@ -32,7 +31,7 @@ struct RecoveryDuty: Sendable {
     return view.unreadable[session.nodeID] != nil
   }
 
-  private func removeSilentMembers(of view: MembershipView, members: NodeMembership.Members) async throws {
+  private func removeSilentMembers(of view: MembershipView) async throws {
     let silent = view.members.filter { !$0.isAlive && $0.lastSeen >= removeAfter && $0.record.session != session }
     guard !silent.isEmpty else { return }
     let owning = try await store.sessions()

@@ -14,33 +14,12 @@ package struct ControlPlane: ControlPlaneService {
   let patterns: PatternCatalog
   let health: NodeHealth
   let status: NodeStatus
-  /// What there is beside a node that runs alone; nil for such a node.
-  let cluster: Cluster?
+  let commands: ClusterCommands
+  let watch: ExecutionWatch
+  let messenger: NodeMessenger
+  let publisher: EventPublisher
   let defaultTimeout: Duration
   let clock: NodeClock
-
-  /// What the API needs of the other nodes.
-  struct Cluster: Sendable {
-    let commands: ClusterCommands
-    let watch: ExecutionWatch
-    let messenger: NodeMessenger
-    let publisher: EventPublisher
-  }
-
-  init(
-    session: NodeSession, dispatcher: Dispatcher, store: any StateStore, patterns: PatternCatalog, health: NodeHealth,
-    status: NodeStatus, cluster: Cluster?, defaultTimeout: Duration, clock: NodeClock
-  ) {
-    self.cluster = cluster
-    self.session = session
-    self.dispatcher = dispatcher
-    self.store = store
-    self.patterns = patterns
-    self.health = health
-    self.status = status
-    self.defaultTimeout = defaultTimeout
-    self.clock = clock
-  }
 
   // MARK: Executions
 
@@ -80,7 +59,7 @@ package struct ControlPlane: ControlPlaneService {
     // Its owner ends it at its deadline; a new owner may have to be found first.
     let limit = max(.zero, execution.deadline - clock.now.wall) + .seconds(60)
     let id = execution.id
-    return try await cluster?.watch.end(of: id, within: limit) { await dispatcher.attach(to: id, waits: true) }
+    return try await watch.end(of: id, within: limit) { await dispatcher.attach(to: id, waits: true) }
   }
 
   /// What a repeat of an acknowledged request comes to; nil if its execution was claimed but never created.
@@ -140,15 +119,15 @@ package struct ControlPlane: ControlPlaneService {
       guard let stored = try await storeCall({ try await store.execution(id) }) else {
         throw APIError(.notFound, "there is no execution \(id.prefix(128))")
       }
-      guard !stored.execution.status.isTerminal, let cluster else { throw Self.alreadyEnded(stored.execution) }
-      return try await cancelElsewhere(id, cluster)
+      guard !stored.execution.status.isTerminal else { throw Self.alreadyEnded(stored.execution) }
+      return try await cancelElsewhere(id)
     }
   }
 
   /// Has the node cancel an execution that drives it.
-  private func cancelElsewhere(_ id: String, _ cluster: Cluster) async throws -> CancellationDocument {
+  private func cancelElsewhere(_ id: String) async throws -> CancellationDocument {
     let ended = try await storeCall {
-      try await cluster.watch.end(of: id, within: Self.cancellationLimit, asking: .cancel(execution: id)) { await dispatcher.cancel(id) }
+      try await watch.end(of: id, within: Self.cancellationLimit, asking: .cancel(execution: id)) { await dispatcher.cancel(id) }
     }
     guard let ended else { throw APIError(.timeout, "the cancellation is under way, but not confirmed") }
     guard ended.execution.status == .cancelled else { throw Self.alreadyEnded(ended.execution) }
@@ -185,7 +164,7 @@ package struct ControlPlane: ControlPlaneService {
       throw APIError(.validation, "\(error)")
     }
     let isNew = try await storeCall { try await patterns.put(pattern) }
-    cluster?.publisher.publish("pattern", id: pattern.name, on: .cluster)
+    publisher.publish("pattern", id: pattern.name, on: .cluster)
     return PatternCreated(name: pattern.name, version: pattern.version, created: isNew)
   }
 
@@ -214,8 +193,8 @@ package struct ControlPlane: ControlPlaneService {
     guard let record = try await storeCall({ try await store.agent(id) }) else {
       throw APIError(.notFound, "there is no agent \(id.prefix(128))")
     }
-    if let cluster, record.session != session, dispatcher.agent(id)?.isConnected == true {
-      cluster.messenger.tell(.disconnect(agent: id), to: record.session)
+    if record.session != session, dispatcher.agent(id)?.isConnected == true {
+      messenger.tell(.disconnect(agent: id), to: record.session)
       return AgentDisconnected(id: id, disconnected: true)
     }
     return AgentDisconnected(id: id, disconnected: dispatcher.disconnectAgent(id))
@@ -236,22 +215,13 @@ package struct ControlPlane: ControlPlaneService {
 
   // MARK: High availability
 
-  package func haStatus() async throws -> HAStatusDocument { try await status.document() }
+  package func haStatus() async throws -> HAStatusDocument { await status.document() }
 
   package func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument { try await commands.stepDown(request) }
 
   package func elect(_ request: ElectRequest) async throws -> HandoverDocument { try await commands.elect(request) }
 
   package func setPaused(_ paused: Bool) async throws -> PauseDocument { try await commands.setPaused(paused) }
-
-  private var commands: ClusterCommands {
-    get throws {
-      guard let cluster else {
-        throw APIError(.conflict, "this node runs alone: there is no leadership to hand over, to pause or to resume")
-      }
-      return cluster.commands
-    }
-  }
 
   // MARK: Validation
 

@@ -18,6 +18,14 @@ package struct NodeClock: Sendable {
     Moment(instant: origin.duration(to: .now), wall: NodeClock.wall)
   }
 
+  /// Sleeps on the monotonic clock.
+  ///
+  /// - Parameter duration: How long.
+  /// - Throws: `CancellationError` if the task is cancelled before.
+  package func sleep(for duration: Duration) async throws {
+    try await ContinuousClock().sleep(for: duration)
+  }
+
   /// The wall clock's reading.
   package static var wall: Timestamp {
     Timestamp(milliseconds: Int64((Date.now.timeIntervalSince1970 * 1_000).rounded(.down)))

@@ -1,4 +1,5 @@
 package import ParallaxAPI
+package import ParallaxState
 import Synchronization
 
 /// How the node is: what the health endpoints answer, and whether it takes work.
@@ -8,22 +9,20 @@ package final class NodeHealth: Sendable {
     /// The store is not reached or not read yet; `reason` says what is in the way.
     case starting(reason: String)
     case running
-    /// The node is about to stop and still answers, until load balancers have noticed.
-    case leaving
+    /// The node is about to stop and still takes work, until load balancers have noticed; and agents, unless others can have them.
+    case leaving(hasSuccessor: Bool)
+    /// The node takes no further work, and keeps its agents for what it has, since no other node takes over.
+    case finishing
+    /// The node sends its agents and callers away.
     case draining
-  }
-
-  /// How the store answers.
-  package enum StoreStatus: Sendable, Hashable {
-    case reachable
-    /// For how long it has not answered, and why, as far as is known.
-    case unreachable(for: Duration, reason: String)
   }
 
   private struct State {
     var stage = Stage.starting(reason: "starting")
     var lastBeat: Duration
     var lastOpening: Duration?
+    /// Whether other nodes may take this one for lost.
+    var isSilent: @Sendable () -> Bool = { false }
   }
 
   /// The main loop counts as stuck when it has not beaten for this long.
@@ -34,16 +33,12 @@ package final class NodeHealth: Sendable {
   private let clock: NodeClock
   /// How long the store may be gone before the node takes no traffic.
   private let cutOffAfter: Duration
-  private let storeStatus: @Sendable () -> StoreStatus
-  /// Whether other nodes take this one for lost; nil: there are no others.
-  private let isSilent: (@Sendable () -> Bool)?
+  private let storeStatus: @Sendable () -> BackendStatus
   private let state: Mutex<State>
 
   package init(
-    nodeID: String, version: String, clock: NodeClock, cutOffAfter: Duration, storeStatus: @escaping @Sendable () -> StoreStatus,
-    isSilent: (@Sendable () -> Bool)?
+    nodeID: String, version: String, clock: NodeClock, cutOffAfter: Duration, storeStatus: @escaping @Sendable () -> BackendStatus
   ) {
-    self.isSilent = isSilent
     self.nodeID = nodeID
     self.version = version
     self.clock = clock
@@ -57,6 +52,27 @@ package final class NodeHealth: Sendable {
     set { state.withLock { $0.stage = newValue } }
   }
 
+  /// The node has started and takes work; false if it was told to stop before.
+  package func started() -> Bool {
+    state.withLock { state in
+      guard case .starting = state.stage else { return false }
+      state.stage = .running
+      return true
+    }
+  }
+
+  /// Says why the node has not started yet; of no effect once it has started or was told to stop.
+  package func waits(because reason: String) {
+    state.withLock { state in
+      if case .starting = state.stage { state.stage = .starting(reason: reason) }
+    }
+  }
+
+  /// Has the node count as cut off while `isSilent` says that others may take it for lost.
+  package func watchSilence(_ isSilent: @escaping @Sendable () -> Bool) {
+    state.withLock { $0.isSilent = isSilent }
+  }
+
   /// The node's monotonic clock.
   package var now: Duration { clock.now.instant }
 
@@ -67,9 +83,8 @@ package final class NodeHealth: Sendable {
 
   /// Whether the node's work may have been given away: others have heard nothing of it for long, or it may stand on no list.
   private var isCutOff: Bool {
-    guard let isSilent else { return false }
-    if isSilent() { return true }
-    return state.withLock { $0.lastOpening }.map { now - $0 >= cutOffAfter } ?? false
+    let (isSilent, lastOpening) = state.withLock { ($0.isSilent, $0.lastOpening) }
+    return isSilent() || lastOpening.map { now - $0 >= cutOffAfter } ?? false
   }
 
   /// The main loop is alive.
@@ -82,15 +97,19 @@ package final class NodeHealth: Sendable {
   package var refusal: APIError? {
     switch stage {
     case .starting(let reason): APIError(.notReady, "the node is starting: \(reason)")
-    case .draining: APIError(.notReady, "the node is shutting down; ask another")
+    case .finishing, .draining: APIError(.notReady, "the node is shutting down; ask another")
     case .running, .leaving: isCutOff ? APIError(.notReady, "the node is cut off from its store; ask another") : nil
     }
   }
 
   /// Why the node takes no further agents, or nil.
   package var agentRefusal: APIError? {
-    if case .leaving = stage { return APIError(.notReady, "the node is shutting down; connect to another") }
-    return refusal
+    switch stage {
+    case .leaving(hasSuccessor: true), .draining: APIError(.notReady, "the node is shutting down; connect to another")
+    // What an agent that lost its connection still works on can only end here.
+    case .leaving(hasSuccessor: false), .finishing: nil
+    case .starting, .running: refusal
+    }
   }
 
   /// Whether the node is fit to lead by its own checks.
@@ -128,7 +147,7 @@ package final class NodeHealth: Sendable {
   private func nodeCheck() -> HealthDocument.Check {
     switch stage {
     case .starting(let reason): HealthDocument.Check(.unhealthy, detail: "starting: \(reason)")
-    case .leaving, .draining: HealthDocument.Check(.unhealthy, detail: "draining")
+    case .leaving, .finishing, .draining: HealthDocument.Check(.unhealthy, detail: "draining")
     case .running: HealthDocument.Check(.healthy)
     }
   }

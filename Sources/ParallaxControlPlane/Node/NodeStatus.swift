@@ -9,29 +9,17 @@ import Foundation
 
 /// What `/ha/status` says: the members as this node sees them, and who leads.
 struct NodeStatus: Sendable {
-  let session: NodeSession
   let clusterID: String
-  let configuredAddress: String?
-  let boundAddress: Eventual<String>
-  /// Nil if the state ends with the process.
-  let membership: NodeMembership?
-  /// Nil if the node runs alone: then nobody leads.
-  let election: NodeElection?
+  let members: NodeMembers
+  let election: NodeElection
   let clock: NodeClock
 
-  func document() async throws -> HAStatusDocument {
-    guard let view = await membership?.view else {
-      let address: String
-      if let configuredAddress { address = configuredAddress } else { address = try await boundAddress.value }
-      let own = HAStatusDocument.Member(
-        id: session.nodeID, address: address, role: .standby, status: .healthy, lastHeartbeat: clock.now.wall, lastSeen: .zero)
-      // A node with a store that it has not reached yet knows nothing of the others.
-      return HAStatusDocument(clusterId: clusterID, stale: membership != nil, members: [own])
-    }
-    let status = election?.status ?? ElectionStatus()
+  func document() async -> HAStatusDocument {
+    let view = await members.refreshedView()
+    let status = election.status
     // The holder of a lease that has run out leads no more.
     let holder = (status.leaseRemaining ?? .zero) > .zero ? status.leader : nil
-    let leaders = election == nil ? [] : view.leaders(holder: holder)
+    let leaders = view.leaders(holder: holder)
     let isStale = view.isStale || status.staleFor != nil
     return HAStatusDocument(
       clusterId: clusterID, leader: holder, term: status.term > 0 ? status.term : nil, transitions: status.transitions,

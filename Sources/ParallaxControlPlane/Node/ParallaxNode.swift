@@ -1,69 +1,78 @@
 package import Logging
 package import ParallaxAPI
-import ParallaxHA
-package import ServiceLifecycle
+package import ParallaxMetrics
+package import ParallaxState
+import ServiceLifecycle
 
-/// A control-plane node, put together from its configuration.
-package struct ParallaxNode: Sendable {
+/// A whole control-plane node as a service: executions, agents over WebSocket, the HTTP API, and its part in a cluster.
+///
+/// ```swift
+/// var configuration = NodeConfiguration(nodeID: "node-1")
+/// configuration.server.port = 8_080
+/// let node = try ParallaxNode(configuration: configuration, backend: InMemoryBackend(), logger: logger)
+/// try await ServiceGroup(services: [node], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+/// ```
+///
+/// With `highAvailability.enabled` it is one of several nodes on the same stores, of which one leads. Without, it is a cluster of one: it
+/// leads at once, and does not start where another node is at work.
+package struct ParallaxNode: Service {
   /// The product's version.
   package static let version = "0.1.0"
 
-  /// What whoever runs the node hears of it.
+  /// What whoever runs a node hears of it; each does nothing by default.
   package struct Hooks: Sendable {
     /// The server listens at this base URL.
-    package var onListening: @Sendable (_ url: String) -> Void
+    package var onListening: @Sendable (_ url: String) -> Void = { _ in }
     /// The node takes work.
-    package var onReady: @Sendable () -> Void
+    package var onReady: @Sendable () -> Void = {}
     /// A leader's duty ignores that its term has ended, and `onStuckDuty` is `exit`: the process is to end.
-    package var onStuckDuty: @Sendable () -> Void
+    package var onStuckDuty: @Sendable () -> Void = {}
 
-    package init(
-      onListening: @escaping @Sendable (_ url: String) -> Void, onReady: @escaping @Sendable () -> Void,
-      onStuckDuty: @escaping @Sendable () -> Void
-    ) {
-      self.onListening = onListening
-      self.onReady = onReady
-      self.onStuckDuty = onStuckDuty
-    }
+    /// Makes hooks that do nothing.
+    package init() {}
   }
 
   private let services: [any Service]
-  private let drainLimit: Duration
+  private let stopLimit: Duration
   private let logger: Logger
 
-  /// Puts the node together; nothing runs yet.
+  /// Puts a node together; nothing runs yet.
   ///
-  /// Throws what is wrong with the configuration's values.
+  /// - Parameters:
+  ///   - configuration: Everything that can be set.
+  ///   - backend: The stores. All nodes of a cluster need the same ones; the node runs the backend's services.
+  ///   - patterns: Patterns to store when the node starts.
+  ///   - metrics: Where the node registers its metrics, and what `/metrics` shows; one for each node. What libraries emit through
+  ///     swift-metrics shows there too if the program bootstraps swift-metrics with a `PrometheusMetricsFactory` of this registry.
+  ///   - hooks: What the caller wants to hear of.
+  ///   - logger: Where the node reports.
+  /// - Throws: What is wrong with the values of the configuration, or with metrics that are registered already.
   package init(
-    configuration: NodeConfiguration, patterns shippedPatterns: [PatternDefinition], hooks: Hooks, logger: Logger
+    configuration: NodeConfiguration, backend: any Backend, patterns: [PatternDefinition] = [],
+    metrics: MetricsRegistry = MetricsRegistry(),
+    hooks: Hooks = Hooks(), logger: Logger
   ) throws {
-    let base = try NodeBase(configuration: configuration, onStuckDuty: hooks.onStuckDuty, logger: logger)
-    let cluster = try NodeCluster(base)
-    let lifecycle = NodeLifecycle(
-      session: base.session, store: base.store.store, doubts: base.store.doubts, membership: base.membership, patterns: base.patterns,
-      shippedPatterns: shippedPatterns, health: base.health, dispatcher: base.dispatcher,
-      housekeeping: cluster == nil ? try base.makeHousekeeping() : nil, cluster: cluster?.forLifecycle, onReady: hooks.onReady,
-      logger: logger)
-    let server = try base.makeServer(cluster: cluster, onListening: hooks.onListening)
-    let delay = DrainDelay(
-      health: base.health, delay: configuration.server.drainDelay, resign: { [election = base.election] in await election?.resign() },
-      logger: logger)
-
-    // Stopped from the last to the first.
-    let shared: [(any Service)?] = [base.publisher, base.messenger, base.membership]
-    services = base.store.services + shared.compactMap { $0 } + [base.dispatcher] + (cluster?.services ?? []) + [lifecycle, server, delay]
-    drainLimit = configuration.server.drainDelay + configuration.server.drainTimeout + .seconds(20)
+    let assembly = try NodeAssembly(
+      configuration: configuration, backend: backend, registry: metrics, onStuckDuty: hooks.onStuckDuty, logger: logger)
+    services = try assembly.services(shippedPatterns: patterns, hooks: hooks)
+    let (delay, timeout) = (configuration.server.drainDelay, configuration.server.drainTimeout)
+    stopLimit = ShutdownPlan(delay: delay, timeout: timeout, hasSuccessor: false).limit
     self.logger = logger
   }
 
-  /// The group that runs the node; its graceful shutdown stops the node in order.
-  package func makeServiceGroup() -> ServiceGroup {
+  /// Runs the node until a graceful shutdown has been carried out or the task is cancelled; to be called once.
+  ///
+  /// A graceful shutdown releases leadership, keeps serving for `server.drainDelay`, and lets work that is under way go on for at most
+  /// `server.drainTimeout`. A cancelled node ends at once, as after a crash.
+  ///
+  /// - Throws: What ended the node: a port that is in use, a store that is another's, another process under the node's id.
+  package func run() async throws {
     var configuration = ServiceGroupConfiguration(
       services: services.map { service in
         // A node that must end, ends in order: agents are told, callers are answered.
         ServiceGroupConfiguration.ServiceConfiguration(service: service, failureTerminationBehavior: .gracefullyShutdownGroup)
       }, logger: logger)
-    configuration.maximumGracefulShutdownDuration = drainLimit
-    return ServiceGroup(configuration: configuration)
+    configuration.maximumGracefulShutdownDuration = stopLimit
+    try await ServiceGroup(configuration: configuration).run()
   }
 }

@@ -6,6 +6,7 @@ import ParallaxMetrics
 /// Answers the probes from what the node knows, without asking anybody.
 struct Probes: Sendable {
   let health: NodeHealth
+  let metrics: NodeMetrics
   let registry: MetricsRegistry
 
   func answer(_ probe: Probe, accept: String?) -> ProbeAnswer {
@@ -13,12 +14,13 @@ struct Probes: Sendable {
     case .health: document(health.health())
     case .live: document(health.liveness())
     case .ready: document(health.readiness())
-    case .metrics: metrics(accept)
+    case .metrics: exposition(accept)
     }
   }
 
-  private func metrics(_ accept: String?) -> ProbeAnswer {
+  private func exposition(_ accept: String?) -> ProbeAnswer {
     let format = ExpositionFormat(accept: accept)
+    metrics.refresh()
     return ProbeAnswer(status: 200, contentType: format.contentType, body: ByteBuffer(bytes: registry.render(format)))
   }
 

@@ -12,7 +12,7 @@ import Synchronization
 /// put something on its list when nobody expected it.
 package final class SessionRecovery: Sendable {
   private let store: any StateStore
-  private let inboxes: (any InboxStore)?
+  private let inboxes: any InboxStore
   private let dispatcher: Dispatcher
   private let session: NodeSession
   private let resumeGrace: Duration
@@ -23,7 +23,7 @@ package final class SessionRecovery: Sendable {
   private let underWay = Mutex<[NodeSession: Duration]>([:])
 
   package init(
-    store: any StateStore, inboxes: (any InboxStore)?, dispatcher: Dispatcher, session: NodeSession, resumeGrace: Duration,
+    store: any StateStore, inboxes: any InboxStore, dispatcher: Dispatcher, session: NodeSession, resumeGrace: Duration,
     registry: MetricsRegistry, clock: NodeClock, logger: Logger
   ) throws {
     self.store = store
@@ -106,7 +106,7 @@ package final class SessionRecovery: Sendable {
   /// Removes what is left of a session: the agents that have not come back, and its inbox, whose messages were for it alone.
   private func conclude(_ lost: NodeSession, openings: Int64) async throws {
     for agent in try await store.agents(at: lost) { try await store.removeAgent(agent.id, epoch: agent.epoch, session: lost) }
-    try await inboxes?.removeInbox(of: lost)
+    try await inboxes.removeInbox(of: lost)
     guard try await store.executions(ownedBy: lost).isEmpty else { return }
     try await store.close(lost, openings: openings)
     underWay.withLock { $0[lost] = nil }

@@ -84,11 +84,20 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
   }
 
   package func end(_ reason: String) {
-    connection.close(code: .normal, reason: reason)
+    closeBehindMessages(code: .normal, reason: reason)
   }
 
   package func restart(_ reason: String) {
-    connection.close(code: .serviceRestart, reason: reason)
+    // Some libraries read 1012 as a protocol error.
+    closeBehindMessages(code: .goingAway, reason: reason)
+  }
+
+  /// What was sent before goes out first.
+  private func closeBehindMessages(code: WebSocketCloseCode, reason: String) {
+    connection.eventLoop.execute {
+      self.flush()
+      self.connection.close(code: code, reason: reason)
+    }
   }
 
   package func registrationEnded(_ outcome: Result<Int64, any Error>) {

@@ -8,7 +8,7 @@ import Synchronization
 /// The node's HTTP server: the API, the probes, and the agents' WebSockets on one port.
 ///
 /// On graceful shutdown it stops accepting at once, lets requests in progress finish, and leaves it to the control plane to send its agents
-/// away; `run()` returns when the last connection has gone. What is left at `drainTimeout` is closed, agents with 1012.
+/// away; `run()` returns when the last connection has gone. What is left `closeTimeout` after that is closed, agents with 1012.
 package struct HTTPServer: Service {
   package struct Configuration: Sendable {
     /// The address to listen on; a name or an IP address.
@@ -22,11 +22,12 @@ package struct HTTPServer: Service {
     package var allowedOrigins: Set<String>
     /// Names under which clients may call a node bound to loopback, such as that of `node.address`.
     package var knownHosts: Set<String>
-    package var drainTimeout: Duration
+    /// How long what is connected may go on when the node has finished its part of a stop.
+    package var closeTimeout: Duration
 
     package init(
       host: String = "127.0.0.1", port: Int = 8080, limits: ConnectionLimits = ConnectionLimits(), allowUnauthenticated: Bool = false,
-      allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], drainTimeout: Duration = .seconds(30)
+      allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], closeTimeout: Duration = .seconds(2)
     ) {
       self.host = host
       self.port = port
@@ -34,7 +35,7 @@ package struct HTTPServer: Service {
       self.allowUnauthenticated = allowUnauthenticated
       self.allowedOrigins = allowedOrigins
       self.knownHosts = knownHosts
-      self.drainTimeout = drainTimeout
+      self.closeTimeout = closeTimeout
     }
   }
 
@@ -44,7 +45,7 @@ package struct HTTPServer: Service {
     package var onBound: @Sendable (SocketAddress) async -> Void
     /// No new connection is accepted any more: agents can be told to go.
     ///
-    /// `drainTimeout` begins when this returns.
+    /// `closeTimeout` begins when this returns.
     package var onStopAccepting: @Sendable () async -> Void
 
     package init(
@@ -106,8 +107,8 @@ package struct HTTPServer: Service {
           try await gracefulShutdown()
           await listener.waitUntilClosed()
           await hooks.onStopAccepting()
-          try await Task.sleep(for: configuration.drainTimeout)
-          logger.warning("closing what is still connected: server.drainTimeout is over")
+          try await Task.sleep(for: configuration.closeTimeout)
+          logger.warning("closing what is still connected after \(configuration.closeTimeout)")
         } catch {
           // Cancelled: nothing is left, or nothing is to be waited for.
         }

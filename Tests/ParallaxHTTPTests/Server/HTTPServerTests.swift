@@ -236,7 +236,7 @@ import Testing
 
   @Test func closesWhatIsLeftWhenTheTimeToDrainIsOver() async throws {
     let gateway = RecordingGateway()
-    try await RunningServer.with(gateway: gateway, change: { $0.drainTimeout = .milliseconds(50) }) { server in
+    try await RunningServer.with(gateway: gateway, change: { $0.closeTimeout = .milliseconds(50) }) { server in
       try await server.connect { agent in
         try await agent.send(FrontChannelFixture.handshake())
         _ = try await agent.response()

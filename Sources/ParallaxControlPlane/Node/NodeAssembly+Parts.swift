@@ -1,0 +1,197 @@
+import Logging
+import NIOCore
+import ParallaxAPI
+import ParallaxHA
+import ParallaxHTTP
+import ParallaxState
+
+/// How the parts are made that take more than one line.
+extension NodeAssembly {
+  // MARK: Election and members
+
+  static func election(
+    _ configuration: NodeConfiguration, _ backend: any Backend, _ session: NodeSession, onStuckDuty: @escaping @Sendable () -> Void,
+    _ logger: Logger
+  ) throws -> NodeElection {
+    let exit: @Sendable (Fence) -> Void = { _ in onStuckDuty() }
+    return NodeElection(
+      store: AnyElectionStore(backend.election), session: session, configuration: try ElectionConfiguration(configuration),
+      clock: ContinuousClock(), logger: logger,
+      onStuckDuties: configuration.highAvailability.leaderElection.onStuckDuty == .exit ? exit : nil)
+  }
+
+  static func membership(
+    _ configuration: NodeConfiguration, _ backend: any Backend, _ session: NodeSession, _ address: NodeAddress,
+    _ publisher: EventPublisher, _ election: NodeElection, report: @escaping @Sendable () -> MemberReport, _ logger: Logger
+  ) throws -> NodeMembership {
+    let store = AnyMembershipStore(backend.membership)
+    let clusterID = configuration.isAlone ? nil : configuration.highAvailability.clusterID
+    var logger = logger
+    // That the store is away is said once, by its client.
+    if configuration.isAlone { logger.logLevel = max(logger.logLevel, .error) }
+    let members = NodeMembers(
+      store: store, session: session, clusterID: clusterID, address: address.provisional, version: ParallaxNode.version,
+      settings: try MembershipSettings(configuration.highAvailability.memberHealth), clock: ContinuousClock(), logger: logger,
+      report: report)
+    return NodeMembership(
+      members: members,
+      storeGuard: StoreGuard(
+        store: store, nodeID: session.nodeID, clusterID: clusterID, keyPrefix: backend.namespace, clock: ContinuousClock()),
+      address: { try await address.resolve() }, onAddress: { election.setAddress($0) },
+      onLeft: { publisher.publish("left", id: session.nodeID, on: .cluster) })
+  }
+
+  func makeLeadership() -> Leadership {
+    let store = backend.state
+    let recovery = RecoveryDuty(
+      store: store, session: session, members: membership.members, recovery: recovery,
+      removeAfter: configuration.highAvailability.memberHealth.removeAfter, logger: logger)
+    let collection = GarbageCollection(store: store, settings: configuration.executions, logger: logger)
+    let overdue = OverdueExecutions(
+      store: store, now: { NodeClock.wall },
+      remind: { [session, dispatcher, messenger] id, owner in
+        if owner == session { dispatcher.outcomeRecorded(of: id) } else { messenger.tell(.recorded(execution: id, task: ""), to: owner) }
+      }, logger: logger)
+    let duties = [
+      LeaderDuty("recovery", every: RecoveryDuty.interval, trigger: losses) { _ in try await recovery.run() },
+      LeaderDuty("garbage-collection", every: GarbageCollection.interval) { _ in try await collection.run() },
+      LeaderDuty("deadlines", every: OverdueExecutions.interval) { _ in try await overdue.run() },
+    ]
+    return Leadership(
+      election: election, duties: LeaderDuties(duties, clock: ContinuousClock(), logger: logger), members: membership.members,
+      publisher: publisher, started: started)
+  }
+
+  func makeFeed() throws -> ClusterFeed {
+    ClusterFeed(
+      bus: backend.events, store: backend.state, session: session, members: membership.members, dispatcher: dispatcher,
+      messenger: messenger, patterns: patterns, publisher: publisher, latency: try SyncLatency(registry: registry),
+      onLoss: { [losses] in losses.fire() }, clock: clock, logger: logger)
+  }
+
+  // MARK: The node's life
+
+  func makeLifecycle(shippedPatterns: [PatternDefinition], onReady: @escaping @Sendable () -> Void) -> NodeLifecycle {
+    NodeLifecycle(
+      session: session, backend: backend, membership: membership, election: election, patterns: patterns, shippedPatterns: shippedPatterns,
+      health: health, dispatcher: dispatcher, recovery: recovery, recoversFirst: configuration.isAlone, publisher: publisher,
+      started: started, onReady: onReady, clock: clock, logger: logger)
+  }
+
+  func makeShutdown() -> Shutdown {
+    let successors: @Sendable () -> [NodeSession] = { [session, members = membership.members, isAlone = configuration.isAlone] in
+      guard !isAlone else { return [] }
+      return members.view.members.filter { $0.status == .healthy && $0.record.session != session }.map(\.record.session)
+    }
+    return Shutdown(
+      delay: configuration.server.drainDelay, timeout: configuration.server.drainTimeout,
+      parts: Shutdown.Parts(health: health, election: election, dispatcher: dispatcher, watch: watch, successors: successors),
+      clock: clock, logger: logger)
+  }
+
+  // MARK: The server
+
+  func makeServer(shutdown: Shutdown, onListening: @escaping @Sendable (String) -> Void) throws -> HTTPServer {
+    let gateway = SessionGateway(
+      settings: AgentSessionMachine.Settings(configuration), dispatcher: dispatcher, health: health, clock: clock,
+      metrics: try SessionMetrics(registry: registry), logger: logger)
+    let members = membership.members
+    let controlPlane = ControlPlane(
+      session: session, dispatcher: dispatcher, store: backend.state, patterns: patterns, health: health,
+      status: NodeStatus(clusterID: configuration.highAvailability.clusterID, members: members, election: election, clock: clock),
+      commands: try ClusterCommands(election: election, members: members, registry: registry, logger: logger), watch: watch,
+      messenger: messenger, publisher: publisher, defaultTimeout: configuration.executions.defaultTimeout, clock: clock)
+    return HTTPServer(
+      configuration: HTTPServer.Configuration(configuration), controlPlane: controlPlane, gateway: gateway,
+      probes: Probes(health: health, metrics: metrics, registry: registry).answer, group: Self.group,
+      hooks: HTTPServer.Hooks(
+        onBound: { [address] in onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() }),
+      logger: logger)
+  }
+}
+
+extension Dispatcher.Neighbours {
+  /// The way to the other nodes of a cluster.
+  init(session: NodeSession, messenger: NodeMessenger, publisher: EventPublisher) {
+    self.init(
+      tell: { message, other in messenger.tell(message, to: other) },
+      publish: { news in
+        let event = news.event(nodeID: session.nodeID)
+        publisher.publish(event.type, id: event.id, details: event.details, on: .agent)
+      },
+      publishStatus: { execution in
+        publisher.publish(
+          execution.status.rawValue, id: execution.id, details: ["pattern": .string(execution.pattern.name)], on: .execution)
+      })
+  }
+}
+
+extension MemberReport {
+  /// What a node says of itself at this moment.
+  init(_ health: NodeHealth, _ dispatcher: Dispatcher, _ election: NodeElection) {
+    let counts = dispatcher.counts
+    let status = election.status
+    let memberHealth: MemberHealth =
+      switch health.health().document.status {
+      case .healthy: .healthy
+      case .degraded: .degraded
+      case .unhealthy: .unhealthy
+      }
+    self.init(
+      role: status.isLeader ? .leader : .standby, term: status.term, health: memberHealth, executions: counts.executions,
+      agents: counts.agents)
+  }
+}
+
+// MARK: - Settings of the parts
+
+extension NodeConfiguration {
+  /// Whether the node is a cluster of one: it shares its stores with nobody, leads at once, and recovers its former lives itself.
+  var isAlone: Bool { !highAvailability.enabled }
+}
+
+extension NodeConfiguration.MemberHealth {
+  /// The silence after which a member is taken for lost.
+  var detectionWindow: Duration { checkInterval * unhealthyThreshold }
+}
+
+extension ElectionConfiguration {
+  fileprivate init(_ configuration: NodeConfiguration) throws {
+    let (high, isAlone) = (configuration.highAvailability, configuration.isAlone)
+    let election = high.leaderElection
+    self.init(
+      clusterID: isAlone ? RecordAdoption.aloneClusterID : high.clusterID, address: configuration.node.address,
+      timings: try ElectionTimings(
+        leaseDuration: election.leaseDuration, renewDeadline: election.renewDeadline, retryPeriod: election.retryPeriod),
+      priority: election.priority, campaigns: isAlone || election.enabled, reclaimsOnRestart: isAlone || election.reclaimOnRestart,
+      bootstrapWait: isAlone ? .zero : election.bootstrapWait)
+  }
+}
+
+extension MembershipSettings {
+  fileprivate init(_ configuration: NodeConfiguration.MemberHealth) throws {
+    try self.init(
+      checkInterval: configuration.checkInterval, timeout: configuration.timeout,
+      unhealthyThreshold: configuration.unhealthyThreshold)
+  }
+}
+
+extension AgentSessionMachine.Settings {
+  fileprivate init(_ configuration: NodeConfiguration) {
+    self.init(
+      heartbeatInterval: configuration.agents.heartbeatInterval, heartbeatTimeout: configuration.agents.heartbeatTimeout,
+      taskTimeout: configuration.executions.defaultTimeout, maxMessagesPerSecond: configuration.agents.maxMessagesPerSecond)
+  }
+}
+
+extension HTTPServer.Configuration {
+  fileprivate init(_ configuration: NodeConfiguration) {
+    var limits = ConnectionLimits()
+    limits.requestBody = configuration.limits.requestBody
+    limits.agentMessageSize = configuration.agents.maxMessageSize
+    self.init(
+      host: configuration.server.host, port: configuration.server.port, limits: limits,
+      allowUnauthenticated: configuration.security.allowUnauthenticated, allowedOrigins: Set(configuration.server.allowedOrigins),
+      closeTimeout: ShutdownPlan.connectionLimit)
+  }
+}

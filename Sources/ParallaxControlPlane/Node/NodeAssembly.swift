@@ -1,0 +1,107 @@
+import Logging
+import NIOCore
+import NIOPosix
+import ParallaxAPI
+import ParallaxConcurrency
+import ParallaxHA
+import ParallaxHTTP
+import ParallaxMetrics
+import ParallaxState
+import ServiceLifecycle
+
+/// The parts of a node, plugged together: one place that says what there is and what is connected to what.
+struct NodeAssembly {
+  let configuration: NodeConfiguration
+  let backend: any Backend
+  let registry: MetricsRegistry
+  let logger: Logger
+
+  let clock = NodeClock()
+  let session: NodeSession
+  let started = Deferred<Void>()
+  let address: NodeAddress
+  let patterns: PatternCatalog
+  let health: NodeHealth
+  let publisher: EventPublisher
+  let messenger: NodeMessenger
+  let dispatcher: Dispatcher
+  let election: NodeElection
+  let membership: NodeMembership
+  let recovery: SessionRecovery
+  let watch: ExecutionWatch
+  let metrics: NodeMetrics
+  /// Fired when a member is lost: the leader's recovery need not wait for its next round.
+  let losses = LeaderDuty.Trigger()
+
+  static let group = MultiThreadedEventLoopGroup.singleton
+
+  init(
+    configuration: NodeConfiguration, backend: any Backend, registry: MetricsRegistry, onStuckDuty: @escaping @Sendable () -> Void,
+    logger: Logger
+  ) throws {
+    let session = NodeSession.starting(nodeID: configuration.node.id)
+    let store = backend.state
+    self.configuration = configuration
+    self.backend = backend
+    self.registry = registry
+    self.logger = logger
+    self.session = session
+
+    address = NodeAddress(configuration: configuration, backend: backend, clock: clock)
+    patterns = PatternCatalog(store: store)
+    health = NodeHealth(
+      nodeID: session.nodeID, version: ParallaxNode.version, clock: clock,
+      cutOffAfter: configuration.highAvailability.memberHealth.detectionWindow, storeStatus: { backend.status })
+    publisher = EventPublisher(
+      bus: backend.events, session: session, batchSize: configuration.highAvailability.stateSync.batchSize, logger: logger)
+    messenger = NodeMessenger(inboxes: backend.inboxes, logger: logger)
+    let dispatcher = Dispatcher(
+      settings: DispatchMachine.Settings(
+        session: session, agentWait: configuration.executions.agentWait, resumeGrace: configuration.agents.resumeGrace,
+        relocationDelay: .milliseconds(250)),
+      store: store, lossy: backend.traits.losesAcknowledgedWrites, retention: configuration.executions.retention,
+      maxRetained: configuration.executions.maxRetained,
+      neighbours: Dispatcher.Neighbours(session: session, messenger: messenger, publisher: publisher),
+      timerLoop: Self.group.next(), clock: clock, metrics: try DispatchMetrics(registry: registry), logger: logger)
+    self.dispatcher = dispatcher
+    election = try Self.election(configuration, backend, session, onStuckDuty: onStuckDuty, logger)
+    membership = try Self.membership(
+      configuration, backend, session, address, publisher, election,
+      report: { [health, dispatcher, election] in MemberReport(health, dispatcher, election) }, logger)
+    recovery = try SessionRecovery(
+      store: store, inboxes: backend.inboxes, dispatcher: dispatcher, session: session, resumeGrace: configuration.agents.resumeGrace,
+      registry: registry, clock: clock, logger: logger)
+    watch = ExecutionWatch(store: store, session: session) { [messenger] in messenger.tell($0, to: $1) }
+    metrics = try NodeMetrics(registry: registry, election: election, members: membership.members, dispatcher: dispatcher)
+    if backend.traits.isShared { health.watchSilence { [members = membership.members] in members.isCutOff } }
+  }
+
+  // MARK: Services
+
+  /// The services of the node, in the order in which they start.
+  ///
+  /// - Parameters:
+  ///   - shippedPatterns: The patterns to store at start.
+  ///   - hooks: What whoever runs the node hears of it.
+  /// - Returns: The services.
+  /// - Throws: What is wrong with a setting, or with a metric that is registered already.
+  func services(shippedPatterns: [PatternDefinition], hooks: ParallaxNode.Hooks) throws -> [any Service] {
+    let shutdown = makeShutdown()
+    return try NodePart.allCases.flatMap { part -> [any Service] in
+      switch part {
+      case .backend: backend.services
+      case .events: [publisher]
+      case .messages: [messenger]
+      case .membership: [membership]
+      case .dispatcher: [dispatcher]
+      case .inbox:
+        [InboxReceiver(inboxes: backend.inboxes, session: session, dispatcher: dispatcher, watch: watch, logger: logger)]
+      case .feed: [try makeFeed()]
+      case .leadership: [makeLeadership()]
+      case .lifecycle: [makeLifecycle(shippedPatterns: shippedPatterns, onReady: hooks.onReady)]
+      case .server: [try makeServer(shutdown: shutdown, onListening: hooks.onListening)]
+      case .shutdown: [shutdown]
+      }
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import Testing
+
+@testable import ParallaxControlPlane
+
+@Suite struct ShutdownPlanTests {
+  @Test func agentsAndExecutionsGoToOtherNodesAtOnce() {
+    let plan = ShutdownPlan(delay: .seconds(5), timeout: .seconds(30), hasSuccessor: true)
+    #expect(
+      plan.steps.map(\.step) == [
+        .leave, .keepServing, .stopAccepting, .sendAgentsAway(over: .seconds(2)), .handOverExecutions, .awaitCallers, .answerCallers,
+        .awaitAgents(spread: .seconds(2)), .closeAgents, .closeConnections, .stop(NodePart.behindServer.reversed()),
+      ])
+  }
+
+  @Test func aNodeThatNobodyTakesOverFromKeepsItsAgentsUntilItsWorkHasEnded() {
+    let plan = ShutdownPlan(delay: .seconds(5), timeout: .seconds(30), hasSuccessor: false)
+    #expect(
+      plan.steps.map(\.step) == [
+        .leave, .keepServing, .finishWork, .stopAccepting, .sendAgentsAway(over: .seconds(2)), .awaitCallers, .answerCallers,
+        .awaitAgents(spread: .seconds(2)), .closeAgents, .closeConnections, .stop(NodePart.behindServer.reversed()),
+      ])
+    #expect(plan.whileAccepting.map(\.step) == [.leave, .keepServing, .finishWork, .stopAccepting])
+    #expect(plan.afterAccepting.first?.step == .sendAgentsAway(over: .seconds(2)))
+    #expect(plan.whileAccepting.count + plan.afterAccepting.count == plan.steps.count)
+  }
+
+  /// `server.drainTimeout` is the time that work has, from the end of `server.drainDelay` on, whoever waits for it.
+  @Test(arguments: [true, false]) func everyLimitCountsFromTheBeginOfTheStop(hasSuccessor: Bool) throws {
+    let plan = ShutdownPlan(delay: .seconds(5), timeout: .seconds(30), hasSuccessor: hasSuccessor)
+    func deadline(_ step: ShutdownPlan.Step) throws -> Duration { try #require(plan.steps.first { $0.step == step }).deadline }
+    #expect(try deadline(.leave) == .seconds(5))
+    #expect(try deadline(.keepServing) == .seconds(5))
+    if !hasSuccessor { #expect(try deadline(.finishWork) == .seconds(35)) }
+    #expect(try deadline(.awaitCallers) == .seconds(35))
+    #expect(try deadline(.answerCallers) == .seconds(35))
+    #expect(try deadline(.closeAgents) == .milliseconds(37_500))
+    #expect(try deadline(.closeConnections) == .milliseconds(39_500))
+    #expect(plan.limit == .milliseconds(54_500))
+    #expect(zip(plan.steps, plan.steps.dropFirst()).allSatisfy { $0.deadline <= $1.deadline })
+  }
+
+  @Test func withoutTimeForWorkAgentsAreToldToGoAtOnce() {
+    let plan = ShutdownPlan(delay: .zero, timeout: .zero, hasSuccessor: true)
+    #expect(plan.steps.contains { $0.step == .sendAgentsAway(over: .zero) })
+    #expect(plan.limit == .milliseconds(17_500))
+  }
+
+  /// Who is still needed by others stops after them: the store last, the server first.
+  @Test func partsStopInTheOppositeOrderOfTheirStart() {
+    let plan = ShutdownPlan(delay: .zero, timeout: .zero, hasSuccessor: true)
+    #expect(
+      plan.steps.last?.step
+        == .stop([.lifecycle, .leadership, .feed, .inbox, .dispatcher, .membership, .messages, .events, .backend]))
+    #expect(NodePart.allCases.suffix(2) == [.server, .shutdown])
+  }
+}
