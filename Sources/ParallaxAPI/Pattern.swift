@@ -27,13 +27,13 @@ package struct PatternDefinition: Sendable, Hashable, Codable {
 
   package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
-    name = try container.decode(String.self, forKey: .name)
-    version = try container.decodeIfPresent(String.self, forKey: .version) ?? "1.0.0"
+    self.init(
+      name: try container.decode(String.self, forKey: .name), agents: try container.decode(AgentRequirement.self, forKey: .agents))
+    if let version = try container.decodeIfPresent(String.self, forKey: .version) { self.version = version }
     description = try container.decodeIfPresent(String.self, forKey: .description)
-    agents = try container.decode(AgentRequirement.self, forKey: .agents)
-    aggregation = try container.decodeIfPresent(Aggregation.self, forKey: .aggregation) ?? .first
+    if let aggregation = try container.decodeIfPresent(Aggregation.self, forKey: .aggregation) { self.aggregation = aggregation }
     timeout = try container.decodeIfPresent(WireDuration.self, forKey: .timeout)
-    retries = try container.decodeIfPresent(Int.self, forKey: .retries) ?? 0
+    if let retries = try container.decodeIfPresent(Int.self, forKey: .retries) { self.retries = retries }
   }
 }
 
@@ -58,9 +58,11 @@ package struct AgentRequirement: Sendable, Hashable, Codable {
 
   package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
-    capabilities = try container.decode([String].self, forKey: .capabilities)
-    min = try container.decodeIfPresent(Int.self, forKey: .min) ?? 1
-    max = try container.decodeIfPresent(Int.self, forKey: .max) ?? Swift.max(1, min)
+    let max = try container.decodeIfPresent(Int.self, forKey: .max)
+    self.init(capabilities: try container.decode([String].self, forKey: .capabilities), max: max)
+    guard let min = try container.decodeIfPresent(Int.self, forKey: .min) else { return }
+    self.min = min
+    if max == nil { self.max = min }
   }
 }
 
@@ -112,15 +114,19 @@ extension PatternDefinition {
     for (index, capability) in agents.capabilities.enumerated() {
       if let fault = Self.capabilityFault(capability) { faults.append("agents.capabilities[\(index)]: \(fault)") }
     }
-    if !(1...1_000).contains(agents.min) { faults.append("agents.min: expected 1 to 1000, found \(agents.min)") }
-    if agents.max < agents.min || agents.max > 1_000 {
-      faults.append("agents.max: expected agents.min (\(agents.min)) to 1000, found \(agents.max)")
+    let counts = AgentRequirement.countBounds
+    if !counts.contains(agents.min) { faults.append("agents.min: expected \(counts.text()), found \(agents.min)") }
+    if agents.max < agents.min || agents.max > counts.upperBound {
+      faults.append("agents.max: expected agents.min (\(agents.min)) to \(counts.upperBound), found \(agents.max)")
     }
-    if !(0...100).contains(retries) { faults.append("retries: expected 0 to 100, found \(retries)") }
-    if let timeout, timeout.duration < .milliseconds(1) || timeout.duration > .seconds(86_400) {
-      faults.append("timeout: expected 1ms to 1d, found \(timeout.duration.text)")
-    }
+    if !Self.retryBounds.contains(retries) { faults.append("retries: expected \(Self.retryBounds.text()), found \(retries)") }
+    if let timeout, let fault = Self.timeoutFault(timeout.duration) { faults.append("timeout: \(fault)") }
     return faults + aggregation.faults()
+  }
+
+  /// What is wrong with the time that an execution may take, or nil.
+  package static func timeoutFault(_ timeout: Duration) -> String? {
+    timeoutBounds.contains(timeout) ? nil : "expected \(timeoutBounds.text { $0.text }), found \(timeout.text)"
   }
 
   /// What is wrong with a capability's name, or nil.

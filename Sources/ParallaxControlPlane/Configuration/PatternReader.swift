@@ -5,10 +5,10 @@ struct PatternReader {
   private typealias Members = [String: YAMLNode.Member]
 
   private enum Keys {
-    static let pattern = ["name", "version", "description", "agents", "aggregation", "timeout", "retries"]
+    static let pattern = PatternDefinition.fieldNames
     static let wrapper = ["name", "version", "description", "definition"]
-    static let agents = ["capabilities", "min", "max"]
-    static let aggregation = ["strategy", "method", "field", "threshold"]
+    static let agents = AgentRequirement.fieldNames
+    static let aggregation = Aggregation.fieldNames
   }
 
   let file: String
@@ -29,12 +29,12 @@ struct PatternReader {
     let agents = agents(members, line: root.line)
     let aggregation = aggregation(members)
     let timeout = duration(members, "timeout")
-    let retries = number(members, "retries", expected: "a whole number from 0 to 100") { Int($0) }
+    let retries = number(members, "retries", within: PatternDefinition.retryBounds)
     guard faults.isEmpty, let name, let agents else { return nil }
-    let pattern = PatternDefinition(
-      name: name, version: version ?? "1.0.0", description: description, agents: agents, aggregation: aggregation ?? .first,
-      timeout: timeout,
-      retries: retries ?? 0)
+    var pattern = PatternDefinition(name: name, description: description, agents: agents, timeout: timeout)
+    if let version { pattern.version = version }
+    if let aggregation { pattern.aggregation = aggregation }
+    if let retries { pattern.retries = retries }
     checkRules(pattern, line: root.line)
     return faults.isEmpty ? pattern : nil
   }
@@ -60,9 +60,12 @@ struct PatternReader {
     }
     guard let members = members(member.value, "agents", Keys.agents) else { return nil }
     let capabilities = texts(members, "agents.capabilities", line: member.line)
-    let min = number(members, "agents.min", expected: "a whole number from 1 to 1000") { Int($0) }
-    let max = number(members, "agents.max", expected: "a whole number from 1 to 1000") { Int($0) }
-    return capabilities.map { AgentRequirement(capabilities: $0, min: min ?? 1, max: max) }
+    let min = number(members, "agents.min", within: AgentRequirement.countBounds)
+    let max = number(members, "agents.max", within: AgentRequirement.countBounds)
+    return capabilities.map { capabilities in
+      guard let min else { return AgentRequirement(capabilities: capabilities, max: max) }
+      return AgentRequirement(capabilities: capabilities, min: min, max: max)
+    }
   }
 
   private mutating func aggregation(_ pattern: Members) -> Aggregation? {
@@ -143,6 +146,11 @@ extension PatternReader {
       return nil
     }
     return texts
+  }
+
+  /// A whole number; whether it keeps the bounds is for the rules to say.
+  private mutating func number(_ members: Members, _ path: String, within bounds: ClosedRange<Int>) -> Int? {
+    number(members, path, expected: "a whole number from \(bounds.text())") { Int($0) }
   }
 
   /// A number stands without quotes, in YAML as in JSON.

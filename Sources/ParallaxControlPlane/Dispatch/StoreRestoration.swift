@@ -1,5 +1,6 @@
 import Logging
 import ParallaxAPI
+import ParallaxConcurrency
 import ParallaxState
 
 /// Writes again what the store has lost after it had acknowledged it.
@@ -21,12 +22,14 @@ extension Dispatcher {
       current = Task { await self.restore(recent) }
     }
     guard let current else { return }
-    await withTaskGroup(of: Void.self) { group in
-      group.addTask { await current.value }
-      group.addTask { try? await Task.sleep(for: Self.stopLimit) }
-      await group.next()
-      current.cancel()
-      group.cancelAll()
+    _ = await race {
+      await withTaskCancellationHandler {
+        await current.value
+      } onCancel: {
+        current.cancel()
+      }
+    } until: {
+      try await Task.sleep(for: Self.stopLimit)
     }
   }
 

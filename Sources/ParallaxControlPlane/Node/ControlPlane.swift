@@ -226,8 +226,8 @@ package struct ControlPlane: ControlPlaneService {
   // MARK: Validation
 
   private static func validate(_ options: ExecuteRequest.Options) throws {
-    if let timeout = options.timeout?.duration, timeout < .milliseconds(1) || timeout > .seconds(86_400) {
-      throw APIError(.validation, "options.timeout: expected 1ms to 1d, found \(timeout.text)", details: ["field": "options.timeout"])
+    if let timeout = options.timeout?.duration, let fault = PatternDefinition.timeoutFault(timeout) {
+      throw APIError(.validation, "options.timeout: \(fault)", details: ["field": "options.timeout"])
     }
     if let key = options.idempotencyKey, !(1...256).contains(key.utf8.count) {
       throw APIError(
