@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Connects to the server that a locator finds, and gives the attempt up when another server takes over in the meantime: one that has
-/// vanished from the network would be waited for until the connect time-out.
+/// Connects to the server that a locator finds, and cancels the attempt when another server takes over: an attempt to reach a server that
+/// has vanished from the network would last until the connect time-out.
 final class ConnectionAttempts: Sendable {
   private typealias Attempt = Task<Result<RedisConnection, RedisError>, Never>
 
@@ -29,7 +29,7 @@ final class ConnectionAttempts: Sendable {
       }
     }
     current.withLock { $0 = (endpoint, attempt) }
-    // Another may have taken over while there was nothing yet to give up.
+    // A server that took over before the attempt began found nothing to cancel.
     followServers()
     let result = await withTaskCancellationHandler {
       await attempt.value
@@ -44,7 +44,7 @@ final class ConnectionAttempts: Sendable {
     return try result.get()
   }
 
-  /// Gives up the attempt under way if it is for a server that is not the right one any more.
+  /// Cancels the attempt under way if another server has taken over.
   func followServers() {
     if let (endpoint, attempt) = current.withLock({ $0 }), !locator.isCurrent(endpoint) { attempt.cancel() }
   }

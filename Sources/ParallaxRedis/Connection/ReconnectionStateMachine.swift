@@ -1,15 +1,15 @@
-/// When to connect, and what to say about it: the life of one connection over all its replacements.
+/// When to connect and what to log: the life of one connection over all its replacements.
 ///
 /// `idle → connecting → connected → waiting → connecting …`, and from everywhere `→ ended`. Randomness is an argument.
 struct ReconnectionStateMachine {
   enum Action: Equatable {
     case connect
-    /// Wait, then say ``ReconnectionStateMachine/waited()``.
+    /// Wait, then call ``ReconnectionStateMachine/waited()``.
     case wait(Duration)
     case end
   }
 
-  /// What is worth a line in the log: an outage once for each of its causes, not each attempt.
+  /// A line for the log: an outage once for each cause, not for each attempt.
   enum Announcement: Equatable {
     case none
     case outage(RedisError)
@@ -64,7 +64,7 @@ struct ReconnectionStateMachine {
   ///   - error: Why.
   ///   - now: The time, on any clock that never goes back.
   ///   - random: A number in `0..<1` that sets the wait between zero and the ceiling.
-  /// - Returns: What to do, and what to say.
+  /// - Returns: What to do, and what to log.
   mutating func failed(_ error: RedisError, now: Duration, random: Double) -> (Action, Announcement) {
     switch state {
     case .connecting:
@@ -81,7 +81,7 @@ struct ReconnectionStateMachine {
   ///   - error: Why.
   ///   - now: The time, on any clock that never goes back.
   ///   - random: A number in `0..<1` that sets the wait between zero and the ceiling.
-  /// - Returns: What to do, and what to say.
+  /// - Returns: What to do, and what to log.
   mutating func lost(_ error: RedisError, now: Duration, random: Double) -> (Action, Announcement) {
     switch state {
     case .connected(let since):

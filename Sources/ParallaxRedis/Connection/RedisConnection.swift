@@ -39,7 +39,7 @@ final class RedisConnection: Sendable {
 
   /// Sends a command.
   ///
-  /// Cancellation gives up its reply alone.
+  /// Cancellation drops the reply of this command alone.
   nonisolated(nonsending) func execute(_ command: RedisCommand, timeout: TimeAmount) async -> CommandOutcome {
     let id = nextID()
     return await withTaskCancellationHandler {
@@ -85,7 +85,7 @@ final class RedisConnection: Sendable {
       case .refused(let failure): waiter.fail(failure)
       }
     }
-    // A cancellation just before has found nothing to cancel.
+    // A cancellation before the command was queued found nothing to cancel.
     if Task.isCancelled { cancel(id) }
   }
 

@@ -60,9 +60,9 @@ struct RedisConnector: Sendable {
       .connectTimeout(TimeAmount(clamping: configuration.connectTimeout))
       .channelOption(.socketOption(.so_keepalive), value: 1)
     let tls = try configuration.tls.map { try Self.context($0) }
-    let dialling = Dialling()
+    let pendingSockets = PendingSockets()
     let initialize: @Sendable (any Channel) -> EventLoopFuture<RedisConnection> = { channel in
-      guard dialling.add(channel) else { return channel.eventLoop.makeFailedFuture(CancellationError()) }
+      guard pendingSockets.add(channel) else { return channel.eventLoop.makeFailedFuture(CancellationError()) }
       return self.initialize(channel, to: endpoint, tls: tls, onPush: onPush)
     }
     return try await withTaskCancellationHandler {
@@ -73,7 +73,7 @@ struct RedisConnector: Sendable {
       case .unixSocket(let path): try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: initialize)
       }
     } onCancel: {
-      dialling.cancel()
+      pendingSockets.cancel()
     }
   }
 

@@ -4,7 +4,7 @@
 /// consumer that falls behind by more than `subscriptionBufferSize` messages or 64 MiB loses the newer ones and finds a
 /// ``RedisSubscriptionEvent/gap`` in their place.
 ///
-/// One task at a time awaits the next event: a second one that does so meanwhile is a programming error, and ends the process.
+/// One task at a time awaits the next event; a second concurrent one is a programming error and ends the process.
 public struct RedisSubscription: AsyncSequence, Sendable {
   /// What the sequence consists of.
   public typealias Element = RedisSubscriptionEvent

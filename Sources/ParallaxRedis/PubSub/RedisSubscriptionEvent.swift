@@ -4,8 +4,8 @@ public import NIOCore
 public enum RedisSubscriptionEvent: Sendable, Hashable {
   /// The server has confirmed every channel for the first time: from here on nothing is missed without a ``gap``.
   case subscribed
-  /// The server does not allow one of the channels or patterns, as an ACL user without the right to it. Nothing arrives from it until then:
-  /// the client tries again every five seconds, and then tells ``subscribed`` or ``gap``. Told once.
+  /// The server refuses one of the channels or patterns, for example because the ACL user has no right to it. The client tries again every
+  /// five seconds; once the server accepts, ``subscribed`` or ``gap`` follows. Reported once.
   case refused(RedisError)
   /// A message was published on a channel; its bytes are as they were published.
   case message(channel: String, payload: ByteBuffer)

@@ -2,8 +2,8 @@ import NIOCore
 
 /// Turns bytes, in chunks of any size, into replies.
 ///
-/// A reply that lies in the buffer as a whole is read in one pass. For one that does not, the aggregates begun are kept on a stack, so
-/// that no element is read twice however small the chunks are.
+/// A reply that is complete in the buffer is read in one pass. For an incomplete reply the open aggregates are kept on a stack, so that no
+/// element is read twice however small the chunks are.
 struct RESPDecoder {
   private struct Frame {
     let kind: RESPAggregate
@@ -53,11 +53,11 @@ struct RESPDecoder {
     return copy
   }
 
-  /// Takes note that a reply or token of some length has been read.
+  /// Counts a reply or token as read.
   @inline(__always)
   private mutating func advance(by length: Int) {
     buffer.moveReaderIndex(forwardBy: length)
-    // What follows a large string must not keep it alive. At most as much is copied as was read, so the time stays linear.
+    // Later bytes must not keep a large string alive. The copy is no longer than what was read, so the time stays linear.
     if length > Self.largeLength, buffer.readableBytes < length { buffer = Self.copy(of: buffer) }
   }
 
@@ -73,7 +73,7 @@ struct RESPDecoder {
     return next
   }
 
-  /// Hands out the replies that are there, in order, until the body returns `false`; what is left then is there for the next call.
+  /// Hands out the complete replies, in order, until the body returns `false`; the rest stays for the next call.
   ///
   /// After an error the decoder is of no further use; the replies before it have been handed out.
   mutating func forEachReply(_ body: (consuming RESPValue) -> Bool) throws(RESPDecodingError) {
@@ -89,7 +89,7 @@ struct RESPDecoder {
 
   // MARK: One pass
 
-  /// Reads replies until the bytes end, or end within a reply, or the body has had enough; whether it wants more.
+  /// Reads replies until the bytes end or the body returns `false`; returns what the body returned last.
   private mutating func readContiguous(_ body: (consuming RESPValue) -> Bool) throws(RESPDecodingError) -> Bool {
     let (length, isPartial, goesOn) = try buffer.withUnsafeReadableBytes { [buffer, limits] bytes throws(RESPDecodingError) in
       var reader = RESPTokenReader(bytes: bytes, buffer: buffer, limits: limits, spare: limits.elements)
@@ -124,7 +124,7 @@ struct RESPDecoder {
   private static func elements(
     from reader: inout RESPTokenReader, count: Int, depth: Int, end: Int
   ) throws(RESPDecodingError) -> [RESPValue]? {
-    // No element is shorter than three bytes: never reserve memory for counts that cannot be there together.
+    // No element is shorter than three bytes: memory is never reserved for more elements than the bytes can hold.
     reader.owed += count
     guard reader.owed * 3 <= reader.bytes.count - reader.position else { return nil }
     var elements: [RESPValue] = []

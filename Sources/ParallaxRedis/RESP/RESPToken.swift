@@ -40,7 +40,7 @@ struct RESPTokenReader {
   let limits: RESPLimits
   /// Elements that the reply may still announce.
   var spare: Int
-  /// Elements that were announced and not begun yet; for the use of who reads a whole reply.
+  /// Elements that were announced and not begun yet; for readers of whole replies.
   var owed = 0
   /// Where the next token begins.
   var position = 0
@@ -52,7 +52,7 @@ struct RESPTokenReader {
     self.spare = spare
   }
 
-  /// Takes note that a reply begins here, with all it may announce.
+  /// Begins a reply at the current position, with its limits.
   @inline(__always)
   mutating func beginReply() {
     spare = limits.elements
@@ -63,7 +63,7 @@ struct RESPTokenReader {
   ///
   /// - Parameter end: The position that the reply must not go beyond.
   /// - Returns: The token.
-  /// - Throws: Why there cannot be one.
+  /// - Throws: Why the bytes are no token.
   @inline(__always)
   mutating func next(before end: Int) throws(RESPDecodingError) -> RESPToken? {
     let start = position

@@ -1,8 +1,8 @@
 import NIOCore
 import Synchronization
 
-/// The sockets of an attempt to connect, to be closed when it is given up: connecting itself knows no cancellation.
-final class Dialling: Sendable {
+/// The sockets of an attempt to connect, which its cancellation closes: SwiftNIO's bootstrap cannot be cancelled.
+final class PendingSockets: Sendable {
   private struct State {
     var channels: [any Channel] = []
     var isCancelled = false
@@ -10,7 +10,7 @@ final class Dialling: Sendable {
 
   private let state = Mutex(State())
 
-  /// Adds a socket; false if the attempt has been given up.
+  /// Adds a socket; false if the attempt is cancelled.
   func add(_ channel: any Channel) -> Bool {
     state.withLock { state in
       if !state.isCancelled { state.channels.append(channel) }
