@@ -33,7 +33,11 @@ final class CallbackFamily: RenderableFamily {
   var droppedSeries: UInt64 { dropped.load(ordering: .relaxed) }
 
   func render(into writer: inout ExpositionWriter) {
-    let samples = accepted(collect())
+    render(collect(), into: &writer)
+  }
+
+  func render(_ collected: [MetricSample], into writer: inout ExpositionWriter) {
+    let samples = accepted(collected)
     guard !samples.isEmpty else { return }
     writer.write(descriptor.head(writer.format))
     for sample in samples {

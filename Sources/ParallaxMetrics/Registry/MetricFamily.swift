@@ -25,7 +25,6 @@ public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily 
     var series: [Series] = []
     // Shared by all callers beyond the limit, and never exposed.
     var overflow: Series?
-    var dropped: UInt64 = 0
 
     mutating func insert(_ series: Series, _ values: [String]) {
       entries[values] = Entry(series: series)
@@ -44,6 +43,7 @@ public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily 
   private let make: @Sendable (LabelBytes) -> Series
   private let renderSeries: @Sendable (Series, inout ExpositionWriter) -> Void
   private let state = Mutex(State())
+  private let dropped = Atomic<UInt64>(0)
 
   init(
     _ descriptor: FamilyDescriptor, seriesLimit: Int, make: @escaping @Sendable (LabelBytes) -> Series,
@@ -87,7 +87,7 @@ public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily 
         return entry.series
       }
       guard state.entries.count < seriesLimit, values.allSatisfy({ $0.utf8.count <= MetricsRegistry.labelValueLimit }) else {
-        state.dropped += 1
+        dropped.wrappingAdd(1, ordering: .relaxed)
         let overflow = state.overflow ?? make(LabelBytes(names: [], values: []))
         state.overflow = overflow
         return overflow
@@ -111,7 +111,7 @@ public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily 
     }
   }
 
-  var droppedSeries: UInt64 { state.withLock { $0.dropped } }
+  var droppedSeries: UInt64 { dropped.load(ordering: .relaxed) }
 
   func render(into writer: inout ExpositionWriter) {
     let series = state.withLock { $0.series }

@@ -27,7 +27,6 @@ public final class MetricsRegistry: Sendable {
     var byName: [String: any RenderableFamily] = [:]
     /// Which metric occupies which name of a family or sample.
     var claims: [String: String] = [:]
-    var lastSize = 0
 
     mutating func insert(_ family: any RenderableFamily) throws(MetricsError) {
       let descriptor = family.descriptor
@@ -51,6 +50,10 @@ public final class MetricsRegistry: Sendable {
   private let seriesLimit: Int
   private let now: @Sendable () -> Duration
   private let state = Mutex(State())
+  /// How long the last text was.
+  private let lastSize = Atomic<Int>(0)
+  /// Says how many series each family had no room for; what it shows is known to the render only, which has all families at hand.
+  private let droppedSeries: CallbackFamily
 
   /// Makes an empty registry.
   /// - Parameter seriesLimit: How many series one metric may have; at least 1.
@@ -64,9 +67,11 @@ public final class MetricsRegistry: Sendable {
     precondition(seriesLimit >= 1, "A metric needs room for one series; the limit is \(seriesLimit).")
     self.seriesLimit = seriesLimit
     self.now = now
-    _ = try? registerCounter(
-      Self.droppedSeriesName, help: "Lookups or samples beyond a metric's limit of series.", labels: ["metric"],
-      collect: { [weak self] in self?.droppedSeries() ?? [] })
+    let descriptor = try? FamilyDescriptor(
+      name: Self.droppedSeriesName, help: "Lookups or samples beyond a metric's limit of series.", kind: .counter, labels: ["metric"])
+    guard let descriptor else { preconditionFailure("the name \(Self.droppedSeriesName) is not that of a counter") }
+    droppedSeries = CallbackFamily(descriptor, seriesLimit: seriesLimit) { [] }
+    state.withLock { try? $0.insert(droppedSeries) }
   }
 
   /// Registers a counter, or gets the one registered before.
@@ -174,11 +179,17 @@ public final class MetricsRegistry: Sendable {
   ///   response.
   /// - Returns: The text in UTF-8.
   public func render(_ format: ExpositionFormat) -> [UInt8] {
-    let (families, lastSize) = state.withLock { ($0.families, $0.lastSize) }
-    var writer = ExpositionWriter(format, expectedSize: lastSize)
-    for family in families { family.render(into: &writer) }
+    let families = state.withLock { $0.families }
+    var writer = ExpositionWriter(format, expectedSize: lastSize.load(ordering: .relaxed))
+    for family in families {
+      if family.descriptor.name == Self.droppedSeriesName {
+        droppedSeries.render(Self.droppedSeries(of: families), into: &writer)
+      } else {
+        family.render(into: &writer)
+      }
+    }
     let text = writer.finish()
-    state.withLock { $0.lastSize = text.count }
+    lastSize.store(text.count, ordering: .relaxed)
     return text
   }
 
@@ -208,8 +219,8 @@ public final class MetricsRegistry: Sendable {
     try state.withLock { state throws(MetricsError) in try state.insert(family) }
   }
 
-  private func droppedSeries() -> [MetricSample] {
-    state.withLock { $0.families }.compactMap { family in
+  private static func droppedSeries(of families: [any RenderableFamily]) -> [MetricSample] {
+    families.compactMap { family in
       let dropped = family.droppedSeries
       return dropped == 0 ? nil : MetricSample(Double(dropped), labelValues: [family.descriptor.name])
     }
