@@ -72,6 +72,17 @@ struct ConfigurationRelation: Sendable {
     },
   ]
 
+  /// Holds values that no file has set to the relations between them; where the stores are is the backend's.
+  ///
+  /// - Parameter configuration: The values.
+  /// - Throws: All violations at once.
+  static func check(_ configuration: NodeConfiguration) throws(ConfigurationError) {
+    let faults = all.filter { relation in !relation.keys.contains { $0.hasPrefix("redis.") } }.compactMap { relation in
+      relation.violation(configuration).map { ConfigurationFault(.system("configuration"), key: relation.keys[0], .brokenRule($0)) }
+    }
+    if !faults.isEmpty { throw ConfigurationError(faults) }
+  }
+
   static let leaseDuration = "highAvailability.leaderElection.leaseDuration"
   static let renewDeadline = "highAvailability.leaderElection.renewDeadline"
   static let retryPeriod = "highAvailability.leaderElection.retryPeriod"

@@ -1,96 +1,120 @@
 package import ParallaxRedis
 
-/// Everything that can be set about a node, with the defaults in force where nothing is set.
-package struct NodeConfiguration: Sendable, Equatable {
-  package var node: Node
-  package var server = Server()
-  package var highAvailability = HighAvailability()
+/// What can be set about a node, with the defaults in force where nothing is set.
+///
+/// The sections and values are those of the configuration file; where Redis is, which patterns are loaded and how the daemon logs is the
+/// daemon's to set. `ParallaxNode` checks the relations between the durations when it is made.
+public struct NodeConfiguration: Sendable, Equatable {
+  /// Who this node is.
+  public var node: Node
+  /// The HTTP and WebSocket server.
+  public var server = Server()
+  /// Several nodes as one control plane.
+  public var highAvailability = HighAvailability()
   package var redis = Redis()
-  package var security = Security()
-  package var agents = Agents()
-  package var executions = Executions()
-  package var limits = Limits()
+  /// Who may do what.
+  public var security = Security()
+  /// The agents' connections.
+  public var agents = Agents()
+  /// The executions' life.
+  public var executions = Executions()
+  /// What one client may ask for.
+  public var limits = Limits()
   package var patterns = Patterns()
   package var logging = Logging()
 
   /// The defaults of a node with this id.
-  package init(nodeID: String) {
+  ///
+  /// - Parameter nodeID: The node's id: 1 to 128 letters, digits, `-`, `_` or `.`, unique among the nodes of a cluster and kept over
+  ///   restarts.
+  public init(nodeID: String) {
     node = Node(id: nodeID)
   }
 }
 
 extension NodeConfiguration {
   /// Who this node is.
-  package struct Node: Sendable, Equatable {
+  public struct Node: Sendable, Equatable {
     /// The node's name among the nodes of the cluster; the host name if none is set.
-    package var id: String
+    public var id: String
     /// Where other nodes reach this one, as `host:port`; nil derives it from the address that the server is bound to.
-    package var address: String?
+    public var address: String?
   }
 
   /// The HTTP and WebSocket server.
-  package struct Server: Sendable, Equatable {
-    package var host = "127.0.0.1"
-    /// 0 takes any free port.
-    package var port = 8_080
-    /// How long a stop waits for requests to finish.
-    package var drainTimeout: Duration = .seconds(30)
-    /// How long a stop goes on accepting HTTP, for load balancers to notice.
-    package var drainDelay: Duration = .zero
+  public struct Server: Sendable, Equatable {
+    /// The address to listen on, a name or an IP address; `127.0.0.1` by default, `0.0.0.0` takes all.
+    public var host = "127.0.0.1"
+    /// The port to listen on; 8080 by default, 0 takes any free one.
+    public var port = 8_080
+    /// How long work that is under way may go on after `drainDelay` when the node stops; 30 s by default.
+    public var drainTimeout: Duration = .seconds(30)
+    /// How long a node that stops goes on accepting HTTP, for load balancers to notice; zero by default.
+    public var drainDelay: Duration = .zero
     /// Origins of web pages that may call this node, as `https://example.org`; `*` allows all.
-    package var allowedOrigins: [String] = []
+    public var allowedOrigins: [String] = []
   }
 
   /// Several nodes as one control plane.
-  package struct HighAvailability: Sendable, Equatable {
-    package var enabled = false
-    /// Tells clusters on one Redis apart.
-    package var clusterID = "default"
-    package var leaderElection = LeaderElection()
-    package var memberHealth = MemberHealth()
-    package var stateSync = StateSync()
+  public struct HighAvailability: Sendable, Equatable {
+    /// Whether the node is one of several on the same stores; `false` by default: a cluster of one.
+    public var enabled = false
+    /// Tells clusters on the same stores apart; `default` by default.
+    public var clusterID = "default"
+    /// How a leader is elected.
+    public var leaderElection = LeaderElection()
+    /// How nodes watch each other.
+    public var memberHealth = MemberHealth()
+    /// How state reaches the stores.
+    public var stateSync = StateSync()
   }
 
   /// How a leader is elected.
   ///
   /// The durations keep the two relations of ``ElectionTimings``.
-  package struct LeaderElection: Sendable, Equatable {
+  public struct LeaderElection: Sendable, Equatable {
     /// What happens when a duty ignores that leadership has ended.
-    package enum StuckDutyPolicy: String, Sendable, CaseIterable {
-      case report, exit
+    public enum StuckDutyPolicy: String, Sendable, CaseIterable {
+      /// It is reported.
+      case report
+      /// It is reported, and the process is to end.
+      case exit
     }
 
     /// Whether this node campaigns; otherwise it only watches.
-    package var enabled = true
+    public var enabled = true
     /// How long the other nodes wait for a silent leader.
-    package var leaseDuration: Duration = .seconds(15)
+    public var leaseDuration: Duration = .seconds(15)
     /// How long a leader goes on without an acknowledged renewal.
-    package var renewDeadline: Duration = .seconds(10)
+    public var renewDeadline: Duration = .seconds(10)
     /// How long to wait between renewals and between attempts.
-    package var retryPeriod: Duration = .seconds(2)
+    public var retryPeriod: Duration = .seconds(2)
     /// Nodes with a greater priority campaign first.
-    package var priority = 0
+    public var priority = 0
     /// Whether a node takes over its own former incarnation at once.
-    package var reclaimOnRestart = false
+    public var reclaimOnRestart = false
     /// How long to wait on an absent record; the lease's duration if none is set.
-    package var bootstrapWait: Duration = .seconds(15)
-    package var onStuckDuty = StuckDutyPolicy.report
+    public var bootstrapWait: Duration = .seconds(15)
+    /// What happens when a duty ignores that leadership has ended; it is reported by default.
+    public var onStuckDuty = StuckDutyPolicy.report
   }
 
   /// How nodes watch each other.
-  package struct MemberHealth: Sendable, Equatable {
-    package var checkInterval: Duration = .seconds(5)
-    package var timeout: Duration = .seconds(3)
+  public struct MemberHealth: Sendable, Equatable {
+    /// How often a node shows that it lives and looks at the others; 5 s by default.
+    public var checkInterval: Duration = .seconds(5)
+    /// How long one call of the store for that may take; 3 s by default.
+    public var timeout: Duration = .seconds(3)
     /// How many failed checks in a row make a member unhealthy.
-    package var unhealthyThreshold = 3
+    public var unhealthyThreshold = 3
     /// How long an unhealthy member is remembered.
-    package var removeAfter: Duration = .seconds(600)
+    public var removeAfter: Duration = .seconds(600)
   }
 
   /// How state reaches the store.
-  package struct StateSync: Sendable, Equatable {
+  public struct StateSync: Sendable, Equatable {
     /// How many changes at most go to the store in one batch.
-    package var batchSize = 128
+    public var batchSize = 128
   }
 
   /// The store shared by all nodes.
@@ -149,41 +173,43 @@ extension NodeConfiguration {
   }
 
   /// Who may do what.
-  package struct Security: Sendable, Equatable {
+  public struct Security: Sendable, Equatable {
     /// Whether a node that is reachable from elsewhere works without any access control.
-    package var allowUnauthenticated = false
+    public var allowUnauthenticated = false
     /// Whether `/metrics` and `GET /ha/status` need a key too.
-    package var protectStatus = false
+    public var protectStatus = false
   }
 
   /// The agents' connections.
-  package struct Agents: Sendable, Equatable {
-    package var heartbeatInterval: Duration = .seconds(10)
+  public struct Agents: Sendable, Equatable {
+    /// How often agents are asked to send a heartbeat; 10 s by default.
+    public var heartbeatInterval: Duration = .seconds(10)
     /// The silence that ends a session.
-    package var heartbeatTimeout: Duration = .seconds(90)
+    public var heartbeatTimeout: Duration = .seconds(90)
     /// How long the tasks of a lost agent wait for it to come back.
-    package var resumeGrace: Duration = .seconds(30)
+    public var resumeGrace: Duration = .seconds(30)
     /// The largest message, in bytes.
-    package var maxMessageSize = 1 << 20
-    package var maxMessagesPerSecond = 100
+    public var maxMessageSize = 1 << 20
+    /// How many messages an agent may send a second; 100 by default.
+    public var maxMessagesPerSecond = 100
   }
 
   /// The executions' life.
-  package struct Executions: Sendable, Equatable {
+  public struct Executions: Sendable, Equatable {
     /// How long a finished execution is kept.
-    package var retention: Duration = .seconds(86_400)
+    public var retention: Duration = .seconds(86_400)
     /// How many finished executions are kept at most.
-    package var maxRetained = 1_000_000
+    public var maxRetained = 1_000_000
     /// How long an execution may take whose pattern and caller say nothing.
-    package var defaultTimeout: Duration = .seconds(300)
+    public var defaultTimeout: Duration = .seconds(300)
     /// How long an execution waits for the first agent that can take it.
-    package var agentWait: Duration = .seconds(5)
+    public var agentWait: Duration = .seconds(5)
   }
 
   /// What one client may ask for.
-  package struct Limits: Sendable, Equatable {
+  public struct Limits: Sendable, Equatable {
     /// The largest body of a request, in bytes.
-    package var requestBody = 8 << 20
+    public var requestBody = 8 << 20
   }
 
   /// The patterns that are loaded at start.

@@ -52,6 +52,14 @@ package final class NodeHealth: Sendable {
     set { state.withLock { $0.stage = newValue } }
   }
 
+  /// Whether the node is about to stop: clients are to keep no connection to it.
+  package var isLeaving: Bool {
+    switch stage {
+    case .starting, .running: false
+    case .leaving, .finishing, .draining: true
+    }
+  }
+
   /// The node has started and takes work; false if it was told to stop before.
   package func started() -> Bool {
     state.withLock { state in

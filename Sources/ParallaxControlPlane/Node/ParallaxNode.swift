@@ -52,6 +52,7 @@ package struct ParallaxNode: Service {
     metrics: MetricsRegistry = MetricsRegistry(),
     hooks: Hooks = Hooks(), logger: Logger
   ) throws {
+    try ConfigurationRelation.check(configuration)
     let assembly = try NodeAssembly(
       configuration: configuration, backend: backend, registry: metrics, onStuckDuty: hooks.onStuckDuty, logger: logger)
     services = try assembly.services(shippedPatterns: patterns, hooks: hooks)
