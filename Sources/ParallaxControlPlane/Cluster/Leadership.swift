@@ -1,5 +1,4 @@
 import ParallaxAPI
-import ParallaxConcurrency
 import ParallaxHA
 import ParallaxState
 import ServiceLifecycle
@@ -7,22 +6,14 @@ import ServiceLifecycle
 /// The election as a node takes part in it.
 typealias NodeElection = LeaderElection<AnyElectionStore, ContinuousClock>
 
-/// A node's part in the leadership of its cluster: once the node has started, it campaigns, does the leader's duties while it leads, and
-/// tells the others.
+/// A node's part in the leadership of its cluster: it campaigns, does the leader's duties while it leads, and tells the others.
 struct Leadership: Service {
   let election: NodeElection
   let duties: LeaderDuties<ContinuousClock>
   let members: NodeMembers
   let publisher: EventPublisher
-  /// When the node has started: a node that cannot start must not lead, and may find a record that it may not touch.
-  let started: Deferred<Void>
 
   func run() async throws {
-    do {
-      try await cancelWhenGracefulShutdown { try await started.value() }
-    } catch is CancellationError {
-      return
-    }
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await election.run() }
       group.addTask { await tellChanges() }

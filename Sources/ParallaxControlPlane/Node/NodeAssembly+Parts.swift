@@ -59,7 +59,7 @@ extension NodeAssembly {
     ]
     return Leadership(
       election: election, duties: LeaderDuties(duties, clock: ContinuousClock(), logger: logger), members: membership.members,
-      publisher: publisher, started: started)
+      publisher: publisher)
   }
 
   func makeFeed() throws -> ClusterFeed {

@@ -95,9 +95,14 @@ struct NodeAssembly {
       case .membership: [membership]
       case .dispatcher: [dispatcher]
       case .inbox:
-        [InboxReceiver(inboxes: backend.inboxes, session: session, dispatcher: dispatcher, watch: watch, logger: logger)]
-      case .feed: [try makeFeed()]
-      case .leadership: [makeLeadership()]
+        [
+          AfterStart(
+            started: started,
+            base: InboxReceiver(inboxes: backend.inboxes, session: session, dispatcher: dispatcher, watch: watch, logger: logger))
+        ]
+      case .feed: [AfterStart(started: started, base: try makeFeed())]
+      // A node that cannot start must not lead, and may find a record that it may not touch.
+      case .leadership: [AfterStart(started: started, base: makeLeadership())]
       case .lifecycle: [makeLifecycle(shippedPatterns: shippedPatterns, onReady: hooks.onReady)]
       case .server: [try makeServer(shutdown: shutdown, onListening: hooks.onListening)]
       case .shutdown: [shutdown]
