@@ -1,23 +1,36 @@
 /// An error as the HTTP API and the command line state it: a code for programs, a message that says what to do, details.
-package struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
+public struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The codes of the API; each has one HTTP status.
-  package enum Code: String, Sendable, Hashable, Codable, CaseIterable {
+  public enum Code: String, Sendable, Hashable, Codable, CaseIterable {
+    /// The request is malformed or breaks a rule.
     case validation = "VALIDATION_ERROR"
+    /// The request has no valid credentials.
     case unauthorized = "UNAUTHORIZED"
+    /// The credentials do not allow the request.
     case forbidden = "FORBIDDEN"
+    /// There is nothing of that name.
     case notFound = "NOT_FOUND"
+    /// The path has other methods.
     case methodNotAllowed = "METHOD_NOT_ALLOWED"
+    /// The time of the request or of the execution ran out.
     case timeout = "TIMEOUT"
+    /// The request contradicts the present state, for instance an idempotency key of another request.
     case conflict = "CONFLICT"
+    /// The body is larger than `limits.requestBody`.
     case payloadTooLarge = "PAYLOAD_TOO_LARGE"
+    /// The path serves WebSockets only.
     case upgradeRequired = "UPGRADE_REQUIRED"
+    /// Too many requests; a repeat later may pass.
     case rateLimited = "RATE_LIMITED"
+    /// The node failed; its log tells why.
     case `internal` = "INTERNAL_ERROR"
+    /// No capable agent appeared in time.
     case noAgents = "NO_AGENTS"
+    /// The node takes no work now; another may.
     case notReady = "NOT_READY"
 
     /// The HTTP status that carries this code.
-    package var status: Int {
+    public var status: Int {
       switch self {
       case .validation: 400
       case .unauthorized: 401
@@ -35,30 +48,45 @@ package struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  package var code: Code
-  package var message: String
-  package var details: JSONValue?
+  /// For programs.
+  public var code: Code
+  /// For people: what is wrong and what to do.
+  public var message: String
+  /// What else is known, in a form that depends on the code.
+  public var details: JSONValue?
 
-  package init(_ code: Code, _ message: String, details: JSONValue? = nil) {
+  /// Makes an error.
+  ///
+  /// - Parameters:
+  ///   - code: For programs.
+  ///   - message: For people.
+  ///   - details: What else is known.
+  public init(_ code: Code, _ message: String, details: JSONValue? = nil) {
     self.code = code
     self.message = message
     self.details = details
   }
 
-  package var description: String { "\(code.rawValue): \(message)" }
+  /// The code and the message.
+  public var description: String { "\(code.rawValue): \(message)" }
 }
 
 /// The body of every response that is an error: `{"error":{"code","message","details"},"requestId"}`.
-package struct ErrorDocument: Sendable, Hashable, Codable {
+public struct ErrorDocument: Sendable, Hashable, Codable {
   /// The error itself.
-  package struct Body: Sendable, Hashable, Codable {
-    package var code: String
-    package var message: String
-    package var details: JSONValue?
+  public struct Body: Sendable, Hashable, Codable {
+    /// One of ``APIError/Code``, or a code of a newer node.
+    public var code: String
+    /// For people: what is wrong and what to do.
+    public var message: String
+    /// What else is known.
+    public var details: JSONValue?
   }
 
-  package var error: Body
-  package var requestId: String?
+  /// What is wrong.
+  public var error: Body
+  /// The id under which the node has logged the request; also the header `X-Request-Id`.
+  public var requestId: String?
 
   package init(_ error: APIError, requestId: String?) {
     self.error = Body(code: error.code.rawValue, message: error.message, details: error.details)

@@ -1,5 +1,5 @@
 /// What an agent says of itself, and what the API shows of it.
-package enum AgentStatus: String, Sendable, Hashable, Codable, CaseIterable {
+public enum AgentStatus: String, Sendable, Hashable, Codable, CaseIterable {
   /// Connected and with room for tasks.
   case idle
   /// Connected and at its limit, or said to be busy.
@@ -11,18 +11,29 @@ package enum AgentStatus: String, Sendable, Hashable, Codable, CaseIterable {
 }
 
 /// An agent as the API shows it.
-package struct AgentDocument: Sendable, Hashable, Codable {
-  package var id: String
-  package var name: String?
-  package var status: AgentStatus
-  package var capabilities: [String]
-  package var nodeId: String
-  package var connectedAt: Timestamp
-  package var lastHeartbeat: Timestamp?
-  package var activeTasks: Int
-  package var tasksCompleted: Int
-  package var maxConcurrentTasks: Int
-  package var metadata: JSONValue?
+public struct AgentDocument: Sendable, Hashable, Codable {
+  /// The agent's id.
+  public var id: String
+  /// The name that the agent gave in its metadata; nil without one.
+  public var name: String?
+  /// What the agent does now.
+  public var status: AgentStatus
+  /// What the agent can do.
+  public var capabilities: [String]
+  /// The node that holds the agent's connection, or held it last.
+  public var nodeId: String
+  /// When the agent registered last.
+  public var connectedAt: Timestamp
+  /// When the node last received a frame of the agent; nil when the answering node does not know.
+  public var lastHeartbeat: Timestamp?
+  /// How many tasks the agent has.
+  public var activeTasks: Int
+  /// How many tasks the agent has completed, as far as the answering node knows.
+  public var tasksCompleted: Int
+  /// How many tasks the agent takes at once.
+  public var maxConcurrentTasks: Int
+  /// What the agent said of itself when it registered.
+  public var metadata: JSONValue?
 
   package init(
     id: String, name: String?, status: AgentStatus, capabilities: [String], nodeId: String, connectedAt: Timestamp,
@@ -43,11 +54,15 @@ package struct AgentDocument: Sendable, Hashable, Codable {
 }
 
 /// All agents that match a query.
-package struct AgentList: Sendable, Hashable, Codable {
-  package var agents: [AgentDocument]
-  package var total: Int
-  package var connected: Int
-  package var disconnected: Int
+public struct AgentList: Sendable, Hashable, Codable {
+  /// The agents.
+  public var agents: [AgentDocument]
+  /// How many agents the list has.
+  public var total: Int
+  /// How many of them are connected.
+  public var connected: Int
+  /// How many of them are not connected.
+  public var disconnected: Int
 
   package init(agents: [AgentDocument]) {
     self.agents = agents
@@ -58,9 +73,11 @@ package struct AgentList: Sendable, Hashable, Codable {
 }
 
 /// The answer to `POST /api/agents/{id}/disconnect`.
-package struct AgentDisconnected: Sendable, Hashable, Codable {
-  package var id: String
-  package var disconnected: Bool
+public struct AgentDisconnected: Sendable, Hashable, Codable {
+  /// The agent's id.
+  public var id: String
+  /// Whether the connection was ended, or its node was asked to end it; false when there was none.
+  public var disconnected: Bool
 
   package init(id: String, disconnected: Bool) {
     self.id = id

@@ -15,37 +15,59 @@ package struct AgentFrame<Payload: Codable & Sendable>: Codable, Sendable {
 }
 
 /// What an agent says: the payloads of the messages from agent to control plane.
-package enum AgentMessage: Sendable, Hashable {
+public enum AgentMessage: Sendable, Hashable {
+  /// Who the agent is and what it can do.
   case register(Register)
+  /// A task's result.
   case taskResult(TaskResult)
+  /// A task that did not succeed.
   case taskError(TaskError)
+  /// A sign of life.
   case heartbeat(Heartbeat)
+  /// What changed about the agent.
   case statusUpdate(StatusUpdate)
+  /// The agent leaves.
   case disconnect(Disconnect)
 
   /// `register`: who the agent is and what it can do.
-  package struct Register: Codable, Sendable, Hashable {
+  public struct Register: Codable, Sendable, Hashable {
     /// What the agent wants of the control plane.
-    package struct Config: Codable, Sendable, Hashable {
+    public struct Config: Codable, Sendable, Hashable {
       /// Tasks at once, 1 to 10,000.
       ///
       /// Default 1.
-      package var maxConcurrentTasks: Int?
-      package var taskTimeout: WireDuration?
+      public var maxConcurrentTasks: Int?
+      /// How long the agent gives a task; the node may choose another.
+      public var taskTimeout: WireDuration?
 
-      package init(maxConcurrentTasks: Int? = nil, taskTimeout: Duration? = nil) {
+      /// Makes a configuration.
+      ///
+      /// - Parameters:
+      ///   - maxConcurrentTasks: Tasks at once, 1 to 10,000; nil is 1.
+      ///   - taskTimeout: How long the agent gives a task.
+      public init(maxConcurrentTasks: Int? = nil, taskTimeout: Duration? = nil) {
         self.maxConcurrentTasks = maxConcurrentTasks
         self.taskTimeout = taskTimeout.map { WireDuration($0) }
       }
     }
 
-    package var capabilities: [String]?
-    package var metadata: JSONValue?
-    package var config: Config?
+    /// What the agent can do, 1 to 1,000 names; nil takes those of the handshake's header.
+    public var capabilities: [String]?
+    /// What the agent says of itself; `name` is shown as its name.
+    public var metadata: JSONValue?
+    /// What differs from the defaults.
+    public var config: Config?
     /// The ids of the tasks that the agent still works on or whose results were not acknowledged; nil: it cannot tell.
-    package var activeTasks: [String]?
+    public var activeTasks: [String]?
 
-    package init(capabilities: [String]?, metadata: JSONValue? = nil, config: Config? = nil, activeTasks: [String]? = nil) {
+    /// Makes a registration.
+    ///
+    /// - Parameters:
+    ///   - capabilities: What the agent can do; nil takes those of the handshake's header.
+    ///   - metadata: What the agent says of itself.
+    ///   - config: What differs from the defaults.
+    ///   - activeTasks: The ids of the tasks that the agent still has; nil: it cannot tell.
+    public init(capabilities: [String]?, metadata: JSONValue? = nil, config: Config? = nil, activeTasks: [String]? = nil) {
       self.capabilities = capabilities
       self.metadata = metadata
       self.config = config
@@ -54,17 +76,33 @@ package enum AgentMessage: Sendable, Hashable {
   }
 
   /// `task_result`: a task's result.
-  package struct TaskResult: Codable, Sendable, Hashable {
-    package var taskId: String
-    package var executionId: String
-    package var status: String?
-    package var result: JSONValue?
+  public struct TaskResult: Codable, Sendable, Hashable {
+    /// The task's id.
+    public var taskId: String
+    /// The execution that the task belongs to.
+    public var executionId: String
+    /// `completed` or `failed`; nil is `completed`.
+    public var status: String?
+    /// The result, or what is known of a failure; nil counts as null.
+    public var result: JSONValue?
     /// 0 to 1; also taken from inside `result`.
-    package var confidence: Double?
-    package var duration: WireDuration?
-    package var metadata: JSONValue?
+    public var confidence: Double?
+    /// How long the agent worked.
+    public var duration: WireDuration?
+    /// Anything that the agent wants to say; not kept.
+    public var metadata: JSONValue?
 
-    package init(
+    /// Makes a result.
+    ///
+    /// - Parameters:
+    ///   - taskId: The task's id.
+    ///   - executionId: The execution that the task belongs to.
+    ///   - status: `completed` or `failed`.
+    ///   - result: The result.
+    ///   - confidence: How sure the agent is, 0 to 1.
+    ///   - duration: How long the agent worked.
+    ///   - metadata: Anything that the agent wants to say.
+    public init(
       taskId: String, executionId: String, status: String? = "completed", result: JSONValue?, confidence: Double? = nil,
       duration: Duration? = nil, metadata: JSONValue? = nil
     ) {
@@ -79,16 +117,26 @@ package enum AgentMessage: Sendable, Hashable {
   }
 
   /// `task_error`: a task that did not succeed.
-  package struct TaskError: Codable, Sendable, Hashable {
-    package var taskId: String
-    package var executionId: String
-    package var error: ExecutionFailure
+  public struct TaskError: Codable, Sendable, Hashable {
+    /// The task's id.
+    public var taskId: String
+    /// The execution that the task belongs to.
+    public var executionId: String
+    /// What went wrong.
+    public var error: ExecutionFailure
     /// Whether another agent may do better.
     ///
     /// Default false.
-    package var retryable: Bool?
+    public var retryable: Bool?
 
-    package init(taskId: String, executionId: String, error: ExecutionFailure, retryable: Bool? = nil) {
+    /// Makes an error.
+    ///
+    /// - Parameters:
+    ///   - taskId: The task's id.
+    ///   - executionId: The execution that the task belongs to.
+    ///   - error: What went wrong.
+    ///   - retryable: Whether another agent may do better; nil is false.
+    public init(taskId: String, executionId: String, error: ExecutionFailure, retryable: Bool? = nil) {
       self.taskId = taskId
       self.executionId = executionId
       self.error = error
@@ -97,12 +145,16 @@ package enum AgentMessage: Sendable, Hashable {
   }
 
   /// `heartbeat`: a sign of life, and how the agent does.
-  package struct Heartbeat: Codable, Sendable, Hashable {
-    package var status: String?
-    package var activeTasks: JSONValue?
-    package var metrics: JSONValue?
+  public struct Heartbeat: Codable, Sendable, Hashable {
+    /// What the agent does, for those who read the traffic; only `status_update` changes it.
+    public var status: String?
+    /// The tasks that the agent works on: their number or their ids.
+    public var activeTasks: JSONValue?
+    /// Anything that the agent measures.
+    public var metrics: JSONValue?
 
-    package init(status: String? = nil, activeTasks: JSONValue? = nil, metrics: JSONValue? = nil) {
+    /// Makes a heartbeat.
+    public init(status: String? = nil, activeTasks: JSONValue? = nil, metrics: JSONValue? = nil) {
       self.status = status
       self.activeTasks = activeTasks
       self.metrics = metrics
@@ -110,14 +162,18 @@ package enum AgentMessage: Sendable, Hashable {
   }
 
   /// `status_update`: what changed about the agent.
-  package struct StatusUpdate: Codable, Sendable, Hashable {
+  public struct StatusUpdate: Codable, Sendable, Hashable {
     /// `idle`, `busy` or `draining`.
-    package var status: String?
-    package var capabilities: [String]?
-    package var maxTasks: Int?
-    package var reason: String?
+    public var status: String?
+    /// What the agent can do from now on; nil changes nothing.
+    public var capabilities: [String]?
+    /// How many tasks the agent takes at once from now on, 1 to 10,000; nil changes nothing.
+    public var maxTasks: Int?
+    /// Why, for the logs.
+    public var reason: String?
 
-    package init(status: String? = nil, capabilities: [String]? = nil, maxTasks: Int? = nil, reason: String? = nil) {
+    /// Makes an update; what is nil stays as it is.
+    public init(status: String? = nil, capabilities: [String]? = nil, maxTasks: Int? = nil, reason: String? = nil) {
       self.status = status
       self.capabilities = capabilities
       self.maxTasks = maxTasks
@@ -126,11 +182,14 @@ package enum AgentMessage: Sendable, Hashable {
   }
 
   /// `disconnect`: the agent leaves.
-  package struct Disconnect: Codable, Sendable, Hashable {
-    package var reason: String?
-    package var graceful: Bool?
+  public struct Disconnect: Codable, Sendable, Hashable {
+    /// Why, for the logs.
+    public var reason: String?
+    /// Whether the agent has finished what it had.
+    public var graceful: Bool?
 
-    package init(reason: String? = nil, graceful: Bool? = nil) {
+    /// Makes a farewell.
+    public init(reason: String? = nil, graceful: Bool? = nil) {
       self.reason = reason
       self.graceful = graceful
     }
@@ -138,33 +197,47 @@ package enum AgentMessage: Sendable, Hashable {
 }
 
 /// What the control plane says: the payloads of the messages from control plane to agent.
-package enum ControlPlaneMessage: Sendable, Hashable {
+public enum ControlPlaneMessage: Sendable, Hashable {
+  /// The session stands.
   case registered(Registered)
+  /// Work to do.
   case task(Task)
+  /// A result is no longer wanted.
   case taskCancelled(TaskCancelled)
+  /// The answer to a heartbeat.
   case heartbeatAck(HeartbeatAck)
+  /// A result is recorded.
   case resultAck(ResultAck)
+  /// The agent is asked to go to another node.
   case reconnect(Reconnect)
+  /// Something that the agent sent was wrong.
   case error(ProtocolError)
 
   /// `registered`: the session stands.
-  package struct Registered: Codable, Sendable, Hashable {
+  public struct Registered: Codable, Sendable, Hashable {
     /// How the agent is to behave; milliseconds.
-    package struct Config: Codable, Sendable, Hashable {
-      package var heartbeatInterval: WireDuration
-      package var taskTimeout: WireDuration
+    public struct Config: Codable, Sendable, Hashable {
+      /// How often the agent sends a heartbeat.
+      public var heartbeatInterval: WireDuration
+      /// How long a task may take unless it says otherwise.
+      public var taskTimeout: WireDuration
 
-      package init(heartbeatInterval: Duration, taskTimeout: Duration) {
+      /// Makes a configuration.
+      public init(heartbeatInterval: Duration, taskTimeout: Duration) {
         self.heartbeatInterval = WireDuration(heartbeatInterval)
         self.taskTimeout = WireDuration(taskTimeout)
       }
     }
 
-    package var agentId: String
-    package var capabilities: [String]
-    package var config: Config
+    /// The id under which the agent is known.
+    public var agentId: String
+    /// The capabilities that were taken.
+    public var capabilities: [String]
+    /// How the agent is to behave.
+    public var config: Config
 
-    package init(agentId: String, capabilities: [String], config: Config) {
+    /// Makes the answer to a registration.
+    public init(agentId: String, capabilities: [String], config: Config) {
       self.agentId = agentId
       self.capabilities = capabilities
       self.config = config
@@ -174,29 +247,42 @@ package enum ControlPlaneMessage: Sendable, Hashable {
   /// `task`: work to do.
   ///
   /// Delivery is at least once; a task id belongs to one attempt.
-  package struct Task: Codable, Sendable, Hashable {
+  public struct Task: Codable, Sendable, Hashable {
     /// Where in its pattern the task stands.
-    package struct Context: Codable, Sendable, Hashable {
-      package var stepIndex: Int
-      package var totalSteps: Int
+    public struct Context: Codable, Sendable, Hashable {
+      /// Which step it is, from 0.
+      public var stepIndex: Int
+      /// How many steps there are.
+      public var totalSteps: Int
 
-      package init(stepIndex: Int, totalSteps: Int) {
+      /// Makes a context.
+      public init(stepIndex: Int, totalSteps: Int) {
         self.stepIndex = stepIndex
         self.totalSteps = totalSteps
       }
     }
 
-    package var taskId: String
-    package var executionId: String
-    package var patternName: String
-    package var patternVersion: String
-    package var capability: String
-    package var input: JSONValue
-    package var timeout: WireDuration
-    package var priority: ExecutionPriority
-    package var context: Context
+    /// The task's id, which the result repeats.
+    public var taskId: String
+    /// The execution that the task belongs to, which the result repeats.
+    public var executionId: String
+    /// The pattern's name.
+    public var patternName: String
+    /// The pattern's version.
+    public var patternVersion: String
+    /// The capability that is asked for, the first of the pattern's.
+    public var capability: String
+    /// The input of the execution.
+    public var input: JSONValue
+    /// How long the agent has.
+    public var timeout: WireDuration
+    /// How urgent the execution is.
+    public var priority: ExecutionPriority
+    /// Where in its pattern the task stands.
+    public var context: Context
 
-    package init(
+    /// Makes a task.
+    public init(
       taskId: String, executionId: String, patternName: String, patternVersion: String, capability: String, input: JSONValue,
       timeout: Duration, priority: ExecutionPriority, context: Context
     ) {
@@ -213,12 +299,16 @@ package enum ControlPlaneMessage: Sendable, Hashable {
   }
 
   /// `task_cancelled`: the result is no longer wanted.
-  package struct TaskCancelled: Codable, Sendable, Hashable {
-    package var taskId: String
-    package var executionId: String
-    package var reason: String
+  public struct TaskCancelled: Codable, Sendable, Hashable {
+    /// The task's id.
+    public var taskId: String
+    /// The execution that the task belongs to.
+    public var executionId: String
+    /// Why: for instance `cancelled`, `timeout`, `decided`.
+    public var reason: String
 
-    package init(taskId: String, executionId: String, reason: String) {
+    /// Makes a cancellation.
+    public init(taskId: String, executionId: String, reason: String) {
       self.taskId = taskId
       self.executionId = executionId
       self.reason = reason
@@ -226,45 +316,55 @@ package enum ControlPlaneMessage: Sendable, Hashable {
   }
 
   /// `heartbeat_ack`: the answer to a heartbeat.
-  package struct HeartbeatAck: Codable, Sendable, Hashable {
-    package var serverTime: Timestamp
+  public struct HeartbeatAck: Codable, Sendable, Hashable {
+    /// The node's wall clock.
+    public var serverTime: Timestamp
     /// In how many milliseconds the next heartbeat is expected.
-    package var nextHeartbeat: WireDuration
+    public var nextHeartbeat: WireDuration
 
-    package init(serverTime: Timestamp, nextHeartbeat: Duration) {
+    /// Makes the answer to a heartbeat.
+    public init(serverTime: Timestamp, nextHeartbeat: Duration) {
       self.serverTime = serverTime
       self.nextHeartbeat = WireDuration(nextHeartbeat)
     }
   }
 
   /// `result_ack`: recorded; the agent may forget the task.
-  package struct ResultAck: Codable, Sendable, Hashable {
-    package var taskId: String
+  public struct ResultAck: Codable, Sendable, Hashable {
+    /// The task's id.
+    public var taskId: String
 
-    package init(taskId: String) {
+    /// Makes an acknowledgement.
+    public init(taskId: String) {
       self.taskId = taskId
     }
   }
 
   /// `reconnect`: the agent is asked to go to another node.
-  package struct Reconnect: Codable, Sendable, Hashable {
+  public struct Reconnect: Codable, Sendable, Hashable {
     /// `drain`, `rebalance` or `cut_off`.
-    package var reason: String
-    package var afterMs: Int
+    public var reason: String
+    /// In how many milliseconds the agent is to reconnect; 0 or more.
+    public var afterMs: Int
 
-    package init(reason: String, afterMs: Int) {
+    /// Makes a request to reconnect.
+    public init(reason: String, afterMs: Int) {
       self.reason = reason
       self.afterMs = afterMs
     }
   }
 
   /// `error`: something that the agent sent was wrong; a fatal one is followed by the end of the connection.
-  package struct ProtocolError: Codable, Sendable, Hashable {
-    package var code: String
-    package var message: String
-    package var fatal: Bool
+  public struct ProtocolError: Codable, Sendable, Hashable {
+    /// For programs, for instance `INVALID_MESSAGE`, `UNKNOWN_TYPE`.
+    public var code: String
+    /// For people: what was wrong.
+    public var message: String
+    /// Whether the connection ends.
+    public var fatal: Bool
 
-    package init(code: String, message: String, fatal: Bool = false) {
+    /// Makes an error.
+    public init(code: String, message: String, fatal: Bool = false) {
       self.code = code
       self.message = message
       self.fatal = fatal

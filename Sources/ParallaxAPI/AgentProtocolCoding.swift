@@ -1,15 +1,18 @@
 #if canImport(FoundationEssentials)
-package import FoundationEssentials
+public import FoundationEssentials
 #else
-package import Foundation
+public import Foundation
 #endif
 
 /// A message from an agent with the id that its answer repeats.
-package struct ReceivedAgentMessage: Sendable, Hashable {
-  package var id: String?
-  package var message: AgentMessage
+public struct ReceivedAgentMessage: Sendable, Hashable {
+  /// The id that the answer repeats; nil when the agent gave none.
+  public var id: String?
+  /// The message.
+  public var message: AgentMessage
 
-  package init(id: String?, message: AgentMessage) {
+  /// Makes a received message.
+  public init(id: String?, message: AgentMessage) {
     self.id = id
     self.message = message
   }
@@ -17,17 +20,23 @@ package struct ReceivedAgentMessage: Sendable, Hashable {
 
 extension AgentMessage {
   /// The `type` of each message.
-  package enum Kind: String, Sendable, CaseIterable {
+  public enum Kind: String, Sendable, CaseIterable {
+    /// `register`.
     case register
+    /// `task_result`.
     case taskResult = "task_result"
+    /// `task_error`.
     case taskError = "task_error"
+    /// `heartbeat`.
     case heartbeat
+    /// `status_update`.
     case statusUpdate = "status_update"
+    /// `disconnect`.
     case disconnect
   }
 
   /// The message's kind.
-  package var kind: Kind {
+  public var kind: Kind {
     switch self {
     case .register: .register
     case .taskResult: .taskResult
@@ -39,7 +48,7 @@ extension AgentMessage {
   }
 
   /// Reads one text frame; throws an `AgentProtocolFault` that names what was wrong.
-  package static func decode(_ bytes: some Sequence<UInt8>) throws(AgentProtocolFault) -> ReceivedAgentMessage {
+  public static func decode(_ bytes: some Sequence<UInt8>) throws(AgentProtocolFault) -> ReceivedAgentMessage {
     do {
       let incoming = try JSON.decode(Incoming.self, from: bytes)
       return ReceivedAgentMessage(id: incoming.id, message: incoming.message)
@@ -51,7 +60,7 @@ extension AgentMessage {
   }
 
   /// Writes the frame as an agent sends it.
-  package func encoded(id: String?, timestamp: Timestamp?) throws -> Data {
+  public func encoded(id: String?, timestamp: Timestamp?) throws -> Data {
     func frame(_ payload: some Codable & Sendable) throws -> Data {
       try JSON.encode(AgentFrame(type: kind.rawValue, id: id, timestamp: timestamp, payload: payload))
     }
@@ -100,12 +109,16 @@ extension AgentMessage {
 }
 
 /// What was wrong with an agent's message: the content of the `error` that answers it.
-package struct AgentProtocolFault: Error, Sendable, Hashable {
-  package var id: String?
-  package var code: String
-  package var message: String
+public struct AgentProtocolFault: Error, Sendable, Hashable {
+  /// The id of the message at fault; nil when it could not be read.
+  public var id: String?
+  /// `INVALID_MESSAGE` or `UNKNOWN_TYPE`.
+  public var code: String
+  /// For people: what was wrong, and where.
+  public var message: String
 
-  package init(id: String?, code: String, message: String) {
+  /// Makes a fault.
+  public init(id: String?, code: String, message: String) {
     self.id = id
     self.code = code
     self.message = message
@@ -114,18 +127,25 @@ package struct AgentProtocolFault: Error, Sendable, Hashable {
 
 extension ControlPlaneMessage {
   /// The `type` of each message.
-  package enum Kind: String, Sendable, CaseIterable {
+  public enum Kind: String, Sendable, CaseIterable {
+    /// `registered`.
     case registered
+    /// `task`.
     case task
+    /// `task_cancelled`.
     case taskCancelled = "task_cancelled"
+    /// `heartbeat_ack`.
     case heartbeatAck = "heartbeat_ack"
+    /// `result_ack`.
     case resultAck = "result_ack"
+    /// `reconnect`.
     case reconnect
+    /// `error`.
     case error
   }
 
   /// The message's kind.
-  package var kind: Kind {
+  public var kind: Kind {
     switch self {
     case .registered: .registered
     case .task: .task
@@ -138,7 +158,7 @@ extension ControlPlaneMessage {
   }
 
   /// Writes the frame as the control plane sends it.
-  package func encoded(id: String?, timestamp: Timestamp?) throws -> Data {
+  public func encoded(id: String?, timestamp: Timestamp?) throws -> Data {
     func frame(_ payload: some Codable & Sendable) throws -> Data {
       try JSON.encode(AgentFrame(type: kind.rawValue, id: id, timestamp: timestamp, payload: payload))
     }
@@ -154,7 +174,7 @@ extension ControlPlaneMessage {
   }
 
   /// Reads a frame, as an agent does.
-  package static func decode(_ bytes: some Sequence<UInt8>) throws -> (id: String?, message: ControlPlaneMessage) {
+  public static func decode(_ bytes: some Sequence<UInt8>) throws -> (id: String?, message: ControlPlaneMessage) {
     let incoming = try JSON.decode(Incoming.self, from: bytes)
     return (incoming.id, incoming.message)
   }

@@ -41,14 +41,17 @@ extension Duration {
 }
 
 /// A duration on the wire: written as an integer of milliseconds, read from that or from text such as `"30s"`.
-package struct WireDuration: Sendable, Hashable, Codable {
-  package var duration: Duration
+public struct WireDuration: Sendable, Hashable, Codable {
+  /// The duration; finer parts than a millisecond are not written.
+  public var duration: Duration
 
-  package init(_ duration: Duration) {
+  /// Makes the form on the wire of a duration.
+  public init(_ duration: Duration) {
     self.duration = duration
   }
 
-  package init(from decoder: any Decoder) throws {
+  /// Reads a whole number of milliseconds, zero or more, or text such as `"1m30s"`.
+  public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if let milliseconds = try? container.decode(Int64.self), milliseconds >= 0 {
       duration = .milliseconds(milliseconds)
@@ -60,7 +63,8 @@ package struct WireDuration: Sendable, Hashable, Codable {
     }
   }
 
-  package func encode(to encoder: any Encoder) throws {
+  /// Writes whole milliseconds.
+  public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(duration.wholeMilliseconds)
   }

@@ -1,27 +1,37 @@
 /// What a member does in the cluster.
-package enum HARole: String, Sendable, Hashable, Codable {
-  case leader, standby
+public enum HARole: String, Sendable, Hashable, Codable {
+  /// Holds a valid lease.
+  case leader
+  /// Takes over when the leader's lease ends.
+  case standby
 }
 
 /// Whether a member can be given work.
-package enum HAMemberStatus: String, Sendable, Hashable, Codable {
-  case healthy, unhealthy
+public enum HAMemberStatus: String, Sendable, Hashable, Codable {
+  /// Seen within the detection window.
+  case healthy
+  /// Not seen within the detection window.
+  case unhealthy
 }
 
 /// The body of `GET /ha/status`.
-package struct HAStatusDocument: Sendable, Hashable {
+public struct HAStatusDocument: Sendable, Hashable {
   /// One node of the cluster.
-  package struct Member: Sendable, Hashable {
-    package var id: String
-    package var address: String
-    package var role: HARole
-    package var status: HAMemberStatus
+  public struct Member: Sendable, Hashable {
+    /// The node's id.
+    public var id: String
+    /// Where the node is reached, a host and a port.
+    public var address: String
+    /// Whether the node leads.
+    public var role: HARole
+    /// Whether the node has shown within the detection window that it lives.
+    public var status: HAMemberStatus
     /// By the member's own clock; written to the second.
-    package var lastHeartbeat: Timestamp
+    public var lastHeartbeat: Timestamp
     /// How long ago the answering node last saw a sign of life, by the answering node's clock; nil when the answer does not tell.
-    package var lastSeen: WireDuration?
+    public var lastSeen: WireDuration?
     /// The term that the member leads or knows; nil when it knows none.
-    package var term: Int64?
+    public var term: Int64?
 
     package init(
       id: String, address: String, role: HARole, status: HAMemberStatus, lastHeartbeat: Timestamp, lastSeen: Duration? = nil,
@@ -37,22 +47,24 @@ package struct HAStatusDocument: Sendable, Hashable {
     }
   }
 
-  package var clusterId: String
+  /// The cluster's id.
+  public var clusterId: String
   /// The node that holds the term; nil when nobody does.
-  package var leader: String?
+  public var leader: String?
   /// The present term, or the last one; nil before the first.
-  package var term: Int64?
+  public var term: Int64?
   /// How many times leadership has changed.
-  package var transitions: Int64
+  public var transitions: Int64
   /// Whether elections are suspended.
-  package var paused: Bool
+  public var paused: Bool
   /// How much longer the leader may act without a renewal, as far as the answering node knows; nil without a leader.
-  package var leaseRemaining: WireDuration?
+  public var leaseRemaining: WireDuration?
   /// Whether the store does not answer, so that this is what was last known.
-  package var stale: Bool
+  public var stale: Bool
   /// When the store last answered; nil when the view is fresh or there never was an answer.
-  package var staleSince: Timestamp?
-  package var members: [Member]
+  public var staleSince: Timestamp?
+  /// The nodes that the answering node knows, itself included.
+  public var members: [Member]
 
   package init(
     clusterId: String, leader: String? = nil, term: Int64? = nil, transitions: Int64 = 0, paused: Bool = false,
@@ -70,7 +82,7 @@ package struct HAStatusDocument: Sendable, Hashable {
   }
 
   /// The nodes that act as leader: more than one where valid claims to lead overlap.
-  package var leaders: [String] {
+  public var leaders: [String] {
     let claiming = members.filter { $0.role == .leader }.map(\.id)
     guard let leader, !claiming.contains(leader) else { return claiming }
     return [leader] + claiming
@@ -83,7 +95,7 @@ extension HAStatusDocument: Codable {
   }
 
   /// Reads the specification's document too, which has `clusterId` and `members` alone.
-  package init(from decoder: any Decoder) throws {
+  public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
       clusterId: try container.decode(String.self, forKey: .clusterId),
@@ -98,7 +110,7 @@ extension HAStatusDocument: Codable {
   }
 
   /// Writes all that programs ask for first, also when there is none: no leader is `null`, not a missing field.
-  package func encode(to encoder: any Encoder) throws {
+  public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(clusterId, forKey: .clusterId)
     try container.encode(leader, forKey: .leader)
@@ -117,7 +129,8 @@ extension HAStatusDocument.Member: Codable {
     case id, address, role, status, lastHeartbeat, lastSeen, term
   }
 
-  package func encode(to encoder: any Encoder) throws {
+  /// Writes the document; `lastHeartbeat` to the second, as the specification shows it.
+  public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(id, forKey: .id)
     try container.encode(address, forKey: .address)

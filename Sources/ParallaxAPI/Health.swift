@@ -1,14 +1,21 @@
 /// How a node or one of its checks is.
-package enum HealthStatus: String, Sendable, Hashable, Codable {
-  case healthy, degraded, unhealthy
+public enum HealthStatus: String, Sendable, Hashable, Codable {
+  /// All is well.
+  case healthy
+  /// Something is amiss; traffic is still taken.
+  case degraded
+  /// Traffic is not taken.
+  case unhealthy
 }
 
 /// The body of the health endpoints.
-package struct HealthDocument: Sendable, Hashable, Codable {
+public struct HealthDocument: Sendable, Hashable, Codable {
   /// One check's outcome.
-  package struct Check: Sendable, Hashable, Codable {
-    package var status: HealthStatus
-    package var detail: String?
+  public struct Check: Sendable, Hashable, Codable {
+    /// The check's outcome.
+    public var status: HealthStatus
+    /// What the check found; nil when there is nothing to say.
+    public var detail: String?
 
     package init(_ status: HealthStatus, detail: String? = nil) {
       self.status = status
@@ -16,12 +23,16 @@ package struct HealthDocument: Sendable, Hashable, Codable {
     }
   }
 
-  package var status: HealthStatus
-  package var nodeId: String
-  package var version: String
+  /// The worst of the checks that count for the probe.
+  public var status: HealthStatus
+  /// The node that answers.
+  public var nodeId: String
+  /// The version of the program that answers.
+  public var version: String
   /// Milliseconds since the process started.
-  package var uptime: WireDuration
-  package var checks: [String: Check]
+  public var uptime: WireDuration
+  /// The checks by name.
+  public var checks: [String: Check]
 
   package init(status: HealthStatus, nodeId: String, version: String, uptime: Duration, checks: [String: Check]) {
     self.status = status

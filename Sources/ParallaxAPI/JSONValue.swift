@@ -8,41 +8,48 @@ package import Foundation
 ///
 /// Whole numbers that fit in 64 bits keep their exact value; all others are doubles. Objects have no order, and are written
 /// with sorted keys so that equal values have equal bytes.
-package enum JSONValue: Sendable, Hashable {
+public enum JSONValue: Sendable, Hashable {
+  /// Null.
   case null
+  /// A truth value.
   case bool(Bool)
+  /// A whole number of at most 64 bits.
   case integer(Int64)
+  /// Any other number.
   case number(Double)
+  /// A text.
   case string(String)
+  /// An array.
   case array([JSONValue])
+  /// An object.
   case object([String: JSONValue])
 
   /// The value of a member, or nil when this is no object or has no such member.
-  package subscript(key: String) -> JSONValue? {
+  public subscript(key: String) -> JSONValue? {
     guard case .object(let members) = self else { return nil }
     return members[key]
   }
 
   /// The text, when this is a string.
-  package var stringValue: String? {
+  public var stringValue: String? {
     guard case .string(let text) = self else { return nil }
     return text
   }
 
   /// The value, when this is a whole number of at most 64 bits.
-  package var integerValue: Int64? {
+  public var integerValue: Int64? {
     guard case .integer(let value) = self else { return nil }
     return value
   }
 
   /// The value, when this is a truth value.
-  package var boolValue: Bool? {
+  public var boolValue: Bool? {
     guard case .bool(let value) = self else { return nil }
     return value
   }
 
   /// The value as a double, when this is a number of either kind.
-  package var doubleValue: Double? {
+  public var doubleValue: Double? {
     switch self {
     case .integer(let value): Double(value)
     case .number(let value): value
@@ -65,7 +72,8 @@ extension JSONValue {
 }
 
 extension JSONValue: Codable {
-  package init(from decoder: any Decoder) throws {
+  /// Reads any JSON value; throws `DecodingError` for a number that a double cannot hold.
+  public init(from decoder: any Decoder) throws {
     // Most frequent first: each miss costs the construction of an error.
     let container = try decoder.singleValueContainer()
     if container.decodeNil() {
@@ -98,7 +106,8 @@ extension JSONValue: Codable {
     }
   }
 
-  package func encode(to encoder: any Encoder) throws {
+  /// Writes the value.
+  public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
     case .null: try container.encodeNil()
@@ -115,13 +124,20 @@ extension JSONValue: Codable {
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral,
   ExpressibleByNilLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
-  package init(stringLiteral value: String) { self = .string(value) }
-  package init(integerLiteral value: Int64) { self = .integer(value) }
-  package init(floatLiteral value: Double) { self = .number(value) }
-  package init(booleanLiteral value: Bool) { self = .bool(value) }
-  package init(nilLiteral: ()) { self = .null }
-  package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-  package init(dictionaryLiteral elements: (String, JSONValue)...) {
+  /// Makes a text.
+  public init(stringLiteral value: String) { self = .string(value) }
+  /// Makes a whole number.
+  public init(integerLiteral value: Int64) { self = .integer(value) }
+  /// Makes a number.
+  public init(floatLiteral value: Double) { self = .number(value) }
+  /// Makes a truth value.
+  public init(booleanLiteral value: Bool) { self = .bool(value) }
+  /// Makes a null.
+  public init(nilLiteral: ()) { self = .null }
+  /// Makes an array.
+  public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+  /// Makes an object; the last of equal keys counts.
+  public init(dictionaryLiteral elements: (String, JSONValue)...) {
     self = .object(Dictionary(elements) { _, last in last })
   }
 }

@@ -1,18 +1,33 @@
 /// A pattern: which agents an execution needs, how their results become one, and how long it may take.
-package struct PatternDefinition: Sendable, Hashable, Codable {
-  package var name: String
-  package var version: String
-  package var description: String?
-  package var agents: AgentRequirement
-  package var aggregation: Aggregation
+public struct PatternDefinition: Sendable, Hashable, Codable {
+  /// 1 to 128 letters, digits, `-`, `_` or `.`.
+  public var name: String
+  /// 1 to 64 letters, digits, `-`, `_`, `+` or `.`; default `1.0.0`.
+  public var version: String
+  /// What the pattern is for.
+  public var description: String?
+  /// Which agents an execution needs.
+  public var agents: AgentRequirement
+  /// How the results become one; default `first`.
+  public var aggregation: Aggregation
   /// How long an execution may take; nil takes the node's `executions.defaultTimeout`.
-  package var timeout: WireDuration?
+  public var timeout: WireDuration?
   /// How often a task may be given to another agent after a retryable error or the loss of its agent.
   ///
   /// 0 to 100.
-  package var retries: Int
+  public var retries: Int
 
-  package init(
+  /// Makes a definition; ``faults()`` tells whether it is sound.
+  ///
+  /// - Parameters:
+  ///   - name: The pattern's name.
+  ///   - version: The version, `1.0.0` by default.
+  ///   - description: What the pattern is for.
+  ///   - agents: Which agents an execution needs.
+  ///   - aggregation: How the results become one, `first` by default.
+  ///   - timeout: How long an execution may take, 1 ms to 1 d; nil takes the node's default.
+  ///   - retries: How often a task may be given to another agent, 0 to 100; none by default.
+  public init(
     name: String, version: String = "1.0.0", description: String? = nil, agents: AgentRequirement, aggregation: Aggregation = .first,
     timeout: Duration? = nil, retries: Int = 0
   ) {
@@ -25,7 +40,8 @@ package struct PatternDefinition: Sendable, Hashable, Codable {
     self.retries = retries
   }
 
-  package init(from decoder: any Decoder) throws {
+  /// Reads a definition, with the defaults for what is left out.
+  public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
       name: try container.decode(String.self, forKey: .name), agents: try container.decode(AgentRequirement.self, forKey: .agents))
@@ -38,25 +54,32 @@ package struct PatternDefinition: Sendable, Hashable, Codable {
 }
 
 /// Which agents a pattern needs, and how many.
-package struct AgentRequirement: Sendable, Hashable, Codable {
+public struct AgentRequirement: Sendable, Hashable, Codable {
   /// Capabilities that an agent must all have.
-  package var capabilities: [String]
+  public var capabilities: [String]
   /// How many results are needed.
   ///
   /// Default 1.
-  package var min: Int
+  public var min: Int
   /// How many agents get a task when that many are available.
   ///
   /// Default `min`.
-  package var max: Int
+  public var max: Int
 
-  package init(capabilities: [String], min: Int = 1, max: Int? = nil) {
+  /// Makes a requirement.
+  ///
+  /// - Parameters:
+  ///   - capabilities: Capabilities that an agent must all have; at least one.
+  ///   - min: How many results are needed, 1 to 1,000.
+  ///   - max: How many agents get a task when that many are available, `min` to 1,000; nil is `min`.
+  public init(capabilities: [String], min: Int = 1, max: Int? = nil) {
     self.capabilities = capabilities
     self.min = min
     self.max = max ?? min
   }
 
-  package init(from decoder: any Decoder) throws {
+  /// Reads a requirement, with the defaults for what is left out.
+  public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let max = try container.decodeIfPresent(Int.self, forKey: .max)
     self.init(capabilities: try container.decode([String].self, forKey: .capabilities), max: max)
@@ -67,40 +90,61 @@ package struct AgentRequirement: Sendable, Hashable, Codable {
 }
 
 /// How the results of an execution's tasks become its result.
-package struct Aggregation: Sendable, Hashable, Codable {
+public struct Aggregation: Sendable, Hashable, Codable {
   /// The strategies that the product brings.
-  package enum Strategy: String, Sendable, Hashable, Codable, CaseIterable {
-    case first, all, merge, voting, consensus
+  public enum Strategy: String, Sendable, Hashable, Codable, CaseIterable {
+    /// The first result.
+    case first
+    /// `{"results": […]}`, in the order of the tasks.
+    case all
+    /// One object of all results, which are objects; the later task's member counts.
+    case merge
+    /// The result with the most votes.
+    case voting
+    /// The result with the most votes; a failure if its share is below the threshold.
+    case consensus
   }
 
   /// How `voting` and `consensus` count: one vote each, or each with its confidence.
-  package enum Method: String, Sendable, Hashable, Codable, CaseIterable {
-    case majority, weighted
+  public enum Method: String, Sendable, Hashable, Codable, CaseIterable {
+    /// One vote for each result.
+    case majority
+    /// Each result counts by its confidence, 1 where the agent gives none.
+    case weighted
   }
 
-  package var strategy: Strategy
+  /// Which strategy makes the result.
+  public var strategy: Strategy
   /// `voting` and `consensus` only.
   ///
   /// Default majority.
-  package var method: Method?
+  public var method: Method?
   /// `voting` and `consensus` only: the member of the result that is compared; nil compares whole results.
-  package var field: String?
+  public var field: String?
   /// `consensus` only: the share of the votes that the winner must reach, above 0 and at most 1.
-  package var threshold: Double?
+  public var threshold: Double?
 
-  package init(strategy: Strategy, method: Method? = nil, field: String? = nil, threshold: Double? = nil) {
+  /// Makes an aggregation.
+  ///
+  /// - Parameters:
+  ///   - strategy: Which strategy makes the result.
+  ///   - method: How `voting` and `consensus` count; nil is `majority`.
+  ///   - field: The member of the result that `voting` and `consensus` compare; nil compares whole results.
+  ///   - threshold: The share that `consensus` needs, above 0 and at most 1.
+  public init(strategy: Strategy, method: Method? = nil, field: String? = nil, threshold: Double? = nil) {
     self.strategy = strategy
     self.method = method
     self.field = field
     self.threshold = threshold
   }
 
-  package static var first: Aggregation { Aggregation(strategy: .first) }
+  /// The first result is the result.
+  public static var first: Aggregation { Aggregation(strategy: .first) }
 }
 
 extension PatternDefinition {
   /// What is wrong with this definition, each as "field: what was expected"; empty when it is sound.
-  package func faults() -> [String] {
+  public func faults() -> [String] {
     var faults: [String] = []
     if name.isEmpty || name.utf8.count > 128 || !name.utf8.allSatisfy(Self.isNameByte) {
       faults.append("name: expected 1 to 128 letters, digits, '-', '_' or '.', found \"\(name.prefix(128))\"")

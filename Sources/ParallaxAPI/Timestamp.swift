@@ -1,19 +1,31 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// A wall-clock instant to the millisecond, for people and for what must outlive a process; never used to decide an election.
 ///
 /// In JSON and in the store it is ISO 8601 in UTC, `2026-01-15T10:30:00.250Z`.
-package struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
+public struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
   /// Milliseconds since 1970-01-01T00:00:00Z.
-  package var milliseconds: Int64
+  public var milliseconds: Int64
 
-  package init(milliseconds: Int64) {
+  /// Makes an instant.
+  ///
+  /// - Parameter milliseconds: Milliseconds since 1970-01-01T00:00:00Z.
+  public init(milliseconds: Int64) {
     self.milliseconds = milliseconds
   }
+
+  /// The instant of the system's wall clock.
+  public static var now: Timestamp { Timestamp(milliseconds: Int64((Date().timeIntervalSince1970 * 1_000).rounded(.down))) }
 
   /// Parses ISO 8601 with a date, a time, an optional fraction and `Z` or an offset, as RFC 3339 has it; nil for anything else, also
   /// for a day or an hour that there is not.
   ///
   /// What is finer than a millisecond is cut off.
-  package init?(_ text: String) {
+  public init?(_ text: String) {
     var scanner = Scanner(text)
     guard let year = scanner.number(digits: 4), scanner.take("-"), let month = scanner.number(digits: 2), scanner.take("-"),
       let day = scanner.number(digits: 2), scanner.take("T") || scanner.take("t"), let hour = scanner.number(digits: 2),
@@ -32,7 +44,8 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringC
     self.init(milliseconds: local.milliseconds - offset * 60_000)
   }
 
-  package init(from decoder: any Decoder) throws {
+  /// Reads ISO 8601.
+  public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let text = try container.decode(String.self)
     guard let value = Timestamp(text) else {
@@ -42,20 +55,25 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringC
     self = value
   }
 
-  package func encode(to encoder: any Encoder) throws {
+  /// Writes ISO 8601 in UTC with milliseconds.
+  public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(description)
   }
 
-  package static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
+  /// Whether the left instant is the earlier one.
+  public static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
 
-  package static func + (left: Timestamp, right: Duration) -> Timestamp {
+  /// The instant so much later, cut to the millisecond.
+  public static func + (left: Timestamp, right: Duration) -> Timestamp {
     Timestamp(milliseconds: left.milliseconds + right.wholeMilliseconds)
   }
 
-  package static func - (left: Timestamp, right: Duration) -> Timestamp { left + (.zero - right) }
+  /// The instant so much earlier, cut to the millisecond.
+  public static func - (left: Timestamp, right: Duration) -> Timestamp { left + (.zero - right) }
 
-  package static func - (left: Timestamp, right: Timestamp) -> Duration {
+  /// The time from the right instant to the left one; negative if the left one is the earlier.
+  public static func - (left: Timestamp, right: Timestamp) -> Duration {
     .milliseconds(left.milliseconds - right.milliseconds)
   }
 
@@ -63,7 +81,7 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringC
   ///
   /// Written by hand because it stands in every document and every stored field; days to civil date after Howard Hinnant,
   /// "chrono-compatible low-level date algorithms".
-  package var description: String {
+  public var description: String {
     let days = milliseconds.floorDivided(by: 86_400_000)
     let time = milliseconds - days * 86_400_000
     let shifted = days + 719_468

@@ -5,16 +5,18 @@ import ParallaxText
 ///
 /// The names are a contract: operators type them, and a rolling upgrade has two versions of the program meet in them. A companion key wraps
 /// the whole key that it belongs to in braces, `{parallax:execution:exec_1}:tasks`, and so shares its Cluster slot.
-package struct KeySpace: Sendable, Hashable {
-  package static let defaultPrefix = "parallax:"
+public struct KeySpace: Sendable, Hashable {
+  /// The prefix unless another is chosen: `parallax:`.
+  public static let defaultPrefix = "parallax:"
 
   /// What stands before every key and channel.
-  package let prefix: String
+  public let prefix: String
 
   /// Makes the names for a prefix.
   ///
-  /// - Throws: `InvalidKeyPrefix` if the prefix has braces.
-  package init(prefix: String = defaultPrefix) throws(InvalidKeyPrefix) {
+  /// - Parameter prefix: What stands before every key and channel; ``defaultPrefix`` by default.
+  /// - Throws: ``InvalidKeyPrefix`` if the prefix has braces.
+  public init(prefix: String = defaultPrefix) throws(InvalidKeyPrefix) {
     guard !prefix.utf8.contains(where: { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }) else {
       throw InvalidKeyPrefix(prefix: prefix)
     }
@@ -65,10 +67,12 @@ package struct KeySpace: Sendable, Hashable {
 }
 
 /// A key prefix that would move keys to other Cluster slots.
-package struct InvalidKeyPrefix: Error, Sendable, Hashable, CustomStringConvertible {
-  package var prefix: String
+public struct InvalidKeyPrefix: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The prefix that was refused.
+  public var prefix: String
 
-  package var description: String {
+  /// What is wrong with the prefix, and what to do.
+  public var description: String {
     "the key prefix \"\(prefix)\" has a brace: braces choose the Cluster slot of a key, so leave them out"
   }
 }

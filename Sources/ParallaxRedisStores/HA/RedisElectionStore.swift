@@ -34,8 +34,14 @@ public struct RedisElectionStore: ElectionStore {
     self.replicaTimeout = replicaTimeout
   }
 
-  /// Makes the store of the daemon's election.
-  package init(client: RedisClient, keys: KeySpace, requiredReplicas: Int = 0, replicaTimeout: Duration = .seconds(1)) {
+  /// Makes a store under the daemon's key, ``KeySpace/prefix`` and `ha:leader`.
+  ///
+  /// - Parameters:
+  ///   - client: A client of the right server and database, made with ``scripts``.
+  ///   - keys: The names of the keys.
+  ///   - requiredReplicas: How many replicas have to acknowledge a write before it counts; none by default.
+  ///   - replicaTimeout: How long to wait for them, 1 s by default.
+  public init(client: RedisClient, keys: KeySpace, requiredReplicas: Int = 0, replicaTimeout: Duration = .seconds(1)) {
     self.init(client: client, key: keys.leader, requiredReplicas: requiredReplicas, replicaTimeout: replicaTimeout)
   }
 

@@ -1,13 +1,13 @@
 import ParallaxAPI
-package import ParallaxHA
-package import ParallaxRedis
+public import ParallaxHA
+public import ParallaxRedis
 
 /// Keeps the members' fields in one hash of Redis, as JSON that operators can read.
 ///
-/// Calls throw `RedisError` as it comes from the client. The client has to run, with `scripts` given to its initializer.
-package struct RedisMembershipStore: MembershipStore {
+/// Calls throw `RedisError` as it comes from the client. The client has to run, with ``scripts`` given to its initializer.
+public struct RedisMembershipStore: MembershipStore {
   /// The scripts to load on every new connection.
-  package static let scripts: [RedisScript] = MembershipScripts.all
+  public static let scripts: [RedisScript] = MembershipScripts.all
 
   private let client: RedisClient
   private let key: String
@@ -17,12 +17,13 @@ package struct RedisMembershipStore: MembershipStore {
   /// - Parameters:
   ///   - client: A client of the right server and database.
   ///   - keys: The names of the keys.
-  package init(client: RedisClient, keys: KeySpace) {
+  public init(client: RedisClient, keys: KeySpace) {
     self.client = client
     key = keys.members
   }
 
-  package func write(_ record: MemberRecord, replacing incarnation: String?) async throws -> MemberWriteOutcome {
+  /// Writes a member's field if it is still the expected incarnation's.
+  public func write(_ record: MemberRecord, replacing incarnation: String?) async throws -> MemberWriteOutcome {
     let text = try JSON.text(record)
     let arguments = [record.id, record.incarnation, incarnation ?? "", text].map { RedisArgument($0) }
     let reply = try await client.evaluate(MembershipScripts.write, keys: [key], arguments: arguments, idempotent: true)
@@ -43,7 +44,8 @@ package struct RedisMembershipStore: MembershipStore {
     }
   }
 
-  package func members() async throws -> MembershipSnapshot {
+  /// All members' fields, in one read.
+  public func members() async throws -> MembershipSnapshot {
     let reply = try await client.send(RedisCommand("HGETALL", key).idempotent)
     var snapshot = MembershipSnapshot(records: [])
     for (id, value) in reply.map ?? [:] {
@@ -61,7 +63,8 @@ package struct RedisMembershipStore: MembershipStore {
     return snapshot
   }
 
-  package func remove(_ session: NodeSession) async throws {
+  /// Removes a member's field if it is still the given incarnation's.
+  public func remove(_ session: NodeSession) async throws {
     _ = try await client.evaluate(
       MembershipScripts.remove, keys: [key], arguments: [.init(session.nodeID), .init(session.incarnation)], idempotent: true)
   }

@@ -1,13 +1,13 @@
-package import Logging
+public import Logging
 import ParallaxAPI
-package import ParallaxRedis
-package import ParallaxState
+public import ParallaxRedis
+public import ParallaxState
 import Synchronization
 
 /// Carries events over the Pub/Sub channels of Redis.
 ///
 /// The client has to run.
-package final class RedisEventBus: EventBus {
+public final class RedisEventBus: EventBus {
   private let client: RedisClient
   private let names: [ClusterEvent.Channel: String]
   private let logger: Logger
@@ -18,13 +18,14 @@ package final class RedisEventBus: EventBus {
   ///   - client: A client of the right server.
   ///   - keys: The names of the channels.
   ///   - logger: Where messages that cannot be read are reported, for debugging.
-  package init(client: RedisClient, keys: KeySpace, logger: Logger) {
+  public init(client: RedisClient, keys: KeySpace, logger: Logger) {
     self.client = client
     names = [.execution: keys.executionEvents, .agent: keys.agentEvents, .cluster: keys.clusterEvents]
     self.logger = logger
   }
 
-  package func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) async throws {
+  /// Publishes events in one pipeline.
+  public func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) async throws {
     guard let name = names[channel] else { preconditionFailure("the channel \(channel) has no name") }
     let commands = try events.map { event in RedisCommand("PUBLISH", name, try event.text) }
     do {
@@ -34,7 +35,8 @@ package final class RedisEventBus: EventBus {
     }
   }
 
-  package func subscribe(to channels: Set<ClusterEvent.Channel>) -> AsyncStream<EventDelivery> {
+  /// Subscribes; a lost connection shows as a gap.
+  public func subscribe(to channels: Set<ClusterEvent.Channel>) -> AsyncStream<EventDelivery> {
     let wanted = names.filter { channels.contains($0.key) }
     let reader = EventReader(
       subscription: client.subscribe(to: Array(wanted.values)),

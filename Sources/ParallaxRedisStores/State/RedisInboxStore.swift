@@ -1,16 +1,16 @@
-package import Logging
+public import Logging
 import ParallaxAPI
-package import ParallaxHA
-package import ParallaxRedis
-package import ParallaxState
+public import ParallaxHA
+public import ParallaxRedis
+public import ParallaxState
 
 /// Keeps inboxes in Redis, each a stream of the receiver's, with a consumer group.
 ///
 /// The length of the stream is the number of messages that are not handled yet. A receiver has a connection of its own, on which it waits
-/// for messages without delaying other commands. The client has to run, with `scripts` given to its initializer.
-package final class RedisInboxStore: InboxStore {
+/// for messages without delaying other commands. The client has to run, with ``scripts`` given to its initializer.
+public final class RedisInboxStore: InboxStore {
   /// The scripts to load on every new connection.
-  package static let scripts: [RedisScript] = [InboxScripts.send]
+  public static let scripts: [RedisScript] = [InboxScripts.send]
 
   private let client: RedisClient
   private let keys: KeySpace
@@ -22,16 +22,17 @@ package final class RedisInboxStore: InboxStore {
   /// - Parameters:
   ///   - client: A client of the right server and database.
   ///   - keys: The names of the keys.
-  ///   - capacity: How many messages an inbox holds.
+  ///   - capacity: How many messages an inbox holds; 100,000 by default.
   ///   - logger: Where outages of a receiver are reported, each once.
-  package init(client: RedisClient, keys: KeySpace, capacity: Int = 100_000, logger: Logger) {
+  public init(client: RedisClient, keys: KeySpace, capacity: Int = 100_000, logger: Logger) {
     self.client = client
     self.keys = keys
     self.capacity = capacity
     self.logger = logger
   }
 
-  package func send(_ messages: [NodeMessage], to session: NodeSession) async throws -> Bool {
+  /// Puts messages into a session's inbox, all of them or none; false if it has no room.
+  public func send(_ messages: [NodeMessage], to session: NodeSession) async throws -> Bool {
     guard !messages.isEmpty else { return true }
     var arguments = [RedisArgument(capacity), RedisArgument(InboxScripts.unclaimedLifetime.wholeMilliseconds)]
     for message in messages { arguments.append(RedisArgument(try StoredValue.text(message, "a message to \(session)"))) }
@@ -43,7 +44,8 @@ package final class RedisInboxStore: InboxStore {
     }
   }
 
-  package func receive(
+  /// Hands out what comes into an inbox until the task is cancelled; an outage of Redis is waited out.
+  public func receive(
     at session: NodeSession, limit: Int, _ handle: @Sendable ([ReceivedNodeMessage]) async throws -> Void
   ) async throws {
     var reading = InboxReading(key: keys.inbox(of: session), limit: limit)
@@ -83,7 +85,8 @@ package final class RedisInboxStore: InboxStore {
     }
   }
 
-  package func removeInbox(of session: NodeSession) async throws {
+  /// Removes an inbox with what is in it.
+  public func removeInbox(of session: NodeSession) async throws {
     do {
       _ = try await client.send(RedisCommand("UNLINK", keys.inbox(of: session)).idempotent)
     } catch let error as RedisError {

@@ -1,10 +1,11 @@
 import ParallaxAPI
-package import ParallaxHA
+public import ParallaxHA
 import ParallaxRedis
-package import ParallaxState
+public import ParallaxState
 
 extension RedisStateStore {
-  package func register(_ record: AgentRecord) async throws -> Int64 {
+  /// Registers an agent and returns its new epoch.
+  public func register(_ record: AgentRecord) async throws -> Int64 {
     let arguments = [RedisArgument(Self.formatVersion), RedisArgument(record.epoch)] + (try fields(of: record).arguments)
     let replies = try await pipeline(
       [RedisCommand("SADD", keys.agents(at: record.session), record.id)],
@@ -20,7 +21,8 @@ extension RedisStateStore {
     return epoch
   }
 
-  package func update(_ record: AgentRecord) async throws -> Bool {
+  /// Makes a change if the store holds what it builds on.
+  public func update(_ record: AgentRecord) async throws -> Bool {
     var fields = FieldList()
     try setChangeable(record, in: &fields)
     let reply = try await send(
@@ -35,7 +37,8 @@ extension RedisStateStore {
     }
   }
 
-  package func removeAgent(_ id: String, epoch: Int64, session: NodeSession) async throws {
+  /// Removes an agent if `epoch` still is its epoch.
+  public func removeAgent(_ id: String, epoch: Int64, session: NodeSession) async throws {
     let reply = try await send(
       .evaluate(
         AgentScripts.remove, keys: [keys.agent(id)],
@@ -53,11 +56,13 @@ extension RedisStateStore {
     try await unlistAgent(id, at: session)
   }
 
-  package func agent(_ id: String) async throws -> AgentRecord? {
+  /// The agent, or nil.
+  public func agent(_ id: String) async throws -> AgentRecord? {
     try agent(id, try await send(RedisCommand("HGETALL", keys.agent(id))))
   }
 
-  package func agents(at session: NodeSession) async throws -> [AgentRecord] {
+  /// All agents registered at a session.
+  public func agents(at session: NodeSession) async throws -> [AgentRecord] {
     let ids = try await send(RedisCommand("SMEMBERS", keys.agents(at: session))).strings
     let hashes = try await pipelines(ids.map { RedisCommand("HGETALL", keys.agent($0)) })
     return try readable(zip(ids, hashes), agent).filter { $0.session == session }

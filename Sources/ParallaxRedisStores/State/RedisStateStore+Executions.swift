@@ -1,10 +1,11 @@
 import ParallaxAPI
-package import ParallaxHA
+public import ParallaxHA
 import ParallaxRedis
-package import ParallaxState
+public import ParallaxState
 
 extension RedisStateStore {
-  package func create(_ stored: StoredExecution) async throws -> CreateOutcome {
+  /// Stores a new execution, one script over one slot; what lists it is written before.
+  public func create(_ stored: StoredExecution) async throws -> CreateOutcome {
     let execution = stored.execution
     let arguments = try arguments(of: stored)
     let bucket = ExecutionBucket(at: execution.createdAt)
@@ -47,7 +48,8 @@ extension RedisStateStore {
     }
   }
 
-  package func update(_ change: ExecutionChange) async throws -> UpdateOutcome {
+  /// Makes a change if the store holds what it builds on.
+  public func update(_ change: ExecutionChange) async throws -> UpdateOutcome {
     let fields = try fields(of: change).arguments
     var arguments = header(change.owner, epoch: change.epoch, revision: change.revision)
     arguments.append(RedisArgument(fields.count))
@@ -64,7 +66,8 @@ extension RedisStateStore {
     }
   }
 
-  package func restore(_ stored: StoredExecution, as claim: RestorationClaim) async throws -> RestoreOutcome {
+  /// Writes a whole execution into a Redis that may have lost what it had of it.
+  public func restore(_ stored: StoredExecution, as claim: RestorationClaim) async throws -> RestoreOutcome {
     let execution = stored.execution
     let arguments = try arguments(of: stored) + [RedisArgument(claim.rawValue)]
     let bucket = ExecutionBucket(at: execution.createdAt)
@@ -82,7 +85,8 @@ extension RedisStateStore {
     }
   }
 
-  package func record(_ outcome: TaskRecord, of execution: String) async throws -> RecordOutcome {
+  /// Records a task's outcome; the first one wins.
+  public func record(_ outcome: TaskRecord, of execution: String) async throws -> RecordOutcome {
     let arguments = [RedisArgument(Self.formatVersion), RedisArgument(outcome.id), RedisArgument(outcome.agentID)]
     let text = try StoredValue.text(StoredOutcome(outcome), "the outcome of task \(outcome.id)")
     let reply = try await send(script(ExecutionScripts.record, execution, arguments + [RedisArgument(text)]))
@@ -102,19 +106,23 @@ extension RedisStateStore {
     }
   }
 
-  package func release(_ id: String, owner: NodeSession) async throws {
+  /// Takes a terminal execution off what its owner owns.
+  public func release(_ id: String, owner: NodeSession) async throws {
     _ = try await send(RedisCommand("SREM", keys.executions(ownedBy: owner), id))
   }
 
-  package func execution(_ id: String) async throws -> StoredExecution? {
+  /// The execution, or nil.
+  public func execution(_ id: String) async throws -> StoredExecution? {
     try read(id, try await send(script(ExecutionScripts.read, id, [])))
   }
 
-  package func executions(ownedBy owner: NodeSession) async throws -> [String] {
+  /// The executions that are asked for.
+  public func executions(ownedBy owner: NodeSession) async throws -> [String] {
     try await send(RedisCommand("SMEMBERS", keys.executions(ownedBy: owner))).strings
   }
 
-  package func claim(_ id: String, from previous: NodeSession, isGone: Bool, to owner: NodeSession) async throws -> StoredExecution? {
+  /// Makes `owner` the owner, and raises the epoch, if `previous` still is it.
+  public func claim(_ id: String, from previous: NodeSession, isGone: Bool, to owner: NodeSession) async throws -> StoredExecution? {
     let tombstoneLifetime = isGone ? ExecutionScripts.tombstoneLifetime : .zero
     let arguments: [RedisArgument] = [
       RedisArgument(Self.formatVersion), RedisArgument(previous.nodeID), RedisArgument(previous.incarnation), RedisArgument(owner.nodeID),

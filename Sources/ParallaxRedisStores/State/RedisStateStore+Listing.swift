@@ -1,13 +1,14 @@
 import Logging
 import ParallaxAPI
 import ParallaxRedis
-package import ParallaxState
+public import ParallaxState
 
 extension RedisStateStore {
   /// How many executions one page looks at before it leaves the rest to the next.
   private static let examinationLimit = 2_000
 
-  package func executions(_ query: ExecutionQuery) async throws -> ExecutionPage {
+  /// The executions that are asked for.
+  public func executions(_ query: ExecutionQuery) async throws -> ExecutionPage {
     var total: Int?
     var skip = query.cursor == nil ? query.offset : 0
     let reader: ExecutionIndexReader

@@ -1,4 +1,4 @@
-package import ParallaxAPI
+public import ParallaxAPI
 import ParallaxHA
 import ParallaxRedis
 import ParallaxState
@@ -11,7 +11,8 @@ extension RedisStateStore {
   /// between entering its minute and entering its execution.
   private static let emptyBucketMinutes: Int64 = 60
 
-  package func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) async throws -> Int {
+  /// Removes old terminal executions, in batches; never by SCAN or KEYS.
+  public func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) async throws -> Int {
     var removed = try await remove(upTo: instant.milliseconds - 1, limit: limit)
     if removed < limit {
       let excess = try await bucketSizes().reduce(0) { $0 + $1.count } - maxRetained

@@ -1,25 +1,23 @@
-package import Logging
-package import ParallaxAPI
-package import ParallaxHA
-package import ParallaxRedis
-package import ParallaxState
+public import Logging
+public import ParallaxAPI
+public import ParallaxHA
+public import ParallaxRedis
+public import ParallaxState
 import Synchronization
 
-/// Keeps executions, agents, patterns and node sessions in Redis, in the keys of `KeySpace`.
+/// Keeps executions, agents, patterns and node sessions in Redis, in the keys of ``KeySpace``.
 ///
 /// The hash of an execution or agent is the truth and changes by one script over one slot; what lists it is written before it and removed
-/// after it, so that a crash leaves at worst an entry that names nothing. The client has to run, with `scripts` given to its initializer.
-package final class RedisStateStore: StateStore {
+/// after it, so that a crash leaves at worst an entry that names nothing. The client has to run, with ``scripts`` given to its initializer.
+public final class RedisStateStore: StateStore {
   /// The scripts to load on every new connection.
-  package static let scripts: [RedisScript] = ExecutionScripts.all + AgentScripts.all + [NodeScripts.close]
+  public static let scripts: [RedisScript] = ExecutionScripts.all + AgentScripts.all + [NodeScripts.close]
 
   /// The format of the hashes that this version writes, and the newest that it reads.
   static let formatVersion = 1
 
   /// How many commands go into one pipeline.
   static let pipelineLength = 256
-
-  /// After this long an idempotency key is free again.
 
   let keys: KeySpace
   let logger: Logger
@@ -33,7 +31,7 @@ package final class RedisStateStore: StateStore {
   ///   - client: A client of the right server and database.
   ///   - keys: The names of the keys.
   ///   - logger: Where records that cannot be read are reported, when a list has to leave them out.
-  package init(client: RedisClient, keys: KeySpace, logger: Logger) {
+  public init(client: RedisClient, keys: KeySpace, logger: Logger) {
     self.client = client
     self.keys = keys
     self.logger = logger
@@ -41,7 +39,8 @@ package final class RedisStateStore: StateStore {
 
   // MARK: Idempotency keys
 
-  package func claimIdempotencyKey(
+  /// Claims an idempotency key for `lifetime`, at least a millisecond; it expires by the server's clock.
+  public func claimIdempotencyKey(
     _ key: String, executionID: String, digest: String, lifetime: Duration
   ) async throws -> IdempotencyClaim {
     let value = try StoredValue.text(IdempotencyRecord(digest: digest, executionId: executionID), "idempotency key")
@@ -59,7 +58,8 @@ package final class RedisStateStore: StateStore {
 
   // MARK: Patterns
 
-  package func store(_ pattern: PatternDefinition) async throws -> Bool {
+  /// Stores a pattern; true if its version is new.
+  public func store(_ pattern: PatternDefinition) async throws -> Bool {
     let definition = try StoredValue.text(pattern, "pattern \(pattern.name)")
     let replies = try await pipeline(
       [RedisCommand("SADD", keys.patterns, pattern.name)],
@@ -67,30 +67,35 @@ package final class RedisStateStore: StateStore {
     return replies[1].int == 1
   }
 
-  package func versions(ofPattern name: String) async throws -> [PatternDefinition] {
+  /// All versions of a pattern.
+  public func versions(ofPattern name: String) async throws -> [PatternDefinition] {
     let reply = try await send(RedisCommand("HVALS", keys.pattern(name)))
     return try reply.strings.map { try StoredValue.decode($0, "pattern \(name)") }
   }
 
-  package func patternNames() async throws -> [String] {
+  /// The names of all patterns, sorted.
+  public func patternNames() async throws -> [String] {
     try await send(RedisCommand("SMEMBERS", keys.patterns)).strings.sorted()
   }
 
   // MARK: Node sessions
 
+  /// Enters a session on the list, and counts the opening.
   @discardableResult
-  package func open(_ session: NodeSession) async throws -> Bool {
+  public func open(_ session: NodeSession) async throws -> Bool {
     try await send(RedisCommand("HINCRBY", keys.nodes, session.description, 1)).int == 1
   }
 
-  package func sessions() async throws -> [NodeSession: Int64] {
+  /// All sessions on the list, each with its number of openings.
+  public func sessions() async throws -> [NodeSession: Int64] {
     let fields = try await send(RedisCommand("HGETALL", keys.nodes)).map ?? [:]
     return fields.reduce(into: [:]) { sessions, field in
       if let session = NodeSession(field.key), let openings = field.value.string.flatMap({ Int64($0) }) { sessions[session] = openings }
     }
   }
 
-  package func close(_ session: NodeSession, openings: Int64) async throws {
+  /// Takes a session off the list unless it has been opened more often.
+  public func close(_ session: NodeSession, openings: Int64) async throws {
     _ = try await send(
       .evaluate(
         NodeScripts.close, keys: [keys.nodes], arguments: [RedisArgument(session.description), RedisArgument(openings)]))

@@ -1,24 +1,31 @@
-package import ParallaxAPI
-package import ParallaxHA
+public import ParallaxAPI
+public import ParallaxHA
 
 /// An agent's registration at a node session, as the store keeps it.
-package struct AgentRecord: Sendable, Hashable {
-  package var id: String
-  package var name: String?
-  package var capabilities: [String]
-  package var maxConcurrentTasks: Int
-  package var metadata: JSONValue?
+public struct AgentRecord: Sendable, Hashable {
+  /// The agent's id.
+  public var id: String
+  /// The name that it is shown under; nil without one.
+  public var name: String?
+  /// What it can do.
+  public var capabilities: [String]
+  /// How many tasks it takes at once; 1 or more.
+  public var maxConcurrentTasks: Int
+  /// What it says of itself.
+  public var metadata: JSONValue?
   /// The node session that holds the agent's connection, or held it last.
-  package var session: NodeSession
+  public var session: NodeSession
   /// Raised by every registration: what an earlier registration's node still wants to change is refused.
-  package var epoch: Int64
-  package var connectedAt: Timestamp
+  public var epoch: Int64
+  /// When it registered.
+  public var connectedAt: Timestamp
   /// False once the connection is gone and the agent has not come back.
-  package var isConnected: Bool
+  public var isConnected: Bool
   /// The tasks that the agent said, when it registered, that it still had; nil: it could not tell.
-  package var activeTasks: [String]?
+  public var activeTasks: [String]?
 
-  package init(
+  /// Makes a registration; `epoch` is the greatest that the node remembers of this agent, 0 for none.
+  public init(
     id: String, name: String? = nil, capabilities: [String], maxConcurrentTasks: Int = 1, metadata: JSONValue? = nil,
     session: NodeSession, epoch: Int64 = 0, connectedAt: Timestamp, isConnected: Bool = true, activeTasks: [String]? = nil
   ) {

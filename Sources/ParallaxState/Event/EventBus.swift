@@ -1,27 +1,40 @@
-package import ParallaxAPI
-package import ParallaxHA
+public import ParallaxAPI
+public import ParallaxHA
 
 /// News for people and for whoever would otherwise find out by a timer.
 ///
 /// Events may be lost; nothing rests on them.
-package struct ClusterEvent: Sendable, Hashable, Codable {
+public struct ClusterEvent: Sendable, Hashable, Codable {
   /// The three channels.
-  package enum Channel: String, Sendable, Hashable, Codable, CaseIterable {
+  public enum Channel: String, Sendable, Hashable, Codable, CaseIterable {
     case execution, agent, cluster
   }
 
   /// For instance `completed`, `registered`, `left`, `marker`.
-  package var type: String
+  public var type: String
   /// What it is about: an execution's, an agent's or a node's id.
-  package var id: String
-  package var nodeId: String
-  package var timestamp: Timestamp
+  public var id: String
+  /// The node that published it.
+  public var nodeId: String
+  /// The publisher's wall clock.
+  public var timestamp: Timestamp
   /// Grows by one with each event of a node session on a channel, so that a gap shows.
-  package var sequence: Int64
-  package var incarnation: String
-  package var details: JSONValue?
+  public var sequence: Int64
+  /// The incarnation of the node that published it.
+  public var incarnation: String
+  /// What else there is to tell, in a form that depends on the type.
+  public var details: JSONValue?
 
-  package init(
+  /// Makes an event.
+  ///
+  /// - Parameters:
+  ///   - type: What happened.
+  ///   - id: What it is about.
+  ///   - session: The node session that publishes it.
+  ///   - timestamp: The publisher's wall clock.
+  ///   - sequence: One more than the last of this session on the channel.
+  ///   - details: What else there is to tell.
+  public init(
     type: String, id: String, session: NodeSession, timestamp: Timestamp, sequence: Int64, details: JSONValue? = nil
   ) {
     self.type = type
@@ -35,7 +48,8 @@ package struct ClusterEvent: Sendable, Hashable, Codable {
 }
 
 /// What a subscriber gets.
-package enum EventDelivery: Sendable, Hashable {
+public enum EventDelivery: Sendable, Hashable {
+  /// An event, and the channel that it was published on.
   case event(ClusterEvent, ClusterEvent.Channel)
   /// Something may have been missed: whoever keeps a view reads it anew.
   case gap
@@ -44,7 +58,7 @@ package enum EventDelivery: Sendable, Hashable {
 /// Carries events between the nodes of a cluster.
 ///
 /// The conformance suite `EventBusConformance` states what an implementation has to do.
-package protocol EventBus: Sendable {
+public protocol EventBus: Sendable {
   /// Publishes events in their order; best effort.
   func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) async throws
 
@@ -63,7 +77,7 @@ extension EventBus {
   package func hasSubscribers(on channel: ClusterEvent.Channel) -> Bool { true }
 
   /// Publishes one event; best effort.
-  package func publish(_ event: ClusterEvent, on channel: ClusterEvent.Channel) async throws {
+  public func publish(_ event: ClusterEvent, on channel: ClusterEvent.Channel) async throws {
     try await publish([event], on: channel)
   }
 }

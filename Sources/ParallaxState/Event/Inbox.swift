@@ -1,13 +1,14 @@
-package import ParallaxAPI
-package import ParallaxHA
+public import ParallaxAPI
+public import ParallaxHA
 
 /// What one node session tells another.
 ///
 /// Delivery is at least once and in order per sender; the receiver does nothing twice that must be done once. A message that is
 /// lost with its receiver is made up for by its sender, who reconciles when a member is lost.
-package enum NodeMessage: Sendable, Hashable {
+public enum NodeMessage: Sendable, Hashable {
   /// For an agent that is connected to the receiver: a task, or the end of one.
   case deliver(ControlPlaneMessage.Task, agent: String, owner: NodeSession)
+  /// For an agent that is connected to the receiver: its task is no longer wanted.
   case withdraw(ControlPlaneMessage.TaskCancelled, agent: String)
   /// The outcome of a task is in the store; the receiver owns its execution.
   case recorded(execution: String, task: String)
@@ -28,7 +29,7 @@ package enum NodeMessage: Sendable, Hashable {
 /// The messages between node sessions: an inbox per session, bounded, with nothing dropped unread.
 ///
 /// The conformance suite `InboxConformance` states what an implementation has to do.
-package protocol InboxStore: Sendable {
+public protocol InboxStore: Sendable {
   /// Puts messages into a session's inbox, all of them and in order; false if it has no room for all, and none was put.
   ///
   /// When it throws, the messages may have been put or not; sending them again may put them twice.
@@ -50,12 +51,14 @@ package protocol InboxStore: Sendable {
 }
 
 /// A message with its place in the inbox.
-package struct ReceivedNodeMessage: Sendable, Hashable {
-  package var position: String
+public struct ReceivedNodeMessage: Sendable, Hashable {
+  /// Where it stands in the inbox, in a form of the store's own.
+  public var position: String
   /// Nil if this version cannot read it; to be reported, and taken out like any other.
-  package var message: NodeMessage?
+  public var message: NodeMessage?
 
-  package init(position: String, message: NodeMessage?) {
+  /// Makes a received message.
+  public init(position: String, message: NodeMessage?) {
     self.position = position
     self.message = message
   }

@@ -15,7 +15,8 @@ extension NodeMessage: Codable {
     case deliver, withdraw, recorded, cancel, adopt, adopted, watch, ended, disconnect
   }
 
-  package init(from decoder: any Decoder) throws {
+  /// Reads a message of this format's version or an older one; throws `DecodingError` for a newer one.
+  public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let version = try container.decode(Int.self, forKey: .version)
     guard version <= Self.formatVersion else {
@@ -47,7 +48,8 @@ extension NodeMessage: Codable {
     }
   }
 
-  package func encode(to encoder: any Encoder) throws {
+  /// Writes the message with its format's version.
+  public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(Self.formatVersion, forKey: .version)
     switch self {

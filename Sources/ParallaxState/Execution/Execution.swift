@@ -1,34 +1,46 @@
-package import ParallaxAPI
-package import ParallaxHA
+public import ParallaxAPI
+public import ParallaxHA
 
 /// An execution: what was asked for, who owns it, how far it is.
 ///
 /// Only the owner changes it, and every change names the owner's epoch and the next revision: a store refuses a change by a
 /// former owner, and takes a repeat of the last change as done.
-package struct Execution: Sendable, Hashable {
-  package var id: String
+public struct Execution: Sendable, Hashable {
+  /// Unique for ever, 1 to 128 bytes; ``SortableID`` makes one.
+  public var id: String
   /// The definition as it was when the execution was created: later changes to the pattern do not reach it.
-  package var pattern: PatternDefinition
-  package var status: ExecutionStatus
-  package var priority: ExecutionPriority
-  package var input: JSONValue
-  package var result: JSONValue?
-  package var error: ExecutionFailure?
-  package var metadata: JSONValue?
-  package var createdAt: Timestamp
-  package var startedAt: Timestamp?
-  package var completedAt: Timestamp?
+  public var pattern: PatternDefinition
+  /// How far it is.
+  public var status: ExecutionStatus
+  /// How urgent it is among those that wait for the same agents.
+  public var priority: ExecutionPriority
+  /// What the agents get.
+  public var input: JSONValue
+  /// The aggregated result, once it is completed.
+  public var result: JSONValue?
+  /// Why there is no result, once it has failed or timed out.
+  public var error: ExecutionFailure?
+  /// What the caller gave along.
+  public var metadata: JSONValue?
+  /// When it was created; it never changes.
+  public var createdAt: Timestamp
+  /// When the first tasks were made; nil before.
+  public var startedAt: Timestamp?
+  /// When its status became terminal; nil before.
+  public var completedAt: Timestamp?
   /// When it times out.
-  package var deadline: Timestamp
+  public var deadline: Timestamp
   /// The greatest number of agents that any one of its tasks was given to, one after another; 1 at first.
-  package var attempt: Int
-  package var owner: NodeSession
+  public var attempt: Int
+  /// The node session that drives it.
+  public var owner: NodeSession
   /// Raised by every change of owner; 1 at first.
-  package var epoch: Int64
+  public var epoch: Int64
   /// Raised by every change; 1 when created.
-  package var revision: Int64
+  public var revision: Int64
 
-  package init(
+  /// Makes an execution; by default one that is new: pending, of epoch and revision 1.
+  public init(
     id: String, pattern: PatternDefinition, status: ExecutionStatus = .pending, priority: ExecutionPriority = .normal,
     input: JSONValue, result: JSONValue? = nil, error: ExecutionFailure? = nil, metadata: JSONValue? = nil, createdAt: Timestamp,
     startedAt: Timestamp? = nil, completedAt: Timestamp? = nil, deadline: Timestamp, attempt: Int = 1, owner: NodeSession,
@@ -57,33 +69,42 @@ package struct Execution: Sendable, Hashable {
 ///
 /// An execution has as many slots as agents were selected for it; a slot whose agent fails or is lost gets a further task, with
 /// the next attempt number, within the pattern's retries.
-package struct TaskRecord: Sendable, Hashable, Codable {
+public struct TaskRecord: Sendable, Hashable, Codable {
   /// How a task stands.
-  package enum State: String, Sendable, Hashable, Codable {
+  public enum State: String, Sendable, Hashable, Codable {
     /// With its agent, or on the way there.
     case open
+    /// Ended with a result.
     case completed
+    /// Ended with an error.
     case failed
     /// No longer wanted.
     case cancelled
   }
 
-  package var id: String
-  package var agentID: String
+  /// Unique in the execution; each attempt has one of its own.
+  public var id: String
+  /// The agent that has the task.
+  public var agentID: String
   /// Which of the execution's parts this is, from 0.
-  package var slot: Int
+  public var slot: Int
   /// From 1.
-  package var attempt: Int
-  package var state: State
-  package var result: JSONValue?
-  package var confidence: Double?
-  package var error: ExecutionFailure?
+  public var attempt: Int
+  /// How the task stands.
+  public var state: State
+  /// The result of a completed task.
+  public var result: JSONValue?
+  /// How sure the agent is of its result, 0 to 1; nil when it does not say.
+  public var confidence: Double?
+  /// The error of a failed task.
+  public var error: ExecutionFailure?
   /// Whether another agent may do better than the one that failed.
-  package var retryable: Bool?
+  public var retryable: Bool?
   /// How long the agent worked, as it says.
-  package var duration: WireDuration?
+  public var duration: WireDuration?
 
-  package init(
+  /// Makes a task; by default an open one.
+  public init(
     id: String, agentID: String, slot: Int, attempt: Int = 1, state: State = .open, result: JSONValue? = nil,
     confidence: Double? = nil, error: ExecutionFailure? = nil, retryable: Bool? = nil, duration: Duration? = nil
   ) {
@@ -101,11 +122,14 @@ package struct TaskRecord: Sendable, Hashable, Codable {
 }
 
 /// An execution with all its tasks, in the order in which they were made.
-package struct StoredExecution: Sendable, Hashable {
-  package var execution: Execution
-  package var tasks: [TaskRecord]
+public struct StoredExecution: Sendable, Hashable {
+  /// The execution.
+  public var execution: Execution
+  /// Its tasks.
+  public var tasks: [TaskRecord]
 
-  package init(execution: Execution, tasks: [TaskRecord]) {
+  /// Makes a stored execution.
+  public init(execution: Execution, tasks: [TaskRecord]) {
     self.execution = execution
     self.tasks = tasks
   }
@@ -135,22 +159,38 @@ package struct StoredExecution: Sendable, Hashable {
 }
 
 /// A change that the owner makes to its execution: the fields that it sets, the tasks that it adds or replaces.
-package struct ExecutionChange: Sendable, Hashable {
-  package var id: String
-  package var owner: NodeSession
-  package var epoch: Int64
+public struct ExecutionChange: Sendable, Hashable {
+  /// The execution's id.
+  public var id: String
+  /// Who makes the change; it must be the owner in the store.
+  public var owner: NodeSession
+  /// The epoch in the store.
+  public var epoch: Int64
   /// The revision that the execution has after this change; the one before must be in the store.
-  package var revision: Int64
-  package var status: ExecutionStatus?
-  package var startedAt: Timestamp?
-  package var completedAt: Timestamp?
-  package var result: JSONValue?
-  package var error: ExecutionFailure?
-  package var attempt: Int?
+  public var revision: Int64
+  /// The new status; nil leaves it.
+  public var status: ExecutionStatus?
+  /// The new instant of the start; nil leaves it.
+  public var startedAt: Timestamp?
+  /// The new instant of the end; nil leaves it.
+  public var completedAt: Timestamp?
+  /// The new result; nil leaves it.
+  public var result: JSONValue?
+  /// The new error; nil leaves it.
+  public var error: ExecutionFailure?
+  /// The new number of attempts; nil leaves it.
+  public var attempt: Int?
   /// Whole records, written over those with the same id.
-  package var tasks: [TaskRecord]
+  public var tasks: [TaskRecord]
 
-  package init(id: String, owner: NodeSession, epoch: Int64, revision: Int64) {
+  /// Makes a change that sets nothing yet.
+  ///
+  /// - Parameters:
+  ///   - id: The execution's id.
+  ///   - owner: Who makes the change.
+  ///   - epoch: The epoch in the store.
+  ///   - revision: The revision after the change, one more than in the store.
+  public init(id: String, owner: NodeSession, epoch: Int64, revision: Int64) {
     self.id = id
     self.owner = owner
     self.epoch = epoch
@@ -172,7 +212,7 @@ package struct ExecutionChange: Sendable, Hashable {
 
 extension StoredExecution {
   /// Makes the change, as every store has to.
-  package mutating func apply(_ change: ExecutionChange) {
+  public mutating func apply(_ change: ExecutionChange) {
     execution.revision = change.revision
     if let status = change.status { execution.status = status }
     if let startedAt = change.startedAt { execution.startedAt = startedAt }
@@ -184,7 +224,7 @@ extension StoredExecution {
   }
 
   /// Writes whole records over those with the same id, and the rest behind them.
-  package mutating func merge(_ records: [TaskRecord]) {
+  public mutating func merge(_ records: [TaskRecord]) {
     for task in records {
       guard let index = tasks.firstIndex(where: { $0.id == task.id }) else {
         tasks.append(task)

@@ -1,12 +1,12 @@
-package import ParallaxAPI
+public import ParallaxAPI
 
 /// Ids that sort by the time of their making: 48 bits of milliseconds and 80 random bits in Crockford's base 32, lower case,
 /// behind a prefix (after the ULID specification).
-package enum SortableID {
+public enum SortableID {
   private static let digits = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
 
   /// Makes an id such as `exec_01jd…`.
-  package static func make(prefix: String, at now: Timestamp, using generator: inout some RandomNumberGenerator) -> String {
+  public static func make(prefix: String, at now: Timestamp, using generator: inout some RandomNumberGenerator) -> String {
     let time = UInt64(clamping: now.milliseconds) & 0xFFFF_FFFF_FFFF
     let high = UInt64.random(in: 0..<(1 << 40), using: &generator)
     let low = UInt64.random(in: 0..<(1 << 40), using: &generator)
@@ -14,7 +14,7 @@ package enum SortableID {
   }
 
   /// When the id was made; nil when the text after the last underscore is no such id.
-  package static func timestamp(of id: String) -> Timestamp? {
+  public static func timestamp(of id: String) -> Timestamp? {
     guard let underscore = id.utf8.lastIndex(of: UInt8(ascii: "_")) else { return nil }
     let unique = id.utf8[id.utf8.index(after: underscore)...]
     guard unique.count == 26 else { return nil }

@@ -3,7 +3,7 @@ import ParallaxConcurrency
 import Synchronization
 
 /// Carries events within this process: the bus of an embedded node, of tests and of simulations.
-package final class InMemoryEventBus: EventBus {
+public final class InMemoryEventBus: EventBus {
   private struct State: ~Copyable {
     var subscribers: [Int: Subscriber] = [:]
     var lastID = 0
@@ -45,24 +45,27 @@ package final class InMemoryEventBus: EventBus {
   /// Makes a bus.
   ///
   /// - Parameter bufferSize: How many events wait for a subscriber that is slow.
-  package init(bufferSize: Int = 1_000) {
+  public init(bufferSize: Int = 1_000) {
     self.bufferSize = bufferSize
   }
 
   package var subscriberCount: Int { state.withLock { $0.subscribers.count } }
 
-  package func hasSubscribers(on channel: ClusterEvent.Channel) -> Bool {
+  /// Whether a subscriber of this bus listens to a channel.
+  public func hasSubscribers(on channel: ClusterEvent.Channel) -> Bool {
     state.withLock { $0.listeners[channel] != nil }
   }
 
-  package func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) {
+  /// Publishes events; see ``EventBus/publish(_:on:)``.
+  public func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) {
     // Not under the lock: a subscriber that is woken up may end, and takes itself off the list then.
     for subscriber in state.withLock({ Array($0.subscribers.values) }) {
       for event in events { subscriber.take(event, on: channel) }
     }
   }
 
-  package func subscribe(to channels: Set<ClusterEvent.Channel>) -> AsyncStream<EventDelivery> {
+  /// Subscribes; see ``EventBus/subscribe(to:)``.
+  public func subscribe(to channels: Set<ClusterEvent.Channel>) -> AsyncStream<EventDelivery> {
     let subscriber = Subscriber(channels: channels, bufferSize: bufferSize)
     let id = state.withLock { $0.add(subscriber) }
     let registration = Registration(subscriber) { [self] in state.withLock { $0.remove(id) } }

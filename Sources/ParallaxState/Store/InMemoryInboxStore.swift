@@ -1,10 +1,10 @@
 import DequeModule
 import ParallaxConcurrency
-package import ParallaxHA
+public import ParallaxHA
 import Synchronization
 
 /// Keeps inboxes in this process: for tests and simulations, in which all nodes are one process.
-package final class InMemoryInboxStore: InboxStore {
+public final class InMemoryInboxStore: InboxStore {
   private struct Entry {
     var position: Int64
     var message: NodeMessage
@@ -22,11 +22,12 @@ package final class InMemoryInboxStore: InboxStore {
   /// Makes a store without inboxes.
   ///
   /// - Parameter capacity: How many messages an inbox holds.
-  package init(capacity: Int = 100_000) {
+  public init(capacity: Int = 100_000) {
     self.capacity = capacity
   }
 
-  package func send(_ messages: [NodeMessage], to session: NodeSession) -> Bool {
+  /// Puts messages into an inbox; see ``InboxStore/send(_:to:)``.
+  public func send(_ messages: [NodeMessage], to session: NodeSession) -> Bool {
     guard !messages.isEmpty else { return true }
     let (isSent, receiver): (Bool, WakeUp?) = state.withLock { state in
       guard state.inboxes[session, default: []].count + messages.count <= capacity else { return (false, nil) }
@@ -40,7 +41,8 @@ package final class InMemoryInboxStore: InboxStore {
     return isSent
   }
 
-  package func receive(
+  /// Hands out what comes into an inbox; see ``InboxStore/receive(at:limit:_:)``.
+  public func receive(
     at session: NodeSession, limit: Int, _ handle: @Sendable ([ReceivedNodeMessage]) async throws -> Void
   ) async throws {
     let wakeUp = WakeUp()
@@ -57,7 +59,8 @@ package final class InMemoryInboxStore: InboxStore {
     throw CancellationError()
   }
 
-  package func removeInbox(of session: NodeSession) {
+  /// Removes an inbox with what is in it.
+  public func removeInbox(of session: NodeSession) {
     state.withLock { $0.inboxes[session] = nil }
   }
 

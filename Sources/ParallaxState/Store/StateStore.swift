@@ -1,22 +1,24 @@
-package import ParallaxAPI
-package import ParallaxHA
+public import ParallaxAPI
+public import ParallaxHA
 
 /// Where executions, agents, patterns and node sessions are kept.
 ///
 /// A call that returns has taken effect. A call that throws `StateStoreError` may or may not have taken effect, unless its code
 /// says otherwise; every call may be repeated with the same arguments, and a repeat of one that took effect is taken as done.
 /// The conformance suite `StateStoreConformance` states what an implementation has to do.
-package protocol StateStore: ExecutionStore, AgentStore, PatternStore, NodeSessionStore {}
+public protocol StateStore: ExecutionStore, AgentStore, PatternStore, NodeSessionStore {}
 
 /// What a creation came to.
-package enum CreateOutcome: Sendable, Hashable {
+public enum CreateOutcome: Sendable, Hashable {
+  /// The store has the execution.
   case created
   /// Another execution has this id.
   case exists
 }
 
 /// What a change came to.
-package enum UpdateOutcome: Sendable, Hashable {
+public enum UpdateOutcome: Sendable, Hashable {
+  /// The store has the change.
   case applied
   /// The execution has another owner, a later epoch or a later revision than the change names, or is terminal; nothing was changed.
   case stale
@@ -27,7 +29,7 @@ package enum UpdateOutcome: Sendable, Hashable {
 }
 
 /// Who restores an execution, which decides what gives way.
-package enum RestorationClaim: String, Sendable, Hashable {
+public enum RestorationClaim: String, Sendable, Hashable {
   /// Its owner, who drives it.
   case owner
   /// As `owner`, of an execution so old that another owner may have ended it and the store have removed it: it is not created.
@@ -37,7 +39,7 @@ package enum RestorationClaim: String, Sendable, Hashable {
 }
 
 /// What the restoration of an execution came to.
-package enum RestoreOutcome: Sendable, Hashable {
+public enum RestoreOutcome: Sendable, Hashable {
   /// The store had all of it.
   case intact
   /// The store had less, or nothing, and holds it now.
@@ -49,7 +51,7 @@ package enum RestoreOutcome: Sendable, Hashable {
 }
 
 /// What the recording of a task's outcome came to.
-package enum RecordOutcome: Sendable, Hashable {
+public enum RecordOutcome: Sendable, Hashable {
   /// It is in the store now; the owner of the execution is to be told.
   case recorded(owner: NodeSession)
   /// The task had ended before, or the execution had (`terminal`); nothing was changed. The owner of an execution that goes on may not
@@ -60,7 +62,7 @@ package enum RecordOutcome: Sendable, Hashable {
 }
 
 /// Whose an idempotency key is.
-package enum IdempotencyClaim: Sendable, Hashable {
+public enum IdempotencyClaim: Sendable, Hashable {
   /// It is the caller's now.
   case claimed
   /// It was claimed before, for this execution and request.
@@ -68,7 +70,7 @@ package enum IdempotencyClaim: Sendable, Hashable {
 }
 
 /// Keeps executions and their tasks.
-package protocol ExecutionStore: Sendable {
+public protocol ExecutionStore: Sendable {
   /// Stores a new execution with its first tasks, lists it, and enters it among what its owner owns. A repeat, by the same owner
   /// with the same epoch and revision, is `created`.
   func create(_ stored: StoredExecution) async throws -> CreateOutcome
@@ -128,18 +130,18 @@ package enum IdempotencyKey {
 
 extension ExecutionStore {
   /// Claims an execution whose owner is gone.
-  package func claim(_ id: String, from previous: NodeSession, to owner: NodeSession) async throws -> StoredExecution? {
+  public func claim(_ id: String, from previous: NodeSession, to owner: NodeSession) async throws -> StoredExecution? {
     try await claim(id, from: previous, isGone: true, to: owner)
   }
 
   /// Claims an idempotency key for as long as one lasts.
-  package func claimIdempotencyKey(_ key: String, executionID: String, digest: String) async throws -> IdempotencyClaim {
+  public func claimIdempotencyKey(_ key: String, executionID: String, digest: String) async throws -> IdempotencyClaim {
     try await claimIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: IdempotencyKey.lifetime)
   }
 }
 
 /// Keeps the registrations of agents.
-package protocol AgentStore: Sendable {
+public protocol AgentStore: Sendable {
   /// Registers the agent at `record.session`, whatever an earlier registration says, and returns its new epoch, which is greater than
   /// the stored one and greater than `record.epoch`: what a node remembers of epochs outlives a store that lost its data.
   func register(_ record: AgentRecord) async throws -> Int64
@@ -158,7 +160,7 @@ package protocol AgentStore: Sendable {
 }
 
 /// Keeps pattern definitions by name and version.
-package protocol PatternStore: Sendable {
+public protocol PatternStore: Sendable {
   /// Stores a definition over one with the same name and version; true if that version is new.
   func store(_ pattern: PatternDefinition) async throws -> Bool
 
@@ -170,7 +172,7 @@ package protocol PatternStore: Sendable {
 }
 
 /// Keeps the list of node sessions that own or may own something.
-package protocol NodeSessionStore: Sendable {
+public protocol NodeSessionStore: Sendable {
   /// Enters a session, before it owns anything and again and again while it lives; true if it was not there, which tells a session that
   /// had been opened before that it was closed by others, or that the store has lost its data.
   ///
@@ -187,21 +189,24 @@ package protocol NodeSessionStore: Sendable {
 }
 
 /// Which executions to list.
-package struct ExecutionQuery: Sendable, Hashable {
-  package var pattern: String?
-  package var status: ExecutionStatus?
+public struct ExecutionQuery: Sendable, Hashable {
+  /// Of the pattern of this name.
+  public var pattern: String?
+  /// With this status.
+  public var status: ExecutionStatus?
   /// Created at or after.
-  package var since: Timestamp?
+  public var since: Timestamp?
   /// Created before.
-  package var until: Timestamp?
+  public var until: Timestamp?
   /// 1 to 100.
-  package var limit: Int
+  public var limit: Int
   /// The `nextCursor` of the page before, the id of an execution that may be gone by now; wins over `offset`.
-  package var cursor: String?
+  public var cursor: String?
   /// How many of the matching executions to pass over; 0 to 10,000.
-  package var offset: Int
+  public var offset: Int
 
-  package init(
+  /// Makes a query; without filters it asks for all executions.
+  public init(
     pattern: String? = nil, status: ExecutionStatus? = nil, since: Timestamp? = nil, until: Timestamp? = nil, limit: Int = 20,
     cursor: String? = nil, offset: Int = 0
   ) {
@@ -215,10 +220,10 @@ package struct ExecutionQuery: Sendable, Hashable {
   }
 
   /// Whether the query asks for all executions.
-  package var hasFilters: Bool { pattern != nil || status != nil || since != nil || until != nil }
+  public var hasFilters: Bool { pattern != nil || status != nil || since != nil || until != nil }
 
   /// Whether an execution is one of those asked for, apart from paging.
-  package func matches(_ execution: Execution) -> Bool {
+  public func matches(_ execution: Execution) -> Bool {
     if let pattern, execution.pattern.name != pattern { return false }
     if let status, execution.status != status { return false }
     if let since, execution.createdAt < since { return false }
@@ -228,16 +233,18 @@ package struct ExecutionQuery: Sendable, Hashable {
 }
 
 /// A page of executions, newest first; of those created in one millisecond, the greatest id first.
-package struct ExecutionPage: Sendable, Hashable {
-  package var executions: [StoredExecution]
+public struct ExecutionPage: Sendable, Hashable {
+  /// The executions, at most `limit`.
+  public var executions: [StoredExecution]
   /// How many there are in all; nil where counting would cost a scan.
-  package var total: Int?
+  public var total: Int?
   /// Where the next page begins; nil on the last.
   ///
   /// A page may be short, or empty, and not be the last: one call looks at a bounded number of executions.
-  package var nextCursor: String?
+  public var nextCursor: String?
 
-  package init(executions: [StoredExecution], total: Int?, nextCursor: String?) {
+  /// Makes a page.
+  public init(executions: [StoredExecution], total: Int?, nextCursor: String?) {
     self.executions = executions
     self.total = total
     self.nextCursor = nextCursor
@@ -245,30 +252,40 @@ package struct ExecutionPage: Sendable, Hashable {
 }
 
 /// Why a store could not do as it was asked.
-package struct StateStoreError: Error, Sendable, CustomStringConvertible {
+public struct StateStoreError: Error, Sendable, CustomStringConvertible {
   /// What kind of failure it was.
-  package struct Code: Sendable, Hashable {
+  public struct Code: Sendable, Hashable {
     private let name: String
 
     private init(_ name: String) { self.name = name }
 
     /// The store could not be reached, or did not answer in time: the outcome is unknown.
-    package static let unavailable = Code("unavailable")
+    public static let unavailable = Code("unavailable")
     /// The store refused; nothing was changed, and a repeat will be refused too until somebody mends it.
-    package static let refused = Code("refused")
+    public static let refused = Code("refused")
     /// What is stored cannot be read by this version; nothing was changed.
-    package static let unreadable = Code("unreadable")
+    public static let unreadable = Code("unreadable")
   }
 
-  package var code: Code
-  package var message: String
-  package var cause: (any Error)?
+  /// What kind of failure it was.
+  public var code: Code
+  /// For people: what failed and what to do.
+  public var message: String
+  /// The error of the client or driver underneath; nil without one.
+  public var cause: (any Error)?
 
-  package init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+  /// Makes an error.
+  ///
+  /// - Parameters:
+  ///   - code: What kind of failure it was.
+  ///   - message: For people: what failed and what to do.
+  ///   - cause: The error underneath.
+  public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
     self.code = code
     self.message = message
     self.cause = cause
   }
 
-  package var description: String { cause.map { "\(message): \($0)" } ?? message }
+  /// The message, and the cause if there is one.
+  public var description: String { cause.map { "\(message): \($0)" } ?? message }
 }

@@ -1,16 +1,16 @@
 import ParallaxAPI
 import ParallaxConcurrency
 import ParallaxHA
-package import ParallaxState
+public import ParallaxState
 
 /// What every `EventBus` has to do, as checks that any test framework can run: they throw where a bus falls short.
 ///
 /// A bus that keeps an event back lets its check wait for ever: run the checks with a time limit.
-package enum EventBusConformance {
+public enum EventBusConformance {
   /// One rule with its check.
-  package struct Check: Sendable, CustomStringConvertible {
+  public struct Check: Sendable, CustomStringConvertible {
     /// The rule, in words.
-    package let rule: String
+    public let rule: String
 
     private let body: @Sendable (any EventBus) async throws -> Void
 
@@ -19,18 +19,20 @@ package enum EventBusConformance {
       self.body = body
     }
 
-    package var description: String { rule }
+    /// The rule, in words.
+    public var description: String { rule }
 
     /// Runs the check on a bus that nobody else uses.
     ///
-    /// - Throws: `ConformanceFailure` if the bus breaks the rule, or what the bus throws.
-    package func run(_ makeBus: () async throws -> any EventBus) async throws {
+    /// - Parameter makeBus: Makes the bus.
+    /// - Throws: ``ConformanceFailure`` if the bus breaks the rule, or what the bus throws.
+    public func run(_ makeBus: () async throws -> any EventBus) async throws {
       try await body(makeBus())
     }
   }
 
   /// All checks.
-  package static let checks: [Check] = [
+  public static let checks: [Check] = [
     Check("a subscription begins with a gap; then all events arrive in order, with their channel") { bus in
       var deliveries = bus.subscribe(to: Set(ClusterEvent.Channel.allCases)).makeAsyncIterator()
       try expect(await deliveries.next(), is: .gap, "the first delivery")

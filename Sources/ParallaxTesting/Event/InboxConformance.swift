@@ -1,13 +1,13 @@
-package import ParallaxState
+public import ParallaxState
 
 /// What every `InboxStore` has to do, as checks that any test framework can run: they throw where a store falls short.
 ///
 /// A store that keeps a message back lets its check wait for ever: run the checks with a time limit.
-package enum InboxConformance {
+public enum InboxConformance {
   /// One rule with its check.
-  package struct Check: Sendable, CustomStringConvertible {
+  public struct Check: Sendable, CustomStringConvertible {
     /// The rule, in words.
-    package let rule: String
+    public let rule: String
 
     private let body: @Sendable (any InboxStore) async throws -> Void
 
@@ -16,13 +16,14 @@ package enum InboxConformance {
       self.body = body
     }
 
-    package var description: String { rule }
+    /// The rule, in words.
+    public var description: String { rule }
 
     /// Runs the check on a new store without inboxes.
     ///
     /// - Parameter makeStore: Makes the store, with room for as many messages per inbox as it is told.
-    /// - Throws: `ConformanceFailure` if the store breaks the rule, or what the store throws.
-    package func run(_ makeStore: (_ capacity: Int) async throws -> any InboxStore) async throws {
+    /// - Throws: ``ConformanceFailure`` if the store breaks the rule, or what the store throws.
+    public func run(_ makeStore: (_ capacity: Int) async throws -> any InboxStore) async throws {
       try await body(makeStore(InboxConformance.capacity))
     }
   }
@@ -31,5 +32,5 @@ package enum InboxConformance {
   static let capacity = 100
 
   /// All checks; each needs a store without inboxes.
-  package static let checks = delivery + bounds + removal
+  public static let checks = delivery + bounds + removal
 }

@@ -1,4 +1,4 @@
-package import ParallaxState
+public import ParallaxState
 
 /// What every `StateStore` has to do, as checks that any test framework can run: they throw where a store falls short.
 ///
@@ -8,11 +8,11 @@ package import ParallaxState
 ///   try await check.run { MyStore() }
 /// }
 /// ```
-package enum StateStoreConformance {
+public enum StateStoreConformance {
   /// One rule with its check.
-  package struct Check: Sendable, CustomStringConvertible {
+  public struct Check: Sendable, CustomStringConvertible {
     /// The rule, in words.
-    package let rule: String
+    public let rule: String
 
     private let body: @Sendable (any StateStore) async throws -> Void
 
@@ -21,24 +21,27 @@ package enum StateStoreConformance {
       self.body = body
     }
 
-    package var description: String { rule }
+    /// The rule, in words.
+    public var description: String { rule }
 
     /// Runs the check on a new, empty store.
     ///
-    /// - Throws: `ConformanceFailure` if the store breaks the rule, or what the store throws.
-    package func run(_ makeStore: () async throws -> any StateStore) async throws {
+    /// - Parameter makeStore: Makes the store.
+    /// - Throws: ``ConformanceFailure`` if the store breaks the rule, or what the store throws.
+    public func run(_ makeStore: () async throws -> any StateStore) async throws {
       try await body(makeStore())
     }
   }
 
   /// All checks; each needs an empty store.
-  package static let checks =
+  public static let checks =
     creation + changes + restoration + outcomes + ownership + listing + retention + idempotency + agents + catalogue
 }
 
 /// How a store broke a rule.
-package struct ConformanceFailure: Error, CustomStringConvertible {
-  package let description: String
+public struct ConformanceFailure: Error, CustomStringConvertible {
+  /// The rule that was broken, what was expected and what was found.
+  public let description: String
 }
 
 /// Holds a store to a condition.
