@@ -13,16 +13,34 @@ let settings: [SwiftSetting] =
     .enableUpcomingFeature("InternalImportsByDefault"),
   ] + (strict ? [.treatAllWarnings(as: .error)] : [])
 
-/// A product that only the servers need: a consumer of `ParallaxHA` alone says `traits: []` and does not resolve it.
-func server(_ product: String, _ package: String) -> Target.Dependency {
-  .product(name: product, package: package, condition: .when(traits: ["Server"]))
+/// What a consumer can leave out, each behind a trait of its own.
+///
+/// A package is not even resolved where all that use it are behind traits that nobody asked for; `Scripts/check-consumers.sh` checks that.
+enum Weight: String, CaseIterable {
+  /// The Redis client and the stores on it.
+  case redis = "Redis"
+  /// Probes and metrics over HTTP.
+  case http = "HTTP"
+  /// A whole node, which needs both.
+  case controlPlane = "ControlPlane"
+  /// `parallaxd` and `parallax`.
+  case commandLine = "CommandLine"
+
+  func product(_ name: String, _ package: String) -> Target.Dependency {
+    .product(name: name, package: package, condition: .when(traits: [rawValue]))
+  }
+
+  var nio: [Target.Dependency] { [product("NIOCore", "swift-nio"), product("NIOPosix", "swift-nio")] }
 }
 
 func always(_ product: String, _ package: String) -> Target.Dependency {
   .product(name: product, package: package)
 }
 
-let nio: [Target.Dependency] = [server("NIOCore", "swift-nio"), server("NIOPosix", "swift-nio")]
+let redis = Weight.redis.product
+let http = Weight.http.product
+let node = Weight.controlPlane.product
+let tools = Weight.commandLine.product
 let logging = always("Logging", "swift-log")
 let coreMetrics = always("CoreMetrics", "swift-metrics")
 let lifecycle = always("ServiceLifecycle", "swift-service-lifecycle")
@@ -44,8 +62,12 @@ let package = Package(
     .executable(name: "parallax", targets: ["parallax"]),
   ],
   traits: [
-    .trait(name: "Server", description: "The daemon, its HTTP server and its Redis client: SwiftNIO, Hummingbird, TLS."),
-    .default(enabledTraits: ["Server"]),
+    .trait(name: "Redis", description: "ParallaxRedis and ParallaxRedisStores: SwiftNIO, TLS, tracing."),
+    .trait(name: "HTTP", description: "ParallaxHTTP: SwiftNIO, Hummingbird."),
+    .trait(name: "ControlPlane", description: "ParallaxControlPlane: both, and YAML.", enabledTraits: ["Redis", "HTTP"]),
+    .trait(
+      name: "CommandLine", description: "parallaxd and parallax: a node, arguments, an HTTP client.", enabledTraits: ["ControlPlane"]),
+    .default(enabledTraits: Set(Weight.allCases.map(\.rawValue))),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
@@ -81,9 +103,9 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "ParallaxRedis",
-      dependencies: nio + [
+      dependencies: Weight.redis.nio + [
         "ParallaxConcurrency", "ParallaxText",
-        server("NIOSSL", "swift-nio-ssl"), server("Crypto", "swift-crypto"), server("Tracing", "swift-distributed-tracing"),
+        redis("NIOSSL", "swift-nio-ssl"), redis("Crypto", "swift-crypto"), redis("Tracing", "swift-distributed-tracing"),
         always("DequeModule", "swift-collections"), logging, coreMetrics, lifecycle,
       ],
       swiftSettings: settings),
@@ -94,18 +116,24 @@ let package = Package(
       name: "ParallaxRedisStores",
       dependencies: [
         "ParallaxConcurrency", "ParallaxText", "ParallaxHA", "ParallaxState", "ParallaxAPI", "ParallaxRedis", logging, lifecycle,
-        server("NIOCore", "swift-nio"),
+        redis("NIOCore", "swift-nio"),
       ],
       swiftSettings: settings),
     .target(
       name: "ParallaxHTTP",
       dependencies: [
-        "ParallaxConcurrency", "ParallaxText", "ParallaxAPI", "ParallaxHA", "ParallaxState", "ParallaxMetrics",
-        server("Hummingbird", "hummingbird"),
-        server("HummingbirdCore", "hummingbird"), server("NIOHTTP1", "swift-nio"), server("NIOWebSocket", "swift-nio"),
-        server("NIOHTTPTypes", "swift-nio-extras"), server("NIOHTTPTypesHTTP1", "swift-nio-extras"),
-        server("HTTPTypes", "swift-http-types"), logging, coreMetrics, lifecycle,
-      ] + nio,
+        "ParallaxConcurrency", "ParallaxAPI", "ParallaxMetrics", http("Hummingbird", "hummingbird"), http("HTTPTypes", "swift-http-types"),
+        http("NIOCore", "swift-nio"), logging, lifecycle,
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "ParallaxServer",
+      dependencies: [
+        "ParallaxConcurrency", "ParallaxText", "ParallaxAPI", "ParallaxState", node("Hummingbird", "hummingbird"),
+        node("HummingbirdCore", "hummingbird"), node("NIOHTTP1", "swift-nio"), node("NIOWebSocket", "swift-nio"),
+        node("NIOHTTPTypes", "swift-nio-extras"), node("NIOHTTPTypesHTTP1", "swift-nio-extras"),
+        node("HTTPTypes", "swift-http-types"), logging, lifecycle,
+      ] + Weight.controlPlane.nio,
       swiftSettings: settings),
 
     // Floor 3
@@ -114,10 +142,10 @@ let package = Package(
       dependencies: [
         "ParallaxConcurrency", "ParallaxText", "ParallaxHA", "ParallaxAPI", "ParallaxState", "ParallaxRedis", "ParallaxRedisStores",
         "ParallaxMetrics",
-        "ParallaxHTTP",
-        server("Yams", "Yams"), server("Crypto", "swift-crypto"), server("NIOSSL", "swift-nio-ssl"),
+        "ParallaxServer",
+        node("Yams", "Yams"), node("Crypto", "swift-crypto"), node("NIOSSL", "swift-nio-ssl"),
         always("HeapModule", "swift-collections"), always("DequeModule", "swift-collections"), logging, coreMetrics, lifecycle,
-      ] + nio,
+      ] + Weight.controlPlane.nio,
       swiftSettings: settings),
     .target(
       name: "ParallaxTesting", dependencies: ["ParallaxConcurrency", "ParallaxHA", "ParallaxState", "ParallaxAPI"], swiftSettings: settings),
@@ -126,24 +154,24 @@ let package = Package(
     .executableTarget(
       name: "parallaxd",
       dependencies: [
-        "ParallaxControlPlane", "ParallaxAPI", "ParallaxMetrics", always("ArgumentParser", "swift-argument-parser"), logging, coreMetrics,
+        "ParallaxControlPlane", "ParallaxAPI", "ParallaxMetrics", tools("ArgumentParser", "swift-argument-parser"), logging, coreMetrics,
         lifecycle, always("UnixSignals", "swift-service-lifecycle"),
       ],
       swiftSettings: settings),
     .executableTarget(
       name: "parallax",
       dependencies: [
-        "ParallaxAPI", always("ArgumentParser", "swift-argument-parser"), server("AsyncHTTPClient", "async-http-client"),
-        server("NIOFoundationCompat", "swift-nio"), server("NIOHTTP1", "swift-nio"),
-      ] + nio,
+        "ParallaxAPI", tools("ArgumentParser", "swift-argument-parser"), tools("AsyncHTTPClient", "async-http-client"),
+        tools("NIOFoundationCompat", "swift-nio"), tools("NIOHTTP1", "swift-nio"),
+      ] + Weight.commandLine.nio,
       swiftSettings: settings),
 
     // Tests
     .target(
       name: "TestSupport",
       dependencies: [
-        "ParallaxRedis", "ParallaxAPI", server("AsyncHTTPClient", "async-http-client"), server("NIOHTTP1", "swift-nio"), logging,
-      ] + nio,
+        "ParallaxRedis", "ParallaxAPI", tools("AsyncHTTPClient", "async-http-client"), tools("NIOHTTP1", "swift-nio"), logging,
+      ] + Weight.commandLine.nio,
       path: "Tests/TestSupport", exclude: ["Preload"], swiftSettings: settings),
     .testTarget(name: "ParallaxTextTests", dependencies: ["ParallaxText"], swiftSettings: settings),
     .testTarget(name: "ParallaxConcurrencyTests", dependencies: ["ParallaxConcurrency", "ParallaxTesting"], swiftSettings: settings),
@@ -163,33 +191,41 @@ let package = Package(
     .testTarget(
       name: "ParallaxRedisTests",
       dependencies: [
-        "ParallaxConcurrency", "ParallaxRedis", server("NIOEmbedded", "swift-nio"), always("DequeModule", "swift-collections"),
-      ] + nio,
+        "ParallaxConcurrency", "ParallaxRedis", redis("NIOEmbedded", "swift-nio"), always("DequeModule", "swift-collections"),
+      ] + Weight.redis.nio,
       exclude: ["Corpus"],
       swiftSettings: settings),
     .testTarget(name: "ParallaxMetricsTests", dependencies: ["ParallaxMetrics", coreMetrics], swiftSettings: settings),
     .testTarget(
       name: "ParallaxHTTPTests",
       dependencies: [
-        "ParallaxHTTP", "ParallaxAPI", "ParallaxState", lifecycle, server("NIOEmbedded", "swift-nio"), server("NIOHTTP1", "swift-nio"),
-        server("AsyncHTTPClient", "async-http-client"), server("NIOWebSocket", "swift-nio"), logging,
-      ] + nio,
+        "ParallaxHTTP", "ParallaxAPI", "ParallaxMetrics", "ParallaxTesting", http("Hummingbird", "hummingbird"),
+        http("HTTPTypes", "swift-http-types"), http("NIOCore", "swift-nio"), tools("NIOHTTP1", "swift-nio"),
+        tools("AsyncHTTPClient", "async-http-client"), logging, lifecycle,
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "ParallaxServerTests",
+      dependencies: [
+        "ParallaxServer", "ParallaxAPI", "ParallaxState", lifecycle, node("NIOEmbedded", "swift-nio"), node("NIOHTTP1", "swift-nio"),
+        tools("AsyncHTTPClient", "async-http-client"), node("NIOWebSocket", "swift-nio"), logging,
+      ] + Weight.controlPlane.nio,
       swiftSettings: settings),
     .testTarget(
       name: "ParallaxControlPlaneTests",
       dependencies: [
         "ParallaxControlPlane", "ParallaxConcurrency", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxMetrics", "ParallaxRedis",
         "ParallaxTesting", "TestSupport", logging, lifecycle,
-      ] + nio,
+      ] + Weight.controlPlane.nio,
       swiftSettings: settings),
     .testTarget(
       name: "RedisIntegrationTests",
       dependencies: [
         "ParallaxRedis", "ParallaxRedisStores", "ParallaxState", "ParallaxHA", "ParallaxAPI", "ParallaxTesting", "TestSupport", logging,
-        server("NIOSSL", "swift-nio-ssl"), server("InMemoryTracing", "swift-distributed-tracing"),
-        server("Tracing", "swift-distributed-tracing"),
+        redis("NIOSSL", "swift-nio-ssl"), redis("InMemoryTracing", "swift-distributed-tracing"),
+        redis("Tracing", "swift-distributed-tracing"),
         lifecycle, always("UnixSignals", "swift-service-lifecycle"),
-      ] + nio,
+      ] + Weight.redis.nio,
       swiftSettings: settings),
     .testTarget(
       name: "SystemTests", dependencies: ["TestSupport", "ParallaxAPI", "parallaxd", "parallax"], swiftSettings: settings),

@@ -24,9 +24,10 @@ ParallaxRedis:        Synchronization FoundationEssentials Glibc Musl Darwin Deq
 ParallaxMetrics:      Synchronization FoundationEssentials Glibc Musl Darwin CoreMetrics
 2
 ParallaxRedisStores:  Synchronization FoundationEssentials Foundation NIOCore Logging ServiceLifecycle ParallaxHA ParallaxState ParallaxAPI ParallaxRedis ParallaxConcurrency ParallaxText
-ParallaxHTTP:         Synchronization FoundationEssentials Foundation DequeModule Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging CoreMetrics ServiceLifecycle ParallaxAPI ParallaxHA ParallaxState ParallaxMetrics ParallaxConcurrency ParallaxText
+ParallaxHTTP:         Synchronization Hummingbird HTTPTypes NIOCore Logging ServiceLifecycle ParallaxAPI ParallaxMetrics ParallaxConcurrency
+ParallaxServer:       Synchronization FoundationEssentials Foundation DequeModule Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging ServiceLifecycle ParallaxAPI ParallaxState ParallaxConcurrency ParallaxText
 3
-ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxHTTP ParallaxConcurrency ParallaxText
+ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxServer ParallaxConcurrency ParallaxText
 ParallaxTesting:      Synchronization FoundationEssentials ParallaxHA ParallaxState ParallaxAPI ParallaxConcurrency
 4
 parallaxd:            FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser Logging CoreMetrics ServiceLifecycle UnixSignals ParallaxAPI ParallaxMetrics ParallaxControlPlane

@@ -2,7 +2,7 @@ import Crypto
 import Logging
 package import ParallaxAPI
 import ParallaxHA
-package import ParallaxHTTP
+package import ParallaxServer
 package import ParallaxState
 import ParallaxText
 

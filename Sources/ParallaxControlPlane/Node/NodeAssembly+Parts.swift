@@ -2,7 +2,7 @@ import Logging
 import NIOCore
 import ParallaxAPI
 import ParallaxHA
-import ParallaxHTTP
+import ParallaxServer
 import ParallaxState
 
 /// How the parts are made that take more than one line.

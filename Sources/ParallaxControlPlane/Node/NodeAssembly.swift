@@ -4,8 +4,8 @@ import NIOPosix
 import ParallaxAPI
 import ParallaxConcurrency
 import ParallaxHA
-import ParallaxHTTP
 import ParallaxMetrics
+import ParallaxServer
 import ParallaxState
 import ServiceLifecycle
 

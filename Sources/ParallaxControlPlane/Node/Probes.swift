@@ -1,7 +1,7 @@
 import NIOCore
 import ParallaxAPI
-import ParallaxHTTP
 import ParallaxMetrics
+import ParallaxServer
 
 /// Answers the probes from what the node knows, without asking anybody.
 struct Probes: Sendable {

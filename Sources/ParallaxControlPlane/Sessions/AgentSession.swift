@@ -1,7 +1,7 @@
 package import Logging
 package import NIOCore
 package import ParallaxAPI
-package import ParallaxHTTP
+package import ParallaxServer
 import Synchronization
 
 /// An agent connection as its driver: reads frames, asks the session's machine, performs what it decides.

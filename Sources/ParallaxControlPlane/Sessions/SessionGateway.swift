@@ -1,7 +1,7 @@
 package import Logging
 import NIOCore
 package import ParallaxAPI
-package import ParallaxHTTP
+package import ParallaxServer
 import ParallaxState
 
 /// Opens a session for every agent that connects.

@@ -73,8 +73,8 @@ public protocol EventBus: Sendable {
 }
 
 extension EventBus {
-  /// Somebody may be listening.
-  package func hasSubscribers(on channel: ClusterEvent.Channel) -> Bool { true }
+  /// True: there may be a subscriber.
+  public func hasSubscribers(on channel: ClusterEvent.Channel) -> Bool { true }
 
   /// Publishes one event; best effort.
   public func publish(_ event: ClusterEvent, on channel: ClusterEvent.Channel) async throws {

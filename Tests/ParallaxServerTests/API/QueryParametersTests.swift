@@ -2,7 +2,7 @@ import ParallaxAPI
 import ParallaxState
 import Testing
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 @Suite struct QueryParametersTests {
   private func message(_ query: String) -> String? {

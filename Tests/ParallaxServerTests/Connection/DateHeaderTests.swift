@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 @Suite struct DateHeaderTests {
   @Test func writesTheFormOfTheRFCAndFollowsTheClock() {

@@ -4,7 +4,7 @@ import NIOEmbedded
 import ParallaxAPI
 import Testing
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 @Suite struct FrontHandlerTests {
   typealias Fixture = FrontChannelFixture

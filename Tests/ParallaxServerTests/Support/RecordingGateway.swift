@@ -2,7 +2,7 @@ import NIOCore
 import ParallaxAPI
 import Synchronization
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 /// Accepts agents, echoes their messages when told to, and remembers what happened.
 final class RecordingGateway: AgentGateway {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 @Suite struct ConnectionStateMachineTests {
   private var machine = ConnectionStateMachine()

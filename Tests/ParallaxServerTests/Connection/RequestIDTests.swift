@@ -1,6 +1,6 @@
 import Testing
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 @Suite struct RequestIDTests {
   @Test(arguments: ["a", "8c7d-1", "Root=1-67891233-abcdef012345678912345678", "a/b+c=@:._-"])

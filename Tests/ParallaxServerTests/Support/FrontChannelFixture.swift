@@ -4,7 +4,7 @@ import NIOEmbedded
 import NIOHTTP1
 import ParallaxAPI
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 /// A connection in memory with the codec and the front, as the server sets it up.
 final class FrontChannelFixture {

@@ -4,7 +4,7 @@ import NIOPosix
 import ParallaxAPI
 import Testing
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 @Suite struct HTTPServerTests {
   private func post(_ body: String, _ headers: String = "") -> String {

@@ -1,7 +1,7 @@
 import ParallaxAPI
 import Testing
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 @Suite struct APITests {
   @Test func answersEveryRoute() async throws {

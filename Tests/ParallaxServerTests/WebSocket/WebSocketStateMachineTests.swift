@@ -2,7 +2,7 @@ import NIOCore
 import ParallaxAPI
 import Testing
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 @Suite struct WebSocketStateMachineTests {
   typealias Action = WebSocketStateMachine.Action

@@ -6,7 +6,7 @@ import NIOPosix
 import ParallaxAPI
 import ServiceLifecycle
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 /// A server on a free loopback port for the length of a test.
 struct RunningServer {

@@ -3,7 +3,7 @@ import NIOEmbedded
 import ParallaxAPI
 import Testing
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 @Suite struct WebSocketHandlerTests {
   typealias Fixture = FrontChannelFixture

@@ -1,7 +1,7 @@
 import ParallaxAPI
 import ParallaxState
 
-@testable import ParallaxHTTP
+@testable import ParallaxServer
 
 /// Answers with what it was asked, so that a test sees what the routes understood.
 struct FakeControlPlane: ControlPlaneService {
