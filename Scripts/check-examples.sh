@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
 # Builds the examples for embedders, runs their tests, and holds the promise that who uses ParallaxHA alone does not even resolve SwiftNIO.
+# Usage: Scripts/check-examples.sh [all], where all builds what needs a trait: the examples on Redis and those with a server
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scratch=.build/examples
+
+if [ "${1:-}" = all ]; then
+  swift build --package-path Examples --scratch-path "$scratch-with-traits" --enable-all-traits
+  exit
+fi
 
 swift build --package-path Examples --scratch-path "$scratch" --build-tests
 if ls -d "$scratch"/checkouts/swift-nio* 2>/dev/null; then

@@ -100,6 +100,7 @@ stage "Tools that the tests need" Scripts/install-test-tools.sh || true
 stage "Scripts" Scripts/check-scripts.sh || true
 stage "Format and documentation lint" Scripts/check-format.sh || true
 stage "Import floors" Scripts/check-imports.sh || true
+stage "What consumers resolve" Scripts/check-consumers.sh || true
 stage "Alerts and dashboards" Scripts/check-alerts.sh || true
 stage "Model of the election" Scripts/check-model.sh || true
 if stage "Build, warnings are errors" "${strict[@]}" swift build --build-tests; then
@@ -109,6 +110,8 @@ else
 fi
 stage "Examples for embedders, without SwiftNIO" Scripts/check-examples.sh || true
 if [ "$what" = all ]; then
+  stage "What consumers compile" Scripts/check-consumers.sh build || true
+  stage "Examples with Redis and with HTTP" Scripts/check-examples.sh all || true
   stage "Tests under the thread sanitizer" "${suites[@]}" --sanitize=thread --scratch-path .build/thread-sanitizer || true
   stage "Fuzzing of the Redis decoder" Scripts/fuzz.sh 60 || true
 fi
