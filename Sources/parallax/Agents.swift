@@ -3,7 +3,7 @@ import ParallaxAPI
 
 /// The command `parallax agents`.
 struct Agents: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Looks at agents.", subcommands: [List.self, Get.self])
+  static let configuration = CommandConfiguration(abstract: "Shows agents.", subcommands: [List.self, Get.self])
 
   /// The command `parallax agents list`.
   struct List: AsyncParsableCommand {

@@ -1,4 +1,4 @@
-/// Why a command did not do what it was told, with the exit code that scripts rely on.
+/// A failed command: its message for people and its exit code for scripts.
 struct CommandFailure: Error {
   /// The exit codes of the command line.
   enum Code: Int32 {

@@ -85,7 +85,7 @@ struct ControlPlaneClient {
   /// What a node's refusal means, and whether another node may do better.
   private static func refusal(_ status: Int, _ body: Data, from address: String) -> (message: String, isElsewhere: Bool) {
     guard let document = try? JSON.decode(ErrorDocument.self, from: body) else {
-      return ("\(address) answered \(status), and not as a Parallax control plane does; is it one?", false)
+      return ("\(address) answered \(status) without an error document of Parallax; check the address", false)
     }
     var message = "\(document.error.message) (\(document.error.code))"
     if status == 401 || status == 403 { message += ". Give a key by --api-key or PARALLAX_API_KEY." }

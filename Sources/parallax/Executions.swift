@@ -5,12 +5,12 @@ import ParallaxAPI
 /// The command `parallax executions`.
 struct Executions: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Runs patterns and looks at what became of them.", subcommands: [Run.self, Get.self, List.self, Cancel.self])
+    abstract: "Runs patterns; shows and cancels executions.", subcommands: [Run.self, Get.self, List.self, Cancel.self])
 
   /// The command `parallax executions run`.
   struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Executes a pattern and prints its result; exit code 1 when it did not complete.")
+      abstract: "Executes a pattern and prints the result; exit code 1 when the execution does not complete.")
 
     @Argument(help: "The pattern's name.")
     var pattern: String
@@ -21,13 +21,13 @@ struct Executions: AsyncParsableCommand {
     @Flag(name: .customLong("async"), help: "Do not wait for the result.")
     var asynchronous = false
 
-    @Option(help: "How long it may take, for instance 30s. Default: the pattern's.", transform: duration(from:))
+    @Option(help: "How long the execution may take, for instance 30s. Default: the pattern's time-out.", transform: duration(from:))
     var timeout: Duration?
 
-    @Option(help: "How urgent it is among those that wait for the same agents.")
+    @Option(help: "The priority among executions that wait for the same agents.")
     var priority: Priority?
 
-    @Option(help: "A repeat with the same key finds the same execution. Default: a new key.")
+    @Option(help: "The idempotency key: a repeat with the same key finds the same execution. Default: a new key.")
     var idempotencyKey: String?
 
     @OptionGroup var server: ServerOptions

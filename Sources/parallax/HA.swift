@@ -5,15 +5,15 @@ import ParallaxAPI
 /// The command `parallax ha`.
 struct HA: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "ha", abstract: "Looks at the cluster and moves its leadership.",
+    commandName: "ha", abstract: "Shows the cluster and moves its leadership.",
     subcommands: [Status.self, StepDown.self, Elect.self, Pause.self, Resume.self])
 
   /// The command `parallax ha status`.
   struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Shows the members and who leads; exit code 3 when nobody does, 1 when several do.")
+      abstract: "Shows the members and the leader; exit code 3 without a leader, 1 with several.")
 
-    @Flag(help: "Go on showing it, every second, until interrupted.")
+    @Flag(help: "Show the status again every second, until interrupted.")
     var watch = false
 
     @OptionGroup var server: ServerOptions
@@ -48,7 +48,7 @@ struct HA: AsyncParsableCommand {
   /// The command `parallax ha pause`.
   struct Pause: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Suspends elections: the leader stays, and nobody takes its place when it goes.")
+      abstract: "Suspends elections: the leader stays, and has no successor when it goes.")
 
     @OptionGroup var server: ServerOptions
 

@@ -6,12 +6,12 @@ extension HA {
   /// The command `parallax ha stepdown`.
   struct StepDown: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "stepdown", abstract: "Has the leader hand over; exit code 3 when nobody leads, before or after.")
+      commandName: "stepdown", abstract: "Asks the leader to hand over; exit code 3 without a leader before or after.")
 
     @Option(name: .customLong("to"), help: ArgumentHelp("The node that is to lead next.", valueName: "node"))
     var successor: String?
 
-    @Option(help: "Why, for the nodes' logs.")
+    @Option(help: "The reason, for the nodes' logs.")
     var reason: String?
 
     @OptionGroup var server: ServerOptions
@@ -29,7 +29,7 @@ extension HA {
   /// The command `parallax ha elect`.
   struct Elect: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Has the cluster elect a leader now; exit code 3 when nobody leads after.",
+      abstract: "Asks the cluster to elect a leader now; exit code 3 without a leader afterwards.",
       discussion: """
         Without --force, an election that is due comes at once; a leader that holds its lease stays. With --force the present leader \
         stops and is kept out for a while, and a pause ends. Two nodes never lead at once: a leader that does not answer keeps its lease \

@@ -5,7 +5,7 @@ import Foundation
 struct Parallax: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "parallax",
-    abstract: "Runs executions on a Parallax control plane and looks at what it does.",
+    abstract: "Runs executions on a Parallax control plane and shows its state.",
     discussion: """
       The control plane is found by --server or PARALLAX_SERVER, else at http://127.0.0.1:8080.
       Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no leader, 4 no server reachable.

@@ -4,7 +4,7 @@ import ParallaxAPI
 
 /// The command `parallax patterns`.
 struct Patterns: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Looks at patterns and changes them.", subcommands: [List.self, Apply.self])
+  static let configuration = CommandConfiguration(abstract: "Shows and registers patterns.", subcommands: [List.self, Apply.self])
 
   /// The command `parallax patterns list`.
   struct List: AsyncParsableCommand {

@@ -4,16 +4,16 @@ import ParallaxAPI
 /// Prints results as the options and the terminal want them.
 struct Printer {
   var format: OutputFormat
-  var coloured: Bool
+  var colored: Bool
 
   init(_ format: OutputFormat) {
     self.init(format, isTerminal: isatty(STDOUT_FILENO) == 1, environment: ProcessInfo.processInfo.environment)
   }
 
-  /// Colour is for terminals that can show it and for people who did not refuse it (https://no-color.org).
+  /// Color is for terminals that can show it and for people who did not refuse it (https://no-color.org).
   init(_ format: OutputFormat, isTerminal: Bool, environment: [String: String]) {
     self.format = format
-    coloured = isTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
+    colored = isTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
   }
 
   /// Prints a node's answer: as it is in JSON, else as the tables made of its document.
@@ -25,7 +25,7 @@ struct Printer {
   }
 
   func text(of tables: [Table]) -> String {
-    tables.map { $0.lines(coloured: coloured).joined(separator: "\n") }.joined(separator: "\n\n")
+    tables.map { $0.lines(colored: colored).joined(separator: "\n") }.joined(separator: "\n\n")
   }
 
   /// Decodes a node's answer.
@@ -34,7 +34,7 @@ struct Printer {
       return try JSON.decode(type, from: answer)
     } catch {
       throw CommandFailure(
-        .failed, "the node's answer could not be read; is it of another version? \(APIError(decoding: error, of: "answer").message)")
+        .failed, "the node's answer cannot be read; the node may have another version: \(APIError(decoding: error, of: "answer").message)")
     }
   }
 

@@ -10,10 +10,10 @@ struct ServerOptions: ParsableArguments {
       valueName: "url"))
   var servers: [String] = []
 
-  @Option(help: ArgumentHelp("The key to show to the control plane. Default: PARALLAX_API_KEY.", valueName: "key"))
+  @Option(help: ArgumentHelp("The API key. Default: PARALLAX_API_KEY.", valueName: "key"))
   var apiKey: String?
 
-  @Option(help: "How to print what came back.")
+  @Option(help: "The form of the output.")
   var output: OutputFormat = .table
 
   /// The nodes in the order in which they are tried.

@@ -22,7 +22,7 @@ struct Table {
   }
 
   /// The lines, without white space at their ends.
-  func lines(coloured: Bool) -> [String] {
+  func lines(colored: Bool) -> [String] {
     let header = titles.map { Cell($0, style: .title) }
     let all = (titles.isEmpty ? [] : [header]) + rows
     let columns = all.map(\.count).max() ?? 0
@@ -30,7 +30,7 @@ struct Table {
     return all.map { row in
       row.enumerated().map { column, cell in
         let padding = column == row.count - 1 ? "" : String(repeating: " ", count: widths[column] - cell.text.count)
-        let text = coloured ? cell.style?.applied(to: cell.text) ?? cell.text : cell.text
+        let text = colored ? cell.style?.applied(to: cell.text) ?? cell.text : cell.text
         return text + padding
       }.joined(separator: "  ")
     }
@@ -48,7 +48,7 @@ enum Style: String {
 }
 
 extension String {
-  /// This text with every control character replaced: what a stranger named an agent must not steer the terminal.
+  /// This text with every control character replaced: names come from outside, and must not steer the terminal.
   var printable: String {
     String(String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{fffd}" : $0 }))
   }

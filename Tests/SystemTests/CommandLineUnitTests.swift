@@ -6,18 +6,18 @@ import Testing
 @Suite struct CommandLineOutput {
   @Test func `columns are as wide as their widest value`() {
     let table = Table("ID", "STATUS", rows: [["exec_1", "completed"], ["exec_10", "failed"]])
-    #expect(table.lines(coloured: false) == ["ID       STATUS", "exec_1   completed", "exec_10  failed"])
+    #expect(table.lines(colored: false) == ["ID       STATUS", "exec_1   completed", "exec_10  failed"])
   }
 
   @Test func `colour does not move columns`() {
     let table = Table(rows: [[Table.Cell("ok", style: .good), "x"], [Table.Cell("failed", style: .bad), "y"]])
-    let withoutColour = table.lines(coloured: true).map { $0.replacing(/\u{1b}\[[0-9;]*m/, with: "") }
-    #expect(withoutColour == table.lines(coloured: false))
-    #expect(table.lines(coloured: true)[0] == "\u{1b}[32mok\u{1b}[0m      x")
+    let withoutColor = table.lines(colored: true).map { $0.replacing(/\u{1b}\[[0-9;]*m/, with: "") }
+    #expect(withoutColor == table.lines(colored: false))
+    #expect(table.lines(colored: true)[0] == "\u{1b}[32mok\u{1b}[0m      x")
   }
 
   @Test func `control characters of strangers do not reach the terminal`() {
-    #expect(Table(rows: [["evil\u{1b}[2J\u{7}"]]).lines(coloured: true) == ["evil\u{fffd}[2J\u{fffd}"])
+    #expect(Table(rows: [["evil\u{1b}[2J\u{7}"]]).lines(colored: true) == ["evil\u{fffd}[2J\u{fffd}"])
     #expect(CommandFailure(.failed, "no\nagent\u{1b}c").message == "no\u{fffd}agent\u{fffd}c")
   }
 
@@ -25,8 +25,8 @@ import Testing
     (true, [:], true), (false, [:], false), (true, ["NO_COLOR": "1"], false), (true, ["NO_COLOR": ""], true),
     (true, ["TERM": "dumb"], false),
   ])
-  func `colour is for terminals that may have it`(isTerminal: Bool, environment: [String: String], coloured: Bool) {
-    #expect(Printer(.table, isTerminal: isTerminal, environment: environment).coloured == coloured)
+  func `color is for terminals that may have it`(isTerminal: Bool, environment: [String: String], colored: Bool) {
+    #expect(Printer(.table, isTerminal: isTerminal, environment: environment).colored == colored)
   }
 
   @Test func `durations are read with units`() throws {

@@ -10,12 +10,12 @@ protocol RenderableFamily: Sendable {
 
 /// All series of one metric: one for each combination of label values.
 ///
-/// Got from ``MetricsRegistry``. A family without labels has its one series from the start, so that it is exposed as 0 before anything
-/// happened.
+/// A ``MetricsRegistry`` makes families. A family without labels has its one series from the start, so that it is exposed as 0 before
+/// anything happened.
 public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily {
   private struct Entry {
     let series: Series
-    /// Lookups that nobody has given back.
+    /// Lookups that were not given back.
     var holders = 0
   }
 
@@ -71,7 +71,7 @@ public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily 
     lookUp(values)
   }
 
-  /// Stops exposing the series with these label values; asked for again, it starts anew.
+  /// Stops exposing the series with these label values; a later lookup makes a new one.
   /// - Parameter values: One value for each label, as for ``withLabels(_:)``. Nothing happens if there is no such series.
   public func remove(_ values: String...) {
     state.withLock { $0.remove(values) }

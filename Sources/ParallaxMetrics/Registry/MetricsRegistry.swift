@@ -79,7 +79,7 @@ public final class MetricsRegistry: Sendable {
   ///   - name: The metric's name; it ends in `_total`.
   ///   - help: One sentence that says what is counted.
   ///   - labels: The names of its labels.
-  /// - Returns: The family from which its series are got.
+  /// - Returns: The family, which makes its series.
   /// - Throws: ``MetricsError`` if a name is invalid or the name belongs to another metric.
   public func makeCounter(_ name: String, help: String, labels: [String] = []) throws(MetricsError) -> MetricFamily<CounterSeries> {
     let descriptor = try FamilyDescriptor(name: name, help: help, kind: .counter, labels: labels)
@@ -95,7 +95,7 @@ public final class MetricsRegistry: Sendable {
   ///   - name: The metric's name, with its unit at the end.
   ///   - help: One sentence that says what is measured.
   ///   - labels: The names of its labels.
-  /// - Returns: The family from which its series are got.
+  /// - Returns: The family, which makes its series.
   /// - Throws: ``MetricsError`` if a name is invalid or the name belongs to another metric.
   public func makeGauge(_ name: String, help: String, labels: [String] = []) throws(MetricsError) -> MetricFamily<GaugeSeries> {
     let descriptor = try FamilyDescriptor(name: name, help: help, kind: .gauge, labels: labels)
@@ -112,7 +112,7 @@ public final class MetricsRegistry: Sendable {
   ///   - help: One sentence that says what is observed.
   ///   - labels: The names of its labels; not `le`.
   ///   - buckets: The upper bounds of its buckets in ascending order, in the unit of the metric; `+Inf` is added.
-  /// - Returns: The family from which its series are got.
+  /// - Returns: The family, which makes its series.
   /// - Throws: ``MetricsError`` if a name or the buckets are invalid or the name belongs to another metric.
   public func makeHistogram(
     _ name: String, help: String, labels: [String] = [], buckets: [Double] = MetricsRegistry.durationBuckets
@@ -134,7 +134,7 @@ public final class MetricsRegistry: Sendable {
   ///   - labels: The names of its labels; not `quantile`.
   ///   - quantiles: The quantiles to expose, each from 0 to 1.
   ///   - window: How long an observation counts in the quantiles; at least one second. It leaves them in steps of a sixth of the window.
-  /// - Returns: The family from which its series are got.
+  /// - Returns: The family, which makes its series.
   /// - Throws: ``MetricsError`` if a name, the quantiles or the window are invalid or the name belongs to another metric.
   public func makeSummary(
     _ name: String, help: String, labels: [String] = [], quantiles: [Double] = [0.5, 0.9, 0.99], window: Duration = .seconds(60)

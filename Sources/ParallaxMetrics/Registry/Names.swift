@@ -15,7 +15,7 @@ enum MetricName {
   }
 
   /// A valid base name for any label that a library may use: snake case, without a suffix that is reserved or that `dropping` names.
-  static func sanitised(_ label: String, dropping suffixes: [String] = []) -> String {
+  static func sanitized(_ label: String, dropping suffixes: [String] = []) -> String {
     var name = snakeCase(label, keeping: [UInt8(ascii: ":")])
     if name.utf8.first?.isDigit ?? true { name = "_" + name }
     while let suffix = reservedSuffix(of: name) ?? suffixes.first(where: { name.hasSuffix($0) }), suffix.count < name.count {
@@ -34,7 +34,7 @@ enum LabelName {
   }
 
   /// A valid label name for any dimension that a library may use; the labels that histograms and summaries own are renamed.
-  static func sanitised(_ dimension: String) -> String {
+  static func sanitized(_ dimension: String) -> String {
     let bare = snakeCase(dimension, keeping: []).drop { $0 == "_" }
     guard let first = bare.utf8.first else { return "label" }
     if first.isDigit { return "_" + bare }

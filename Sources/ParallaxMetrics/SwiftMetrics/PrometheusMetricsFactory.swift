@@ -74,13 +74,13 @@ public struct PrometheusMetricsFactory: MetricsFactory {
   /// A handler that observes in a histogram or summary, or sets a gauge if it shall not aggregate.
   public func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
     guard aggregate else { return gauge(label, dimensions) ?? NOOPMetricsHandler.instance }
-    return distribution(name: MetricName.sanitised(label), label, dimensions, buckets: configuration.recorderBuckets)
+    return distribution(name: MetricName.sanitized(label), label, dimensions, buckets: configuration.recorderBuckets)
       ?? NOOPMetricsHandler.instance
   }
 
   /// A handler that observes seconds in a histogram or summary.
   public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
-    let name = MetricName.sanitised(label, dropping: Self.timeUnits) + "_seconds"
+    let name = MetricName.sanitized(label, dropping: Self.timeUnits) + "_seconds"
     return distribution(name: name, label, dimensions, buckets: configuration.timerBuckets) ?? NOOPMetricsHandler.instance
   }
 
@@ -98,14 +98,14 @@ public struct PrometheusMetricsFactory: MetricsFactory {
   private static let timeUnits = ["_seconds", "_milliseconds", "_microseconds", "_nanoseconds", "_ms", "_us", "_ns"]
 
   private func counter(_ label: String, _ dimensions: [(String, String)]) -> CounterAdapter? {
-    let name = MetricName.sanitised(label) + MetricName.counterSuffix
+    let name = MetricName.sanitized(label) + MetricName.counterSuffix
     return register(name, label, dimensions) { help, labels throws(MetricsError) in
       CounterAdapter(try registry.makeCounter(name, help: help, labels: labels.names), labels)
     }
   }
 
   private func gauge(_ label: String, _ dimensions: [(String, String)]) -> GaugeAdapter? {
-    let name = MetricName.sanitised(label)
+    let name = MetricName.sanitized(label)
     return register(name, label, dimensions) { help, labels throws(MetricsError) in
       GaugeAdapter(try registry.makeGauge(name, help: help, labels: labels.names), labels)
     }
@@ -144,7 +144,7 @@ struct LabelPairs {
 
   init(_ dimensions: [(String, String)]) {
     var pairs: [String: String] = [:]
-    for (name, value) in dimensions { pairs[LabelName.sanitised(name)] = value }
+    for (name, value) in dimensions { pairs[LabelName.sanitized(name)] = value }
     let sorted = pairs.sorted { $0.key < $1.key }
     names = sorted.map(\.key)
     values = sorted.map(\.value)

@@ -122,7 +122,7 @@ public protocol ExecutionStore: Sendable {
   func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) async throws -> Int
 }
 
-/// What a request is recognised by when it is repeated.
+/// What identifies a repeated request.
 package enum IdempotencyKey {
   /// How long a key stands for its execution.
   package static let lifetime = Duration.seconds(86_400)
