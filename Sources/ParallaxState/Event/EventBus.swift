@@ -7,7 +7,12 @@ public import ParallaxHA
 public struct ClusterEvent: Sendable, Hashable, Codable {
   /// The three channels.
   public enum Channel: String, Sendable, Hashable, Codable, CaseIterable {
-    case execution, agent, cluster
+    /// Statuses of executions, each when it is first reached.
+    case execution
+    /// Agents that register, change and leave.
+    case agent
+    /// Nodes that join and leave, and changes of leadership.
+    case cluster
   }
 
   /// For instance `completed`, `registered`, `left`, `marker`.
