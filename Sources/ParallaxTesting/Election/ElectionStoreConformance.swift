@@ -23,28 +23,7 @@ import Foundation
 /// ``checkUnreadable(in:after:)``.
 public enum ElectionStoreConformance {
   /// One rule with its check.
-  public struct Check: Sendable, CustomStringConvertible {
-    /// The rule, in words.
-    public let rule: String
-
-    private let body: @Sendable (any ElectionStore) async throws -> Void
-
-    init(_ rule: String, _ body: @escaping @Sendable (any ElectionStore) async throws -> Void) {
-      self.rule = rule
-      self.body = body
-    }
-
-    /// The rule, in words.
-    public var description: String { rule }
-
-    /// Runs the check on a new store without a record.
-    ///
-    /// - Parameter makeStore: Makes the store.
-    /// - Throws: An error that says how the store breaks the rule, or what the store throws.
-    public func run(_ makeStore: () async throws -> any ElectionStore) async throws {
-      try await body(makeStore())
-    }
-  }
+  public typealias Check = ConformanceCheck<any ElectionStore>
 
   /// All checks; each needs a store without a record.
   public static let checks = [

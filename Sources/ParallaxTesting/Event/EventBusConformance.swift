@@ -8,28 +8,7 @@ public import ParallaxState
 /// A bus that keeps an event back lets its check wait for ever: run the checks with a time limit.
 public enum EventBusConformance {
   /// One rule with its check.
-  public struct Check: Sendable, CustomStringConvertible {
-    /// The rule, in words.
-    public let rule: String
-
-    private let body: @Sendable (any EventBus) async throws -> Void
-
-    init(_ rule: String, _ body: @escaping @Sendable (any EventBus) async throws -> Void) {
-      self.rule = rule
-      self.body = body
-    }
-
-    /// The rule, in words.
-    public var description: String { rule }
-
-    /// Runs the check on a bus that nobody else uses.
-    ///
-    /// - Parameter makeBus: Makes the bus.
-    /// - Throws: ``ConformanceFailure`` if the bus breaks the rule, or what the bus throws.
-    public func run(_ makeBus: () async throws -> any EventBus) async throws {
-      try await body(makeBus())
-    }
-  }
+  public typealias Check = ConformanceCheck<any EventBus>
 
   /// All checks.
   public static let checks: [Check] = [

@@ -16,28 +16,7 @@ import Foundation
 /// ```
 public enum MembershipStoreConformance {
   /// One rule with its check.
-  public struct Check: Sendable, CustomStringConvertible {
-    /// The rule, in words.
-    public let rule: String
-
-    private let body: @Sendable (any MembershipStore) async throws -> Void
-
-    init(_ rule: String, _ body: @escaping @Sendable (any MembershipStore) async throws -> Void) {
-      self.rule = rule
-      self.body = body
-    }
-
-    /// The rule, in words.
-    public var description: String { rule }
-
-    /// Runs the check on a new, empty store.
-    ///
-    /// - Parameter makeStore: Makes the store.
-    /// - Throws: An error that says how the store breaks the rule, or what the store throws.
-    public func run(_ makeStore: () async throws -> any MembershipStore) async throws {
-      try await body(makeStore())
-    }
-  }
+  public typealias Check = ConformanceCheck<any MembershipStore>
 
   /// All checks; each needs an empty store.
   public static let checks = [

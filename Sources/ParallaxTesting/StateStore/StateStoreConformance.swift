@@ -10,28 +10,7 @@ public import ParallaxState
 /// ```
 public enum StateStoreConformance {
   /// One rule with its check.
-  public struct Check: Sendable, CustomStringConvertible {
-    /// The rule, in words.
-    public let rule: String
-
-    private let body: @Sendable (any StateStore) async throws -> Void
-
-    init(_ rule: String, _ body: @escaping @Sendable (any StateStore) async throws -> Void) {
-      self.rule = rule
-      self.body = body
-    }
-
-    /// The rule, in words.
-    public var description: String { rule }
-
-    /// Runs the check on a new, empty store.
-    ///
-    /// - Parameter makeStore: Makes the store.
-    /// - Throws: ``ConformanceFailure`` if the store breaks the rule, or what the store throws.
-    public func run(_ makeStore: () async throws -> any StateStore) async throws {
-      try await body(makeStore())
-    }
-  }
+  public typealias Check = ConformanceCheck<any StateStore>
 
   /// All checks; each needs an empty store.
   public static let checks =
