@@ -73,6 +73,17 @@ import Testing
     #expect(runs.value == 0)
   }
 
+  @Test func itEndsAtCancellationAlsoOnAClockThatIgnoresIt() async {
+    struct DeafClock: Clock {
+      var now: ManualClock.Instant { ManualClock.Instant(sinceStart: .zero) }
+      var minimumResolution: Duration { .zero }
+      func sleep(until deadline: ManualClock.Instant, tolerance: Duration?) {}
+    }
+    let runs = Counter()
+    _ = await whenCancelled { await every(.seconds(2), clock: DeafClock()) { runs.add() } }
+    #expect(runs.value == 0)
+  }
+
   @Test func anErrorOfTheWorkEndsIt() async {
     await #expect(throws: WorkFailure()) {
       try await every(.seconds(2), clock: clock) { () throws(WorkFailure) in throw WorkFailure() }
