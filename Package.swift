@@ -116,7 +116,7 @@ let package = Package(
       name: "ParallaxRedisStores",
       dependencies: [
         "ParallaxConcurrency", "ParallaxText", "ParallaxHA", "ParallaxState", "ParallaxAPI", "ParallaxRedis", logging, lifecycle,
-        redis("NIOCore", "swift-nio"),
+        redis("NIOCore", "swift-nio"), redis("NIOPosix", "swift-nio"),
       ],
       swiftSettings: settings),
     .target(

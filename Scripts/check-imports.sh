@@ -23,7 +23,7 @@ ParallaxState:        Synchronization FoundationEssentials DequeModule HeapModul
 ParallaxRedis:        Synchronization FoundationEssentials Glibc Musl Darwin DequeModule NIOCore NIOPosix NIOSSL Crypto Tracing Logging CoreMetrics ServiceLifecycle ParallaxConcurrency ParallaxText
 ParallaxMetrics:      Synchronization FoundationEssentials Glibc Musl Darwin CoreMetrics
 2
-ParallaxRedisStores:  Synchronization FoundationEssentials Foundation NIOCore Logging ServiceLifecycle ParallaxHA ParallaxState ParallaxAPI ParallaxRedis ParallaxConcurrency ParallaxText
+ParallaxRedisStores:  Synchronization FoundationEssentials Foundation NIOCore NIOPosix Logging ServiceLifecycle ParallaxHA ParallaxState ParallaxAPI ParallaxRedis ParallaxConcurrency ParallaxText
 ParallaxHTTP:         Synchronization Hummingbird HTTPTypes NIOCore Logging ServiceLifecycle ParallaxAPI ParallaxMetrics ParallaxConcurrency
 ParallaxServer:       Synchronization FoundationEssentials Foundation DequeModule Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging ServiceLifecycle ParallaxAPI ParallaxState ParallaxConcurrency ParallaxText
 3

@@ -1,20 +1,33 @@
-package import Logging
-package import NIOCore
-package import ParallaxHA
-package import ParallaxRedis
-package import ParallaxState
-package import ServiceLifecycle
+public import Logging
+public import NIOCore
+public import NIOPosix
+public import ParallaxHA
+public import ParallaxRedis
+public import ParallaxState
+public import ServiceLifecycle
 
 /// All stores in one Redis: a single server, a master that sentinels watch, or a Redis Cluster.
 ///
+/// ```swift
+/// let redis = RedisConfiguration(host: "redis.example.org")
+/// let backend = try RedisBackend(configuration: redis, logger: logger)
+/// let node = try ParallaxNode(configuration: NodeConfiguration(nodeID: "node-1"), backend: backend, logger: logger)
+/// ```
+///
 /// Redis replicates asynchronously, so a failover can lose what was acknowledged last; ``storeResets()`` tells of each new connection.
-package struct RedisBackend: Backend {
-  package let state: any StateStore
-  package let election: any ElectionStore
-  package let membership: any MembershipStore
-  package let inboxes: any InboxStore
-  package let events: any EventBus
-  package let namespace: String
+public struct RedisBackend: Backend {
+  /// Executions, agents, patterns and node sessions.
+  public let state: any StateStore
+  /// The record of the leader election.
+  public let election: any ElectionStore
+  /// The fields of the members.
+  public let membership: any MembershipStore
+  /// The messages between node sessions.
+  public let inboxes: any InboxStore
+  /// The events for all nodes and for people.
+  public let events: any EventBus
+  /// The prefix of the keys.
+  public let namespace: String
 
   private let client: RedisClient
   private let configuration: RedisConfiguration
@@ -29,9 +42,9 @@ package struct RedisBackend: Backend {
   ///   - eventLoopGroup: Where the client takes its one event loop from.
   ///   - logger: Where outages are reported, each once.
   /// - Throws: `RedisError` with `invalidConfiguration`, or `InvalidKeyPrefix`.
-  package init(
+  public init(
     configuration: RedisConfiguration, keyPrefix: String = KeySpace.defaultPrefix, requiredReplicas: Int = 0,
-    eventLoopGroup: any EventLoopGroup, logger: Logger
+    eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger
   ) throws {
     let keys = try KeySpace(prefix: keyPrefix)
     let client = try RedisClient(
@@ -49,17 +62,25 @@ package struct RedisBackend: Backend {
     namespace = keyPrefix
   }
 
-  package var services: [any Service] { [client] }
+  /// The client that the stores share.
+  public var services: [any Service] { [client] }
 
-  package var traits: BackendTraits { BackendTraits(isShared: true, losesAcknowledgedWrites: true) }
+  /// All nodes share the stores, and a failover may lose what was acknowledged last.
+  public var traits: BackendTraits { BackendTraits(isShared: true, losesAcknowledgedWrites: true) }
 
-  package var status: BackendStatus {
+  /// Whether the client is connected, in a cluster to every master.
+  public var status: BackendStatus {
     let status = client.status
     guard let time = status.disconnectedFor else { return .reachable }
     return .unreachable(for: time, reason: status.lastError.map { "\($0)" } ?? "connecting")
   }
 
-  package func storeResets() -> AsyncStream<ContinuousClock.Instant> { client.newConnections() }
+  /// Tells of each new connection to a server.
+  public func storeResets() -> AsyncStream<ContinuousClock.Instant> { client.newConnections() }
 
-  package func localHost() async throws -> String? { try await configuration.localHost(on: group) }
+  /// The address of this machine on its way to a server.
+  ///
+  /// - Returns: The address, without a port.
+  /// - Throws: `RedisError` if no server takes a connection.
+  public func localHost() async throws -> String? { try await configuration.localHost(on: group) }
 }

@@ -1,8 +1,8 @@
-package import Logging
-package import ParallaxAPI
-package import ParallaxMetrics
-package import ParallaxState
-import ServiceLifecycle
+public import Logging
+public import ParallaxAPI
+public import ParallaxMetrics
+public import ParallaxState
+public import ServiceLifecycle
 
 /// A whole control-plane node as a service: executions, agents over WebSocket, the HTTP API, and its part in a cluster.
 ///
@@ -15,21 +15,21 @@ import ServiceLifecycle
 ///
 /// With `highAvailability.enabled` it is one of several nodes on the same stores, of which one leads. Without, it is a cluster of one: it
 /// leads at once, and does not start where another node is at work.
-package struct ParallaxNode: Service {
+public struct ParallaxNode: Service {
   /// The product's version.
-  package static let version = "0.1.0"
+  public static let version = "0.1.0"
 
   /// What whoever runs a node hears of it; each does nothing by default.
-  package struct Hooks: Sendable {
+  public struct Hooks: Sendable {
     /// The server listens at this base URL.
-    package var onListening: @Sendable (_ url: String) -> Void = { _ in }
+    public var onListening: @Sendable (_ url: String) -> Void = { _ in }
     /// The node takes work.
-    package var onReady: @Sendable () -> Void = {}
+    public var onReady: @Sendable () -> Void = {}
     /// A leader's duty ignores that its term has ended, and `onStuckDuty` is `exit`: the process is to end.
-    package var onStuckDuty: @Sendable () -> Void = {}
+    public var onStuckDuty: @Sendable () -> Void = {}
 
     /// Makes hooks that do nothing.
-    package init() {}
+    public init() {}
   }
 
   private let services: [any Service]
@@ -47,7 +47,7 @@ package struct ParallaxNode: Service {
   ///   - hooks: What the caller wants to hear of.
   ///   - logger: Where the node reports.
   /// - Throws: What is wrong with the values of the configuration, or with metrics that are registered already.
-  package init(
+  public init(
     configuration: NodeConfiguration, backend: any Backend, patterns: [PatternDefinition] = [],
     metrics: MetricsRegistry = MetricsRegistry(),
     hooks: Hooks = Hooks(), logger: Logger
@@ -67,7 +67,7 @@ package struct ParallaxNode: Service {
   /// `server.drainTimeout`. A cancelled node ends at once, as after a crash.
   ///
   /// - Throws: What ended the node: a port that is in use, a store that is another's, another process under the node's id.
-  package func run() async throws {
+  public func run() async throws {
     var configuration = ServiceGroupConfiguration(
       services: services.map { service in
         // A node that must end, ends in order: agents are told, callers are answered.

@@ -1,12 +1,12 @@
-package import ParallaxHA
-package import ServiceLifecycle
+public import ParallaxHA
+public import ServiceLifecycle
 
 /// Where the nodes of a control plane keep their state and how they reach each other, as one value.
 ///
 /// A node runs on any backend: ``InMemoryBackend``, `RedisBackend` of `ParallaxRedisStores`, or one of your own. Each store has a
 /// conformance suite in `ParallaxTesting`; a backend whose stores pass them is complete. All nodes of a cluster use backends over the same
 /// stores.
-package protocol Backend: Sendable {
+public protocol Backend: Sendable {
   /// Executions, agents, patterns and node sessions.
   var state: any StateStore { get }
 
@@ -44,27 +44,32 @@ package protocol Backend: Sendable {
   /// The address of this machine on its way to the stores, under which other nodes are likely to reach it; `nil` by default, which means
   /// that the backend has no such way.
   ///
+  /// - Returns: The address, without a port.
   /// - Throws: Any error if the stores cannot be reached; the node asks again.
   func localHost() async throws -> String?
 }
 
 /// What a node may rely on with a backend.
-package struct BackendTraits: Sendable, Hashable {
+public struct BackendTraits: Sendable, Hashable {
   /// Whether processes other than this one can use the same stores, and so take over the work of a node that falls silent.
-  package var isShared: Bool
+  public var isShared: Bool
 
   /// Whether what the state store has acknowledged can be lost while its nodes live; if so, nodes keep what they wrote last for a while.
-  package var losesAcknowledgedWrites: Bool
+  public var losesAcknowledgedWrites: Bool
 
   /// Makes traits.
-  package init(isShared: Bool, losesAcknowledgedWrites: Bool) {
+  ///
+  /// - Parameters:
+  ///   - isShared: Whether other processes can use the same stores.
+  ///   - losesAcknowledgedWrites: Whether acknowledged writes can be lost.
+  public init(isShared: Bool, losesAcknowledgedWrites: Bool) {
     self.isShared = isShared
     self.losesAcknowledgedWrites = losesAcknowledgedWrites
   }
 }
 
 /// Whether the stores of a backend answer.
-package enum BackendStatus: Sendable, Hashable {
+public enum BackendStatus: Sendable, Hashable {
   /// They answer.
   case reachable
   /// For how long they have not answered, and why, as far as is known.
@@ -73,17 +78,17 @@ package enum BackendStatus: Sendable, Hashable {
 
 extension Backend {
   /// Nothing has to run.
-  package var services: [any Service] { [] }
+  public var services: [any Service] { [] }
 
   /// The stores always answer.
-  package var status: BackendStatus { .reachable }
+  public var status: BackendStatus { .reachable }
 
   /// The stores have no namespace.
-  package var namespace: String { "" }
+  public var namespace: String { "" }
 
   /// Nothing that was acknowledged is ever lost.
-  package func storeResets() -> AsyncStream<ContinuousClock.Instant> { AsyncStream { nil } }
+  public func storeResets() -> AsyncStream<ContinuousClock.Instant> { AsyncStream { nil } }
 
   /// There is no way to the stores that has an address.
-  package func localHost() async throws -> String? { nil }
+  public func localHost() async throws -> String? { nil }
 }

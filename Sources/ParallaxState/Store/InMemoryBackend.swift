@@ -1,5 +1,5 @@
-package import ParallaxAPI
-package import ParallaxHA
+public import ParallaxAPI
+public import ParallaxHA
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -10,25 +10,30 @@ import Foundation
 /// All stores in this process: for a node that runs alone, for tests and for simulations.
 ///
 /// What it holds ends with the process. Nodes of one process form a cluster when they are given the same value.
-package struct InMemoryBackend: Backend {
-  package let state: any StateStore
-  package let election: any ElectionStore = InMemoryElectionStore()
-  package let membership: any MembershipStore = InMemoryMembershipStore()
-  package let inboxes: any InboxStore = InMemoryInboxStore()
-  package let events: any EventBus = InMemoryEventBus()
+public struct InMemoryBackend: Backend {
+  /// Executions, agents, patterns and node sessions, in memory.
+  public let state: any StateStore
+  /// The record of the leader election, in memory.
+  public let election: any ElectionStore = InMemoryElectionStore()
+  /// The fields of the members, in memory.
+  public let membership: any MembershipStore = InMemoryMembershipStore()
+  /// The messages between node sessions, in memory.
+  public let inboxes: any InboxStore = InMemoryInboxStore()
+  /// The events, within this process.
+  public let events: any EventBus = InMemoryEventBus()
 
   /// Makes empty stores.
   ///
   /// - Parameter now: The wall clock, for the expiry of idempotency keys; the system's by default.
-  package init(now: @escaping @Sendable () -> Timestamp = { InMemoryBackend.wallClock }) {
+  public init(now: @escaping @Sendable () -> Timestamp = { InMemoryBackend.wallClock }) {
     state = InMemoryStateStore(now: now)
   }
 
   /// No other process reaches the stores, and they lose nothing while it lives.
-  package var traits: BackendTraits { BackendTraits(isShared: false, losesAcknowledgedWrites: false) }
+  public var traits: BackendTraits { BackendTraits(isShared: false, losesAcknowledgedWrites: false) }
 
   /// The system's wall clock.
-  package static var wallClock: Timestamp {
+  public static var wallClock: Timestamp {
     Timestamp(milliseconds: Int64((Date.now.timeIntervalSince1970 * 1_000).rounded(.down)))
   }
 }
