@@ -78,9 +78,9 @@ private struct NodeService<Store: ElectionStore>: Service {
       }
       group.addTask {
         // Returns on a graceful shutdown, once the body has ended and the lease is released.
-        try await election.run { fence in
+        try await election.run { token in
           while true {
-            print("\(election.session.nodeID): tick, fenced by \(fence)")
+            print("\(election.session.nodeID): tick, fenced by \(token)")
             try await Task.sleep(for: .seconds(1))
           }
         }

@@ -22,10 +22,10 @@ import UnixSignals
       store: FileElectionStore(path: folder.appending(path: "leader.json").path), nodeID: id,
       configuration: ElectionConfiguration(timings: try ElectionTimings(leaseDuration: .seconds(3))))
     let duties = LeaderDuties([
-      LeaderDuty("daily report", every: .seconds(10)) { fence in
+      LeaderDuty("daily report", every: .seconds(10)) { token in
         let day = Date.now.formatted(.iso8601.year().month().day())
-        if try await ledger.write("written by \(id)", of: day, fencedBy: fence) {
-          print("\(id): wrote the report of \(day), term \(fence.term)")
+        if try await ledger.write("written by \(id)", of: day, fencedBy: token) {
+          print("\(id): wrote the report of \(day), term \(token.term)")
         }
       }
     ])
@@ -42,6 +42,6 @@ private struct Campaign<Store: ElectionStore>: Service {
   let duties: LeaderDuties<ContinuousClock>
 
   func run() async throws {
-    try await election.run { fence in await duties.run(fence) }
+    try await election.run { token in await duties.run(token) }
   }
 }

@@ -13,9 +13,9 @@ public struct Importer<Store: ElectionStore, ImportClock: Clock>: Service where 
   /// - Parameters:
   ///   - election: Decides which node imports.
   ///   - clock: The clock of the election.
-  ///   - importAll: Imports what has arrived, with the fence for its writes.
+  ///   - importAll: Imports what has arrived, with the fencing token for its writes.
   public init(
-    election: LeaderElection<Store, ImportClock>, clock: ImportClock, importAll: @escaping @Sendable (Fence) async throws -> Void
+    election: LeaderElection<Store, ImportClock>, clock: ImportClock, importAll: @escaping @Sendable (FencingToken) async throws -> Void
   ) {
     self.election = election
     duties = LeaderDuties([LeaderDuty("import", every: .seconds(60), work: importAll)], clock: clock)
@@ -23,6 +23,6 @@ public struct Importer<Store: ElectionStore, ImportClock: Clock>: Service where 
 
   /// Imports once a minute while this node leads.
   public func run() async throws {
-    try await election.run { fence in await duties.run(fence) }
+    try await election.run { token in await duties.run(token) }
   }
 }

@@ -35,13 +35,13 @@ private func withTemporaryFile(_ body: (String) async throws -> Void) async thro
       let elections = (0..<3).map {
         LeaderElection(store: FileElectionStore(path: path), nodeID: "node-\($0)", configuration: configuration)
       }
-      let (terms, continuation) = AsyncStream.makeStream(of: (Int, Fence).self)
+      let (terms, continuation) = AsyncStream.makeStream(of: (Int, FencingToken).self)
       try await withThrowingTaskGroup(of: Void.self) { group in
         for (index, election) in elections.enumerated() {
           group.addTask {
             do {
-              try await election.run { fence in
-                continuation.yield((index, fence))
+              try await election.run { token in
+                continuation.yield((index, token))
                 try await Task.sleep(for: .seconds(3_600))
               }
             } catch is CancellationError {}

@@ -7,7 +7,7 @@ import UnitTestingYourService
 final class Bench: Sendable {
   struct Import: Sendable {
     var node: Int
-    var fence: Fence
+    var fencingToken: FencingToken
   }
 
   typealias Store = FaultInjectingElectionStore<InMemoryElectionStore>
@@ -28,8 +28,8 @@ final class Bench: Sendable {
       LeaderElection(store: store, session: .starting(nodeID: "node-\(index)"), clock: clock, logger: quiet)
     }
     services = elections.enumerated().map { [imports, cancellations] index, election in
-      Importer(election: election, clock: clock) { fence in
-        imports.add(Import(node: index, fence: fence))
+      Importer(election: election, clock: clock) { token in
+        imports.add(Import(node: index, fencingToken: token))
         guard importsUntilCancelled else { return }
         for await _ in AsyncStream<Never>.makeStream().stream {}
         cancellations.add(index)

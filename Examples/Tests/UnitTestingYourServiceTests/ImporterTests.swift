@@ -24,9 +24,9 @@ import UnitTestingYourService
       let second = try #require(await bench.imports.next())
       #expect(second.node == 1 - first.node)
       // What the second one writes is accepted, what the first one still writes is not.
-      let guarded = FenceGuard(accepted: first.fence)
-      try guarded.accept(second.fence)
-      #expect(throws: ElectionError.self) { try guarded.accept(first.fence) }
+      let guarded = FencingGuard(accepted: first.fencingToken)
+      try guarded.accept(second.fencingToken)
+      #expect(throws: ElectionError.self) { try guarded.accept(first.fencingToken) }
     }
   }
 
@@ -41,7 +41,7 @@ import UnitTestingYourService
       bench.stores[0].faults = .init()
       await bench.pass(.seconds(5))
       let second = try #require(await bench.imports.next())
-      #expect(second.fence.term > first.fence.term)
+      #expect(second.fencingToken.term > first.fencingToken.term)
     }
   }
 

@@ -20,7 +20,7 @@ struct Leadership: Service {
       if election.configuration.campaigns {
         group.addTask {
           do {
-            try await election.run { fence in await duties.run(fence) }
+            try await election.run { token in await duties.run(token) }
           } catch is CancellationError {
             // The node stops.
           }

@@ -13,7 +13,7 @@ extension NodeAssembly {
     _ configuration: NodeConfiguration, _ backend: any Backend, _ session: NodeSession, onStuckDuty: @escaping @Sendable () -> Void,
     _ logger: Logger
   ) throws -> NodeElection {
-    let exit: @Sendable (Fence) -> Void = { _ in onStuckDuty() }
+    let exit: @Sendable (FencingToken) -> Void = { _ in onStuckDuty() }
     return NodeElection(
       store: AnyElectionStore(backend.election), session: session, configuration: try ElectionConfiguration(configuration),
       clock: ContinuousClock(), logger: logger,

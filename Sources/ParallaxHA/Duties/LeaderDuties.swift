@@ -43,21 +43,21 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
 
   /// Runs the duties until the task is cancelled, and returns when all of them have ended.
   ///
-  /// - Parameter fence: The fence of the term, which each duty is given.
-  public func run(_ fence: Fence) async {
+  /// - Parameter token: The fencing token of the term, which each duty is given.
+  public func run(_ token: FencingToken) async {
     await withDiscardingTaskGroup { group in
       for duty in duties {
-        group.addTask { await perform(duty, in: fence) }
+        group.addTask { await perform(duty, in: token) }
       }
       // A node without duties leads all the same.
       try? await WakeUp().wait()
     }
   }
 
-  private func perform(_ duty: LeaderDuty, in fence: Fence) async {
+  private func perform(_ duty: LeaderDuty, in token: FencingToken) async {
     let (id, hurry) = duty.trigger.listen()
     defer { duty.trigger.stopListening(id) }
-    var tally = DutyTally(duty, fence, logger: logger, metrics: metrics)
+    var tally = DutyTally(duty, token, logger: logger, metrics: metrics)
     var isHurried = false
     do {
       if !duty.startsAtOnce { isHurried = try await rest(after: duty, unless: hurry) }
@@ -65,7 +65,7 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
         // A fire that comes later may be about what this run no longer sees.
         hurry.silence()
         let begin = clock.now
-        let outcome = await tally.outcome(of: { try await duty.work(fence) })
+        let outcome = await tally.outcome(of: { try await duty.work(token) })
         tally.count(outcome, begin.duration(to: clock.now))
         isHurried = try await rest(after: duty, unless: hurry)
       }
@@ -99,13 +99,13 @@ private struct DutyTally {
   private let timer: Timer
   private var isFailing = false
 
-  init(_ duty: LeaderDuty, _ fence: Fence, logger: Logger, metrics: any MetricsFactory) {
+  init(_ duty: LeaderDuty, _ token: FencingToken, logger: Logger, metrics: any MetricsFactory) {
     func counter(_ outcome: String) -> Counter {
       Counter(label: "parallax_ha_duty_runs_total", dimensions: [("duty", duty.name), ("outcome", outcome)], factory: metrics)
     }
     var logger = logger
     logger[metadataKey: "duty"] = "\(duty.name)"
-    logger[metadataKey: "term"] = "\(fence.term)"
+    logger[metadataKey: "term"] = "\(token.term)"
     self.logger = logger
     successes = counter("success")
     failures = counter("failure")

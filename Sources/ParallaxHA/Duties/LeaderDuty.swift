@@ -6,14 +6,14 @@ import Synchronization
 /// ```swift
 /// let lost = LeaderDuty.Trigger()
 /// let duties = LeaderDuties([
-///   LeaderDuty("recovery", every: .seconds(30), trigger: lost) { fence in try await recover(fencedBy: fence) },
-///   LeaderDuty("clean-up", every: .seconds(3_600), startsAtOnce: false) { fence in try await removeOldReports(fencedBy: fence) },
+///   LeaderDuty("recovery", every: .seconds(30), trigger: lost) { token in try await recover(fencedBy: token) },
+///   LeaderDuty("clean-up", every: .seconds(3_600), startsAtOnce: false) { token in try await removeOldReports(fencedBy: token) },
 /// ])
-/// try await election.run { fence in await duties.run(fence) }
+/// try await election.run { token in await duties.run(token) }
 /// ```
 ///
 /// A duty is cancelled when its term ends, and has to end soon after: see ``ElectionTimings/stopBudget``. What it writes should carry the
-/// fence, since a leader can be paused between any check and the write that follows.
+/// fencing token, since a leader can be paused between any check and the write that follows.
 public struct LeaderDuty: Sendable {
   /// What logs and metrics call it; unique among the duties of a leader.
   public let name: String
@@ -24,7 +24,7 @@ public struct LeaderDuty: Sendable {
   /// Makes it run without waiting for the interval to end.
   public let trigger: Trigger
 
-  let work: @Sendable (Fence) async throws -> Void
+  let work: @Sendable (FencingToken) async throws -> Void
 
   /// Makes a duty; it runs by ``LeaderDuties``.
   ///
@@ -33,10 +33,10 @@ public struct LeaderDuty: Sendable {
   ///   - interval: How long it rests after each run; more than zero.
   ///   - startsAtOnce: Whether it runs as soon as a term begins, so that a new leader finds out at once what the last one left undone.
   ///   - trigger: What hurries it, if anything does.
-  ///   - work: What to do, with the fence of the term; never called again before it has ended.
+  ///   - work: What to do, with the fencing token of the term; never called again before it has ended.
   public init(
     _ name: String, every interval: Duration, startsAtOnce: Bool = true, trigger: Trigger = Trigger(),
-    work: @escaping @Sendable (Fence) async throws -> Void
+    work: @escaping @Sendable (FencingToken) async throws -> Void
   ) {
     precondition(interval > .zero, "the duty \"\(name)\" rests for \(interval) between its runs: it would never rest")
     self.name = name

@@ -65,7 +65,7 @@ package enum ElectionCommand: Sendable, Hashable {
       }
       next.request = ElectionRequest(id: id, kind: .force, targetTerm: record.term)
       // One hold per term: repeating the command does not begin it anew.
-      next.barred = ElectionHold(id: "force-\(record.fence)", node: leader, duration: timings.coolDown)
+      next.barred = ElectionHold(id: "force-\(record.fencingToken)", node: leader, duration: timings.coolDown)
     case .pause, .resume:
       guard record.isPaused != (self == .pause) else { return nil }
       next.isPaused = self == .pause

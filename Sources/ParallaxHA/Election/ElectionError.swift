@@ -25,8 +25,8 @@ public struct ElectionError: Error, Sendable, CustomStringConvertible {
     public static let storeUnavailable = Code(description: "storeUnavailable")
     /// The election is not running: call ``LeaderElection/run()`` first.
     public static let notRunning = Code(description: "notRunning")
-    /// A write carried a fence that is older than one accepted before.
-    public static let staleFence = Code(description: "staleFence")
+    /// A write carried a fencing token that is older than one accepted before.
+    public static let staleFencingToken = Code(description: "staleFencingToken")
     /// The election is running already, or has a body already.
     public static let alreadyRunning = Code(description: "alreadyRunning")
   }

@@ -1,13 +1,13 @@
 /// What a node has to tell people about its part in an election.
 package enum ElectionNotice: Sendable, Hashable, CustomStringConvertible {
   /// The node leads.
-  case elected(Fence)
+  case elected(FencingToken)
   /// The node stops leading.
-  case ended(Fence, TermEnd)
+  case ended(FencingToken, TermEnd)
   /// The record no longer names the node.
-  case released(Fence)
+  case released(FencingToken)
   /// Duties have not ended within the stop budget; the lease is left to expire.
-  case dutiesStuck(Fence)
+  case dutiesStuck(FencingToken)
   /// Another process leads under this node's id.
   case twin(incarnation: String, address: String?)
   /// The record belongs to another cluster.
@@ -21,10 +21,10 @@ package enum ElectionNotice: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String {
     switch self {
-    case .elected(let fence): "it leads term \(fence.term)"
-    case .ended(let fence, let end): "term \(fence.term) has ended: \(end)"
-    case .released(let fence): "term \(fence.term) is released"
-    case .dutiesStuck(let fence): "duties of term \(fence.term) ignore their cancellation"
+    case .elected(let token): "it leads term \(token.term)"
+    case .ended(let token, let end): "term \(token.term) has ended: \(end)"
+    case .released(let token): "term \(token.term) is released"
+    case .dutiesStuck(let token): "duties of term \(token.term) ignore their cancellation"
     case .twin(let incarnation, _): "\(incarnation) runs under the same id"
     case .foreignCluster(let clusterID): "the record belongs to cluster \(clusterID)"
     case .unreadableRecord: "the record cannot be read"

@@ -74,8 +74,8 @@ public struct ElectionRecord: Sendable, Hashable {
   /// Whether the record was given back by its leader and may be taken at once.
   public var isReleased: Bool { leader == nil && !isPlaceholder }
 
-  /// The fence of the term that the record speaks of.
-  public var fence: Fence { Fence(term: term, incarnation: incarnation) }
+  /// The fencing token of the term that the record speaks of.
+  public var fencingToken: FencingToken { FencingToken(term: term, incarnation: incarnation) }
 
   /// Orders versions of one record by age, as far as term and sequence can tell.
   package func isNewer(than other: ElectionRecord) -> Bool {

@@ -30,7 +30,7 @@ package struct ElectionRules: Sendable, Hashable {
     case termFromRecordAlone
     /// A standby reckons with the wall-clock instant of the renewal.
     case patienceByWallClock
-    /// A fence compares terms alone.
+    /// A fencing token compares terms alone.
     case fenceByTermAlone
   }
 

@@ -66,9 +66,9 @@ extension ElectionStateMachine {
   package enum Action: Sendable {
     case send(Call)
     /// The node leads: duties may begin.
-    case beginTerm(Fence)
+    case beginTerm(FencingToken)
     /// Duties are to be cancelled and joined; ``Event/dutiesJoined`` says that they were.
-    case endTerm(Fence, TermEnd)
+    case endTerm(FencingToken, TermEnd)
     case notice(ElectionNotice)
     /// ``Event/resign`` has been carried out as far as the store allowed.
     case resigned

@@ -9,21 +9,21 @@ extension ElectionStateMachine {
   }
 
   private mutating func lead(_ snapshot: ElectionSnapshot, validUntil: Duration, sentAt: Duration) {
-    let fence = snapshot.record.fence
+    let token = snapshot.record.fencingToken
     role = .leading(
       Leadership(
-        lease: Lease(fence: fence, validUntil: validUntil), record: snapshot.record,
+        lease: Lease(token: token, validUntil: validUntil), record: snapshot.record,
         nextRenewal: sentAt + timings.retryPeriod * jitter(), renewals: snapshot.record.renewal))
     needsRead = false
-    output.append(.notice(.elected(fence)))
-    output.append(.beginTerm(fence))
+    output.append(.notice(.elected(token)))
+    output.append(.beginTerm(token))
   }
 
   /// A renewal was acknowledged, before the deadline: see ``expireLease()``.
   mutating func renewed(_ snapshot: ElectionSnapshot, sentAt: Duration) {
     observe(snapshot)
     let validUntil = (rules.has(.validityFromReply) ? now.instant : sentAt) + timings.renewDeadline
-    guard case .leading(var leadership) = role, leadership.lease.fence == snapshot.record.fence else {
+    guard case .leading(var leadership) = role, leadership.lease.token == snapshot.record.fencingToken else {
       if rules.has(.lateSuccessRevives), now.instant < validUntil { lead(snapshot, validUntil: validUntil, sentAt: sentAt) }
       return
     }
@@ -51,7 +51,7 @@ extension ElectionStateMachine {
       let record = snapshot.record
       if record.isPlaceholder, record.clusterID == configuration.clusterID {
         write(.reassert, over: leadership.record, in: &leadership, expecting: snapshot.version)
-      } else if isOwn(knowledge), record.fence == leadership.lease.fence {
+      } else if isOwn(knowledge), record.fencingToken == leadership.lease.token {
         hold(snapshot, leadership)
       } else {
         lose(.superseded(by: record.leader, term: record.term))
@@ -82,7 +82,7 @@ extension ElectionStateMachine {
       // A number of its own: a renewal that repeated it would look like this mark to a standby, and leave its patience running.
       leadership.renewals += 1
       role = .leading(leadership)
-      var mark = placeholder(term: leadership.lease.fence.term)
+      var mark = placeholder(term: leadership.lease.token.term)
       mark.renewal = leadership.renewals
       mark.isPaused = leadership.record.isPaused
       send(.placeholder, mark)
@@ -127,16 +127,16 @@ extension ElectionStateMachine {
     var held: ElectionSnapshot?
     // While a call is under way the known version may be outdated; releasing by it then fails and shows the one that stands.
     if end.isVoluntary, case .present(let snapshot) = knowledge, isOwn(knowledge) { held = snapshot }
-    let fence = leadership.lease.fence
+    let token = leadership.lease.token
     mayHold = true
     if !rules.has(.lateSuccessRevives) { call = nil }
-    output.append(.notice(.ended(fence, end)))
-    output.append(.endTerm(fence, end))
+    output.append(.notice(.ended(token, end)))
+    output.append(.endTerm(token, end))
     if rules.has(.releaseBeforeJoin), held != nil {
       call = nil
       role = .releasing
     } else {
-      role = .stopping(Stopping(fence: fence, end: end, held: held, isStuckAt: now.instant + timings.stopBudget))
+      role = .stopping(Stopping(token: token, end: end, held: held, isStuckAt: now.instant + timings.stopBudget))
     }
   }
 

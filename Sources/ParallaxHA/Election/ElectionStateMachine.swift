@@ -19,7 +19,7 @@ package struct ElectionStateMachine: Sendable {
 
   /// The validity of the term that the node holds.
   package struct Lease: Sendable, Hashable {
-    package var fence: Fence
+    package var token: FencingToken
     package var validUntil: Duration
   }
 
@@ -33,7 +33,7 @@ package struct ElectionStateMachine: Sendable {
   }
 
   struct Stopping: Sendable {
-    var fence: Fence
+    var token: FencingToken
     var end: TermEnd
     /// What to release once the duties have ended; nil when it must be read first.
     var held: ElectionSnapshot?
@@ -236,7 +236,7 @@ package struct ElectionStateMachine: Sendable {
       guard !stopping.isReported, now.instant >= stopping.isStuckAt else { return }
       stopping.isReported = true
       role = .stopping(stopping)
-      output.append(.notice(.dutiesStuck(stopping.fence)))
+      output.append(.notice(.dutiesStuck(stopping.token)))
     }
   }
 
@@ -323,7 +323,7 @@ package struct ElectionStateMachine: Sendable {
     case .release:
       if isOvertaken(snapshot) { needsRead = true } else { observe(snapshot) }
       role = .standby
-      output.append(.notice(.released(snapshot.record.fence)))
+      output.append(.notice(.released(snapshot.record.fencingToken)))
     }
   }
 

@@ -69,7 +69,7 @@ extension ElectionStateMachine {
 
   private var problem: String? {
     if case .stopping(let stopping) = role, stopping.isReported {
-      return "duties of term \(stopping.fence.term) have ignored their cancellation; the lease was left to expire"
+      return "duties of term \(stopping.token.term) have ignored their cancellation; the lease was left to expire"
     }
     if case .unreadable = knowledge { return "the stored election record cannot be read; it is left alone, so nobody is elected" }
     if case .present(let snapshot) = knowledge, snapshot.record.clusterID != configuration.clusterID {

@@ -21,13 +21,13 @@ extension LeaderElection {
   /// Runs the body in each term of this node.
   ///
   /// - Returns: How the body ended by itself; nil if the campaign was ended from outside.
-  func campaign(_ wake: WakeUp, _ body: @escaping @Sendable (Fence) async throws -> Void) async -> Result<Void, any Error>? {
+  func campaign(_ wake: WakeUp, _ body: @escaping @Sendable (FencingToken) async throws -> Void) async -> Result<Void, any Error>? {
     process(.candidacy(true))
     var result: Result<Void, any Error>?
     for await _ in wake {
       if isCampaignOver { break }
-      guard let (fence, stop) = takeTerm() else { continue }
-      result = await lead(fence, until: stop, body)
+      guard let (token, stop) = takeTerm() else { continue }
+      result = await lead(token, until: stop, body)
       if result != nil { break }
     }
     process(.candidacy(false))
@@ -39,12 +39,12 @@ extension LeaderElection {
 
   private var isCampaignOver: Bool { state.withLock { $0.campaign?.isOver ?? true } }
 
-  private func takeTerm() -> (Fence, WakeUp)? {
+  private func takeTerm() -> (FencingToken, WakeUp)? {
     state.withLock { state in
-      guard let (fence, stop) = state.campaign?.pending else { return nil }
+      guard let (token, stop) = state.campaign?.pending else { return nil }
       state.campaign?.pending = nil
       state.campaign?.stop = stop
-      return (fence, stop)
+      return (token, stop)
     }
   }
 
@@ -55,17 +55,17 @@ extension LeaderElection {
 
   /// Runs the body until it ends, or is cancelled because the term has ended: then there is no result.
   private func lead(
-    _ fence: Fence, until stop: WakeUp, _ body: @escaping @Sendable (Fence) async throws -> Void
+    _ token: FencingToken, until stop: WakeUp, _ body: @escaping @Sendable (FencingToken) async throws -> Void
   ) async -> Result<Void, any Error>? {
     let outcome = await race {
-      try await body(fence)
+      try await body(token)
     } until: {
       try await stop.wait()
     }
     // The body of a task that is cancelled ended because of that, not because there is nothing left to do.
     guard outcome.isInterrupted || Task.isCancelled else { return outcome.result }
     if case .failure(let error) = outcome.result, !(error is CancellationError) {
-      logger.warning("the duties of an ended term ended with an error", metadata: ["term": "\(fence.term)", "error": "\(error)"])
+      logger.warning("the duties of an ended term ended with an error", metadata: ["term": "\(token.term)", "error": "\(error)"])
     }
     // A term that ended by itself is given up first, so that joining finds it being given up.
     endTerm()

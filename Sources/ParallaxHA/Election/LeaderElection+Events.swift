@@ -59,9 +59,9 @@ extension LeaderElection {
     switch action {
     case .send(let call):
       state.outgoing.append(call)
-    case .beginTerm(let fence):
+    case .beginTerm(let token):
       guard let wake = state.campaign?.wake else { return false }
-      state.campaign?.pending = (fence, WakeUp())
+      state.campaign?.pending = (token, WakeUp())
       effects.wakeUps.append(wake)
     case .endTerm:
       state.campaign?.pending = nil
@@ -115,17 +115,17 @@ extension LeaderElection {
 
   private func report(_ notice: ElectionNotice) {
     switch notice {
-    case .elected(let fence):
-      logger.info("this node leads", metadata: ["term": "\(fence.term)"])
-    case .ended(let fence, let end):
+    case .elected(let token):
+      logger.info("this node leads", metadata: ["term": "\(token.term)"])
+    case .ended(let token, let end):
       let level: Logger.Level = end.isVoluntary ? .info : .warning
-      logger.log(level: level, "this node stops leading", metadata: ["term": "\(fence.term)", "reason": "\(end)"])
-    case .released(let fence):
-      logger.info("the lease is released", metadata: ["term": "\(fence.term)"])
-    case .dutiesStuck(let fence):
+      logger.log(level: level, "this node stops leading", metadata: ["term": "\(token.term)", "reason": "\(end)"])
+    case .released(let token):
+      logger.info("the lease is released", metadata: ["term": "\(token.term)"])
+    case .dutiesStuck(let token):
       logger.error(
-        "duties of an ended term ignore their cancellation; the lease is left to expire", metadata: ["term": "\(fence.term)"])
-      onStuckDuties?(fence)
+        "duties of an ended term ignore their cancellation; the lease is left to expire", metadata: ["term": "\(token.term)"])
+      onStuckDuties?(token)
     case .twin(let incarnation, let address):
       logger.error(
         "another process leads under this node's id; give each process an id of its own",

@@ -13,8 +13,8 @@ import Foundation
 ///
 /// ```swift
 /// let election = LeaderElection(store: InMemoryElectionStore(), nodeID: "worker-1")
-/// try await election.run { fence in            // runs only while this node leads; cancelled when it stops leading
-///   try await nightlyReport(fencedBy: fence)
+/// try await election.run { token in            // runs only while this node leads; cancelled when it stops leading
+///   try await nightlyReport(fencedBy: token)
 /// }
 /// ```
 ///
@@ -26,7 +26,7 @@ import Foundation
 /// 2. Terms only grow, and each is granted once. (Only the loss of all data can undo this, when the node elected next remembers no term
 ///    and its wall clock is behind the one that the last terms began by.)
 /// 3. A fenced write that carries an older term than one already accepted is rejected, whatever the clocks do; so is an equal term
-///    from another incarnation. See ``Fence/admits(_:)``.
+///    from another incarnation. See ``FencingToken/admits(_:)``.
 /// 4. No duty that honours cancellation runs outside its term: duties are cancelled and joined before the lease is released. One
 ///    that does not is reported, and its lease is left to expire.
 /// 5. Lost is final: a late success never brings a term back; the node campaigns for a new one.
@@ -36,18 +36,18 @@ import Foundation
 ///
 /// It does not promise, and nothing of its kind can:
 ///
-/// - that side effects without a fence exclude each other when a process is paused between checking and acting;
+/// - that side effects without a fencing token exclude each other when a process is paused between checking and acting;
 /// - the same when a store that replicates asynchronously fails over and loses a write that it had acknowledged: two nodes may then even
-///   have been granted the same term, hence the incarnation in a ``Fence``.
+///   have been granted the same term, hence the incarnation in a ``FencingToken``.
 ///
-/// For both, use the fence.
+/// For both, use the fencing token.
 public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: Service, Sendable where ElectionClock.Duration == Duration {
   /// A `run(_:)` under way.
   struct Campaign {
     /// Signalled when a term has begun or the campaign is over.
     let wake = WakeUp()
     /// A term whose duties have not begun yet.
-    var pending: (fence: Fence, stop: WakeUp)?
+    var pending: (token: FencingToken, stop: WakeUp)?
     /// Signalled when the term that is led has ended.
     var stop: WakeUp?
     var isOver = false
@@ -77,7 +77,7 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   let clock: ElectionClock
   let origin: ElectionClock.Instant
   let logger: Logger
-  let onStuckDuties: (@Sendable (Fence) -> Void)?
+  let onStuckDuties: (@Sendable (FencingToken) -> Void)?
   let state: Mutex<State>
   let lease = Mutex<ElectionStateMachine.Lease?>(nil)
   let alarm = WakeUp()
@@ -100,7 +100,7 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   ///     report; it should do no more than end the process or set a flag.
   public init(
     store: Store, session: NodeSession, configuration: ElectionConfiguration = ElectionConfiguration(), clock: ElectionClock,
-    logger: Logger = Logger(label: "parallax.election"), onStuckDuties: (@Sendable (Fence) -> Void)? = nil
+    logger: Logger = Logger(label: "parallax.election"), onStuckDuties: (@Sendable (FencingToken) -> Void)? = nil
   ) {
     self.store = store
     self.session = session
@@ -134,13 +134,13 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
 
   /// Whether this node leads at this moment: its term is compared with the clock at each call.
   ///
-  /// Cheap, and safe to call from any thread. What is done on its word may still happen later than it is true: send the ``fence`` along.
-  public var isLeader: Bool { fence != nil }
+  /// Cheap, and safe to call from any thread. The answer may be outdated by the time the caller acts: writes carry the ``fencingToken``.
+  public var isLeader: Bool { fencingToken != nil }
 
-  /// The fence of the term that this node leads at this moment, or `nil`.
-  public var fence: Fence? {
+  /// The fencing token of the term that this node leads at this moment, or `nil`.
+  public var fencingToken: FencingToken? {
     guard let lease = lease.withLock({ $0 }), elapsed < lease.validUntil else { return nil }
-    return lease.fence
+    return lease.token
   }
 
   /// How the election stands, as this node sees it.
@@ -226,7 +226,7 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   /// - Parameter body: What to do as the leader; it has to end soon after it is cancelled, within ``ElectionTimings/stopBudget``.
   /// - Throws: What the body throws by itself; `CancellationError` if the task was cancelled; ``ElectionError`` with `alreadyRunning` if
   ///   the election has a body already.
-  public func run(_ body: @escaping @Sendable (Fence) async throws -> Void) async throws {
+  public func run(_ body: @escaping @Sendable (FencingToken) async throws -> Void) async throws {
     guard let wake = beginCampaign() else {
       throw ElectionError(.alreadyRunning, "this election has a body already; run all duties of a leader in one")
     }

@@ -7,7 +7,7 @@ import Synchronization
 /// Duties on a manual clock, and what they did.
 final class DutyBench: Sendable {
   struct Run: Sendable {
-    var fence: Fence
+    var token: FencingToken
     var begin: ManualClock.Instant
   }
 
@@ -24,8 +24,8 @@ final class DutyBench: Sendable {
   var begins: [ManualClock.Instant] { state.withLock { $0.runs.map(\.begin) } }
 
   /// The work of a duty: writes down that it began.
-  @Sendable func note(_ fence: Fence) {
-    let run = Run(fence: fence, begin: clock.now)
+  @Sendable func note(_ token: FencingToken) {
+    let run = Run(token: token, begin: clock.now)
     let waiting = state.withLock { state in
       state.runs.append(run)
       let index = state.waiting.firstIndex { $0.number == state.runs.count }
@@ -58,7 +58,7 @@ final class DutyBench: Sendable {
   func run(_ duties: [LeaderDuty], _ body: () async -> Void) async {
     let runner = LeaderDuties(duties, clock: clock, logger: Logger(label: "test") { [log] _ in log }, metrics: metrics)
     await withTaskGroup(of: Void.self) { group in
-      group.addTask { await runner.run(Fence(term: 7, incarnation: "a")) }
+      group.addTask { await runner.run(FencingToken(term: 7, incarnation: "a")) }
       await body()
       group.cancelAll()
     }

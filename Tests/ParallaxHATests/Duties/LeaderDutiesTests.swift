@@ -6,12 +6,12 @@ import Synchronization
 import Testing
 
 @Suite struct LeaderDutiesTests {
-  private static let fence = Fence(term: 7, incarnation: "a")
+  private static let token = FencingToken(term: 7, incarnation: "a")
 
   @Test func aDutyRunsAtOnceWithTheFenceAndThenAfterEachIntervalAndItsJitter() async {
     let bench = DutyBench()
     await bench.run(LeaderDuty("a", every: .seconds(10), work: bench.note)) {
-      #expect(await bench.run(number: 1).fence == Self.fence)
+      #expect(await bench.run(number: 1).token == Self.token)
       for number in 2...20 {
         let before = bench.clock.now
         await bench.passTime()
@@ -34,8 +34,8 @@ import Testing
   @Test func aDutyNeverRunsBesideItselfAndRestsFromItsEndOn() async {
     let bench = DutyBench()
     let gate = Gate()
-    let duty = LeaderDuty("slow", every: .seconds(1)) { fence in
-      bench.note(fence)
+    let duty = LeaderDuty("slow", every: .seconds(1)) { token in
+      bench.note(token)
       await gate.pass()
     }
     await bench.run(duty) {
@@ -55,8 +55,8 @@ import Testing
   @Test func aFireHurriesADutyAndFiresWhileItRunsMakeOneMoreRun() async {
     let bench = DutyBench()
     let gate = Gate()
-    let duty = LeaderDuty("hurried", every: .seconds(3_600)) { fence in
-      bench.note(fence)
+    let duty = LeaderDuty("hurried", every: .seconds(3_600)) { token in
+      bench.note(token)
       await gate.pass()
     }
     await bench.run(duty) {
@@ -125,8 +125,8 @@ import Testing
     let bench = DutyBench()
     let ended = Mutex(0)
     let duties = (0..<5).map { number in
-      LeaderDuty("\(number)", every: .seconds(10)) { fence in
-        bench.note(fence)
+      LeaderDuty("\(number)", every: .seconds(10)) { token in
+        bench.note(token)
         await untilCancelled()
         for _ in 0..<number { await Task.yield() }
         ended.withLock { $0 += 1 }
@@ -146,11 +146,11 @@ import Testing
     let duties = LeaderDuties([LeaderDuty("a", every: .seconds(10), work: bench.note)], clock: bench.clock, logger: quiet)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { do { try await election.run { await duties.run($0) } } catch is CancellationError {} }
-      let first = await bench.run(number: 1).fence
+      let first = await bench.run(number: 1).token
       election.setEligible(false)
       try await eventually { !election.isLeader && election.isWaiting() }
       election.setEligible(true)
-      #expect(await bench.run(number: 2).fence.term > first.term)
+      #expect(await bench.run(number: 2).token.term > first.term)
       group.cancelAll()
       try await group.waitForAll()
     }

@@ -54,13 +54,13 @@ import Testing
   @Test func forceOnALeaderThatHangsWaitsForItsLease() async throws {
     try await withCluster(of: 2) { cluster in
       let first = try await cluster.leader()
-      let fence = cluster.elections[first].fence
+      let token = cluster.elections[first].fencingToken
       cluster.stores[first].faults.hangs = true
       cluster.stores[first].faults.losesHints = true
       let handOver = try await cluster.passTime { try await cluster.elections[1 - first].elect(force: true) }
       #expect(handOver.duration > .seconds(10))
-      #expect(cluster.elections[first].fence == nil)
-      #expect(handOver.term > (fence?.term ?? .max))
+      #expect(cluster.elections[first].fencingToken == nil)
+      #expect(handOver.term > (token?.term ?? .max))
     }
   }
 

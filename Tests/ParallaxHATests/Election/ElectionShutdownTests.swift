@@ -83,6 +83,6 @@ import Testing
       try await group.waitForAll()
     }
     #expect(store.read()?.record.isReleased == true)
-    try await election.run { fence in #expect(fence.term > 0) }
+    try await election.run { token in #expect(token.term > 0) }
   }
 }

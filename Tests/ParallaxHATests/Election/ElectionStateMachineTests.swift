@@ -18,7 +18,7 @@ import Testing
     #expect(record.term > mark.term)
     #expect(record.transitions == 1)
     node.acknowledge()
-    #expect(node.machine.lease?.fence == record.fence)
+    #expect(node.machine.lease?.token == record.fencingToken)
   }
 
   @Test func validityCountsFromBeforeTheSendAndEndsByItself() {
@@ -221,7 +221,7 @@ import Testing
     #expect(record.term == term)
     #expect(record.renewal > mark.renewal)
     node.acknowledge()
-    #expect(node.machine.lease?.fence.term == term)
+    #expect(node.machine.lease?.token.term == term)
     #expect(node.ended.isEmpty)
   }
 
@@ -310,7 +310,7 @@ private struct Scripted {
   var now = Duration.zero
   var sent: [ElectionStateMachine.Call] = []
   var notices: [ElectionNotice] = []
-  var ended: [(Fence, TermEnd)] = []
+  var ended: [(FencingToken, TermEnd)] = []
 
   var call: ElectionStateMachine.Call? { machine.call }
 
@@ -341,7 +341,7 @@ private struct Scripted {
         case .foreignCluster, .unreadableRecord, .twin: notices.append(notice)
         default: break
         }
-      case .endTerm(let fence, let end): ended.append((fence, end))
+      case .endTerm(let token, let end): ended.append((token, end))
       case .beginTerm, .resigned: break
       }
     }

@@ -8,18 +8,18 @@ import Testing
   @Test func theFirstNodeOfAProcessLeadsAtOnceAndItsBodyRunsUntilItReturns() async throws {
     let store = InMemoryElectionStore()
     let election = LeaderElection(store: store, nodeID: "worker-1", logger: quiet)
-    let fences = Mutex<[Fence]>([])
-    try await election.run { fence in
+    let tokens = Mutex<[FencingToken]>([])
+    try await election.run { token in
       #expect(election.isLeader)
-      #expect(election.fence == fence)
-      fences.withLock { $0.append(fence) }
+      #expect(election.fencingToken == token)
+      tokens.withLock { $0.append(token) }
     }
-    let fence = try #require(fences.withLock { $0 }.first)
-    #expect(fence.incarnation == election.session.incarnation)
+    let token = try #require(tokens.withLock { $0 }.first)
+    #expect(token.incarnation == election.session.incarnation)
     #expect(!election.isLeader)
     let record = try #require(store.read()?.record)
     #expect(record.isReleased)
-    #expect(record.term == fence.term)
+    #expect(record.term == token.term)
   }
 
   @Test func whatTheBodyThrowsIsThrownOnceTheTermIsReleased() async throws {
@@ -90,10 +90,10 @@ import Testing
     let clock = ManualClock()
     let store = InMemoryElectionStore()
     let (release, releasing) = AsyncStream.makeStream(of: Void.self)
-    let stuck = Mutex<[Fence]>([])
+    let stuck = Mutex<[FencingToken]>([])
     let election = LeaderElection(
       store: store, session: .starting(nodeID: "node-0"), clock: clock, logger: quiet,
-      onStuckDuties: { fence in stuck.withLock { $0.append(fence) } })
+      onStuckDuties: { token in stuck.withLock { $0.append(token) } })
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
         try await election.run { _ in
@@ -121,11 +121,11 @@ import Testing
   @Test func losingTheStoresDataChangesNeitherLeaderNorTerm() async throws {
     try await withCluster(of: 3) { cluster in
       let first = try await cluster.leader()
-      let term = try #require(cluster.elections[first].fence)
+      let term = try #require(cluster.elections[first].fencingToken)
       for _ in 0..<3 {
         cluster.store.removeRecord()
         try await cluster.advance { cluster.store.read()?.record.leader != nil }
-        #expect(cluster.elections[first].fence == term)
+        #expect(cluster.elections[first].fencingToken == term)
       }
       #expect(cluster.leaders == [first])
     }
@@ -220,7 +220,7 @@ import Testing
     let store = InMemoryElectionStore()
     let election = LeaderElection(store: store, session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
     let terms = Mutex<[Int64]>([])
-    for _ in 0..<50 { try await election.run { fence in terms.withLock { $0.append(fence.term) } } }
+    for _ in 0..<50 { try await election.run { token in terms.withLock { $0.append(token.term) } } }
     let led = terms.withLock { $0 }
     #expect(led.count == 50)
     #expect(led == Set(led).sorted())

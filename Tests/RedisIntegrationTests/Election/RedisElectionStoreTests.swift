@@ -117,7 +117,7 @@ import Testing
         }
         try await eventually("one node leads") { elections.filter(\.isLeader).count == 1 }
         let first = try #require(elections.first { $0.isLeader })
-        let term = try #require(first.fence?.term)
+        let term = try #require(first.fencingToken?.term)
         // The others have to know the leader before they can follow it at once.
         try await eventually("all know the leader") { elections.allSatisfy { $0.status.leader == first.session.nodeID } }
 
@@ -127,7 +127,7 @@ import Testing
         #expect(begin.duration(to: .now) < configuration.timings.renewDeadline)
 
         let second = try #require(elections.first { $0.isLeader })
-        #expect(try #require(second.fence?.term) > term)
+        #expect(try #require(second.fencingToken?.term) > term)
         let handOver = try await first.stepDown()
         #expect(handOver.from == second.session.nodeID)
         #expect(handOver.duration < configuration.timings.renewDeadline)

@@ -103,9 +103,9 @@ package struct ElectionScenario {
 /// | `deliver NAME` | what was held arrives |
 /// | `run 5s`, `run to 20s` | lets time pass |
 /// | `wipe`, `failover N`, `garbage`, `record …` | the store loses its data, its last writes, holds nonsense, holds a record |
-/// | `asynchronous` | the store may lose what it acknowledged, so only fences are held to their promise |
+/// | `asynchronous` | the store may lose what it acknowledged, so only fencing tokens are held to their promise |
 /// | `ask stepdown [ID]`, `elect`, `force`, `pause` or `resume` | an operator writes a request |
-/// | `write NAME` | a node writes to a resource with the fence of its last term |
+/// | `write NAME` | a node writes to a resource with the fencing token of its last term |
 /// | `leaders`, `record`, `status NAME` | shows something |
 /// | `verbose`, `terse` | whether renewals, reads and lost messages are shown |
 package struct ScenarioCommand: Sendable {

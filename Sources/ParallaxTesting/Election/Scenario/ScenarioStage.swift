@@ -160,8 +160,8 @@ struct ScenarioStage {
 
   private mutating func unstick(_ index: Int) {
     simulation.nodes[index].areDutiesStuck = false
-    if let fence = simulation.nodes[index].duties, simulation.nodes[index].areDutiesEnding {
-      simulation.plan(.joined(index, epoch: simulation.nodes[index].epoch, fence), after: 0)
+    if let token = simulation.nodes[index].duties, simulation.nodes[index].areDutiesEnding {
+      simulation.plan(.joined(index, epoch: simulation.nodes[index].epoch, token), after: 0)
     }
   }
 
@@ -185,14 +185,14 @@ struct ScenarioStage {
 
   private mutating func write(_ index: Int) {
     let name = simulation.nodes[index].name
-    guard let fence = simulation.nodes[index].lastFence else { return simulation.trace("\(name) has never led") }
-    let isAccepted = simulation.write(with: fence)
-    simulation.trace("the resource \(isAccepted ? "accepts" : "refuses") a write of \(name) in term \(fence.term)")
+    guard let token = simulation.nodes[index].lastToken else { return simulation.trace("\(name) has never led") }
+    let isAccepted = simulation.write(with: token)
+    simulation.trace("the resource \(isAccepted ? "accepts" : "refuses") a write of \(name) in term \(token.term)")
   }
 
   private mutating func showLeaders() {
     let leaders = simulation.nodes.indices.filter { simulation.leads($0) }.map { simulation.nodes[$0] }
-    let names = leaders.map { "\($0.name) leads term \($0.machine.lease?.fence.term ?? 0)" }
+    let names = leaders.map { "\($0.name) leads term \($0.machine.lease?.token.term ?? 0)" }
     simulation.trace(names.isEmpty ? "nobody leads" : names.joined(separator: ", "))
   }
 

@@ -87,7 +87,7 @@ extension ElectionSimulation {
     }
     if isTraced { trace("the store takes the \(call.purpose) of \(name) \(Self.summary(of: record))", isDetail: call.purpose == .renew) }
     if call.purpose == .acquire {
-      store.countGrant(record.fence, violations: &found)
+      store.countGrant(record.fencingToken, violations: &found)
       if wasHeld { report.longestTakeover = max(report.longestTakeover, .nanoseconds(now - lastHolderWrite)) }
     }
     if record.leader != nil { lastHolderWrite = now }

@@ -39,8 +39,8 @@ extension ElectionSimulation {
     var plannedWake: Int64 = .max
     var deferred: [Event] = []
     var terms: UInt64 = 0
-    var lastFence: Fence?
-    var duties: Fence?
+    var lastToken: FencingToken?
+    var duties: FencingToken?
     var areDutiesStuck = false
     var areDutiesEnding = false
     /// A process that was paused could not stop its duties in time.
@@ -155,13 +155,13 @@ extension ElectionSimulation {
         trace("\(nodes[index].name) sends \(call.purpose)\(call.record.map { " " + Self.summary(of: $0) } ?? "")", isDetail: true)
       }
       transmit(call, from: index)
-    case .beginTerm(let fence):
-      if isTraced { trace("\(nodes[index].name) leads term \(fence.term)") }
-      begin(fence, on: index)
-    case .endTerm(let fence, let end):
-      if isTraced { trace("\(nodes[index].name) ends term \(fence.term): \(end)") }
+    case .beginTerm(let token):
+      if isTraced { trace("\(nodes[index].name) leads term \(token.term)") }
+      begin(token, on: index)
+    case .endTerm(let token, let end):
+      if isTraced { trace("\(nodes[index].name) ends term \(token.term): \(end)") }
       nodes[index].areDutiesEnding = true
-      endDuties(of: fence, on: index)
+      endDuties(of: token, on: index)
     case .resigned:
       stopProcess(index)
       guard !isScripted else { return }
@@ -174,23 +174,23 @@ extension ElectionSimulation {
     }
   }
 
-  private mutating func begin(_ fence: Fence, on index: Int) {
-    if !begun.insert(fence).inserted { found.append(.revived) }
+  private mutating func begin(_ token: FencingToken, on index: Int) {
+    if !begun.insert(token).inserted { found.append(.revived) }
     nodes[index].terms += 1
-    nodes[index].duties = fence
-    nodes[index].lastFence = fence
+    nodes[index].duties = token
+    nodes[index].lastToken = token
     nodes[index].areDutiesEnding = false
     nodes[index].wasPausedInTerm = false
     if !isScripted {
       nodes[index].areDutiesStuck =
         chance.strikes(.stuckDuties, node: index, number: nodes[index].terms, probability: mix.stuckDuties) != nil
       var draws = chance.draws(for: .stuckDuties, node: index, number: nodes[index].terms, part: 1)
-      for _ in 0..<3 { plan(.fencedWrite(fence), after: draws.between(0, lease)) }
+      for _ in 0..<3 { plan(.fencedWrite(token), after: draws.between(0, lease)) }
     }
     checkDuties(beginningOn: index)
   }
 
-  private mutating func endDuties(of fence: Fence, on index: Int) {
+  private mutating func endDuties(of token: FencingToken, on index: Int) {
     var local = 0.0
     if isScripted {
       if nodes[index].areDutiesStuck { return }
@@ -199,7 +199,7 @@ extension ElectionSimulation {
       let budget = Double(nodes[index].configuration.timings.stopBudget.nanoseconds)
       local = nodes[index].areDutiesStuck ? draws.between(1, 2) * lease : draws.between(0, budget)
     }
-    plan(.joined(index, epoch: nodes[index].epoch, fence), after: trueTime(for: local, on: index))
+    plan(.joined(index, epoch: nodes[index].epoch, token), after: trueTime(for: local, on: index))
   }
 
   private mutating func planWake(_ index: Int) {

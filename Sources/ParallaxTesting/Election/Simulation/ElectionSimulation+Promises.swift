@@ -31,21 +31,21 @@ extension ElectionSimulation {
     if report.longestGap > report.longestAllowedGap { found.append(.noLeader) }
   }
 
-  /// A resource that guards itself by fences.
+  /// A resource that guards itself by fencing tokens.
   ///
   /// - Returns: Whether it accepted the write.
   @discardableResult
-  mutating func write(with fence: Fence) -> Bool {
+  mutating func write(with token: FencingToken) -> Bool {
     guard let accepted else {
-      self.accepted = fence
+      self.accepted = token
       return true
     }
-    let isAdmitted = rules.defect == .fenceByTermAlone ? fence.term >= accepted.term : accepted.admits(fence)
+    let isAdmitted = rules.defect == .fenceByTermAlone ? token.term >= accepted.term : accepted.admits(token)
     guard isAdmitted else { return false }
-    if fence.term < accepted.term || (fence.term == accepted.term && fence.incarnation != accepted.incarnation) {
+    if token.term < accepted.term || (token.term == accepted.term && token.incarnation != accepted.incarnation) {
       found.append(.staleWriteAccepted)
     }
-    self.accepted = fence
+    self.accepted = token
     return true
   }
 

@@ -11,12 +11,12 @@ package struct ElectionSimulation {
     case wake(Int, epoch: Int, token: UInt64)
     case request(Int, epoch: Int, ElectionStateMachine.Call)
     case deliver(Int, epoch: Int, ElectionStateMachine.Event)
-    case joined(Int, epoch: Int, Fence)
+    case joined(Int, epoch: Int, FencingToken)
     case resumeProcess(Int, epoch: Int)
     case fault(SimulationFault.Kind, number: UInt64)
     case operatorWrites(ElectionCommand, ElectionSnapshot?)
     case endPause
-    case fencedWrite(Fence)
+    case fencedWrite(FencingToken)
     case look
     case faultsEnd
   }
@@ -32,8 +32,8 @@ package struct ElectionSimulation {
   var now: Int64 = 0
   var faultsAreOn = true
   var lastLoss: Int64 = .min / 2
-  var accepted: Fence?
-  var begun: Set<Fence> = []
+  var accepted: FencingToken?
+  var begun: Set<FencingToken> = []
   var gapSince: Int64?
   var lastHolderWrite: Int64 = 0
   var found: [SimulationReport.Violation.Kind] = []
@@ -138,8 +138,8 @@ package struct ElectionSimulation {
     case .deliver(let index, let epoch, let machineEvent):
       guard nodes[index].epoch == epoch else { return }
       reach(index, event) { $0.handle(machineEvent, on: index) }
-    case .joined(let index, let epoch, let fence):
-      guard nodes[index].epoch == epoch, nodes[index].duties == fence else { return }
+    case .joined(let index, let epoch, let token):
+      guard nodes[index].epoch == epoch, nodes[index].duties == token else { return }
       reach(index, event) { simulation in
         simulation.nodes[index].duties = nil
         simulation.handle(.dutiesJoined, on: index)
@@ -149,7 +149,7 @@ package struct ElectionSimulation {
     case .fault(let kind, let number): cause(kind, number)
     case .operatorWrites(let command, let snapshot): operatorWrites(command, over: snapshot)
     case .endPause: operatorWrites(.resume, over: store.snapshot)
-    case .fencedWrite(let fence): write(with: fence)
+    case .fencedWrite(let token): write(with: token)
     case .look:
       checkForLeader()
       plan(.look, after: lease / 50)

@@ -63,7 +63,7 @@ package struct FaultMix: Sendable {
   // What must hold, besides the promises that always do.
   package var expectsNoTransition = false
   package var checksDuties = false
-  /// Whether the store keeps its word; if not, fences alone are held to their promise.
+  /// Whether the store keeps its word; if not, fencing tokens alone are held to their promise.
   package var isLinearizable: Bool { failovers == 0 }
 
   package init(_ name: String, _ change: (inout FaultMix) -> Void = { _ in }) {

@@ -25,7 +25,7 @@ struct SimulatedStore {
 
   var writeCount: UInt64 { UInt64(history.count) }
   private let expectsNoTransition: Bool
-  /// Whether the store keeps its word; if not, fences alone are held to their promise.
+  /// Whether the store keeps its word; if not, fencing tokens alone are held to their promise.
   var isLinearizable: Bool
 
   init(mix: FaultMix) {
@@ -54,14 +54,14 @@ struct SimulatedStore {
     return version
   }
 
-  mutating func countGrant(_ fence: Fence, violations: inout [SimulationReport.Violation.Kind]) {
+  mutating func countGrant(_ token: FencingToken, violations: inout [SimulationReport.Violation.Kind]) {
     grantCount += 1
     guard isLinearizable else { return }
-    if grants[fence.term] != nil { violations.append(.termGrantedTwice) }
-    if fence.term < highestGrant { violations.append(.termWentBack) }
+    if grants[token.term] != nil { violations.append(.termGrantedTwice) }
+    if token.term < highestGrant { violations.append(.termWentBack) }
     if expectsNoTransition, grantCount > 1 { violations.append(.transition) }
-    grants[fence.term] = fence.incarnation
-    highestGrant = max(highestGrant, fence.term)
+    grants[token.term] = token.incarnation
+    highestGrant = max(highestGrant, token.term)
   }
 
   mutating func loseData() { snapshot = nil }
