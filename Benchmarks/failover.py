@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long a cluster of three nodes on Redis is without a leader: hand-overs on request, on SIGTERM, and after kill -9.
+"""How long a cluster of three nodes on Redis is without a leader: handovers on request, on SIGTERM, and after kill -9.
 
 Usage: failover.py FOLDER_OF_EXECUTABLES [ROUNDS_OF_HAND_OVERS [ROUNDS_OF_KILLS [KILLS_AT_15_S]]]   (100, 30 and 3 rounds by default)
 Needs redis-server. Times are taken from the nodes' logs and the election record, all by the one wall clock of this machine.

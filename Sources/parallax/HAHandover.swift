@@ -57,7 +57,7 @@ extension ControlPlaneClient {
   }
 }
 
-/// Asks for a hand-over, waits for it and says who leads.
+/// Asks for a handover, waits for it and says who leads.
 private func handOver(_ path: String, _ body: Data, _ server: ServerOptions) async throws {
   let answer = try await ControlPlaneClient.with(server) { client in
     // As long as a hung leader's lease may last, and the election after it.

@@ -30,7 +30,7 @@ enum FaultMixes {
     $0.operations = 0.75
     $0.mixesLeases = true
   }
-  static let duties = mix("duties, some of which ignore cancellation, with hand-overs") {
+  static let duties = mix("duties, some of which ignore cancellation, with handovers") {
     $0.checksDuties = true
     $0.stuckDuties = 0.2
     $0.operations = 0.4

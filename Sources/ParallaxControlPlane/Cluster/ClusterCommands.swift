@@ -24,7 +24,7 @@ struct ClusterCommands: Sendable {
     if let done = alreadyDone(request.term) { return done }
     if let target = request.to { try await check(target) }
     logger.notice(
-      "a hand-over is asked for",
+      "a handover is asked for",
       metadata: ["to": "\(request.to ?? "any")", "reason": "\(request.reason.map { String($0.prefix(256)) } ?? "none")"])
     return try await handOver { try await election.stepDown(to: request.to) }
   }
@@ -61,7 +61,7 @@ struct ClusterCommands: Sendable {
     }
   }
 
-  private func handOver(_ request: () async throws -> HandOver) async throws -> HandoverDocument {
+  private func handOver(_ request: () async throws -> Handover) async throws -> HandoverDocument {
     let result = try await translating(request)
     handovers.observe(result.duration)
     return HandoverDocument(old: result.from, new: result.to, term: result.term, took: result.duration)

@@ -2,7 +2,7 @@ import ParallaxConcurrency
 import Synchronization
 
 /// How leadership changed hands.
-public struct HandOver: Sendable, Hashable {
+public struct Handover: Sendable, Hashable {
   /// The node that led before, if one did.
   public var from: String?
   /// The node that leads now.
@@ -25,7 +25,7 @@ extension LeaderElection {
   /// - Returns: Who led and who leads.
   /// - Throws: ``ElectionError``: `noRecord`, `noLeader`, `paused`, `invalidTarget` (it leads already), `timedOut` (the request stands),
   ///   `storeUnavailable`, `notRunning`; or `CancellationError`.
-  public func stepDown(to target: String? = nil, timeout: Duration? = nil) async throws -> HandOver {
+  public func stepDown(to target: String? = nil, timeout: Duration? = nil) async throws -> Handover {
     try await carryOut(.stepDown(to: target), timeout: timeout)
   }
 
@@ -38,7 +38,7 @@ extension LeaderElection {
   /// - Returns: Who led and who leads.
   /// - Throws: ``ElectionError``: `noRecord`, `paused` (unless forced), `timedOut` (the request stands), `storeUnavailable`, `notRunning`;
   ///   or `CancellationError`.
-  public func elect(force: Bool = false, timeout: Duration? = nil) async throws -> HandOver {
+  public func elect(force: Bool = false, timeout: Duration? = nil) async throws -> Handover {
     try await carryOut(force ? .force : .elect, timeout: timeout)
   }
 
@@ -56,7 +56,7 @@ extension LeaderElection {
     _ = try await carryOut(.resume, timeout: nil)
   }
 
-  private func carryOut(_ command: ElectionCommand, timeout: Duration?) async throws -> HandOver {
+  private func carryOut(_ command: ElectionCommand, timeout: Duration?) async throws -> Handover {
     let begin = elapsed
     guard let (id, records) = watch() else {
       throw ElectionError(.notRunning, "this election does not run, so it cannot tell when the request is carried out; call run() first")
@@ -76,7 +76,7 @@ extension LeaderElection {
         throw ElectionError(.timedOut, "\(error)")
       }
     }
-    return HandOver(from: before.leader, to: now.leader, term: now.term, duration: elapsed - begin)
+    return Handover(from: before.leader, to: now.leader, term: now.term, duration: elapsed - begin)
   }
 
   /// How long a request may take: a lease that runs out, holds that run out, and the new term's beginning.

@@ -56,7 +56,7 @@ public struct MembershipView: Sendable, Hashable {
 
   /// The ids to show as leaders, given the holder that the election's record names.
   ///
-  /// The record is right where claims do not overlap: for a moment after a hand-over a member's field still says what was.
+  /// The record is right where claims do not overlap: for a moment after a handover a member's field still says what was.
   ///
   /// - Parameter holder: The node that holds the term by the election's record; nil when none does.
   /// - Returns: The holder alone or nobody; where claims overlap, all who hold one.

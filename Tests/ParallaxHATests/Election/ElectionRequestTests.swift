@@ -7,10 +7,10 @@ import Testing
     try await withCluster(of: 3) { cluster in
       let first = try await cluster.leader()
       let other = (first + 1) % 3
-      let handOver = try await cluster.elections[other].stepDown()
-      #expect(handOver.from == "node-\(first)")
-      #expect(handOver.to != "node-\(first)")
-      #expect(handOver.duration == .zero)
+      let handover = try await cluster.elections[other].stepDown()
+      #expect(handover.from == "node-\(first)")
+      #expect(handover.to != "node-\(first)")
+      #expect(handover.duration == .zero)
       #expect(cluster.clock.now.sinceStart == .zero)
     }
   }
@@ -19,8 +19,8 @@ import Testing
     try await withCluster(of: 5) { cluster in
       let first = try await cluster.leader()
       let target = (first + 2) % 5
-      let handOver = try await cluster.elections[first].stepDown(to: "node-\(target)")
-      #expect(handOver.to == "node-\(target)")
+      let handover = try await cluster.elections[first].stepDown(to: "node-\(target)")
+      #expect(handover.to == "node-\(target)")
       try await eventually { cluster.elections[target].isLeader }
     }
   }
@@ -28,26 +28,26 @@ import Testing
   @Test func aTargetThatIsGoneDelaysTheOthersByTheReservationOnly() async throws {
     try await withCluster(of: 2) { cluster in
       let first = try await cluster.leader()
-      let handOver = try await cluster.passTime { try await cluster.elections[1 - first].stepDown(to: "nobody") }
-      #expect(handOver.duration >= .seconds(10) && handOver.duration <= .seconds(13))
+      let handover = try await cluster.passTime { try await cluster.elections[1 - first].stepDown(to: "nobody") }
+      #expect(handover.duration >= .seconds(10) && handover.duration <= .seconds(13))
     }
   }
 
   @Test func theOnlyNodeLeadsAgainAfterItsCoolDown() async throws {
     try await withCluster(of: 1) { cluster in
       _ = try await cluster.leader()
-      let handOver = try await cluster.passTime { try await cluster.elections[0].stepDown() }
-      #expect(handOver.to == "node-0")
-      #expect(handOver.duration >= .seconds(15))
+      let handover = try await cluster.passTime { try await cluster.elections[0].stepDown() }
+      #expect(handover.to == "node-0")
+      #expect(handover.duration >= .seconds(15))
     }
   }
 
   @Test func forceReplacesALeaderAndIsIdempotentInATerm() async throws {
     try await withCluster(of: 2) { cluster in
       let first = try await cluster.leader()
-      let handOver = try await cluster.elections[1 - first].elect(force: true)
-      #expect(handOver.from == "node-\(first)")
-      #expect(handOver.to == "node-\(1 - first)")
+      let handover = try await cluster.elections[1 - first].elect(force: true)
+      #expect(handover.from == "node-\(first)")
+      #expect(handover.to == "node-\(1 - first)")
     }
   }
 
@@ -57,10 +57,10 @@ import Testing
       let token = cluster.elections[first].fencingToken
       cluster.stores[first].faults.hangs = true
       cluster.stores[first].faults.losesHints = true
-      let handOver = try await cluster.passTime { try await cluster.elections[1 - first].elect(force: true) }
-      #expect(handOver.duration > .seconds(10))
+      let handover = try await cluster.passTime { try await cluster.elections[1 - first].elect(force: true) }
+      #expect(handover.duration > .seconds(10))
       #expect(cluster.elections[first].fencingToken == nil)
-      #expect(handOver.term > (token?.term ?? .max))
+      #expect(handover.term > (token?.term ?? .max))
     }
   }
 

@@ -105,7 +105,7 @@ import Testing
 @Suite struct RedisElectionTests {
   @Test func threeNodesElectOneAndHandOverByItsResignation() async throws {
     try await withElectionStore { store, client, _ in
-      // Far longer than any hand-over takes, also on a machine that is busy with a hundred other tests.
+      // Far longer than any handover takes, also on a machine that is busy with a hundred other tests.
       let configuration = ElectionConfiguration(bootstrapWait: .zero)
       let elections = (0..<3).map {
         LeaderElection(store: store, nodeID: "node-\($0)", configuration: configuration, logger: quietLogger)
@@ -128,14 +128,14 @@ import Testing
 
         let second = try #require(elections.first { $0.isLeader })
         #expect(try #require(second.fencingToken?.term) > term)
-        let handOver = try await first.stepDown()
-        #expect(handOver.from == second.session.nodeID)
-        #expect(handOver.duration < configuration.timings.renewDeadline)
+        let handover = try await first.stepDown()
+        #expect(handover.from == second.session.nodeID)
+        #expect(handover.duration < configuration.timings.renewDeadline)
 
         _ = try await client.send(RedisCommand("FLUSHALL"))
         try await eventually("the record again") { try await store.read()?.record.leader != nil }
-        #expect(try await store.read()?.record.term == handOver.term)
-        #expect(elections.filter(\.isLeader).map(\.session.nodeID) == [handOver.to])
+        #expect(try await store.read()?.record.term == handover.term)
+        #expect(elections.filter(\.isLeader).map(\.session.nodeID) == [handover.to])
         group.cancelAll()
       }
     }
