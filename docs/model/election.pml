@@ -54,7 +54,7 @@
 #define NOBODY (NODES + 1)
 #define UNTIMED 255        /* patience with a record that the node has not received yet */
 
-mtype:content = { ABSENT, PLACEHOLDER, RELEASED, HELD };
+mtype:content = { ABSENT, BOOTSTRAP, RELEASED, HELD };
 mtype:request = { NO_REQUEST, ELECT, STEP_DOWN };
 mtype:role = { STANDBY, LEADING, STOPPING };
 mtype:call = { NO_CALL, ACQUIRE, RENEW, RELEASE, SEIZE };
@@ -79,7 +79,7 @@ typedef Candidate {
   mtype:role role = STANDBY;
   byte left;               /* LEADING: of its validity. STOPPING: until its duties must have ended */
   byte term;               /* LEADING: the term that it leads */
-  byte patience = UNTIMED; /* left of a lease since it first received this renewal, or this placeholder */
+  byte patience = UNTIMED; /* left of a lease since it first received this renewal, or this bootstrap record */
   byte highest;            /* the highest term it has seen or asked for */
   mtype:call call = NO_CALL; /* SEIZE: an acquisition over an absent record, which only a wrong rule sends */
   bool acked;              /* the write succeeded and the reply is on its way; else the request is */
@@ -230,8 +230,8 @@ inline store_release() {
   new_renewal()
 }
 
-inline store_placeholder(waitFor) {
-  store.content = PLACEHOLDER;
+inline store_bootstrap(waitFor) {
+  store.content = BOOTSTRAP;
   store.owner = NOBODY;
   store.term = 0;           /* the lowest that any writer, however late, may have put there: the next term grows with it */
   store.lease = waitFor;
@@ -336,7 +336,7 @@ inline take_reply(n) {
 
 #define is_own(n) (store.content == HELD && store.owner == (n))
 #define is_term_of(n) (is_own(n) && store.term == node[n].term)
-#define is_timed_by(n) (store.content == PLACEHOLDER || (store.content == HELD && store.owner != (n)))
+#define is_timed_by(n) (store.content == BOOTSTRAP || (store.content == HELD && store.owner != (n)))
 
 #if defined(FAILOVER) || defined(PATIENCE_BY_WALL_CLOCK)
 #define patience_of(n) 0   /* a clock may be as far ahead as it likes */
@@ -352,11 +352,11 @@ inline take_reply(n) {
 #define is_urged false
 #endif
 
-/* max(record, memory, and over a placeholder the wall clock) + 1 */
+/* max(record, memory, and over a bootstrap record the wall clock) + 1 */
 #ifdef TERM_FROM_RECORD_ALONE
 #define term_before(n) store.term
 #else
-#define term_before(n) MAX(MAX(store.term, node[n].highest), (store.content == PLACEHOLDER -> newest : 0))
+#define term_before(n) MAX(MAX(store.term, node[n].highest), (store.content == BOOTSTRAP -> newest : 0))
 #endif
 #if TERMS > 1
 #define next_term(n) (term_before(n) + 1)
@@ -372,11 +372,11 @@ inline take_reply(n) {
 #define must_stop(n) (node[n].role == LEADING && \
   (store.content == RELEASED || (store.content == HELD && (!is_term_of(n) || store.request == STEP_DOWN))))
 #ifdef REASSERT_SAME_BYTES
-#define may_reassert (store.content == PLACEHOLDER || store.content == ABSENT)
+#define may_reassert (store.content == BOOTSTRAP || store.content == ABSENT)
 #elif defined(NO_REASSERTION)
 #define may_reassert false
 #else
-#define may_reassert (store.content == PLACEHOLDER)
+#define may_reassert (store.content == BOOTSTRAP)
 #endif
 #define may_renew(n) (node[n].role == LEADING && node[n].call == NO_CALL && \
   ((is_term_of(n) && store.request != STEP_DOWN) || may_reassert) && (!calm || node[n].left < deadline_of(n)))
@@ -404,7 +404,7 @@ proctype Node(byte n) {
   :: d_step { store.term > node[n].highest -> remember(n, store.term) }
 #endif
     /* Whoever finds nothing marks that, and so does a mark that comes late: any node may at any time. */
-  :: d_step { may_mark(n) -> store_placeholder(lease_of(n)) }
+  :: d_step { may_mark(n) -> store_bootstrap(lease_of(n)) }
   :: d_step { may_acquire(n) -> i = next_term(n); remember(n, i); send(n, ACQUIRE, i) }
   :: d_step { may_renew(n) -> send(n, RENEW, node[n].term) }
   :: d_step { may_release(n) -> send(n, RELEASE, 0) }

@@ -55,7 +55,7 @@ final class NodeMetrics: Sendable {
     isLeader.set(status.isLeader ? 1 : 0)
     term.set(Double(status.term))
     leaseRemaining.set((status.leaseRemaining ?? .zero) / .seconds(1))
-    transitions.count.store(status.transitions, ordering: .relaxed)
+    transitions.count.store(status.transitionCount, ordering: .relaxed)
     let view = members.view
     memberCount.set(Double(view.members.count))
     healthyCount.set(Double(view.healthyCount))

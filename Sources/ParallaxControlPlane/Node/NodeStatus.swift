@@ -22,7 +22,7 @@ struct NodeStatus: Sendable {
     let leaders = view.leaders(holder: holder)
     let isStale = view.isStale || status.staleFor != nil
     return HAStatusDocument(
-      clusterId: clusterID, leader: holder, term: status.term > 0 ? status.term : nil, transitions: status.transitions,
+      clusterId: clusterID, leader: holder, term: status.term > 0 ? status.term : nil, transitions: status.transitionCount,
       paused: status.isPaused, leaseRemaining: holder == nil ? nil : status.leaseRemaining, stale: isStale,
       staleSince: isStale ? staleSince(view, status) : nil, members: view.members.map { member($0, leaders: leaders) })
   }

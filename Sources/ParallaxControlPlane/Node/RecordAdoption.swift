@@ -56,7 +56,7 @@ struct RecordAdoption: Sendable {
   }
 
   private mutating func waitOut(_ record: ElectionRecord, now: Duration) -> Decision {
-    let found = Lease(incarnation: record.incarnation, renewal: record.renewal)
+    let found = Lease(incarnation: record.incarnation, renewal: record.renewalCount)
     let since = lease.flatMap { $0.seen == found ? $0.since : nil } ?? now
     lease = (found, since)
     let left = since + record.leaseDuration - now
@@ -65,8 +65,8 @@ struct RecordAdoption: Sendable {
 
   private func adopted(_ record: ElectionRecord) -> ElectionRecord {
     ElectionRecord(
-      clusterID: clusterID, leader: nil, incarnation: session.incarnation, term: record.term, renewal: record.renewal + 1,
-      sequence: record.sequence + 1, transitions: record.transitions, leaseDuration: record.leaseDuration)
+      clusterID: clusterID, leader: nil, incarnation: session.incarnation, term: record.term, renewalCount: record.renewalCount + 1,
+      sequence: record.sequence + 1, transitionCount: record.transitionCount, leaseDuration: record.leaseDuration)
   }
 }
 

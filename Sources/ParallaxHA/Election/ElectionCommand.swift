@@ -25,8 +25,8 @@ package enum ElectionCommand: Sendable, Hashable {
       return ElectionRecord(clusterID: clusterID, leader: nil, incarnation: id, term: 0, leaseDuration: timings.leaseDuration)
     }
     // A leader that asserts its record again may die in the middle: the pause that it took along can still be ended.
-    let isPausedPlaceholder = record?.isPlaceholder == true && record?.isPaused == true && self == .resume
-    guard let record, !record.isPlaceholder || isPausedPlaceholder else {
+    let isPausedBootstrap = record?.isBootstrap == true && record?.isPaused == true && self == .resume
+    guard let record, !record.isBootstrap || isPausedBootstrap else {
       throw ElectionError(.noRecord, "there is no election record yet; wait until the first leader is elected")
     }
     guard record.clusterID == clusterID else {
@@ -52,20 +52,20 @@ package enum ElectionCommand: Sendable, Hashable {
     case .elect:
       guard !record.isPaused else { throw ElectionError(.paused, "the cluster is paused; resume it, or force the election") }
       next.request = ElectionRequest(id: id, kind: .elect, targetTerm: record.term)
-      next.reserved = nil
-      next.barred = nil
+      next.reservation = nil
+      next.cooldown = nil
     case .force:
       let isAsked = record.request?.kind == .force && record.request?.targetTerm == record.term
       guard !isAsked || record.isPaused else { return nil }
       next.isPaused = false
-      next.reserved = nil
+      next.reservation = nil
       guard let leader = record.leader else {
         next.request = ElectionRequest(id: id, kind: .elect, targetTerm: record.term)
         return next
       }
       next.request = ElectionRequest(id: id, kind: .force, targetTerm: record.term)
       // One hold per term: repeating the command does not begin it anew.
-      next.barred = ElectionHold(id: "force-\(record.fencingToken)", node: leader, duration: timings.coolDown)
+      next.cooldown = ElectionHold(id: "force-\(record.fencingToken)", node: leader, duration: timings.cooldown)
     case .pause, .resume:
       guard record.isPaused != (self == .pause) else { return nil }
       next.isPaused = self == .pause
@@ -83,7 +83,7 @@ package enum ElectionCommand: Sendable, Hashable {
     switch self {
     case .pause, .resume: true
     case .stepDown: record.leader != nil && record.term > written.term
-    case .elect: record.leader != nil && (record.term > written.term || record.renewal > written.renewal)
+    case .elect: record.leader != nil && (record.term > written.term || record.renewalCount > written.renewalCount)
     case .force: record.leader != nil && (record.term > written.term || (written.leader == nil && record.term >= written.term))
     }
   }

@@ -11,7 +11,7 @@ public struct ElectionError: Error, Sendable, CustomStringConvertible {
     public static let unreadableRecord = Code(description: "unreadableRecord")
     /// The stored record belongs to another cluster; it is left alone.
     public static let foreignCluster = Code(description: "foreignCluster")
-    /// There is no record yet, or only a placeholder: nothing to ask of anyone.
+    /// There is no record yet, or only a bootstrap record: nothing to ask of anyone.
     public static let noRecord = Code(description: "noRecord")
     /// Nobody leads, so nobody can hand over.
     public static let noLeader = Code(description: "noLeader")

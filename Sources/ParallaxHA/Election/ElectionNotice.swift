@@ -77,5 +77,5 @@ struct NoticeMemory: Sendable {
   var unreadable = false
   var foreignCluster: String?
   /// The other incarnation under this node's id, its last renewal, and how often it was seen to grow.
-  var twin: (incarnation: String, renewal: Int64, growth: Int)?
+  var twin: (incarnation: String, renewalCount: Int64, growth: Int)?
 }

@@ -42,9 +42,14 @@ extension ElectionRecord: Codable {
   }
 
   private enum CodingKeys: String, CodingKey {
-    case version, leader, address, incarnation, term, renewal, sequence, transitions, leaseDuration, bootstrap, request, reserved, barred
-    case paused, acquiredAt, renewedAt
+    case version, leader, address, incarnation, term, sequence, leaseDuration, request, acquiredAt, renewedAt
     case clusterID = "clusterId"
+    case renewalCount = "renewal"
+    case transitionCount = "transitions"
+    case isBootstrap = "bootstrap"
+    case reservation = "reserved"
+    case cooldown = "barred"
+    case isPaused = "paused"
   }
 
   /// Reads the fields of the JSON form.
@@ -63,15 +68,15 @@ extension ElectionRecord: Codable {
     address = try fields.decodeIfPresent(String.self, forKey: .address)
     incarnation = try fields.decode(String.self, forKey: .incarnation)
     term = try fields.decode(Int64.self, forKey: .term)
-    renewal = try fields.decode(Int64.self, forKey: .renewal)
+    renewalCount = try fields.decode(Int64.self, forKey: .renewalCount)
     sequence = try fields.decode(Int64.self, forKey: .sequence)
-    transitions = try fields.decode(Int64.self, forKey: .transitions)
+    transitionCount = try fields.decode(Int64.self, forKey: .transitionCount)
     leaseDuration = .milliseconds(try fields.decode(Int64.self, forKey: .leaseDuration))
-    isPlaceholder = try fields.decodeIfPresent(Bool.self, forKey: .bootstrap) ?? false
+    isBootstrap = try fields.decodeIfPresent(Bool.self, forKey: .isBootstrap) ?? false
     request = try fields.decodeIfPresent(ElectionRequest.self, forKey: .request)
-    reserved = try fields.decodeIfPresent(ElectionHold.self, forKey: .reserved)
-    barred = try fields.decodeIfPresent(ElectionHold.self, forKey: .barred)
-    isPaused = try fields.decodeIfPresent(Bool.self, forKey: .paused) ?? false
+    reservation = try fields.decodeIfPresent(ElectionHold.self, forKey: .reservation)
+    cooldown = try fields.decodeIfPresent(ElectionHold.self, forKey: .cooldown)
+    isPaused = try fields.decodeIfPresent(Bool.self, forKey: .isPaused) ?? false
     acquiredAt = try fields.decodeIfPresent(String.self, forKey: .acquiredAt).flatMap { try? Date($0, strategy: Self.instant) }
     renewedAt = try fields.decodeIfPresent(String.self, forKey: .renewedAt).flatMap { try? Date($0, strategy: Self.instant) }
   }
@@ -88,15 +93,15 @@ extension ElectionRecord: Codable {
     try fields.encodeIfPresent(address, forKey: .address)
     try fields.encode(incarnation, forKey: .incarnation)
     try fields.encode(term, forKey: .term)
-    try fields.encode(renewal, forKey: .renewal)
+    try fields.encode(renewalCount, forKey: .renewalCount)
     try fields.encode(sequence, forKey: .sequence)
-    try fields.encode(transitions, forKey: .transitions)
+    try fields.encode(transitionCount, forKey: .transitionCount)
     try fields.encode(leaseDuration.milliseconds, forKey: .leaseDuration)
-    try fields.encode(isPlaceholder, forKey: .bootstrap)
+    try fields.encode(isBootstrap, forKey: .isBootstrap)
     try fields.encodeIfPresent(request, forKey: .request)
-    try fields.encodeIfPresent(reserved, forKey: .reserved)
-    try fields.encodeIfPresent(barred, forKey: .barred)
-    try fields.encode(isPaused, forKey: .paused)
+    try fields.encodeIfPresent(reservation, forKey: .reservation)
+    try fields.encodeIfPresent(cooldown, forKey: .cooldown)
+    try fields.encode(isPaused, forKey: .isPaused)
     try fields.encodeIfPresent(acquiredAt?.formatted(Self.instant), forKey: .acquiredAt)
     try fields.encodeIfPresent(renewedAt?.formatted(Self.instant), forKey: .renewedAt)
   }

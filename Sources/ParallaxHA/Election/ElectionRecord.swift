@@ -10,30 +10,30 @@ public import Foundation
 public struct ElectionRecord: Sendable, Hashable {
   /// The cluster that the record belongs to; nodes of another cluster leave it alone.
   public var clusterID: String
-  /// The id of the node that leads, or `nil` after a release and in a placeholder.
+  /// The id of the node that leads, or `nil` after a release and in a bootstrap record.
   public var leader: String?
   /// The leader's address, for people and other nodes.
   public var address: String?
-  /// The incarnation of the leader, of the former leader after a release, or of the creator of a placeholder.
+  /// The incarnation of the leader, of the former leader after a release, or of the creator of a bootstrap record.
   public var incarnation: String
   /// The fencing token; it grows with each acquisition.
   public var term: Int64
   /// Grows with each of the holder's renewals and nothing else: what standbys time by.
-  public var renewal: Int64
+  public var renewalCount: Int64
   /// Grows with every write by anyone, so that no two versions have the same bytes.
   public var sequence: Int64
   /// How many times leadership has been taken.
-  public var transitions: Int64
+  public var transitionCount: Int64
   /// The lease as the holder runs it.
   public var leaseDuration: Duration
   /// Whether the record only marks that there was none: nobody leads by it.
-  public var isPlaceholder: Bool
+  public var isBootstrap: Bool
   /// What an operator asks of the leader or the candidates.
   public var request: ElectionRequest?
   /// The node that the next term is kept for.
-  public var reserved: ElectionHold?
+  public var reservation: ElectionHold?
   /// The node that is to let others go first.
-  public var barred: ElectionHold?
+  public var cooldown: ElectionHold?
   /// Whether nobody is to be elected: maintenance.
   public var isPaused: Bool
   /// When the term began, by the holder's wall clock; for people alone.
@@ -49,30 +49,31 @@ public struct ElectionRecord: Sendable, Hashable {
   ///   - address: The leader's address.
   ///   - incarnation: The incarnation of the node that writes the record.
   ///   - term: The fencing token.
-  ///   - renewal: The count of renewals.
+  ///   - renewalCount: The count of renewals.
   ///   - sequence: The count of writes.
-  ///   - transitions: The count of acquisitions.
+  ///   - transitionCount: The count of acquisitions.
   ///   - leaseDuration: The lease as the writer runs it.
-  ///   - isPlaceholder: Whether it only marks that there was none.
+  ///   - isBootstrap: Whether it only marks that there was none.
   public init(
-    clusterID: String, leader: String?, address: String? = nil, incarnation: String, term: Int64, renewal: Int64 = 1, sequence: Int64 = 1,
-    transitions: Int64 = 0, leaseDuration: Duration, isPlaceholder: Bool = false
+    clusterID: String, leader: String?, address: String? = nil, incarnation: String, term: Int64, renewalCount: Int64 = 1,
+    sequence: Int64 = 1,
+    transitionCount: Int64 = 0, leaseDuration: Duration, isBootstrap: Bool = false
   ) {
     self.clusterID = clusterID
     self.leader = leader
     self.address = address
     self.incarnation = incarnation
     self.term = term
-    self.renewal = renewal
+    self.renewalCount = renewalCount
     self.sequence = sequence
-    self.transitions = transitions
+    self.transitionCount = transitionCount
     self.leaseDuration = leaseDuration
-    self.isPlaceholder = isPlaceholder
+    self.isBootstrap = isBootstrap
     isPaused = false
   }
 
   /// Whether the record was given back by its leader and may be taken at once.
-  public var isReleased: Bool { leader == nil && !isPlaceholder }
+  public var isReleased: Bool { leader == nil && !isBootstrap }
 
   /// The fencing token of the term that the record speaks of.
   public var fencingToken: FencingToken { FencingToken(term: term, incarnation: incarnation) }
@@ -90,14 +91,14 @@ public struct ElectionRecord: Sendable, Hashable {
 
   /// What a node could not work with, or `nil`: a record may have been written by anyone who reaches the store.
   package var fault: String? {
-    for (name, count) in [("term", term), ("renewal", renewal), ("sequence", sequence), ("transitions", transitions)]
+    for (name, count) in [("term", term), ("renewal", renewalCount), ("sequence", sequence), ("transitions", transitionCount)]
     where !(0..<Self.maximumCount).contains(count) {
       return "\(name) is \(count)"
     }
-    for (name, duration) in [("leaseDuration", leaseDuration), ("reserved", reserved?.duration), ("barred", barred?.duration)] {
+    for (name, duration) in [("leaseDuration", leaseDuration), ("reserved", reservation?.duration), ("barred", cooldown?.duration)] {
       if let duration, duration < .zero || duration > Self.maximumDuration { return "\(name) lasts \(duration)" }
     }
-    if isPlaceholder, leader != nil { return "a placeholder names a leader" }
+    if isBootstrap, leader != nil { return "a bootstrap record names a leader" }
     return nil
   }
 }
@@ -108,7 +109,7 @@ public struct ElectionRequest: Sendable, Hashable, Codable {
   public enum Kind: String, Sendable, Hashable, CaseIterable, Codable {
     /// The leader is to hand over.
     case stepDown
-    /// The candidates are to elect without rank delay and cool-down.
+    /// The candidates are to elect without rank delay and cooldown.
     case elect
     /// The leader is to hand over and stay away for a while; a pause ends.
     case force

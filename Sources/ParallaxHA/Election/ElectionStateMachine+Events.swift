@@ -8,7 +8,7 @@ package import Foundation
 extension ElectionStateMachine {
   /// The readings of a node's two clocks.
   ///
-  /// The wall clock serves people and the first term over a placeholder, nothing else.
+  /// The wall clock serves people and the first term over a bootstrap record, nothing else.
   package struct Moment: Sendable {
     /// Since some origin, on a clock that goes on while the machine sleeps; never negative.
     package var instant: Duration
@@ -51,7 +51,7 @@ extension ElectionStateMachine {
 
   package struct Call: Sendable {
     package enum Purpose: Sendable, Hashable {
-      case read, placeholder, acquire, renew, reassert, release
+      case read, bootstrap, acquire, renew, reassert, release
     }
 
     package var id: UInt64

@@ -13,7 +13,7 @@ extension ElectionStateMachine {
     role = .leading(
       Leadership(
         lease: Lease(token: token, validUntil: validUntil), record: snapshot.record,
-        nextRenewal: sentAt + timings.retryPeriod * jitter(), renewals: snapshot.record.renewal))
+        nextRenewal: sentAt + timings.retryPeriod * jitter(), renewals: snapshot.record.renewalCount))
     needsRead = false
     output.append(.notice(.elected(token)))
     output.append(.beginTerm(token))
@@ -49,7 +49,7 @@ extension ElectionStateMachine {
       if now.instant >= retryAt { restore(&leadership) }
     case .present(let snapshot):
       let record = snapshot.record
-      if record.isPlaceholder, record.clusterID == configuration.clusterID {
+      if record.isBootstrap, record.clusterID == configuration.clusterID {
         write(.reassert, over: leadership.record, in: &leadership, expecting: snapshot.version)
       } else if isOwn(knowledge), record.fencingToken == leadership.lease.token {
         hold(snapshot, leadership)
@@ -82,21 +82,21 @@ extension ElectionStateMachine {
       // A number of its own: a renewal that repeated it would look like this mark to a standby, and leave its patience running.
       leadership.renewals += 1
       role = .leading(leadership)
-      var mark = placeholder(term: leadership.lease.token.term)
-      mark.renewal = leadership.renewals
+      var mark = bootstrapRecord(term: leadership.lease.token.term)
+      mark.renewalCount = leadership.renewals
       mark.isPaused = leadership.record.isPaused
-      send(.placeholder, mark)
+      send(.bootstrap, mark)
     }
   }
 
   private mutating func write(
     _ purpose: Call.Purpose, over record: ElectionRecord, in leadership: inout Leadership, expecting: ElectionVersion?
   ) {
-    leadership.renewals = max(leadership.renewals, record.renewal) + 1
+    leadership.renewals = max(leadership.renewals, record.renewalCount) + 1
     role = .leading(leadership)
     var next = record
     next.address = configuration.address
-    next.renewal = leadership.renewals
+    next.renewalCount = leadership.renewals
     next.sequence = max(record.sequence, highestSequence) + 1
     next.leaseDuration = timings.leaseDuration
     next.renewedAt = now.wall

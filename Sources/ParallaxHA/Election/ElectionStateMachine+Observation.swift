@@ -30,20 +30,21 @@ extension ElectionStateMachine {
     lastRecord = record
     highestTerm = max(highestTerm, record.term)
     highestSequence = max(highestSequence, record.sequence)
-    if !record.isPlaceholder {
+    if !record.isBootstrap {
       hasHistory = true
       longestLease = record.leaseDuration
     }
     let sequence = rules.has(.patienceByVersion) ? record.sequence : 0
     let current = Patience(
-      incarnation: record.incarnation, term: record.term, renewal: record.renewal, isPlaceholder: record.isPlaceholder, sequence: sequence,
+      incarnation: record.incarnation, term: record.term, renewalCount: record.renewalCount, isBootstrap: record.isBootstrap,
+      sequence: sequence,
       since: patience.since)
     if current != patience {
       patience = current
       patience.since = now.instant
     }
-    reserved = received(record.reserved, before: reserved)
-    barred = received(record.barred, before: barred)
+    reservation = received(record.reservation, before: reservation)
+    cooldown = received(record.cooldown, before: cooldown)
   }
 
   private func received(_ hold: ElectionHold?, before: ReceivedHold?) -> ReceivedHold? {
@@ -98,19 +99,19 @@ extension ElectionStateMachine {
   private func isOwnWrite(_ hint: ElectionSnapshot) -> Bool {
     let record = hint.record
     guard record.incarnation == session.incarnation else { return false }
-    if let write = call?.record, write.renewal == record.renewal, write.sequence == record.sequence { return true }
-    return record.renewal < (lastRecord?.renewal ?? 0)
+    if let write = call?.record, write.renewalCount == record.renewalCount, write.sequence == record.sequence { return true }
+    return record.renewalCount < (lastRecord?.renewalCount ?? 0)
   }
 
   /// A former process of this node may write once more, by a packet that comes late; one that goes on writing is alive.
   private mutating func watchForTwin(_ record: ElectionRecord) {
     guard record.leader == session.nodeID, record.incarnation != session.incarnation else { return }
     guard var twin = notices.twin, twin.incarnation == record.incarnation else {
-      notices.twin = (record.incarnation, record.renewal, 0)
+      notices.twin = (record.incarnation, record.renewalCount, 0)
       return
     }
-    guard record.renewal > twin.renewal else { return }
-    twin.renewal = record.renewal
+    guard record.renewalCount > twin.renewalCount else { return }
+    twin.renewalCount = record.renewalCount
     twin.growth += 1
     notices.twin = twin
     if twin.growth == 2 { output.append(.notice(.twin(incarnation: record.incarnation, address: record.address))) }

@@ -45,8 +45,8 @@ extension ElectionStateMachine {
 
   private func endOfPatience(with record: ElectionRecord) -> Duration {
     if record.isReleased { return .zero }
-    if record.isPlaceholder {
-      let wait = placeholderWait(record)
+    if record.isBootstrap {
+      let wait = waitOverBootstrap(record)
       return wait == .zero ? .zero : patience.since + wait + rankDelay
     }
     if record.leader == session.nodeID, record.incarnation != session.incarnation, configuration.reclaimsOnRestart { return .zero }
@@ -60,18 +60,18 @@ extension ElectionStateMachine {
   }
 
   /// A leader may live whose record the store has lost: it needs until its own lease has ended.
-  private func placeholderWait(_ record: ElectionRecord) -> Duration {
+  private func waitOverBootstrap(_ record: ElectionRecord) -> Duration {
     if !hasHistory, let bootstrapWait { return max(bootstrapWait, .zero) }
     return max(timings.leaseDuration, longestLease, record.leaseDuration)
   }
 
   private func endOfHolds(in record: ElectionRecord) -> Duration {
     var end = Duration.zero
-    if let hold = record.reserved, hold.node != session.nodeID, hold.id == reserved?.id {
-      end = max(end, (reserved?.receivedAt ?? .zero) + hold.duration)
+    if let hold = record.reservation, hold.node != session.nodeID, hold.id == reservation?.id {
+      end = max(end, (reservation?.receivedAt ?? .zero) + hold.duration)
     }
-    if let hold = record.barred, hold.node == session.nodeID, record.reserved?.node != session.nodeID, hold.id == barred?.id {
-      end = max(end, (barred?.receivedAt ?? .zero) + hold.duration)
+    if let hold = record.cooldown, hold.node == session.nodeID, record.reservation?.node != session.nodeID, hold.id == cooldown?.id {
+      end = max(end, (cooldown?.receivedAt ?? .zero) + hold.duration)
     }
     return end
   }
@@ -91,9 +91,9 @@ extension ElectionStateMachine {
   private mutating func takeTurn() {
     switch knowledge {
     case .absent where !rules.has(.acquireOverAbsent):
-      send(.placeholder, placeholder(term: wallTerm))
+      send(.bootstrap, bootstrapRecord(term: wallTerm))
     case .absent:
-      send(.acquire, acquisition(over: lastRecord ?? placeholder(term: wallTerm)), expecting: nil)
+      send(.acquire, acquisition(over: lastRecord ?? bootstrapRecord(term: wallTerm)), expecting: nil)
     case .present(let snapshot):
       send(.acquire, acquisition(over: snapshot.record), expecting: snapshot.version)
     case .unknown, .unreadable:
@@ -109,21 +109,23 @@ extension ElectionStateMachine {
     return max(highestTerm, bounded)
   }
 
-  func placeholder(term: Int64) -> ElectionRecord {
+  func bootstrapRecord(term: Int64) -> ElectionRecord {
     var record = ElectionRecord(
-      clusterID: configuration.clusterID, leader: nil, incarnation: session.incarnation, term: term, renewal: highestSequence + 1,
-      sequence: highestSequence + 1, transitions: lastRecord?.transitions ?? 0, leaseDuration: max(timings.leaseDuration, longestLease),
-      isPlaceholder: true)
+      clusterID: configuration.clusterID, leader: nil, incarnation: session.incarnation, term: term, renewalCount: highestSequence + 1,
+      sequence: highestSequence + 1, transitionCount: lastRecord?.transitionCount ?? 0,
+      leaseDuration: max(timings.leaseDuration, longestLease),
+      isBootstrap: true)
     record.renewedAt = now.wall
     return record
   }
 
   private func acquisition(over record: ElectionRecord) -> ElectionRecord {
     let floor = rules.has(.termFromRecordAlone) ? record.term : max(record.term, highestTerm)
-    let term = (record.isPlaceholder ? max(floor, wallTerm) : floor) + 1
+    let term = (record.isBootstrap ? max(floor, wallTerm) : floor) + 1
     var next = ElectionRecord(
       clusterID: configuration.clusterID, leader: session.nodeID, address: configuration.address, incarnation: session.incarnation,
-      term: term, renewal: record.renewal + 1, sequence: max(record.sequence, highestSequence) + 1, transitions: record.transitions + 1,
+      term: term, renewalCount: record.renewalCount + 1, sequence: max(record.sequence, highestSequence) + 1,
+      transitionCount: record.transitionCount + 1,
       leaseDuration: timings.leaseDuration)
     next.acquiredAt = now.wall
     next.renewedAt = now.wall
@@ -151,12 +153,12 @@ extension ElectionStateMachine {
     case .elect: break
     case .stepDown:
       if let target = request.to {
-        next.reserved = ElectionHold(id: request.id, node: target, duration: timings.reservation)
+        next.reservation = ElectionHold(id: request.id, node: target, duration: timings.reservation)
       } else {
-        next.barred = ElectionHold(id: request.id, node: session.nodeID, duration: timings.coolDown)
+        next.cooldown = ElectionHold(id: request.id, node: session.nodeID, duration: timings.cooldown)
       }
     case .force:
-      if next.barred == nil { next.barred = ElectionHold(id: request.id, node: session.nodeID, duration: timings.coolDown) }
+      if next.cooldown == nil { next.cooldown = ElectionHold(id: request.id, node: session.nodeID, duration: timings.cooldown) }
     }
     return next
   }

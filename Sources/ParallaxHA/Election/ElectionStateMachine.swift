@@ -56,8 +56,8 @@ package struct ElectionStateMachine: Sendable {
   struct Patience: Sendable, Equatable {
     var incarnation = ""
     var term: Int64 = -1
-    var renewal: Int64 = -1
-    var isPlaceholder = false
+    var renewalCount: Int64 = -1
+    var isBootstrap = false
     var sequence: Int64 = -1
     var since: Duration = .zero
   }
@@ -89,10 +89,10 @@ package struct ElectionStateMachine: Sendable {
   /// Whether a hint was taken for what the store holds since the last call was sent.
   var hasHintSinceCall = false
   var patience = Patience()
-  var reserved: ReceivedHold?
-  var barred: ReceivedHold?
+  var reservation: ReceivedHold?
+  var cooldown: ReceivedHold?
   var absentSince: Duration = .zero
-  /// Whether a record of this cluster has been seen that was no placeholder.
+  /// Whether a record of this cluster has been seen that was no bootstrap record.
   var hasHistory = false
   var longestLease: Duration = .zero
   var highestTerm: Int64 = 0
@@ -317,7 +317,7 @@ package struct ElectionStateMachine: Sendable {
   private mutating func acknowledge(_ call: Call, _ snapshot: ElectionSnapshot) {
     switch call.purpose {
     case .read: preconditionFailure("a read was answered as a write")
-    case .placeholder: if isOvertaken(snapshot) { needsRead = true } else { observe(snapshot) }
+    case .bootstrap: if isOvertaken(snapshot) { needsRead = true } else { observe(snapshot) }
     case .acquire: acquired(snapshot, sentAt: call.sentAt)
     case .renew, .reassert: renewed(snapshot, sentAt: call.sentAt)
     case .release:

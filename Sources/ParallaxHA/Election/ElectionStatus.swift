@@ -7,7 +7,7 @@ public struct ElectionStatus: Sendable, Hashable {
   /// The term of the record; 0 if it is not known.
   public var term: Int64
   /// How many times leadership has been taken; 0 if it is not known.
-  public var transitions: Int64
+  public var transitionCount: Int64
   /// Whether nobody is to be elected.
   public var isPaused: Bool
   /// The lease as the leader runs it; nodes that run another one should be brought in line.
@@ -24,7 +24,7 @@ public struct ElectionStatus: Sendable, Hashable {
   /// Makes the status of an election that nothing is known of.
   public init() {
     term = 0
-    transitions = 0
+    transitionCount = 0
     isPaused = false
     isLeader = false
   }
@@ -49,9 +49,9 @@ extension ElectionStateMachine {
       status.leader = record.leader
       status.leaderAddress = record.address
       status.term = record.term
-      status.transitions = record.transitions
+      status.transitionCount = record.transitionCount
       status.isPaused = record.isPaused
-      status.leaseDuration = record.isPlaceholder ? nil : record.leaseDuration
+      status.leaseDuration = record.isBootstrap ? nil : record.leaseDuration
     }
     if let lease, instant < lease.validUntil {
       status.isLeader = true

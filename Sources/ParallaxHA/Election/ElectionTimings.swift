@@ -75,7 +75,7 @@ public struct ElectionTimings: Sendable, Hashable {
   public var reservation: Duration { renewDeadline }
 
   /// How long a leader that was told to go lets others go first.
-  public var coolDown: Duration { leaseDuration }
+  public var cooldown: Duration { leaseDuration }
 
   /// How many times `renewDeadline + stopBudget` the lease must be more than, since clocks run at different rates.
   package var leaseRatio: Double { (1 + clockRateError) / (1 - clockRateError) }

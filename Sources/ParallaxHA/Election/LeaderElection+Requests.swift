@@ -17,7 +17,7 @@ public struct Handover: Sendable, Hashable {
 extension LeaderElection {
   /// Asks the leader to hand over, and waits until another term has begun.
   ///
-  /// The old leader lets others go first for ``ElectionTimings/coolDown``; if it is the only node, it then leads again.
+  /// The old leader lets others go first for ``ElectionTimings/cooldown``; if it is the only node, it then leads again.
   ///
   /// - Parameters:
   ///   - target: The node for which the next term is kept for ``ElectionTimings/reservation``; any if `nil`.
@@ -29,10 +29,10 @@ extension LeaderElection {
     try await carryOut(.stepDown(to: target), timeout: timeout)
   }
 
-  /// Asks the candidates to elect without rank delay and cool-down, and waits until somebody leads.
+  /// Asks the candidates to elect without rank delay and cooldown, and waits until somebody leads.
   ///
   /// - Parameters:
-  ///   - force: Whether a present leader is to hand over and stay away for ``ElectionTimings/coolDown``, and a pause is to end. A
+  ///   - force: Whether a present leader is to hand over and stay away for ``ElectionTimings/cooldown``, and a pause is to end. A
   ///     leader that does not answer still leads until its lease ends. Asking again in the same term changes nothing.
   ///   - timeout: How long to wait; if `nil`, as long as a leader that does not answer may take.
   /// - Returns: Who led and who leads.
@@ -82,7 +82,7 @@ extension LeaderElection {
   /// How long a request may take: a lease that runs out, holds that run out, and the new term's beginning.
   private func patience(with record: ElectionRecord) -> Duration {
     let timings = configuration.timings
-    return max(record.leaseDuration, timings.leaseDuration) * 2 + timings.coolDown + timings.reservation
+    return max(record.leaseDuration, timings.leaseDuration) * 2 + timings.cooldown + timings.reservation
   }
 
   private func watch() -> (UInt64, AsyncStream<ElectionRecord>)? {

@@ -227,7 +227,7 @@ enum ElectionSample {
   static let held: ElectionRecord = {
     var record = ElectionRecord(
       clusterID: "conformance", leader: "node-a", address: "10.0.0.1:8080", incarnation: "00000000000000a1", term: 1_700_000_000_001,
-      renewal: 7, sequence: 9, transitions: 3, leaseDuration: .milliseconds(15_500))
+      renewalCount: 7, sequence: 9, transitionCount: 3, leaseDuration: .milliseconds(15_500))
     record.acquiredAt = Date(timeIntervalSince1970: 1_768_473_000.25)
     record.renewedAt = Date(timeIntervalSince1970: 1_768_473_004.5)
     return record
@@ -235,7 +235,7 @@ enum ElectionSample {
 
   static let renewed: ElectionRecord = {
     var record = held
-    record.renewal = 8
+    record.renewalCount = 8
     record.sequence = 10
     record.isPaused = true
     return record
@@ -254,15 +254,15 @@ enum ElectionSample {
     record.leader = nil
     record.address = nil
     record.request = nil
-    record.reserved = ElectionHold(id: "request-1", node: "node-ü\"", duration: .seconds(10))
-    record.barred = ElectionHold(id: "request-2", node: "node-a", duration: .milliseconds(1))
+    record.reservation = ElectionHold(id: "request-1", node: "node-ü\"", duration: .seconds(10))
+    record.cooldown = ElectionHold(id: "request-2", node: "node-a", duration: .milliseconds(1))
     return record
   }()
 
-  static let placeholder = ElectionRecord(
+  static let bootstrap = ElectionRecord(
     clusterID: "conformance", leader: nil, incarnation: "00000000000000b1", term: 1_700_000_000_002, sequence: 13,
     leaseDuration: .seconds(15),
-    isPlaceholder: true)
+    isBootstrap: true)
 
-  static let records = [held, renewed, asked, released, placeholder]
+  static let records = [held, renewed, asked, released, bootstrap]
 }

@@ -28,7 +28,7 @@ import Testing
       return
     }
     #expect(written.clusterID == own && written.isReleased && written.incarnation == "2")
-    #expect(written.term == 7 && written.transitions == 4 && written.sequence == 10 && written.renewal == 6)
+    #expect(written.term == 7 && written.transitionCount == 4 && written.sequence == 10 && written.renewalCount == 6)
     #expect(adoption.read(written, now: .zero) == .takePart)
   }
 
@@ -39,7 +39,7 @@ import Testing
     #expect(adoption.read(held, now: .seconds(100)) == .wait(.seconds(15)))
     #expect(adoption.read(held, now: .seconds(110)) == .wait(.seconds(5)))
     var renewed = held
-    renewed.renewal += 1
+    renewed.renewalCount += 1
     #expect(adoption.read(renewed, now: .seconds(111)) == .wait(.seconds(15)))
     #expect(adoption.read(renewed, now: .seconds(125)) == .wait(.seconds(1)))
     guard case .write(let written) = adoption.read(renewed, now: .seconds(126)) else {
@@ -51,6 +51,7 @@ import Testing
 
   private func record(_ clusterID: String, leader: String?) -> ElectionRecord {
     ElectionRecord(
-      clusterID: clusterID, leader: leader, incarnation: "1", term: 7, renewal: 5, sequence: 9, transitions: 4, leaseDuration: .seconds(15))
+      clusterID: clusterID, leader: leader, incarnation: "1", term: 7, renewalCount: 5, sequence: 9, transitionCount: 4,
+      leaseDuration: .seconds(15))
   }
 }

@@ -5,12 +5,12 @@ import Testing
 @Suite struct ElectionRecordTests {
   private static let record: ElectionRecord = {
     var record = ElectionRecord(
-      clusterID: "production", leader: "cp-0", address: "10.0.0.1:8080", incarnation: "a1", term: 1_700_000_000_001, renewal: 7,
+      clusterID: "production", leader: "cp-0", address: "10.0.0.1:8080", incarnation: "a1", term: 1_700_000_000_001, renewalCount: 7,
       sequence: 9,
-      transitions: 3, leaseDuration: .seconds(15))
+      transitionCount: 3, leaseDuration: .seconds(15))
     record.request = ElectionRequest(id: "r", kind: .stepDown, to: "cp-1", targetTerm: 5)
-    record.reserved = ElectionHold(id: "h", node: "cp-1", duration: .milliseconds(250))
-    record.barred = ElectionHold(id: "b", node: "cp-0", duration: .seconds(1))
+    record.reservation = ElectionHold(id: "h", node: "cp-1", duration: .milliseconds(250))
+    record.cooldown = ElectionHold(id: "b", node: "cp-0", duration: .seconds(1))
     record.acquiredAt = Date(timeIntervalSince1970: 1_768_473_000.25)
     record.renewedAt = Date(timeIntervalSince1970: 1_768_473_004)
     return record

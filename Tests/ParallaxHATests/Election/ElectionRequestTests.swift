@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  @Test func theOnlyNodeLeadsAgainAfterItsCoolDown() async throws {
+  @Test func theOnlyNodeLeadsAgainAfterItsCooldown() async throws {
     try await withCluster(of: 1) { cluster in
       _ = try await cluster.leader()
       let handover = try await cluster.passTime { try await cluster.elections[0].stepDown() }
@@ -80,11 +80,11 @@ import Testing
     }
   }
 
-  @Test func requestsOnNoRecordOrAPlaceholderAreRefused() throws {
-    let placeholder = ElectionRecord(
-      clusterID: "c", leader: nil, incarnation: "i", term: 1, leaseDuration: .seconds(1), isPlaceholder: true)
+  @Test func requestsOnNoRecordOrABootstrapRecordAreRefused() throws {
+    let bootstrap = ElectionRecord(
+      clusterID: "c", leader: nil, incarnation: "i", term: 1, leaseDuration: .seconds(1), isBootstrap: true)
     for command in [ElectionCommand.stepDown(to: nil), .elect, .force, .pause, .resume] {
-      for record in [nil, placeholder] {
+      for record in [nil, bootstrap] {
         let error = #expect(throws: ElectionError.self) {
           try command.apply(to: record, id: "r", clusterID: "c", timings: .standard)
         }
@@ -93,15 +93,15 @@ import Testing
     }
   }
 
-  @Test func aPauseThatAPlaceholderTookAlongCanBeEnded() throws {
-    var placeholder = ElectionRecord(
-      clusterID: "c", leader: nil, incarnation: "i", term: 1, leaseDuration: .seconds(1), isPlaceholder: true)
-    placeholder.isPaused = true
-    let resumed = try #require(try ElectionCommand.resume.apply(to: placeholder, id: "r", clusterID: "c", timings: .standard))
-    #expect(resumed.isPlaceholder)
+  @Test func aPauseThatABootstrapRecordTookAlongCanBeEnded() throws {
+    var bootstrap = ElectionRecord(
+      clusterID: "c", leader: nil, incarnation: "i", term: 1, leaseDuration: .seconds(1), isBootstrap: true)
+    bootstrap.isPaused = true
+    let resumed = try #require(try ElectionCommand.resume.apply(to: bootstrap, id: "r", clusterID: "c", timings: .standard))
+    #expect(resumed.isBootstrap)
     #expect(!resumed.isPaused)
     #expect(throws: ElectionError.self) {
-      try ElectionCommand.force.apply(to: placeholder, id: "r", clusterID: "c", timings: .standard)
+      try ElectionCommand.force.apply(to: bootstrap, id: "r", clusterID: "c", timings: .standard)
     }
   }
 

@@ -6,8 +6,8 @@ import Testing
   @Test func anAbsentRecordIsMarkedFirstAndTakenAfterOneLease() throws {
     var node = Scripted("a")
     node.start(finding: nil)
-    let mark = try #require(node.written(.placeholder))
-    #expect(mark.isPlaceholder)
+    let mark = try #require(node.written(.bootstrap))
+    #expect(mark.isBootstrap)
     #expect(mark.leader == nil)
     #expect(mark.term == 1_700_000_000_000)
     node.acknowledge()
@@ -16,7 +16,7 @@ import Testing
     node.advance(to: .milliseconds(15_100))
     let record = try #require(node.written(.acquire))
     #expect(record.term > mark.term)
-    #expect(record.transitions == 1)
+    #expect(record.transitionCount == 1)
     node.acknowledge()
     #expect(node.machine.lease?.token == record.fencingToken)
   }
@@ -43,7 +43,7 @@ import Testing
     node.answer(.read(node.snapshot(renewal)))
     #expect(node.machine.lease?.validUntil == validUntil)
     let next = try #require(node.written(.renew))
-    #expect(next.renewal > renewal.renewal)
+    #expect(next.renewalCount > renewal.renewalCount)
     node.acknowledge()
     #expect(try #require(node.machine.lease?.validUntil) > validUntil)
   }
@@ -192,7 +192,7 @@ import Testing
     twin.leader = "b"
     node.start(finding: twin)
     for _ in 0..<4 {
-      twin.renewal += 1
+      twin.renewalCount += 1
       twin.sequence += 1
       node.handle(.hint(node.snapshot(twin)))
     }
@@ -214,12 +214,12 @@ import Testing
     node.acknowledge()
     node.advance(to: node.now + .milliseconds(2_500))
     node.answer(.conflict(nil))
-    let mark = try #require(node.written(.placeholder))
-    #expect(mark.isPlaceholder)
+    let mark = try #require(node.written(.bootstrap))
+    #expect(mark.isBootstrap)
     node.acknowledge()
     let record = try #require(node.written(.reassert))
     #expect(record.term == term)
-    #expect(record.renewal > mark.renewal)
+    #expect(record.renewalCount > mark.renewalCount)
     node.acknowledge()
     #expect(node.machine.lease?.token.term == term)
     #expect(node.ended.isEmpty)
@@ -241,7 +241,7 @@ import Testing
     node.handle(.dutiesJoined)
     let released = try #require(node.written(.release))
     #expect(released.isReleased)
-    #expect(released.reserved == ElectionHold(id: "r", node: "c", duration: .seconds(10)))
+    #expect(released.reservation == ElectionHold(id: "r", node: "c", duration: .seconds(10)))
     #expect(released.request == nil)
   }
 
@@ -255,7 +255,7 @@ import Testing
     taken.leader = "b"
     taken.incarnation = "incarnation-b"
     taken.term += 1
-    taken.renewal += 1
+    taken.renewalCount += 1
     taken.sequence += 1
     node.handle(.hint(node.snapshot(taken)))
     node.acknowledge()
@@ -270,14 +270,14 @@ import Testing
     #expect(other.call?.purpose == .read)
     let reads = other.sent.count
     var renewed = Scripted.held
-    renewed.renewal += 1
+    renewed.renewalCount += 1
     renewed.sequence += 1
     other.handle(.hint(other.snapshot(renewed)))
     other.answer(.read(other.snapshot(Scripted.held)))
     #expect(other.machine.lastRecord == renewed && other.call?.purpose == .read && other.sent.count == reads + 1)
     // The store has lost its data: that is believed of an answer that nothing has overtaken.
     other.answer(.read(nil))
-    #expect(other.call?.purpose == .placeholder)
+    #expect(other.call?.purpose == .bootstrap)
   }
 
   @Test func aRequestOfAnotherTermMeansNothing() throws {
@@ -303,7 +303,7 @@ import Testing
 /// One machine with a clock in hand.
 private struct Scripted {
   static let held = ElectionRecord(
-    clusterID: "default", leader: "other", incarnation: "other", term: 1_700_000_000_100, renewal: 5, sequence: 7, transitions: 2,
+    clusterID: "default", leader: "other", incarnation: "other", term: 1_700_000_000_100, renewalCount: 5, sequence: 7, transitionCount: 2,
     leaseDuration: .seconds(15))
 
   var machine: ElectionStateMachine

@@ -64,7 +64,7 @@ import Testing
       #expect(second != first)
       let next = try #require(cluster.store.read()?.record)
       #expect(next.term > record.term)
-      #expect(next.transitions == record.transitions + 1)
+      #expect(next.transitionCount == record.transitionCount + 1)
       #expect(cluster.clock.now.sinceStart == .zero)
     }
   }

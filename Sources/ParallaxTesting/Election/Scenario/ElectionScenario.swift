@@ -6,7 +6,7 @@
 /// node b
 /// run 20s
 /// ----
-/// 0.020 the store takes the placeholder of a …
+/// 0.020 the store takes the bootstrap of a …
 ///
 /// lose a all
 /// run 11s

@@ -134,8 +134,8 @@ struct ScenarioStage {
     var record = ElectionRecord(
       clusterID: command.text("cluster") ?? "default", leader: leader,
       incarnation: command.text("incarnation") ?? "\(leader ?? "somebody").0", term: Int64(term),
-      renewal: Int64(try command.number("renewal") ?? 1), sequence: Int64(try command.number("seq") ?? 1), transitions: 1,
-      leaseDuration: try command.duration("lease") ?? timings.leaseDuration, isPlaceholder: command.has("placeholder"))
+      renewalCount: Int64(try command.number("renewal") ?? 1), sequence: Int64(try command.number("seq") ?? 1), transitionCount: 1,
+      leaseDuration: try command.duration("lease") ?? timings.leaseDuration, isBootstrap: command.has("bootstrap"))
     record.isPaused = command.has("paused")
     simulation.store.put(record)
     simulation.trace("the store holds \(ElectionSimulation.summary(of: record))")

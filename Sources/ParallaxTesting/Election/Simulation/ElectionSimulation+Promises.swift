@@ -50,11 +50,11 @@ extension ElectionSimulation {
   }
 
   static func summary(of record: ElectionRecord) -> String {
-    var text = "[\(record.leader ?? (record.isPlaceholder ? "placeholder" : "released"))/\(record.incarnation)"
-    text += " term \(record.term) renewal \(record.renewal) seq \(record.sequence)"
+    var text = "[\(record.leader ?? (record.isBootstrap ? "bootstrap" : "released"))/\(record.incarnation)"
+    text += " term \(record.term) renewal \(record.renewalCount) seq \(record.sequence)"
     if let request = record.request { text += " \(request.kind)" }
-    if let hold = record.reserved { text += " reserved for \(hold.node)" }
-    if let hold = record.barred { text += " barred to \(hold.node)" }
+    if let hold = record.reservation { text += " reservation for \(hold.node)" }
+    if let hold = record.cooldown { text += " cooldown of \(hold.node)" }
     if record.isPaused { text += " paused" }
     return text + "]"
   }

@@ -6,10 +6,10 @@ struct SimulatedStore {
   private struct Content: Hashable {
     var incarnation: String
     var term: Int64
-    var renewal: Int64
+    var renewalCount: Int64
     var sequence: Int64
     var isHeld: Bool
-    var isPlaceholder: Bool
+    var isBootstrap: Bool
     var isPaused: Bool
     var request: String?
   }
@@ -42,8 +42,9 @@ struct SimulatedStore {
   ) -> ElectionVersion? {
     guard snapshot?.version == expecting || isUnconditional else { return nil }
     let content = Content(
-      incarnation: record.incarnation, term: record.term, renewal: record.renewal, sequence: record.sequence, isHeld: record.leader != nil,
-      isPlaceholder: record.isPlaceholder, isPaused: record.isPaused, request: record.request?.id)
+      incarnation: record.incarnation, term: record.term, renewalCount: record.renewalCount, sequence: record.sequence,
+      isHeld: record.leader != nil,
+      isBootstrap: record.isBootstrap, isPaused: record.isPaused, request: record.request?.id)
     if versions[content] != nil, isLinearizable { violations.append(.sameBytesTwice) }
     let number = versions[content] ?? versions.count
     versions[content] = number
