@@ -78,7 +78,7 @@ private struct NodeService<Store: ElectionStore>: Service {
       }
       group.addTask {
         // Returns on a graceful shutdown, once the body has ended and the lease is released.
-        try await election.run { token in
+        try await election.campaign { token in
           while true {
             print("\(election.session.nodeID): tick, fenced by \(token)")
             try await Task.sleep(for: .seconds(1))

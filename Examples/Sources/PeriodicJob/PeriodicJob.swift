@@ -42,6 +42,6 @@ private struct Campaign<Store: ElectionStore>: Service {
   let duties: LeaderDuties<ContinuousClock>
 
   func run() async throws {
-    try await election.run { token in await duties.run(token) }
+    try await election.campaign { token in await duties.run(token) }
   }
 }

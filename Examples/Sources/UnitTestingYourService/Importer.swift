@@ -23,6 +23,6 @@ public struct Importer<Store: ElectionStore, ImportClock: Clock>: Service where 
 
   /// Imports once a minute while this node leads.
   public func run() async throws {
-    try await election.run { token in await duties.run(token) }
+    try await election.campaign { token in await duties.run(token) }
   }
 }

@@ -40,7 +40,7 @@ private func withTemporaryFile(_ body: (String) async throws -> Void) async thro
         for (index, election) in elections.enumerated() {
           group.addTask {
             do {
-              try await election.run { token in
+              try await election.campaign { token in
                 continuation.yield((index, token))
                 try await Task.sleep(for: .seconds(3_600))
               }

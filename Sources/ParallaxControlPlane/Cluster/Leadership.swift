@@ -15,12 +15,12 @@ struct Leadership: Service {
 
   func run() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { await election.run() }
+      group.addTask { await election.observe() }
       group.addTask { await tellChanges() }
       if election.configuration.campaigns {
         group.addTask {
           do {
-            try await election.run { token in await duties.run(token) }
+            try await election.campaign { token in await duties.run(token) }
           } catch is CancellationError {
             // The node stops.
           }

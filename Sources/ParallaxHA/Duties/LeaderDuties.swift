@@ -2,7 +2,7 @@ package import CoreMetrics
 public import Logging
 import ParallaxConcurrency
 
-/// Runs all duties of a leader for a term: the body for ``LeaderElection/run(_:)``.
+/// Runs all duties of a leader for a term: the body for ``LeaderElection/campaign(_:)``.
 ///
 /// Duties run beside each other, each never beside itself. One that fails is reported, counted, and tried again after its interval; it
 /// stops neither the others nor the term. When the term ends all of them are cancelled, and ``run(_:)`` returns once all have ended.

@@ -9,7 +9,7 @@ import Synchronization
 ///   LeaderDuty("recovery", every: .seconds(30), trigger: lost) { token in try await recover(fencedBy: token) },
 ///   LeaderDuty("clean-up", every: .seconds(3_600), startsAtOnce: false) { token in try await removeOldReports(fencedBy: token) },
 /// ])
-/// try await election.run { token in await duties.run(token) }
+/// try await election.campaign { token in await duties.run(token) }
 /// ```
 ///
 /// A duty is cancelled when its term ends, and has to end soon after: see ``ElectionTimings/stopBudget``. What it writes should carry the

@@ -23,7 +23,7 @@ public struct ElectionError: Error, Sendable, CustomStringConvertible {
     public static let timedOut = Code(description: "timedOut")
     /// The store did not answer: whether the request was written is unknown.
     public static let storeUnavailable = Code(description: "storeUnavailable")
-    /// The election is not running: call ``LeaderElection/run()`` first.
+    /// Neither ``LeaderElection/observe()`` nor ``LeaderElection/campaign(_:)`` runs, so nothing can be carried out.
     public static let notRunning = Code(description: "notRunning")
     /// A write carried a fencing token that is older than one accepted before.
     public static let staleFencingToken = Code(description: "staleFencingToken")

@@ -21,7 +21,7 @@ extension LeaderElection {
   /// Runs the body in each term of this node.
   ///
   /// - Returns: How the body ended by itself; nil if the campaign was ended from outside.
-  func campaign(_ wake: WakeUp, _ body: @escaping @Sendable (FencingToken) async throws -> Void) async -> Result<Void, any Error>? {
+  func runTerms(_ wake: WakeUp, _ body: @escaping @Sendable (FencingToken) async throws -> Void) async -> Result<Void, any Error>? {
     process(.candidacy(true))
     var result: Result<Void, any Error>?
     for await _ in wake {

@@ -59,7 +59,7 @@ extension LeaderElection {
   private func carryOut(_ command: ElectionCommand, timeout: Duration?) async throws -> Handover {
     let begin = elapsed
     guard let (id, records) = watch() else {
-      throw ElectionError(.notRunning, "this election does not run, so it cannot tell when the request is carried out; call run() first")
+      throw ElectionError(.notRunning, "the election does not run, so no request can be carried out; call observe() or campaign(_:) first")
     }
     defer { state.withLock { state in _ = state.watchers.removeValue(forKey: id) } }
     let (before, written) = try await write(command, id: "\(session.incarnation)-\(id)")

@@ -1,6 +1,6 @@
 public import Logging
 import ParallaxConcurrency
-public import ServiceLifecycle
+import ServiceLifecycle
 import Synchronization
 
 #if canImport(FoundationEssentials)
@@ -13,7 +13,7 @@ import Foundation
 ///
 /// ```swift
 /// let election = LeaderElection(store: InMemoryElectionStore(), nodeID: "worker-1")
-/// try await election.run { token in            // runs only while this node leads; cancelled when it stops leading
+/// try await election.campaign { token in            // runs only while this node leads; cancelled when it stops leading
 ///   try await nightlyReport(fencedBy: token)
 /// }
 /// ```
@@ -41,8 +41,8 @@ import Foundation
 ///   have been granted the same term, hence the incarnation in a ``FencingToken``.
 ///
 /// For both, use the fencing token.
-public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: Service, Sendable where ElectionClock.Duration == Duration {
-  /// A `run(_:)` under way.
+public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: Sendable where ElectionClock.Duration == Duration {
+  /// A call of `campaign(_:)` that is under way.
   struct Campaign {
     /// Signalled when a term has begun or the campaign is over.
     let wake = WakeUp()
@@ -55,7 +55,7 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
 
   struct State {
     var machine: ElectionStateMachine
-    /// How many calls of `run` are under way; the first one starts the driver and the last one ends it.
+    /// How many calls of `observe()` and `campaign(_:)` are under way: the first one starts the driver, the last one ends the driver.
     var users = 0
     var driver: Task<Void, Never>?
     var isLeaving = false
@@ -88,7 +88,7 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   /// How the node takes part.
   public let configuration: ElectionConfiguration
 
-  /// Makes an election; nothing happens until it runs.
+  /// Makes an election; nothing happens until ``observe()`` or ``campaign(_:)`` is called.
   ///
   /// - Parameters:
   ///   - store: Where the record is kept.
@@ -187,7 +187,7 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
     process(.eligibility(isEligible))
   }
 
-  /// Gives up leadership for good: the body of ``run(_:)`` is cancelled and joined, the record is released, and that `run(_:)` returns.
+  /// Gives up leadership for good: the body of ``campaign(_:)`` is cancelled and joined, the record is released, and `campaign(_:)` returns.
   ///
   /// Observing and requests go on. It returns when all that is done, or the store has not answered within two call time-outs, or the
   /// body has not ended within ``ElectionTimings/stopBudget``.
@@ -204,10 +204,12 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
     }
   }
 
-  /// Runs the election: observes it and serves requests; campaigns while ``run(_:)`` is called beside it.
+  /// Observes the election without campaigning: keeps ``status`` up to date, and carries out requests.
   ///
-  /// It ends on a graceful shutdown, or when its task is cancelled; before that it does what ``resign()`` does.
-  public func run() async {
+  /// A node that also campaigns calls ``campaign(_:)`` beside it; then observing goes on between two campaigns, and after ``resign()``.
+  ///
+  /// Returns on a graceful shutdown or when the task is cancelled, after a ``resign()``.
+  public func observe() async {
     enter()
     try? await gracefulShutdown()
     await resign()
@@ -217,7 +219,7 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   /// Campaigns, and runs a body while this node leads.
   ///
   /// When leadership is lost, the body is cancelled and joined, and the node campaigns again. When the body returns or throws by itself,
-  /// the term is released and `run` returns or throws. It needs no ``run()`` beside it, but goes along with one.
+  /// the term is released and `campaign(_:)` returns or throws. ``observe()`` may run beside it, and need not.
   ///
   /// On cancellation, a graceful shutdown and ``resign()`` the body is cancelled and joined and the term released.
   ///
@@ -226,13 +228,13 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   /// - Parameter body: What to do as the leader; it has to end soon after it is cancelled, within ``ElectionTimings/stopBudget``.
   /// - Throws: What the body throws by itself; `CancellationError` if the task was cancelled; ``ElectionError`` with `alreadyRunning` if
   ///   the election has a body already.
-  public func run(_ body: @escaping @Sendable (FencingToken) async throws -> Void) async throws {
+  public func campaign(_ body: @escaping @Sendable (FencingToken) async throws -> Void) async throws {
     guard let wake = beginCampaign() else {
       throw ElectionError(.alreadyRunning, "this election has a body already; run all duties of a leader in one")
     }
     enter()
     let result = await withGracefulShutdownHandler {
-      await campaign(wake, body)
+      await runTerms(wake, body)
     } onGracefulShutdown: {
       self.process(.resign)
     }

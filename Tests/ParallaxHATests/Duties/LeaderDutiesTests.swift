@@ -145,7 +145,7 @@ import Testing
       store: InMemoryElectionStore(), session: .starting(nodeID: "n"), clock: bench.clock, logger: quiet)
     let duties = LeaderDuties([LeaderDuty("a", every: .seconds(10), work: bench.note)], clock: bench.clock, logger: quiet)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { do { try await election.run { await duties.run($0) } } catch is CancellationError {} }
+      group.addTask { do { try await election.campaign { await duties.run($0) } } catch is CancellationError {} }
       let first = await bench.run(number: 1).token
       election.setEligible(false)
       try await eventually { !election.isLeader && election.isWaiting() }
@@ -161,7 +161,7 @@ import Testing
     let election = LeaderElection(store: InMemoryElectionStore(), session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
     let duties = LeaderDuties([], logger: quiet)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { do { try await election.run { await duties.run($0) } } catch is CancellationError {} }
+      group.addTask { do { try await election.campaign { await duties.run($0) } } catch is CancellationError {} }
       try await eventually { election.isLeader && election.isWaiting() }
       group.cancelAll()
       try await group.waitForAll()

@@ -80,11 +80,11 @@ func withCluster(of count: Int, watchers: Int = 0, _ body: (ElectionCluster) asy
   let cluster = ElectionCluster(clock: clock, store: store, stores: stores, elections: elections)
   try await withThrowingTaskGroup(of: Void.self) { group in
     for election in elections {
-      group.addTask { await election.run() }
+      group.addTask { await election.observe() }
     }
     for election in elections.prefix(count) {
       group.addTask {
-        do { try await election.run { _ in await untilCancelled() } } catch is CancellationError {}
+        do { try await election.campaign { _ in await untilCancelled() } } catch is CancellationError {}
       }
     }
     let result: Result<Void, any Error>

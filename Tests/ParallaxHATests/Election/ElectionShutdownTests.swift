@@ -20,9 +20,9 @@ import Testing
     let ends = Ends()
     try await testGracefulShutdown { trigger in
       try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { await election.run() }
+        group.addTask { await election.observe() }
         group.addTask {
-          try await election.run { _ in
+          try await election.campaign { _ in
             await untilCancelled()
             ends.list.withLock { $0.append("body") }
           }
@@ -42,8 +42,8 @@ import Testing
     let election = election()
     try await testGracefulShutdown { trigger in
       trigger.triggerGracefulShutdown()
-      await election.run()
-      try await election.run { _ in Issue.record("it leads") }
+      await election.observe()
+      try await election.campaign { _ in Issue.record("it leads") }
     }
     #expect(store.read()?.record.leader == nil)
   }
@@ -54,11 +54,11 @@ import Testing
       // Outside of what is shut down.
       group.addTask {
         await gate.pass()
-        do { try await second.run { _ in await untilCancelled() } } catch is CancellationError {}
+        do { try await second.campaign { _ in await untilCancelled() } } catch is CancellationError {}
       }
       try await testGracefulShutdown { trigger in
         try await withThrowingTaskGroup(of: Void.self) { ofFirst in
-          ofFirst.addTask { try await first.run { _ in await untilCancelled() } }
+          ofFirst.addTask { try await first.campaign { _ in await untilCancelled() } }
           try await eventually { first.isLeader && first.isWaiting() }
           gate.open()
           try await eventually { second.status.leader == "first" }
@@ -76,13 +76,13 @@ import Testing
   @Test func severalUsersOfOneElectionComeAndGo() async throws {
     let election = election()
     try await withThrowingTaskGroup(of: Void.self) { group in
-      for _ in 0..<20 { group.addTask { await election.run() } }
-      group.addTask { do { try await election.run { _ in await untilCancelled() } } catch is CancellationError {} }
+      for _ in 0..<20 { group.addTask { await election.observe() } }
+      group.addTask { do { try await election.campaign { _ in await untilCancelled() } } catch is CancellationError {} }
       try await eventually { election.isLeader }
       group.cancelAll()
       try await group.waitForAll()
     }
     #expect(store.read()?.record.isReleased == true)
-    try await election.run { token in #expect(token.term > 0) }
+    try await election.campaign { token in #expect(token.term > 0) }
   }
 }

@@ -9,7 +9,7 @@ import Testing
     let store = InMemoryElectionStore()
     let election = LeaderElection(store: store, nodeID: "worker-1", logger: quiet)
     let tokens = Mutex<[FencingToken]>([])
-    try await election.run { token in
+    try await election.campaign { token in
       #expect(election.isLeader)
       #expect(election.fencingToken == token)
       tokens.withLock { $0.append(token) }
@@ -26,7 +26,7 @@ import Testing
     struct Failure: Error {}
     let store = InMemoryElectionStore()
     let election = LeaderElection(store: store, nodeID: "worker-1", logger: quiet)
-    await #expect(throws: Failure.self) { try await election.run { _ in throw Failure() } }
+    await #expect(throws: Failure.self) { try await election.campaign { _ in throw Failure() } }
     #expect(store.read()?.record.isReleased == true)
   }
 
@@ -35,7 +35,7 @@ import Testing
     let election = LeaderElection(store: store, nodeID: "worker-1", logger: quiet)
     let (began, beginning) = AsyncStream.makeStream(of: Void.self)
     let task = Task {
-      try await election.run { _ in
+      try await election.campaign { _ in
         beginning.yield()
         await untilCancelled()
       }
@@ -48,11 +48,11 @@ import Testing
 
   @Test func anElectionHasOneBody() async throws {
     let election = LeaderElection(store: InMemoryElectionStore(), nodeID: "worker-1", logger: quiet)
-    try await election.run { _ in
-      let error = await #expect(throws: ElectionError.self) { try await election.run { _ in } }
+    try await election.campaign { _ in
+      let error = await #expect(throws: ElectionError.self) { try await election.campaign { _ in } }
       #expect(error?.code == .alreadyRunning)
     }
-    try await election.run { _ in }
+    try await election.campaign { _ in }
   }
 
   @Test func aStandbyTakesOverAtOnceWhenTheLeaderResigns() async throws {
@@ -96,7 +96,7 @@ import Testing
       onStuckDuties: { token in stuck.withLock { $0.append(token) } })
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
-        try await election.run { _ in
+        try await election.campaign { _ in
           // A task of its own does not hear of the cancellation.
           await Task { for await _ in release { break } }.value
         }
@@ -152,7 +152,7 @@ import Testing
     }
     try await withThrowingTaskGroup(of: Void.self) { group in
       for election in nodes.flatMap(\.self) {
-        group.addTask { do { try await election.run { _ in await untilCancelled() } } catch is CancellationError {} }
+        group.addTask { do { try await election.campaign { _ in await untilCancelled() } } catch is CancellationError {} }
       }
       func leader(of group: Int, otherThan former: Int? = nil) async throws -> Int {
         try await eventually { nodes.indices.contains { $0 != former && nodes[$0][group].isLeader } }
@@ -176,10 +176,10 @@ import Testing
       logger: quiet)
     let leader = LeaderElection(store: store, session: .starting(nodeID: "leader"), clock: clock, logger: quiet)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { do { try await watcher.run { _ in Issue.record("it leads") } } catch is CancellationError {} }
+      group.addTask { do { try await watcher.campaign { _ in Issue.record("it leads") } } catch is CancellationError {} }
       try await eventually { watcher.status.staleFor == nil && watcher.isWaiting() }
       #expect(store.read() == nil)
-      group.addTask { do { try await leader.run { _ in await untilCancelled() } } catch is CancellationError {} }
+      group.addTask { do { try await leader.campaign { _ in await untilCancelled() } } catch is CancellationError {} }
       try await eventually { watcher.status.leader == "leader" }
       #expect(!watcher.isLeader)
       group.cancelAll()
@@ -206,8 +206,8 @@ import Testing
     for round in 0..<300 {
       let election = LeaderElection(store: InMemoryElectionStore(), session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
       try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { await election.run() }
-        group.addTask { do { try await election.run { _ in await untilCancelled() } } catch is CancellationError {} }
+        group.addTask { await election.observe() }
+        group.addTask { do { try await election.campaign { _ in await untilCancelled() } } catch is CancellationError {} }
         for _ in 0..<round % 7 { await Task.yield() }
         group.cancelAll()
         try await group.waitForAll()
@@ -220,7 +220,7 @@ import Testing
     let store = InMemoryElectionStore()
     let election = LeaderElection(store: store, session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
     let terms = Mutex<[Int64]>([])
-    for _ in 0..<50 { try await election.run { token in terms.withLock { $0.append(token.term) } } }
+    for _ in 0..<50 { try await election.campaign { token in terms.withLock { $0.append(token.term) } } }
     let led = terms.withLock { $0 }
     #expect(led.count == 50)
     #expect(led == Set(led).sorted())
@@ -230,7 +230,7 @@ import Testing
   @Test func whoObservesIsToldOfTheEnd() async throws {
     let election = LeaderElection(store: InMemoryElectionStore(), nodeID: "n", logger: quiet)
     let changes = election.changes()
-    try await election.run { _ in }
+    try await election.campaign { _ in }
     let seen = await changes.reduce(into: []) { $0.append($1.isLeader) }
     #expect(seen.contains(true))
     #expect(seen.last == false)
@@ -240,7 +240,7 @@ import Testing
   @Test func aCancellationHandlerMayAskForTheStatusWhileTheStatusChanges() async throws {
     let election = LeaderElection(store: InMemoryElectionStore(), session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { do { try await election.run { _ in await untilCancelled() } } catch is CancellationError {} }
+      group.addTask { do { try await election.campaign { _ in await untilCancelled() } } catch is CancellationError {} }
       group.addTask {
         for round in 0..<2_000 {
           election.setEligible(round.isMultiple(of: 2))

@@ -112,8 +112,8 @@ import Testing
       }
       try await withThrowingTaskGroup(of: Void.self) { group in
         for election in elections {
-          group.addTask { await election.run() }
-          group.addTask { try? await election.run { _ in try await Task.sleep(for: .seconds(3_600)) } }
+          group.addTask { await election.observe() }
+          group.addTask { try? await election.campaign { _ in try await Task.sleep(for: .seconds(3_600)) } }
         }
         try await eventually("one node leads") { elections.filter(\.isLeader).count == 1 }
         let first = try #require(elections.first { $0.isLeader })
