@@ -3,26 +3,27 @@ import ParallaxHA
 import ParallaxTesting
 import Testing
 
-/// Each rule that looks right and is not, put into the state machines: the simulator has to find it.
+/// Each rule that looks right and is not: the simulator has to find it.
 @Suite(.serialized) struct ElectionMutationTests {
   struct Mutation: Sendable, CustomStringConvertible {
-    var defect: ElectionRules.Defect
+    var rule: WrongRule
     var mix: FaultMix
     var expected: Set<SimulationReport.Violation.Kind>
 
-    init(_ defect: ElectionRules.Defect, _ mix: FaultMix, _ expected: SimulationReport.Violation.Kind...) {
-      self.defect = defect
+    init(_ rule: WrongRule, _ mix: FaultMix, _ expected: SimulationReport.Violation.Kind...) {
+      self.rule = rule
       self.mix = mix
       self.expected = Set(expected)
     }
 
-    var description: String { defect.rawValue }
+    var defect: any ElectionDefect { WrongRules(rule) }
+    var description: String { rule.rawValue }
   }
 
   static let mutations = [
     Mutation(.validityFromReply, FaultMixes.tightDeadline, .overlap),
     Mutation(.readSettlesUnknown, FaultMixes.lostCalls, .overlap),
-    Mutation(.lateSuccessRevives, FaultMixes.lostCalls, .revived),
+    Mutation(.lateSuccessRevives, FaultMixes.lateReplies, .revived),
     Mutation(.releaseBeforeJoin, FaultMixes.duties, .releasedBeforeJoin),
     Mutation(.releaseWithoutCompare, FaultMixes.all, .overlap),
     Mutation(.patienceByOwnLease, FaultMixes.mixedLeases, .overlap),
@@ -36,8 +37,17 @@ import Testing
     Mutation(.fenceByTermAlone, FaultMixes.failovers, .staleWriteAccepted),
   ]
 
-  @Test func everyDefectHasItsMutation() {
-    #expect(Set(Self.mutations.map(\.defect)) == Set(ElectionRules.Defect.allCases))
+  @Test func everyWrongRuleHasItsMutation() {
+    #expect(Set(Self.mutations.map(\.rule)) == Set(WrongRule.allCases))
+  }
+
+  @Test("Every wrong rule is one of the model's, and is checked there", arguments: WrongRule.allCases)
+  func isModeled(_ rule: WrongRule) throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../..")
+    let macro = rule.rawValue.replacing(/[A-Z]/) { "_\($0.output)" }.uppercased()
+    let model = try String(contentsOf: root.appending(path: "docs/model/election.pml"), encoding: .utf8)
+    #expect(["#ifdef \(macro)\n", "defined(\(macro))"].contains { model.contains($0) })
+    #expect(try String(contentsOf: root.appending(path: "Scripts/check-model.sh"), encoding: .utf8).contains("-D\(macro)"))
   }
 
   @Test("A rule that looks right is found to break a promise", arguments: mutations)
@@ -72,7 +82,7 @@ import Testing
         let found = await firstViolation(mutation.mix, seeds: seed..<seed + 1)
         #expect(found == nil, "\(found.map { explanation(of: $0, in: mutation.mix) } ?? "")")
       }
-      #expect(isShown, "no seed of the corpus shows \(mutation) any more: run the suite once with PARALLAX_REWRITE=1")
+      #expect(isShown, "no seed of the corpus shows \(mutation) any longer: run the suite once with PARALLAX_REWRITE=1")
     }
   }
 
@@ -89,11 +99,10 @@ import Testing
 
   @Test("A seed that fails is shrunk to the faults that it takes", arguments: mutations)
   func shrinks(_ mutation: Mutation) async throws {
-    let rules = ElectionRules(defect: mutation.defect)
     let seed = try #require(await seeds(showing: mutation.expected, mutation.mix, among: 1..<3_000, defect: mutation.defect).first)
-    var whole = ElectionSimulation(mutation.mix, seed: seed, rules: rules, isRecorded: true)
+    var whole = ElectionSimulation(mutation.mix, seed: seed, defect: mutation.defect, isRecorded: true)
     let before = whole.run()
-    let shrunk = try #require(ShrunkSimulation(mutation.mix, seed: seed, rules: rules))
+    let shrunk = try #require(ShrunkSimulation(mutation.mix, seed: seed, defect: mutation.defect))
     #expect(shrunk.report.violations.first?.kind == before.violations.first?.kind)
     #expect(shrunk.faults.count <= 12, "\(shrunk)")
     print("mutation \(mutation): \(before.faults.count) faults shrink to \(shrunk.faults.count)")

@@ -87,6 +87,11 @@ enum FaultMixes {
     $0.operations = 2
     $0.operationKinds = [.pause, .elect]
   }
+  static let lateReplies = mix("replies that get lost or come about as late as the deadline", FaultMix("")) {
+    $0.losesReply = 0.3
+    $0.delaysReply = 0.9
+    $0.longestDelay = 0.16
+  }
   static let tooFastClocks = mix("clock rates farther apart than the timings allow") { $0.clockRateError = 0.25 }
 }
 

@@ -15,11 +15,15 @@ import Testing
     return texts.map { $0.pathComponents.suffix(2).joined(separator: "/") }.sorted()
   }()
 
+  private static func run(_ script: String) throws -> String {
+    try ElectionScenario(script).run { WrongRule(rawValue: $0).map(WrongRules.init) }
+  }
+
   @Test("It happens as it is written", arguments: scenarios)
   func happens(as name: String) throws {
     let url = Self.folder.appending(path: name)
     let expected = try String(contentsOf: url, encoding: .utf8)
-    let actual = try ElectionScenario(expected).run()
+    let actual = try Self.run(expected)
     if isRewriting {
       try actual.write(to: url, atomically: true, encoding: .utf8)
     } else {
@@ -27,20 +31,20 @@ import Testing
     }
   }
 
-  @Test("A trap is one for the wrong rules alone", arguments: scenarios.filter { $0.hasPrefix("traps/") })
+  @Test("A trap is one for its wrong rule alone", arguments: scenarios.filter { $0.hasPrefix("traps/") })
   func isTrap(_ name: String) throws {
     let text = try String(contentsOf: Self.folder.appending(path: name), encoding: .utf8)
-    let rules = try #require(text.split(separator: "\n").first { $0.hasPrefix("rules ") })
+    let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("defect ") })
     let harm = ["A PROMISE IS BROKEN", "nobody leads"]
-    let wrong = try ElectionScenario(text).run()
+    let wrong = try Self.run(text)
     #expect(harm.contains { wrong.contains($0) })
-    let right = try ElectionScenario(text.replacing("\(rules)\n", with: "")).run()
+    let right = try Self.run(text.replacing("\(line)\n", with: ""))
     #expect(!harm.contains { right.contains($0) }, "\(right)")
   }
 
-  @Test func everyDefectHasItsTrap() throws {
+  @Test func everyWrongRuleHasItsTrap() throws {
     let texts = try Self.scenarios.map { try String(contentsOf: Self.folder.appending(path: $0), encoding: .utf8) }
-    for defect in ElectionRules.Defect.allCases { #expect(texts.contains { $0.contains("rules \(defect)\n") }) }
+    for rule in WrongRule.allCases { #expect(texts.contains { $0.contains("defect \(rule)\n") }) }
   }
 
   @Test func thereAreScenarios() {
@@ -53,10 +57,10 @@ import Testing
 
   @Test(
     "A script that makes no sense is refused with its line",
-    arguments: ["leap", "node", "kill a", "run 5", "node a\nnode a", "node a\nlose a hope", "node a priority=high", "rules haste"])
+    arguments: ["leap", "node", "kill a", "run 5", "node a\nnode a", "node a\nlose a hope", "node a priority=high", "defect haste"])
   func mistakes(_ script: String) {
     #expect {
-      try ElectionScenario(script).run()
+      try Self.run(script)
     } throws: {
       "\($0)".hasPrefix("line \(script.split(separator: "\n").count), ")
     }

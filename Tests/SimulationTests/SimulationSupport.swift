@@ -16,13 +16,13 @@ func firstViolation(_ mix: FaultMix, seeds: Range<UInt64>) async -> SimulationRe
 
 /// The seeds that show a violation by a defect, at most so many.
 func seeds(
-  showing expected: Set<SimulationReport.Violation.Kind>, _ mix: FaultMix, among seeds: Range<UInt64>, defect: ElectionRules.Defect? = nil,
+  showing expected: Set<SimulationReport.Violation.Kind>, _ mix: FaultMix, among seeds: Range<UInt64>, defect: (any ElectionDefect)? = nil,
   limit: Int = 1
 ) async -> [UInt64] {
   var found: [UInt64] = []
   for seed in seeds where found.count < limit {
     await Task.yield()
-    var simulation = ElectionSimulation(mix, seed: seed, rules: ElectionRules(defect: defect))
+    var simulation = ElectionSimulation(mix, seed: seed, defect: defect)
     if simulation.run().violations.contains(where: { expected.contains($0.kind) }) { found.append(seed) }
   }
   return found

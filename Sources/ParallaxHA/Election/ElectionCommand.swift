@@ -15,15 +15,11 @@ package enum ElectionCommand: Sendable, Hashable {
   ///   - id: Tells this request from all others.
   ///   - clusterID: The cluster of the node that asks.
   ///   - timings: How long holds last.
-  ///   - rules: The right rules, but in tests of the tests.
   /// - Returns: What to write over the record.
   /// - Throws: ``ElectionError`` if the command makes no sense for this record.
   package func apply(
-    to record: ElectionRecord?, id: String, clusterID: String, timings: ElectionTimings, rules: ElectionRules = ElectionRules()
+    to record: ElectionRecord?, id: String, clusterID: String, timings: ElectionTimings
   ) throws(ElectionError) -> ElectionRecord? {
-    if record == nil, rules.has(.requestCreatesRecord) {
-      return ElectionRecord(clusterID: clusterID, leader: nil, incarnation: id, term: 0, leaseDuration: timings.leaseDuration)
-    }
     // A leader that asserts its record again may die in the middle: the pause that it took along can still be ended.
     let isPausedBootstrap = record?.isBootstrap == true && record?.isPaused == true && self == .resume
     guard let record, !record.isBootstrap || isPausedBootstrap else {

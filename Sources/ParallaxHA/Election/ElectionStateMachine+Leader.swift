@@ -3,7 +3,7 @@ extension ElectionStateMachine {
   /// An acquisition was acknowledged; it counts from before it was sent, so it may have run out on the way.
   mutating func acquired(_ snapshot: ElectionSnapshot, sentAt: Duration) {
     observe(snapshot)
-    let validUntil = (rules.has(.validityFromReply) ? now.instant : sentAt) + timings.renewDeadline
+    let validUntil = sentAt + timings.renewDeadline
     guard isCampaigning, case .standby = role, now.instant < validUntil else { return }
     lead(snapshot, validUntil: validUntil, sentAt: sentAt)
   }
@@ -22,11 +22,8 @@ extension ElectionStateMachine {
   /// A renewal was acknowledged, before the deadline: see ``expireLease()``.
   mutating func renewed(_ snapshot: ElectionSnapshot, sentAt: Duration) {
     observe(snapshot)
-    let validUntil = (rules.has(.validityFromReply) ? now.instant : sentAt) + timings.renewDeadline
-    guard case .leading(var leadership) = role, leadership.lease.token == snapshot.record.fencingToken else {
-      if rules.has(.lateSuccessRevives), now.instant < validUntil { lead(snapshot, validUntil: validUntil, sentAt: sentAt) }
-      return
-    }
+    let validUntil = sentAt + timings.renewDeadline
+    guard case .leading(var leadership) = role, leadership.lease.token == snapshot.record.fencingToken else { return }
     leadership.lease.validUntil = max(leadership.lease.validUntil, validUntil)
     leadership.record = snapshot.record
     leadership.nextRenewal = sentAt + timings.retryPeriod * jitter()
@@ -74,19 +71,13 @@ extension ElectionStateMachine {
 
   /// The store has lost the record: marks that, so that no late packet can write more than a mark, and then asserts the term over it.
   private mutating func restore(_ leadership: inout Leadership) {
-    if rules.has(.reassertSameBytes) {
-      send(.reassert, leadership.record)
-    } else if rules.has(.acquireOverAbsent) {
-      write(.reassert, over: leadership.record, in: &leadership, expecting: nil)
-    } else {
-      // A number of its own: a renewal that repeated it would look like this mark to a standby, and leave its patience running.
-      leadership.renewals += 1
-      role = .leading(leadership)
-      var mark = bootstrapRecord(term: leadership.lease.token.term)
-      mark.renewalCount = leadership.renewals
-      mark.isPaused = leadership.record.isPaused
-      send(.bootstrap, mark)
-    }
+    // A number of its own: a renewal that repeated it would look like this mark to a standby, and leave its patience running.
+    leadership.renewals += 1
+    role = .leading(leadership)
+    var mark = bootstrapRecord(term: leadership.lease.token.term)
+    mark.renewalCount = leadership.renewals
+    mark.isPaused = leadership.record.isPaused
+    send(.bootstrap, mark)
   }
 
   private mutating func write(
@@ -129,15 +120,10 @@ extension ElectionStateMachine {
     if end.isVoluntary, case .present(let snapshot) = knowledge, isOwn(knowledge) { held = snapshot }
     let token = leadership.lease.token
     mayHold = true
-    if !rules.has(.lateSuccessRevives) { call = nil }
+    call = nil
     output.append(.notice(.ended(token, end)))
     output.append(.endTerm(token, end))
-    if rules.has(.releaseBeforeJoin), held != nil {
-      call = nil
-      role = .releasing
-    } else {
-      role = .stopping(Stopping(token: token, end: end, held: held, isStuckAt: now.instant + timings.stopBudget))
-    }
+    role = .stopping(Stopping(token: token, end: end, held: held, isStuckAt: now.instant + timings.stopBudget))
   }
 
   mutating func joinDuties() {
@@ -154,19 +140,5 @@ extension ElectionStateMachine {
       needsRead = true
       role = .standby
     }
-  }
-
-  /// The rejected rule that finding one's own incarnation settles an unknown outcome; whether it was applied.
-  mutating func defectiveSettlement(of snapshot: ElectionSnapshot?, readAt: Duration) -> Bool {
-    guard rules.has(.readSettlesUnknown), let snapshot, isOwn(.present(snapshot)) else { return false }
-    let validUntil = readAt + timings.renewDeadline
-    guard now.instant < validUntil else { return false }
-    observe(snapshot)
-    switch role {
-    case .leading: renewed(snapshot, sentAt: readAt)
-    case .standby where isCampaigning && mayHold: lead(snapshot, validUntil: validUntil, sentAt: readAt)
-    default: return false
-    }
-    return true
   }
 }

@@ -3,7 +3,6 @@ extension ElectionStateMachine {
   /// Takes in what the store holds, or held a moment ago.
   mutating func observe(_ snapshot: ElectionSnapshot?) {
     guard let snapshot else {
-      if case .absent = knowledge {} else { absentSince = now.instant }
       knowledge = .absent
       mayHold = false
       return
@@ -34,10 +33,8 @@ extension ElectionStateMachine {
       hasHistory = true
       longestLease = record.leaseDuration
     }
-    let sequence = rules.has(.patienceByVersion) ? record.sequence : 0
     let current = Patience(
       incarnation: record.incarnation, term: record.term, renewalCount: record.renewalCount, isBootstrap: record.isBootstrap,
-      sequence: sequence,
       since: patience.since)
     if current != patience {
       patience = current

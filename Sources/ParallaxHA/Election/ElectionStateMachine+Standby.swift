@@ -34,8 +34,7 @@ extension ElectionStateMachine {
     guard isCampaigning else { return nil }
     switch knowledge {
     case .unknown, .unreadable: return nil
-    case .absent:
-      return rules.has(.acquireOverAbsent) ? absentSince + timings.retryPeriod * 1.5 + rankDelay : .zero
+    case .absent: return .zero
     case .present(let snapshot):
       let record = snapshot.record
       guard record.clusterID == configuration.clusterID, !record.isPaused else { return nil }
@@ -50,11 +49,7 @@ extension ElectionStateMachine {
       return wait == .zero ? .zero : patience.since + wait + rankDelay
     }
     if record.leader == session.nodeID, record.incarnation != session.incarnation, configuration.reclaimsOnRestart { return .zero }
-    if rules.has(.electSkipsPatience), record.request?.kind == .elect || record.request?.kind == .force { return .zero }
-    if rules.has(.patienceByWallClock), let renewedAt = record.renewedAt {
-      return now.instant + .seconds(renewedAt.timeIntervalSince(now.wall)) + record.leaseDuration
-    }
-    let lease = rules.has(.patienceByOwnLease) ? timings.leaseDuration : max(record.leaseDuration, timings.leaseDuration)
+    let lease = max(record.leaseDuration, timings.leaseDuration)
     let isUrged = record.request.map { $0.kind != .stepDown && $0.targetTerm == record.term } ?? false
     return patience.since + lease + (isUrged ? .zero : rankDelay)
   }
@@ -90,10 +85,8 @@ extension ElectionStateMachine {
 
   private mutating func takeTurn() {
     switch knowledge {
-    case .absent where !rules.has(.acquireOverAbsent):
-      send(.bootstrap, bootstrapRecord(term: wallTerm))
     case .absent:
-      send(.acquire, acquisition(over: lastRecord ?? bootstrapRecord(term: wallTerm)), expecting: nil)
+      send(.bootstrap, bootstrapRecord(term: wallTerm))
     case .present(let snapshot):
       send(.acquire, acquisition(over: snapshot.record), expecting: snapshot.version)
     case .unknown, .unreadable:
@@ -103,7 +96,6 @@ extension ElectionStateMachine {
 
   /// A floor for terms that holds even when all data is lost.
   private var wallTerm: Int64 {
-    guard !rules.has(.termFromRecordAlone) else { return 0 }
     let milliseconds = now.wall.timeIntervalSince1970 * 1_000
     let bounded = Int64(min(max(milliseconds, 0), Double(ElectionRecord.maximumCount / 2)))
     return max(highestTerm, bounded)
@@ -120,7 +112,7 @@ extension ElectionStateMachine {
   }
 
   private func acquisition(over record: ElectionRecord) -> ElectionRecord {
-    let floor = rules.has(.termFromRecordAlone) ? record.term : max(record.term, highestTerm)
+    let floor = max(record.term, highestTerm)
     let term = (record.isBootstrap ? max(floor, wallTerm) : floor) + 1
     var next = ElectionRecord(
       clusterID: configuration.clusterID, leader: session.nodeID, address: configuration.address, incarnation: session.incarnation,

@@ -58,7 +58,6 @@ package struct ElectionStateMachine: Sendable {
     var term: Int64 = -1
     var renewalCount: Int64 = -1
     var isBootstrap = false
-    var sequence: Int64 = -1
     var since: Duration = .zero
   }
 
@@ -71,7 +70,6 @@ package struct ElectionStateMachine: Sendable {
   var configuration: ElectionConfiguration
   let bootstrapWait: Duration?
   let rankDelay: Duration
-  let rules: ElectionRules
   var timings: ElectionTimings { configuration.timings }
 
   // What the node is and wants.
@@ -91,7 +89,6 @@ package struct ElectionStateMachine: Sendable {
   var patience = Patience()
   var reservation: ReceivedHold?
   var cooldown: ReceivedHold?
-  var absentSince: Duration = .zero
   /// Whether a record of this cluster has been seen that was no bootstrap record.
   var hasHistory = false
   var longestLease: Duration = .zero
@@ -117,15 +114,13 @@ package struct ElectionStateMachine: Sendable {
   ///   - session: The node and its incarnation.
   ///   - configuration: How it takes part.
   ///   - needsBootstrapWait: Whether the store may have lost the record of a leader that lives.
-  ///   - rules: The right rules, but in tests of the tests.
   package init(
-    session: NodeSession, configuration: ElectionConfiguration, needsBootstrapWait: Bool = true, rules: ElectionRules = ElectionRules()
+    session: NodeSession, configuration: ElectionConfiguration, needsBootstrapWait: Bool = true
   ) {
     self.session = session
     self.configuration = configuration
     bootstrapWait = needsBootstrapWait ? configuration.bootstrapWait : .zero
     rankDelay = Self.rankDelay(of: session.nodeID, configuration)
-    self.rules = rules
     jitterState = Self.hash(session.description)
   }
 
@@ -303,7 +298,6 @@ package struct ElectionStateMachine: Sendable {
       return
     case .read(let snapshot), .conflict(let snapshot):
       hearFromStore()
-      if call.purpose == .read, defectiveSettlement(of: snapshot, readAt: call.sentAt) { return }
       if isOvertaken(snapshot) { needsRead = true } else { observe(snapshot) }
       if case .releasing = role, !isOwn(knowledge) { role = .standby }
     case .written(let version):

@@ -63,10 +63,11 @@ package struct ElectionScenario {
 
   /// Runs the script.
   ///
+  /// - Parameter defect: The defect of a name that the script may use after `defect`; nil for a name that means none.
   /// - Returns: The script, with what happened.
   /// - Throws: ``Mistake`` with the line at fault.
-  package func run() throws(Mistake) -> String {
-    var stage = ScenarioStage()
+  package func run(defect: @escaping (String) -> (any ElectionDefect)? = { _ in nil }) throws(Mistake) -> String {
+    var stage = ScenarioStage(defect: defect)
     var lines: [String] = []
     for part in parts {
       switch part {
@@ -94,7 +95,7 @@ package struct ElectionScenario {
 ///
 /// | command | what it does |
 /// |---|---|
-/// | `rules DEFECT` | nodes that start later go by rules that are wrong in one way |
+/// | `defect NAME` | nodes, store or resource go wrong in one way |
 /// | `timings lease=15s deadline=10s retry=2s …` | sets what nodes made later run by; `unchecked` allows what would be refused |
 /// | `node NAME …` | starts a node: `id=`, `cluster=`, `priority=`, `lease=`, `bootstrap=`, `rate=`, `wall=`, `watch`, `reclaim`, `alone` |
 /// | `kill`, `start`, `pause`, `continue`, `resign`, `fit`, `unfit` `NAME` | what becomes of a node |

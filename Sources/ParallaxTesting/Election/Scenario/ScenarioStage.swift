@@ -4,10 +4,15 @@ import ParallaxHA
 struct ScenarioStage {
   private typealias Mistake = ElectionScenario.Mistake
 
-  private var simulation = ElectionSimulation(scripted: ElectionRules())
+  private let defect: (String) -> (any ElectionDefect)?
+  private var simulation = ElectionSimulation(scriptedWith: nil)
   private var timings = ElectionTimings.standard
   private var isVerbose = false
   private var shown = 0
+
+  init(defect: @escaping (String) -> (any ElectionDefect)?) {
+    self.defect = defect
+  }
 
   /// What happened since it was last asked.
   mutating func takeLines() -> [String] {
@@ -18,7 +23,7 @@ struct ScenarioStage {
 
   mutating func perform(_ command: ScenarioCommand) throws(ElectionScenario.Mistake) {
     switch command.word {
-    case "rules": try setRules(command.argument(0))
+    case "defect": try setDefect(command.argument(0))
     case "timings": try setTimings(command)
     case "verbose", "terse": isVerbose = command.word == "verbose"
     case "node": try addNode(command)
@@ -67,10 +72,10 @@ struct ScenarioStage {
 
   // MARK: Setting up
 
-  private mutating func setRules(_ name: String) throws(ElectionScenario.Mistake) {
-    guard let defect = ElectionRules.Defect(rawValue: name) else { throw Mistake(description: "there is no defect \"\(name)\"") }
-    guard simulation.nodes.isEmpty else { throw Mistake(description: "rules come before the nodes") }
-    simulation = ElectionSimulation(scripted: ElectionRules(defect: defect))
+  private mutating func setDefect(_ name: String) throws(ElectionScenario.Mistake) {
+    guard let defect = defect(name) else { throw Mistake(description: "there is no defect \"\(name)\"") }
+    guard simulation.nodes.isEmpty else { throw Mistake(description: "a defect comes before the nodes") }
+    simulation = ElectionSimulation(scriptedWith: defect)
     shown = 0
   }
 

@@ -111,9 +111,9 @@ extension ElectionSimulation {
   /// - Returns: Whether anything was written.
   /// - Throws: Why it makes no sense.
   mutating func carryOut(_ command: ElectionCommand, over snapshot: ElectionSnapshot?) throws(ElectionError) -> Bool {
-    let next = try command.apply(
-      to: snapshot?.record, id: "request-\(report.events)", clusterID: mix.hasForeigner || !isScripted ? "own" : "default",
-      timings: mix.timings, rules: rules)
+    let next = try defect.apply(
+      command, to: snapshot?.record, id: "request-\(report.events)", clusterID: mix.hasForeigner || !isScripted ? "own" : "default",
+      timings: mix.timings)
     guard let next, let version = store.compareAndSet(next, expecting: snapshot?.version, violations: &found) else { return false }
     if isTraced { trace("an operator writes \(Self.name(of: command)) \(Self.summary(of: next))") }
     hint(ElectionSnapshot(record: next, version: version))

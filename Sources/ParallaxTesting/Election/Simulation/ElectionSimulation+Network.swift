@@ -79,7 +79,7 @@ extension ElectionSimulation {
     }
     let name = nodes[index].name
     let wasHeld = store.snapshot?.record.leader != nil
-    let isUnconditional = call.purpose == .release && rules.defect == .releaseWithoutCompare
+    let isUnconditional = defect.isUnconditional(call)
     let version = store.compareAndSet(record, expecting: call.expecting, isUnconditional: isUnconditional, violations: &found)
     guard let version else {
       if isTraced { trace("the store refuses the \(call.purpose) of \(name)", isDetail: call.purpose == .renew) }

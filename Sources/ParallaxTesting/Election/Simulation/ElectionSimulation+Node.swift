@@ -19,6 +19,7 @@ extension ElectionSimulation {
     var name: String
     var session: NodeSession
     var machine: ElectionStateMachine
+    var defect: any ElectionDefect = NoDefect()
     var configuration: ElectionConfiguration
     var needsBootstrapWait = true
     var isAlive = false
@@ -51,6 +52,12 @@ extension ElectionSimulation {
       self.configuration = configuration
       session = NodeSession(nodeID: id, incarnation: "\(name).0")
       machine = ElectionStateMachine(session: session, configuration: configuration)
+    }
+
+    mutating func handle(
+      _ event: ElectionStateMachine.Event, at now: ElectionStateMachine.Moment
+    ) -> [ElectionStateMachine.Action] {
+      defect.handle(event, at: now, by: &machine)
     }
   }
 
@@ -99,8 +106,8 @@ extension ElectionSimulation {
     nodes[index].isPaused = false
     nodes[index].session.incarnation = "\(nodes[index].name).\(epoch)"
     nodes[index].machine = ElectionStateMachine(
-      session: nodes[index].session, configuration: nodes[index].configuration, needsBootstrapWait: nodes[index].needsBootstrapWait,
-      rules: rules)
+      session: nodes[index].session, configuration: nodes[index].configuration, needsBootstrapWait: nodes[index].needsBootstrapWait)
+    nodes[index].defect = defect
     nodes[index].duties = nil
     nodes[index].areDutiesEnding = false
     nodes[index].deferred = []
@@ -139,7 +146,8 @@ extension ElectionSimulation {
     let instant = reading(on: index)
     let beginning = isScripted ? 0 : 1_700_000_000.0
     let wall = Date(timeIntervalSince1970: beginning + Double(now) / 1e9 + nodes[index].wallOffset)
-    let actions = nodes[index].machine.handle(event, at: .init(instant: .nanoseconds(Int64(instant)), wall: wall))
+    let reading = ElectionStateMachine.Moment(instant: .nanoseconds(Int64(instant)), wall: wall)
+    let actions = nodes[index].handle(event, at: reading)
     for action in actions { perform(action, on: index) }
     guard nodes[index].isAlive else { return }
     checkValidity(of: index)

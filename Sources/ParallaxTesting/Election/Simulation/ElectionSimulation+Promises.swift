@@ -40,8 +40,7 @@ extension ElectionSimulation {
       self.accepted = token
       return true
     }
-    let isAdmitted = rules.defect == .fenceByTermAlone ? token.term >= accepted.term : accepted.admits(token)
-    guard isAdmitted else { return false }
+    guard defect.admits(token, after: accepted) else { return false }
     if token.term < accepted.term || (token.term == accepted.term && token.incarnation != accepted.incarnation) {
       found.append(.staleWriteAccepted)
     }

@@ -1,4 +1,4 @@
-package import ParallaxHA
+import ParallaxHA
 
 /// A whole cluster in one thread on a virtual clock: the real state machines, a store, clocks of their own, and faults by a seed.
 ///
@@ -22,7 +22,7 @@ package struct ElectionSimulation {
   }
 
   let mix: FaultMix
-  let rules: ElectionRules
+  let defect: any ElectionDefect
   var report: SimulationReport
   var chance: SimulationChance
   var queue = SimulationQueue<Event>()
@@ -51,26 +51,28 @@ package struct ElectionSimulation {
   /// - Parameters:
   ///   - mix: What goes wrong.
   ///   - seed: What all draws follow from.
-  ///   - rules: The rules of the state machines.
+  ///   - defect: What nodes, store and resource do wrong; nothing if nil.
   ///   - only: The faults that may strike; all if nil.
   ///   - isRecorded: Whether to write down which faults struck.
   ///   - isTraced: Whether to write down what happens.
   package init(
-    _ mix: FaultMix, seed: UInt64, rules: ElectionRules = ElectionRules(), only: Set<SimulationFault>? = nil, isRecorded: Bool = false,
+    _ mix: FaultMix, seed: UInt64, defect: (any ElectionDefect)? = nil, only: Set<SimulationFault>? = nil, isRecorded: Bool = false,
     isTraced: Bool = false
   ) {
-    self.init(mix, chance: SimulationChance(seed: seed, only: only, isRecorded: isRecorded), rules: rules, isTraced: isTraced)
+    self.init(mix, chance: SimulationChance(seed: seed, only: only, isRecorded: isRecorded), defect: defect, isTraced: isTraced)
   }
 
   /// Makes a cluster without nodes whose messages all take ten milliseconds, for a script to direct.
-  init(scripted rules: ElectionRules) {
+  init(scriptedWith defect: (any ElectionDefect)?) {
     let chance = SimulationChance(seed: 0, only: [], isRecorded: false)
-    self.init(FaultMix("script"), chance: chance, rules: rules, isTraced: true, isScripted: true)
+    self.init(FaultMix("script"), chance: chance, defect: defect, isTraced: true, isScripted: true)
   }
 
-  private init(_ mix: FaultMix, chance: SimulationChance, rules: ElectionRules, isTraced: Bool, isScripted: Bool = false) {
+  private init(
+    _ mix: FaultMix, chance: SimulationChance, defect: (any ElectionDefect)?, isTraced: Bool, isScripted: Bool = false
+  ) {
     self.mix = mix
-    self.rules = rules
+    self.defect = defect ?? NoDefect()
     self.isTraced = isTraced
     self.isScripted = isScripted
     self.chance = chance

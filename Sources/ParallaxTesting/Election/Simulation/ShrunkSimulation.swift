@@ -1,5 +1,3 @@
-package import ParallaxHA
-
 /// A run that breaks a promise, with as few faults as could be found.
 package struct ShrunkSimulation: Sendable, CustomStringConvertible {
   /// The faults that it takes.
@@ -12,10 +10,10 @@ package struct ShrunkSimulation: Sendable, CustomStringConvertible {
   /// - Parameters:
   ///   - mix: What goes wrong.
   ///   - seed: The seed that fails.
-  ///   - rules: The rules of the state machines.
+  ///   - defect: What nodes, store and resource do wrong; nothing if nil.
   ///   - attempts: How many runs to try at most.
-  package init?(_ mix: FaultMix, seed: UInt64, rules: ElectionRules = ElectionRules(), attempts: Int = 2_000) {
-    var whole = ElectionSimulation(mix, seed: seed, rules: rules, isRecorded: true)
+  package init?(_ mix: FaultMix, seed: UInt64, defect: (any ElectionDefect)? = nil, attempts: Int = 2_000) {
+    var whole = ElectionSimulation(mix, seed: seed, defect: defect, isRecorded: true)
     let first = whole.run()
     guard let kind = first.violations.first?.kind else { return nil }
     var (kept, left) = (first.faults, attempts)
@@ -27,7 +25,7 @@ package struct ShrunkSimulation: Sendable, CustomStringConvertible {
         let dropped = start..<min(start + size, kept.count)
         // Without its nodes any cluster has no leader.
         let candidate = kept.enumerated().filter { !dropped.contains($0) || (kind == .noLeader && $1.kind == .node) }.map(\.element)
-        var simulation = ElectionSimulation(mix, seed: seed, rules: rules, only: Set(candidate), isRecorded: true)
+        var simulation = ElectionSimulation(mix, seed: seed, defect: defect, only: Set(candidate), isRecorded: true)
         let report = simulation.run()
         if report.violations.first?.kind == kind, report.faults.count < kept.count {
           kept = report.faults
@@ -39,7 +37,7 @@ package struct ShrunkSimulation: Sendable, CustomStringConvertible {
       if size == 1, !hasShrunk { break }
       size = max(size / 2, 1)
     }
-    var last = ElectionSimulation(mix, seed: seed, rules: rules, only: Set(kept), isTraced: true)
+    var last = ElectionSimulation(mix, seed: seed, defect: defect, only: Set(kept), isTraced: true)
     report = last.run()
     faults = kept
   }
