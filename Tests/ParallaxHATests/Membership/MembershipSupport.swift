@@ -15,10 +15,10 @@ func memberSession(_ nodeID: String, life: Int = 1) -> NodeSession {
 
 func memberRecord(
   _ nodeID: String, _ sequence: Int64 = 1, life: Int = 1, leads term: Int64? = nil, health: MemberHealth = .healthy,
-  checkInterval: Duration = .seconds(5)
+  checkInterval: Duration = .seconds(5), clusterID: String? = nil
 ) -> MemberRecord {
   MemberRecord(
-    session: memberSession(nodeID, life: life), address: "\(nodeID):8080", sequence: sequence,
+    session: memberSession(nodeID, life: life), clusterID: clusterID, address: "\(nodeID):8080", sequence: sequence,
     report: MemberReport(role: term == nil ? .standby : .leader, term: term ?? 0, health: health), checkInterval: checkInterval,
     startedAt: someInstant, lastHeartbeat: someInstant, version: "1.0.0")
 }

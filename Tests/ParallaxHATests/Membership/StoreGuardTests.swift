@@ -55,6 +55,27 @@ import Testing
     #expect(watch.read(memberSnapshot(), now: .seconds(1)) == .clear(silent: []))
   }
 
+  @Test("Only members of the node's own cluster do not count", arguments: [nil, "own"], [nil, "own", "other"])
+  func cluster(own: String?, found: String?) {
+    var watch = StoreWatch(nodeID: "me", clusterID: own)
+    let first = watch.read(memberSnapshot(memberRecord("b", 1, clusterID: found)), now: .zero)
+    let second = watch.read(memberSnapshot(memberRecord("b", 2, clusterID: found)), now: .seconds(1))
+    if own != nil, own == found {
+      #expect(first == .clear(silent: []) && second == .clear(silent: []))
+    } else {
+      #expect(first == .undecided(next: .milliseconds(500)))
+      #expect(second == .conflict(with: memberRecord("b", 2, clusterID: found)))
+    }
+  }
+
+  @Test func aMemberOfAnotherClusterIsNoticedAmongTheNodesOwn() {
+    var watch = StoreWatch(nodeID: "me", clusterID: "own")
+    let mate = memberRecord("a", 1, clusterID: "own")
+    _ = watch.read(memberSnapshot(mate, memberRecord("b", 1, clusterID: "other")), now: .zero)
+    let changed = memberRecord("b", 2, clusterID: "other")
+    #expect(watch.read(memberSnapshot(mate, changed), now: .seconds(1)) == .conflict(with: changed))
+  }
+
   @Test func aFieldThatCannotBeReadIsNotWrittenOff() {
     var watch = StoreWatch(nodeID: "me")
     #expect(watch.read(memberSnapshot(unreadable: ["b": "newer"]), now: .zero) == .unreadable(nodeID: "b", reason: "newer"))
@@ -79,6 +100,27 @@ import Testing
     await liveNode
     #expect(error?.code == .storeInUse)
     for word in ["\"me\"", "\"b\"", "b:8080", "\"parallax:\"", "highAvailability.enabled: true", "keyPrefix"] {
+      #expect(error?.message.contains(word) == true, "\(word)")
+    }
+  }
+
+  @Test("The refusal names the clusters and the way out", arguments: [("other", "highAvailability.clusterId"), (nil, "without high")])
+  func foreignMember(clusterID: String?, remedy: String) async throws {
+    let store = InMemoryMembershipStore()
+    let clock = ManualClock()
+    _ = store.write(memberRecord("b", 1, clusterID: clusterID), replacing: nil)
+    async let liveNode: Void = {
+      await clock.sleepers()
+      _ = store.write(memberRecord("b", 2, clusterID: clusterID), replacing: nil)
+      clock.advance(by: .milliseconds(500))
+    }()
+    let storeGuard = StoreGuard(store: store, nodeID: "me", clusterID: "own", keyPrefix: "parallax:", clock: clock)
+    let error = await #expect(throws: MembershipError.self) { try await storeGuard.check() }
+    await liveNode
+    #expect(error?.code == .storeInUse)
+    for word in ["\"me\"", "\"b\"", "b:8080", "cluster \"own\"", remedy, "redis.keyPrefix"]
+      + [clusterID.map { "cluster \"\($0)\"" }].compactMap(\.self)
+    {
       #expect(error?.message.contains(word) == true, "\(word)")
     }
   }
