@@ -4,8 +4,9 @@ import ParallaxConcurrency
 
 /// Runs all duties of a leader for a term: the body for ``LeaderElection/campaign(_:)``.
 ///
-/// Duties run beside each other, each never beside itself. One that fails is reported, counted, and tried again after its interval; it
-/// stops neither the others nor the term. When the term ends all of them are cancelled, and ``run(_:)`` returns once all have ended.
+/// Duties run concurrently; one duty never runs twice at a time. A duty that fails is reported, counted, and tried again after its
+/// interval: it stops neither the other duties nor the term. When the term ends all of them are cancelled, and ``run(_:)`` returns once all
+/// have ended.
 ///
 /// Through swift-metrics it counts `parallax_ha_duty_runs_total` by `duty` and `outcome` (`success`, `failure` or `cancelled`), and times
 /// the runs as `parallax_ha_duty_seconds` by `duty`.
@@ -15,7 +16,7 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
   private let logger: Logger
   private let metrics: any MetricsFactory
 
-  /// Takes in duties; nothing happens until a term runs.
+  /// Makes the duties of a leader; none runs before a term does.
   ///
   /// - Parameters:
   ///   - duties: The duties.
@@ -25,7 +26,7 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
     self.init(duties, clock: clock, logger: logger, metrics: MetricsSystem.factory)
   }
 
-  /// Takes in duties whose intervals are measured by the system's continuous clock.
+  /// Makes the duties of a leader on the system's continuous clock; none runs before a term does.
   ///
   /// - Parameters:
   ///   - duties: The duties.
@@ -49,7 +50,7 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
       for duty in duties {
         group.addTask { await perform(duty, in: token) }
       }
-      // A node without duties leads all the same.
+      // A term without duties lasts as long as one with duties.
       try? await WakeUp().wait()
     }
   }
@@ -62,7 +63,7 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
     do {
       if !duty.startsAtOnce { isHurried = try await rest(after: duty, unless: hurry) }
       while !Task.isCancelled {
-        // A fire that comes later may be about what this run no longer sees.
+        // A later fire may be about something that this run misses.
         hurry.silence()
         let begin = clock.now
         let outcome = await tally.outcome(of: { try await duty.work(token) })
@@ -76,7 +77,7 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
     }
   }
 
-  /// The jitter keeps the duties of several leaders, and several duties of one, from falling into step.
+  /// The jitter keeps duties from running in step.
   ///
   /// - Returns: Whether a fire ended the rest.
   /// - Throws: `CancellationError`.
@@ -85,7 +86,7 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
   }
 }
 
-/// What came of a duty's runs in one term.
+/// The outcomes of a duty's runs in one term.
 private struct DutyTally {
   enum Outcome {
     case success, cancelled

@@ -1,7 +1,7 @@
 import ParallaxConcurrency
 import Synchronization
 
-/// Work that whoever leads does again and again: recovery, cleaning up, a schedule.
+/// Periodic work of the leader: recovery, cleaning up, a schedule.
 ///
 /// ```swift
 /// let lost = LeaderDuty.Trigger()
@@ -15,13 +15,13 @@ import Synchronization
 /// A duty is cancelled when its term ends, and has to end soon after: see ``ElectionTimings/stopBudget``. What it writes should carry the
 /// fencing token, since a leader can be paused between any check and the write that follows.
 public struct LeaderDuty: Sendable {
-  /// What logs and metrics call it; unique among the duties of a leader.
+  /// The duty's name in logs and metrics; unique among the duties of a leader.
   public let name: String
-  /// How long it rests after each run, failed or not; up to a fifth is added at random.
+  /// The rest after each run, failed or not; up to a fifth is added at random.
   public let interval: Duration
-  /// Whether it runs as soon as a term begins, rather than an interval later.
+  /// Whether the duty runs as soon as a term begins, rather than an interval later.
   public let startsAtOnce: Bool
-  /// Makes it run without waiting for the interval to end.
+  /// Makes the duty run before its interval ends.
   public let trigger: Trigger
 
   let work: @Sendable (FencingToken) async throws -> Void
@@ -29,11 +29,11 @@ public struct LeaderDuty: Sendable {
   /// Makes a duty; it runs by ``LeaderDuties``.
   ///
   /// - Parameters:
-  ///   - name: What logs and metrics call it.
-  ///   - interval: How long it rests after each run; more than zero.
-  ///   - startsAtOnce: Whether it runs as soon as a term begins, so that a new leader finds out at once what the last one left undone.
-  ///   - trigger: What hurries it, if anything does.
-  ///   - work: What to do, with the fencing token of the term; never called again before it has ended.
+  ///   - name: The duty's name in logs and metrics.
+  ///   - interval: The rest after each run; more than zero.
+  ///   - startsAtOnce: Whether the duty runs as soon as a term begins, and so takes up what the last leader left undone.
+  ///   - trigger: Makes the duty run before its interval ends.
+  ///   - work: The work, given the fencing token of the term; never called again before it has ended.
   public init(
     _ name: String, every interval: Duration, startsAtOnce: Bool = true, trigger: Trigger = Trigger(),
     work: @escaping @Sendable (FencingToken) async throws -> Void
@@ -48,10 +48,10 @@ public struct LeaderDuty: Sendable {
 }
 
 extension LeaderDuty {
-  /// Hurries the duties that it was given to, from anywhere and at any time.
+  /// Makes its duties run early, from anywhere and at any time.
   ///
-  /// Several fires before a run begins make one run. A fire while the duty runs makes it run once more right after, since that run may
-  /// have begun too early to see what the fire was about. A fire while this node does not lead is kept for its next term.
+  /// Several fires before a run begins make one run. A fire during a run makes another run follow at once, since the first may have begun
+  /// too early to see the reason of the fire. A fire while this node does not lead is kept for its next term.
   public final class Trigger: Sendable {
     private struct State {
       var lastListener: UInt64 = 0
@@ -61,7 +61,7 @@ extension LeaderDuty {
 
     private let state = Mutex(State())
 
-    /// Makes a trigger, to be given to a duty or several.
+    /// Makes a trigger for one duty or several.
     public init() {}
 
     /// Makes the duties run now, or at the beginning of this node's next term; returns without waiting for them.

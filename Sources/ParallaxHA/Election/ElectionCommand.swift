@@ -1,6 +1,6 @@
-/// What an operator asks for, and what it means for the record.
+/// An operator's command, and its effect on the record.
 ///
-/// Any node writes it into the record, so that it works even when the leader cannot be reached.
+/// Any node writes the command into the record, also while the leader cannot be reached.
 package enum ElectionCommand: Sendable, Hashable {
   case stepDown(to: String?)
   case elect
@@ -11,8 +11,8 @@ package enum ElectionCommand: Sendable, Hashable {
   /// The record as the command leaves it, or nil if it stands so already.
   ///
   /// - Parameters:
-  ///   - record: What the store holds; nil if nothing.
-  ///   - id: Tells this request from all others.
+  ///   - record: The stored record; nil if there is none.
+  ///   - id: The id of the request.
   ///   - clusterID: The cluster of the node that asks.
   ///   - timings: How long holds last.
   /// - Returns: What to write over the record.
@@ -20,7 +20,7 @@ package enum ElectionCommand: Sendable, Hashable {
   package func apply(
     to record: ElectionRecord?, id: String, clusterID: String, timings: ElectionTimings
   ) throws(ElectionError) -> ElectionRecord? {
-    // A leader that asserts its record again may die in the middle: the pause that it took along can still be ended.
+    // A leader that asserts its record again may die in between: the pause in its bootstrap record can still be ended.
     let isPausedBootstrap = record?.isBootstrap == true && record?.isPaused == true && self == .resume
     guard let record, !record.isBootstrap || isPausedBootstrap else {
       throw ElectionError(.noRecord, "there is no election record yet; wait until the first leader is elected")
@@ -60,7 +60,7 @@ package enum ElectionCommand: Sendable, Hashable {
         return next
       }
       next.request = ElectionRequest(id: id, kind: .force, targetTerm: record.term)
-      // One hold per term: repeating the command does not begin it anew.
+      // One hold per term: a repeated command does not begin the hold anew.
       next.cooldown = ElectionHold(id: "force-\(record.fencingToken)", node: leader, duration: timings.cooldown)
     case .pause, .resume:
       guard record.isPaused != (self == .pause) else { return nil }
@@ -72,9 +72,9 @@ package enum ElectionCommand: Sendable, Hashable {
   /// Whether the command has been carried out, once the record reads so.
   ///
   /// - Parameters:
-  ///   - record: What the store holds now.
+  ///   - record: The stored record.
   ///   - written: The record that the command was written into, or that needed no change.
-  /// - Returns: `true` once there is nothing left to wait for.
+  /// - Returns: Whether the command is carried out.
   package func isDone(_ record: ElectionRecord, since written: ElectionRecord) -> Bool {
     switch self {
     case .pause, .resume: true

@@ -20,7 +20,7 @@ public struct ElectionConfiguration: Sendable, Hashable {
   public var reclaimsOnRestart: Bool
   /// How long a candidate that has seen no record before waits on an absent one; one lease if `nil`, which is the default.
   ///
-  /// Who shortens it accepts that losing the store's data together with a call may depose a leader.
+  /// A shorter wait accepts that the loss of the store's data together with a call may depose a leader.
   public var bootstrapWait: Duration?
 
   /// Makes a configuration.

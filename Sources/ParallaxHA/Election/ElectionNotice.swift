@@ -1,4 +1,4 @@
-/// What a node has to tell people about its part in an election.
+/// An event of a node's part in an election, for the log.
 package enum ElectionNotice: Sendable, Hashable, CustomStringConvertible {
   /// The node leads.
   case elected(FencingToken)
@@ -38,13 +38,13 @@ package enum ElectionNotice: Sendable, Hashable, CustomStringConvertible {
 package enum TermEnd: Sendable, Hashable, CustomStringConvertible {
   /// No renewal was acknowledged in time.
   case deadlinePassed
-  /// The record names somebody else.
+  /// The record names another incarnation.
   case superseded(by: String?, term: Int64)
   /// An operator asked for it.
   case requested(ElectionRequest.Kind)
-  /// There is nothing to lead for any more.
+  /// No body waits for a term any longer.
   case withdrawn
-  /// The node is not fit to lead, and another one is.
+  /// The node is not fit to lead, and another node is.
   case ineligible
   /// The node leaves.
   case resigned
@@ -56,7 +56,7 @@ package enum TermEnd: Sendable, Hashable, CustomStringConvertible {
     case .superseded(nil, let term): "the record names nobody, in term \(term)"
     case .requested(.force): "an operator forced an election"
     case .requested: "an operator asked for it"
-    case .withdrawn: "there is nothing to lead for any more"
+    case .withdrawn: "no body waits for a term any longer"
     case .ineligible: "the node is not fit to lead"
     case .resigned: "the node resigned"
     }
@@ -71,11 +71,11 @@ package enum TermEnd: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// What people have been told and need not hear again.
+/// The notices that stand, so that each is logged once.
 struct NoticeMemory: Sendable {
   var storeFailed = false
   var unreadable = false
   var foreignCluster: String?
-  /// The other incarnation under this node's id, its last renewal, and how often it was seen to grow.
+  /// The other incarnation under this node's id, its last renewal count, and how often the count grew.
   var twin: (incarnation: String, renewalCount: Int64, growth: Int)?
 }

@@ -4,7 +4,7 @@ public import FoundationEssentials
 public import Foundation
 #endif
 
-/// What a store keeps of an election: who leads, since which term, and what operators ask for.
+/// The stored state of an election: leader, term, lease, and operators' requests.
 ///
 /// There is one record per election. Nodes change it only by compare-and-set over the whole record.
 public struct ElectionRecord: Sendable, Hashable {
@@ -18,21 +18,31 @@ public struct ElectionRecord: Sendable, Hashable {
   public var incarnation: String
   /// The fencing token; it grows with each acquisition.
   public var term: Int64
-  /// Grows with each of the holder's renewals and nothing else: what standbys time by.
+  /// How many times the holder has renewed: standbys time by it, and nothing else changes it.
+  ///
+  /// In JSON, `renewal`.
   public var renewalCount: Int64
-  /// Grows with every write by anyone, so that no two versions have the same bytes.
+  /// How many times any node has written the record, so that no two versions have the same bytes.
   public var sequence: Int64
   /// How many times leadership has been taken.
+  ///
+  /// In JSON, `transitions`.
   public var transitionCount: Int64
   /// The lease as the holder runs it.
   public var leaseDuration: Duration
   /// Whether the record only marks that there was none: nobody leads by it.
+  ///
+  /// In JSON, `bootstrap`.
   public var isBootstrap: Bool
-  /// What an operator asks of the leader or the candidates.
+  /// An operator's request to the leader or the candidates.
   public var request: ElectionRequest?
   /// The node that the next term is kept for.
+  ///
+  /// In JSON, `reserved`.
   public var reservation: ElectionHold?
-  /// The node that is to let others go first.
+  /// The node that lets others go first.
+  ///
+  /// In JSON, `barred`.
   public var cooldown: ElectionHold?
   /// Whether nobody is to be elected: maintenance.
   public var isPaused: Bool
@@ -44,7 +54,7 @@ public struct ElectionRecord: Sendable, Hashable {
   /// Makes a record.
   ///
   /// - Parameters:
-  ///   - clusterID: The cluster that it belongs to.
+  ///   - clusterID: The cluster that the record belongs to.
   ///   - leader: The id of the leader, or `nil` if nobody leads.
   ///   - address: The leader's address.
   ///   - incarnation: The incarnation of the node that writes the record.
@@ -53,7 +63,7 @@ public struct ElectionRecord: Sendable, Hashable {
   ///   - sequence: The count of writes.
   ///   - transitionCount: The count of acquisitions.
   ///   - leaseDuration: The lease as the writer runs it.
-  ///   - isBootstrap: Whether it only marks that there was none.
+  ///   - isBootstrap: Whether the record only marks that there was none.
   public init(
     clusterID: String, leader: String?, address: String? = nil, incarnation: String, term: Int64, renewalCount: Int64 = 1,
     sequence: Int64 = 1,
@@ -89,7 +99,7 @@ public struct ElectionRecord: Sendable, Hashable {
   /// The longest duration that a record may ask others to wait.
   package static let maximumDuration: Duration = .seconds(86_400)
 
-  /// What a node could not work with, or `nil`: a record may have been written by anyone who reaches the store.
+  /// A value that no node could work with, or `nil`: anyone who reaches the store may have written the record.
   package var fault: String? {
     for (name, count) in [("term", term), ("renewal", renewalCount), ("sequence", sequence), ("transitions", transitionCount)]
     where !(0..<Self.maximumCount).contains(count) {
@@ -103,7 +113,7 @@ public struct ElectionRecord: Sendable, Hashable {
   }
 }
 
-/// What an operator asks for through the record.
+/// An operator's request in the record.
 public struct ElectionRequest: Sendable, Hashable, Codable {
   /// The kind of a request.
   public enum Kind: String, Sendable, Hashable, CaseIterable, Codable {
@@ -121,7 +131,7 @@ public struct ElectionRequest: Sendable, Hashable, Codable {
   public var kind: Kind
   /// The node that is to lead next, if one was named.
   public var to: String?
-  /// The term that the request speaks of; in another one it means nothing.
+  /// The term of the request, which means nothing in any other term.
   public var targetTerm: Int64
 
   /// Makes a request.
@@ -139,7 +149,7 @@ public struct ElectionRequest: Sendable, Hashable, Codable {
   }
 }
 
-/// A node that is preferred or kept away for a while, counted by each node from when it first received the id.
+/// A node that is preferred or kept away for a while; each node counts from its first receipt of the id.
 public struct ElectionHold: Sendable, Hashable {
   /// Tells holds apart: one that is written again with its id does not begin anew.
   public var id: String

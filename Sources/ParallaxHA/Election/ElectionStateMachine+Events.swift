@@ -4,13 +4,13 @@ package import FoundationEssentials
 package import Foundation
 #endif
 
-/// What goes into the machine and what comes out.
+/// The machine's events and actions.
 extension ElectionStateMachine {
   /// The readings of a node's two clocks.
   ///
-  /// The wall clock serves people and the first term over a bootstrap record, nothing else.
+  /// The wall clock decides nothing but the first term over a bootstrap record.
   package struct Moment: Sendable {
-    /// Since some origin, on a clock that goes on while the machine sleeps; never negative.
+    /// The time since a fixed origin, on a clock that goes on while the computer sleeps; never negative.
     package var instant: Duration
     package var wall: Date
 
@@ -28,22 +28,22 @@ extension ElectionStateMachine {
     case hint(ElectionSnapshot)
     /// Whether there is anything to lead for.
     case candidacy(Bool)
-    /// Whether the node is fit to lead, or knows nobody fitter.
+    /// Whether the node is fit to lead, or no other node is.
     case eligibility(Bool)
     /// Where the node is reached.
     case address(String?)
-    /// The duties of the term that ended have ended too.
+    /// The duties of the ended term have ended.
     case dutiesJoined
-    /// The node is to give up leadership and not to campaign again.
+    /// The node gives up leadership and does not campaign again.
     case resign
   }
 
-  /// What became of a call.
+  /// The outcome of a call.
   package enum Reply: Sendable {
     case read(ElectionSnapshot?)
     case written(ElectionVersion)
     case conflict(ElectionSnapshot?)
-    /// What is stored cannot be decoded.
+    /// The stored record cannot be decoded.
     case unreadable
     /// The outcome is unknown.
     case failed
@@ -56,10 +56,10 @@ extension ElectionStateMachine {
 
     package var id: UInt64
     package var purpose: Purpose
-    /// What to write; nil for a read.
+    /// The record to write; nil for a read.
     package var record: ElectionRecord?
     package var expecting: ElectionVersion?
-    /// When it was decided, which is before it is sent.
+    /// The instant of the decision, which is before the send.
     package var sentAt: Duration
   }
 
@@ -67,7 +67,7 @@ extension ElectionStateMachine {
     case send(Call)
     /// The node leads: duties may begin.
     case beginTerm(FencingToken)
-    /// Duties are to be cancelled and joined; ``Event/dutiesJoined`` says that they were.
+    /// Duties are to be cancelled and joined; ``Event/dutiesJoined`` follows.
     case endTerm(FencingToken, TermEnd)
     case notice(ElectionNotice)
     /// ``Event/resign`` has been carried out as far as the store allowed.

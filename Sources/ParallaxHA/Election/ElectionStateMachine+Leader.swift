@@ -1,6 +1,6 @@
 /// Holding a term and giving it up.
 extension ElectionStateMachine {
-  /// An acquisition was acknowledged; it counts from before it was sent, so it may have run out on the way.
+  /// An acquisition was acknowledged: the lease counts from before the send, so it may have run out already.
   mutating func acquired(_ snapshot: ElectionSnapshot, sentAt: Duration) {
     observe(snapshot)
     let validUntil = sentAt + timings.renewDeadline
@@ -19,7 +19,7 @@ extension ElectionStateMachine {
     output.append(.beginTerm(token))
   }
 
-  /// A renewal was acknowledged, before the deadline: see ``expireLease()``.
+  /// A renewal was acknowledged before the deadline: see ``expireLease()``.
   mutating func renewed(_ snapshot: ElectionSnapshot, sentAt: Duration) {
     observe(snapshot)
     let validUntil = sentAt + timings.renewDeadline
@@ -69,9 +69,10 @@ extension ElectionStateMachine {
     }
   }
 
-  /// The store has lost the record: marks that, so that no late packet can write more than a mark, and then asserts the term over it.
+  /// The store has lost the record: the leader writes a bootstrap record, the only record that a late packet can write too, and then
+  /// asserts the term over it.
   private mutating func restore(_ leadership: inout Leadership) {
-    // A number of its own: a renewal that repeated it would look like this mark to a standby, and leave its patience running.
+    // A renewal with the count of the bootstrap record would look like it to a standby, whose patience would run on.
     leadership.renewals += 1
     role = .leading(leadership)
     var mark = bootstrapRecord(term: leadership.lease.token.term)
@@ -94,7 +95,7 @@ extension ElectionStateMachine {
     send(purpose, next, expecting: expecting)
   }
 
-  /// A timer alone does not end a lease: whatever is handled after its end finds it ended.
+  /// Every event that is handled after the end of the lease ends the term; a late timer changes nothing.
   mutating func expireLease() {
     guard case .leading(let leadership) = role, now.instant >= leadership.lease.validUntil else { return }
     lose(.deadlinePassed)
@@ -107,7 +108,7 @@ extension ElectionStateMachine {
     finish(end)
   }
 
-  /// Gives up a lease that the node holds, if it holds one.
+  /// Gives up the lease, if the node holds one.
   mutating func stop(_ end: TermEnd) {
     guard case .leading = role else { return }
     finish(end)
@@ -116,7 +117,7 @@ extension ElectionStateMachine {
   private mutating func finish(_ end: TermEnd) {
     guard case .leading(let leadership) = role else { preconditionFailure("a term ended that the node did not lead") }
     var held: ElectionSnapshot?
-    // While a call is under way the known version may be outdated; releasing by it then fails and shows the one that stands.
+    // A call under way may have outdated the known version; a release then fails and shows the current version.
     if end.isVoluntary, case .present(let snapshot) = knowledge, isOwn(knowledge) { held = snapshot }
     let token = leadership.lease.token
     mayHold = true

@@ -1,6 +1,6 @@
 /// What a node learns from the record.
 extension ElectionStateMachine {
-  /// Takes in what the store holds, or held a moment ago.
+  /// Takes in the stored record, as it stands or stood a moment ago.
   mutating func observe(_ snapshot: ElectionSnapshot?) {
     guard let snapshot else {
       knowledge = .absent
@@ -49,7 +49,7 @@ extension ElectionStateMachine {
     return hold.id == before?.id ? before : ReceivedHold(id: hold.id, receivedAt: now.instant)
   }
 
-  /// Hints may be stale, so they count only when they are newer than what is known; a leader never acts on one.
+  /// Hints may be stale: a hint counts only when it is newer than the known record, and a leader never acts on one.
   mutating func takeHint(_ hint: ElectionSnapshot) {
     guard hint.record.fault == nil else { return }
     guard hint.record.clusterID == configuration.clusterID else {
@@ -69,10 +69,10 @@ extension ElectionStateMachine {
     }
   }
 
-  /// Whether an answer may tell of an earlier moment than a hint that came while it was on its way.
+  /// Whether a reply may be older than a hint that arrived before it.
   ///
-  /// Hints and answers come by different ways: the next leader's acquisition may be known before the answer to this node's own release.
-  /// What is older is not taken in then, but read again, since the store may also have lost its data in between.
+  /// Hints and replies travel separately: a hint of the next leader's acquisition may arrive before the reply to this node's release. The
+  /// node then reads again instead of taking in the older record, since the store may also have lost its data meanwhile.
   func isOvertaken(_ snapshot: ElectionSnapshot?) -> Bool {
     guard hasHintSinceCall, case .present(let known) = knowledge else { return false }
     guard let snapshot else { return true }
@@ -92,7 +92,7 @@ extension ElectionStateMachine {
     if case .present(let known) = knowledge { known.version == hint.version } else { false }
   }
 
-  /// Whether the hint tells of the node's own write that is under way, or of one before it.
+  /// Whether the hint shows a write of this node: the one under way, or an earlier one.
   private func isOwnWrite(_ hint: ElectionSnapshot) -> Bool {
     let record = hint.record
     guard record.incarnation == session.incarnation else { return false }
@@ -100,7 +100,7 @@ extension ElectionStateMachine {
     return record.renewalCount < (lastRecord?.renewalCount ?? 0)
   }
 
-  /// A former process of this node may write once more, by a packet that comes late; one that goes on writing is alive.
+  /// A late packet of a former process may renew once; a process that renews twice is alive.
   private mutating func watchForTwin(_ record: ElectionRecord) {
     guard record.leader == session.nodeID, record.incarnation != session.incarnation else { return }
     guard var twin = notices.twin, twin.incarnation == record.incarnation else {

@@ -29,7 +29,7 @@ extension ElectionStateMachine {
     return min(turn ?? read, read)
   }
 
-  /// From when on the node may write the record, or nil while it may not at all.
+  /// The instant from which the node may write the record; nil while the node must not.
   package var turn: Duration? {
     guard isCampaigning else { return nil }
     switch knowledge {
@@ -54,7 +54,7 @@ extension ElectionStateMachine {
     return patience.since + lease + (isUrged ? .zero : rankDelay)
   }
 
-  /// A leader may live whose record the store has lost: it needs until its own lease has ended.
+  /// The store may have lost the record of a living leader, which goes on until its lease ends.
   private func waitOverBootstrap(_ record: ElectionRecord) -> Duration {
     if !hasHistory, let bootstrapWait { return max(bootstrapWait, .zero) }
     return max(timings.leaseDuration, longestLease, record.leaseDuration)
@@ -71,12 +71,12 @@ extension ElectionStateMachine {
     return end
   }
 
-  /// Spreads the candidates over some ten milliseconds, so that the first one's hint reaches the others before they try.
+  /// Spreads the candidates over some ten milliseconds, so that the hint of the first acquisition reaches the others in time.
   ///
-  /// One step for each power of two of the priority, and within a step by the hash of the node's id.
+  /// The delay has one step for each power of two of the priority; the hash of the node's id decides within a step.
   static func rankDelay(of nodeID: String, _ configuration: ElectionConfiguration) -> Duration {
     let step = min(.milliseconds(6), configuration.timings.retryPeriod / 20)
-    // A delay must never be negative: it would cut patience short.
+    // A negative delay would cut patience short.
     let priority = min(max(configuration.priority, -100), 100)
     let bits = Int.bitWidth - priority.magnitude.leadingZeroBitCount
     let level = priority < 0 ? -bits : bits
@@ -94,7 +94,7 @@ extension ElectionStateMachine {
     }
   }
 
-  /// A floor for terms that holds even when all data is lost.
+  /// The floor for terms after the loss of all data.
   private var wallTerm: Int64 {
     let milliseconds = now.wall.timeIntervalSince1970 * 1_000
     let bounded = Int64(min(max(milliseconds, 0), Double(ElectionRecord.maximumCount / 2)))
@@ -124,7 +124,7 @@ extension ElectionStateMachine {
     return next
   }
 
-  /// Gives back a record that names this incarnation while it does not lead.
+  /// Releases a record that names this incarnation, which does not lead.
   mutating func release() {
     guard case .present(let snapshot) = knowledge, isOwn(knowledge) else {
       role = .standby

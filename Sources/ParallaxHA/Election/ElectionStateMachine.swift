@@ -6,7 +6,7 @@ import Foundation
 
 /// Decides when a node campaigns, leads, renews, stops and releases.
 ///
-/// A value without clock, store, randomness or tasks: events with the time they are handled at go in, actions come out, and ``wakeUp``
+/// The machine is a value without clock, store, randomness or tasks: events with their instants go in, actions come out, and ``wakeUp``
 /// says when the next ``Event/timer`` is due. At most one call to the store is under way at a time.
 package struct ElectionStateMachine: Sendable {
   /// What the node knows of the record.
@@ -28,7 +28,7 @@ package struct ElectionStateMachine: Sendable {
     /// The last known version of the node's own record.
     var record: ElectionRecord
     var nextRenewal: Duration
-    /// Counts attempts, acknowledged or not, so that no two carry the same number.
+    /// The number of attempts, acknowledged or not: no two writes carry the same renewal count.
     var renewals: Int64
   }
 
@@ -42,17 +42,17 @@ package struct ElectionStateMachine: Sendable {
   }
 
   enum Role: Sendable {
-    /// Watches, and takes over when it may. Exits to leading, or to releasing when the record names it.
+    /// The node watches, and takes over when its turn comes. Exits to leading, or to releasing when the record names the node.
     case standby
-    /// Holds the lease. Exits to stopping.
+    /// The node holds the lease. Exits to stopping.
     case leading(Leadership)
-    /// Its duties are being cancelled and joined. Exits to releasing, or to standby when the lease was lost.
+    /// The duties are being cancelled and joined. Exits to releasing, or to standby when the lease was lost.
     case stopping(Stopping)
-    /// The record names it, though it does not lead. Exits to standby.
+    /// The record names the node, which does not lead. Exits to standby.
     case releasing
   }
 
-  /// The only thing that standbys time by, and when it was first received.
+  /// The renewal that a standby times by, and the instant of its first receipt.
   struct Patience: Sendable, Equatable {
     var incarnation = ""
     var term: Int64 = -1
@@ -72,7 +72,7 @@ package struct ElectionStateMachine: Sendable {
   let rankDelay: Duration
   var timings: ElectionTimings { configuration.timings }
 
-  // What the node is and wants.
+  // Role and intent.
   var role = Role.standby
   var isStarted = false
   var isCandidate = false
@@ -80,7 +80,7 @@ package struct ElectionStateMachine: Sendable {
   var resignDeadline: Duration?
   var isResigned = false
 
-  // What it knows.
+  // Knowledge of the record.
   var knowledge = Knowledge.unknown
   package internal(set) var lastRecord: ElectionRecord?
   var lastAnswerAt: Duration?
@@ -89,7 +89,7 @@ package struct ElectionStateMachine: Sendable {
   var patience = Patience()
   var reservation: ReceivedHold?
   var cooldown: ReceivedHold?
-  /// Whether a record of this cluster has been seen that was no bootstrap record.
+  /// Whether the node has seen a record of its cluster other than a bootstrap record.
   var hasHistory = false
   var longestLease: Duration = .zero
   var highestTerm: Int64 = 0
@@ -97,7 +97,7 @@ package struct ElectionStateMachine: Sendable {
   /// Whether an acquisition may stand in the store although the node does not lead.
   var mayHold = false
 
-  // What it does.
+  // Calls and notices.
   package internal(set) var call: Call?
   var calls: UInt64 = 0
   var needsRead = false
@@ -112,7 +112,7 @@ package struct ElectionStateMachine: Sendable {
   ///
   /// - Parameters:
   ///   - session: The node and its incarnation.
-  ///   - configuration: How it takes part.
+  ///   - configuration: How the node takes part.
   ///   - needsBootstrapWait: Whether the store may have lost the record of a leader that lives.
   package init(
     session: NodeSession, configuration: ElectionConfiguration, needsBootstrapWait: Bool = true
@@ -126,7 +126,7 @@ package struct ElectionStateMachine: Sendable {
 
   // MARK: For the driver
 
-  /// The lease, while the node leads by it: compare its end with the clock at each use.
+  /// The lease, while the node leads: the caller compares `validUntil` with the clock at each use.
   package var lease: Lease? {
     if case .leading(let leadership) = role { leadership.lease } else { nil }
   }
@@ -136,12 +136,12 @@ package struct ElectionStateMachine: Sendable {
     if case .standby = role { true } else { false }
   }
 
-  /// Whether duties of a term that ended have been reported as stuck and still run.
+  /// Whether the duties of an ended term are reported as stuck and still run.
   var areDutiesStuck: Bool {
     if case .stopping(let stopping) = role { stopping.isReported } else { false }
   }
 
-  /// Whether the node has nothing to do before time passes; a call that does not hang is something to do, and so are duties that end.
+  /// Whether the node has nothing to do before time passes; calls that do not hang and duties that end count as something to do.
   func isWaiting(at instant: Duration, inHungCall isHung: Bool) -> Bool {
     if case .stopping(let stopping) = role, !stopping.isReported { return false }
     guard call == nil || isHung else { return false }
@@ -170,7 +170,7 @@ package struct ElectionStateMachine: Sendable {
   ///
   /// - Parameters:
   ///   - event: What happened.
-  ///   - now: What the clocks read, never less than at the event before; a send among the actions happens after it.
+  ///   - now: The readings of the clocks, never earlier than at the previous event; calls among the actions are sent later.
   /// - Returns: What to do, in order.
   package mutating func handle(_ event: Event, at now: Moment) -> [Action] {
     self.now = now
@@ -270,7 +270,7 @@ package struct ElectionStateMachine: Sendable {
     settle(call, .failed)
   }
 
-  /// A reply to any call but the one under way comes too late to count: its outcome was taken as unknown long ago.
+  /// Only the reply to the call under way counts; the outcome of every earlier call was taken as unknown at its time-out.
   private mutating func take(_ reply: Reply, to id: UInt64) {
     guard let call, call.id == id else { return }
     settle(call, reply)
@@ -310,7 +310,7 @@ package struct ElectionStateMachine: Sendable {
 
   private mutating func acknowledge(_ call: Call, _ snapshot: ElectionSnapshot) {
     switch call.purpose {
-    case .read: preconditionFailure("a read was answered as a write")
+    case .read: preconditionFailure("the reply to a read is a write's")
     case .bootstrap: if isOvertaken(snapshot) { needsRead = true } else { observe(snapshot) }
     case .acquire: acquired(snapshot, sentAt: call.sentAt)
     case .renew, .reassert: renewed(snapshot, sentAt: call.sentAt)
@@ -329,14 +329,14 @@ package struct ElectionStateMachine: Sendable {
     }
   }
 
-  // MARK: Chance
+  // MARK: Jitter
 
-  /// How long after a failed call the next one may go out: sooner while a lease is at stake.
+  /// The wait between a failed call and the next call, shorter while the node holds a lease.
   private var retryDelay: Duration {
     if case .leading = role { timings.retryPeriod / 4 } else { timings.retryPeriod }
   }
 
-  /// From 1 to 1.2, by a sequence that differs from node to node.
+  /// A factor from 1 to 1.2, from a sequence that differs between nodes.
   mutating func jitter() -> Double {
     jitterState &+= 0x9E37_79B9_7F4A_7C15
     var value = jitterState
@@ -346,7 +346,7 @@ package struct ElectionStateMachine: Sendable {
     return 1 + 0.2 * Double(value >> 11) / Double(1 << 53)
   }
 
-  /// FNV-1a with a final mix: the same on every node and in every process, which `Hasher` is not.
+  /// FNV-1a with a final mix: unlike `Hasher`, the same on every node and in every process.
   static func hash(_ text: String) -> UInt64 {
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }

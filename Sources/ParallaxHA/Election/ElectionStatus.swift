@@ -14,14 +14,14 @@ public struct ElectionStatus: Sendable, Hashable {
   public var leaseDuration: Duration?
   /// Whether this node leads at this moment.
   public var isLeader: Bool
-  /// For how long the lease stands without another renewal: on the leader until it stops, elsewhere until others may take over.
+  /// The time until the lease ends without another renewal: on the leader until it stops, elsewhere until others may take over.
   public var leaseRemaining: Duration?
-  /// How long ago the store answered, if it has not since then for longer than one call may take; what is shown is as old as that.
+  /// The age of the last answer of the store, and so of this status; `nil` while the store answers in time.
   public var staleFor: Duration?
-  /// What keeps the node from taking part as it should, or keeps the cluster from being as safe as it could be, in words for an operator.
+  /// A fault of this node or of the cluster, and its remedy, in a sentence for an operator; `nil` if none is known.
   public var problem: String?
 
-  /// Makes the status of an election that nothing is known of.
+  /// Makes the status of an unknown election.
   public init() {
     term = 0
     transitionCount = 0
@@ -29,7 +29,7 @@ public struct ElectionStatus: Sendable, Hashable {
     isLeader = false
   }
 
-  /// What does not change by the mere passing of time.
+  /// The status without the parts that change with time alone.
   var withoutDurations: ElectionStatus {
     var status = self
     status.leaseRemaining = nil
@@ -85,8 +85,8 @@ extension ElectionStateMachine {
     // In the record a lease is in whole milliseconds.
     if let record = lastRecord, record.leader != nil, record.leaseDuration.milliseconds != timings.leaseDuration.milliseconds {
       return """
-        the leader runs a lease of \(record.leaseDuration) and this node one of \(timings.leaseDuration); that suits a change that is under \
-        way, but two may lead if the store loses its data meanwhile: bring all nodes to the same
+        the leader runs a lease of \(record.leaseDuration) and this node one of \(timings.leaseDuration); during a \
+        rolling change that is safe as long as the store keeps its data; give all nodes the same lease
         """
     }
     return nil

@@ -18,10 +18,10 @@ public struct ElectionTimings: Sendable, Hashable {
   public let stopBudget: Duration
   /// How long one call to the store may take before its outcome counts as unknown.
   public let callTimeout: Duration
-  /// By how much the rate of any node's clock may be off: 0.05 is five per cent.
+  /// By how much the rate of any node's clock may be off: 0.05 is five percent.
   public let clockRateError: Double
 
-  /// How long a round trip to the store is allowed for.
+  /// The allowance for a round trip to the store.
   package static let roundTrip: Duration = .milliseconds(50)
 
   /// 15 s, 10 s and 2 s, as Kubernetes components run by.
@@ -71,10 +71,10 @@ public struct ElectionTimings: Sendable, Hashable {
     self.clockRateError = clockRateError
   }
 
-  /// How long the next term is kept for a node that was named in a step down: as long as it may need to notice.
+  /// How long the next term is kept for the node that a step down names.
   public var reservation: Duration { renewDeadline }
 
-  /// How long a leader that was told to go lets others go first.
+  /// How long a leader that was asked to hand over lets others go first.
   public var cooldown: Duration { leaseDuration }
 
   /// How many times `renewDeadline + stopBudget` the lease must be more than, since clocks run at different rates.

@@ -4,7 +4,7 @@ import Synchronization
 
 /// Running a body while the node leads.
 extension LeaderElection {
-  /// Claims the one place of a body; nil if it is taken.
+  /// Claims the place of the one body; nil if another body has it.
   func beginCampaign() -> WakeUp? {
     state.withLock { state in
       if state.campaign != nil { return nil }
@@ -20,7 +20,7 @@ extension LeaderElection {
 
   /// Runs the body in each term of this node.
   ///
-  /// - Returns: How the body ended by itself; nil if the campaign was ended from outside.
+  /// - Returns: The result of a body that ended by itself; nil if the campaign was ended from outside.
   func runTerms(_ wake: WakeUp, _ body: @escaping @Sendable (FencingToken) async throws -> Void) async -> Result<Void, any Error>? {
     process(.candidacy(true))
     var result: Result<Void, any Error>?
@@ -53,7 +53,7 @@ extension LeaderElection {
     process(.dutiesJoined)
   }
 
-  /// Runs the body until it ends, or is cancelled because the term has ended: then there is no result.
+  /// Runs the body until it ends, or until the end of the term cancels it: then there is no result.
   private func lead(
     _ token: FencingToken, until stop: WakeUp, _ body: @escaping @Sendable (FencingToken) async throws -> Void
   ) async -> Result<Void, any Error>? {
@@ -62,17 +62,17 @@ extension LeaderElection {
     } until: {
       try await stop.wait()
     }
-    // The body of a task that is cancelled ended because of that, not because there is nothing left to do.
+    // The cancellation of the task ended the body, whatever the body returned.
     guard outcome.isInterrupted || Task.isCancelled else { return outcome.result }
     if case .failure(let error) = outcome.result, !(error is CancellationError) {
       logger.warning("the duties of an ended term ended with an error", metadata: ["term": "\(token.term)", "error": "\(error)"])
     }
-    // A term that ended by itself is given up first, so that joining finds it being given up.
+    // The machine must be stopping before it hears that the duties are joined.
     endTerm()
     return nil
   }
 
-  /// Waits until nothing is left to give back, or nobody drives the machine.
+  /// Waits until the record no longer names this node, or until no driver runs.
   private func settle() async {
     await withCheckedContinuation { continuation in
       let isSettled = state.withLock { state in

@@ -2,15 +2,15 @@ import Logging
 import ParallaxConcurrency
 import Synchronization
 
-/// The shell around the state machine: store and timers.
+/// The driver of the state machine: store calls and timers.
 extension LeaderElection {
-  /// Calls that do not end in spite of their cancellation; more of them would only pile up.
+  /// The most calls at a time: a store that ignores cancellation must not let calls pile up.
   private static var maximumRunningCalls: Int { 16 }
 
-  /// Adds one who runs the election, and starts the driver for the first.
+  /// Adds a call of `observe()` or `campaign(_:)`, and starts the driver for the first.
   ///
-  /// The driver is a task of its own, because releasing a lease is what there is to do after a caller's cancellation, and because it serves
-  /// whoever runs the election, in whatever order they come and go. The last of them awaits it.
+  /// The driver is a task of its own, because a lease is released after its caller was cancelled, and because one driver serves all
+  /// callers. The last caller to leave awaits the driver.
   func enter() {
     update { state in
       state.users += 1
@@ -20,7 +20,7 @@ extension LeaderElection {
 
   /// Starts the driver, unless it runs already.
   ///
-  /// The machine starts in the same step, so that whoever resigns next finds it started and is not forgotten when it starts.
+  /// The machine starts in the same step: a resignation that comes next would be undone by a later start.
   private func startDriving(_ state: inout State) -> [ElectionStateMachine.Event] {
     guard state.driver == nil else { return [] }
     state.outgoing = []
@@ -28,7 +28,7 @@ extension LeaderElection {
     return [.start]
   }
 
-  /// Ends the driver if nobody else runs the election.
+  /// Removes a caller, and ends the driver after the last.
   func exit() async {
     var driver: Task<Void, Never>?
     update { state in
@@ -42,7 +42,7 @@ extension LeaderElection {
   }
 
   private func drive() async {
-    // Before the first read: what is written after that read is hinted at.
+    // Subscribed before the first read, so that a hint follows each write after that read.
     let changes = store.changes()
     await withDiscardingTaskGroup { group in
       group.addTask { await self.listenForHints(changes) }
@@ -66,7 +66,7 @@ extension LeaderElection {
   private func nextStep() -> ([ElectionStateMachine.Call], wakeUp: Duration?)? {
     state.withLock { state in
       if state.isLeaving, state.machine.isResigned { return nil }
-      // What is not sent has an unknown outcome like what is lost: the machine's own time-out covers both.
+      // A call that is not sent has an unknown outcome, as a lost one has: the machine's time-out covers both.
       let room = max(Self.maximumRunningCalls - state.runningCalls, 0)
       let calls = Array(state.outgoing.prefix(room))
       state.outgoing = []
@@ -78,7 +78,7 @@ extension LeaderElection {
   /// Whether nothing happens on this node until time passes or a hint comes; for tests on a manual clock.
   ///
   /// - Parameter isHung: Whether a call that is under way does not count, since its store does not answer.
-  /// - Returns: `false` while a call, the end of duties or news for observers is awaited.
+  /// - Returns: `false` while a call, the end of duties or the delivery of a status is awaited.
   package func isWaiting(inHungCall isHung: Bool = false) -> Bool {
     state.withLock { state in
       guard state.outgoing.isEmpty, state.campaign?.pending == nil, !state.isTelling else { return false }
@@ -98,7 +98,7 @@ extension LeaderElection {
     update { state in
       state.isLeaving = false
       state.driver = nil
-      // Somebody came while the driver was leaving.
+      // A caller came while the driver was leaving.
       guard state.users == 0 else { return startDriving(&state) }
       let (observers, watchers) = (Array(state.observers.values), Array(state.watchers.values))
       state.news.append {

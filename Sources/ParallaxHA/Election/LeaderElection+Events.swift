@@ -8,17 +8,17 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// What goes into the state machine, and what follows from it.
+/// The events of the state machine, and the effects of its actions.
 extension LeaderElection {
-  /// How long the clock has gone since the election was made.
+  /// The time since the election was made.
   var elapsed: Duration { origin.duration(to: clock.now) }
 
-  /// Hands an event to the machine and does what follows from it.
+  /// Hands an event to the machine and performs the actions.
   func process(_ event: ElectionStateMachine.Event) {
     update { _ in [event] }
   }
 
-  /// Changes the state and hands the machine the events that the change amounts to, as one step; then does what follows.
+  /// Changes the state and hands the resulting events to the machine in one step; then performs the actions.
   ///
   /// No task is resumed under the lock: resuming waits for the cancellation handlers of a task that is being cancelled, and those may
   /// want the lock, as anyone may ask an election for its status.
@@ -27,7 +27,7 @@ extension LeaderElection {
     state.withLock { state in
       var events = change(&state)
       while let event = events.popLast() {
-        // Read under the lock: the machine is never told of an earlier instant than before.
+        // Read under the lock, so that the machine's instants never go back.
         let now = ElectionStateMachine.Moment(instant: elapsed, wall: Date())
         for action in state.machine.handle(event, at: now) {
           if apply(action, to: &state, &effects) { events.append(.dutiesJoined) }
@@ -54,7 +54,9 @@ extension LeaderElection {
     var continuations: [CheckedContinuation<Void, Never>] = []
   }
 
-  /// Performs an action; whether the duties that it ends had not begun.
+  /// Performs an action.
+  ///
+  /// - Returns: Whether the action ends duties that had not begun.
   private func apply(_ action: ElectionStateMachine.Action, to state: inout State, _ effects: inout Effects) -> Bool {
     switch action {
     case .send(let call):
@@ -72,7 +74,7 @@ extension LeaderElection {
       if case .dutiesStuck = notice { finishResigning(&state, &effects) }
     case .resigned:
       finishResigning(&state, &effects)
-      // While the driver leaves, a campaign can only be one that came just now: the next driver serves it.
+      // A campaign that begins while the driver leaves is served by the next driver.
       guard !state.isLeaving, let wake = state.campaign?.wake else { return false }
       state.campaign?.isOver = true
       effects.wakeUps.append(wake)
@@ -97,7 +99,7 @@ extension LeaderElection {
     state.news.append { for observer in observers { observer.yield(current) } }
   }
 
-  /// Tells those who watch, outside the lock and in the order in which things happened: whoever comes while another tells leaves it to him.
+  /// Delivers statuses and records outside the lock, in order: a second caller leaves its deliveries to the one that is delivering.
   private func publish() {
     var isTelling = false
     while true {

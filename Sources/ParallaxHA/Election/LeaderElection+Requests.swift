@@ -1,19 +1,19 @@
 import ParallaxConcurrency
 import Synchronization
 
-/// How leadership changed hands.
+/// A change of leadership.
 public struct Handover: Sendable, Hashable {
-  /// The node that led before, if one did.
+  /// The node that led before, or `nil` if none did.
   public var from: String?
   /// The node that leads now.
   public var to: String?
-  /// The term that it leads.
+  /// The term of the new leader.
   public var term: Int64
-  /// From the request until this node knew of the new leader.
+  /// The time from the request until this node knew of the new leader.
   public var duration: Duration
 }
 
-/// What operators ask for. The request is written into the record, so any node takes it, also while the leader cannot be reached.
+/// Operators' requests, which are written into the record: any node takes them, also while the leader cannot be reached.
 extension LeaderElection {
   /// Asks the leader to hand over, and waits until another term has begun.
   ///
@@ -79,7 +79,7 @@ extension LeaderElection {
     return Handover(from: before.leader, to: now.leader, term: now.term, duration: elapsed - begin)
   }
 
-  /// How long a request may take: a lease that runs out, holds that run out, and the new term's beginning.
+  /// The longest that a request may take: a lease and the holds run out, then a term begins.
   private func patience(with record: ElectionRecord) -> Duration {
     let timings = configuration.timings
     return max(record.leaseDuration, timings.leaseDuration) * 2 + timings.cooldown + timings.reservation

@@ -27,7 +27,7 @@ import Foundation
 ///    and its wall clock is behind the one that the last terms began by.)
 /// 3. A fenced write that carries an older term than one already accepted is rejected, whatever the clocks do; so is an equal term
 ///    from another incarnation. See ``FencingToken/admits(_:)``.
-/// 4. No duty that honours cancellation runs outside its term: duties are cancelled and joined before the lease is released. One
+/// 4. No duty that honors cancellation runs outside its term: duties are cancelled and joined before the lease is released. One
 ///    that does not is reported, and its lease is left to expire.
 /// 5. Lost is final: a late success never brings a term back; the node campaigns for a new one.
 /// 6. Once the store and at least one healthy candidate can talk, there is a leader within `leaseDuration`, a round trip and some
@@ -68,7 +68,7 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
     var observers: [UInt64: AsyncStream<ElectionStatus>.Continuation] = [:]
     var watchers: [UInt64: AsyncStream<ElectionRecord>.Continuation] = [:]
     var shown: ElectionStatus?
-    /// What those who watch have not been told yet, and whether somebody is telling them.
+    /// Deliveries that are due, and whether a caller is delivering.
     var news: [@Sendable () -> Void] = []
     var isTelling = false
   }
@@ -171,23 +171,26 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
 
   // MARK: Taking part
 
-  /// Says where this node is reached, for one that learns it only after the election was made; the record shows it from the next write on.
+  /// Sets where this node is reached, for a node that learns its address only after the election was made.
+  ///
+  /// The next write of the record has the address.
   ///
   /// - Parameter address: The address for other nodes and people, or `nil`.
   public func setAddress(_ address: String?) {
     process(.address(address))
   }
 
-  /// Says whether the node is fit to lead, or knows no other that is; `true` until said otherwise.
+  /// Sets whether the node is fit to lead, or no other node is; `true` at first.
   ///
-  /// A leader that is not hands over, and does not campaign until it is.
+  /// A leader that is not fit hands over; a node that is not fit does not campaign.
   ///
   /// - Parameter isEligible: Whether the node may lead.
   public func setEligible(_ isEligible: Bool) {
     process(.eligibility(isEligible))
   }
 
-  /// Gives up leadership for good: the body of ``campaign(_:)`` is cancelled and joined, the record is released, and `campaign(_:)` returns.
+  /// Gives up leadership for good: the body of ``campaign(_:)`` is cancelled and joined, the record is released, and `campaign(_:)`
+  /// returns.
   ///
   /// Observing and requests go on. It returns when all that is done, or the store has not answered within two call time-outs, or the
   /// body has not ended within ``ElectionTimings/stopBudget``.

@@ -1,8 +1,8 @@
-/// Which of the members that say they lead are to be believed.
+/// Decides which of several members that claim to lead are believed.
 ///
 /// Claims are compared by the order in which they were seen to be written, not by time: a claim of an older term counts only when its
-/// holder wrote again after the claim of the newest term stood in the store. One that is merely left over, by a holder that is dead, paused
-/// or slow to take it back, does not.
+/// holder wrote again after the claim of the newest term stood in the store. A claim that a dead, paused or slow holder left over does not
+/// count.
 struct LeadershipClaims: Sendable {
   private struct Claim {
     var incarnation: String
@@ -17,7 +17,7 @@ struct LeadershipClaims: Sendable {
   private var claims: [String: Claim] = [:]
   private var reads: UInt64 = 0
 
-  /// Takes in what one read showed.
+  /// Takes in a read.
   mutating func read(_ records: some Sequence<MemberRecord>) {
     reads += 1
     var present: [String: Claim] = [:]
@@ -33,7 +33,7 @@ struct LeadershipClaims: Sendable {
     claims = present
   }
 
-  /// The ids that are believed, among those that give signs of life.
+  /// The ids of the believed claims, among members that are alive.
   func believed(among isAlive: (String) -> Bool) -> Set<String> {
     let alive = claims.filter { isAlive($0.key) }
     guard let newest = alive.values.max(by: { ($0.term, $1.since) < ($1.term, $0.since) }) else { return [] }

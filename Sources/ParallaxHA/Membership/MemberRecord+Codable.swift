@@ -10,7 +10,7 @@ extension MemberRecord: Codable {
     case version, clusterId
   }
 
-  /// The longest interval that is believed: what another node wrote must not make this one wait for ever.
+  /// The intervals that are believed: another node's record must not make this node wait forever.
   private static let intervals = 1...Int64(600_000)
 
   /// Reads a record; throws `DecodingError` for a newer format, a missing field or a value out of bounds.
@@ -62,7 +62,7 @@ extension MemberRecord: Codable {
   private static let withMilliseconds = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
 
   private static func text(of instant: Date) -> String {
-    // The style truncates, and a double rarely holds a whole millisecond: half of one makes it the right one.
+    // The style truncates, and a double rarely holds a whole millisecond: half a millisecond more makes the result exact.
     instant.addingTimeInterval(0.000_5).formatted(withMilliseconds)
   }
 

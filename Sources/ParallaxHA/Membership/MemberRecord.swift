@@ -4,44 +4,44 @@ public import FoundationEssentials
 public import Foundation
 #endif
 
-/// What a node says of its part in the election.
+/// A node's role in the election.
 public enum MemberRole: String, Sendable, Hashable, Codable, CaseIterable {
-  /// It holds a term.
+  /// The node holds a term.
   case leader
-  /// It does not lead; it may campaign or only watch.
+  /// The node does not lead; it may campaign or only observe.
   case standby
 }
 
-/// How a node finds itself, by its own checks.
+/// A node's health, by its own checks.
 public enum MemberHealth: String, Sendable, Hashable, Codable, CaseIterable {
   /// All checks pass.
   case healthy
-  /// It works, but not as it should.
+  /// The node works with a fault.
   case degraded
-  /// It should not be given work.
+  /// The node should not be given work.
   case unhealthy
 }
 
-/// What a node says of itself at each heartbeat, beside who and where it is.
+/// A node's state at a heartbeat.
 ///
-/// `Membership` asks for one whenever it writes the node's field.
+/// ``Membership`` asks for a report whenever it writes the node's field.
 public struct MemberReport: Sendable, Hashable {
-  /// The node's part in the election at this moment.
+  /// The node's role in the election.
   public var role: MemberRole
 
-  /// The term that it leads, or the highest that it knows; 0 when it knows none.
+  /// The term that the node leads, or the highest term that it knows; 0 when it knows none.
   public var term: Int64
 
-  /// How it finds itself.
+  /// The node's health.
   public var health: MemberHealth
 
-  /// How many executions it drives.
+  /// How many executions the node drives.
   public var executions: Int
 
-  /// How many agents are connected to it.
+  /// How many agents are connected to the node.
   public var agents: Int
 
-  /// Makes a report; without arguments that of a healthy, idle standby.
+  /// Makes a report; without arguments, the report of a healthy, idle standby.
   public init(role: MemberRole = .standby, term: Int64 = 0, health: MemberHealth = .healthy, executions: Int = 0, agents: Int = 0) {
     self.role = role
     self.term = term
@@ -53,8 +53,8 @@ public struct MemberReport: Sendable, Hashable {
 
 /// One node's field among the members of the cluster.
 ///
-/// Others tell that the node lives by the change of (`incarnation`, `sequence`) alone; the instants are for people to read, and are never
-/// compared. In JSON instants are ISO 8601 in UTC, durations whole milliseconds, and `format` is the version of this shape.
+/// Other nodes tell that the node lives by a change of (`incarnation`, `sequence`) alone; the instants are for people to read, and are
+/// never compared. In JSON instants are ISO 8601 in UTC, durations whole milliseconds, and `format` is the version of this shape.
 public struct MemberRecord: Sendable, Hashable, Identifiable {
   /// The version of the JSON that this version of the library writes, and the newest that it reads.
   public static let formatVersion = 1
@@ -74,10 +74,10 @@ public struct MemberRecord: Sendable, Hashable, Identifiable {
   /// Grows by one with each write of this incarnation.
   public var sequence: Int64
 
-  /// What the node said of itself when it wrote this.
+  /// The node's state when it wrote the record.
   public var report: MemberReport
 
-  /// How often the node writes; others are at least as patient.
+  /// How often the node writes; other nodes wait at least as long.
   public var checkInterval: Duration
 
   /// When the node's process started, by the node's wall clock, to the millisecond.
@@ -85,7 +85,7 @@ public struct MemberRecord: Sendable, Hashable, Identifiable {
     didSet { startedAt = startedAt.wholeMilliseconds }
   }
 
-  /// When this was written, by the node's wall clock, to the millisecond.
+  /// When the record was written, by the node's wall clock, to the millisecond.
   public var lastHeartbeat: Date {
     didSet { lastHeartbeat = lastHeartbeat.wholeMilliseconds }
   }
@@ -100,10 +100,10 @@ public struct MemberRecord: Sendable, Hashable, Identifiable {
   ///   - clusterID: The cluster that the node takes part in; nil if it runs alone.
   ///   - address: Where the node's API is reached.
   ///   - sequence: The number of this write.
-  ///   - report: What the node says of itself.
+  ///   - report: The node's state.
   ///   - checkInterval: How often the node writes.
   ///   - startedAt: When the process started; rounded to milliseconds.
-  ///   - lastHeartbeat: When this is written; rounded to milliseconds.
+  ///   - lastHeartbeat: When the record is written; rounded to milliseconds.
   ///   - version: The version of the software.
   public init(
     session: NodeSession, clusterID: String? = nil, address: String, sequence: Int64, report: MemberReport = MemberReport(),
@@ -121,10 +121,10 @@ public struct MemberRecord: Sendable, Hashable, Identifiable {
     self.version = version
   }
 
-  /// The life of the node that wrote this.
+  /// The life of the node that wrote the record.
   public var session: NodeSession { NodeSession(nodeID: id, incarnation: incarnation) }
 
-  /// What the node says of its part in the election.
+  /// The node's role in the election.
   public var role: MemberRole { report.role }
 
   /// The term that the node leads, or the highest that it knows.
@@ -132,7 +132,7 @@ public struct MemberRecord: Sendable, Hashable, Identifiable {
 }
 
 extension Date {
-  /// The same instant without what JSON does not carry, so that a record reads back as it was written.
+  /// The instant in whole milliseconds, so that a record reads back from JSON as it was written.
   var wholeMilliseconds: Date {
     Date(timeIntervalSince1970: (timeIntervalSince1970 * 1_000).rounded() / 1_000)
   }

@@ -9,13 +9,13 @@ public import FoundationEssentials
 public import Foundation
 #endif
 
-/// A node's membership in its cluster: it says that it lives, and sees who else does.
+/// A node's membership in its cluster: writes the node's heartbeat, and watches the heartbeats of the others.
 ///
 /// While ``run()`` runs, the node writes its field every `checkInterval`, and at once after ``announce()``, and reads the others'. It
 /// judges each member on its own continuous clock by when that member's field last changed; no clocks of different nodes are compared.
-/// What it notices comes as ``events()``, how things stand as ``view``.
+/// ``events()`` tells of changes, ``view`` is the present state.
 ///
-/// Of several processes under one node id the last one started keeps the field; the others find a ``twin``, and stop writing for good.
+/// Of several processes under one node id, the last one started keeps the field; the others find a ``twin``, and stop writing for good.
 public final class Membership<Store: MembershipStore, C: Clock>: Service where C.Duration == Duration {
   private struct State {
     var judge: MembershipJudge
@@ -36,10 +36,10 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     case read = "read"
   }
 
-  /// How many events are kept for a subscriber that does not take them.
+  /// How many events are kept for a slow subscriber.
   private static var eventBuffer: Int { 1_024 }
 
-  /// How often a starting node goes after a field that changes hands under it before it waits for the next heartbeat.
+  /// How often a starting node tries to take its field in one heartbeat, while other incarnations take the field too.
   private static var joinAttempts: Int { 3 }
 
   /// This life of the node.
@@ -64,13 +64,13 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
   ///   - store: Where the fields are kept.
   ///   - session: This life of the node.
   ///   - clusterID: The cluster that the node takes part in; nil if it runs alone.
-  ///   - address: Where the node's API is reached, `host:port`; what is not known yet is said by ``setAddress(_:)``.
+  ///   - address: Where the node's API is reached, `host:port`; ``setAddress(_:)`` changes it.
   ///   - version: The version of the software, for people.
   ///   - settings: How the node watches the others.
-  ///   - clock: The node's clock; it has to go on while the machine sleeps, as `ContinuousClock` does.
+  ///   - clock: The node's clock, which goes on while the computer sleeps, as `ContinuousClock` does.
   ///   - wallClock: The instants that people read in the field; never used to decide.
   ///   - logger: Where outages of the store and twins are reported, each once.
-  ///   - report: What the node says of itself; asked at each heartbeat, and must not block.
+  ///   - report: The node's state, asked at each heartbeat; must not block.
   public init(
     store: Store, session: NodeSession, clusterID: String? = nil, address: String, version: String, settings: MembershipSettings, clock: C,
     wallClock: @escaping @Sendable () -> Date = { Date.now }, logger: Logger, report: @escaping @Sendable () -> MemberReport
@@ -91,7 +91,7 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     state = Mutex(State(judge: MembershipJudge(record: template, settings: settings, now: .zero), template: template))
   }
 
-  // MARK: How things stand
+  // MARK: State
 
   /// The members as they were last read, judged at this moment.
   public var view: MembershipView {
@@ -99,9 +99,9 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     return state.withLock { $0.judge.view(now: now, asOf: $0.asOf) }
   }
 
-  /// Whether others may be giving this node's work away, because it could not write for the detection window, or because of a twin.
+  /// Whether other nodes may be taking over this node's work: it could not write for the detection window, or has a twin.
   ///
-  /// It is computed at each call, so it is true at once in a process that was paused.
+  /// Computed at each call, so `true` at once in a process that was paused.
   public var isCutOff: Bool {
     let now = now
     return state.withLock { $0.judge.isCutOff(now: now) }
@@ -110,18 +110,18 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
   /// The process under the same node id that took this node's field, if one did; final.
   public var twin: MemberRecord? { state.withLock { $0.judge.twin } }
 
-  /// What is noticed from now on, until ``run()`` ends.
+  /// The events from now on, until ``run()`` ends.
   ///
-  /// Each call makes a sequence of its own, for one consumer; one that falls behind by 1,024 events loses the oldest.
+  /// Each call makes a sequence for one consumer; a consumer that falls behind by 1,024 events loses the oldest.
   public func events() -> AsyncStream<MembershipEvent> {
     broadcast.subscribe(buffering: Self.eventBuffer).stream()
   }
 
-  // MARK: What to do
+  // MARK: Actions
 
-  /// Says where the node's API is reached, for a node that learns it only after the membership was made.
+  /// Sets where the node's API is reached, for a node that learns its address only after the membership was made.
   ///
-  /// The field shows it from the next write on.
+  /// The next write of the field has the address.
   ///
   /// - Parameter address: The address, `host:port`.
   public func setAddress(_ address: String) {
@@ -131,16 +131,15 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     }
   }
 
-  /// Writes the field at once, since the node's role or term changed; returns without waiting for it.
+  /// Writes the field at once, after a change of the node's role or term; returns before the write.
   public func announce() {
     state.withLock { $0.isAnnounced = true }
     wakeUp.signal()
   }
 
-  /// Reads the members now and returns the view after; callers at the same time share one read.
+  /// Reads the members and returns the view; concurrent callers share one read.
   ///
-  /// Returns the last known view without waiting when the last read failed, or when ``run()`` does not run; and early when the task is
-  /// cancelled.
+  /// Returns the last known view at once when the last read failed or ``run()`` does not run, and early when the task is cancelled.
   public func refreshedView() async -> MembershipView {
     let done = Deferred<Void>()
     let isAwaited = state.withLock { state in
@@ -155,18 +154,18 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     return view
   }
 
-  /// Removes the field of a member that is gone for good, if it is still of this incarnation.
+  /// Removes the field of a member that is gone for good, if the field is still of this incarnation.
   ///
   /// - Parameter session: The life of the member.
-  /// - Throws: ``MembershipError`` with `timedOut`, or what the store throws; the field may or may not be gone then.
+  /// - Throws: ``MembershipError`` with `timedOut`, or what the store throws; the field may be gone or not.
   public func remove(_ session: NodeSession) async throws {
     try await bounded { [store] in try await store.remove(session) }
   }
 
   /// Writes and reads until the task is cancelled or a graceful shutdown begins; to be called once.
   ///
-  /// On a graceful shutdown the node leaves: it removes its field, so that the others know at once. A task that is cancelled leaves the
-  /// field as a crash would. A store that cannot be reached does not end it.
+  /// On a graceful shutdown the node leaves: it removes its field, so that the others know at once. A cancelled task leaves the field in
+  /// place, as a crash does. `run()` goes on while the store cannot be reached.
   public func run() async throws {
     state.withLock { $0.isRunning = true }
     await cancelWhenGracefulShutdown {
@@ -254,7 +253,7 @@ extension Membership {
       try await remove(session)
     } catch {
       logger.warning(
-        "the membership could not be removed; the others notice by its silence", metadata: ["error": "\(error)"])
+        "the node's membership could not be removed; the other nodes notice its silence", metadata: ["error": "\(error)"])
     }
   }
 
@@ -278,7 +277,7 @@ extension Membership {
   }
 }
 
-// MARK: What is noticed
+// MARK: Events
 
 extension Membership {
   private func notice(_ change: (inout State, Duration) -> [MembershipEvent]) {
@@ -296,11 +295,12 @@ extension Membership {
       logger.info("a member restarted", metadata: ["member": "\(member.session)", "former": "\(former)"])
     case .becameUnhealthy(let member): logger.warning("a member is silent", metadata: ["member": "\(member.session)"])
     case .becameHealthy(let member): logger.info("a silent member is back", metadata: ["member": "\(member.session)"])
-    case .cutOff: logger.error("cut off: this node could not write for \(settings.detectionWindow), its work is being given away")
+    case .cutOff:
+      logger.error("this node is cut off: it could not write for \(settings.detectionWindow), and other nodes take over its work")
     case .reconnected: logger.info("this node is no longer cut off")
     case .twin(let other):
       logger.critical(
-        "another process runs under this node's id; this one stops taking part. Give each node an id of its own (node.id)",
+        "another process runs under this node's id; this process stops taking part. Give each node an id of its own (node.id)",
         metadata: ["node": "\(session)", "twin": "\(other.session)", "address": "\(other.address)"])
     }
   }

@@ -1,4 +1,4 @@
-/// Why membership could not do what it was asked.
+/// A failure of the membership.
 public struct MembershipError: Error, Sendable, CustomStringConvertible {
   /// The kind of failure.
   public struct Code: Sendable, Hashable, CustomStringConvertible {
@@ -9,9 +9,9 @@ public struct MembershipError: Error, Sendable, CustomStringConvertible {
     public static let invalidSettings = Code(description: "invalidSettings")
     /// The store did not answer within `timeout`: the outcome is unknown.
     public static let timedOut = Code(description: "timedOut")
-    /// The node's own field holds what no version of this library wrote; nothing was changed.
+    /// The node's own field cannot be decoded; nothing was changed.
     public static let unreadable = Code(description: "unreadable")
-    /// The store belongs to another node, which is alive, and high availability is off.
+    /// Another node, outside this node's cluster, uses the store and is alive or may be.
     public static let storeInUse = Code(description: "storeInUse")
   }
 

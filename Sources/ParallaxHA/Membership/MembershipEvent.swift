@@ -1,16 +1,16 @@
-/// What a node noticed about the members of its cluster, itself included.
+/// A change among the members of a cluster, the node itself included.
 ///
-/// Events hurry what a look at ``MembershipView`` would find anyway; a subscriber that falls behind by more than its buffer loses the
+/// Events only make reactions prompt: ``MembershipView`` shows the same. A subscriber that falls behind by more than its buffer loses the
 /// oldest.
 public enum MembershipEvent: Sendable, Hashable {
-  /// A member that was not known is there.
+  /// A member appeared.
   case joined(MemberRecord)
 
   /// A member's field is gone: it left on purpose, or was removed after a long silence.
   case left(MemberRecord)
 
-  /// A member has another incarnation: what its `former` life owned is to be recovered. Also of this node itself, when it took over its
-  /// own field from a former life.
+  /// A member has a new incarnation: what its `former` life owned is to be recovered. Also sent for this node, when it took over the field
+  /// of a former life.
   case restarted(MemberRecord, former: NodeSession)
 
   /// A member gave no sign of life for the detection window.
@@ -19,13 +19,13 @@ public enum MembershipEvent: Sendable, Hashable {
   /// A member that had been silent gave a sign of life.
   case becameHealthy(MemberRecord)
 
-  /// This node could not write for the detection window: its work is being given away.
+  /// This node could not write for the detection window: other nodes take over its work.
   case cutOff
 
-  /// This node, which was cut off, could write again.
+  /// This node could write again after it was cut off.
   case reconnected
 
-  /// This node's field was taken by another process under the same node id, whose record this is. Final for this process: it writes no
-  /// more, and counts as cut off.
+  /// Another process under the same node id took this node's field; the record is that process's. Final: this process writes no more, and
+  /// counts as cut off.
   case twin(MemberRecord)
 }

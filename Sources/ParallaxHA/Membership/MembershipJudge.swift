@@ -4,16 +4,16 @@ package import FoundationEssentials
 package import Foundation
 #endif
 
-/// Judges the members of a cluster by what one node wrote and read, and when.
+/// Judges the members of a cluster by the writes and reads of one node.
 ///
-/// A value without clock: every `now` is the time on the node's own continuous clock since any fixed instant. No other clock enters, so a
-/// wall clock that jumps changes nothing.
+/// The judge is a value without clock: every `now` is the time on the node's own continuous clock since a fixed instant. No other clock
+/// enters, so a wall clock that jumps changes nothing.
 package struct MembershipJudge: Sendable {
   private struct Member {
     let record: MemberRecord
     /// When (incarnation, sequence) was last seen to change.
     let lastSeen: Duration
-    /// From when on its silence counts: then, or later if it was granted a full window anew.
+    /// The start of the silence that counts: `lastSeen`, or later if the member was granted a full window anew.
     var patientSince: Duration
     var isAlive = true
 
@@ -25,7 +25,7 @@ package struct MembershipJudge: Sendable {
   }
 
   private enum OwnField {
-    /// Not written yet; `former` is the life that was found in it.
+    /// Not written yet; `former` is the life that holds the field.
     case joining(former: MemberRecord?)
     case held
     case lost(to: MemberRecord)
@@ -34,25 +34,25 @@ package struct MembershipJudge: Sendable {
   private let session: NodeSession
   private let settings: MembershipSettings
   private var ownField = OwnField.joining(former: nil)
-  /// By id, the node itself included.
+  /// The members by id, the node itself included.
   private var members: [String: Member]
   private var claims = LeadershipClaims()
   private var unreadable: [String: String] = [:]
 
-  /// When the last acknowledged write was sent; before the first one, when the judge was made.
+  /// When the last acknowledged write was sent, or when the judge was made.
   private var lastWrite: Duration
   private var isReportedCutOff = false
   private var lastRead: Duration?
   private var lastReadFailed = false
-  /// Until when a missing field says nothing about its owner, because the store lost data.
+  /// Until when a missing field does not mean that its owner left, because the store lost data.
   private var absenceGrace = Duration.zero
 
-  /// Makes a judge that knows nobody but the node itself.
+  /// Makes a judge that knows only the node itself.
   ///
   /// - Parameters:
-  ///   - record: What the node says of itself.
-  ///   - settings: How patient it is.
-  ///   - now: The time on its own clock.
+  ///   - record: The node's record.
+  ///   - settings: How long silence may last.
+  ///   - now: The time on the node's own clock.
   package init(record: MemberRecord, settings: MembershipSettings, now: Duration) {
     session = record.session
     self.settings = settings
@@ -60,7 +60,7 @@ package struct MembershipJudge: Sendable {
     lastWrite = now
   }
 
-  // MARK: The own field
+  // MARK: The node's own field
 
   /// Takes in where the node is reached, for the view before the first write.
   package mutating func setAddress(_ address: String) {
@@ -82,7 +82,7 @@ package struct MembershipJudge: Sendable {
     return other
   }
 
-  /// Whether others may be giving this node's work away: it could not write for the detection window, or lost its field.
+  /// Whether other nodes may be taking over this node's work: it could not write for the detection window, or lost its field.
   package func isCutOff(now: Duration) -> Bool {
     twin != nil || now - lastWrite >= settings.detectionWindow
   }
@@ -90,11 +90,11 @@ package struct MembershipJudge: Sendable {
   /// Takes in the store's answer to a write.
   ///
   /// - Parameters:
-  ///   - record: What was to be written.
+  ///   - record: The record of the write.
   ///   - outcome: The answer.
-  ///   - sentAt: When the write was sent, which is before anybody can have seen it.
+  ///   - sentAt: When the write was sent, which is before any node can have seen it.
   ///   - now: When the answer came.
-  /// - Returns: What it means.
+  /// - Returns: The resulting events.
   package mutating func wrote(_ record: MemberRecord, _ outcome: MemberWriteOutcome, sentAt: Duration, now: Duration) -> [MembershipEvent] {
     switch (outcome, ownField) {
     case (_, .lost): return []
@@ -106,11 +106,11 @@ package struct MembershipJudge: Sendable {
       ownField = .held
       lastWrite = max(lastWrite, sentAt)
       let events = acknowledge(record, sentAt: sentAt)
-      // Whatever the answer: an earlier attempt of unknown outcome may have been the one that replaced the former life.
+      // An earlier attempt of unknown outcome may have replaced the former life already, so the answer does not matter.
       guard let former else { return events }
       return events + [.restarted(record, former: former.session)]
     case (.added, .held):
-      // Somebody or something removed the field: a store that lost its data has lost the others' fields too.
+      // The field was removed: a store that lost its data has lost the fields of the others too.
       absenceGrace = now + settings.detectionWindow
       grantFullWindow(now: now)
       return acknowledge(record, sentAt: sentAt)
@@ -118,7 +118,7 @@ package struct MembershipJudge: Sendable {
     }
   }
 
-  /// Says whether this node is cut off by now; to be called after failed writes.
+  /// Checks whether this node is cut off; to be called after a failed write.
   package mutating func check(now: Duration) -> [MembershipEvent] {
     guard twin == nil, !isReportedCutOff, isCutOff(now: now) else { return [] }
     isReportedCutOff = true
@@ -126,7 +126,7 @@ package struct MembershipJudge: Sendable {
   }
 
   private mutating func acknowledge(_ record: MemberRecord, sentAt: Duration) -> [MembershipEvent] {
-    // A process that stood still noticed nothing while it did.
+    // A paused process could not notice in time that it was cut off.
     let events = sentAt - lastWrite >= settings.detectionWindow && !isReportedCutOff ? [MembershipEvent.cutOff] : []
     members[record.id] = Member(record, at: sentAt)
     lastWrite = sentAt
@@ -140,16 +140,16 @@ package struct MembershipJudge: Sendable {
     return [.twin(other)]
   }
 
-  // MARK: The others
+  // MARK: The other members
 
-  /// Takes in that a read failed: nothing is learned about anybody.
+  /// Takes in a failed read, which tells nothing about any member.
   package mutating func readFailed() {
     lastReadFailed = true
   }
 
-  /// Takes in what a read showed.
+  /// Takes in a read.
   package mutating func read(_ snapshot: MembershipSnapshot, now: Duration) -> [MembershipEvent] {
-    // A longer gap was a pause of this process or an outage of the store: silence meanwhile was nobody's fault.
+    // In a longer gap this process was paused or the store was away: silence meanwhile does not count.
     if let lastRead, now - lastRead > settings.checkInterval * 2 { grantFullWindow(now: now) }
     lastRead = now
     lastReadFailed = false
@@ -212,7 +212,7 @@ package struct MembershipJudge: Sendable {
 // MARK: The view
 
 extension MembershipJudge {
-  /// The members as they stand.
+  /// The members at this moment.
   ///
   /// - Parameters:
   ///   - now: The time on the node's own clock.

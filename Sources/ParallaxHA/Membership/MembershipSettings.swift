@@ -15,7 +15,7 @@ public struct MembershipSettings: Sendable, Hashable {
   ///   - checkInterval: How often a node writes and reads.
   ///   - timeout: How long one call of the store may take.
   ///   - unhealthyThreshold: How many silent intervals make a member unhealthy.
-  /// - Throws: ``MembershipError`` with `invalidSettings` if a value is out of its bounds; it names the value and the bounds.
+  /// - Throws: ``MembershipError`` with `invalidSettings` naming the value and its bounds if a value is out of bounds.
   public init(
     checkInterval: Duration = .seconds(5), timeout: Duration = .seconds(3), unhealthyThreshold: Int = 3
   ) throws(MembershipError) {
@@ -34,6 +34,6 @@ public struct MembershipSettings: Sendable, Hashable {
     self.unhealthyThreshold = unhealthyThreshold
   }
 
-  /// The silence that makes a member unhealthy, `unhealthyThreshold` × `checkInterval`; noticed at the first read after.
+  /// The silence that makes a member unhealthy, `unhealthyThreshold` × `checkInterval`; the first read after it notices.
   public var detectionWindow: Duration { checkInterval * unhealthyThreshold }
 }

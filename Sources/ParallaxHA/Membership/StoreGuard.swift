@@ -1,17 +1,17 @@
-/// Whether a node has its store to itself and, if it takes part in a cluster, to its cluster.
+/// Decides whether a node, or its cluster, has the store to itself.
 ///
-/// A value without clock: `now` is the time on the node's own clock. Another node is alive when its field changes while it is watched; one
-/// that stays silent for 1.2 of its own intervals is not. A former life of the node itself never counts, nor do the members of its cluster.
+/// The watch is a value without clock: `now` is the time on the node's own clock. Another node is alive when its field changes under the
+/// watch; a node that stays silent for 1.2 of its own intervals is not. Former lives of the node and members of its cluster do not count.
 package struct StoreWatch: Sendable {
-  /// What is known so far.
+  /// The state of the watch after a read.
   package enum Decision: Sendable, Hashable {
-    /// Nobody else is alive; the sessions are those of nodes that are silent.
+    /// No other node is alive; the sessions are those of silent nodes.
     case clear(silent: [NodeSession])
-    /// Not known yet: to be read again soon, after this long.
+    /// Not known yet; the next read is due after this long.
     case undecided(next: Duration)
     /// Another node is alive.
     case conflict(with: MemberRecord)
-    /// Another node's field cannot be read, so nobody knows whether it is alive.
+    /// Another node's field cannot be read, so that node may be alive.
     case unreadable(nodeID: String, reason: String)
   }
 
@@ -25,17 +25,17 @@ package struct StoreWatch: Sendable {
   private var others: [String: Other]?
   private var lastRead = Duration.zero
 
-  /// Makes a watch that has seen nothing.
+  /// Makes a watch before the first read.
   ///
   /// - Parameters:
   ///   - nodeID: The id of the node that wants to start.
-  ///   - clusterID: Its cluster; nil if it runs alone.
+  ///   - clusterID: The node's cluster; nil if the node runs alone.
   package init(nodeID: String, clusterID: String? = nil) {
     self.nodeID = nodeID
     self.clusterID = clusterID
   }
 
-  /// Takes in what a read showed.
+  /// Takes in a read.
   package mutating func read(_ snapshot: MembershipSnapshot, now: Duration) -> Decision {
     if let (id, reason) = snapshot.unreadable.filter({ $0.key != nodeID }).min(by: { $0.key < $1.key }) {
       return .unreadable(nodeID: id, reason: reason)
@@ -49,11 +49,11 @@ package struct StoreWatch: Sendable {
     }
     var current: [String: Other] = [:]
     for record in records {
-      // A node that appears meanwhile has just written.
+      // A field that appears or changes under the watch was just written.
       guard var other = former[record.id], other.record.session == record.session, other.record.sequence == record.sequence else {
         return .conflict(with: record)
       }
-      // A longer gap was a pause or an outage, in which the other could not write either.
+      // In a longer gap, a pause or an outage, the other node may not have been able to write.
       if sinceLastRead > Self.window(of: record) / 3 { other.since = now }
       current[record.id] = other
     }
@@ -70,7 +70,7 @@ package struct StoreWatch: Sendable {
   private static func window(of record: MemberRecord) -> Duration { record.checkInterval * 12 / 10 }
 }
 
-/// Keeps a node from sharing its store by mistake: one that runs alone with any other, one of a cluster with a node that is not of it.
+/// Keeps a node from sharing its store by mistake: a node alone with any other node, a member of a cluster with a node outside the cluster.
 package struct StoreGuard<Store: MembershipStore, C: Clock>: Sendable where C.Duration == Duration {
   private let store: Store
   private let nodeID: String
@@ -83,9 +83,9 @@ package struct StoreGuard<Store: MembershipStore, C: Clock>: Sendable where C.Du
   /// - Parameters:
   ///   - store: Where nodes keep their fields.
   ///   - nodeID: The id of the node that wants to start.
-  ///   - clusterID: Its cluster; nil if it runs alone.
-  ///   - keyPrefix: What stands before the store's keys, for the message to people.
-  ///   - clock: The node's clock; it has to go on while the machine sleeps.
+  ///   - clusterID: The node's cluster; nil if the node runs alone.
+  ///   - keyPrefix: The prefix of the store's keys, for error messages.
+  ///   - clock: The node's clock, which goes on while the computer sleeps.
   package init(store: Store, nodeID: String, clusterID: String? = nil, keyPrefix: String, clock: C) {
     self.store = store
     self.nodeID = nodeID
@@ -94,14 +94,14 @@ package struct StoreGuard<Store: MembershipStore, C: Clock>: Sendable where C.Du
     self.clock = clock
   }
 
-  /// Watches the store until it is clear whether another node is alive: at once when there is no field of another, at most 1.2 of its
-  /// intervals else.
+  /// Watches the store until it is clear whether another node is alive: at once if there is no other field, else for at most 1.2 intervals
+  /// of the other node.
   ///
-  /// Run it while the node's own membership runs already: of two nodes that start at the same time, both see each other.
+  /// The node's own membership must run already, so that two nodes that start at the same time see each other.
   ///
-  /// - Returns: The sessions of the other nodes, all silent, whose work is to be taken over.
-  /// - Throws: ``MembershipError`` with `storeInUse` if another node is alive, or nobody can tell; what the store throws, and then the
-  ///   check has to be made again from its start.
+  /// - Returns: The sessions of the other nodes, all silent, whose work is to be recovered.
+  /// - Throws: ``MembershipError`` with `storeInUse` if another node is alive or may be; what the store throws, after which the check must
+  ///   be repeated from its start.
   package func check() async throws -> [NodeSession] {
     var watch = StoreWatch(nodeID: nodeID, clusterID: clusterID)
     let start = clock.now
@@ -114,8 +114,8 @@ package struct StoreGuard<Store: MembershipStore, C: Clock>: Sendable where C.Du
       case .unreadable(let other, let reason):
         throw MembershipError(
           .storeInUse,
-          "node \"\(nodeID)\" cannot start: the field of node \"\(other)\" under \"\(keyPrefix)\" cannot be read (\(reason)). Update this "
-            + "node to that one's version, or give it another keyPrefix; if that node is gone, remove its field from "
+          "node \"\(nodeID)\" cannot start: the field of node \"\(other)\" under \"\(keyPrefix)\" cannot be read (\(reason)). Update "
+            + "\"\(nodeID)\" to the version of \"\(other)\" or give it another redis.keyPrefix; if \"\(other)\" is gone, remove its field from "
             + "\(keyPrefix)ha:members")
       }
     }
@@ -125,7 +125,7 @@ package struct StoreGuard<Store: MembershipStore, C: Clock>: Sendable where C.Du
     switch (clusterID, other.clusterID) {
     case (let own?, let found?):
       "it is of cluster \"\(own)\", and node \"\(other.id)\" of cluster \"\(found)\" at \(other.address) is using the keys under "
-        + "\"\(keyPrefix)\". If both are one cluster give them the same highAvailability.clusterId, else another redis.keyPrefix each"
+        + "\"\(keyPrefix)\". To run both as one cluster set the same highAvailability.clusterId on both; to run them apart give each a redis.keyPrefix of its own"
     case (let own?, nil):
       "it is of cluster \"\(own)\", and node \"\(other.id)\" at \(other.address) is using the keys under \"\(keyPrefix)\" without high "
         + "availability. To run both as one cluster set highAvailability.enabled: true on both; to run them apart give this node another "

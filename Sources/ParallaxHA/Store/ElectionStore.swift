@@ -1,13 +1,13 @@
-/// Where the record of one election is kept: the only thing that a backend has to provide.
+/// The store of one election's record: all that a backend has to provide.
 ///
-/// ``compareAndSet(_:expecting:)`` must be linearizable: once it has answered ``CompareAndSetResult/written(_:)``, every later
-/// call, on any node, sees that record or a later one. All else (losing answers, being slow, losing all its data) an election survives.
+/// ``compareAndSet(_:expecting:)`` must be linearizable: once it has answered ``CompareAndSetResult/written(_:)``, every later call, on any
+/// node, sees that record or a later one. An election survives every other fault: lost replies, slow calls, the loss of all data.
 ///
-/// A call that throws means that its outcome is *unknown*, never that it was refused. Calls must honour cancellation: an election gives up
-/// a call after ``ElectionTimings/callTimeout`` and goes on without it. `ElectionStoreConformance` in `ParallaxTesting` holds a
+/// A call that throws has an *unknown* outcome; it was not refused. Calls must honor cancellation: an election gives up a call
+/// after ``ElectionTimings/callTimeout`` and goes on without it. `ElectionStoreConformance` in `ParallaxTesting` holds a
 /// store to these rules.
 public protocol ElectionStore: Sendable {
-  /// Hints that the record changed.
+  /// The hints that the record changed.
   associatedtype Changes: AsyncSequence & Sendable = NoElectionChanges where Changes.Element == ElectionSnapshot
 
   /// Reads the record.
@@ -29,7 +29,7 @@ public protocol ElectionStore: Sendable {
   ///
   /// Hints may be lost, repeated, delayed and reordered. The sequence may end or throw; then the election reads on its own time alone.
   ///
-  /// - Returns: What was written, by this node too; by default nothing ever.
+  /// - Returns: The written records, those of this node included; none by default.
   func changes() -> Changes
 
   /// Whether a candidate has to wait one lease on an absent record, because the store may have lost the record of a leader that lives.
@@ -50,9 +50,9 @@ extension ElectionStore {
 
 /// The hints of a store that has none: the sequence ends at once.
 public struct NoElectionChanges: AsyncSequence, Sendable {
-  /// What the sequence would consist of.
+  /// The element of the sequence.
   public typealias Element = ElectionSnapshot
-  /// It never fails.
+  /// The sequence never fails.
   public typealias Failure = Never
 
   /// An iterator without elements.
@@ -69,15 +69,15 @@ public struct NoElectionChanges: AsyncSequence, Sendable {
   /// Makes the sequence.
   public init() {}
 
-  /// Begins to read.
+  /// Makes an iterator.
   public func makeAsyncIterator() -> AsyncIterator { AsyncIterator() }
 }
 
-/// A record as it was stored at some moment.
+/// A stored record with its version.
 public struct ElectionSnapshot: Sendable, Hashable {
   /// The record.
   public var record: ElectionRecord
-  /// The version that ``ElectionStore/compareAndSet(_:expecting:)`` replaces it by.
+  /// The version of the record, which ``ElectionStore/compareAndSet(_:expecting:)`` expects.
   public var version: ElectionVersion
 
   /// Makes a snapshot.
@@ -91,20 +91,20 @@ public struct ElectionSnapshot: Sendable, Hashable {
   }
 }
 
-/// Tells one stored version of a record from all others; only the store knows what it means.
+/// The version of a stored record, unique among the versions of that record; only the store knows its meaning.
 public struct ElectionVersion: Sendable, Hashable {
   /// The bytes of the version; a store without versions of its own takes those of the encoded record.
   public var bytes: [UInt8]
 
   /// Makes a version.
   ///
-  /// - Parameter bytes: What tells it from all others.
+  /// - Parameter bytes: The bytes of the version.
   public init(_ bytes: [UInt8]) {
     self.bytes = bytes
   }
 }
 
-/// What became of a compare-and-set that the store answered.
+/// The store's answer to a compare-and-set.
 public enum CompareAndSetResult: Sendable, Hashable {
   /// The record was written and has this version.
   case written(ElectionVersion)

@@ -3,7 +3,7 @@ import Synchronization
 
 /// Keeps the record of an election in memory, for the nodes of one process: tests, and services that run alone.
 ///
-/// It loses nothing while its nodes live, so the first of them is elected at once.
+/// The store loses nothing while its nodes live, so the first node is elected at once.
 public final class InMemoryElectionStore: ElectionStore {
   private struct State {
     var snapshot: ElectionSnapshot?
@@ -44,7 +44,7 @@ public final class InMemoryElectionStore: ElectionStore {
     return result
   }
 
-  /// Tells of every write, by this process's nodes all; one who falls behind loses the older ones.
+  /// The written records; a consumer that falls behind loses the older ones.
   public func changes() -> AsyncStream<ElectionSnapshot> {
     writes.subscribe(buffering: 16).stream()
   }

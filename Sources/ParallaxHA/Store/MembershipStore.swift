@@ -1,24 +1,24 @@
-/// Where the members of a cluster keep their fields: one ``MemberRecord`` per node id.
+/// The store of a cluster's members: one field per node id, which holds a ``MemberRecord``.
 ///
-/// A call that throws may or may not have taken effect; each may be repeated with the same arguments. The conformance suite
+/// A call that throws has an unknown outcome; it may be repeated with the same arguments. The conformance suite
 /// `MembershipStoreConformance` in `ParallaxTesting` states what an implementation has to do.
 public protocol MembershipStore: Sendable {
   /// Writes a node's field, unless another life of the node holds it.
   ///
-  /// The check and the write are one atomic step. The field is written when there is none, when it is of the record's own incarnation, and
-  /// when it is of the incarnation that is to be `replaced`. A process that starts names the former life that it found; from then
-  /// on it names none, and so notices when its field was taken.
+  /// The check and the write are one atomic step. The field is written when there is none, when it holds the record's own incarnation, and
+  /// when it holds the incarnation to be replaced. A starting process names the former life in the field; later writes name none, and so
+  /// notice when another process has taken the field.
   ///
   /// - Parameters:
-  ///   - record: What to write.
-  ///   - incarnation: The former life of the same node id that may be written over; nil for none.
-  /// - Returns: What was there before, or who holds the field.
-  /// - Throws: What the store's client throws; ``MembershipError`` with `unreadable` if the field cannot be understood.
+  ///   - record: The record to write.
+  ///   - incarnation: The former incarnation of the same node id that may be replaced; nil for none.
+  /// - Returns: What the field held before, or which incarnation holds it.
+  /// - Throws: What the store's client throws; ``MembershipError`` with `unreadable` if the field cannot be decoded.
   func write(_ record: MemberRecord, replacing incarnation: String?) async throws -> MemberWriteOutcome
 
   /// Reads all fields as they stand at one moment.
   ///
-  /// - Returns: The records, and the ids of the fields that cannot be read; those must not hide the others.
+  /// - Returns: The records, and the ids of the fields that cannot be read; an unreadable field must not hide the others.
   /// - Throws: What the store's client throws.
   func members() async throws -> MembershipSnapshot
 
@@ -29,15 +29,15 @@ public protocol MembershipStore: Sendable {
   func remove(_ session: NodeSession) async throws
 }
 
-/// What came of writing a node's field.
+/// The outcome of a write of a node's field.
 public enum MemberWriteOutcome: Sendable, Hashable {
-  /// Written; there was no field.
+  /// The record was written; there was no field.
   case added
-  /// Written over an earlier record of the same incarnation.
+  /// The record replaced an earlier record of the same incarnation.
   case renewed
-  /// Written over the incarnation that was to be replaced.
+  /// The record replaced the named incarnation.
   case replaced
-  /// Not written: another incarnation of the same node id holds the field.
+  /// Nothing was written: another incarnation of the same node id holds the field.
   case twin(MemberRecord)
 }
 

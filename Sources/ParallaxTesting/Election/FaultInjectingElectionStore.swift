@@ -2,22 +2,22 @@ import ParallaxConcurrency
 public import ParallaxHA
 import Synchronization
 
-/// Puts faults between an election and its store, for tests of what depends on one.
+/// An election store with faults on demand, for tests of services that depend on an election.
 ///
-/// Set ``faults`` at any time; they hold for calls that begin after.
+/// ``faults`` can be set at any time, and hold for calls that begin later.
 public final class FaultInjectingElectionStore<Base: ElectionStore>: ElectionStore {
-  /// What goes wrong.
+  /// The faults of a store.
   public struct Faults: Sendable, Hashable {
     /// Whether requests get lost before they reach the store.
     public var losesRequests = false
-    /// Whether the store does as it is asked but its replies get lost.
+    /// Whether the store carries out calls but its replies get lost.
     public var losesReplies = false
-    /// Whether calls neither succeed nor fail until they are cancelled; the store does not get them.
+    /// Whether calls hang until they are cancelled, and never reach the store.
     public var hangs = false
     /// Whether hints get lost.
     public var losesHints = false
 
-    /// Nothing goes wrong.
+    /// No faults.
     public init() {}
 
     /// The node is cut off: requests and hints get lost.
@@ -29,26 +29,26 @@ public final class FaultInjectingElectionStore<Base: ElectionStore>: ElectionSto
     }
   }
 
-  /// What a call that was lost throws.
+  /// The error of a lost call.
   public struct Lost: Error, Sendable {}
 
   private let base: Base
   private let state = Mutex(Faults())
 
-  /// Makes a store that passes everything on.
+  /// Makes a store without faults.
   ///
   /// - Parameter base: The store behind it.
   public init(_ base: Base) {
     self.base = base
   }
 
-  /// What goes wrong now.
+  /// The present faults.
   public var faults: Faults {
     get { state.withLock { $0 } }
     set { state.withLock { $0 = newValue } }
   }
 
-  /// As the store behind it says.
+  /// The value of the store behind.
   public var needsBootstrapWait: Bool { base.needsBootstrapWait }
 
   /// Reads the record, if the call gets through.

@@ -4,11 +4,11 @@ extension ManualClock {
   /// Lets time pass for elections, as if they were fast: from one deadline to the next, and only when no node has anything left to do
   /// before it.
   ///
-  /// However busy the machine is, no node is late by this clock. A call that hangs is not waited for.
+  /// No node is late by this clock, however busy the computer is. Hung calls are not waited for.
   ///
   /// - Parameters:
   ///   - duration: How far.
-  ///   - elections: The nodes that run by this clock.
+  ///   - elections: The nodes on this clock.
   public func advance<Store: ElectionStore>(by duration: Duration, with elections: [LeaderElection<Store, ManualClock>]) async {
     let end = now.advanced(by: duration)
     await settle(elections)

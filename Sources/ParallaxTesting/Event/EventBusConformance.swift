@@ -5,7 +5,7 @@ public import ParallaxState
 
 /// What every `EventBus` has to do, as checks that any test framework can run: they throw where a bus falls short.
 ///
-/// A bus that keeps an event back lets its check wait for ever: run the checks with a time limit.
+/// A bus that keeps an event back lets its check wait forever: run the checks with a time limit.
 public enum EventBusConformance {
   /// One rule with its check.
   public typealias Check = ConformanceCheck<any EventBus>

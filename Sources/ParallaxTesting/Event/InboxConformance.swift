@@ -2,7 +2,7 @@ public import ParallaxState
 
 /// What every `InboxStore` has to do, as checks that any test framework can run: they throw where a store falls short.
 ///
-/// A store that keeps a message back lets its check wait for ever: run the checks with a time limit.
+/// A store that keeps a message back lets its check wait forever: run the checks with a time limit.
 public enum InboxConformance {
   /// One rule with its check.
   public typealias Check = ConformanceCheck<any InboxStore>

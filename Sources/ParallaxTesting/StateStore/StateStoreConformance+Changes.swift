@@ -83,7 +83,7 @@ extension StateStoreConformance {
       stored = try await apply(good, to: stored, in: store)
       try await expectStored(stored, in: store, "after the right change")
     },
-    Check("a terminal execution does not change any more") { store in
+    Check("a terminal execution does not change any longer") { store in
       for status in ExecutionStatus.allCases where status.isTerminal {
         var stored = Sample.execution(tasks: [Sample.task("task_1")])
         try await create(stored, in: store)

@@ -22,7 +22,7 @@ package struct ElectionScenario {
     case commands([(number: Int, line: String)])
   }
 
-  /// A script that makes no sense.
+  /// A mistake in a script.
   package struct Mistake: Error, CustomStringConvertible {
     package var description: String
   }
@@ -96,7 +96,7 @@ package struct ElectionScenario {
 /// | command | what it does |
 /// |---|---|
 /// | `defect NAME` | nodes, store or resource go wrong in one way |
-/// | `timings lease=15s deadline=10s retry=2s …` | sets what nodes made later run by; `unchecked` allows what would be refused |
+/// | `timings lease=15s deadline=10s retry=2s …` | sets the timings of later nodes; `unchecked` allows invalid ones |
 /// | `node NAME …` | starts a node: `id=`, `cluster=`, `priority=`, `lease=`, `bootstrap=`, `rate=`, `wall=`, `watch`, `reclaim`, `alone` |
 /// | `kill`, `start`, `pause`, `continue`, `resign`, `fit`, `unfit` `NAME` | what becomes of a node |
 /// | `stick`, `unstick` `NAME` | whether the duties of a node ignore their cancellation |
@@ -104,7 +104,7 @@ package struct ElectionScenario {
 /// | `deliver NAME` | what was held arrives |
 /// | `run 5s`, `run to 20s` | lets time pass |
 /// | `wipe`, `failover N`, `garbage`, `record …` | the store loses its data, its last writes, holds nonsense, holds a record |
-/// | `asynchronous` | the store may lose what it acknowledged, so only fencing tokens are held to their promise |
+/// | `asynchronous` | the store may lose what it acknowledged, so only the promise of fencing is checked |
 /// | `ask stepdown [ID]`, `elect`, `force`, `pause` or `resume` | an operator writes a request |
 /// | `write NAME` | a node writes to a resource with the fencing token of its last term |
 /// | `leaders`, `record`, `status NAME` | shows something |

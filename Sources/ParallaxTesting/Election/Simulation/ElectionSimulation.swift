@@ -1,11 +1,11 @@
 import ParallaxHA
 
-/// A whole cluster in one thread on a virtual clock: the real state machines, a store, clocks of their own, and faults by a seed.
+/// A whole cluster in one thread on a virtual clock: the real state machines, a store, clocks of their own, and faults from a seed.
 ///
 /// The promises of `LeaderElection` are checked after every event. The same seed gives the same run, and the same seed with some faults
 /// left out a run that is the same until the first of them.
 package struct ElectionSimulation {
-  /// Indirect, as the queue moves them about.
+  /// Indirect, since the queue moves events.
   indirect enum Event {
     case start(Int)
     case wake(Int, epoch: Int, token: UInt64)
@@ -49,12 +49,12 @@ package struct ElectionSimulation {
   /// Makes a simulation.
   ///
   /// - Parameters:
-  ///   - mix: What goes wrong.
-  ///   - seed: What all draws follow from.
+  ///   - mix: The faults and their rates.
+  ///   - seed: The seed of all draws.
   ///   - defect: What nodes, store and resource do wrong; nothing if nil.
   ///   - only: The faults that may strike; all if nil.
-  ///   - isRecorded: Whether to write down which faults struck.
-  ///   - isTraced: Whether to write down what happens.
+  ///   - isRecorded: Whether the report lists the faults that struck.
+  ///   - isTraced: Whether the report has a trace.
   package init(
     _ mix: FaultMix, seed: UInt64, defect: (any ElectionDefect)? = nil, only: Set<SimulationFault>? = nil, isRecorded: Bool = false,
     isTraced: Bool = false
@@ -88,7 +88,7 @@ package struct ElectionSimulation {
     end = faultsEnd + Int64(allowed * 1.5 + lease)
   }
 
-  /// Runs it to its end, or until a promise is broken.
+  /// Runs the simulation to its end, or until a promise is broken.
   package mutating func run() -> SimulationReport {
     makeNodes()
     planFaults()
@@ -98,7 +98,7 @@ package struct ElectionSimulation {
     return report
   }
 
-  /// Lets happen what is planned until an instant, or until a promise is broken.
+  /// Performs the planned events until an instant, or until a promise is broken.
   mutating func advance(to instant: Int64) {
     while report.violations.isEmpty, let entry = queue.next(until: instant) {
       now = entry.time
@@ -120,11 +120,11 @@ package struct ElectionSimulation {
     queue.add(event, at: now + max(Int64(nanoseconds), 0))
   }
 
-  /// Writes down what happened.
+  /// Adds a line to the trace.
   ///
   /// - Parameters:
-  ///   - line: What.
-  ///   - isDetail: Whether it happens all the time.
+  ///   - line: The text.
+  ///   - isDetail: Whether the line is left out of terse traces.
   mutating func trace(_ line: String, isDetail: Bool = false) {
     if isTraced { report.trace.append(.init(time: .nanoseconds(now), text: line, isDetail: isDetail)) }
   }
@@ -159,7 +159,7 @@ package struct ElectionSimulation {
     }
   }
 
-  /// Lets something happen on a node, once it is not paused.
+  /// Performs an event of a node, at once or when the node's pause ends.
   private mutating func reach(_ index: Int, _ event: Event, _ body: (inout ElectionSimulation) -> Void) {
     guard nodes[index].isAlive else { return }
     if nodes[index].isPaused { nodes[index].deferred.append(event) } else { body(&self) }

@@ -1,6 +1,6 @@
 package import ParallaxHA
 
-/// What goes wrong in a simulated cluster, and how often.
+/// The faults of a simulated cluster, and their rates.
 ///
 /// Probabilities are per message; rates are per lease and for the whole cluster; durations are in leases.
 package struct FaultMix: Sendable {
@@ -13,7 +13,7 @@ package struct FaultMix: Sendable {
   /// Whether a seed draws how many nodes there are, up to ``nodes``.
   package var varyNodes = false
   package var timings = ElectionTimings.standard
-  /// How long things go wrong.
+  /// How long faults strike.
   package var leases = 8.0
 
   // The network between nodes and store; a round trip takes 20 ms otherwise.
@@ -48,22 +48,22 @@ package struct FaultMix: Sendable {
   /// Restores an older record now and then, as a failover of an asynchronous replica does.
   package var failovers = 0.0
 
-  // People.
+  // Operators.
   package var operations = 0.0
   package var operationKinds = Operation.allCases
   /// Whether operators go on after all other faults have ended.
   package var operatesForEver = false
 
-  // Who takes part.
+  // Nodes.
   package var hasTwins = false
   package var hasForeigner = false
   package var mixesLeases = false
   package var reclaims = false
 
-  // What must hold, besides the promises that always do.
+  // Promises beside those that always hold.
   package var expectsNoTransition = false
   package var checksDuties = false
-  /// Whether the store keeps its word; if not, fencing tokens alone are held to their promise.
+  /// Whether the store is linearizable; if not, only the promise of fencing is checked.
   package var isLinearizable: Bool { failovers == 0 }
 
   package init(_ name: String, _ change: (inout FaultMix) -> Void = { _ in }) {

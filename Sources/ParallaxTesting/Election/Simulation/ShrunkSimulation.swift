@@ -1,6 +1,6 @@
 /// A run that breaks a promise, with as few faults as could be found.
 package struct ShrunkSimulation: Sendable, CustomStringConvertible {
-  /// The faults that it takes.
+  /// The faults that are left.
   package let faults: [SimulationFault]
   /// The run with these faults alone, traced.
   package let report: SimulationReport
@@ -8,7 +8,7 @@ package struct ShrunkSimulation: Sendable, CustomStringConvertible {
   /// Leaves out faults of a failing run, many at a time and then one by one, as long as it breaks the same promise.
   ///
   /// - Parameters:
-  ///   - mix: What goes wrong.
+  ///   - mix: The faults and their rates.
   ///   - seed: The seed that fails.
   ///   - defect: What nodes, store and resource do wrong; nothing if nil.
   ///   - attempts: How many runs to try at most.

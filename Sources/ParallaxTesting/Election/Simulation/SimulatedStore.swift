@@ -1,6 +1,6 @@
 import ParallaxHA
 
-/// The one record of a simulated cluster, and what must hold of the writes to it.
+/// The record of a simulated cluster, and the checks of each write.
 struct SimulatedStore {
   /// What distinguishes the bytes of two versions.
   private struct Content: Hashable {
@@ -20,12 +20,12 @@ struct SimulatedStore {
   private var grants: [Int64: String] = [:]
   private var highestGrant: Int64 = 0
   private(set) var grantCount = 0
-  /// Whether what is stored cannot be decoded.
+  /// Whether the stored record cannot be decoded.
   var isUnreadable = false
 
   var writeCount: UInt64 { UInt64(history.count) }
   private let expectsNoTransition: Bool
-  /// Whether the store keeps its word; if not, fencing tokens alone are held to their promise.
+  /// Whether the store is linearizable; if not, only the promise of fencing is checked.
   var isLinearizable: Bool
 
   init(mix: FaultMix) {

@@ -1,6 +1,6 @@
-/// One thing that goes wrong in a simulation: what it is, whom it strikes, and its number there.
+/// A fault of a simulation: its kind, the node that it strikes, and its number there.
 ///
-/// Whether and how a fault strikes follows from the seed and from these alone, so that leaving one out leaves all others as they are.
+/// Whether and how a fault strikes follows from the seed and from these three alone, so that leaving one out does not change the others.
 package struct SimulationFault: Hashable, Sendable, CustomStringConvertible {
   package enum Kind: UInt64, Sendable, CaseIterable {
     // Who takes part, and how.
@@ -37,12 +37,12 @@ package struct SimulationFault: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// Where all draws of a simulation come from.
+/// The source of all draws of a simulation.
 struct SimulationChance {
   let seed: UInt64
   /// The faults that may strike; nil for all.
   let only: Set<SimulationFault>?
-  /// Whether to write down which faults struck.
+  /// Whether the faults that strike are recorded.
   let isRecorded: Bool
   private(set) var struck: [SimulationFault] = []
 

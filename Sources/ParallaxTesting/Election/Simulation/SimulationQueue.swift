@@ -1,4 +1,4 @@
-/// What is going to happen, by time and then in the order in which it was planned: a binary heap.
+/// The planned events by time, then in the order of planning: a binary heap.
 struct SimulationQueue<Event> {
   struct Entry {
     var time: Int64

@@ -1,4 +1,4 @@
-/// What a simulation found.
+/// The result of a simulation.
 package struct SimulationReport: Sendable, CustomStringConvertible {
   package struct Violation: Sendable, CustomStringConvertible {
     package enum Kind: String, Sendable, CaseIterable {
@@ -7,13 +7,13 @@ package struct SimulationReport: Sendable, CustomStringConvertible {
       case termGrantedTwice, termWentBack
       /// A resource accepted a write of an earlier term, or of another incarnation in the same term.
       case staleWriteAccepted
-      /// A term begins while duties of another one run that honour cancellation.
+      /// A term begins while duties of another one run that honor cancellation.
       case dutyOutsideTerm
       /// The record was released while duties of its term ran.
       case releasedBeforeJoin
       /// A term that was lost began again.
       case revived
-      /// Nobody leads for longer than can be explained.
+      /// Nobody leads for longer than the faults explain.
       case noLeader
       /// Leadership changed where nothing should have changed it.
       case transition
@@ -38,17 +38,17 @@ package struct SimulationReport: Sendable, CustomStringConvertible {
   /// The longest time without a leader after the faults had ended.
   package var longestGap: Duration = .zero
   package var longestAllowedGap: Duration = .zero
-  /// The longest time from a leader's last write until somebody else's first one, where the leader did not release.
+  /// The longest time from a leader's last write until another node's first write, where the leader did not release.
   package var longestTakeover: Duration = .zero
   /// The faults that struck, if asked for.
   package var faults: [SimulationFault] = []
-  /// What happened, if asked for.
+  /// The trace, if asked for.
   package var trace: [Line] = []
 
   package struct Line: Sendable, Hashable, CustomStringConvertible {
     package var time: Duration
     package var text: String
-    /// Whether it happens all the time.
+    /// Whether the line is left out of terse traces.
     package var isDetail: Bool
 
     package var description: String {
@@ -58,7 +58,7 @@ package struct SimulationReport: Sendable, CustomStringConvertible {
     }
   }
 
-  /// How to see it again.
+  /// The mix and the seed, which replay the run, and the violations.
   package var description: String {
     "\(mix), seed \(seed): \(violations.isEmpty ? "no violation" : violations.map(\.description).joined(separator: ", "))"
   }
