@@ -14,6 +14,8 @@ let redis: Target.Dependency = .product(name: "ParallaxRedis", package: "paralla
 let probes: Target.Dependency = .product(name: "ParallaxHTTP", package: "parallax-ha", condition: .when(traits: ["HTTP"]))
 let metrics: Target.Dependency = .product(name: "ParallaxMetrics", package: "parallax-ha", condition: .when(traits: ["HTTP"]))
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["HTTP"]))
+let controlPlane: Target.Dependency = .product(
+  name: "ParallaxControlPlane", package: "parallax-ha", condition: .when(traits: ["ControlPlane"]))
 let testing: Target.Dependency = .product(name: "ParallaxTesting", package: "parallax-ha")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -25,12 +27,16 @@ let package = Package(
   traits: [
     .trait(name: "Redis", description: "EmbeddedElection and ExecutionState over Redis too: swift run --traits Redis EmbeddedElection …"),
     .trait(name: "HTTP", description: "Probes: swift run --traits HTTP Probes"),
+    .trait(name: "ControlPlane", description: "EmbeddedNode: swift run --traits ControlPlane EmbeddedNode"),
   ],
   dependencies: [
     // Without traits: no SwiftNIO, nothing that an election does not need. With Redis: the client. With HTTP: a web server.
     .package(
       name: "parallax-ha", path: "..",
-      traits: [.trait(name: "Redis", condition: .when(traits: ["Redis"])), .trait(name: "HTTP", condition: .when(traits: ["HTTP"]))]),
+      traits: [
+        .trait(name: "Redis", condition: .when(traits: ["Redis"])), .trait(name: "HTTP", condition: .when(traits: ["HTTP"])),
+        .trait(name: "ControlPlane", condition: .when(traits: ["ControlPlane"])),
+      ]),
     .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
@@ -42,6 +48,8 @@ let package = Package(
     .executableTarget(
       name: "PeriodicJob", dependencies: ["CustomElectionStore", election, lifecycle, signals, logging], swiftSettings: settings),
     .executableTarget(name: "ExecutionState", dependencies: [state, api, election, logging, redis, redisStores], swiftSettings: settings),
+    .executableTarget(
+      name: "EmbeddedNode", dependencies: [controlPlane, state, api, lifecycle, signals, logging], swiftSettings: settings),
     .executableTarget(name: "AgentProtocol", dependencies: [api], swiftSettings: settings),
     .executableTarget(name: "Probes", dependencies: [probes, metrics, hummingbird, lifecycle, signals, logging], swiftSettings: settings),
     .target(name: "CustomElectionStore", dependencies: [election], swiftSettings: settings),

@@ -21,6 +21,7 @@ ParallaxTesting||swift-log|$weights|ParallaxAPI ParallaxConcurrency ParallaxHA P
 ParallaxRedis|Redis|swift-nio|$server $tools|ParallaxConcurrency ParallaxRedis ParallaxText
 ParallaxRedisStores|Redis|swift-nio|$server $tools|ParallaxAPI ParallaxConcurrency ParallaxHA ParallaxRedis ParallaxRedisStores ParallaxState ParallaxText
 ParallaxHTTP|HTTP|hummingbird|$tools|ParallaxAPI ParallaxConcurrency ParallaxHTTP ParallaxMetrics
+ParallaxControlPlane|ControlPlane|yams hummingbird swift-nio|swift-argument-parser|ParallaxAPI ParallaxConcurrency ParallaxControlPlane ParallaxHA ParallaxMetrics ParallaxRedis ParallaxRedisStores ParallaxServer ParallaxState ParallaxText
 "
 
 write_package() {
