@@ -6,7 +6,7 @@ enum ConfigurationKeys {
 
   /// Keys and whole sections that the documentation names but this version does not have.
   static let unsupported: Set<String> = [
-    "server.tls", "server.trustedProxies", "security.authentication", "security.mtls",
+    "server.tls", "server.trustedProxies", "security.authentication", "security.mtls", "security.protectStatus",
     "limits.requestsPerMinute",
   ]
 
@@ -38,6 +38,7 @@ enum ConfigurationKeys {
     ConfigurationKey(
       "server.drainTimeout", environment: "PARALLAX_DRAIN_TIMEOUT", \.server.drainTimeout, .duration(.zero ... .seconds(3_600))),
     ConfigurationKey("server.drainDelay", environment: "PARALLAX_DRAIN_DELAY", \.server.drainDelay, .duration(.zero ... .seconds(600))),
+    ConfigurationKey("server.hosts", \.server.hosts, .hosts),
     ConfigurationKey("server.allowedOrigins", \.server.allowedOrigins, .origins),
   ]
 
@@ -101,7 +102,6 @@ enum ConfigurationKeys {
 
   private static let work: [ConfigurationKey] = [
     ConfigurationKey("security.allowUnauthenticated", \.security.allowUnauthenticated, .truth),
-    ConfigurationKey("security.protectStatus", \.security.protectStatus, .truth),
     ConfigurationKey("agents.heartbeatInterval", \.agents.heartbeatInterval, .duration(.milliseconds(100) ... .seconds(3_600))),
     ConfigurationKey("agents.heartbeatTimeout", \.agents.heartbeatTimeout, .duration(.milliseconds(200) ... .seconds(86_400))),
     ConfigurationKey("agents.resumeGrace", \.agents.resumeGrace, .duration(.zero ... .seconds(3_600))),
@@ -136,7 +136,7 @@ extension ValueType<String> {
       && $0.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "{") && $0 != UInt8(ascii: "}") }
   }
 
-  private static func isHost(_ text: String) -> Bool {
+  fileprivate static func isHost(_ text: String) -> Bool {
     (1...253).contains(text.utf8.count)
       && text.utf8.allSatisfy {
         PatternDefinition.isNameByte($0) || [UInt8(ascii: ":"), UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: "%")].contains($0)
@@ -145,6 +145,10 @@ extension ValueType<String> {
 }
 
 extension ValueType<[String]> {
+  fileprivate static let hosts = list("host names or IP addresses without ports, such as parallax.example.org") { name in
+    ValueType<String>.isHost(name) && !(name.contains(":") && name.utf8.count { $0 == UInt8(ascii: ":") } == 1)
+  }
+
   fileprivate static let origins = list("origins, such as https://example.org, or *") { origin in
     guard origin != "*" else { return true }
     guard let scheme = ["https://", "http://"].first(where: { origin.hasPrefix($0) }) else { return false }

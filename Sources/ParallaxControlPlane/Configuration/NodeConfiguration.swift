@@ -51,6 +51,8 @@ extension NodeConfiguration {
     public var drainTimeout: Duration = .seconds(30)
     /// How long a node that stops goes on accepting HTTP, for load balancers to notice; zero by default.
     public var drainDelay: Duration = .zero
+    /// Names and addresses, besides those of loopback and of `node.address`, by which clients may call this node; none by default.
+    public var hosts: [String] = []
     /// Origins of web pages that may call this node, as `https://example.org`; `*` allows all.
     public var allowedOrigins: [String] = []
   }
@@ -176,8 +178,6 @@ extension NodeConfiguration {
   public struct Security: Sendable, Equatable {
     /// Whether a node that is reachable from elsewhere works without any access control.
     public var allowUnauthenticated = false
-    /// Whether `/metrics` and `GET /ha/status` need a key too.
-    public var protectStatus = false
   }
 
   /// The agents' connections.

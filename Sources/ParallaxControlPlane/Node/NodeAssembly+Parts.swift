@@ -192,6 +192,7 @@ extension HTTPServer.Configuration {
     self.init(
       host: configuration.server.host, port: configuration.server.port, limits: limits,
       allowUnauthenticated: configuration.security.allowUnauthenticated, allowedOrigins: Set(configuration.server.allowedOrigins),
+      knownHosts: Set(configuration.server.hosts + (configuration.node.address.map { [AccessGuard.hostName(of: $0)] } ?? [])),
       closeTimeout: ShutdownPlan.connectionLimit)
   }
 }

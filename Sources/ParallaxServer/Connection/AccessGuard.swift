@@ -33,14 +33,14 @@ package struct AccessGuard: Sendable, Hashable {
     if isProtected, !isOpen {
       return APIError(
         .forbidden,
-        "This node is in protected mode: it listens on an address that other machines can reach, and no access is configured. "
-          + "Configure security.authentication.apiKeys or security.mtls, bind server.host to 127.0.0.1, "
-          + "or set security.allowUnauthenticated: true to open it deliberately.")
+        "This node is in protected mode: it listens on an address that other machines can reach, and does not check who calls. "
+          + "Set server.host to 127.0.0.1, behind a proxy that checks, "
+          + "or set security.allowUnauthenticated: true to answer everybody who can connect.")
     }
     if isLoopback, let host, !isKnown(host: host) {
       return APIError(
         .forbidden,
-        "The Host header names neither this machine nor a known host. Call the node as localhost, or set node.address to its name.")
+        "The Host header names neither this machine nor a known host. Call the node as localhost, or add the name to server.hosts.")
     }
     if let origin, !isAllowed(origin: origin, host: host) {
       return APIError(.forbidden, "Requests from web pages of this origin are not allowed. Add the origin to server.allowedOrigins.")
@@ -62,7 +62,7 @@ package struct AccessGuard: Sendable, Hashable {
   }
 
   /// The name in a `Host` header: lower case, without port and brackets.
-  static func hostName(of host: String) -> String {
+  package static func hostName(of host: String) -> String {
     let host = host.lowercased()
     if host.first == "[", let end = host.firstIndex(of: "]") {
       return String(host[host.index(after: host.startIndex)..<end])

@@ -48,8 +48,7 @@ extension FrontHandler {
   private func handshake(_ head: HTTPRequestHead, connection: WebSocketConnection) -> AgentHandshake {
     let capabilities = head.headers[canonicalForm: "x-agent-capabilities"].filter { !$0.isEmpty }.map { String($0) }
     return AgentHandshake(
-      connectionID: connection.id, uri: head.uri, bearerToken: WebSocketHandshake.bearerToken(in: head),
-      agentID: head.headers.first(name: "x-agent-id"), capabilities: capabilities,
+      connectionID: connection.id, uri: head.uri, agentID: head.headers.first(name: "x-agent-id"), capabilities: capabilities,
       remoteAddress: connection.remoteAddress, requestID: RequestID.taken(from: head.headers.first(name: RequestID.headerName)))
   }
 

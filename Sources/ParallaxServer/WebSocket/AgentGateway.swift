@@ -53,8 +53,6 @@ package struct AgentHandshake: Sendable {
   package var connectionID: String
   /// The path with its query, as sent.
   package var uri: String
-  /// The credentials of an `Authorization: Bearer` header; never to be logged.
-  package var bearerToken: String?
   /// `X-Agent-Id`.
   package var agentID: String?
   /// The comma-separated names of `X-Agent-Capabilities`, trimmed, without empty ones.
@@ -63,12 +61,11 @@ package struct AgentHandshake: Sendable {
   package var requestID: String
 
   package init(
-    connectionID: String, uri: String, bearerToken: String? = nil, agentID: String? = nil, capabilities: [String] = [],
+    connectionID: String, uri: String, agentID: String? = nil, capabilities: [String] = [],
     remoteAddress: String? = nil, requestID: String
   ) {
     self.connectionID = connectionID
     self.uri = uri
-    self.bearerToken = bearerToken
     self.agentID = agentID
     self.capabilities = capabilities
     self.remoteAddress = remoteAddress

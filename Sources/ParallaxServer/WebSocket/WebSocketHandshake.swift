@@ -44,12 +44,4 @@ enum WebSocketHandshake {
     default: false
     }
   }
-
-  /// The token of `Authorization: Bearer`, or nil.
-  static func bearerToken(in head: HTTPRequestHead) -> String? {
-    guard let value = head.headers.first(name: "authorization") else { return nil }
-    let parts = value.split(separator: " ", maxSplits: 1)
-    guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-    return String(parts[1].drop { $0 == " " })
-  }
 }

@@ -53,6 +53,7 @@ func faults(
         port: 0
         drainTimeout: 1m30s
         drainDelay: 5s
+        hosts: [parallax.example.org, "::1"]
         allowedOrigins: ["https://example.org", "http://localhost:3000"]
       highAvailability:
         enabled: true
@@ -76,7 +77,7 @@ func faults(
         connectTimeout: 100ms
         commandTimeout: 1s
         requireReplicas: 1
-      security: { allowUnauthenticated: true, protectStatus: true }
+      security: { allowUnauthenticated: true }
       agents: { heartbeatInterval: 1s, heartbeatTimeout: 3s, resumeGrace: 0s, maxMessageSize: 8MiB, maxMessagesPerSecond: 7 }
       executions: { retention: 1d, maxRetained: 10, defaultTimeout: 90000ms, agentWait: 0s }
       limits: { requestBody: 1024 }
@@ -89,6 +90,7 @@ func faults(
     expected.server.port = 0
     expected.server.drainTimeout = .seconds(90)
     expected.server.drainDelay = .seconds(5)
+    expected.server.hosts = ["parallax.example.org", "::1"]
     expected.server.allowedOrigins = ["https://example.org", "http://localhost:3000"]
     expected.highAvailability.enabled = true
     expected.highAvailability.clusterID = "production"
@@ -113,7 +115,6 @@ func faults(
     expected.redis.commandTimeout = .seconds(1)
     expected.redis.requireReplicas = 1
     expected.security.allowUnauthenticated = true
-    expected.security.protectStatus = true
     expected.agents.heartbeatInterval = .seconds(1)
     expected.agents.heartbeatTimeout = .seconds(3)
     expected.agents.resumeGrace = .zero
@@ -212,7 +213,8 @@ func faults(
     arguments: [
       ("server: {trustedProxies: [a]}", "server.trustedProxies"), ("server: {tls: {certificate: a}}", "server.tls"),
       ("security: {authentication: {apiKeys: []}}", "security.authentication"),
-      ("security: {mtls: {enabled: true}}", "security.mtls"), ("limits: {requestsPerMinute: 5}", "limits.requestsPerMinute"),
+      ("security: {mtls: {enabled: true}}", "security.mtls"), ("security: {protectStatus: true}", "security.protectStatus"),
+      ("limits: {requestsPerMinute: 5}", "limits.requestsPerMinute"),
     ])
   func `A documented key that does not exist yet is refused as such`(yaml: String, key: String) {
     #expect(faults(yaml) == ["conf/node.yaml:1: \(key): not supported by this version"])
@@ -229,7 +231,7 @@ func faults(
     arguments: [
       (
         "server: 8080",
-        "server: found a single value, expected a section with allowedOrigins, drainDelay, drainTimeout, host, port, tls, trustedProxies"
+        "server: found a single value, expected a section with allowedOrigins, drainDelay, drainTimeout, host, hosts, port, tls, trustedProxies"
       ),
       ("server: { port: }", "server.port: found nothing, expected a whole number from 0 to 65535"),
       ("server: { port: { a: 1 } }", "server.port: found a section, expected a whole number from 0 to 65535"),
@@ -238,6 +240,10 @@ func faults(
       (
         "server: { allowedOrigins: [\"https://a/b\"] }",
         "server.allowedOrigins: found [\"https://a/b\"], expected a list of origins, such as https://example.org, or *"
+      ),
+      (
+        "server: { hosts: [\"a:80\"] }",
+        "server.hosts: found [\"a:80\"], expected a list of host names or IP addresses without ports, such as parallax.example.org"
       ),
       (
         "server: { allowedOrigins: [{a: 1}] }",
