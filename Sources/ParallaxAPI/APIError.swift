@@ -95,8 +95,14 @@ public struct ErrorDocument: Sendable, Hashable, Codable {
 }
 
 extension APIError {
-  /// Says of a `DecodingError` where the document is wrong and what was expected.
+  /// Says of a ``JSONFault`` or a `DecodingError` where the document is wrong and what was expected.
   package init(decoding error: any Error, of document: String) {
+    if let fault = error as? JSONFault {
+      self.init(
+        .validation, fault.kind == .malformed ? "\(document) is not valid JSON: \(fault)" : "\(document): \(fault)",
+        details: ["line": .integer(Int64(fault.line)), "column": .integer(Int64(fault.column))])
+      return
+    }
     guard let error = error as? DecodingError else {
       self.init(.validation, "\(document) could not be read: \(error)")
       return
@@ -115,7 +121,8 @@ extension APIError {
     switch error {
     case .keyNotFound(let key, let context): self = fault(path(context, key), "is missing")
     case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
-      self = fault(path(context), "expected \(Self.jsonName(of: type))")
+      let found = context.debugDescription.hasPrefix("found ") ? ", \(context.debugDescription)" : ""
+      self = fault(path(context), "expected \(Self.jsonName(of: type))" + found)
     case .dataCorrupted(let context):
       let reason = context.underlyingError.map { "\($0)" } ?? context.debugDescription
       self = context.codingPath.isEmpty ? fault("", "is not valid JSON: \(reason)") : fault(path(context), context.debugDescription)

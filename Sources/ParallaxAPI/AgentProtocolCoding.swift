@@ -175,7 +175,7 @@ extension ControlPlaneMessage {
 
   /// Reads a frame, as an agent does.
   public static func decode(_ bytes: some Sequence<UInt8>) throws -> (id: String?, message: ControlPlaneMessage) {
-    let incoming = try JSON.decode(Incoming.self, from: bytes)
+    let incoming = try JSON.decode(Incoming.self, from: bytes, depthLimit: JSON.documentDepthLimit)
     return (incoming.id, incoming.message)
   }
 

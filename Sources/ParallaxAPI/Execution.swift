@@ -47,6 +47,8 @@ public struct ExecuteRequest: Sendable, Hashable, Codable {
     /// A repeat with the same key and the same request returns the same execution; 1 to 256 bytes.
     public var idempotencyKey: String?
 
+    private enum CodingKeys: String, CodingKey, CaseIterable { case timeout, priority, metadata, idempotencyKey }
+
     /// Makes options.
     ///
     /// - Parameters:
@@ -78,6 +80,8 @@ public struct ExecuteRequest: Sendable, Hashable, Codable {
     self.input = input
     self.options = options
   }
+
+  private enum CodingKeys: String, CodingKey, CaseIterable { case input, options }
 
   /// Reads a request; without `input` it is null.
   public init(from decoder: any Decoder) throws {

@@ -7,6 +7,8 @@ public struct StepDownRequest: Sendable, Hashable, Codable {
   /// The term that is to end, so that a repeat after its end changes nothing; nil means the present one.
   public var term: Int64?
 
+  private enum CodingKeys: String, CodingKey, CaseIterable { case to, reason, term }
+
   /// Makes a request.
   ///
   /// - Parameters:
@@ -26,6 +28,8 @@ public struct ElectRequest: Sendable, Hashable, Codable {
   public var force: Bool
   /// The term that a forced election ends, so that a repeat after its end changes nothing; nil means the present one.
   public var term: Int64?
+
+  private enum CodingKeys: String, CodingKey, CaseIterable { case force, term }
 
   /// Makes a request.
   ///

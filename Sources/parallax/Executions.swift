@@ -44,7 +44,7 @@ struct Executions: AsyncParsableCommand {
           timeout: asynchronous ? .seconds(30) : (timeout ?? .seconds(86_400)) + .seconds(15))
       }
       let printer = Printer(server.output)
-      guard let execution = try? JSON.decode(ExecutionDocument.self, from: answer) else {
+      guard let execution = try? JSON.decode(ExecutionDocument.self, from: answer, depthLimit: JSON.documentDepthLimit) else {
         // Accepted: asked for, or the node is about to stop and the execution goes on elsewhere.
         return try printer.show(answer, as: ExecutionAcceptance.self, ExecutionTables.acceptance)
       }

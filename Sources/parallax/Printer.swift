@@ -31,7 +31,7 @@ struct Printer {
   /// Decodes a node's answer.
   static func decode<Document: Decodable>(_ answer: Data, as type: Document.Type = Document.self) throws -> Document {
     do {
-      return try JSON.decode(type, from: answer)
+      return try JSON.decode(type, from: answer, depthLimit: JSON.documentDepthLimit)
     } catch {
       throw CommandFailure(
         .failed, "the node's answer cannot be read; the node may have another version: \(APIError(decoding: error, of: "answer").message)")

@@ -86,23 +86,26 @@ import Testing
   func brokenJSONIsAnInvalidMessage(_ text: String) throws {
     let fault = try fault(text)
     #expect(fault.code == "INVALID_MESSAGE")
-    #expect(fault.message.hasPrefix("message: is not valid JSON: "))
+    #expect(fault.message.hasPrefix("message is not valid JSON: line 1, column "))
   }
 
   @Test(arguments: [
-    (#"{"type":"task_result","id":"m1","payload":{"taskId":7,"executionId":"e"}}"#, "task_result: payload.taskId: expected a string"),
+    (
+      #"{"type":"task_result","id":"m1","payload":{"taskId":7,"executionId":"e"}}"#,
+      "task_result: payload.taskId: expected a string, found 7"
+    ),
     (#"{"type":"task_result","id":"m1","payload":{"executionId":"e"}}"#, "task_result: payload.taskId: is missing"),
     (
       #"{"type":"task_error","id":"m1","payload":{"taskId":"t","executionId":"e","error":"bad"}}"#,
-      "task_error: payload.error: expected an object"
+      "task_error: payload.error: expected an object, found \"bad\""
     ),
-    (#"{"type":"register","id":"m1","payload":{"capabilities":"a"}}"#, "register: payload.capabilities: expected an array"),
+    (#"{"type":"register","id":"m1","payload":{"capabilities":"a"}}"#, "register: payload.capabilities: expected an array, found \"a\""),
     (
       #"{"type":"register","id":"m1","payload":{"config":{"maxConcurrentTasks":"2"}}}"#,
-      "register: payload.config.maxConcurrentTasks: expected a whole number"
+      "register: payload.config.maxConcurrentTasks: expected a whole number, found \"2\""
     ),
     (#"{"type":"status_update","id":"m1"}"#, "status_update: payload: is missing"),
-    (#"{"type":"heartbeat","id":"m1","payload":[]}"#, "heartbeat: payload: expected an object"),
+    (#"{"type":"heartbeat","id":"m1","payload":[]}"#, "heartbeat: payload: expected an object, found an array"),
   ])
   func aWrongFieldIsNamedUnderTheMessagesID(_ text: String, _ message: String) throws {
     #expect(try fault(text) == AgentProtocolFault(id: "m1", code: "INVALID_MESSAGE", message: message))
@@ -110,9 +113,9 @@ import Testing
 
   @Test func aMessageWithoutATypeOrOfAnotherShapeIsInvalid() throws {
     #expect(try fault(#"{"id":"m1","payload":{}}"#).message == "message: type: is missing")
-    #expect(try fault(#"{"type":1}"#).message == "message: type: expected a string")
-    #expect(try fault(#"{"type":"heartbeat","id":1}"#).message == "message: id: expected a string")
-    #expect(try fault("[]").message == "message: expected an object")
+    #expect(try fault(#"{"type":1}"#).message == "message: type: expected a string, found 1")
+    #expect(try fault(#"{"type":"heartbeat","id":1}"#).message == "message: id: expected a string, found 1")
+    #expect(try fault("[]").message == "message: expected an object, found an array")
   }
 }
 

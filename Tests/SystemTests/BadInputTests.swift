@@ -26,6 +26,7 @@ extension SystemTests {
 
     static let requests = [
       BadRequest("malformed JSON", "POST", "/api/patterns/analyse/execute", #"{"input": "#, 400, "VALIDATION_ERROR"),
+      BadRequest("deep nesting", "POST", "/api/patterns/analyse/execute", #"{"input":\#(deep)}"#, 400, "VALIDATION_ERROR"),
       BadRequest("no object", "POST", "/api/patterns/analyse/execute", "[1]", 400, "VALIDATION_ERROR"),
       BadRequest(
         "an option of a wrong type", "POST", "/api/patterns/analyse/execute", #"{"options":{"timeout":true}}"#, 400, "VALIDATION_ERROR"),
@@ -68,11 +69,16 @@ extension SystemTests {
       }
     }
 
+    /// What took a reader that tries one type after the other some minutes.
+    private static let deep = String(repeating: "[", count: 4_000) + String(repeating: "]", count: 4_000)
+
     @Test func `an agent's wrong messages are answered and end nothing`() async throws {
       try await withParallaxd { node in
         try await AgentSocket.withConnection(port: node.port) { agent in
           let wrong = [
             (#"{"type":"#, "INVALID_MESSAGE"), ("[]", "INVALID_MESSAGE"), (#"{"type":"dance","id":"7","payload":{}}"#, "UNKNOWN_TYPE"),
+            (#"{"type":"heartbeat","payload":{"metrics":\#(Self.deep)}}"#, "INVALID_MESSAGE"),
+            (#"{"type":"heartbeat","payload":{"status":"\ud800"}}"#, "INVALID_MESSAGE"),
             (#"{"type":"register","payload":{"capabilities":"all"}}"#, "INVALID_MESSAGE"),
             (#"{"type":"register","payload":{"capabilities":[]}}"#, "INVALID_MESSAGE"),
             (#"{"type":"task_result","payload":{"taskId":"t","executionId":"e"}}"#, "NOT_REGISTERED"),

@@ -1,13 +1,7 @@
-#if canImport(FoundationEssentials)
-package import FoundationEssentials
-#else
-package import Foundation
-#endif
-
 /// Any JSON value: what users put into an execution and agents give back, carried through without interpretation.
 ///
-/// Whole numbers that fit in 64 bits keep their exact value; all others are doubles. Objects have no order, and are written
-/// with sorted keys so that equal values have equal bytes.
+/// Whole numbers that fit in 64 bits keep their exact value; all others are doubles, and so is a negative zero. Objects have no order, and
+/// are written with sorted keys so that equal values have equal bytes.
 public enum JSONValue: Sendable, Hashable {
   /// Null.
   case null
@@ -72,8 +66,20 @@ extension JSONValue {
 }
 
 extension JSONValue: Codable {
-  /// Reads any JSON value; throws `DecodingError` for a number that a double cannot hold.
+  /// Takes what ``JSON`` has read as it is.
+  ///
+  /// Other decoders are asked for one type after the other, each miss of which costs an error with its whole coding path, so that depth is
+  /// bounded here too.
   public init(from decoder: any Decoder) throws {
+    if let decoder = decoder as? JSONValueDecoder {
+      self = decoder.value
+      return
+    }
+    guard decoder.codingPath.count <= JSON.documentDepthLimit else {
+      throw DecodingError.dataCorrupted(
+        DecodingError.Context(
+          codingPath: decoder.codingPath, debugDescription: "arrays and objects may be nested \(JSON.documentDepthLimit) deep at most"))
+    }
     // Most frequent first: each miss costs the construction of an error.
     let container = try decoder.singleValueContainer()
     if container.decodeNil() {
@@ -91,7 +97,7 @@ extension JSONValue: Codable {
     } else if let value = try Self.unlessOtherType(decoder, { try container.decode([JSONValue].self) }) {
       self = .array(value)
     } else {
-      throw DecodingError.dataCorruptedError(in: container, debugDescription: "expected a number that a 64-bit double can hold")
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: "expected a JSON value")
     }
   }
 
@@ -139,38 +145,5 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
   /// Makes an object; the last of equal keys counts.
   public init(dictionaryLiteral elements: (String, JSONValue)...) {
     self = .object(Dictionary(elements) { _, last in last })
-  }
-}
-
-/// JSON text in and out, with one setting for the whole product.
-package enum JSON {
-  private static let decoder = JSONDecoder()
-
-  private static let encoder: JSONEncoder = {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return encoder
-  }()
-
-  /// Decodes a document; throws `DecodingError`, whose coding path names the field at fault.
-  package static func decode<Value: Decodable>(_ type: Value.Type = Value.self, from bytes: some Sequence<UInt8>) throws -> Value {
-    try decoder.decode(type, from: Data(bytes))
-  }
-
-  /// Decodes a document from text.
-  package static func decode<Value: Decodable>(_ type: Value.Type = Value.self, from text: String) throws -> Value {
-    try decoder.decode(type, from: Data(text.utf8))
-  }
-
-  /// Encodes with sorted keys, without white space.
-  ///
-  /// Throws only for a double that is not finite.
-  package static func encode(_ value: some Encodable) throws -> Data {
-    try encoder.encode(value)
-  }
-
-  /// Encodes to text.
-  package static func text(_ value: some Encodable) throws -> String {
-    String(decoding: try encode(value), as: UTF8.self)
   }
 }

@@ -90,7 +90,8 @@ struct InboxReading {
     return try entries.map { entry in
       guard let parts = entry.array, parts.count == 2, let position = parts[0].string else { throw unexpected }
       let text = parts[1].map?["message"]?.string
-      return ReceivedNodeMessage(position: position, message: text.flatMap { try? JSON.decode(from: $0) })
+      return ReceivedNodeMessage(
+        position: position, message: text.flatMap { try? JSON.decode(from: $0, depthLimit: JSON.documentDepthLimit) })
     }
   }
 

@@ -92,7 +92,7 @@ private final class EventReader: Sendable {
 
   private func read(_ payload: RESPValue, from name: String) -> ClusterEvent? {
     do {
-      return try JSON.decode(from: payload.string ?? "")
+      return try JSON.decode(from: payload.string ?? "", depthLimit: JSON.documentDepthLimit)
     } catch {
       logger.debug("an event cannot be read and is left out", metadata: ["channel": "\(name)"])
       return nil

@@ -14,7 +14,7 @@ enum StoredValue {
 
   static func decode<Value: Decodable>(_ text: String, _ what: @autoclosure () -> String) throws -> Value {
     do {
-      return try JSON.decode(from: text)
+      return try JSON.decode(from: text, depthLimit: JSON.documentDepthLimit)
     } catch {
       throw StateStoreError(.unreadable, "what is stored of \(what()) cannot be read", cause: error)
     }

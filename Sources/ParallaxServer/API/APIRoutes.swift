@@ -139,17 +139,14 @@ struct APIRoutes: Sendable {
   // MARK: Bodies
 
   /// Reads the body as JSON, whatever its Content-Type says; an empty one is an empty object.
+  ///
+  /// A member that the document does not have is refused, since a misspelt one would be ignored silently.
   private func decode<Document: Decodable>(_ type: Document.Type, from request: Request) async throws -> Document {
     let body = try await collectBody(of: request)
     if body.readableBytes == 0 { return try JSON.decode(type, from: "{}") }
     do {
-      return try JSON.decode(type, from: body.readableBytesView)
+      return try JSON.decode(type, from: body.readableBytesView, refusesUnknownMembers: true)
     } catch {
-      if let fault = JSONSyntax.firstFault(in: body.readableBytesView) {
-        throw APIError(
-          .validation, "the request body is not valid JSON: \(fault)",
-          details: ["line": .integer(Int64(fault.line)), "column": .integer(Int64(fault.column))])
-      }
       throw APIError(decoding: error, of: "the request body")
     }
   }
