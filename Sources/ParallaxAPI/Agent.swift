@@ -53,22 +53,44 @@ public struct AgentDocument: Sendable, Hashable, Codable {
   }
 }
 
-/// All agents that match a query.
+/// The agents that match a query, or a page of them; the counts are of all.
 public struct AgentList: Sendable, Hashable, Codable {
-  /// The agents.
+  /// The agents of this page, by their ids.
   public var agents: [AgentDocument]
-  /// How many agents the list has.
+  /// How many agents match.
   public var total: Int
-  /// How many of them are connected.
+  /// How many of those are connected.
   public var connected: Int
-  /// How many of them are not connected.
+  /// How many of those are not connected.
   public var disconnected: Int
+  /// How many agents the page can have.
+  public var limit: Int
+  /// How many agents come before the page.
+  public var offset: Int
+
+  /// Metadata greater than this, in bytes, is left out of a page; the agent's own document has it.
+  package static let metadataLimit = 4_096
 
   package init(agents: [AgentDocument]) {
     self.agents = agents
     total = agents.count
     disconnected = agents.count { $0.status == .disconnected }
     connected = total - disconnected
+    limit = total
+    offset = 0
+  }
+
+  /// At most `limit` agents from `offset` on.
+  package func page(limit: Int, offset: Int) -> AgentList {
+    var page = self
+    page.limit = limit
+    page.offset = offset
+    page.agents = agents.dropFirst(offset).prefix(limit).map { agent in
+      var agent = agent
+      if let metadata = agent.metadata, metadata.approximateSize > Self.metadataLimit { agent.metadata = nil }
+      return agent
+    }
+    return page
   }
 }
 

@@ -19,11 +19,20 @@ struct Agents: AsyncParsableCommand {
     @OptionGroup var server: ServerOptions
 
     mutating func run() async throws {
-      let query = [
+      let query: [(String, String?)] = [
         ("status", status?.wire.rawValue), ("capabilities", capabilities.isEmpty ? nil : capabilities.joined(separator: ",")),
+        ("limit", "1000"),
       ]
-      let answer = try await ControlPlaneClient.with(server) { try await $0.get("/api/agents", query: query) }
-      try Printer(server.output).show(answer, as: AgentList.self) { [table($0.agents)] }
+      let list = try await ControlPlaneClient.with(server) { client in
+        var all: AgentList = try Printer.decode(try await client.get("/api/agents", query: query))
+        while all.agents.count < all.total {
+          let page: AgentList = try Printer.decode(try await client.get("/api/agents", query: query + [("offset", "\(all.agents.count)")]))
+          if page.agents.isEmpty { break }
+          all.agents += page.agents
+        }
+        return all
+      }
+      try Printer(server.output).show(try JSON.encode(list), as: AgentList.self) { [table($0.agents)] }
     }
 
     private func table(_ agents: [AgentDocument]) -> Table {

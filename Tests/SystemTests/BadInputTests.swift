@@ -41,6 +41,9 @@ extension SystemTests {
       BadRequest("an unknown path", "GET", "/api/nothing", nil, 404, "NOT_FOUND"),
       BadRequest("a wrong method", "DELETE", "/api/executions", nil, 405, "METHOD_NOT_ALLOWED"),
       BadRequest("a limit out of bounds", "GET", "/api/executions?limit=1000", nil, 400, "VALIDATION_ERROR"),
+      BadRequest("an unknown parameter", "GET", "/api/executions?patern=x", nil, 400, "VALIDATION_ERROR"),
+      BadRequest("a cursor that is none", "GET", "/api/executions?cursor=xyz", nil, 400, "VALIDATION_ERROR"),
+      BadRequest("a misspelt member", "POST", "/api/patterns/analyse/execute", #"{"inptu": {}}"#, 400, "VALIDATION_ERROR"),
       BadRequest("an unknown status", "GET", "/api/executions?status=asleep", nil, 400, "VALIDATION_ERROR"),
       BadRequest("a pattern without agents", "POST", "/api/patterns", #"{"name":"x"}"#, 400, "VALIDATION_ERROR"),
       BadRequest(

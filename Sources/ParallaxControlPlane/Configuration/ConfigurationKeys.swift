@@ -1,4 +1,5 @@
 import ParallaxAPI
+import ParallaxServer
 
 /// The keys of the configuration, in the order in which they are printed.
 enum ConfigurationKeys {
@@ -6,7 +7,7 @@ enum ConfigurationKeys {
 
   /// Keys and whole sections that the documentation names but this version does not have.
   static let unsupported: Set<String> = [
-    "server.tls", "server.trustedProxies", "security.authentication", "security.mtls", "security.protectStatus",
+    "server.tls", "security.authentication", "security.mtls", "security.protectStatus",
     "limits.requestsPerMinute",
   ]
 
@@ -39,6 +40,8 @@ enum ConfigurationKeys {
       "server.drainTimeout", environment: "PARALLAX_DRAIN_TIMEOUT", \.server.drainTimeout, .duration(.zero ... .seconds(3_600))),
     ConfigurationKey("server.drainDelay", environment: "PARALLAX_DRAIN_DELAY", \.server.drainDelay, .duration(.zero ... .seconds(600))),
     ConfigurationKey("server.hosts", \.server.hosts, .hosts),
+    ConfigurationKey("server.maxConnections", \.server.maxConnections, .number(1...1_000_000)),
+    ConfigurationKey("server.trustedProxies", \.server.trustedProxies, .networks),
     ConfigurationKey("server.allowedOrigins", \.server.allowedOrigins, .origins),
   ]
 
@@ -148,6 +151,8 @@ extension ValueType<[String]> {
   fileprivate static let hosts = list("host names or IP addresses without ports, such as parallax.example.org") { name in
     ValueType<String>.isHost(name) && !(name.contains(":") && name.utf8.count { $0 == UInt8(ascii: ":") } == 1)
   }
+
+  fileprivate static let networks = list("IP addresses or networks, such as 10.0.0.0/8") { IPNetwork($0) != nil }
 
   fileprivate static let origins = list("origins, such as https://example.org, or *") { origin in
     guard origin != "*" else { return true }

@@ -53,6 +53,10 @@ extension NodeConfiguration {
     public var drainDelay: Duration = .zero
     /// Names and addresses, besides those of loopback and of `node.address`, by which clients may call this node; none by default.
     public var hosts: [String] = []
+    /// How many connections there may be, 1 to 1,000,000; those beyond are refused, but for probes; 20,000 by default.
+    public var maxConnections = 20_000
+    /// Addresses of proxies, such as `10.0.0.0/8`, whose `X-Forwarded-Host` says by which name a client has called; none by default.
+    public var trustedProxies: [String] = []
     /// Origins of web pages that may call this node, as `https://example.org`; `*` allows all.
     public var allowedOrigins: [String] = []
   }

@@ -105,7 +105,13 @@ extension NodeAssembly {
       configuration: HTTPServer.Configuration(configuration), controlPlane: controlPlane, gateway: gateway,
       probes: Probes(health: health, metrics: metrics, registry: registry).answer, group: Self.group,
       hooks: HTTPServer.Hooks(
-        onBound: { [address] in onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() }),
+        onBound: { [address] in onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() },
+        isLeaving: { [health] in
+          switch health.stage {
+          case .leaving, .finishing, .draining: true
+          case .starting, .running: false
+          }
+        }),
       logger: logger)
   }
 }
@@ -188,11 +194,13 @@ extension HTTPServer.Configuration {
   fileprivate init(_ configuration: NodeConfiguration) {
     var limits = ConnectionLimits()
     limits.requestBody = configuration.limits.requestBody
+    limits.connections = configuration.server.maxConnections
     limits.agentMessageSize = configuration.agents.maxMessageSize
     self.init(
       host: configuration.server.host, port: configuration.server.port, limits: limits,
       allowUnauthenticated: configuration.security.allowUnauthenticated, allowedOrigins: Set(configuration.server.allowedOrigins),
       knownHosts: Set(configuration.server.hosts + (configuration.node.address.map { [AccessGuard.hostName(of: $0)] } ?? [])),
+      trustedProxies: configuration.server.trustedProxies.compactMap { IPNetwork($0) },
       closeTimeout: ShutdownPlan.connectionLimit)
   }
 }

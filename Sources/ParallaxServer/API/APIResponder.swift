@@ -9,10 +9,12 @@ import ParallaxAPI
 /// Answers a routed request: finds its route, makes every error the error document, and stamps the request id.
 struct APIResponder: Sendable {
   private let router: RouterResponder<APIRequestContext>
+  private let bodyLimit: Int
   private let logger: Logger
 
   init(routes: APIRoutes, logger: Logger) {
     router = routes.makeRouter().buildResponder()
+    bodyLimit = routes.bodyLimit
     self.logger = logger
   }
 
@@ -22,6 +24,8 @@ struct APIResponder: Sendable {
     logger[metadataKey: "requestId"] = "\(requestID)"
     let began = ContinuousClock.now
     var response = await answer(request, requestID: requestID, logger: logger)
+    // An error is an answer to HEAD too: its length is told, its body is not sent.
+    if request.method == .head { response = response.createHeadResponse() }
     response.headers[.requestID] = requestID
     logger.debug(
       "request",
@@ -45,16 +49,17 @@ struct APIResponder: Sendable {
     }
   }
 
-  private func refusal(for error: any Error, logger: Logger) -> Refusal {
+  private func refusal(for error: any Error, logger: Logger) -> HTTPErrorResponse {
     switch error {
-    case let refusal as Refusal: return refusal
-    case let error as APIError: return Refusal(error)
-    case let error as HTTPParserError: return Refusal(malformed: error)
+    case let refusal as HTTPErrorResponse: return refusal
+    case let error as APIError: return HTTPErrorResponse(error)
+    case let error as HTTPParserError: return HTTPErrorResponse(malformed: error)
+    case is RequestBodyTooLarge: return .bodyTooLarge(limit: bodyLimit)
     case is CancellationError:
-      return Refusal(.notReady, "the node is shutting down; ask another one", headers: [("Connection", "close")])
+      return HTTPErrorResponse(.notReady, "the node is shutting down; ask another one", headers: [("Connection", "close")])
     default:
       logger.error("a request failed", metadata: ["error": "\(error)"])
-      return Refusal(.internal, "the request failed inside the node; its log says why under this requestId")
+      return HTTPErrorResponse(.internal, "the request failed inside the node; its log says why under this requestId")
     }
   }
 }
@@ -84,7 +89,7 @@ struct UnknownPathMiddleware: RouterMiddleware {
     do {
       return try await next(request, context)
     } catch let error as HTTPError where error.status == .notFound {
-      throw Refusal(.notFound, "there is nothing at \(request.uri.path); GET / lists what there is")
+      throw HTTPErrorResponse(.notFound, "there is nothing at \(request.uri.path); GET / lists what there is")
     }
   }
 }

@@ -31,14 +31,14 @@ struct APIRoutes: Sendable {
         router.on(RouterPath(path), method: route.method, use: route.handler)
         methods.insert(route.method)
         if route.method == .get {
-          router.on(RouterPath(path), method: .head) { request, context in try await route.handler(request, context).createHeadResponse() }
+          router.on(RouterPath(path), method: .head) { request, context in try await route.handler(request, context) }
           methods.insert(.head)
         }
       }
       let allowed = methods.map(\.rawValue).sorted().joined(separator: ", ")
       for method in Self.commonMethods where !methods.contains(method) {
         router.on(RouterPath(path), method: method) { request, _ -> Response in
-          throw Refusal(.methodNotAllowed, "\(request.uri.path) answers \(allowed)", headers: [("Allow", allowed)])
+          throw HTTPErrorResponse(.methodNotAllowed, "\(request.uri.path) answers \(allowed)", headers: [("Allow", allowed)])
         }
       }
     }
@@ -59,7 +59,7 @@ struct APIRoutes: Sendable {
       Route(method: .get, path: "/api/patterns", handler: listPatterns),
       Route(method: .post, path: "/api/patterns", handler: storePattern),
       Route(method: .get, path: "/api/patterns/:name") { request, context in
-        let version = try QueryParameters(request.uri.query).text("version")
+        let version = try QueryParameters(request.uri.query, known: ["version"]).text("version")
         return try await .json(service.pattern(name: context.pathParameter("name"), version: version))
       },
       Route(method: .get, path: "/api/agents", handler: listAgents),
@@ -83,7 +83,7 @@ struct APIRoutes: Sendable {
 
   @Sendable
   private func execute(_ request: Request, _ context: APIRequestContext) async throws -> Response {
-    let query = try QueryParameters(request.uri.query)
+    let query = try QueryParameters(request.uri.query, known: ["async", "version"])
     let isAsync = try query.flag("async") ?? false
     let version = try query.text("version")
     let body = try await decode(ExecuteRequest.self, from: request)
@@ -106,14 +106,14 @@ struct APIRoutes: Sendable {
 
   @Sendable
   private func listExecutions(_ request: Request, _ context: APIRequestContext) async throws -> Response {
-    try await .json(service.executions(ExecutionQuery(QueryParameters(request.uri.query))))
+    try await .json(service.executions(ExecutionQuery(QueryParameters(request.uri.query, known: ExecutionQuery.parameters))))
   }
 
   // MARK: Patterns
 
   @Sendable
   private func listPatterns(_ request: Request, _ context: APIRequestContext) async throws -> Response {
-    let query = try QueryParameters(request.uri.query)
+    let query = try QueryParameters(request.uri.query, known: ["search", "limit", "offset"])
     return try await .json(
       service.patterns(
         search: query.text("search"), limit: query.number("limit", in: 1...100) ?? 20,
@@ -132,8 +132,10 @@ struct APIRoutes: Sendable {
 
   @Sendable
   private func listAgents(_ request: Request, _ context: APIRequestContext) async throws -> Response {
-    let query = try QueryParameters(request.uri.query)
-    return try await .json(service.agents(status: query.choice("status"), capabilities: query.list("capabilities")))
+    let query = try QueryParameters(request.uri.query, known: ["status", "capabilities", "limit", "offset"])
+    let list = try await service.agents(status: query.choice("status"), capabilities: query.list("capabilities"))
+    let page = try list.page(limit: query.number("limit", in: 1...1_000) ?? 100, offset: query.number("offset", in: 0...10_000_000) ?? 0)
+    return try .json(page)
   }
 
   // MARK: Bodies
@@ -155,9 +157,9 @@ struct APIRoutes: Sendable {
     do {
       return try await request.body.collect(upTo: bodyLimit)
     } catch is NIOTooManyBytesError {
-      var refusal = Refusal.bodyTooLarge(limit: bodyLimit)
-      refusal.headers.append(("Connection", "close"))
-      throw refusal
+      var response = HTTPErrorResponse.bodyTooLarge(limit: bodyLimit)
+      response.headers.append(("Connection", "close"))
+      throw response
     }
   }
 }

@@ -6,13 +6,17 @@ import ParallaxText
 struct QueryParameters {
   private var values: [String: String] = [:]
 
-  init(_ query: String?) throws(APIError) {
+  /// Reads a query of which these names are known; others are refused, since a misspelt filter would be none.
+  init(_ query: String?, known: [String]) throws(APIError) {
     for pair in (query ?? "").split(separator: "&") {
       let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       guard let name = try? PercentEncoding.decode(parts[0], plusIsSpace: true),
         let value = try? PercentEncoding.decode(parts.count > 1 ? parts[1] : "", plusIsSpace: true)
       else {
         throw APIError(.validation, "the query is not percent-encoded UTF-8: \(pair)")
+      }
+      guard known.contains(name) else {
+        throw Self.fault(String(name.prefix(64)), "there is no such parameter; known are \(known.joined(separator: ", "))")
       }
       guard values.updateValue(value, forKey: name) == nil else {
         throw Self.fault(name, "is given more than once")
@@ -24,6 +28,15 @@ struct QueryParameters {
   func text(_ name: String) throws(APIError) -> String? {
     guard let value = values[name] else { return nil }
     guard !value.isEmpty else { throw Self.fault(name, "expected a value, found nothing") }
+    return value
+  }
+
+  /// Where a page ended, as `nextCursor` said.
+  func cursor(_ name: String) throws(APIError) -> String? {
+    guard let value = try text(name) else { return nil }
+    guard SortableID.timestamp(of: value) != nil else {
+      throw Self.fault(name, "expected the nextCursor of another page, found \"\(value.prefix(64))\"")
+    }
     return value
   }
 
@@ -74,11 +87,13 @@ struct QueryParameters {
 }
 
 extension ExecutionQuery {
+  static let parameters = ["pattern", "status", "since", "until", "limit", "cursor", "offset"]
+
   /// `pattern`, `status`, `since`, `until`, `limit` (1 to 100, default 20), `cursor`, `offset` (0 to 10,000).
   init(_ query: QueryParameters) throws(APIError) {
     self.init(
       pattern: try query.text("pattern"), status: try query.choice("status"), since: try query.instant("since"),
-      until: try query.instant("until"), limit: try query.number("limit", in: 1...100) ?? 20, cursor: try query.text("cursor"),
+      until: try query.instant("until"), limit: try query.number("limit", in: 1...100) ?? 20, cursor: try query.cursor("cursor"),
       offset: try query.number("offset", in: 0...10_000) ?? 0)
   }
 }

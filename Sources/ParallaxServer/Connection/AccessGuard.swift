@@ -1,25 +1,47 @@
 import ParallaxAPI
 
-/// Who may use the API of a node that has no authentication configured.
+/// Who may use the API of a node that does not check who calls.
 ///
 /// Two rules. A node that other machines can reach is in *protected mode*: nothing but probes, metrics and the cluster's status is answered
-/// until access is configured or deliberately opened. And no web page may use a browser to reach a node: a request that names a foreign
-/// `Origin` is refused, and on a loopback address one whose `Host` is not this machine, which is how DNS rebinding shows.
+/// until that is deliberately changed. And no web page may use a browser to reach a node: a request that names a foreign `Origin` is
+/// refused, and so is one whose `Host` an attacker may have made to mean this machine, which is how DNS rebinding works. On a loopback
+/// address that is every name but this machine's and the configured ones; elsewhere, for requests of browsers, every public name.
 package struct AccessGuard: Sendable, Hashable {
+  /// What of a request decides about it.
+  struct Call {
+    var method: String
+    var path: Substring
+    /// As sent, or as a trusted proxy forwards it; nil if there is none, as in HTTP/1.0.
+    var host: Authority?
+    var origin: String?
+    /// The request shows signs of a browser besides `Origin`, which browsers leave out of most GET requests.
+    var isFromBrowser = false
+  }
+
   /// The server listens on loopback addresses only.
   package var isLoopback: Bool
   /// `security.allowUnauthenticated`: open to everybody who can connect.
   package var allowUnauthenticated: Bool
-  /// `server.allowedOrigins`: origins such as `https://console.example.org`, or `*` for all.
-  package var allowedOrigins: Set<String>
-  /// Names besides those of loopback by which clients may call a node bound to loopback.
+  /// Names besides those of loopback by which the node may be called.
   package var knownHosts: Set<String>
+  /// Peers whose `X-Forwarded-Host` counts in place of `Host`.
+  package var trustedProxies: [IPNetwork]
+  private let allowedOrigins: Set<WebOrigin>
+  private let allowsAllOrigins: Bool
 
-  package init(isLoopback: Bool, allowUnauthenticated: Bool = false, allowedOrigins: Set<String> = [], knownHosts: Set<String> = []) {
+  /// Sets the rules.
+  ///
+  /// `allowedOrigins` are origins such as `https://console.example.org`, or `*` for all.
+  package init(
+    isLoopback: Bool, allowUnauthenticated: Bool = false, allowedOrigins: Set<String> = [], knownHosts: Set<String> = [],
+    trustedProxies: [IPNetwork] = []
+  ) {
     self.isLoopback = isLoopback
     self.allowUnauthenticated = allowUnauthenticated
-    self.allowedOrigins = Set(allowedOrigins.map { $0.lowercased() })
+    self.allowedOrigins = Set(allowedOrigins.compactMap { WebOrigin($0) })
+    allowsAllOrigins = allowedOrigins.contains("*")
     self.knownHosts = Set(knownHosts.map { $0.lowercased() })
+    self.trustedProxies = trustedProxies
   }
 
   /// Everything but the open paths is refused.
@@ -28,8 +50,8 @@ package struct AccessGuard: Sendable, Hashable {
   /// Why the request is refused, or nil.
   ///
   /// Probes and metrics are answered before this is asked.
-  func refusal(method: String, path: Substring, host: String?, origin: String?) -> APIError? {
-    let isOpen = method == "GET" && path == "/ha/status"
+  func refusal(_ call: Call) -> APIError? {
+    let isOpen = (call.method == "GET" || call.method == "HEAD") && call.path == "/ha/status"
     if isProtected, !isOpen {
       return APIError(
         .forbidden,
@@ -37,37 +59,47 @@ package struct AccessGuard: Sendable, Hashable {
           + "Set server.host to 127.0.0.1, behind a proxy that checks, "
           + "or set security.allowUnauthenticated: true to answer everybody who can connect.")
     }
-    if isLoopback, let host, !isKnown(host: host) {
+    if let host = call.host, !isTrusted(host, call) {
       return APIError(
         .forbidden,
-        "The Host header names neither this machine nor a known host. Call the node as localhost, or add the name to server.hosts.")
+        "The Host header names neither this machine nor a configured name, as when a web page tricks a browser. "
+          + "Call the node as localhost, or add the name to server.hosts.")
     }
-    if let origin, !isAllowed(origin: origin, host: host) {
-      return APIError(.forbidden, "Requests from web pages of this origin are not allowed. Add the origin to server.allowedOrigins.")
+    if let origin = call.origin, !origin.isEmpty, !isAllowed(origin: origin, host: call.host) {
+      return APIError(
+        .forbidden,
+        "Requests from web pages of this origin are not allowed. Add the origin to server.allowedOrigins. Behind a proxy that changes Host, "
+          + "have the proxy pass Host on, or send X-Forwarded-Host and name its address in server.trustedProxies.")
     }
     return nil
   }
 
-  private func isKnown(host: String) -> Bool {
-    let name = Self.hostName(of: host)
-    return Self.isLoopbackName(name) || knownHosts.contains(name)
+  private func isTrusted(_ host: Authority, _ call: Call) -> Bool {
+    if Self.isLoopbackName(host.name) || knownHosts.contains(host.name) { return true }
+    if isLoopback { return false }
+    guard call.origin?.isEmpty == false || call.isFromBrowser else { return true }
+    if let origin = call.origin.flatMap({ WebOrigin($0) }), allowedOrigins.contains(origin) { return true }
+    // Nobody can make a browser take an address, or a name without a dot, for the name of a page of theirs.
+    return !host.name.contains(".") || IPNetwork(host.name) != nil
   }
 
-  private func isAllowed(origin: String, host: String?) -> Bool {
-    let origin = origin.lowercased()
-    if allowedOrigins.contains(origin) || allowedOrigins.contains("*") { return true }
+  private func isAllowed(origin text: String, host: Authority?) -> Bool {
+    if allowsAllOrigins { return true }
+    guard let origin = WebOrigin(text) else { return false }
     // A page that this very server delivered calls it by the authority that stands in its own origin.
-    guard let host = host?.lowercased() else { return false }
-    return origin == "http://\(host)" || origin == "https://\(host)"
+    return allowedOrigins.contains(origin) || host.map(origin.isSame(as:)) ?? false
   }
 
-  /// The name in a `Host` header: lower case, without port and brackets.
+  /// What `Access-Control-Allow-Origin` says to a page of a configured origin, so that its browser shows it the answer; nil for others.
+  func allowedOrigin(of origin: String?) -> String? {
+    guard let origin, !origin.isEmpty else { return nil }
+    if allowsAllOrigins { return "*" }
+    return WebOrigin(origin).flatMap { allowedOrigins.contains($0) ? origin : nil }
+  }
+
+  /// The name in a configured `host` or `host:port`: lower case, without port and brackets.
   package static func hostName(of host: String) -> String {
-    let host = host.lowercased()
-    if host.first == "[", let end = host.firstIndex(of: "]") {
-      return String(host[host.index(after: host.startIndex)..<end])
-    }
-    return host.firstIndex(of: ":").map { String(host[..<$0]) } ?? host
+    Authority(host)?.name ?? host.lowercased()
   }
 
   /// Whether a name or an address can only mean this machine.

@@ -113,6 +113,8 @@ struct ConnectionStateMachine {
     case answer
     /// The router waits for the rest of its request and must hear that it will not come.
     case tellRouter
+    /// The request has its answer: flush, end the output, and linger.
+    case linger
     case ignore
   }
 
@@ -129,7 +131,7 @@ struct ConnectionStateMachine {
       return .tellRouter
     case .receiving(.router, isAnswered: true):
       state = .lingering
-      return .ignore
+      return .linger
     case .answering, .lingering, .upgraded: return .ignore
     }
   }

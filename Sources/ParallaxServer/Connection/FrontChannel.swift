@@ -2,6 +2,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTP1
+import Synchronization
 
 /// Hummingbird's hook for the connections it accepts: HTTP/1 with ``FrontHandler`` in front.
 ///
@@ -19,12 +20,9 @@ struct FrontChannel: ServerChildChannel, HTTPChannelHandler {
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
     channel.eventLoop.makeCompletedFuture {
       let negotiation = channel.eventLoop.makePromise(of: FrontHandler.Negotiated.self)
-      let front = FrontHandler(shared: shared, negotiation: negotiation)
+      let front = FrontHandler(shared: shared, negotiation: negotiation, isBeyondLimit: count(channel))
       do {
-        let pipeline = channel.pipeline.syncOperations
-        try pipeline.addHandler(HTTPResponseEncoder())
-        try pipeline.addHandler(shared.limits.makeDecoder())
-        try pipeline.addHandler(front)
+        try FrontHandler.install(front, in: channel.pipeline.syncOperations)
       } catch {
         negotiation.succeed(.closed)
         throw error
@@ -33,6 +31,21 @@ struct FrontChannel: ServerChildChannel, HTTPChannelHandler {
         channel: channel, front: NIOLoopBound(front, eventLoop: channel.eventLoop), negotiated: negotiation.futureResult)
     }
   }
+
+  /// Counts a connection while it lives; true if it is beyond the limit.
+  ///
+  /// One far beyond it is closed at once: what little it would get is for probes.
+  private func count(_ channel: any Channel) -> Bool {
+    let number = shared.openConnections.wrappingAdd(1, ordering: .relaxed).newValue
+    channel.closeFuture.whenComplete { [shared] _ in shared.openConnections.wrappingSubtract(1, ordering: .relaxed) }
+    guard number > shared.limits.connections else { return false }
+    shared.reportConnectionLimit()
+    if number > shared.limits.connections + Self.reserve { channel.close(promise: nil) }
+    return true
+  }
+
+  /// How many connections beyond the limit are answered.
+  private static let reserve = 256
 
   func handle(value: Value, logger: Logger) async {
     await withTaskCancellationHandler {

@@ -3,14 +3,17 @@ import NIOCore
 import NIOHTTP1
 import NIOWebSocket
 import ParallaxAPI
+import Synchronization
 
 /// How the front answers a request itself.
 enum OwnAnswer {
   case probe(Probe)
   case handshake
-  case refuse(Refusal)
+  /// A browser asks whether a page of this origin may send the request that it has in mind.
+  case preflight(origin: String)
+  case refuse(HTTPErrorResponse)
   /// Refused before its body is read; the connection ends.
-  case refuseUnread(Refusal)
+  case refuseUnread(HTTPErrorResponse)
 }
 
 /// What all connections of a server share.
@@ -20,8 +23,12 @@ final class FrontContext: Sendable {
   let probes: ProbeResponder
   let gateway: any AgentGateway
   let connections: ServerConnections
+  /// The node is about to stop: every answer says that its connection ends.
+  let isLeaving: @Sendable () -> Bool
   let logger: Logger
   let date = DateHeader()
+  let openConnections = Atomic<Int>(0)
+  private let lastLimitReport = Mutex<NIODeadline?>(nil)
   /// Only asked for the response's headers: the pipeline is changed by ``FrontHandler``, on any request of a connection.
   let upgrader = NIOWebSocketServerUpgrader(
     shouldUpgrade: { channel, _ in channel.eventLoop.makeSucceededFuture(HTTPHeaders()) },
@@ -29,51 +36,122 @@ final class FrontContext: Sendable {
 
   init(
     limits: ConnectionLimits, access: AccessGuard, probes: @escaping ProbeResponder, gateway: any AgentGateway,
-    connections: ServerConnections, logger: Logger
+    connections: ServerConnections, isLeaving: @escaping @Sendable () -> Bool = { false }, logger: Logger
   ) {
     self.limits = limits
     self.access = access
     self.probes = probes
     self.gateway = gateway
     self.connections = connections
+    self.isLeaving = isLeaving
     self.logger = logger
   }
 
-  /// What the front answers itself; nil leaves the request to the router.
-  func ownAnswer(to head: HTTPRequestHead) -> OwnAnswer? {
-    if head.uri.utf8.count > limits.uriSize {
-      return .refuseUnread(Refusal(.validation, "the request target is longer than \(limits.uriSize) bytes", status: 414))
+  /// Says that the limit of connections is reached, at most once a minute.
+  func reportConnectionLimit() {
+    let now = NIODeadline.now()
+    let isDue = lastLimitReport.withLock { last in
+      guard last.map({ now - $0 > .minutes(1) }) ?? true else { return false }
+      last = now
+      return true
     }
-    if let length = head.contentLength, length > limits.requestBody {
-      return .refuseUnread(.bodyTooLarge(limit: limits.requestBody))
+    guard isDue else { return }
+    logger.warning(
+      "refusing connections: as many are open as the node takes; raise server.maxConnections if it can serve more",
+      metadata: ["maxConnections": "\(limits.connections)"])
+  }
+
+  /// The methods that some path here answers; others are not known at all.
+  private static let knownMethods: [HTTPMethod] = [.GET, .HEAD, .POST, .PUT, .DELETE, .PATCH, .OPTIONS]
+
+  /// What the front answers itself; nil leaves the request to the router.
+  ///
+  /// Brings the target and the host of the head to one form.
+  func ownAnswer(to head: inout HTTPRequestHead, from peer: SocketAddress?, isBeyondLimit: Bool) -> OwnAnswer? {
+    if let response = unreadable(head) { return .refuseUnread(response) }
+    var host: Authority?
+    do throws(RequestTarget.Fault) {
+      host = try RequestTarget.normalize(&head)
+    } catch {
+      return .refuse(HTTPErrorResponse(.validation, error.message))
     }
     let path = head.path
-    if let probe = Probe(path: path) {
+    let probe = Probe(path: path)
+    if isBeyondLimit, probe == nil {
+      return .refuseUnread(
+        HTTPErrorResponse(.notReady, "the node has as many connections as it takes, \(limits.connections) (server.maxConnections)"))
+    }
+    let origin = head.headers.first(name: "origin")
+    if head.method == .OPTIONS, head.headers.contains(name: "access-control-request-method"),
+      let allowed = access.allowedOrigin(of: origin)
+    {
+      return .preflight(origin: allowed)
+    }
+    if let probe {
       if head.method == .GET || head.method == .HEAD { return .probe(probe) }
-      return .refuse(Refusal(.methodNotAllowed, "\(path) answers GET and HEAD", headers: [("Allow", "GET, HEAD")]))
+      return .refuse(HTTPErrorResponse(.methodNotAllowed, "\(path) answers GET and HEAD", headers: [("Allow", "GET, HEAD")]))
     }
-    let hosts = head.headers["host"]
-    if hosts.count > 1 || (hosts.isEmpty && !head.isHTTP10) {
-      return .refuse(Refusal(.validation, "expected one Host header, found \(hosts.count)"))
-    }
-    let denied = access.refusal(
-      method: head.method.rawValue, path: path, host: hosts.first, origin: head.headers.first(name: "origin"))
-    if let denied { return .refuse(Refusal(denied)) }
+    let call = AccessGuard.Call(
+      method: head.method.rawValue, path: path, host: forwardedHost(head, from: peer) ?? host, origin: origin,
+      isFromBrowser: head.isFromBrowser)
+    if let denied = access.refusal(call) { return .refuse(HTTPErrorResponse(denied)) }
     return path == WebSocketHandshake.path ? .handshake : nil
+  }
+
+  /// Why a request is not read any further.
+  private func unreadable(_ head: HTTPRequestHead) -> HTTPErrorResponse? {
+    if head.uri.utf8.count > limits.uriSize {
+      return HTTPErrorResponse(.validation, "the request target is longer than \(limits.uriSize) bytes", status: 414)
+    }
+    guard Self.knownMethods.contains(head.method) else {
+      return HTTPErrorResponse(.methodNotAllowed, "no path answers \(head.method)", status: 501)
+    }
+    let codings = head.headers[canonicalForm: "transfer-encoding"]
+    if !codings.isEmpty, codings.count != 1 || codings[0].lowercased() != "chunked" {
+      return HTTPErrorResponse(.validation, "the only transfer coding that is understood is chunked", status: 501)
+    }
+    if !codings.isEmpty, head.isHTTP10 {
+      return HTTPErrorResponse(.validation, "HTTP/1.0 has no transfer codings")
+    }
+    if let length = head.contentLength, length > limits.requestBody { return .bodyTooLarge(limit: limits.requestBody) }
+    if !head.isHTTP10, let expectation = head.headers.first(name: "expect"), expectation.lowercased() != "100-continue" {
+      return HTTPErrorResponse(.validation, "the only expectation that is met is 100-continue", status: 417)
+    }
+    return nil
+  }
+
+  /// The host that a client has called, as a proxy tells it that is trusted to.
+  private func forwardedHost(_ head: HTTPRequestHead, from peer: SocketAddress?) -> Authority? {
+    guard !access.trustedProxies.isEmpty, let address = peer?.ipAddress, access.trustedProxies.contains(where: { $0.contains(address) }),
+      let forwarded = head.headers[canonicalForm: "x-forwarded-host"].first
+    else { return nil }
+    return Authority(forwarded)
   }
 }
 
-extension Refusal {
-  static func bodyTooLarge(limit: Int) -> Refusal {
-    Refusal(.payloadTooLarge, "the request body may have at most \(limit) bytes (limits.requestBody)")
+extension HTTPErrorResponse {
+  static func bodyTooLarge(limit: Int) -> HTTPErrorResponse {
+    HTTPErrorResponse(.payloadTooLarge, "the request body may have at most \(limit) bytes (limits.requestBody)")
   }
 
-  /// What the parser found, in the terms of HTTP.
-  init(malformed error: any Error) {
+  /// What the parser found in some bytes, in the terms of HTTP.
+  init(malformed error: any Error, in bytes: ByteBuffer? = nil) {
     switch error as? HTTPParserError {
     case .headerOverflow: self.init(.validation, "the request's headers or its target are too long", status: 431)
     case .invalidVersion: self.init(.validation, "only HTTP/1.0 and HTTP/1.1 are spoken here", status: 505)
+    case .invalidMethod where Self.hasRequestLine(bytes):
+      self.init(.methodNotAllowed, "the request has a method that no path answers", status: 501)
     default: self.init(.validation, "the request is not valid HTTP: \(error)")
+    }
+  }
+
+  /// Whether a request line stands in the bytes; if so its method is unknown to the parser, else they are no HTTP at all.
+  private static func hasRequestLine(_ bytes: ByteBuffer?) -> Bool {
+    guard let bytes else { return false }
+    return String(buffer: bytes).split(whereSeparator: \.isNewline).contains { line in
+      let words = line.split(separator: " ", omittingEmptySubsequences: false)
+      guard words.count == 3, words[2].hasPrefix("HTTP/1."), !words[0].isEmpty, !words[1].isEmpty else { return false }
+      return words[0].allSatisfy { $0.isASCII && ($0.isLetter || $0 == "-") }
     }
   }
 }

@@ -25,7 +25,7 @@ extension FrontHandler {
     switch shared.gateway.accept(handshake, on: connection) {
     case .failure(let error):
       connection.end()
-      refuse(Refusal(error), head: head, context: context)
+      refuse(HTTPErrorResponse(error), head: head, context: context)
     case .success(let messages):
       var headers = HTTPHeaders([("X-Connection-Id", connection.id)])
       headers.add(name: RequestID.headerName, value: handshake.requestID)
@@ -69,7 +69,11 @@ extension FrontHandler {
     let decoder = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
     // The decoder leaves in a later tick, handing on what arrived behind the handshake.
     let socketBound = NIOLoopBound(socket, eventLoop: context.eventLoop)
-    pipeline.removeHandler(context: decoder).whenComplete { _ in socketBound.value.finishRead() }
+    let gateBound = NIOLoopBound(gate, eventLoop: context.eventLoop)
+    pipeline.removeHandler(context: decoder).whenComplete { _ in
+      gateBound.value.release()
+      socketBound.value.finishRead()
+    }
     becameWebSocket()
     if !hasRouter { pipeline.removeHandler(context: context, promise: nil) }
   }
@@ -77,12 +81,17 @@ extension FrontHandler {
   /// After a request that asks for another protocol the parser stops for good; when it is answered in HTTP a fresh one must go on.
   func replaceDecoder(context: ChannelHandlerContext) {
     let pipeline = context.pipeline.syncOperations
+    isParserChanging = true
     do {
       let old = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
       try pipeline.addHandler(shared.limits.makeDecoder(), position: .before(self))
       // The old one leaves in a later tick and hands what it did not parse to the new one.
       let front = NIOLoopBound(self, eventLoop: context.eventLoop)
-      pipeline.removeHandler(context: old).whenComplete { _ in front.value.finishRead() }
+      pipeline.removeHandler(context: old).whenComplete { _ in
+        front.value.isParserChanging = false
+        front.value.takeWaitingSoon()
+        front.value.finishRead()
+      }
     } catch {
       context.close(promise: nil)
     }

@@ -8,7 +8,8 @@ import NIOHTTPTypesHTTP1
 /// WebSocket, or the router.
 ///
 /// The router's part of the pipeline is only built when a request needs it, so that an agent's connection never has it. Requests are taken
-/// one at a time: what a client pipelines behind waits here, and the channel is not read meanwhile.
+/// one at a time, and none while the peer does not read its answers: what a client pipelines behind waits, here as far as it was parsed
+/// with the one before, else in ``InboundGate`` or in the socket.
 final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias InboundOut = HTTPServerRequestPart
@@ -26,33 +27,65 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private enum Input {
     case part(HTTPServerRequestPart)
     case malformed(any Error)
+
+    /// Begins what gets an answer of its own.
+    var beginsAnswer: Bool {
+      switch self {
+      case .part(.head), .malformed: true
+      case .part(.body), .part(.end): false
+      }
+    }
+  }
+
+  /// What is remembered of the request in progress.
+  struct Request {
+    /// In HTTP/1.0 a connection that stays must say so.
+    var isHTTP10 = false
+    /// The parser stops behind the request, since it asks for another protocol.
+    var stopsParser = false
+    var bodyBytes = 0
+    /// What the answer says to the page that the request comes from.
+    var allowedOrigin: String?
+    var began = NIODeadline.now()
   }
 
   let shared: FrontContext
+  /// The connection is one more than the server takes: only its probes are answered.
+  let isBeyondLimit: Bool
   private let negotiation: EventLoopPromise<Negotiated>
+  private(set) lazy var gate = InboundGate(front: self)
   var machine = ConnectionStateMachine()
+  var request = Request()
   /// The request that the front answers itself, and how.
-  private var own: (head: HTTPRequestHead, answer: OwnAnswer)?
+  var own: (head: HTTPRequestHead, answer: OwnAnswer)?
   private var waiting: ArraySlice<Input> = []
   /// The router's part of the pipeline stands behind this handler.
   private(set) var hasRouter = false
   private var isRouterWanted = false
-  private var isReadHeld = false
+  /// A fresh parser is on its way to the place of one that has stopped.
+  var isParserChanging = false
   private var isInputClosed = false
+  /// The end of the input came while requests before it wait.
+  private var isInputEndHeld = false
   private var isOutputClosed = false
   private var needsFlush = false
-  /// The request in progress came in HTTP/1.0, where a connection that stays must say so.
-  private var isHTTP10 = false
-  private var hasStoppedParser = false
-  private var lastRead = NIODeadline.now()
-  private var requestBegan = NIODeadline.now()
+  var lastRead = NIODeadline.now()
   private var idleTimer: Scheduled<Void>?
-  private var context: ChannelHandlerContext?
+  private(set) var context: ChannelHandlerContext?
   private(set) var encoder: ChannelHandlerContext?
 
-  init(shared: FrontContext, negotiation: EventLoopPromise<Negotiated>) {
+  init(shared: FrontContext, negotiation: EventLoopPromise<Negotiated>, isBeyondLimit: Bool = false) {
     self.shared = shared
     self.negotiation = negotiation
+    self.isBeyondLimit = isBeyondLimit
+  }
+
+  /// Builds the pipeline of a connection.
+  static func install(_ front: FrontHandler, in pipeline: ChannelPipeline.SynchronousOperations) throws {
+    try pipeline.addHandler(front.gate)
+    try pipeline.addHandler(HTTPResponseEncoder())
+    try pipeline.addHandler(front.shared.limits.makeDecoder())
+    try pipeline.addHandler(front)
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -82,7 +115,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
       wrappingChannelSynchronously: context.channel, configuration: .init(isOutboundHalfClosureEnabled: true))
     hasRouter = true
     isRouterWanted = false
-    takeWaitingSoon(context: context)
+    takeWaitingSoon()
     return channel
   }
 
@@ -107,17 +140,24 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   private var canTake: Bool {
-    !isRouterWanted && (machine.takesRequest || machine.isReceiving)
+    guard !isRouterWanted else { return false }
+    return machine.isReceiving || (machine.takesRequest && context?.channel.isWritable == true)
   }
+
+  /// The parser may be given more.
+  var takesInput: Bool { waiting.isEmpty && canTake && !isParserChanging }
+
+  /// The last answer is out.
+  var dropsInput: Bool { machine.state == .lingering }
 
   private func take(_ input: Input, context: ChannelHandlerContext) {
     switch input {
     case .part(.head(let head)): begin(head, context: context)
-    case .part(.body(let body)): if own == nil { context.fireChannelRead(Self.wrapInboundOut(.body(body))) }
+    case .part(.body(let body)): take(body, context: context)
     case .part(.end(let trailers)):
       if own == nil {
         context.fireChannelRead(Self.wrapInboundOut(.end(trailers)))
-        if hasStoppedParser { replaceDecoder(context: context) }
+        if request.stopsParser { replaceDecoder(context: context) }
       }
       follow(machine.requestEnd(), context: context)
     case .malformed(let error): refuseMalformed(error, context: context)
@@ -125,41 +165,63 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   private func begin(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
-    let answer = shared.ownAnswer(to: head)
+    var head = head
+    let answer = shared.ownAnswer(to: &head, from: context.channel.remoteAddress, isBeyondLimit: isBeyondLimit)
     if answer == nil, !hasRouter {
       waiting.insert(.part(.head(head)), at: waiting.startIndex)
       isRouterWanted = true
       negotiation.succeed(.http)
       return
     }
-    requestBegan = lastRead
-    isHTTP10 = head.isHTTP10
-    hasStoppedParser = head.stopsParser
+    request = Request(
+      isHTTP10: head.isHTTP10, stopsParser: head.stopsParser,
+      allowedOrigin: shared.access.allowedOrigin(of: head.headers.first(name: "origin")),
+      began: lastRead)
     machine.requestHead(answer == nil ? .router : .front, keepAlive: head.isKeepAlive)
+    if isInputClosed, !waiting.contains(where: \.beginsAnswer) { machine.endAfterAnswer() }
     guard let answer else {
       if head.expectsContinue { writeRaw(RawResponse.continueExpected) }
       context.fireChannelRead(Self.wrapInboundOut(.head(head)))
       return
     }
     own = (head, answer)
-    if case .refuseUnread = answer {
-      // Its body is not worth reading: answer at once and hang up.
+    var isUnread = head.expectsContinue && head.hasBody
+    if case .refuseUnread = answer { isUnread = true }
+    if isUnread {
+      // Its body is not worth reading, or is kept back until a word that will not come: answer at once and hang up.
       machine.endAfterAnswer()
       answerOwn(context: context)
     }
   }
 
-  private func follow(_ next: ConnectionStateMachine.Next, context: ChannelHandlerContext) {
+  private func take(_ body: ByteBuffer, context: ChannelHandlerContext) {
+    request.bodyBytes += body.readableBytes
+    guard request.bodyBytes > shared.limits.requestBody else {
+      if own == nil { context.fireChannelRead(Self.wrapInboundOut(.body(body))) }
+      return
+    }
+    switch machine.malformed() {
+    case .ignore: break
+    case .linger: linger(context: context)
+    case .tellRouter: context.fireErrorCaught(RequestBodyTooLarge())
+    case .answer:
+      guard let head = own.take()?.head else { return }
+      refuse(.bodyTooLarge(limit: shared.limits.requestBody), head: head, context: context)
+    }
+  }
+
+  func follow(_ next: ConnectionStateMachine.Next, context: ChannelHandlerContext) {
     switch next {
     case .nothing: break
     case .answer: answerOwn(context: context)
-    case .proceed: if !waiting.isEmpty { takeWaitingSoon(context: context) }
+    case .proceed: if !waiting.isEmpty || gate.isHolding { takeWaitingSoon() }
     case .linger: linger(context: context)
     }
   }
 
   /// Not now, but in a task of its own: this may be called from within the router's write.
-  private func takeWaitingSoon(context: ChannelHandlerContext) {
+  func takeWaitingSoon() {
+    guard let context else { return }
     let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
     context.eventLoop.execute { bound.value.takeWaiting() }
   }
@@ -168,11 +230,9 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     guard let context else { return }
     while canTake, let input = waiting.popFirst() { take(input, context: context) }
     if waiting.isEmpty || machine.state == .lingering { waiting = [] }
+    gate.feed()
     finishRead()
-    if waiting.isEmpty, isReadHeld {
-      isReadHeld = false
-      context.read()
-    }
+    if isInputEndHeld, waiting.isEmpty { endInput(context: context) }
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
@@ -185,69 +245,15 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     context?.fireChannelReadComplete()
   }
 
-  func read(context: ChannelHandlerContext) {
-    // What is pipelined behind a request that is being answered stays in the socket.
-    if waiting.isEmpty { context.read() } else { isReadHeld = true }
-  }
-
-  // MARK: Answers
-
-  /// Answers the request in `own`, which is complete or not to be read further.
-  private func answerOwn(context: ChannelHandlerContext) {
-    guard let (head, answer) = own.take() else { preconditionFailure("the front is to answer a request that it does not have") }
-    switch answer {
-    case .probe(let probe):
-      let probed = shared.probes(probe, head.headers.first(name: "accept"))
-      var response = RawResponse(status: probed.status, contentType: probed.contentType, body: probed.body)
-      if let id = head.headers.first(name: RequestID.headerName) { response.headers = [(RequestID.headerName, RequestID.taken(from: id))] }
-      respond(with: response, isHead: head.method == .HEAD, context: context)
-    case .refuse(let refusal), .refuseUnread(let refusal):
-      refuse(refusal, head: head, context: context)
-    case .handshake:
-      answerHandshake(head, context: context)
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    if context.channel.isWritable, !waiting.isEmpty || gate.isHolding {
+      lastRead = .now()
+      takeWaitingSoon()
     }
+    context.fireChannelWritabilityChanged()
   }
 
-  func refuse(_ refusal: Refusal, head: HTTPRequestHead, context: ChannelHandlerContext) {
-    let requestID = RequestID.taken(from: head.headers.first(name: RequestID.headerName))
-    shared.logger.debug(
-      "refused a request",
-      metadata: ["method": "\(head.method)", "path": "\(head.path)", "status": "\(refusal.status)", "requestId": "\(requestID)"])
-    var response = RawResponse(
-      status: refusal.status, contentType: "application/json", body: refusal.body(requestID: requestID), headers: refusal.headers)
-    response.headers.append((RequestID.headerName, requestID))
-    respond(with: response, isHead: head.method == .HEAD, context: context)
-  }
-
-  private func respond(with response: RawResponse, isHead: Bool = false, context: ChannelHandlerContext) {
-    var response = response
-    response.isHead = isHead
-    if !machine.keepsAlive {
-      response.connection = "close"
-    } else if isHTTP10 {
-      response.connection = "keep-alive"
-    }
-    var buffer = context.channel.allocator.buffer(capacity: 256 + response.body.readableBytes)
-    response.write(to: &buffer, date: shared.date.value())
-    writeRaw(buffer)
-    if hasStoppedParser { replaceDecoder(context: context) }
-    follow(machine.answerEnd(), context: context)
-  }
-
-  private func refuseMalformed(_ error: any Error, context: ChannelHandlerContext) {
-    switch machine.malformed() {
-    case .ignore: break
-    case .tellRouter: context.fireErrorCaught(error)
-    case .answer:
-      own = nil
-      let refusal = Refusal(malformed: error)
-      let requestID = RequestID.make()
-      shared.logger.debug("malformed HTTP", metadata: ["error": "\(error)", "requestId": "\(requestID)"])
-      var response = RawResponse(status: refusal.status, contentType: "application/json", body: refusal.body(requestID: requestID))
-      response.headers = [(RequestID.headerName, requestID)]
-      respond(with: response, context: context)
-    }
-  }
+  // MARK: Writing
 
   func writeRaw(_ buffer: ByteBuffer) {
     encoder?.write(NIOAny(buffer), promise: nil)
@@ -268,12 +274,9 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     switch Self.unwrapOutboundIn(data) {
     case .head(var head) where head.status.code >= 200:
       head.headers.replaceOrAdd(name: "date", value: shared.date.value())
+      for (name, value) in originHeaders { head.headers.replaceOrAdd(name: name, value: value) }
       if head.headers.contains(name: "connection"), !head.isKeepAlive { machine.endAfterAnswer() }
-      if !machine.keepsAlive {
-        head.headers.replaceOrAdd(name: "connection", value: "close")
-      } else if isHTTP10 {
-        head.headers.replaceOrAdd(name: "connection", value: "keep-alive")
-      }
+      if let connection = connectionHeader() { head.headers.replaceOrAdd(name: "connection", value: connection) }
       context.write(Self.wrapOutboundOut(.head(head)), promise: promise)
     case .end:
       context.write(data, promise: promise)
@@ -289,30 +292,44 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     switch event {
     case is ChannelShouldQuiesceEvent:
-      stop(context: context)
+      stopServer(context: context)
     case let event as ChannelEvent where event == .inputClosed:
       isInputClosed = true
-      stop(context: context)
-      context.fireUserInboundEventTriggered(event)
+      // What is complete and waits is answered first.
+      if waiting.isEmpty { endInput(context: context) } else { isInputEndHeld = true }
     default:
       context.fireUserInboundEventTriggered(event)
     }
   }
 
+  /// The peer sends nothing more, and nothing waits.
+  private func endInput(context: ChannelHandlerContext) {
+    isInputEndHeld = false
+    stop(context: context)
+    context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+  }
+
   private func stop(context: ChannelHandlerContext) {
-    if !waiting.isEmpty, machine.takesRequest {
-      machine.endAfterAnswer()
-      return
-    }
     switch machine.stop() {
-    case .closeNow: context.close(promise: nil)
+    // Answers may still be on their way out.
+    case .closeNow: linger(context: context)
     case .closeIfFlushed: if isOutputClosed { context.close(promise: nil) }
     case .afterAnswer, .ignore: break
     }
   }
 
+  /// The server stops: the answer in progress is the last, or the next, which the peer may have asked for already.
+  private func stopServer(context: ChannelHandlerContext) {
+    guard machine.takesRequest else { return stop(context: context) }
+    machine.endAfterAnswer()
+    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+    context.eventLoop.scheduleTask(in: shared.limits.stopGrace) {
+      if let context = bound.value.context, bound.value.machine.takesRequest { context.close(promise: nil) }
+    }
+  }
+
   /// Ends the output and lets the peer read it before the connection goes: closing at once with unread input would reset it.
-  private func linger(context: ChannelHandlerContext) {
+  func linger(context: ChannelHandlerContext) {
     waiting = []
     needsFlush = false
     context.flush()
@@ -322,10 +339,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     closed.futureResult.whenComplete { _ in bound.value.outputClosed() }
     context.close(mode: .output, promise: closed)
     context.eventLoop.scheduleTask(in: shared.limits.idleTimeout) { channel.close(promise: nil) }
-    if isReadHeld {
-      isReadHeld = false
-      context.read()
-    }
+    // What the gate holds is read and dropped.
+    takeWaitingSoon()
   }
 
   private func outputClosed() {
@@ -359,7 +374,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     var deadline = NIODeadline.now() + limits.idleTimeout
     switch machine.state {
     case .waiting: if !isRouterWanted { deadline = lastRead + limits.idleTimeout }
-    case .receiving: deadline = min(lastRead + limits.idleTimeout, requestBegan + limits.requestTimeout)
+    case .receiving: deadline = min(lastRead + limits.idleTimeout, request.began + limits.requestTimeout)
     case .answering: break
     case .lingering, .upgraded: return
     }

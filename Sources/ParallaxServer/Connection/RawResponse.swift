@@ -4,7 +4,8 @@ import NIOHTTP1
 /// A complete response, written past the HTTP encoder as one buffer.
 struct RawResponse {
   var status: Int
-  var contentType: String
+  /// Nil for an answer that has no body by its status.
+  var contentType: String?
   var body: ByteBuffer
   var headers: [(name: String, value: String)] = []
   var isHead = false
@@ -17,8 +18,10 @@ struct RawResponse {
     buffer.writeString("HTTP/1.1 \(status) ")
     buffer.writeString(HTTPResponseStatus(statusCode: status).reasonPhrase)
     Self.write("date", date, to: &buffer)
-    Self.write("content-type", contentType, to: &buffer)
-    Self.write("content-length", String(body.readableBytes), to: &buffer)
+    if let contentType {
+      Self.write("content-type", contentType, to: &buffer)
+      Self.write("content-length", String(body.readableBytes), to: &buffer)
+    }
     for header in headers { Self.write(header.name, header.value, to: &buffer) }
     if let connection { Self.write("connection", connection, to: &buffer) }
     buffer.writeStaticString("\r\n\r\n")

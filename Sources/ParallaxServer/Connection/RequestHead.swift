@@ -24,6 +24,16 @@ extension HTTPRequestHead {
     !isHTTP10 && headers.first(name: "expect").map { $0.lowercased() == "100-continue" } ?? false
   }
 
+  /// A body follows the head.
+  var hasBody: Bool {
+    headers.contains(name: "transfer-encoding") || contentLength ?? 0 > 0
+  }
+
+  /// The request comes from a browser: by what only browsers send, or by the name that all of them give themselves.
+  var isFromBrowser: Bool {
+    headers.contains(name: "sec-fetch-site") || headers.first(name: "user-agent")?.hasPrefix("Mozilla/") == true
+  }
+
   /// The declared length of the body.
   var contentLength: Int? {
     headers.first(name: "content-length").flatMap { Int($0) }

@@ -8,7 +8,7 @@ import Synchronization
 /// The node's HTTP server: the API, the probes, and the agents' WebSockets on one port.
 ///
 /// On graceful shutdown it stops accepting at once, lets requests in progress finish, and leaves it to the control plane to send its agents
-/// away; `run()` returns when the last connection has gone. What is left `closeTimeout` after that is closed, agents with 1012.
+/// away; `run()` returns when the last connection has gone. What is left `closeTimeout` after that is closed, agents with 1001.
 package struct HTTPServer: Service {
   package struct Configuration: Sendable {
     /// The address to listen on; a name or an IP address.
@@ -20,14 +20,17 @@ package struct HTTPServer: Service {
     package var allowUnauthenticated: Bool
     /// `server.allowedOrigins`: the web pages that may use the node, or `*` for all.
     package var allowedOrigins: Set<String>
-    /// Names under which clients may call a node bound to loopback, such as that of `node.address`.
+    /// Names under which clients may call the node, such as that of `node.address`.
     package var knownHosts: Set<String>
-    /// How long what is connected may go on when the node has finished its part of a stop.
+    /// `server.trustedProxies`: peers whose `X-Forwarded-Host` counts.
+    package var trustedProxies: [IPNetwork]
+    /// How long connections may take to end when the node has finished its part of a stop.
     package var closeTimeout: Duration
 
     package init(
       host: String = "127.0.0.1", port: Int = 8080, limits: ConnectionLimits = ConnectionLimits(), allowUnauthenticated: Bool = false,
-      allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], closeTimeout: Duration = .seconds(2)
+      allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], trustedProxies: [IPNetwork] = [],
+      closeTimeout: Duration = .seconds(2)
     ) {
       self.host = host
       self.port = port
@@ -35,6 +38,7 @@ package struct HTTPServer: Service {
       self.allowUnauthenticated = allowUnauthenticated
       self.allowedOrigins = allowedOrigins
       self.knownHosts = knownHosts
+      self.trustedProxies = trustedProxies
       self.closeTimeout = closeTimeout
     }
   }
@@ -47,13 +51,16 @@ package struct HTTPServer: Service {
     ///
     /// `closeTimeout` begins when this returns.
     package var onStopAccepting: @Sendable () async -> Void
+    /// Whether the node is about to stop, so that every answer has to say `Connection: close`; called on event loops, so it must not block.
+    package var isLeaving: @Sendable () -> Bool
 
     package init(
       onBound: @escaping @Sendable (SocketAddress) async -> Void = { _ in },
-      onStopAccepting: @escaping @Sendable () async -> Void = {}
+      onStopAccepting: @escaping @Sendable () async -> Void = {}, isLeaving: @escaping @Sendable () -> Bool = { false }
     ) {
       self.onBound = onBound
       self.onStopAccepting = onStopAccepting
+      self.isLeaving = isLeaving
     }
   }
 
@@ -80,9 +87,10 @@ package struct HTTPServer: Service {
     connections = ServerConnections(group: group)
     let access = AccessGuard(
       isLoopback: AccessGuard.isLoopbackName(configuration.host.lowercased()), allowUnauthenticated: configuration.allowUnauthenticated,
-      allowedOrigins: configuration.allowedOrigins, knownHosts: configuration.knownHosts)
+      allowedOrigins: configuration.allowedOrigins, knownHosts: configuration.knownHosts, trustedProxies: configuration.trustedProxies)
     front = FrontContext(
-      limits: configuration.limits, access: access, probes: probes, gateway: gateway, connections: connections, logger: logger)
+      limits: configuration.limits, access: access, probes: probes, gateway: gateway, connections: connections, isLeaving: hooks.isLeaving,
+      logger: logger)
     responder = APIResponder(routes: APIRoutes(service: controlPlane, bodyLimit: configuration.limits.requestBody), logger: logger)
   }
 
@@ -108,11 +116,11 @@ package struct HTTPServer: Service {
           await listener.waitUntilClosed()
           await hooks.onStopAccepting()
           try await Task.sleep(for: configuration.closeTimeout)
-          logger.warning("closing what is still connected after \(configuration.closeTimeout)")
+          logger.warning("closing the connections that have not ended", metadata: ["waited": "\(configuration.closeTimeout)"])
         } catch {
           // Cancelled: nothing is left, or nothing is to be waited for.
         }
-        connections.closeAll(code: .serviceRestart, reason: "the node is shutting down")
+        connections.closeAll(code: .goingAway, reason: "the node is shutting down")
       }
       defer { group.cancelAll() }
       try await group.next()
@@ -130,8 +138,10 @@ package struct HTTPServer: Service {
       configuration: ServerConfiguration(address: .hostname(configuration.host, port: configuration.port), backlog: 1024),
       eventLoopGroup: group, logger: serverLogger,
       responder: { [responder] request, writer, _ in try await responder.respond(to: request, with: writer) },
-      onServerRunning: { [hooks] channel in
+      onServerRunning: { [hooks, logger] channel in
         listener.opened(channel)
+        // Fails only if the listener has been closed already.
+        try? await AcceptGuard.install(on: channel, logger: logger)
         if let address = channel.localAddress { await hooks.onBound(address) }
       })
   }

@@ -54,6 +54,8 @@ func faults(
         drainTimeout: 1m30s
         drainDelay: 5s
         hosts: [parallax.example.org, "::1"]
+        maxConnections: 500
+        trustedProxies: [10.0.0.0/8, "::1"]
         allowedOrigins: ["https://example.org", "http://localhost:3000"]
       highAvailability:
         enabled: true
@@ -91,6 +93,8 @@ func faults(
     expected.server.drainTimeout = .seconds(90)
     expected.server.drainDelay = .seconds(5)
     expected.server.hosts = ["parallax.example.org", "::1"]
+    expected.server.maxConnections = 500
+    expected.server.trustedProxies = ["10.0.0.0/8", "::1"]
     expected.server.allowedOrigins = ["https://example.org", "http://localhost:3000"]
     expected.highAvailability.enabled = true
     expected.highAvailability.clusterID = "production"
@@ -211,7 +215,7 @@ func faults(
 
   @Test(
     arguments: [
-      ("server: {trustedProxies: [a]}", "server.trustedProxies"), ("server: {tls: {certificate: a}}", "server.tls"),
+      ("server: {tls: {certificate: a}}", "server.tls"),
       ("security: {authentication: {apiKeys: []}}", "security.authentication"),
       ("security: {mtls: {enabled: true}}", "security.mtls"), ("security: {protectStatus: true}", "security.protectStatus"),
       ("limits: {requestsPerMinute: 5}", "limits.requestsPerMinute"),
@@ -231,7 +235,8 @@ func faults(
     arguments: [
       (
         "server: 8080",
-        "server: found a single value, expected a section with allowedOrigins, drainDelay, drainTimeout, host, hosts, port, tls, trustedProxies"
+        "server: found a single value, expected a section with allowedOrigins, drainDelay, drainTimeout, host, hosts, maxConnections, port, tls, "
+          + "trustedProxies"
       ),
       ("server: { port: }", "server.port: found nothing, expected a whole number from 0 to 65535"),
       ("server: { port: { a: 1 } }", "server.port: found a section, expected a whole number from 0 to 65535"),
@@ -244,6 +249,10 @@ func faults(
       (
         "server: { hosts: [\"a:80\"] }",
         "server.hosts: found [\"a:80\"], expected a list of host names or IP addresses without ports, such as parallax.example.org"
+      ),
+      (
+        "server: { trustedProxies: [10.0.0.0/33] }",
+        "server.trustedProxies: found [\"10.0.0.0/33\"], expected a list of IP addresses or networks, such as 10.0.0.0/8"
       ),
       (
         "server: { allowedOrigins: [{a: 1}] }",

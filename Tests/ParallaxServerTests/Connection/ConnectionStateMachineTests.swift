@@ -55,7 +55,7 @@ import Testing
   @Test mutating func saysNothingAboutMalformedBytesBehindAnAnswer() {
     machine.requestHead(.router, keepAlive: true)
     #expect(machine.answerEnd() == .nothing)
-    #expect(machine.malformed() == .ignore)
+    #expect(machine.malformed() == .linger)
     #expect(machine.state == .lingering)
   }
 

@@ -201,6 +201,21 @@ import Testing
     #expect(text.contains("health" + "HTTP/1.1 400"))
   }
 
+  @Test(arguments: [
+    "GET /\(String(repeating: "a", count: 100)) HTTP/1.1\r\nHost: localhost\r\n", "CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n",
+    "POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n",
+    "POST /health HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n",
+  ])
+  func refusesAnUpgradeThatItDoesNotRead(head: String) throws {
+    var limits = ConnectionLimits()
+    limits.uriSize = 50
+    limits.requestBody = 10
+    let fixture = try Fixture(limits: limits)
+    try fixture.send(head + "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + Fixture.get("/health"))
+    #expect(fixture.takeText().components(separatedBy: "HTTP/1.1 ").count == 2)
+    #expect(!fixture.channel.isActive)
+  }
+
   @Test func boundsTheSizesOfARequest() throws {
     var limits = ConnectionLimits()
     limits.uriSize = 100
@@ -229,9 +244,68 @@ import Testing
     #expect(!fixture.channel.isActive)
   }
 
-  @Test func closesIdleConnectionsWhenTheServerStops() throws {
+  // MARK: Stopping
+
+  @Test func closesIdleConnectionsSoonAfterTheServerStops() throws {
     let fixture = try Fixture()
     fixture.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+    #expect(fixture.channel.isActive, "a request may be on its way")
+    fixture.channel.embeddedEventLoop.advanceTime(by: ConnectionLimits().stopGrace)
     #expect(!fixture.channel.isActive)
+  }
+
+  @Test func answersARequestThatWasOnItsWayWhenTheServerStopped() throws {
+    let fixture = try Fixture()
+    try fixture.send(Fixture.get("/health"))
+    _ = fixture.takeText()
+    fixture.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+    try fixture.send(Fixture.get("/health"))
+    let text = fixture.takeText()
+    #expect(text.hasSuffix("health") && text.contains("\r\nconnection: close\r\n"))
+    #expect(!fixture.channel.isActive)
+  }
+
+  @Test func saysThatTheConnectionEndsWhileTheNodeLeaves() throws {
+    let fixture = try Fixture(isLeaving: true)
+    try fixture.send(Fixture.get("/health") + Fixture.get("/metrics"))
+    let text = fixture.takeText()
+    #expect(text.hasSuffix("health") && text.contains("\r\nconnection: close\r\n"))
+    #expect(!fixture.channel.isActive)
+  }
+
+  // MARK: Back-pressure
+
+  @Test func takesNoRequestWhileThePeerDoesNotReadItsAnswers() throws {
+    let fixture = try Fixture()
+    fixture.channel.isWritable = false
+    let requests = (0..<1_000).map { Fixture.get("/health?\($0)") }.joined()
+    try fixture.send(requests)
+    #expect(fixture.takeText() == "")
+    fixture.channel.isWritable = true
+    fixture.channel.pipeline.fireChannelWritabilityChanged()
+    fixture.channel.embeddedEventLoop.run()
+    try fixture.collect()
+    #expect(fixture.takeText().components(separatedBy: "\r\n\r\nhealth").count == 1_001)
+  }
+
+  @Test func answersBeyondTheLimitOfConnectionsOnlyProbes() throws {
+    let fixture = try Fixture(isBeyondLimit: true)
+    try fixture.send(Fixture.get("/health") + Fixture.get("/api/agents"))
+    let answers = fixture.takeText().components(separatedBy: "HTTP/1.1 ")
+    #expect(answers[1].hasPrefix("200 "))
+    #expect(answers[2].hasPrefix("503 ") && answers[2].contains("server.maxConnections") && answers[2].contains("Retry-After: 1"))
+    #expect(!fixture.channel.isActive)
+  }
+
+  @Test func saysWhenToTryAgainToAnAgentThatIsRefusedForNow() throws {
+    let fixture = try Fixture(gateway: RecordingGateway(refusal: APIError(.notReady, "draining")))
+    try fixture.send(Fixture.handshake())
+    #expect(fixture.takeText().contains("\r\nRetry-After: 1\r\n"))
+  }
+
+  @Test func readsEveryAcceptHeader() throws {
+    let fixture = try Fixture()
+    try fixture.send(Fixture.get("/metrics", headers: "Accept: text/html\r\nAccept: application/openmetrics-text\r\n"))
+    #expect(fixture.takeText().contains("content-type: text/html, application/openmetrics-text\r\n"))
   }
 }

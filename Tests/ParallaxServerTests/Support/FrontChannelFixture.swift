@@ -1,7 +1,6 @@
 import Logging
 import NIOCore
 import NIOEmbedded
-import NIOHTTP1
 import ParallaxAPI
 
 @testable import ParallaxServer
@@ -14,7 +13,8 @@ final class FrontChannelFixture {
   private(set) var output = ByteBuffer()
 
   init(
-    gateway: RecordingGateway = .echo(), limits: ConnectionLimits = ConnectionLimits(), access: AccessGuard = AccessGuard(isLoopback: true)
+    gateway: RecordingGateway = .echo(), limits: ConnectionLimits = ConnectionLimits(), access: AccessGuard = AccessGuard(isLoopback: true),
+    isBeyondLimit: Bool = false, isLeaving: Bool = false
   ) throws {
     self.gateway = gateway
     let context = FrontContext(
@@ -22,13 +22,12 @@ final class FrontChannelFixture {
       probes: { probe, accept in
         ProbeAnswer(status: probe == .ready ? 503 : 200, contentType: accept ?? "text/plain", body: ByteBuffer(string: "\(probe)"))
       },
-      gateway: gateway, connections: ServerConnections(group: channel.embeddedEventLoop), logger: Logger(label: "test"))
+      gateway: gateway, connections: ServerConnections(group: channel.embeddedEventLoop), isLeaving: { isLeaving },
+      logger: Logger(label: "test"))
     let promise = channel.eventLoop.makePromise(of: FrontHandler.Negotiated.self)
     negotiated = promise.futureResult
-    let pipeline = channel.pipeline.syncOperations
-    try pipeline.addHandler(HTTPResponseEncoder())
-    try pipeline.addHandler(limits.makeDecoder())
-    try pipeline.addHandler(FrontHandler(shared: context, negotiation: promise))
+    try FrontHandler.install(
+      FrontHandler(shared: context, negotiation: promise, isBeyondLimit: isBeyondLimit), in: channel.pipeline.syncOperations)
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
   }
 

@@ -16,7 +16,10 @@ struct RunningServer {
   /// Starts the server, gives it to the test, and stops it gracefully whatever happened.
   static func with(
     controlPlane: FakeControlPlane = FakeControlPlane(), gateway: any AgentGateway = RecordingGateway.echo(),
-    change: (inout HTTPServer.Configuration) -> Void = { _ in }, onStopAccepting: @escaping @Sendable () async -> Void = {},
+    change: (inout HTTPServer.Configuration) -> Void = { _ in },
+    probes: @escaping ProbeResponder = { probe, _ in
+      ProbeAnswer(status: 200, contentType: "text/plain", body: ByteBuffer(string: "\(probe)"))
+    }, isLeaving: @escaping @Sendable () -> Bool = { false }, onStopAccepting: @escaping @Sendable () async -> Void = {},
     _ test: (RunningServer) async throws -> Void
   ) async throws {
     var configuration = HTTPServer.Configuration(port: 0)
@@ -26,10 +29,11 @@ struct RunningServer {
     logger.logLevel = .critical
     let server = HTTPServer(
       configuration: configuration, controlPlane: controlPlane, gateway: gateway,
-      probes: { probe, _ in ProbeAnswer(status: 200, contentType: "text/plain", body: ByteBuffer(string: "\(probe)")) },
+      probes: probes,
       group: MultiThreadedEventLoopGroup.singleton,
       hooks: HTTPServer.Hooks(
-        onBound: { address in boundContinuation.yield(address.port ?? 0) }, onStopAccepting: onStopAccepting),
+        onBound: { address in boundContinuation.yield(address.port ?? 0) }, onStopAccepting: onStopAccepting,
+        isLeaving: isLeaving),
       logger: logger)
     let services = ServiceGroup(configuration: ServiceGroupConfiguration(services: [server], logger: logger))
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -156,6 +160,7 @@ final class RawConnection {
 
   private func receive() async throws -> Bool {
     guard let buffer = try await inbound.next() else { return false }
+    received.discardReadBytes()
     received.writeImmutableBuffer(buffer)
     return true
   }

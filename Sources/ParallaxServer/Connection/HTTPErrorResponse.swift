@@ -2,7 +2,7 @@ import NIOCore
 import ParallaxAPI
 
 /// An error answer: the error, and what HTTP wants to be said with it.
-struct Refusal: Error {
+struct HTTPErrorResponse: Error {
   var error: APIError
   /// Another status than that of the error's code, where HTTP has a more exact one.
   var status: Int
@@ -12,7 +12,11 @@ struct Refusal: Error {
     self.error = error
     self.status = status ?? error.code.status
     self.headers = headers
+    if self.status == 503, !headers.contains(where: { $0.name == Self.retryAfter.name }) { self.headers.append(Self.retryAfter) }
   }
+
+  /// Whatever is not ready may be so in a second, or another node may.
+  private static let retryAfter = (name: "Retry-After", value: "1")
 
   init(_ code: APIError.Code, _ message: String, status: Int? = nil, headers: [(name: String, value: String)] = []) {
     self.init(APIError(code, message), status: status, headers: headers)

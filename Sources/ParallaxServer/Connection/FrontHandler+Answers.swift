@@ -1,0 +1,93 @@
+import Logging
+import NIOCore
+import NIOHTTP1
+
+/// The answers that the front gives itself.
+extension FrontHandler {
+  /// Answers the request in `own`, which is complete or not to be read further.
+  func answerOwn(context: ChannelHandlerContext) {
+    guard let (head, answer) = own.take() else { preconditionFailure("the front is to answer a request that it does not have") }
+    switch answer {
+    case .probe(let probe):
+      let accept = head.headers["accept"]
+      let probed = shared.probes(probe, accept.isEmpty ? nil : accept.joined(separator: ", "))
+      var response = RawResponse(status: probed.status, contentType: probed.contentType, body: probed.body)
+      if let id = head.headers.first(name: RequestID.headerName) { response.headers = [(RequestID.headerName, RequestID.taken(from: id))] }
+      respond(with: response, isHead: head.method == .HEAD, context: context)
+    case .preflight: respond(with: preflight(head), context: context)
+    case .refuse(let response), .refuseUnread(let response): refuse(response, head: head, context: context)
+    case .handshake: answerHandshake(head, context: context)
+    }
+  }
+
+  func refuse(_ refusal: HTTPErrorResponse, head: HTTPRequestHead, context: ChannelHandlerContext) {
+    let requestID = RequestID.taken(from: head.headers.first(name: RequestID.headerName))
+    shared.logger.debug(
+      "refused a request",
+      metadata: ["method": "\(head.method)", "path": "\(head.path)", "status": "\(refusal.status)", "requestId": "\(requestID)"])
+    var response = RawResponse(
+      status: refusal.status, contentType: "application/json", body: refusal.body(requestID: requestID), headers: refusal.headers)
+    response.headers.append((RequestID.headerName, requestID))
+    respond(with: response, isHead: head.method == .HEAD, context: context)
+  }
+
+  /// What a browser wants to know before it sends a page's request: all that the API takes, whatever path is asked for.
+  private func preflight(_ head: HTTPRequestHead) -> RawResponse {
+    var response = RawResponse(status: 204, contentType: nil, body: ByteBuffer())
+    let wanted = head.headers[canonicalForm: "access-control-request-headers"].filter { !$0.isEmpty }
+    response.headers = [
+      ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, PATCH"),
+      ("Access-Control-Allow-Headers", wanted.isEmpty ? "Content-Type, \(RequestID.headerName)" : wanted.joined(separator: ", ")),
+      ("Access-Control-Max-Age", "600"),
+    ]
+    if head.headers.first(name: "access-control-request-private-network") == "true" {
+      response.headers.append(("Access-Control-Allow-Private-Network", "true"))
+    }
+    return response
+  }
+
+  /// What the answer to a page of an allowed origin says, so that the browser shows it the answer.
+  var originHeaders: [(name: String, value: String)] {
+    guard let origin = request.allowedOrigin else { return [] }
+    let allowed = [
+      ("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", "\(RequestID.headerName), Retry-After, Allow"),
+    ]
+    return origin == "*" ? allowed : allowed + [("Vary", "Origin")]
+  }
+
+  /// How the answer in progress says that the connection goes on; nil says nothing, which in HTTP/1.1 means that it stays.
+  func connectionHeader() -> String? {
+    if shared.isLeaving() { machine.endAfterAnswer() }
+    if !machine.keepsAlive { return "close" }
+    return request.isHTTP10 ? "keep-alive" : nil
+  }
+
+  private func respond(with response: RawResponse, isHead: Bool = false, context: ChannelHandlerContext) {
+    var response = response
+    response.isHead = isHead
+    response.headers += originHeaders
+    response.connection = connectionHeader()
+    var buffer = context.channel.allocator.buffer(capacity: 256 + response.body.readableBytes)
+    response.write(to: &buffer, date: shared.date.value())
+    writeRaw(buffer)
+    // Where the connection ends nothing more is parsed, and the parser may be in the middle of the request.
+    if request.stopsParser, machine.keepsAlive { replaceDecoder(context: context) }
+    follow(machine.answerEnd(), context: context)
+  }
+
+  func refuseMalformed(_ error: any Error, context: ChannelHandlerContext) {
+    switch machine.malformed() {
+    case .ignore: break
+    case .linger: linger(context: context)
+    case .tellRouter: context.fireErrorCaught(error)
+    case .answer:
+      own = nil
+      let refusal = HTTPErrorResponse(malformed: error, in: gate.lastPiece)
+      let requestID = RequestID.make()
+      shared.logger.debug("malformed HTTP", metadata: ["error": "\(error)", "requestId": "\(requestID)"])
+      var response = RawResponse(status: refusal.status, contentType: "application/json", body: refusal.body(requestID: requestID))
+      response.headers = [(RequestID.headerName, requestID)]
+      respond(with: response, context: context)
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import NIOHTTP1
+
+/// A request's target brought to one form, so that each path has one spelling here (RFC 9112, section 3.2; RFC 3986, section 6.2.2).
+enum RequestTarget {
+  /// What is wrong with a target or a `Host` header.
+  struct Fault: Error, Equatable {
+    let message: String
+  }
+
+  /// Makes the target of a head `/path?query`, and its `Host` header the authority that counts; returns that authority.
+  ///
+  /// The authority of an absolute target counts more than `Host`. Escapes of characters that need none are undone.
+  static func normalize(_ head: inout HTTPRequestHead) throws(Fault) -> Authority? {
+    let hosts = head.headers["host"]
+    guard hosts.count == 1 || (hosts.isEmpty && head.isHTTP10) else {
+      throw Fault(message: "expected one Host header, found \(hosts.count)")
+    }
+    var authority: Authority?
+    if let host = hosts.first {
+      let name = withoutSpace(host)
+      if name.utf8.count != host.utf8.count { head.headers.replaceOrAdd(name: "Host", value: String(name)) }
+      authority = Authority(name)
+      if authority == nil { throw Fault(message: "Host: expected a name or an address, with or without a port") }
+    }
+    if !head.uri.hasPrefix("/") {
+      let (absolute, rest) = try split(head.uri, method: head.method)
+      if let absolute {
+        authority = Authority(absolute)
+        guard authority?.name.isEmpty == false else { throw Fault(message: "the request target has no valid host") }
+        head.headers.replaceOrAdd(name: "Host", value: String(absolute))
+      }
+      head.uri = String(rest)
+    }
+    if head.uri.utf8.contains(UInt8(ascii: "%")) { head.uri = try unescaped(head.uri) }
+    return authority
+  }
+
+  /// White space around a header's value is no part of it; the parser leaves tabs there.
+  private static func withoutSpace(_ value: String) -> Substring {
+    var rest = value[...]
+    while rest.first == " " || rest.first == "\t" { rest.removeFirst() }
+    while rest.last == " " || rest.last == "\t" { rest.removeLast() }
+    return rest
+  }
+
+  /// The authority and the rest of a target that does not begin with a slash.
+  private static func split(_ uri: String, method: HTTPMethod) throws(Fault) -> (authority: Substring?, rest: String) {
+    if uri == "*", method == .OPTIONS { return (nil, "/*") }
+    guard let scheme = ["http://", "https://"].first(where: { uri.lowercased().hasPrefix($0) }) else {
+      throw Fault(message: "expected a request target such as /path or http://host/path")
+    }
+    let afterScheme = uri.dropFirst(scheme.count)
+    let end = afterScheme.firstIndex { $0 == "/" || $0 == "?" } ?? afterScheme.endIndex
+    let rest = String(afterScheme[end...])
+    return (afterScheme[..<end], rest.hasPrefix("/") ? rest : "/" + rest)
+  }
+
+  /// Undoes the escapes of letters, digits, `-`, `.`, `_` and `~` in the path; all others keep their meaning.
+  private static func unescaped(_ uri: String) throws(Fault) -> String {
+    var result: [UInt8] = []
+    let bytes = Array(uri.utf8)
+    let end = bytes.firstIndex(of: UInt8(ascii: "?")) ?? bytes.endIndex
+    var index = 0
+    while index < end {
+      guard bytes[index] == UInt8(ascii: "%") else {
+        result.append(bytes[index])
+        index += 1
+        continue
+      }
+      let digits = bytes[(index + 1)..<min(index + 3, end)]
+      guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
+        let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
+      else {
+        throw Fault(message: "the path is not percent-encoded: a % begins no escape")
+      }
+      result += isUnreserved(value) ? [value] : Array(bytes[index..<(index + 3)])
+      index += 3
+    }
+    return String(decoding: result + bytes[end...], as: UTF8.self)
+  }
+
+  private static func isUnreserved(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+    default: "-._~".utf8.contains(byte)
+    }
+  }
+}
