@@ -102,6 +102,20 @@ package struct AgentSocket {
     }
   }
 
+  /// Waits for a ping; false if the node closes instead.
+  ///
+  /// Messages are passed over.
+  package mutating func receivePing() async throws -> Bool {
+    while true {
+      if let (opcode, _) = nextFrame() {
+        if opcode == Opcode.ping.rawValue { return true }
+        if opcode == Opcode.close.rawValue { return false }
+      } else if try await !read() {
+        return false
+      }
+    }
+  }
+
   /// The payload of the next message of this type; other messages are passed over.
   package mutating func receive<Payload: Codable & Sendable>(_ type: String, _ payload: Payload.Type = Payload.self) async throws -> Payload
   {

@@ -54,8 +54,13 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
     perform(machine.value.received(decoded, at: now))
   }
 
-  package func tick(at now: NIODeadline) {
-    perform(machine.value.timePassed(at: clock.now.instant))
+  package func tick(at now: NIODeadline, silence: TimeAmount) {
+    let now = clock.now
+    let silence = Duration.nanoseconds(silence.nanoseconds)
+    // Messages tell of life at once, all other frames at the next tick.
+    let lastSign = (now.wall - silence).milliseconds
+    if lastSign > lastMessage.load(ordering: .relaxed) { lastMessage.store(lastSign, ordering: .relaxed) }
+    perform(machine.value.timePassed(at: now.instant, silence: silence))
   }
 
   package func closed(_ reason: AgentCloseReason) {
@@ -154,6 +159,7 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
       case .left(let agentID, let epoch, let graceful):
         logger.info("agent left", metadata: ["agent": "\(agentID)", "epoch": "\(epoch)", "graceful": "\(graceful)"])
         dispatcher.agentLeft(agentID, epoch: epoch, graceful: graceful)
+      case .ping: connection.ping()
       case .close(let ending): close(ending)
       }
     }
@@ -174,7 +180,7 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
     switch ending {
     case .left: connection.close(code: .normal, reason: "good-bye")
     case .silent: connection.close(code: .goingAway, reason: "silent for longer than heartbeatTimeout")
-    case .refused: connection.close(code: .tryAgainLater, reason: "not ready")
+    case .refused: connection.close(code: .goingAway, reason: "not ready")
     case .notRegistered, .tooManyMessages, .replaced: connection.close(code: .policyViolation, reason: ending.rawValue)
     }
   }

@@ -51,6 +51,8 @@ package struct AgentSessionMachine: Sendable {
     case taskCompleted(AgentMessage.TaskResult, messageID: String?)
     case taskFailed(AgentMessage.TaskError, messageID: String?)
     case changed(capabilities: [String]?, limit: Int?, isDraining: Bool?)
+    /// Send a ping, which the agent's library answers.
+    case ping
     /// The agent is gone; `graceful`: it said good-bye.
     case left(agentID: String, epoch: Int64, graceful: Bool)
     case close(Ending)
@@ -74,6 +76,7 @@ package struct AgentSessionMachine: Sendable {
   private var isRenewing = false
   private let openedAt: Duration
   private var lastMessage: Duration
+  private var lastPing: Duration
   private var tokens: Double
   private var tokensAt: Duration
 
@@ -86,6 +89,7 @@ package struct AgentSessionMachine: Sendable {
     headerCapabilities = capabilities
     openedAt = now
     lastMessage = now
+    lastPing = now
     tokens = Double(settings.maxMessagesPerSecond * 10)
     tokensAt = now
   }
@@ -250,15 +254,25 @@ package struct AgentSessionMachine: Sendable {
   // MARK: End
 
   /// Time has passed; to be called about once a second.
-  package mutating func timePassed(at now: Duration) -> [Action] {
+  ///
+  /// `silence` is how long the agent has sent nothing at all. An agent that is silent is sent pings, so that its library's answers show
+  /// that it lives even if it sends no heartbeat.
+  package mutating func timePassed(at now: Duration, silence: Duration) -> [Action] {
     switch state {
     case .closed: return []
     case .unregistered where now - openedAt >= Self.registrationTimeout:
       return fault(nil, "NOT_REGISTERED", "no register within \(Self.registrationTimeout.text)", fatal: true) + end(.notRegistered)
     case .unregistered, .registering, .registered:
-      return now - lastMessage >= settings.heartbeatTimeout ? end(.silent) : []
+      let silence = min(silence, now - lastMessage)
+      if silence >= settings.heartbeatTimeout { return end(.silent) }
+      guard silence >= pingInterval, now - lastPing >= pingInterval else { return [] }
+      lastPing = now
+      return [.ping]
     }
   }
+
+  /// Two pings may be lost before an agent counts as silent.
+  private var pingInterval: Duration { settings.heartbeatTimeout / 3 }
 
   /// Another connection has registered under this agent's id.
   package mutating func replaced() -> [Action] {

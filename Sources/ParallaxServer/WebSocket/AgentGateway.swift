@@ -20,7 +20,9 @@ package protocol AgentMessageHandler: AnyObject {
   func received(_ message: ByteBuffer)
 
   /// Called about once a second while the connection is open, to watch for silence without a timer per connection.
-  func tick(at now: NIODeadline)
+  ///
+  /// `silence` is how long no byte has arrived: any frame is a sign of life, a pong and a part of a long message too.
+  func tick(at now: NIODeadline, silence: TimeAmount)
 
   /// The connection delivers nothing any more; called exactly once for every accepted agent, last of all.
   func closed(_ reason: AgentCloseReason)
@@ -41,6 +43,9 @@ package protocol AgentConnection: AnyObject, Sendable {
   /// Messages go out in the order of the calls. Those sent in one burst are written together. An agent that does not read is disconnected
   /// when more than the configured bound waits for it (``AgentCloseReason/slowReader``).
   func send(_ text: ByteBuffer)
+
+  /// Sends a ping, which every WebSocket library answers by itself; none while the agent does not read.
+  func ping()
 
   /// Sends what was sent before, then a Close frame, and ends the connection; ``AgentMessageHandler/closed(_:)`` follows.
   ///
@@ -74,6 +79,8 @@ package struct AgentHandshake: Sendable {
 }
 
 /// A close code of RFC 6455, section 7.4.
+///
+/// 1012 and 1013, which were registered later, are not sent: Qt, libwebsockets, faye-websocket and libsoup take them for protocol errors.
 package struct WebSocketCloseCode: RawRepresentable, Hashable, Sendable {
   package let rawValue: UInt16
 
@@ -89,8 +96,6 @@ package struct WebSocketCloseCode: RawRepresentable, Hashable, Sendable {
   package static let policyViolation = WebSocketCloseCode(rawValue: 1008)
   package static let messageTooBig = WebSocketCloseCode(rawValue: 1009)
   package static let internalError = WebSocketCloseCode(rawValue: 1011)
-  package static let serviceRestart = WebSocketCloseCode(rawValue: 1012)
-  package static let tryAgainLater = WebSocketCloseCode(rawValue: 1013)
 }
 
 /// Why an agent connection ended.

@@ -54,6 +54,10 @@ final class WebSocketConnection: AgentConnection {
     if mustWake { wakeLoop() }
   }
 
+  func ping() {
+    eventLoop.execute { [handler] in handler.value.ping() }
+  }
+
   func close(code: WebSocketCloseCode, reason: String) {
     let mustWake = outbox.withLock { outbox in
       guard !outbox.hasEnded, outbox.closeRequest == nil else { return false }

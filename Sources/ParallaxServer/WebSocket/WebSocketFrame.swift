@@ -32,6 +32,7 @@ enum WebSocketFrame {
 
   private static let text: UInt8 = 0x81
   private static let close: UInt8 = 0x88
+  private static let ping: UInt8 = 0x89
   private static let pong: UInt8 = 0x8A
 
   static func writeText(_ payload: ByteBuffer, to buffer: inout ByteBuffer) {
@@ -46,6 +47,10 @@ enum WebSocketFrame {
     case ...Int(UInt16.max): buffer.writeMultipleIntegers(UInt8(126), UInt16(length))
     default: buffer.writeMultipleIntegers(UInt8(127), UInt64(length))
     }
+  }
+
+  static func writePing(to buffer: inout ByteBuffer) {
+    buffer.writeMultipleIntegers(ping, UInt8(0))
   }
 
   static func writePong(_ payload: ByteBuffer, to buffer: inout ByteBuffer) {

@@ -12,8 +12,10 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private enum State {
     /// Handshake not answered yet. → open
     case upgrading
-    /// → closing, closed
+    /// → failing, closing, closed
     case open
+    /// The peer has broken the protocol; what the session has answered before goes out ahead of our Close frame. → closing, closed
+    case failing
     /// Our Close frame is out; waits for the peer to end the connection. → closed
     case closing
     case closed
@@ -40,6 +42,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var needsFlush = false
   private var isReadHeld = false
   private var failure: String?
+  private var lastRead = NIODeadline.now()
   private var closeTimer: Scheduled<Void>?
 
   init(maxMessageSize: Int, registry: LoopConnections) {
@@ -64,7 +67,14 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   func tick(at now: NIODeadline) {
-    messages?.tick(at: now)
+    messages?.tick(at: now, silence: max(.zero, now - lastRead))
+  }
+
+  func ping() {
+    guard let context, state == .open, context.channel.isWritable else { return }
+    var buffer = context.channel.allocator.buffer(capacity: 2)
+    WebSocketFrame.writePing(to: &buffer)
+    context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -102,13 +112,14 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   // MARK: Reading
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    lastRead = .now()
     guard let connection else { return }
     var bytes = Self.unwrapInboundIn(data)
     connection.announceLoop()
     while state == .open, let action = machine.next(from: &bytes) {
       perform(action, context: context, connection: connection)
     }
-    if state == .closing { discard(&bytes, context: context) }
+    if state == .closing || state == .failing { discard(&bytes, context: context) }
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
@@ -133,10 +144,21 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
       finish(.closedByAgent(code: code, reason: reason))
       context.close(mode: .output, promise: nil)
     case .fail(let code, let reason):
-      beginClose(code, reason: reason, context: context)
-      finish(.protocolViolation(code: code, reason: reason))
-      context.close(mode: .output, promise: nil)
+      // Answers to the messages before may be on their way here, queued behind what runs now.
+      state = .failing
+      let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+      context.eventLoop.execute { bound.value.closeFailed(code, reason: reason) }
     }
+  }
+
+  private func closeFailed(_ code: WebSocketCloseCode, reason: String) {
+    guard let context, state == .failing else { return }
+    state = .open
+    flushOutbox()
+    guard state == .open else { return }
+    beginClose(code, reason: reason, context: context)
+    finish(.protocolViolation(code: code, reason: reason))
+    context.close(mode: .output, promise: nil)
   }
 
   /// After our Close frame only the peer's matters: it ends the connection.
@@ -275,7 +297,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private func finish(_ reason: AgentCloseReason) {
     guard let messages else { return }
     self.messages = nil
-    if state == .open { state = .closed }
+    if state == .open || state == .failing { state = .closed }
     connection?.end()
     backlog = []
     pendingPong = nil

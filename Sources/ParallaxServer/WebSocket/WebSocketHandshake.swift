@@ -6,26 +6,26 @@ enum WebSocketHandshake {
   static let path = "/ws/agent"
 
   /// Why a request cannot become a WebSocket, or nil.
-  static func refusal(of head: HTTPRequestHead) -> Refusal? {
+  static func refusal(of head: HTTPRequestHead) -> HTTPErrorResponse? {
     let wanted: [(name: String, value: String)] = [("Upgrade", "websocket"), ("Connection", "upgrade"), ("Sec-WebSocket-Version", "13")]
     guard head.method == .GET else {
-      return Refusal(.methodNotAllowed, "\(path) takes WebSocket handshakes, which are GET requests", headers: [("Allow", "GET")])
+      return HTTPErrorResponse(.methodNotAllowed, "\(path) takes WebSocket handshakes, which are GET requests", headers: [("Allow", "GET")])
     }
     guard head.hasToken("websocket", in: "upgrade"), head.hasToken("upgrade", in: "connection") else {
-      return Refusal(
+      return HTTPErrorResponse(
         .upgradeRequired,
         "\(path) speaks WebSocket: send `Upgrade: websocket` and `Connection: Upgrade`. Does a proxy in between drop them?",
         headers: wanted)
     }
     guard !head.isHTTP10 else {
-      return Refusal(.validation, "a WebSocket handshake needs HTTP/1.1 or later, found \(head.version)")
+      return HTTPErrorResponse(.validation, "a WebSocket handshake needs HTTP/1.1 or later, found \(head.version)")
     }
     guard head.headers["sec-websocket-version"] == ["13"] else {
-      return Refusal(.upgradeRequired, "only version 13 of the WebSocket protocol is spoken here", headers: wanted)
+      return HTTPErrorResponse(.upgradeRequired, "only version 13 of the WebSocket protocol is spoken here", headers: wanted)
     }
     let keys = head.headers["sec-websocket-key"]
     guard keys.count == 1, let key = keys.first, isKey(key) else {
-      return Refusal(.validation, "Sec-WebSocket-Key: expected one header with 16 bytes in base 64")
+      return HTTPErrorResponse(.validation, "Sec-WebSocket-Key: expected one header with 16 bytes in base 64")
     }
     return nil
   }

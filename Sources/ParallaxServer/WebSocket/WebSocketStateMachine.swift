@@ -129,6 +129,9 @@ extension WebSocketStateMachine {
     }
     bytes.moveReaderIndex(forwardBy: 2)
     let declared = readLength(second & 0x7F, from: &bytes)
+    if (lengthSize == 2 && declared < 126) || (lengthSize == 8 && (declared <= UInt64(UInt16.max) || declared > UInt64(Int64.max))) {
+      return .failed(.protocolError, "the length is not written in the fewest bytes, or has its first bit set")
+    }
     let key = bytes.readInteger(endianness: .little, as: UInt32.self) ?? 0
     let already = opcode.isControl ? 0 : message?.readableBytes ?? 0
     guard declared <= UInt64(maxMessageSize - already) || opcode.isControl else {

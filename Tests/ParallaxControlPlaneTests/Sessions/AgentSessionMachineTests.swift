@@ -267,17 +267,34 @@ import Testing
   @Test func silenceEndsTheSession() {
     var session = registered()
     _ = receive(.heartbeat(AgentMessage.Heartbeat()), at: .seconds(60), &session)
-    #expect(session.timePassed(at: .milliseconds(149_999)) == [])
-    #expect(session.timePassed(at: .seconds(150)) == [.left(agentID: "agent_1", epoch: 7, graceful: false), .close(.silent)])
-    #expect(session.timePassed(at: .seconds(300)) == [])
+    #expect(session.timePassed(at: .milliseconds(89_999), silence: .seconds(1_000)) == [])
+    #expect(session.timePassed(at: .seconds(90), silence: .seconds(1_000)) == [.ping])
+    #expect(session.timePassed(at: .seconds(91), silence: .seconds(1_000)) == [], "one ping at a time")
+    #expect(session.timePassed(at: .seconds(120), silence: .seconds(1_000)) == [.ping])
+    #expect(session.timePassed(at: .milliseconds(149_999), silence: .seconds(1_000)) == [])
+    #expect(
+      session.timePassed(at: .seconds(150), silence: .seconds(1_000)) == [
+        .left(agentID: "agent_1", epoch: 7, graceful: false), .close(.silent),
+      ])
+    #expect(session.timePassed(at: .seconds(300), silence: .seconds(1_000)) == [])
+  }
+
+  @Test func anyFrameIsASignOfLife() {
+    var session = registered()
+    // Nothing but pongs and parts of a message: the last byte is never older than a ping.
+    for second in stride(from: 30, through: 600, by: 30) {
+      #expect(session.timePassed(at: .seconds(second), silence: .seconds(30)) == [.ping])
+      #expect(session.timePassed(at: .seconds(second + 1), silence: .zero) == [])
+    }
+    #expect(session.timePassed(at: .seconds(700), silence: .seconds(99)).last == .close(.silent))
   }
 
   @Test func whoDoesNotRegisterInTimeIsDisconnected() {
     var session = session()
     _ = receive(.heartbeat(AgentMessage.Heartbeat()), at: .seconds(29), &session)
-    #expect(session.timePassed(at: .milliseconds(29_999)) == [])
+    #expect(session.timePassed(at: .milliseconds(29_999), silence: .seconds(1_000)) == [])
     #expect(
-      session.timePassed(at: .seconds(30)) == [
+      session.timePassed(at: .seconds(30), silence: .seconds(1_000)) == [
         fault("NOT_REGISTERED", "no register within 30s", id: nil, fatal: true), .close(.notRegistered),
       ])
   }
@@ -285,8 +302,8 @@ import Testing
   @Test func aRegistrationThatTheStoreTakesLongForIsOnlySilentAfterTheTimeout() {
     var session = session()
     _ = receive(register(), &session)
-    #expect(session.timePassed(at: .seconds(89)) == [])
-    #expect(session.timePassed(at: .seconds(90)) == [.close(.silent)])
+    #expect(session.timePassed(at: .seconds(89), silence: .seconds(1_000)) == [.ping])
+    #expect(session.timePassed(at: .seconds(90), silence: .seconds(1_000)) == [.close(.silent)])
   }
 
   @Test func aReplacedSessionIsToldAndLeaves() {
@@ -315,7 +332,7 @@ import Testing
     var session = session()
     #expect(receive(.disconnect(AgentMessage.Disconnect()), &session) == [.close(.left)])
     #expect(session.connectionClosed() == [])
-    #expect(session.timePassed(at: .seconds(500)) == [])
+    #expect(session.timePassed(at: .seconds(500), silence: .seconds(1_000)) == [])
   }
 
   @Test func aLostConnectionLeavesWithoutAGoodBye() {

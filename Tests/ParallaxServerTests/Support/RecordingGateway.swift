@@ -76,7 +76,7 @@ final class RecordingGateway: AgentGateway {
       gateway.reply(connection, message)
     }
 
-    func tick(at now: NIODeadline) { gateway.note(.ticked) }
+    func tick(at now: NIODeadline, silence: TimeAmount) { gateway.note(.ticked) }
 
     func closed(_ reason: AgentCloseReason) { gateway.note(.closed(reason)) }
   }

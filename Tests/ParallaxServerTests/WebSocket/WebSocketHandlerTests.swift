@@ -67,21 +67,50 @@ import Testing
     #expect(fixture.gateway.closeReasons.count == 1)
   }
 
+  @Test func answersWhatCameBeforeABadFrame() throws {
+    let fixture = try open()
+    try fixture.send(ClientFrame.text("answered") + ClientFrame.make(ClientFrame.text, [65], key: nil) + ClientFrame.text("unheard"))
+    let frames = fixture.takeFrames()
+    #expect(frames.first == .text("answered"))
+    #expect(frames.dropFirst().map(\.closeCode) == [1002])
+    #expect(fixture.gateway.events.count == 3 && !fixture.channel.isActive)
+  }
+
+  @Test func answersWhatCameBeforeABadFrameAlsoATickLater() throws {
+    let fixture = try open(RecordingGateway { connection, message in connection.eventLoop.execute { connection.send(message) } })
+    try fixture.send(ClientFrame.text("answered") + ClientFrame.make(ClientFrame.text, [65], key: nil))
+    #expect(fixture.takeFrames().first == .text("answered"))
+  }
+
+  @Test func pingsAnAgentThatReads() throws {
+    let fixture = try open()
+    let connection = try #require(fixture.gateway.connections.first)
+    connection.ping()
+    fixture.channel.embeddedEventLoop.run()
+    try fixture.collect()
+    #expect(fixture.takeFrames() == [ServerFrame(opcode: ClientFrame.ping, payload: [])])
+    fixture.channel.isWritable = false
+    connection.ping()
+    fixture.channel.embeddedEventLoop.run()
+    try fixture.collect()
+    #expect(fixture.takeFrames().isEmpty)
+  }
+
   @Test func sendsWhatWasSentBeforeItCloses() throws {
     let fixture = try open()
     let connection = try #require(fixture.gateway.connections.first)
     connection.send(ByteBuffer(string: "a"))
     connection.send(ByteBuffer(string: "b"))
-    connection.close(code: .serviceRestart, reason: "restart")
+    connection.close(code: .goingAway, reason: "restart")
     connection.send(ByteBuffer(string: "too late"))
     fixture.channel.embeddedEventLoop.run()
     try fixture.collect()
     let frames = fixture.takeFrames()
     #expect(frames.prefix(2) == [.text("a"), .text("b")])
-    #expect(frames.dropFirst(2).map(\.closeCode) == [1012])
-    #expect(fixture.gateway.closeReasons == [.closedByServer(code: .serviceRestart, reason: "restart")])
+    #expect(frames.dropFirst(2).map(\.closeCode) == [1001])
+    #expect(fixture.gateway.closeReasons == [.closedByServer(code: .goingAway, reason: "restart")])
     #expect(fixture.channel.isActive, "the agent may still answer")
-    try fixture.send(ClientFrame.text("unheard") + ClientFrame.close(1012))
+    try fixture.send(ClientFrame.text("unheard") + ClientFrame.close(1001))
     #expect(!fixture.channel.isActive)
     #expect(fixture.gateway.events.count == 2, "nothing is delivered after the close")
   }

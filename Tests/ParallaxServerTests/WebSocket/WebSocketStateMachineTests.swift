@@ -62,6 +62,16 @@ import Testing
     #expect(failure(ClientFrame.make(ClientFrame.text, [65], key: nil)) == .protocolError)
   }
 
+  @Test(
+    arguments: [
+      [0x81, 0xFE, 0x00, 0x05], [0x81, 0xFE, 0x00, 0x7D], [0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0x05],
+      [0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF],
+      [0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0],
+    ] as [[UInt8]])
+  func refusesLengthsInMoreBytesThanNeeded(header: [UInt8]) {
+    #expect(failure(header + [0, 0, 0, 0]) == .protocolError)
+  }
+
   @Test(arguments: [1, 2, 4] as [UInt8])
   func refusesReservedBits(bits: UInt8) {
     #expect(failure(ClientFrame.make(ClientFrame.text, [65], reserved: bits)) == .protocolError)
