@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all fuzz format bench bench-failover bench-redis endurance demo docs run clean
+.PHONY: help build test test-all fuzz format bench bench-failover bench-json bench-redis endurance demo docs run clean
 
 # Where the project is checked, warnings are errors; where it is used, they are not.
 STRICT := PARALLAX_STRICT=1
@@ -35,6 +35,9 @@ endurance: ## A million commands while Redis fails over and slots move; about fi
 bench-failover: ## How long a cluster is without a leader; about ten minutes
 	swift build -c release --product parallaxd
 	python3 Benchmarks/failover.py "$$(swift build -c release --show-bin-path)" $(ARGS)
+
+bench-json: ## Reading JSON: depth, size and number against time, beside Foundation and Python
+	python3 Benchmarks/json-reader.py
 
 bench-redis: ## The Redis client and its decoder against hiredis, and what a command allocates
 	swift run -c release --package-path Benchmarks resp-bench
