@@ -214,8 +214,8 @@ let package = Package(
     .testTarget(
       name: "ParallaxControlPlaneTests",
       dependencies: [
-        "ParallaxControlPlane", "ParallaxConcurrency", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxMetrics", "ParallaxRedis",
-        "ParallaxTesting", "TestSupport", logging, lifecycle,
+        "ParallaxControlPlane", "ParallaxConcurrency", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxHTTP", "ParallaxMetrics",
+        "ParallaxRedis", "ParallaxTesting", "TestSupport", logging, lifecycle,
       ] + Weight.controlPlane.nio,
       swiftSettings: settings),
     .testTarget(

@@ -46,7 +46,7 @@ class Agent:
     async def heartbeat(self, socket, seconds):
         while True:
             await asyncio.sleep(seconds)
-            await self.send(socket, "heartbeat", {"status": "busy" if self.running else "idle", "activeTasks": len(self.running)})
+            await self.send(socket, "heartbeat", {"status": "busy" if self.running else "idle", "activeTasks": [*self.running]})
 
     async def session(self, socket):
         await self.send(socket, "register", {
@@ -73,6 +73,7 @@ class Agent:
                 self.unacknowledged.pop(task_id, None)
             elif kind == "task_cancelled" and task_id in self.running:
                 self.running.pop(task_id).cancel()
+                await self.send(socket, "task_cancelled_ack", {"taskId": task_id})  # its place is free
             elif kind == "error":
                 print("error", payload["code"], payload["message"], flush=True)
                 refused = message.get("id")  # an answer that was refused will not be taken the next time either

@@ -22,6 +22,8 @@ public enum AgentMessage: Sendable, Hashable {
   case taskResult(TaskResult)
   /// A task that did not succeed.
   case taskError(TaskError)
+  /// The agent has stopped a task that was cancelled.
+  case taskCancelledAck(TaskCancelledAck)
   /// A sign of life.
   case heartbeat(Heartbeat)
   /// What changed about the agent.
@@ -39,15 +41,19 @@ public enum AgentMessage: Sendable, Hashable {
       public var maxConcurrentTasks: Int?
       /// How long the agent gives a task; the node may choose another.
       public var taskTimeout: WireDuration?
+      /// The largest message that the agent takes, in bytes; nil: it cannot tell.
+      public var maxMessageSize: Int?
 
       /// Makes a configuration.
       ///
       /// - Parameters:
       ///   - maxConcurrentTasks: Tasks at once, 1 to 10,000; nil is 1.
       ///   - taskTimeout: How long the agent gives a task.
-      public init(maxConcurrentTasks: Int? = nil, taskTimeout: Duration? = nil) {
+      ///   - maxMessageSize: The largest message that the agent takes, in bytes; nil: it cannot tell.
+      public init(maxConcurrentTasks: Int? = nil, taskTimeout: Duration? = nil, maxMessageSize: Int? = nil) {
         self.maxConcurrentTasks = maxConcurrentTasks
         self.taskTimeout = taskTimeout.map { WireDuration($0) }
+        self.maxMessageSize = maxMessageSize
       }
     }
 
@@ -144,6 +150,17 @@ public enum AgentMessage: Sendable, Hashable {
     }
   }
 
+  /// `task_cancelled_ack`: the agent has stopped a task that was cancelled; its place is free.
+  public struct TaskCancelledAck: Codable, Sendable, Hashable {
+    /// The task's id.
+    public var taskId: String
+
+    /// Makes the payload.
+    public init(taskId: String) {
+      self.taskId = taskId
+    }
+  }
+
   /// `heartbeat`: a sign of life, and how the agent does.
   public struct Heartbeat: Codable, Sendable, Hashable {
     /// What the agent does, for those who read the traffic; only `status_update` changes it.
@@ -215,17 +232,20 @@ public enum ControlPlaneMessage: Sendable, Hashable {
 
   /// `registered`: the session stands.
   public struct Registered: Codable, Sendable, Hashable {
-    /// How the agent is to behave; milliseconds.
+    /// How the agent is to behave; milliseconds and bytes.
     public struct Config: Codable, Sendable, Hashable {
       /// How often the agent sends a heartbeat.
       public var heartbeatInterval: WireDuration
       /// How long a task may take unless it says otherwise.
       public var taskTimeout: WireDuration
+      /// The largest message that the node takes, in bytes; nil: it does not say.
+      public var maxMessageSize: Int?
 
       /// Makes a configuration.
-      public init(heartbeatInterval: Duration, taskTimeout: Duration) {
+      public init(heartbeatInterval: Duration, taskTimeout: Duration, maxMessageSize: Int? = nil) {
         self.heartbeatInterval = WireDuration(heartbeatInterval)
         self.taskTimeout = WireDuration(taskTimeout)
+        self.maxMessageSize = maxMessageSize
       }
     }
 

@@ -27,6 +27,8 @@ extension AgentMessage {
     case taskResult = "task_result"
     /// `task_error`.
     case taskError = "task_error"
+    /// `task_cancelled_ack`.
+    case taskCancelledAck = "task_cancelled_ack"
     /// `heartbeat`.
     case heartbeat
     /// `status_update`.
@@ -41,6 +43,7 @@ extension AgentMessage {
     case .register: .register
     case .taskResult: .taskResult
     case .taskError: .taskError
+    case .taskCancelledAck: .taskCancelledAck
     case .heartbeat: .heartbeat
     case .statusUpdate: .statusUpdate
     case .disconnect: .disconnect
@@ -68,6 +71,7 @@ extension AgentMessage {
     case .register(let payload): try frame(payload)
     case .taskResult(let payload): try frame(payload)
     case .taskError(let payload): try frame(payload)
+    case .taskCancelledAck(let payload): try frame(payload)
     case .heartbeat(let payload): try frame(payload)
     case .statusUpdate(let payload): try frame(payload)
     case .disconnect(let payload): try frame(payload)
@@ -97,6 +101,7 @@ extension AgentMessage {
           case .register: .register(try payload(Register.self))
           case .taskResult: .taskResult(try payload(TaskResult.self))
           case .taskError: .taskError(try payload(TaskError.self))
+          case .taskCancelledAck: .taskCancelledAck(try payload(TaskCancelledAck.self))
           case .heartbeat: .heartbeat(try container.decodeIfPresent(Heartbeat.self, forKey: .payload) ?? Heartbeat())
           case .statusUpdate: .statusUpdate(try payload(StatusUpdate.self))
           case .disconnect: .disconnect(try container.decodeIfPresent(Disconnect.self, forKey: .payload) ?? Disconnect())

@@ -28,6 +28,10 @@ import Testing
         AgentMessage.TaskError(taskId: "t", executionId: "e", error: ExecutionFailure(code: "C", message: "M"), retryable: true))
     ),
     (
+      #"{"type":"task_cancelled_ack","id":"m1","payload":{"taskId":"t"}}"#,
+      .taskCancelledAck(AgentMessage.TaskCancelledAck(taskId: "t"))
+    ),
+    (
       #"{"type":"heartbeat","id":"m1","payload":{"status":"idle","activeTasks":2,"metrics":{"cpu":0.5}}}"#,
       .heartbeat(AgentMessage.Heartbeat(status: "idle", activeTasks: 2, metrics: ["cpu": 0.5]))
     ),
@@ -76,7 +80,8 @@ import Testing
       try fault(#"{"type":"hello","id":"m9","payload":{}}"#)
         == AgentProtocolFault(
           id: "m9", code: "UNKNOWN_TYPE",
-          message: "unknown message type \"hello\"; expected one of register, task_result, task_error, heartbeat, status_update, disconnect"
+          message: "unknown message type \"hello\"; expected one of register, task_result, task_error, task_cancelled_ack, heartbeat, "
+            + "status_update, disconnect"
         ))
     let long = try fault(#"{"type":"\#(String(repeating: "x", count: 100_000))"}"#)
     #expect(long.message.utf8.count < 300)

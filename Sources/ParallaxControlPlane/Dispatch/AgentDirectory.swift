@@ -29,6 +29,12 @@ package struct AgentDirectory: Sendable {
     package fileprivate(set) var tasks: [String: String] = [:]
     /// Which of them were handed over to the connection that it has now.
     fileprivate var delivered: Set<String> = []
+    /// Which were handed over to the connection before.
+    package fileprivate(set) var formerlyDelivered: Set<String> = []
+    /// Tasks that are not wanted any more and that it may still work on: their places are free when it says so.
+    package fileprivate(set) var ending: Set<String> = []
+    /// Whether its heartbeats tell which tasks it has.
+    package fileprivate(set) var tellsTasks = false
     /// How many further tasks it has, as the other node says.
     package fileprivate(set) var tasksOfOthers = 0
     package fileprivate(set) var tasksCompleted = 0
@@ -40,7 +46,9 @@ package struct AgentDirectory: Sendable {
     /// Whether it is there for work, now or when it has finished something.
     package var isCapable: Bool { isConnected && !isDraining }
     /// How many tasks it has in hand, whoever gave them.
-    package var load: Int { tasks.count + tasksOfOthers }
+    package var load: Int { tasks.count + ending.count + tasksOfOthers }
+    /// Whether it has a place for a task that is in its hands already, and waits here to be handed over.
+    package var hasPlace: Bool { delivered.count + ending.count < limit }
     fileprivate var isAvailable: Bool { isCapable && load < limit }
   }
 
@@ -81,9 +89,10 @@ package struct AgentDirectory: Sendable {
   /// How many are connected to this node.
   package var connectedCount: Int { agents.values.count { $0.isConnected && $0.home == nil } }
 
-  /// The loads of this node's agents that changed since the last call.
-  package mutating func takeLoads() -> [String: Int] {
+  /// The loads of this node's agents that changed since the last call, or of all.
+  package mutating func takeLoads(all: Bool = false) -> [String: Int] {
     defer { untoldLoads = [] }
+    if all { untoldLoads.formUnion(agents.keys) }
     return Dictionary(
       uniqueKeysWithValues: untoldLoads.compactMap { id in
         agents[id].flatMap { $0.home == nil && $0.isConnected ? (id, $0.load) : nil }
@@ -109,7 +118,9 @@ package struct AgentDirectory: Sendable {
       agents[id] ?? Agent(id: id, epoch: epoch, capabilities: [], limit: limit, isConnected: true, isDraining: false)
     let formerPools = agent.pools
     if agent.epoch != epoch || agent.home != home {
+      agent.formerlyDelivered = agent.delivered
       agent.delivered = []
+      agent.ending = []
       agent.tasksOfOthers = 0
     }
     agent.epoch = epoch
@@ -135,6 +146,7 @@ package struct AgentDirectory: Sendable {
   /// How many tasks an agent at another node has in all, as that node says.
   package mutating func setLoad(_ load: Int, id: String) {
     guard let agent = agents[id], agent.home != nil else { return }
+    agents[id]?.ending = []
     agents[id]?.tasksOfOthers = max(0, load - agent.tasks.count)
     refresh(id)
   }
@@ -190,9 +202,27 @@ package struct AgentDirectory: Sendable {
   /// Takes a task out of an agent's hands.
   package mutating func free(task: String, from id: String, completed: Bool) {
     agents[id]?.delivered.remove(task)
-    guard agents[id]?.tasks.removeValue(forKey: task) != nil else { return }
+    let wasEnding = agents[id]?.ending.remove(task) != nil
+    guard agents[id]?.tasks.removeValue(forKey: task) != nil else { return wasEnding ? refresh(id) : () }
     if completed { agents[id]?.tasksCompleted += 1 }
     refresh(id)
+  }
+
+  /// A task is not wanted any more; if its agent got it, its place stays taken until the agent, or its node, says otherwise.
+  package mutating func withdraw(task: String, from id: String) {
+    let wasDelivered = isDelivered(task: task, to: id)
+    free(task: task, from: id, completed: false)
+    guard wasDelivered else { return }
+    agents[id]?.ending.insert(task)
+    refresh(id)
+  }
+
+  /// An agent of this node tells which tasks it has: what it does not have takes up no place, unless it may be on its way there.
+  package mutating func keepPlaces(of tasks: Set<String>, id: String) {
+    guard let agent = agents[id] else { return }
+    agents[id]?.tellsTasks = true
+    for task in agent.ending where !tasks.contains(task) { free(task: task, from: id, completed: false) }
+    for (task, execution) in agent.tasks where execution.isEmpty && !tasks.contains(task) { free(task: task, from: id, completed: false) }
   }
 
   // MARK: Selection

@@ -24,15 +24,19 @@ extension DispatchMachine {
     agents.setReportedTasks(activeTasks.map { Set($0) }, id: id)
     backlogs[id] = nil
     adjustForeignTasks(of: id)
+    noteLosses(of: id)
     confirmTasks(of: id, at: now)
     let news = AgentNews.registered(id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks)
     return [.publish(news)] + giveWork(at: now)
   }
 
   /// An agent's registration was stored once more; nothing about the agent has changed.
-  package mutating func agentRenewed(_ id: String, from former: Int64, epoch: Int64) -> [DispatchAction] {
+  package mutating func agentRenewed(_ id: String, from former: Int64, epoch: Int64, at now: Moment) -> [DispatchAction] {
     guard let agent = agents[id], agent.epoch == former, agent.isConnected, agent.home == nil else { return [] }
     agents.renew(epoch: epoch, id: id)
+    // The timers of the former epoch mean nothing any more.
+    for task in agent.ending.sorted() { watchPlace(of: task, at: id, at: now) }
+    confirmTasks(of: id, at: now)
     return [
       .publish(
         .registered(
@@ -58,6 +62,19 @@ extension DispatchMachine {
       let timer = Timer.redelivery(task: task, execution: execution, agent: agent.id, epoch: agent.epoch)
       timers.add(timer, at: now.instant + settings.redeliveryDelay)
     }
+  }
+
+  /// An agent has a place free again: it has stopped what was not wanted any more.
+  package mutating func placeFreed(_ task: String, by id: String, at now: Moment) -> [DispatchAction] {
+    freePlace(of: task, at: id)
+    return giveWork(at: now)
+  }
+
+  /// An agent tells which tasks it has.
+  package mutating func agentReported(_ id: String, epoch: Int64, tasks: [String], at now: Moment) -> [DispatchAction] {
+    guard let agent = agents[id], agent.epoch == epoch, agent.isConnected, agent.home == nil else { return [] }
+    agents.keepPlaces(of: Set(tasks), id: id)
+    return giveWork(at: now)
   }
 
   /// An agent changed what it can do, how much, or whether it takes work at all.
@@ -97,6 +114,7 @@ extension DispatchMachine {
   package mutating func taskCompleted(
     _ result: AgentMessage.TaskResult, by agent: String, messageID: String?, at now: Moment
   ) -> [DispatchAction] {
+    freePlace(of: result.taskId, at: agent)
     let value = result.result ?? .null
     let confidence = (result.confidence ?? result.result?["confidence"]?.doubleValue).map { min(max($0, 0), 1) }
     let duration = result.duration?.duration
@@ -115,6 +133,7 @@ extension DispatchMachine {
   package mutating func taskFailed(
     _ failure: AgentMessage.TaskError, by agent: String, messageID: String?, at now: Moment
   ) -> [DispatchAction] {
+    freePlace(of: failure.taskId, at: agent)
     guard isTask(failure.taskId, of: agent, in: failure.executionId) else {
       let outcome = TaskRecord(
         id: failure.taskId, agentID: agent, slot: 0, state: .failed, error: failure.error, retryable: failure.retryable ?? false)
@@ -153,7 +172,13 @@ extension DispatchMachine {
         if agents[agent]?.epoch == epoch { actions += redeliver(task, of: execution, at: now) }
       case .relocation(let id): actions += relocate(id, at: now)
       case .recheck(let id): actions += recheckDue(id, at: now)
-      case .recheckAll: for id in executions.keys.sorted() { actions += lookAfter(id, at: now) }
+      case .recheckAll: for id in executions.keys.sorted() where hasDistantTasks(id) { actions += readForTasks(of: id) }
+      case .pulse(let due): actions += pulse(due: due, at: now)
+      case .place(let task, let agent, let epoch):
+        if let known = agents[agent], known.epoch == epoch, !known.tellsTasks, known.ending.contains(task) {
+          agents.free(task: task, from: agent, completed: false)
+          actions += giveWork(at: now)
+        }
       case .unconfirmed(let task, let execution, let agent, let epoch):
         if agents[agent]?.epoch == epoch { actions += advance(execution, at: now) { $0.taskLost(task, at: now.wall) } }
       }
@@ -172,11 +197,14 @@ extension DispatchMachine {
     return advance(id, at: now) { $0.fail(failure, at: now.wall) }
   }
 
+  /// Gives a task to its agent once more, unless its outcome turns out to be in the store.
   private mutating func redeliver(_ taskID: String, of id: String, at now: Moment) -> [DispatchAction] {
-    guard let stored = executions[id]?.machine.stored,
-      let task = stored.tasks.first(where: { $0.id == taskID && $0.state == .open })
-    else { return [] }
-    return deliver(task, of: stored.execution, at: now)
+    guard executions[id]?.machine.isSent(taskID) ?? false else { return [] }
+    if settings.rules.lacks(.sendsAgainUnread), let stored = executions[id]?.machine.stored {
+      return stored.tasks.filter { $0.id == taskID }.flatMap { deliver($0, of: stored.execution, at: now) }
+    }
+    executions[id]?.redelivers.insert(taskID)
+    return read(id)
   }
 
   /// Gives up on an agent: its tasks are lost, its registration goes.
@@ -187,6 +215,7 @@ extension DispatchMachine {
       actions += advance(execution, at: now) { $0.taskLost(task, at: now.wall) }
     }
     agents.remove(id: id)
+    suspects[id] = nil
     // The registration of an agent elsewhere is that node's to remove, or of whoever recovers it.
     return actions + (agent.home == nil ? [.agentGone(id, epoch: agent.epoch)] : []) + giveWork(at: now)
   }

@@ -31,8 +31,15 @@ extension DispatchMachine {
     }
   }
 
-  /// The loads of this node's agents that changed since the last call.
-  package mutating func takeLoads() -> [String: Int] { agents.takeLoads() }
+  /// How often all loads are told, in case that news of one was lost.
+  private static let loadInterval = Duration.seconds(10)
+
+  /// The loads of this node's agents that changed since the last call, and now and then of all.
+  package mutating func takeLoads(at now: Moment) -> [String: Int] {
+    let isDue = now.instant - (loadsToldAt ?? now.instant) >= Self.loadInterval && !settings.rules.lacks(.tellsLoadsOnce)
+    if isDue || loadsToldAt == nil { loadsToldAt = now.instant }
+    return agents.takeLoads(all: isDue)
+  }
 
   /// All agents of another node session were read from the store.
   ///
@@ -50,7 +57,7 @@ extension DispatchMachine {
         : leftElsewhere(record.id, epoch: record.epoch, graceful: false, home: home, at: now)
     }
     let listed = Set(records.map(\.id))
-    for (id, epoch) in before where !listed.contains(id) {
+    for (id, epoch) in before.sorted(by: { $0.key < $1.key }) where !listed.contains(id) {
       // One that said good-bye is heard of: this one's registration may only be lost, and about to be stored again.
       actions += leftElsewhere(id, epoch: epoch, graceful: false, home: home, at: now)
     }
@@ -60,7 +67,9 @@ extension DispatchMachine {
   /// A node session is gone: its agents are likely to come back elsewhere.
   package mutating func memberLost(_ home: NodeSession, at now: Moment) -> [DispatchAction] {
     var actions: [DispatchAction] = []
-    for (id, epoch) in agentEpochs(at: home) { actions += leftElsewhere(id, epoch: epoch, graceful: false, home: home, at: now) }
+    for (id, epoch) in agentEpochs(at: home).sorted(by: { $0.key < $1.key }) {
+      actions += leftElsewhere(id, epoch: epoch, graceful: false, home: home, at: now)
+    }
     return actions
   }
 
@@ -68,9 +77,10 @@ extension DispatchMachine {
     _ id: String, epoch: Int64, capabilities: [String], limit: Int, activeTasks: [String]?, home: NodeSession, at now: Moment
   ) -> [DispatchAction] {
     if let known = agents[id], known.epoch >= epoch {
-      // Its node had been taken for lost, and what was on its way there may have been dropped.
-      guard known.epoch == epoch, known.home == home, !known.isConnected else { return [] }
-      agents.setConnected(true, id: id)
+      guard known.epoch == epoch, known.home == home else { return [] }
+      guard !known.isConnected else { return changedElsewhere(known, Set(capabilities), limit, at: now) }
+      // Its node had been taken for lost, and what was on its way there may have been dropped; one that was only expected is not known yet.
+      agents.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit, home: home)
       for task in known.tasks.keys { agents.forgetDelivery(task: task, to: id) }
       confirmTasks(of: id, at: now)
       return giveWork(at: now)
@@ -82,8 +92,20 @@ extension DispatchMachine {
     for (task, execution) in agents[id]?.tasks ?? [:] where executions[execution] == nil {
       agents.free(task: task, from: id, completed: false)
     }
+    noteLosses(of: id)
     confirmTasks(of: id, at: now)
+    for execution in Set((agents[id]?.tasks ?? [:]).values).sorted() { recheck(execution, at: now) }
     return (wasHere ? [.agentMoved(id)] : []) + giveWork(at: now)
+  }
+
+  /// The news of a change may have been lost.
+  private mutating func changedElsewhere(
+    _ agent: AgentDirectory.Agent, _ capabilities: Set<String>, _ limit: Int, at now: Moment
+  ) -> [DispatchAction] {
+    guard agent.capabilities != capabilities || agent.limit != limit else { return [] }
+    agents.upsert(id: agent.id, epoch: agent.epoch, capabilities: capabilities, limit: limit, home: agent.home)
+    agents.setDraining(agent.isDraining, id: agent.id)
+    return giveWork(at: now)
   }
 
   private mutating func leftElsewhere(
@@ -104,28 +126,43 @@ extension DispatchMachine {
   ///
   /// An agent that is not here any more is the sender's to find: it hears of its registration elsewhere.
   package mutating func forwarded(_ task: ControlPlaneMessage.Task, to id: String, at now: Moment) -> [DispatchAction] {
-    guard let agent = agents[id], agent.isConnected, agent.home == nil, !agents.isDelivered(task: task.taskId, to: id),
+    // The store, or the sender, takes an agent for connected here that is not.
+    guard let agent = agents[id] else { return [.checkAgent(id)] }
+    guard agent.isConnected, agent.home == nil, !agents.isDelivered(task: task.taskId, to: id), !agent.ending.contains(task.taskId),
       backlogs[id]?.contains(where: { $0.taskId == task.taskId }) != true
     else { return [] }
-    if agent.load < agent.limit || agent.tasks[task.taskId] != nil { return hand(task, to: id) }
-    backlogs[id, default: []].append(task)
+    return handOver(task, to: agent)
+  }
+
+  /// Hands a task to an agent of this node, now or when it has a place for it.
+  mutating func handOver(_ task: ControlPlaneMessage.Task, to agent: AgentDirectory.Agent) -> [DispatchAction] {
+    if agent.hasPlace { return hand(task, to: agent.id) }
+    if backlogs[agent.id]?.contains(where: { $0.taskId == task.taskId }) != true { backlogs[agent.id, default: []].append(task) }
     return []
   }
 
   /// Another node does not want a task any more that it gave to an agent of this one.
   package mutating func withdrawn(_ cancellation: ControlPlaneMessage.TaskCancelled, from id: String, at now: Moment) -> [DispatchAction] {
     backlogs[id]?.removeAll { $0.taskId == cancellation.taskId }
-    guard let agent = agents[id], agent.home == nil, executions[cancellation.executionId] == nil else { return [] }
-    agents.free(task: cancellation.taskId, from: id, completed: false)
+    guard agents[id]?.home == nil, executions[cancellation.executionId] == nil,
+      agents.isDelivered(task: cancellation.taskId, to: id)
+    else { return [] }
+    agents.withdraw(task: cancellation.taskId, from: id)
+    watchPlace(of: cancellation.taskId, at: id, at: now)
     return [.send(.taskCancelled(cancellation), to: id)] + giveWork(at: now)
   }
 
-  mutating func workOffBacklogs() -> [DispatchAction] {
+  mutating func workOffBacklogs(at now: Moment) -> [DispatchAction] {
     guard !backlogs.isEmpty else { return [] }
     var actions: [DispatchAction] = []
     for id in backlogs.keys.sorted() {
-      while let agent = agents[id], agent.isConnected, agent.home == nil, agent.load < agent.limit, let task = backlogs[id]?.popFirst() {
-        actions += hand(task, to: id)
+      while let agent = agents[id], agent.isConnected, agent.home == nil, agent.hasPlace, let task = backlogs[id]?.popFirst() {
+        if let stored = executions[task.executionId]?.machine.stored, let own = stored.tasks.first(where: { $0.id == task.taskId }) {
+          // With the time that is left by now.
+          if own.state == .open { actions += deliver(own, of: stored.execution, at: now) }
+        } else {
+          actions += hand(task, to: id)
+        }
       }
       if backlogs[id]?.isEmpty ?? true { backlogs[id] = nil }
     }
@@ -133,7 +170,7 @@ extension DispatchMachine {
   }
 
   private mutating func hand(_ task: ControlPlaneMessage.Task, to id: String) -> [DispatchAction] {
-    agents.assign(task: task.taskId, execution: task.executionId, to: id)
+    if agents[id]?.tasks[task.taskId] == nil { agents.assign(task: task.taskId, execution: task.executionId, to: id) }
     return agents.deliver(task: task.taskId, to: id) ? [.send(.task(task), to: id)] : []
   }
 
@@ -144,7 +181,7 @@ extension DispatchMachine {
     for (task, execution) in agent.tasks where executions[execution] == nil {
       if agent.reportedTasks?.contains(task) != true { agents.free(task: task, from: id, completed: false) }
     }
-    for task in agent.reportedTasks ?? [] {
+    for task in (agent.reportedTasks ?? []).sorted() {
       if agent.tasks[task] == nil { agents.assign(task: task, execution: "", to: id) }
       _ = agents.deliver(task: task, to: id)
     }
@@ -154,49 +191,6 @@ extension DispatchMachine {
 // MARK: - Executions between nodes
 
 extension DispatchMachine {
-  /// An execution was read again: takes in what others have recorded.
-  ///
-  /// `stored` is nil if it is not in the store any more.
-  package mutating func outcomesRead(_ id: String, _ stored: StoredExecution?, at now: Moment) -> [DispatchAction] {
-    guard let known = executions[id]?.machine.stored, known.execution.owner == settings.session else { return [] }
-    guard let stored else { return advance(id, at: now) { $0.doubt() } }
-    var actions: [DispatchAction] = []
-    if executions[id]?.machine.isBehind(stored) == true {
-      actions += advance(id, at: now) { $0.doubt() }
-    } else if stored.execution.owner != settings.session || stored.execution.epoch != known.execution.epoch {
-      return taken(id, at: now)
-    }
-    let open = Set(known.tasks.lazy.filter { $0.state == .open }.map(\.id))
-    for task in stored.tasks where open.contains(task.id) {
-      switch task.state {
-      case .completed:
-        actions += advance(id, at: now) {
-          $0.taskCompleted(
-            task.id, result: task.result ?? .null, confidence: task.confidence, duration: task.duration?.duration, at: now.wall)
-        }
-      case .failed:
-        let error = task.error ?? ExecutionFailure(code: "TASK_FAILED", message: "the agent reported a failure")
-        actions += advance(id, at: now) { $0.taskFailed(task.id, error: error, retryable: task.retryable ?? false, at: now.wall) }
-      case .open, .cancelled: break
-      }
-    }
-    return actions
-  }
-
-  /// The store may have lost what was written last: writes all executions anew, those that others have taken over aside, and, when that is
-  /// likely to be done, sees to the tasks at other nodes, as messages may be lost too.
-  package mutating func storeDoubted(at now: Moment) -> [DispatchAction] {
-    timers.add(.recheckAll, at: now.instant + settings.redeliveryDelay)
-    var actions: [DispatchAction] = []
-    for id in executions.keys.sorted() { actions += advance(id, at: now) { $0.doubt() } }
-    return actions
-  }
-
-  /// Another node owns an execution that this one drove.
-  package mutating func taken(_ id: String, at now: Moment) -> [DispatchAction] {
-    lost(id) + giveWork(at: now)
-  }
-
   /// Gives every execution that nobody here waits for to other nodes, as this one is about to stop.
   package mutating func handOver(to others: [NodeSession]) -> [DispatchAction] {
     guard !others.isEmpty else { return [] }
@@ -231,26 +225,5 @@ extension DispatchMachine {
       place -= count
     }
     return nil
-  }
-
-  mutating func recheckDue(_ id: String, at now: Moment) -> [DispatchAction] {
-    executions[id]?.isRechecked = false
-    let actions = lookAfter(id, at: now)
-    if !actions.isEmpty { recheck(id, at: now) }
-    return actions
-  }
-
-  /// Finds out what has become of the tasks of an execution that other nodes' agents have, and passes on again what did not get there.
-  mutating func lookAfter(_ id: String, at now: Moment) -> [DispatchAction] {
-    guard let stored = executions[id]?.machine.stored else { return [] }
-    let distant = stored.tasks.filter { $0.state == .open && agents[$0.agentID]?.home != nil }
-    guard !distant.isEmpty else { return [] }
-    var actions: [DispatchAction] = [.readOutcomes(id)]
-    // The agent's node knows whether the agent has it, and passes it on only if not.
-    for task in distant where agents.isDelivered(task: task.id, to: task.agentID) {
-      agents.forgetDelivery(task: task.id, to: task.agentID)
-      actions += deliver(task, of: stored.execution, at: now)
-    }
-    return actions
   }
 }

@@ -25,7 +25,7 @@ extension DispatchMachine {
   /// belong to several.
   mutating func giveWork(at now: Moment) -> [DispatchAction] {
     // What other nodes have given to an agent stands before what waits here for any agent.
-    var actions = workOffBacklogs()
+    var actions = workOffBacklogs(at: now)
     let keys = agents.takeRefreshed().union(unserved)
     unserved = []
     let turns = keys.compactMap { key in waiting[key]?.first.map { (key: key, first: $0) } }.sorted { $0.first < $1.first }
@@ -41,7 +41,9 @@ extension DispatchMachine {
     var passedRetries = 0
     var skipped: Set<WaitingQueue.Line> = []
     while agents.hasRoom(key), let entry = queue.pop(skipping: skipped) {
-      guard var machine = executions[entry.executionID]?.machine, !machine.isDecided else { continue }
+      // What is due is not started any more: its deadline ends it.
+      guard let running = executions[entry.executionID], !running.machine.isDecided, running.due > now.instant else { continue }
+      var machine = running.machine
       let chosen = choose(for: entry.need, of: machine, from: key)
       if chosen.isEmpty {
         passed.append(entry)
@@ -50,6 +52,7 @@ extension DispatchMachine {
         continue
       }
       let before = machine.stored.tasks.count
+      let isSuspect = if case .slot(let slot) = entry.need { machine.isSuspect(slot: slot) } else { false }
       let started =
         switch entry.need {
         case .start: machine.start(agents: chosen, at: now.wall)
@@ -58,6 +61,7 @@ extension DispatchMachine {
       executions[entry.executionID]?.machine = machine
       for task in machine.stored.tasks.dropFirst(before) {
         agents.assign(task: task.id, execution: entry.executionID, to: task.agentID)
+        if isSuspect { suspects[task.agentID] = task.id }
       }
       actions += perform(started, of: entry.executionID, at: now)
     }
@@ -72,6 +76,11 @@ extension DispatchMachine {
       return agents.select(key, min: needed, max: machine.stored.execution.pattern.agents.max)
     case .slot(let slot):
       let tried = machine.agentsTried(slot: slot)
+      if machine.isSuspect(slot: slot) {
+        let taken = Set(suspects.keys)
+        let others = agents.select(key, min: 1, max: 1, excluding: tried.union(taken))
+        return others.isEmpty ? agents.select(key, min: 1, max: 1, excluding: taken) : others
+      }
       let others = agents.select(key, min: 1, max: 1, excluding: tried)
       // The only capable agent may try again; while there are others, a busy one is waited for.
       return others.isEmpty && !agents.hasCapable(key, besides: tried) ? agents.select(key, min: 1, max: 1) : others

@@ -37,11 +37,17 @@ package enum DispatchAction: Sendable, Hashable {
   case resolve(WaiterID, Resolution)
   /// For log and metrics, and to be remembered for a while: an execution has ended.
   case ended(StoredExecution)
+  /// The store may list an agent for this node that is not here: look, and take it off.
+  case checkAgent(String)
   /// Record how a task of an execution that this node does not drive ended, tell its owner, and acknowledge it; or tell the agent that it
   /// never had that task.
   case record(TaskRecord, execution: String, messageID: String?)
-  /// Read an execution again and call `outcomesRead`: others may have recorded something.
-  case readOutcomes(String)
+  /// Read an execution again and call `executionRead`: others may have changed or taken it, or recorded something.
+  case read(String)
+  /// Claim an execution from a session, which this one may be itself; then call `claimFinished`.
+  case claim(String, from: NodeSession, cancels: Bool = false)
+  /// Take off this node's list what is not this node's.
+  case unlist(String)
   /// Write to the store that the agent is not connected.
   case agentVanished(String, epoch: Int64)
   /// Remove the agent from the store.
@@ -73,12 +79,16 @@ package struct DispatchMachine: Sendable {
     ///
     /// Nil: there are no other nodes.
     package var relocationDelay: Duration?
-    /// How often an execution that other nodes work on is read again, in case that a message was lost.
+    /// How often an execution that other nodes work on, or may have taken, is read again, in case that a message was lost.
     package var recheckInterval: Duration
+    /// How many executions are read again, or written again, at once.
+    package var width: Int
+    package var rules: DispatchRules
 
     package init(
       session: NodeSession, agentWait: Duration = .seconds(5), resumeGrace: Duration = .seconds(30),
-      redeliveryDelay: Duration = .seconds(2), relocationDelay: Duration? = nil, recheckInterval: Duration = .seconds(30)
+      redeliveryDelay: Duration = .seconds(2), relocationDelay: Duration? = nil, recheckInterval: Duration = .seconds(30),
+      width: Int = 64, rules: DispatchRules = DispatchRules()
     ) {
       self.session = session
       self.agentWait = agentWait
@@ -86,7 +96,12 @@ package struct DispatchMachine: Sendable {
       self.redeliveryDelay = redeliveryDelay
       self.relocationDelay = relocationDelay
       self.recheckInterval = recheckInterval
+      self.width = width
+      self.rules = rules
     }
+
+    /// Whether other nodes may take over what this one drives.
+    var hasPeers: Bool { relocationDelay != nil }
   }
 
   enum Timer: Sendable {
@@ -100,10 +115,14 @@ package struct DispatchMachine: Sendable {
     case unconfirmed(task: String, execution: String, agent: String, epoch: Int64)
     /// An execution that waits here for agents that only other nodes have.
     case relocation(String)
-    /// An execution with tasks at other nodes.
+    /// An execution that other nodes work on or may have taken.
     case recheck(String)
     /// What other nodes were told before the store lost writes may not have reached them.
     case recheckAll
+    /// Comes late if the process was paused.
+    case pulse(due: Duration)
+    /// The place of a task that is not wanted any more, at an agent that says nothing of it.
+    case place(task: String, agent: String, epoch: Int64)
   }
 
   struct Waiter: Sendable {
@@ -116,6 +135,8 @@ package struct DispatchMachine: Sendable {
     var machine: ExecutionMachine
     var key: PoolKey
     var waiters: [Waiter]
+    /// When its time is over, on this node's monotonic clock: no wall clock that jumps moves it.
+    var due: Duration
     /// Whether its caller can ask for it again by an idempotency key.
     var isRepeatable = false
     var acknowledged = false
@@ -128,6 +149,14 @@ package struct DispatchMachine: Sendable {
     /// The status that people were told last.
     var published: ExecutionStatus?
     var isRechecked = false
+    /// Whether tasks at other nodes that are still open after the next reading go there once more.
+    var resends = false
+    /// Tasks that go to their agents once more if they are still open after the next reading.
+    var redelivers: Set<String> = []
+    /// How often each task's agent came back without it.
+    var losses: [String: Int] = [:]
+    /// Tasks that were lost with others which may have been why.
+    var lostAmongOthers: Set<String> = []
   }
 
   package let settings: Settings
@@ -141,6 +170,15 @@ package struct DispatchMachine: Sendable {
   var unserved: Set<PoolKey> = []
   /// How many entries the waiting queues ever got.
   var arrivals: UInt64 = 0
+  /// Executions to be read again.
+  var reads = WorkQueue()
+  /// Executions to be written again as a whole.
+  var restorations = WorkQueue()
+  var hasPulse = false
+  /// The agents that have a task which may take them down, and has to be the only such one there.
+  var suspects: [String: String] = [:]
+  /// When all loads were told last.
+  var loadsToldAt: Duration?
   /// The node stops: nobody is kept waiting for an outcome.
   private var isReleasing = false
 
@@ -171,11 +209,12 @@ package struct DispatchMachine: Sendable {
     var machine = ExecutionMachine(StoredExecution(execution: execution, tasks: []))
     let needs = execution.pattern.agents
     // Those that wait already come first.
-    let chosen = waiting[key] == nil ? agents.select(key, min: needs.min, max: needs.max) : []
+    let chosen = waiting[key] == nil && execution.deadline > now.wall ? agents.select(key, min: needs.min, max: needs.max) : []
     let actions = machine.create(agents: chosen, at: now.wall)
     for task in machine.stored.tasks { agents.assign(task: task.id, execution: execution.id, to: task.agentID) }
-    executions[execution.id] = Running(machine: machine, key: key, waiters: [Waiter(id: waiter, waits: waits)], isRepeatable: isRepeatable)
-    timers.add(.deadline(execution.id), at: now.instant + (execution.deadline - now.wall))
+    executions[execution.id] = Running(
+      machine: machine, key: key, waiters: [Waiter(id: waiter, waits: waits)], due: due(of: execution, at: now), isRepeatable: isRepeatable)
+    watchOver(execution.id, at: now)
     return perform(actions, of: execution.id, at: now)
   }
 
@@ -223,9 +262,12 @@ package struct DispatchMachine: Sendable {
 
   // MARK: Store
 
-  /// A write has ended.
-  package mutating func writeFinished(_ id: String, _ outcome: UpdateOutcome, at now: Moment) -> [DispatchAction] {
-    advance(id, at: now) { $0.writeFinished(outcome, at: now.wall) }
+  /// The write of an execution under this epoch and revision has ended.
+  package mutating func writeFinished(
+    _ id: String, epoch: Int64, revision: Int64, _ outcome: UpdateOutcome, at now: Moment
+  ) -> [DispatchAction] {
+    let actions = advance(id, at: now) { $0.writeFinished(outcome, epoch: epoch, revision: revision, at: now.wall) }
+    return actions + continueRestorations(after: id, at: now)
   }
 
   /// The store does not take the execution in time.
@@ -242,14 +284,34 @@ package struct DispatchMachine: Sendable {
     return refusals + advance(id, at: now) { $0.fail(failure, at: now.wall) }
   }
 
-  /// Goes on with an execution that this node has claimed.
+  /// Goes on with an execution that this node has claimed; what it holds of an earlier epoch gives way, its callers go on waiting.
   package mutating func recover(_ stored: StoredExecution, at now: Moment) -> [DispatchAction] {
     let id = stored.execution.id
-    guard executions[id] == nil else { return [] }
+    if let known = executions[id]?.machine.stored.execution {
+      guard stored.execution.epoch > known.epoch, !settings.rules.lacks(.keepsEarlierEpoch) else { return [] }
+      return replace(id, with: stored, at: now)
+    }
     let key = PoolKey(stored.execution.pattern.agents.capabilities)
-    executions[id] = Running(machine: ExecutionMachine(stored), key: key, waiters: [], acknowledged: true)
-    for task in stored.tasks where task.state == .open {
+    executions[id] = Running(
+      machine: ExecutionMachine(stored), key: key, waiters: [], due: due(of: stored.execution, at: now), acknowledged: true)
+    expectAgents(of: id, at: now)
+    watchOver(id, at: now)
+    return advance(id, at: now) { $0.resume(at: now.wall) }
+  }
+
+  /// Goes on from what the store holds of an execution that this node drives.
+  mutating func replace(_ id: String, with stored: StoredExecution, at now: Moment) -> [DispatchAction] {
+    executions[id]?.acknowledged = true
+    let actions = advance(id, at: now) { $0.replace(with: stored, at: now.wall) }
+    expectAgents(of: id, at: now)
+    return actions
+  }
+
+  /// Puts open tasks into the hands of their agents, as whoever owned the execution before gave them to those.
+  private mutating func expectAgents(of id: String, at now: Moment) {
+    for task in executions[id]?.machine.stored.tasks ?? [] where task.state == .open {
       agents.expect(id: task.agentID)
+      guard agents[task.agentID]?.tasks[task.id] == nil else { continue }
       agents.assign(task: task.id, execution: id, to: task.agentID)
       guard let agent = agents[task.agentID] else { continue }
       if agent.isConnected {
@@ -259,8 +321,19 @@ package struct DispatchMachine: Sendable {
         timers.add(.agentGrace(agent.id, epoch: agent.epoch), at: now.instant + settings.resumeGrace)
       }
     }
-    timers.add(.deadline(id), at: now.instant + (stored.execution.deadline - now.wall))
-    return advance(id, at: now) { $0.resume(at: now.wall) }
+  }
+
+  /// When an execution's time is over; never later than if it had been created now, whatever the wall clocks say.
+  private func due(of execution: Execution, at now: Moment) -> Duration {
+    now.instant + min(execution.deadline - now.wall, execution.deadline - execution.createdAt)
+  }
+
+  /// Sets the timers that every execution has which this node drives.
+  private mutating func watchOver(_ id: String, at now: Moment) {
+    timers.add(.deadline(id), at: executions[id]?.due ?? now.instant)
+    guard settings.hasPeers else { return }
+    recheck(id, at: now)
+    if !hasPulse { beat(at: now) }
   }
 }
 
@@ -282,7 +355,9 @@ extension DispatchMachine {
     for action in actions {
       switch action {
       case .create(let stored): result.append(.create(stored))
-      case .update(let change): result.append(.update(change))
+      case .update(var change):
+        if settings.rules.lacks(.overlooksRecordings) { change.recordings = .max }
+        result.append(.update(change))
       case .restore(let stored): result.append(.restore(stored))
       case .wantsAgents: wait(id, need: .start(agents: execution.pattern.agents.min), at: now)
       case .wantsAgent(let slot): wait(id, need: .slot(slot), at: now)
@@ -295,7 +370,10 @@ extension DispatchMachine {
       case .freed(let task):
         let completed = running.machine.stored.tasks.contains { $0.id == task.id && $0.state == .completed }
         agents.free(task: task.id, from: task.agentID, completed: completed)
+        backlogs[task.agentID]?.removeAll { $0.taskId == task.id }
+        clearSuspicion(of: task)
       case .withdraw(let task, let reason):
+        withdraw(task, at: now)
         let message = ControlPlaneMessage.TaskCancelled(taskId: task.id, executionId: id, reason: reason)
         if let home = agents[task.agentID]?.home {
           result.append(.tell(.withdraw(message, agent: task.agentID), to: home))
@@ -304,21 +382,23 @@ extension DispatchMachine {
         }
       case .accepted: result += accepted(id)
       case .finished: result += finished(id)
-      case .lost: result += lost(id)
+      case .read: result += read(id)
+      case .lost(let outcomes): result += lost(id, outcomes) + (settings.rules.lacks(.keepsEarlierEpoch) ? [] : read(id))
       }
     }
     return result
   }
 
   mutating func deliver(_ task: TaskRecord, of execution: Execution, at now: Moment) -> [DispatchAction] {
-    guard let agent = agents[task.agentID], agent.isConnected, agents.deliver(task: task.id, to: agent.id) else { return [] }
-    let remaining = max(.milliseconds(1), execution.deadline - now.wall)
+    guard let agent = agents[task.agentID], agent.isConnected, !agents.isDelivered(task: task.id, to: agent.id) else { return [] }
+    let remaining = max(.milliseconds(1), (executions[execution.id]?.due ?? now.instant) - now.instant)
     let message = ControlPlaneMessage.Task(
       taskId: task.id, executionId: execution.id, patternName: execution.pattern.name, patternVersion: execution.pattern.version,
       capability: execution.pattern.agents.capabilities.first ?? "", input: execution.input, timeout: remaining,
       priority: execution.priority, context: ControlPlaneMessage.Task.Context(stepIndex: 0, totalSteps: 1))
     let status = publishStatus(of: execution.id)
-    guard let home = agent.home else { return status + [.send(.task(message), to: agent.id)] }
+    guard let home = agent.home else { return status + handOver(message, to: agent) }
+    _ = agents.deliver(task: task.id, to: agent.id)
     recheck(execution.id, at: now)
     return status + [.tell(.deliver(message, agent: agent.id, owner: settings.session), to: home)]
   }
@@ -327,12 +407,6 @@ extension DispatchMachine {
     guard let execution = executions[id]?.machine.stored.execution, executions[id]?.published != execution.status else { return [] }
     executions[id]?.published = execution.status
     return [.publishStatus(execution)]
-  }
-
-  mutating func recheck(_ id: String, at now: Moment) {
-    guard executions[id]?.isRechecked == false else { return }
-    executions[id]?.isRechecked = true
-    timers.add(.recheck(id), at: now.instant + settings.recheckInterval)
   }
 
   private func acceptance(_ execution: Execution) -> ExecutionAcceptance {
@@ -357,9 +431,11 @@ extension DispatchMachine {
     return actions + tellWatchers(of: running)
   }
 
-  /// Another node owns the execution, or it is gone: callers are told that it was accepted, and look further.
-  mutating func lost(_ id: String) -> [DispatchAction] {
+  /// Another node owns the execution, or it is gone: callers are told that it was accepted, and look further; outcomes that only this node
+  /// knows are recorded for whoever owns it.
+  mutating func lost(_ id: String, _ outcomes: [TaskRecord]) -> [DispatchAction] {
     guard let running = executions.removeValue(forKey: id) else { return [] }
+    dropOutdatedTimers()
     for task in running.machine.stored.tasks where task.state == .open {
       // An agent here still has it, for the new owner.
       if let agent = agents[task.agentID], agent.home == nil, agents.isDelivered(task: task.id, to: agent.id) { continue }
@@ -367,10 +443,29 @@ extension DispatchMachine {
     }
     let answer = acceptance(running.machine.stored.execution)
     return running.waiters.map { .resolve($0.id, .accepted(answer)) } + tellWatchers(of: running)
+      + outcomes.filter { _ in !settings.rules.lacks(.dropsOutcomes) }.map {
+        .record($0, execution: id, messageID: running.messageIDs[$0.id])
+      }
+  }
+
+  /// Another node has ended the execution like this.
+  mutating func endedElsewhere(_ stored: StoredExecution, at now: Moment) -> [DispatchAction] {
+    let id = stored.execution.id
+    let outcomes = executions[id]?.machine.letGo() ?? []
+    let waiters = executions[id]?.waiters ?? []
+    executions[id]?.waiters = []
+    let known = executions[id]?.machine.stored.tasks.filter { $0.state == .open } ?? []
+    var actions: [DispatchAction] = waiters.map { .resolve($0.id, .finished(stored)) } + lost(id, outcomes) + [.unlist(id)]
+    for task in known where agents[task.agentID]?.home == nil && agents.isDelivered(task: task.id, to: task.agentID) {
+      withdraw(task, at: now)
+      let message = ControlPlaneMessage.TaskCancelled(taskId: task.id, executionId: id, reason: "ended")
+      actions.append(.send(.taskCancelled(message), to: task.agentID))
+    }
+    return actions + giveWork(at: now)
   }
 
   private func tellWatchers(of running: Running) -> [DispatchAction] {
-    running.watchers.map { .tell(.ended(execution: running.machine.id), to: $0) }
+    running.watchers.sorted { $0.description < $1.description }.map { .tell(.ended(execution: running.machine.id), to: $0) }
   }
 
   private mutating func dropOutdatedTimers() {
@@ -379,7 +474,8 @@ extension DispatchMachine {
       switch timer {
       case .deadline(let id), .agentWait(let id), .relocation(let id), .recheck(let id): executions[id] != nil
       case .agentGrace(let id, let epoch): agents[id]?.epoch == epoch
-      case .recheckAll: true
+      case .recheckAll, .pulse: true
+      case .place(let task, let agent, let epoch): agents[agent]?.epoch == epoch && agents[agent]?.ending.contains(task) == true
       case .redelivery(_, let execution, let agent, let epoch), .unconfirmed(_, let execution, let agent, let epoch):
         executions[execution] != nil && agents[agent]?.epoch == epoch
       }

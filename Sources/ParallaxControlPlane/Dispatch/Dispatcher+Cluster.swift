@@ -19,32 +19,13 @@ extension Dispatcher {
 
   /// Does what another node session asks for or tells.
   package func received(_ message: NodeMessage) {
-    switch message {
-    case .deliver(let task, let agent, _): handle { machine, now in machine.forwarded(task, to: agent, at: now) }
-    case .withdraw(let cancellation, let agent): handle { machine, now in machine.withdrawn(cancellation, from: agent, at: now) }
-    case .recorded(let execution, _): outcomeRecorded(of: execution)
-    case .cancel(let execution): cancelForOther(execution)
-    case .adopt(let execution, let owner): add(.adopt(execution, owner: owner))
-    case .adopted(let execution): handle { machine, now in machine.taken(execution, at: now) }
-    case .watch(let execution, let watcher): handle { machine, _ in machine.watch(execution, by: watcher) }
-    case .ended: break
-    case .disconnect(let agent): _ = disconnectAgent(agent)
-    }
+    if case .disconnect(let agent) = message { _ = disconnectAgent(agent) }
+    handle { machine, now in machine.received(message, at: now) }
   }
 
   /// Reads an execution again that another node has recorded an outcome for, or takes it up if nobody here drives it.
   func outcomeRecorded(of id: String) {
-    let isDriven = inspect { $0.execution(id) != nil }
-    add(isDriven ? .readOutcomes(id) : .adopt(id, owner: session))
-  }
-
-  private func cancelForOther(_ id: String) {
-    let isDriven = inspect { $0.execution(id) != nil }
-    if isDriven {
-      handle { machine, now in machine.cancel(id, waiter: nil, at: now).actions }
-    } else {
-      add(.adopt(id, owner: session, cancels: true))
-    }
+    handle { machine, _ in machine.outcomeRecorded(of: id) }
   }
 
   /// Takes in what another node tells about its agents.
@@ -72,9 +53,16 @@ extension Dispatcher {
     handle { machine, _ in machine.handOver(to: others) }
   }
 
-  /// Tells the others how many tasks this node's agents have, those of which it changed since the last call.
+  /// How many agents' loads one event tells.
+  private static let loadsPerEvent = 1_000
+
+  /// Tells the others how many tasks this node's agents have, those of which it changed since the last call, and now and then all.
   package func publishLoads() {
-    let loads = inspect { $0.takeLoads() }
-    if !loads.isEmpty { neighbours.publish(.loads(loads)) }
+    let now = clock.now
+    let loads = Array(inspect { $0.takeLoads(at: now) })
+    for start in stride(from: 0, to: loads.count, by: Self.loadsPerEvent) {
+      let part = loads[start..<min(start + Self.loadsPerEvent, loads.count)]
+      neighbours.publish(.loads(Dictionary(part.map { ($0.key, $0.value) }) { $1 }))
+    }
   }
 }

@@ -22,6 +22,8 @@ package final class Dispatcher: Service {
     var recentWrites: RecentWrites?
     /// How many executions the store had lost of, since that was last reported.
     var restored = 0
+    /// How many executions turned out to have another owner, since that was last reported.
+    var taken = 0
     /// When the store was last said to have lost writes.
     var doubted: Duration?
     /// Since when there may be writes that it has lost and that were not written again yet.
@@ -72,6 +74,12 @@ package final class Dispatcher: Service {
   /// For how long an execution is sure to stay in the store.
   let retention: Duration
   let logger: Logger
+  /// Whether the store has refused a write, and none was taken since.
+  let isRefused = Atomic<Bool>(false)
+  private let jobCount = Atomic<Int>(0)
+
+  /// How long a node that stops goes on with what the store does not take.
+  private static let stopLimit = Duration.seconds(5)
 
   /// Makes a dispatcher.
   ///
@@ -94,17 +102,31 @@ package final class Dispatcher: Service {
     (restorations, addRestoration) = AsyncStream.makeStream(of: RecentWrites.self, bufferingPolicy: .bufferingNewest(1))
   }
 
-  /// Does the store's work until a graceful shutdown begins and all of it is done, or the task is cancelled.
+  /// Does the store's work until a graceful shutdown begins and all of it is done, within a bound, or the task is cancelled.
   package func run() async throws {
     await withGracefulShutdownHandler {
       await withDiscardingTaskGroup { group in
         group.addTask { await self.restoreAgainAndAgain() }
         for await job in jobs {
-          group.addTask { await self.perform(job) }
+          jobCount.add(1, ordering: .relaxed)
+          group.addTask {
+            await self.perform(job)
+            self.jobCount.subtract(1, ordering: .relaxed)
+          }
         }
+        await finishJobs()
+        group.cancelAll()
       }
     } onGracefulShutdown: {
       self.stop()
+    }
+  }
+
+  /// Waits until there is no job, but not for a store that does not answer.
+  private func finishJobs() async {
+    let end = ContinuousClock.now + Self.stopLimit
+    while jobCount.load(ordering: .relaxed) > 0, .now < end {
+      do { try await Task.sleep(for: .milliseconds(20)) } catch { return }
     }
   }
 
@@ -232,9 +254,10 @@ package final class Dispatcher: Service {
 
   /// A registration was stored once more.
   func agentRenewed(_ id: String, from former: Int64, epoch: Int64) {
+    let now = clock.now
     withState { state in
       if let link = state.links[id], link.epoch == former { state.links[id] = (epoch, link.link) }
-      route(state.machine.agentRenewed(id, from: former, epoch: epoch), &state)
+      route(state.machine.agentRenewed(id, from: former, epoch: epoch, at: now), &state)
     }
   }
 
@@ -255,7 +278,7 @@ package final class Dispatcher: Service {
     let now = clock.now
     let recent = withState { state -> RecentWrites? in
       state.doubted = now.instant
-      route(state.machine.storeDoubted(at: now), &state)
+      route(state.machine.storeReset(at: now), &state)
       guard var recent = state.recentWrites else { return nil }
       // What an earlier restoration has not come to is still to be done.
       let since = min(connection.map { recent.endangered(at: $0) } ?? .zero, state.unrestoredSince ?? now.instant)
@@ -306,6 +329,22 @@ package final class Dispatcher: Service {
     }
   }
 
+  /// An execution turned out to have another owner: a report of all that do so within a second follows.
+  func countTaken() {
+    let isFirst = withState { state in
+      state.taken += 1
+      return state.taken == 1
+    }
+    guard isFirst else { return }
+    timerLoop.scheduleTask(in: .seconds(1)) { [self] in
+      let count = withState { state in
+        defer { state.taken = 0 }
+        return state.taken
+      }
+      logger.warning("executions have other owners now", metadata: ["executions": "\(count)"])
+    }
+  }
+
   /// The connections of this node's agents, with the epochs of their registrations.
   var registeredLinks: [String: (epoch: Int64, link: any AgentLink)] { state.withLock { $0.links } }
 
@@ -322,6 +361,14 @@ package final class Dispatcher: Service {
       if state.links[id]?.epoch == epoch { state.links[id] = nil }
       route(state.machine.agentLeft(id, epoch: epoch, graceful: graceful, at: now), &state)
     }
+  }
+
+  func placeFreed(_ task: String, by agent: String) {
+    handle { machine, now in machine.placeFreed(task, by: agent, at: now) }
+  }
+
+  func agentReported(_ id: String, epoch: Int64, tasks: [String]) {
+    handle { machine, now in machine.agentReported(id, epoch: epoch, tasks: tasks, at: now) }
   }
 
   func taskCompleted(_ result: AgentMessage.TaskResult, by agent: String, messageID: String?) {
@@ -429,7 +476,10 @@ package final class Dispatcher: Service {
         ended(stored.execution)
         state.recentWrites?.add(stored, at: clock.now.instant)
       case .record(let outcome, let execution, let id): addJob.yield(.record(outcome, execution: execution, messageID: id))
-      case .readOutcomes(let id): addJob.yield(.readOutcomes(id))
+      case .read(let id): addJob.yield(.read(id))
+      case .claim(let id, let owner, let cancels): addJob.yield(.claim(id, from: owner, cancels: cancels))
+      case .unlist(let id): addJob.yield(.unlist(id))
+      case .checkAgent(let id): addJob.yield(.checkAgent(id))
       case .tell(let message, let other): neighbours.tell(message, other)
       case .publish(let news): neighbours.publish(news)
       case .publishStatus(let execution): neighbours.publishStatus(execution)

@@ -35,7 +35,6 @@ extension Dispatcher {
 
   /// Restores an execution that this node drives.
   func restore(_ stored: StoredExecution) async {
-    let id = stored.execution.id
     // One that others have ended may have been removed since: it must not come back.
     let claim: RestorationClaim = isKept(stored.execution.createdAt) ? .owner : .ownerOfOld
     await repeating("restoration of an execution") {
@@ -46,11 +45,13 @@ extension Dispatcher {
         countRestored()
         outcome = .applied
       case .stale:
-        warnOfOtherOwner(of: id)
+        countTaken()
         outcome = .stale
       case .barred: outcome = .missing
       }
-      handle { machine, now in machine.writeFinished(id, outcome, at: now) }
+      writeFinished(stored.execution, outcome)
+    } onUnreadable: {
+      writeFinished(stored.execution, .stale)
     }
   }
 

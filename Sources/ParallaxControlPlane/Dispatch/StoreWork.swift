@@ -2,6 +2,7 @@ import Logging
 import ParallaxAPI
 import ParallaxHA
 import ParallaxState
+import Synchronization
 
 /// A piece of work for the store.
 enum StoreJob: Sendable {
@@ -14,8 +15,10 @@ enum StoreJob: Sendable {
   case agentVanished(String, epoch: Int64)
   case agentGone(String, epoch: Int64)
   case record(TaskRecord, execution: String, messageID: String?)
-  case readOutcomes(String)
-  case adopt(String, owner: NodeSession, cancels: Bool = false)
+  case read(String)
+  case claim(String, from: NodeSession, cancels: Bool)
+  case unlist(String)
+  case checkAgent(String)
 }
 
 extension Dispatcher {
@@ -25,7 +28,7 @@ extension Dispatcher {
     case .create(let stored): await create(stored)
     case .update(let change): await update(change)
     case .restore(let stored): await restore(stored)
-    case .release(let id, let owner): await tolerating("release of an execution") { try await store.release(id, owner: owner) }
+    case .release(let id, let owner): await repeating("release of an execution") { try await store.release(id, owner: owner) }
     case .register(let registration, let knownEpoch, let session): await register(registration, knownEpoch, session)
     case .agentChanged(let id, let epoch, let capabilities, let limit):
       await change(agent: id, epoch: epoch) { record in
@@ -34,18 +37,28 @@ extension Dispatcher {
       }
     case .agentVanished(let id, let epoch): await change(agent: id, epoch: epoch) { $0.isConnected = false }
     case .agentGone(let id, let epoch):
-      await tolerating("removal of an agent") { try await store.removeAgent(id, epoch: epoch, session: session) }
+      await repeating("removal of an agent") { try await store.removeAgent(id, epoch: epoch, session: session) }
     case .record(let outcome, let execution, let id): await record(outcome, of: execution, id)
-    case .readOutcomes(let id): await readOutcomes(id)
-    case .adopt(let id, let owner, let cancels): await adopt(id, from: owner, cancels: cancels)
+    case .read(let id): await read(id)
+    case .claim(let id, let owner, let cancels): await claim(id, from: owner, cancels: cancels)
+    case .unlist(let id): await repeating("removal of an entry") { try await store.unlist(id, from: session) }
+    case .checkAgent(let id): await checkAgent(id)
     }
   }
 
   private func create(_ stored: StoredExecution) async {
-    let id = stored.execution.id
+    let execution = stored.execution
+    let id = execution.id
     await repeating("creation of an execution") {
-      let outcome = try await store.create(stored)
-      handle { machine, now in machine.writeFinished(id, outcome == .created ? .applied : .stale, at: now) }
+      let outcome: UpdateOutcome =
+        switch try await store.create(stored) {
+        case .created: .applied
+        case .exists: .stale
+        case .barred: .missing
+        }
+      writeFinished(execution, outcome)
+    } onUnreadable: {
+      writeFinished(execution, .stale)
     } onFirstFailure: { error in
       let refusal = APIError(.notReady, "the node's store did not take the execution; repeat with an idempotencyKey", details: nil)
       handle { machine, now in machine.creationDelayed(id, error: refusal, at: now) }
@@ -55,13 +68,18 @@ extension Dispatcher {
   private func update(_ change: ExecutionChange) async {
     await repeating("change of an execution") {
       let outcome = try await store.update(change)
-      if outcome == .stale { warnOfOtherOwner(of: change.id) }
-      handle { machine, now in machine.writeFinished(change.id, outcome, at: now) }
+      if outcome == .stale { countTaken() }
+      handle { machine, now in machine.writeFinished(change.id, epoch: change.epoch, revision: change.revision, outcome, at: now) }
+    } onUnreadable: {
+      handle { machine, now in machine.writeFinished(change.id, epoch: change.epoch, revision: change.revision, .stale, at: now) }
     }
   }
 
-  func warnOfOtherOwner(of id: String) {
-    logger.warning("an execution has another owner now", metadata: ["execution": "\(id)"])
+  /// A write of a whole execution has ended.
+  func writeFinished(_ execution: Execution, _ outcome: UpdateOutcome) {
+    handle { machine, now in
+      machine.writeFinished(execution.id, epoch: execution.epoch, revision: execution.revision, outcome, at: now)
+    }
   }
 
   private func register(_ registration: AgentSessionMachine.Registration, _ knownEpoch: Int64, _ session: AgentSession) async {
@@ -74,11 +92,35 @@ extension Dispatcher {
     } catch {
       storeFailed("registration of an agent", error)
       session.registrationEnded(.failure(error))
+      // It may have been stored all the same.
+      add(.checkAgent(registration.agentID))
     }
   }
 
+  /// How long a registration that is stored may take to be known here.
+  private static let registrationDelay = Duration.seconds(5)
+
+  /// Takes an agent off the store that is listed for this node and not connected here, as the others give it work.
+  private func checkAgent(_ id: String) async {
+    var found: Int64?
+    await repeating("check of an agent") { found = try await ghost(id) }
+    guard let found, (try? await Task.sleep(for: Self.registrationDelay)) != nil else { return }
+    await repeating("removal of an agent") {
+      guard try await ghost(id) == found else { return }
+      try await store.removeAgent(id, epoch: found, session: session)
+      handle { _, _ in [.publish(.left(id, epoch: found, graceful: true))] }
+    }
+  }
+
+  /// The epoch under which an agent is registered at this node without being known here; nil if it is not.
+  private func ghost(_ id: String) async throws -> Int64? {
+    guard let record = try await store.agent(id), record.session == session else { return nil }
+    let known = inspect { $0.agent(id) }
+    return (known?.epoch ?? 0) >= record.epoch ? nil : record.epoch
+  }
+
   private func change(agent id: String, epoch: Int64, _ edit: (inout AgentRecord) -> Void) async {
-    await tolerating("change of an agent") {
+    await repeating("change of an agent") {
       guard var record = try await store.agent(id), record.epoch == epoch else { return }
       edit(&record)
       _ = try await store.update(record)
@@ -120,38 +162,40 @@ extension Dispatcher {
     return result
   }
 
-  private func readOutcomes(_ id: String) async {
+  private func read(_ id: String) async {
     await repeating("read of an execution") {
       let stored = try await store.execution(id)
-      handle { machine, now in machine.outcomesRead(id, stored, at: now) }
+      handle { machine, now in machine.executionRead(id, stored, at: now) }
+    } onUnreadable: {
+      handle { machine, _ in machine.readFailed(id) }
     }
   }
 
   /// Takes over an execution that its owner gives away, or that this node owns and does not drive.
-  private func adopt(_ id: String, from owner: NodeSession, cancels: Bool) async {
-    await tolerating("adoption of an execution") {
+  private func claim(_ id: String, from owner: NodeSession, cancels: Bool) async {
+    await repeating("claim of an execution") {
       // Its owner lives: what is not in the store it may be about to restore.
-      guard let stored = try await store.claim(id, from: owner, isGone: false, to: session) else { return }
-      handle { machine, now in
-        let actions = machine.recover(stored, at: now)
-        return cancels ? actions + machine.cancel(id, waiter: nil, at: now).actions : actions
-      }
-      if owner != session { neighbours.tell(.adopted(execution: id), owner) }
+      let stored = try await store.claim(id, from: owner, isGone: false, to: session)
+      handle { machine, now in machine.claimFinished(id, from: owner, stored, cancels: cancels, at: now) }
     }
   }
 
   // MARK: Failures
 
   /// Repeats until it succeeds or the task is cancelled: what is to be written is known nowhere else.
-  func repeating(_ what: String, _ work: () async throws -> Void, onFirstFailure: (any Error) -> Void = { _ in }) async {
+  func repeating(
+    _ what: String, _ work: () async throws -> Void, onUnreadable: () -> Void = {}, onFirstFailure: (any Error) -> Void = { _ in }
+  ) async {
     var delay = Duration.milliseconds(50)
     var isFirst = true
     while true {
       do {
-        return try await work()
+        try await work()
+        return storeServed()
       } catch let error as StateStoreError where error.code == .unreadable {
         // Written by a newer version: a node of that version goes on with it.
-        return logger.warning("left alone what this version cannot read", metadata: ["operation": "\(what)", "error": "\(error)"])
+        logger.warning("left alone what this version cannot read", metadata: ["operation": "\(what)", "error": "\(error)"])
+        return onUnreadable()
       } catch {
         if isFirst {
           storeFailed(what, error)
@@ -168,12 +212,15 @@ extension Dispatcher {
     }
   }
 
-  /// For what others will find if it is not done now.
-  private func tolerating(_ what: String, _ work: () async throws -> Void) async {
-    do { try await work() } catch { storeFailed(what, error) }
-  }
-
   private func storeFailed(_ what: String, _ error: any Error) {
     logger.debug("the store failed", metadata: ["operation": "\(what)", "error": "\(error)"])
+    guard (error as? StateStoreError)?.code == .refused, !isRefused.exchange(true, ordering: .relaxed) else { return }
+    logger.warning("the store refuses what this node writes", metadata: ["operation": "\(what)", "error": "\(error)"])
+  }
+
+  /// A refusal is told once, and so is its end.
+  private func storeServed() {
+    guard isRefused.load(ordering: .relaxed), isRefused.exchange(false, ordering: .relaxed) else { return }
+    logger.notice("the store takes what this node writes again")
   }
 }

@@ -186,7 +186,8 @@ extension AgentSessionMachine.Settings {
   fileprivate init(_ configuration: NodeConfiguration) {
     self.init(
       heartbeatInterval: configuration.agents.heartbeatInterval, heartbeatTimeout: configuration.agents.heartbeatTimeout,
-      taskTimeout: configuration.executions.defaultTimeout, maxMessagesPerSecond: configuration.agents.maxMessagesPerSecond)
+      taskTimeout: configuration.executions.defaultTimeout, maxMessagesPerSecond: configuration.agents.maxMessagesPerSecond,
+      maxMessageSize: configuration.agents.maxMessageSize)
   }
 }
 

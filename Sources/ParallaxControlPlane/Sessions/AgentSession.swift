@@ -22,6 +22,8 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
   private let metrics: SessionMetrics
   private let logger: Logger
   private let outbox = Mutex(Outbox())
+  /// What the agent was given over this connection and has not answered.
+  private let unanswered: NIOLoopBoundBox<UnansweredTasks>
   private let lastMessage: Atomic<Int64>
   private let messageCount = Atomic<UInt64>(0)
 
@@ -30,6 +32,7 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
     logger: Logger
   ) {
     self.machine = NIOLoopBoundBox(machine, eventLoop: connection.eventLoop)
+    unanswered = NIOLoopBoundBox(UnansweredTasks(), eventLoop: connection.eventLoop)
     self.connection = connection
     self.dispatcher = dispatcher
     self.clock = clock
@@ -66,6 +69,7 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
   package func closed(_ reason: AgentCloseReason) {
     metrics.closed()
     logger.debug("agent connection closed", metadata: ["reason": "\(reason)"])
+    failOversized(reason)
     perform(machine.value.connectionClosed())
   }
 
@@ -127,7 +131,17 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
 
   private func write(_ message: ControlPlaneMessage, _ id: String?, _ now: Timestamp) {
     do {
-      connection.send(ByteBuffer(bytes: try message.encoded(id: id ?? nextID(for: message), timestamp: now)))
+      let data = try message.encoded(id: id ?? nextID(for: message), timestamp: now)
+      switch message {
+      case .task(let task):
+        if let limit = machine.value.agentMessageLimit, data.count > limit {
+          return fail(UnansweredTasks.Task(task, bytes: data.count), "the task has \(data.count) bytes and its agent takes \(limit)")
+        }
+        unanswered.value.add(UnansweredTasks.Task(task, bytes: data.count))
+      case .taskCancelled(let task): unanswered.value.remove(task.taskId)
+      default: break
+      }
+      connection.send(ByteBuffer(bytes: data))
       metrics.sent(message.kind)
     } catch {
       logger.error("a message could not be encoded", metadata: ["type": "\(message.kind.rawValue)", "error": "\(error)"])
@@ -151,8 +165,16 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
       case .renewed(let agentID, let former, let epoch): dispatcher.agentRenewed(agentID, from: former, epoch: epoch)
       case .renewLater:
         connection.eventLoop.scheduleTask(in: Self.renewalPause) { self.perform(self.machine.value.storeLost()) }
-      case .taskCompleted(let result, let id): forward { dispatcher.taskCompleted(result, by: $0, messageID: id) }
-      case .taskFailed(let error, let id): forward { dispatcher.taskFailed(error, by: $0, messageID: id) }
+      case .taskCompleted(let result, let id):
+        unanswered.value.remove(result.taskId)
+        forward { dispatcher.taskCompleted(result, by: $0, messageID: id) }
+      case .taskFailed(let error, let id):
+        unanswered.value.remove(error.taskId)
+        forward { dispatcher.taskFailed(error, by: $0, messageID: id) }
+      case .placeFreed(let task): forward { dispatcher.placeFreed(task, by: $0) }
+      case .reported(let tasks):
+        guard let (agentID, epoch) = machine.value.registration else { continue }
+        dispatcher.agentReported(agentID, epoch: epoch, tasks: tasks)
       case .changed(let capabilities, let limit, let isDraining):
         guard let (agentID, epoch) = machine.value.registration else { continue }
         dispatcher.agentChanged(agentID, epoch: epoch, capabilities: capabilities, limit: limit, isDraining: isDraining)
@@ -169,6 +191,28 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
   private func reply(_ message: ControlPlaneMessage, _ id: String?) {
     if case .error(let fault) = message { metrics.fault(fault.code) }
     send(message, inAnswerTo: id)
+  }
+
+  /// A message was too large for one of the sides, and ended the connection: fails its task where it can be told which, lest the agent
+  /// comes back with it again and again.
+  private func failOversized(_ reason: AgentCloseReason) {
+    switch reason {
+    case .closedByAgent(code: .messageTooBig?, _):
+      guard let task = unanswered.value.largest else { return }
+      fail(task, "the task has \(task.bytes) bytes, which its agent refused as too large")
+    case .protocolViolation(code: .messageTooBig, _):
+      guard let task = unanswered.value.only else { return }
+      fail(task, "the agent's answer was larger than agents.maxMessageSize")
+    default: break
+    }
+  }
+
+  private func fail(_ task: UnansweredTasks.Task, _ message: String) {
+    unanswered.value.remove(task.id)
+    logger.warning("a message is too large", metadata: ["task": "\(task.id)", "execution": "\(task.executionID)", "reason": "\(message)"])
+    let failure = ExecutionFailure(code: "MESSAGE_TOO_LARGE", message: message)
+    let error = AgentMessage.TaskError(taskId: task.id, executionId: task.executionID, error: failure, retryable: true)
+    forward { dispatcher.taskFailed(error, by: $0, messageID: nil) }
   }
 
   private func forward(_ deliver: (String) -> Void) {

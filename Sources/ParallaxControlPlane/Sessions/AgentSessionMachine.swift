@@ -13,12 +13,18 @@ package struct AgentSessionMachine: Sendable {
     package var taskTimeout: Duration
     /// Ten times as many may come at once, since an agent that reconnects has results to send again.
     package var maxMessagesPerSecond: Int
+    /// Said to the agent: the largest message that it may send, in bytes.
+    package var maxMessageSize: Int
 
-    package init(heartbeatInterval: Duration, heartbeatTimeout: Duration, taskTimeout: Duration, maxMessagesPerSecond: Int) {
+    package init(
+      heartbeatInterval: Duration, heartbeatTimeout: Duration, taskTimeout: Duration, maxMessagesPerSecond: Int,
+      maxMessageSize: Int = 1 << 20
+    ) {
       self.heartbeatInterval = heartbeatInterval
       self.heartbeatTimeout = heartbeatTimeout
       self.taskTimeout = taskTimeout
       self.maxMessagesPerSecond = maxMessagesPerSecond
+      self.maxMessageSize = maxMessageSize
     }
   }
 
@@ -30,6 +36,8 @@ package struct AgentSessionMachine: Sendable {
     package var limit: Int
     package var metadata: JSONValue?
     package var activeTasks: [String]?
+    /// The largest message that the agent takes, in bytes; nil: it cannot tell.
+    package var maxMessageSize: Int?
   }
 
   /// Why a session is ended by this side.
@@ -50,6 +58,10 @@ package struct AgentSessionMachine: Sendable {
     case renewLater
     case taskCompleted(AgentMessage.TaskResult, messageID: String?)
     case taskFailed(AgentMessage.TaskError, messageID: String?)
+    /// The agent has stopped a task that was cancelled.
+    case placeFreed(String)
+    /// Which tasks the agent has, as its heartbeat tells.
+    case reported([String])
     case changed(capabilities: [String]?, limit: Int?, isDraining: Bool?)
     /// Send a ping, which the agent's library answers.
     case ping
@@ -100,6 +112,12 @@ package struct AgentSessionMachine: Sendable {
     return (registration.agentID, epoch)
   }
 
+  /// The largest message that the agent takes; nil: it cannot tell.
+  package var agentMessageLimit: Int? {
+    guard case .registered(let registration, _) = state else { return nil }
+    return registration.maxMessageSize
+  }
+
   // MARK: Messages
 
   /// A frame was read, or could not be.
@@ -118,7 +136,7 @@ package struct AgentSessionMachine: Sendable {
   private mutating func handle(_ received: ReceivedAgentMessage, at now: Moment) -> [Action] {
     switch (state, received.message) {
     case (.closed, _): return []
-    case (_, .heartbeat): return heartbeat(received, at: now)
+    case (_, .heartbeat(let message)): return heartbeat(message, received.id, at: now)
     case (_, .disconnect(let message)): return left(graceful: message.graceful ?? true)
     case (.unregistered, .register(let message)): return register(message, received.id)
     case (.unregistered, _):
@@ -134,6 +152,7 @@ package struct AgentSessionMachine: Sendable {
       return fault(received.id, "ALREADY_REGISTERED", "send status_update to change capabilities or limits")
     case (.registered, .taskResult(let result)): return taskResult(result, received.id)
     case (.registered, .taskError(let error)): return taskError(error, received.id)
+    case (.registered, .taskCancelledAck(let message)): return [.placeFreed(message.taskId)]
     case (.registered, .statusUpdate(let update)): return statusUpdate(update, received.id)
     }
   }
@@ -147,7 +166,7 @@ package struct AgentSessionMachine: Sendable {
     }
     let registration = Registration(
       agentID: agentID, name: message.metadata?["name"]?.stringValue, capabilities: capabilities, limit: limit,
-      metadata: message.metadata, activeTasks: message.activeTasks)
+      metadata: message.metadata, activeTasks: message.activeTasks, maxMessageSize: message.config?.maxMessageSize)
     state = .registering(registration, messageID: id, waiting: [])
     return [.register(registration)]
   }
@@ -206,9 +225,12 @@ package struct AgentSessionMachine: Sendable {
     return [.changed(capabilities: update.capabilities, limit: update.maxTasks, isDraining: isDraining)]
   }
 
-  private func heartbeat(_ received: ReceivedAgentMessage, at now: Moment) -> [Action] {
+  /// A heartbeat that lists tasks tells which places are taken; one that only counts them, or says nothing, is a sign of life.
+  private func heartbeat(_ message: AgentMessage.Heartbeat, _ id: String?, at now: Moment) -> [Action] {
     let answer = ControlPlaneMessage.HeartbeatAck(serverTime: now.wall, nextHeartbeat: settings.heartbeatInterval)
-    return [.reply(.heartbeatAck(answer), inAnswerTo: received.id)]
+    let reply = Action.reply(.heartbeatAck(answer), inAnswerTo: id)
+    guard case .array(let values)? = message.activeTasks, case .registered = state else { return [reply] }
+    return [.reported(values.compactMap(\.stringValue)), reply]
   }
 
   // MARK: Registration
@@ -235,7 +257,7 @@ package struct AgentSessionMachine: Sendable {
     let answer = ControlPlaneMessage.Registered(
       agentId: registration.agentID, capabilities: registration.capabilities,
       config: ControlPlaneMessage.Registered.Config(
-        heartbeatInterval: settings.heartbeatInterval, taskTimeout: settings.taskTimeout))
+        heartbeatInterval: settings.heartbeatInterval, taskTimeout: settings.taskTimeout, maxMessageSize: settings.maxMessageSize))
     var actions: [Action] = [.reply(.registered(answer), inAnswerTo: messageID), .registered(registration, epoch: epoch)]
     for received in waiting { actions += handle(received, at: now) }
     return actions

@@ -24,8 +24,8 @@ enum ExecutionScripts {
   /// Stores a new execution with its first tasks.
   ///
   ///     KEYS  1 execution, 2 its tasks
-  ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision,
-  ///           6 number of fields and values, then those, then id and JSON of each task
+  ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision, 6 recordings,
+  ///           7 number of fields and values, then those, then id and JSON of each task
   ///     →     {created} | {exists, createdAt} | {barred} | {unreadable}
   static let create = RedisScript(
     """
@@ -38,8 +38,8 @@ enum ExecutionScripts {
     local barred = redis.call('HMGET', KEYS[1], 'barred:*', 'barred:' .. ARGV[2] .. ':' .. ARGV[3])
     if barred[1] or barred[2] then return {'barred'} end
     redis.call('DEL', KEYS[1], KEYS[2])
-    local first = 7 + tonumber(ARGV[6])
-    redis.call('HSET', KEYS[1], unpack(ARGV, 7, first - 1))
+    local first = 8 + tonumber(ARGV[7])
+    redis.call('HSET', KEYS[1], unpack(ARGV, 8, first - 1))
     for i = first, #ARGV, 2 do
       redis.call('HSET', KEYS[2], ARGV[i], '{"order":' .. (i - first) / 2 .. ',' .. string.sub(ARGV[i + 1], 2))
     end
@@ -57,16 +57,16 @@ enum ExecutionScripts {
 
   /// The part of `update` and `restore` that writes.
   ///
-  /// A task that is completed stays as it is, unless the change completes it too, and one that has ended is not opened again. The JSON of a
-  /// task is written with sorted keys, of which `state` is the last, so that its end tells the state.
+  /// A task that is completed stays as it is, and one that has ended is not opened again. The JSON of a task is written with sorted keys,
+  /// of which `state` is the last, so that its end tells the state.
   private static let write = """
-    local first = 7 + tonumber(ARGV[6])
-    redis.call('HSET', KEYS[1], unpack(ARGV, 7, first - 1))
+    local first = 8 + tonumber(ARGV[7])
+    redis.call('HSET', KEYS[1], unpack(ARGV, 8, first - 1))
     local function state(task) return string.match(task, '"state":"(%a+)"}$') end
     for i = first, #ARGV, 2 do
       local former = redis.call('HGET', KEYS[2], ARGV[i])
       local was, is = former and state(former) or 'open', state(ARGV[i + 1])
-      if not (was == 'completed' and is ~= 'completed' or was ~= 'open' and is == 'open') then
+      if was ~= 'completed' and (was == 'open' or is ~= 'open') then
         local order = former and string.match(former, '^{"order":(%d+)') or redis.call('HLEN', KEYS[2])
         redis.call('HSET', KEYS[2], ARGV[i], '{"order":' .. order .. ',' .. string.sub(ARGV[i + 1], 2))
       end
@@ -77,11 +77,11 @@ enum ExecutionScripts {
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision after the change,
-  ///           6 number of fields and values, then those, then id and JSON of each task
-  ///     →     applied | stale | behind | missing | unreadable
+  ///           6 how many recordings the owner has read, 7 number of fields and values, then those, then id and JSON of each task
+  ///     →     applied | stale | behind | unread | missing | unreadable
   static let update = RedisScript(
     """
-    local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'epoch', 'revision', 'status')
+    local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'epoch', 'revision', 'status', 'recordings')
     if not now[1] then return 'missing' end
     if tonumber(now[1]) > tonumber(ARGV[1]) then return 'unreadable' end
     local live = \(isLive(6))
@@ -90,6 +90,7 @@ enum ExecutionScripts {
     if now[5] == ARGV[5] then return 'applied' end
     if not live or tonumber(now[5]) >= tonumber(ARGV[5]) then return 'stale' end
     if tonumber(now[5]) + 1 ~= tonumber(ARGV[5]) then return 'behind' end
+    if tonumber(now[7] or 0) > tonumber(ARGV[6]) then return 'unread' end
     \(write)
     return 'applied'
     """)
@@ -118,6 +119,9 @@ enum ExecutionScripts {
       redis.call('DEL', KEYS[1], KEYS[2])
     end
     \(write)
+    if tonumber(redis.call('HGET', KEYS[1], 'recordings') or 0) < tonumber(ARGV[6]) then
+      redis.call('HSET', KEYS[1], 'recordings', ARGV[6])
+    end
     return 'restored'
     """)
 
@@ -138,6 +142,7 @@ enum ExecutionScripts {
     if task.state ~= 'open' then return {'already', now[2], now[3], 'live'} end
     local place = string.format('{"order":%.0f,"slot":%.0f,"attempt":%.0f,', task.order, task.slot, task.attempt)
     redis.call('HSET', KEYS[2], ARGV[2], place .. string.sub(ARGV[4], 2))
+    redis.call('HINCRBY', KEYS[1], 'recordings', 1)
     return {'recorded', now[2], now[3], 'live'}
     """)
 

@@ -124,7 +124,9 @@ extension RedisStateStore {
       attempt: Int(clamping: try reader.integer("attempt")),
       owner: NodeSession(nodeID: try reader.text("nodeId"), incarnation: try reader.text("incarnation")),
       epoch: try reader.integer("epoch"),
-      revision: try reader.integer("revision"))
+      revision: try reader.integer("revision"),
+      // A version before this one does not count.
+      recordings: try reader.optional("recordings", reader.integer) ?? 0)
     return StoredExecution(execution: execution, tasks: try StoredTask.list(tasks, of: reader.what))
   }
 }

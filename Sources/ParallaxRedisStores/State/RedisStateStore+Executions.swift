@@ -27,8 +27,7 @@ extension RedisStateStore {
     case "exists":
       try await unlist(execution, inFavourOf: answer.last?.string.flatMap { Timestamp($0) })
       return .exists
-    case "barred":
-      throw StateStoreError(.refused, "execution \(execution.id) was given up before it was created; submit it under another id")
+    case "barred": return .barred
     case "unreadable": throw StateStoreError.unreadable("execution \(execution.id)")
     default: throw StateStoreError.unexpected(reply, of: "the creation of \(execution.id)")
     }
@@ -51,7 +50,7 @@ extension RedisStateStore {
   /// Makes a change if the store holds what it builds on.
   public func update(_ change: ExecutionChange) async throws -> UpdateOutcome {
     let fields = try fields(of: change).arguments
-    var arguments = header(change.owner, epoch: change.epoch, revision: change.revision)
+    var arguments = header(change.owner, epoch: change.epoch, revision: change.revision, recordings: change.recordings)
     arguments.append(RedisArgument(fields.count))
     arguments += fields
     arguments += try StoredTask.arguments(change.tasks)
@@ -60,6 +59,7 @@ extension RedisStateStore {
     case "applied": return .applied
     case "stale": return .stale
     case "behind": return .behind
+    case "unread": return .unread
     case "missing": return .missing
     case "unreadable": throw StateStoreError.unreadable("execution \(change.id)")
     default: throw StateStoreError.unexpected(reply, of: "the change of \(change.id)")
@@ -109,6 +109,19 @@ extension RedisStateStore {
   /// Takes a terminal execution off what its owner owns.
   public func release(_ id: String, owner: NodeSession) async throws {
     _ = try await send(RedisCommand("SREM", keys.executions(ownedBy: owner), id))
+  }
+
+  /// Takes an execution off what a session owns unless it is that session's and live.
+  public func unlist(_ id: String, from session: NodeSession) async throws {
+    let replies = try await pipeline(
+      [RedisCommand("SREM", keys.executions(ownedBy: session), id)],
+      then: RedisCommand("HMGET", keys.execution(id), "nodeId", "incarnation", "status"))
+    let now = replies[1].array?.map(\.string) ?? []
+    // A claim of the session's own may have come between.
+    guard now.count == 3, now[0] == session.nodeID, now[1] == session.incarnation,
+      let status = now[2].flatMap({ ExecutionStatus(rawValue: $0) }), !status.isTerminal
+    else { return }
+    _ = try await send(RedisCommand("SADD", keys.executions(ownedBy: session), id))
   }
 
   /// The execution, or nil.
@@ -171,7 +184,8 @@ extension RedisStateStore {
   private func arguments(of stored: StoredExecution) throws -> [RedisArgument] {
     let execution = stored.execution
     let fields = try fields(of: execution).arguments
-    let header = header(execution.owner, epoch: execution.epoch, revision: execution.revision)
+    let header = header(
+      execution.owner, epoch: execution.epoch, revision: execution.revision, recordings: execution.recordings)
     return try header + [RedisArgument(fields.count)] + fields + StoredTask.arguments(stored.tasks)
   }
 
@@ -181,10 +195,10 @@ extension RedisStateStore {
   }
 
   /// The first arguments of the scripts by which an owner writes.
-  private func header(_ owner: NodeSession, epoch: Int64, revision: Int64) -> [RedisArgument] {
+  private func header(_ owner: NodeSession, epoch: Int64, revision: Int64, recordings: Int64) -> [RedisArgument] {
     [
       RedisArgument(Self.formatVersion), RedisArgument(owner.nodeID), RedisArgument(owner.incarnation), RedisArgument(epoch),
-      RedisArgument(revision),
+      RedisArgument(revision), RedisArgument(recordings),
     ]
   }
 }

@@ -38,13 +38,17 @@ public struct Execution: Sendable, Hashable {
   public var epoch: Int64
   /// Raised by every change; 1 when created.
   public var revision: Int64
+  /// Raised by every outcome that a node records which does not own the execution; 0 at first.
+  ///
+  /// A change names the number that its owner has read, and is refused while there are more: no decision overrules an outcome unseen.
+  public var recordings: Int64
 
   /// Makes an execution; by default one that is new: pending, of epoch and revision 1.
   public init(
     id: String, pattern: PatternDefinition, status: ExecutionStatus = .pending, priority: ExecutionPriority = .normal,
     input: JSONValue, result: JSONValue? = nil, error: ExecutionFailure? = nil, metadata: JSONValue? = nil, createdAt: Timestamp,
     startedAt: Timestamp? = nil, completedAt: Timestamp? = nil, deadline: Timestamp, attempt: Int = 1, owner: NodeSession,
-    epoch: Int64 = 1, revision: Int64 = 1
+    epoch: Int64 = 1, revision: Int64 = 1, recordings: Int64 = 0
   ) {
     self.id = id
     self.pattern = pattern
@@ -62,6 +66,7 @@ public struct Execution: Sendable, Hashable {
     self.owner = owner
     self.epoch = epoch
     self.revision = revision
+    self.recordings = recordings
   }
 }
 
@@ -121,6 +126,14 @@ public struct TaskRecord: Sendable, Hashable, Codable {
   }
 }
 
+extension TaskRecord {
+  /// The code of a task that its agent came back without, as it did without others.
+  static let lostAmongOthers = "AGENT_LOST_AMONG_OTHERS"
+
+  /// Whether the next attempt costs no retry.
+  var isUncounted: Bool { state == .failed && error?.code == Self.lostAmongOthers }
+}
+
 /// An execution with all its tasks, in the order in which they were made.
 public struct StoredExecution: Sendable, Hashable {
   /// The execution.
@@ -137,7 +150,7 @@ public struct StoredExecution: Sendable, Hashable {
   /// The last attempt at each slot, in the order of the slots.
   package var lastAttempts: [TaskRecord] {
     // The first tasks were made one for each slot, in their order.
-    if tasks.allSatisfy({ $0.attempt == 1 }) { return tasks }
+    if tasks.indices.allSatisfy({ tasks[$0].slot == $0 }) { return tasks }
     var last: [Int: TaskRecord] = [:]
     for task in tasks where task.attempt >= (last[task.slot]?.attempt ?? 0) { last[task.slot] = task }
     return last.values.sorted { $0.slot < $1.slot }
@@ -168,6 +181,8 @@ public struct ExecutionChange: Sendable, Hashable {
   public var epoch: Int64
   /// The revision that the execution has after this change; the one before must be in the store.
   public var revision: Int64
+  /// How many recorded outcomes the owner has read.
+  public var recordings: Int64
   /// The new status; nil leaves it.
   public var status: ExecutionStatus?
   /// The new instant of the start; nil leaves it.
@@ -190,11 +205,13 @@ public struct ExecutionChange: Sendable, Hashable {
   ///   - owner: Who makes the change.
   ///   - epoch: The epoch in the store.
   ///   - revision: The revision after the change, one more than in the store.
-  public init(id: String, owner: NodeSession, epoch: Int64, revision: Int64) {
+  ///   - recordings: How many recorded outcomes the owner has read.
+  public init(id: String, owner: NodeSession, epoch: Int64, revision: Int64, recordings: Int64 = 0) {
     self.id = id
     self.owner = owner
     self.epoch = epoch
     self.revision = revision
+    self.recordings = recordings
     tasks = []
   }
 
@@ -232,8 +249,7 @@ extension StoredExecution {
       }
       // Another node may have recorded the outcome, which the owner did not know when it decided otherwise.
       let former = tasks[index].state
-      let isOlder = former == .completed && task.state != .completed || former != .open && task.state == .open
-      if !isOlder { tasks[index] = task }
+      if former != .completed, former == .open || task.state != .open { tasks[index] = task }
     }
   }
 }

@@ -49,6 +49,7 @@ struct InMemoryExecutions {
     if execution.revision == change.revision { return .applied }
     guard execution.revision < change.revision, !execution.status.isTerminal else { return .stale }
     guard execution.revision + 1 == change.revision else { return .behind }
+    guard execution.recordings <= change.recordings else { return .unread }
     byID.values[index].apply(change)
     return .applied
   }
@@ -67,6 +68,7 @@ struct InMemoryExecutions {
     let isEarlier = present.epoch < execution.epoch || isOwn && present.revision < execution.revision
     guard isEarlier || claim == .witnessOfEnd, !present.status.isTerminal else { return .stale }
     byID.values[index].execution = execution
+    byID.values[index].execution.recordings = max(present.recordings, execution.recordings)
     byID.values[index].merge(stored.tasks)
     if !execution.status.isTerminal { byOwner[execution.owner, default: []].insert(execution.id) }
     return .restored
@@ -85,12 +87,18 @@ struct InMemoryExecutions {
     recorded.slot = task.slot
     recorded.attempt = task.attempt
     byID.values[index].tasks[place] = recorded
+    byID.values[index].execution.recordings += 1
     return .recorded(owner: execution.owner)
   }
 
   mutating func disown(_ id: String, by owner: NodeSession) {
     guard byOwner[owner]?.remove(id) != nil else { return }
     if byOwner[owner]?.isEmpty == true { byOwner[owner] = nil }
+  }
+
+  mutating func unlist(_ id: String, from session: NodeSession) {
+    if let execution = byID[id]?.execution, execution.owner == session, !execution.status.isTerminal { return }
+    disown(id, by: session)
   }
 
   func owned(by owner: NodeSession) -> [String] {

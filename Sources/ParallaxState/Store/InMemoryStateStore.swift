@@ -50,6 +50,11 @@ public final class InMemoryStateStore: StateStore {
     state.withLock { $0.executions.disown(id, by: owner) }
   }
 
+  /// Takes an execution off what a session owns unless it is that session's and live.
+  public func unlist(_ id: String, from session: NodeSession) {
+    state.withLock { $0.executions.unlist(id, from: session) }
+  }
+
   /// The execution, or nil.
   public func execution(_ id: String) -> StoredExecution? {
     state.withLock { $0.executions[id] }

@@ -14,6 +14,8 @@ public enum CreateOutcome: Sendable, Hashable {
   case created
   /// Another execution has this id.
   case exists
+  /// The execution was given up before it was created, and may not come to be.
+  case barred
 }
 
 /// What a change came to.
@@ -24,6 +26,8 @@ public enum UpdateOutcome: Sendable, Hashable {
   case stale
   /// What is stored is older than what the change builds on: the store has lost writes that it had acknowledged; nothing was changed.
   case behind
+  /// An outcome was recorded that the change does not know of: the owner reads it, and decides again; nothing was changed.
+  case unread
   /// There is no such execution.
   case missing
 }
@@ -75,9 +79,9 @@ public protocol ExecutionStore: Sendable {
   /// with the same epoch and revision, is `created`.
   func create(_ stored: StoredExecution) async throws -> CreateOutcome
 
-  /// Makes a change if the store holds the owner, the epoch and the revision before it; a change that is already there, by the
-  /// same owner with the same revision, is `applied`. A task that the store holds as completed stays as it is, unless the change
-  /// completes it too, and one that has ended is not opened again.
+  /// Makes a change if the store holds the owner, the epoch and the revision before it; a change that is already there, by the same owner
+  /// with the same revision, is `applied`. A change that does not know of all recorded outcomes is `unread`. A task that the store holds as
+  /// completed stays as it is, and one that has ended is not opened again.
   func update(_ change: ExecutionChange) async throws -> UpdateOutcome
 
   /// Writes a whole execution into a store that may have lost what it had of it, as a Redis has after a failover to a replica.
@@ -90,11 +94,14 @@ public protocol ExecutionStore: Sendable {
   /// Records how a task ended at the agent `outcome.agentID`, for a node that does not own the execution: the first outcome wins.
   ///
   /// The task is the one with the id `outcome.id`; its slot and attempt stay what they are. Owner, epoch and revision of the execution stay
-  /// too, and nothing is recorded in one that is terminal. A repeat is `alreadyRecorded`.
+  /// too, its `recordings` rise by one, and nothing is recorded in one that is terminal. A repeat is `alreadyRecorded`.
   func record(_ outcome: TaskRecord, of execution: String) async throws -> RecordOutcome
 
   /// Takes a terminal execution off what its owner owns. Idempotent.
   func release(_ id: String, owner: NodeSession) async throws
+
+  /// Takes an execution off what a session owns unless it is that session's and live. Idempotent.
+  func unlist(_ id: String, from session: NodeSession) async throws
 
   /// The execution, or nil.
   func execution(_ id: String) async throws -> StoredExecution?

@@ -40,7 +40,8 @@ enum Sample {
   static func change(of stored: StoredExecution, status: ExecutionStatus? = nil, tasks: [TaskRecord] = []) -> ExecutionChange {
     let execution = stored.execution
     var change = ExecutionChange(
-      id: execution.id, owner: execution.owner, epoch: execution.epoch, revision: execution.revision + 1)
+      id: execution.id, owner: execution.owner, epoch: execution.epoch, revision: execution.revision + 1,
+      recordings: execution.recordings)
     change.status = status
     change.tasks = tasks
     return change

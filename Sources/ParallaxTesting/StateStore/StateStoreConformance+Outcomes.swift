@@ -18,6 +18,7 @@ extension StateStoreConformance {
       stored.tasks[1] = done
       // The recording node does not know the task's place among the attempts; the store does.
       stored.tasks[1].attempt = 3
+      stored.execution.recordings = 1
       try await expectStored(stored, in: store, "after the first outcome")
 
       var failed = Sample.task("task_c", slot: 2, state: .failed)
@@ -27,6 +28,7 @@ extension StateStoreConformance {
       try expect(await store.record(failed, of: stored.execution.id), is: .recorded(owner: Sample.bob), "the recording")
       stored.tasks[2] = failed
       stored.tasks[2].slot = 2
+      stored.execution.recordings = 2
       try await expectStored(stored, in: store, "after the second outcome")
       stored = try await apply(Sample.change(of: stored, status: .aggregating), to: stored, in: store)
       try await expectStored(stored, in: store, "after the owner's next change")
@@ -38,6 +40,7 @@ extension StateStoreConformance {
       for (index, value) in Sample.values.enumerated() {
         stored.tasks[index] = outcome("task_\(index)", result: value)
         try expect(await store.record(stored.tasks[index], of: stored.execution.id), is: .recorded(owner: Sample.alice), "the recording")
+        stored.execution.recordings += 1
       }
       try await expectStored(stored, in: store, "after all outcomes")
     },
@@ -62,6 +65,7 @@ extension StateStoreConformance {
       let winners = answers.filter { $0.1 == .recorded(owner: Sample.alice) }
       try expect(winners.count, is: 1, "the number of outcomes recorded")
       stored.tasks[0] = outcome("task_1", result: .integer(Int64(winners[0].0)))
+      stored.execution.recordings = 1
       try await expectStored(stored, in: store, "after the outcomes")
     },
     Check("an outcome of what is not there, or by another agent, is unknown and changes nothing") { store in
@@ -85,12 +89,26 @@ extension StateStoreConformance {
         try await expectStored(stored, in: store, "that is \(status)")
       }
     },
-    Check("the owner's change leaves a completed task as it is, unless it completes the task too") { store in
+    Check("a change that does not know of all outcomes is refused until they are read") { store in
+      var stored = Sample.execution(tasks: [Sample.task("task_1"), Sample.task("task_2", slot: 1)])
+      try await create(stored, in: store)
+      let id = stored.execution.id
+      try expect(await store.record(outcome("task_1"), of: id), is: .recorded(owner: Sample.alice), "the recording")
+      try expect(await store.update(Sample.change(of: stored, status: .failed)), is: .unread, "a change that overlooks the outcome")
+      let read = try await store.execution(id)
+      stored.tasks[0] = outcome("task_1")
+      stored.execution.recordings = 1
+      try expect(read, is: stored, "the execution")
+      stored = try await apply(Sample.change(of: stored, status: .running), to: stored, in: store)
+      try expect(await store.update(Sample.change(of: stored, status: .running)), is: .applied, "the next change")
+    },
+    Check("the owner's change leaves a completed task as it is") { store in
       var stored = Sample.execution(tasks: (0...3).map { Sample.task("task_\($0)", slot: $0) })
       try await create(stored, in: store)
       for slot in 0...2 {
         stored.tasks[slot] = outcome("task_\(slot)", slot: slot, result: ["state": "completed"])
         try expect(await store.record(stored.tasks[slot], of: stored.execution.id), is: .recorded(owner: Sample.alice), "the recording")
+        stored.execution.recordings += 1
       }
       let other = outcome("task_2", slot: 2, result: "the owner's")
       let change = Sample.change(
@@ -102,7 +120,6 @@ extension StateStoreConformance {
       try expect(await store.update(change), is: .applied, "the owner's change")
       stored.execution.status = .running
       stored.execution.revision += 1
-      stored.tasks[2] = other
       stored.tasks[3].state = .cancelled
       try await expectStored(stored, in: store, "after the owner's change")
     },

@@ -4,6 +4,18 @@ import ParallaxState
 
 extension StateStoreConformance {
   static let ownership: [Check] = [
+    Check("a session's entry goes unless the execution is live and its own") { store in
+      let stored = Sample.execution()
+      try await create(stored, in: store)
+      let id = stored.execution.id
+      try await store.unlist(id, from: Sample.alice)
+      try expect(await store.executions(ownedBy: Sample.alice), is: [id], "what alice owns")
+      try expect(await store.claim(id, from: Sample.alice, to: Sample.bob) != nil, "a claim")
+      for _ in 1...2 { try await store.unlist(id, from: Sample.alice) }
+      try await store.unlist(Sample.id(), from: Sample.alice)
+      try expect(await store.executions(ownedBy: Sample.alice), is: [], "what alice owns after the claim")
+      try expect(await store.executions(ownedBy: Sample.bob), is: [id], "what bob owns")
+    },
     Check("a session owns what it created until it releases it") { store in
       let first = Sample.execution()
       let second = Sample.execution()

@@ -245,6 +245,76 @@ import Testing
     #expect(world.gone == ["a"])
   }
 
+  // MARK: Tasks that take down their agents
+
+  /// The agent's process ends, and comes back without a task.
+  private func crash(_ agent: String, in world: inout World, limit: Int = 1) {
+    world.leave(agent)
+    world.connect(agent, limit: limit, activeTasks: [])
+    world.advance(by: .seconds(2))
+    world.settle()
+  }
+
+  @Test func aTaskThatItsAgentComesBackWithoutIsRepeatedOnceAndThenIsAnAttemptThatFailed() {
+    var world = World()
+    world.connect("a")
+    let (id, _) = world.submit()
+    crash("a", in: &world)
+    #expect(world.tasks == ["task_1_0 a", "task_1_0 a"] && world.status(id) == .running)
+    crash("a", in: &world)
+    #expect(world.status(id) == .failed && world.store[id]?.execution.error?.code == "AGENT_LOST_AGAIN")
+  }
+
+  @Test func thoseThatWereLostWithOthersGoToOthersApartFromEachOtherAndCostNoRetry() {
+    var world = World()
+    world.connect("a", limit: 2)
+    let (poison, _) = world.submit(timeout: .seconds(600))
+    let (healthy, _) = world.submit(timeout: .seconds(600))
+    world.connect("b", limit: 2)
+    for _ in 1...2 { crash("a", in: &world, limit: 2) }
+    // None can be told to have been why: both go on, one at each agent.
+    #expect(world.status(poison) == .running && world.status(healthy) == .running)
+    let places = Set(world.tasks.suffix(2))
+    #expect(places == ["task_1_1 b", "task_2_1 a"] || places == ["task_1_1 a", "task_2_1 b"], "\(places)")
+    guard let place = world.tasks.last(where: { $0.hasPrefix("task_1_1") })?.split(separator: " ").last.map(String.init) else {
+      return #expect(Bool(false), "not sent")
+    }
+    for _ in 1...2 { crash(place, in: &world, limit: 2) }
+    #expect(world.status(poison) == .failed && world.status(healthy) == .running)
+    world.complete("task_2_1", by: place == "a" ? "b" : "a")
+    world.settle()
+    #expect(world.status(healthy) == .completed && world.faults == [])
+  }
+
+  @Test func anInputThatHasTakenDownSeveralAgentsIsSetAside() {
+    var world = World()
+    for agent in ["a", "b", "c", "d"] { world.connect(agent) }
+    let (id, _) = world.submit(World.pattern(retries: 9), timeout: .seconds(3_600))
+    for _ in 1...3 {
+      guard let agent = world.tasks.last?.split(separator: " ").last.map(String.init) else { return #expect(Bool(false), "not sent") }
+      for _ in 1...2 { crash(agent, in: &world) }
+    }
+    #expect(world.status(id) == .failed)
+    #expect(world.store[id]?.execution.error?.message == "set aside: 3 agents came back without this task, twice each")
+    #expect(Set(world.tasks).count == 3)
+  }
+
+  @Test func theTimerOfAnEarlierGraceDoesNotEndALaterOne() {
+    var world = World()
+    world.connect("a")
+    let (id, _) = world.submit(timeout: .seconds(600))
+    world.leave("a")
+    world.advance(by: .seconds(20))
+    world.connect("a", activeTasks: ["task_1_0"])
+    world.leave("a")
+    world.advance(by: .seconds(29))
+    world.settle()
+    #expect(world.status(id) == .running)
+    world.advance(by: .seconds(1))
+    world.settle()
+    #expect(world.status(id) == .failed)
+  }
+
   // MARK: Changes
 
   @Test func aDrainingAgentFinishesAndTakesNothingNew() {

@@ -1,8 +1,9 @@
 import ParallaxAPI
-import ParallaxControlPlane
 import ParallaxHA
 import ParallaxState
 import Testing
+
+@testable import ParallaxControlPlane
 
 /// Agents at other nodes, tasks of other nodes, executions that change hands.
 @Suite struct DispatchClusterTests {
@@ -208,6 +209,146 @@ import Testing
     #expect(world.deliveries == ["task_1_0 far node-b", "task_1_0 far node-b"])
   }
 
+  @Test func aLoadIsBelievedFromTheAgentsOwnNodeOnly() {
+    var world = World()
+    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.hear(.loads(["far": 1]), from: Self.third)
+    world.submit()
+    #expect(world.deliveries == ["task_1_0 far node-b"])
+  }
+
+  // MARK: Whose an execution is
+
+  @Test func anExecutionThatComesBackReplacesWhatWasHeldOfItAndItsCallersGoOnWaiting() {
+    var world = World()
+    world.connect("near")
+    let (id, waiter) = world.submit()
+    // Others take it, and give it back.
+    world.steal(id)
+    #expect(world.store[id]?.execution.epoch == 2)
+    world.recover(id)
+    #expect(world.machine.execution(id)?.execution.epoch == 3 && world.resolutions[waiter] == nil)
+    world.complete("task_1_0", by: "near")
+    world.settle()
+    #expect(world.status(id) == .completed && world.ended == [id: 1] && world.faults == [])
+    guard case .finished? = world.resolutions[waiter] else { return #expect(Bool(false), "the caller waits") }
+  }
+
+  @Test func aClaimWhoseReplyWasLostIsFoundByReading() {
+    var world = World()
+    world.connect("near")
+    let (id, _) = world.submit()
+    world.steal(id)
+    world.regain(id)
+    world.readOutcomes(id)
+    #expect(world.machine.execution(id)?.execution.epoch == 3)
+  }
+
+  @Test func anOutcomeThatAFormerOwnerHearsIsRecorded() {
+    var world = World()
+    world.connect("near")
+    let (id, _) = world.submit()
+    world.steal(id)
+    world.complete("task_1_0", by: "near")
+    world.settle()
+    #expect(world.machine.execution(id) == nil && world.acknowledged == [])
+    #expect(world.takeLookUps().map(\.task) == ["task_1_0"])
+    #expect(world.unlisted == [id])
+  }
+
+  @Test func anOldWordThatOthersHaveAnExecutionDoesNotMakeItsOwnerLetGo() {
+    var world = World()
+    world.connect("near")
+    let (id, _) = world.submit()
+    world.perform { $0.received(.adopted(execution: id), at: $1) }
+    #expect(world.machine.execution(id) != nil)
+  }
+
+  @Test func afterAPauseEverythingIsReadAgain() {
+    var world = World(Self.clustered)
+    world.connect("near", limit: 2)
+    let (ended, waiter) = world.submit(timeout: .seconds(600))
+    let (other, _) = world.submit(timeout: .seconds(600))
+    world.endElsewhere(ended)
+    world.advance(by: .seconds(3))
+    #expect(world.reads == [])
+    world.advance(by: .seconds(5))
+    #expect(world.reads == [ended, other])
+    guard case .finished? = world.resolutions[waiter] else { return #expect(Bool(false), "the caller waits") }
+    #expect(world.machine.execution(other) != nil && world.cancelled == ["task_1_0 near ended"])
+  }
+
+  @Test func aTaskWhoseAgentMovesToAnotherNodeIsReadAgain() {
+    var world = World()
+    world.connect("near")
+    let (id, _) = world.submit(timeout: .seconds(600))
+    world.hear(.registered("near", epoch: 99, capabilities: ["text"], limit: 1, activeTasks: ["task_1_0"]))
+    world.advance(by: .seconds(30))
+    #expect(world.reads == [id])
+  }
+
+  @Test func aTaskWhoseOutcomeIsRecordedIsNotSentAgain() {
+    var world = World()
+    world.connect("near")
+    let (id, _) = world.submit()
+    world.recordElsewhere("task_1_0", result: "first")
+    world.leave("near")
+    world.connect("near", activeTasks: [])
+    world.advance(by: .seconds(2))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 near"] && world.status(id) == .completed)
+  }
+
+  @Test func anExecutionIsNotGivenUpOverAnOutcomeThatIsRecorded() {
+    var world = World()
+    world.connect("near")
+    let (id, _) = world.submit()
+    world.recordElsewhere("task_1_0", result: "first")
+    world.leave("near", graceful: true)
+    world.settle()
+    #expect(world.status(id) == .completed && world.store[id]?.tasks.map(\.result) == ["first"] && world.faults == [])
+  }
+
+  @Test func readingsAreFewAtOnceAndEachExecutionIsReadOnceAtATime() {
+    var queue = WorkQueue()
+    for id in ["a", "b", "c", "a"] { queue.add(id) }
+    #expect([queue.next(width: 2), queue.next(width: 2), queue.next(width: 2)] == ["a", "b", nil])
+    queue.add("a")
+    queue.finish("b")
+    #expect([queue.next(width: 2), queue.next(width: 2)] == ["c", nil])
+    queue.finish("c")
+    #expect(queue.next(width: 2) == nil)
+    queue.finish("a")
+    #expect(queue.next(width: 2) == "a")
+  }
+
+  @Test func aTaskForAnAgentThatIsNotHereHasTheStoreLookedAt() {
+    var world = World()
+    world.forward("task_7_0", to: "ghost")
+    #expect(world.checkedAgents == ["ghost"] && world.sent == [])
+  }
+
+  @Test func anAgentThatWasExpectedIsKnownWithWhatItCanDoWhenItsNodeTurnsOutToLive() {
+    var world = World(Self.clustered)
+    world.perform { machine, now in
+      machine.agentExpected("far", epoch: 3, home: World.other, at: now)
+      return []
+    }
+    let record = AgentRecord(id: "far", capabilities: ["text"], session: World.other, epoch: 3, connectedAt: World.start)
+    world.perform { $0.listed([record], at: World.other, before: [:], at: $1) }
+    world.submit()
+    #expect(world.deliveries == ["task_1_0 far node-b"])
+  }
+
+  @Test func aChangeWhoseNewsWasLostIsFoundByReading() {
+    var world = World()
+    world.hear(.registered("far", epoch: 3, capabilities: ["image"], limit: 1, activeTasks: nil))
+    let record = AgentRecord(id: "far", capabilities: ["text"], session: World.other, epoch: 3, connectedAt: World.start)
+    world.perform { $0.listed([record], at: World.other, before: [:], at: $1) }
+    world.submit()
+    #expect(world.deliveries == ["task_1_0 far node-b"])
+  }
+
   // MARK: Tasks of other nodes
 
   @Test func aTaskOfAnotherNodeIsSentOnceAndItsOutcomeIsRecorded() {
@@ -240,7 +381,9 @@ import Testing
     world.connect("near")
     world.forward("task_7_0", to: "near")
     world.withdraw("task_7_0", from: "near")
-    #expect(world.load("near") == 0 && world.cancelled == ["task_7_0 near cancelled"])
+    #expect(world.machine.agent("near")?.load == 1)
+    world.perform { $0.placeFreed("task_7_0", by: "near", at: $1) }
+    #expect(world.machine.agent("near")?.load == 0 && world.cancelled == ["task_7_0 near cancelled"])
   }
 
   @Test func whatAnAgentBringsAlongFromAnotherNodeTakesItsRoom() {
@@ -258,7 +401,12 @@ import Testing
     var world = World()
     let epoch = world.connect("near", limit: 2, activeTasks: ["task_7_0"])
     world.submit()
-    #expect(world.machine.takeLoads() == ["near": 2] && world.machine.takeLoads().isEmpty)
+    let now = world.now
+    #expect(world.machine.takeLoads(at: now) == ["near": 2] && world.machine.takeLoads(at: now).isEmpty)
+    // Those who missed it hear of it again.
+    world.advance(by: .seconds(10))
+    let later = world.now
+    #expect(world.machine.takeLoads(at: later) == ["near": 2])
     world.leave("near")
     #expect(
       world.news == [
@@ -297,7 +445,7 @@ import Testing
     let (id, waiter) = world.submit()
     world.perform { machine, _ in machine.watch(id, by: Self.third) }
     world.steal(id)
-    world.perform { $0.taken(id, at: $1) }
+    world.perform { $0.received(.adopted(execution: id), at: $1) }
     #expect(world.machine.execution(id) == nil && world.load("near") == 1)
     #expect(world.resolutions[waiter] == .accepted(ExecutionAcceptance(executionId: id, status: .running)))
     #expect(world.told == [World.Told(message: .ended(execution: id), session: Self.third)])
@@ -388,6 +536,6 @@ extension World {
 
   mutating func readOutcomes(_ id: String) {
     let stored = store[id]
-    perform { $0.outcomesRead(id, stored, at: $1) }
+    perform { $0.executionRead(id, stored, at: $1) }
   }
 }

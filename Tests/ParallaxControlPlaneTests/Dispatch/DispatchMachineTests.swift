@@ -33,7 +33,9 @@ import Testing
     var world = World()
     world.connect("a", ["text", "fast"])
     world.begin(World.pattern(["text", "fast"]), priority: .high, timeout: .seconds(30))
-    world.now.wall = world.now.wall + .seconds(10)
+    world.advance(by: .seconds(10))
+    // A wall clock that jumps changes nothing.
+    world.now.wall = world.now.wall + .seconds(600)
     world.settle()
     guard case .task(let task)? = world.sent.first?.message else { Issue.record("no task"); return }
     #expect(task.executionId == "exec_1" && task.patternName == "pattern" && task.patternVersion == "1.0.0")
@@ -253,6 +255,97 @@ import Testing
     #expect(world.status(id) == .timedOut)
   }
 
+  // MARK: Places
+
+  @Test func anAgentThatGoesOnWithWhatIsCancelledIsNotGivenMore() {
+    var world = World()
+    let epoch = world.connect("a")
+    let (first, _) = world.submit(timeout: .seconds(2))
+    world.submit()
+    world.advance(by: .seconds(2))
+    world.settle()
+    #expect(world.status(first) == .timedOut && world.machine.agent("a")?.load == 1)
+    world.perform { $0.agentReported("a", epoch: epoch, tasks: ["task_1_0"], at: $1) }
+    world.advance(by: .seconds(40))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+    world.perform { $0.agentReported("a", epoch: epoch, tasks: [], at: $1) }
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
+  }
+
+  @Test func theResultOfWhatWasCancelledFreesItsPlace() {
+    var world = World()
+    world.connect("a")
+    let (first, _) = world.submit()
+    world.submit()
+    _ = world.cancel(first)
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
+  }
+
+  @Test func theResultOfWhatIsBeingWrittenAsCancelledFreesItsPlace() {
+    var world = World()
+    let epoch = world.connect("a")
+    let (first, _) = world.submit()
+    _ = world.cancel(first)
+    #expect(world.machine.agent("a")?.ending == ["task_1_0"])
+    world.complete("task_1_0", by: "a")
+    #expect(world.machine.agent("a")?.load == 0)
+    world.settle()
+    // What is registered once more goes on waiting for its place.
+    let (second, _) = world.submit(timeout: .seconds(600))
+    _ = world.cancel(second)
+    world.perform { $0.agentRenewed("a", from: epoch, epoch: epoch + 1, at: $1) }
+    world.advance(by: .seconds(30))
+    #expect(world.machine.agent("a")?.load == 0)
+  }
+
+  @Test func aResultThatIsGivenAgainFreesThePlaceThatItsAgentReported() {
+    var world = World()
+    world.connect("a")
+    world.submit()
+    world.complete("task_1_0", by: "a")
+    // It returns before the acknowledgement, and still has the task to tell of.
+    world.connect("a", activeTasks: ["task_1_0"])
+    #expect(world.machine.agent("a")?.load == 1)
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    #expect(world.machine.agent("a")?.load == 0)
+  }
+
+  @Test func anAgentThatSaysNothingOfWhatWasCancelledHasItsPlaceFreeAfterAWhile() {
+    var world = World()
+    world.connect("a")
+    let (first, _) = world.submit(timeout: .seconds(600))
+    world.submit(timeout: .seconds(600))
+    _ = world.cancel(first)
+    world.settle()
+    world.advance(by: .milliseconds(29_999))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+    world.advance(by: .milliseconds(1))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
+  }
+
+  @Test func whatIsDueIsNotStarted() {
+    var world = World()
+    world.connect("a")
+    world.submit()
+    let (late, _) = world.submit(timeout: .seconds(5))
+    world.now.instant += .seconds(5)
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+    world.advance(by: .zero)
+    world.settle()
+    #expect(world.status(late) == .timedOut)
+  }
+
   // MARK: Ends
 
   @Test func aCancelledExecutionFreesItsAgentForTheNext() {
@@ -263,6 +356,10 @@ import Testing
     let canceller = world.cancel(id)
     world.settle()
     #expect(world.cancelled == ["task_1_0 a cancelled"])
+    // Its place is free when the agent says so.
+    #expect(world.tasks == ["task_1_0 a"])
+    world.perform { $0.placeFreed("task_1_0", by: "a", at: $1) }
+    world.settle()
     #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
     #expect(world.resolutions[waiter] == canceller.flatMap { world.resolutions[$0] })
     #expect(world.status(id) == .cancelled)

@@ -7,6 +7,7 @@ import Synchronization
 final class ForgetfulStore: StateStore {
   private let current = Mutex(ForgetfulStore.empty())
   private let claims = Mutex<[String]>([])
+  private let lifetimes = Mutex<[Duration]>([])
 
   private static func empty() -> InMemoryStateStore { InMemoryStateStore(now: { World.start }) }
 
@@ -15,6 +16,9 @@ final class ForgetfulStore: StateStore {
 
   /// The idempotency keys that were claimed of the successor.
   var claimedKeys: [String] { claims.withLock { $0 } }
+
+  /// For how long each idempotency key was claimed.
+  var claimedLifetimes: [Duration] { lifetimes.withLock { $0 } }
 
   func failOver() {
     claims.withLock { $0 = [] }
@@ -31,6 +35,8 @@ final class ForgetfulStore: StateStore {
 
   func release(_ id: String, owner: NodeSession) { successor.release(id, owner: owner) }
 
+  func unlist(_ id: String, from session: NodeSession) { successor.unlist(id, from: session) }
+
   func execution(_ id: String) -> StoredExecution? { successor.execution(id) }
 
   func executions(_ query: ExecutionQuery) -> ExecutionPage { successor.executions(query) }
@@ -43,6 +49,7 @@ final class ForgetfulStore: StateStore {
 
   func claimIdempotencyKey(_ key: String, executionID: String, digest: String, lifetime: Duration) -> IdempotencyClaim {
     claims.withLock { $0.append(key) }
+    lifetimes.withLock { $0.append(lifetime) }
     return successor.claimIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: lifetime)
   }
 

@@ -75,11 +75,26 @@ import Testing
     }
   }
 
+  @Test func anEndCountsMoreThanALiveCopyThatAnotherNodeHasTakenOver() async throws {
+    try await withDispatcher { dispatcher in
+      let execution = await submitted("exec_1", to: dispatcher)
+      _ = await dispatcher.cancel("exec_1")
+      store.failOver()
+      // A replica that had it as pending was promoted, and a leader took that over.
+      _ = store.create(StoredExecution(execution: execution, tasks: []))
+      _ = store.claim("exec_1", from: World.session, isGone: true, to: World.other)
+      dispatcher.storeDoubted(since: .now)
+      try await eventually("the end") { store.execution("exec_1")?.execution.status == .cancelled }
+    }
+  }
+
   @Test func idempotencyKeysAreClaimedAgain() async throws {
     try await withDispatcher { dispatcher in
       dispatcher.claimed(RecentWrites.Claim(key: "key", executionID: "exec_1", digest: "d"))
       failOver(dispatcher)
       try await eventually("the claim") { store.claimedKeys == ["key"] }
+      // It does not live longer for having been lost.
+      #expect(store.claimedLifetimes.allSatisfy { $0 < IdempotencyKey.lifetime })
       let claim = store.claimIdempotencyKey("key", executionID: "exec_2", digest: "e", lifetime: .seconds(1))
       #expect(claim == .existing(executionID: "exec_1", digest: "d"))
     }

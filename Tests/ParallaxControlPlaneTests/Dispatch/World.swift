@@ -58,6 +58,8 @@ struct World {
   private(set) var vanished: [String] = []
   private(set) var gone: [String] = []
   private(set) var reads: [String] = []
+  private(set) var unlisted: [String] = []
+  private(set) var checkedAgents: [String] = []
   private(set) var told: [Told] = []
   private(set) var news: [AgentNews] = []
   private(set) var statuses: [String] = []
@@ -93,7 +95,15 @@ struct World {
       ended[execution.id, default: 0] += 1
       if store[execution.id]?.execution != execution { faults.append("\(execution.id) ended otherwise than it is stored") }
     case .record(let outcome, _, _): lookUps.append(LookUp(task: outcome.id, agent: outcome.agentID))
-    case .readOutcomes(let id): reads.append(id)
+    case .read(let id):
+      reads.append(id)
+      let stored = store[id]
+      perform { $0.executionRead(id, stored, at: $1) }
+    case .claim(let id, let owner, let cancels):
+      let stored = store[id].flatMap { $0.execution.owner == Self.session && !$0.execution.status.isTerminal ? $0 : nil }
+      perform { $0.claimFinished(id, from: owner, stored, cancels: cancels, at: $1) }
+    case .unlist(let id): unlisted.append(id)
+    case .checkAgent(let id): checkedAgents.append(id)
     case .agentVanished(let id, _): vanished.append(id)
     case .agentGone(let id, _): gone.append(id)
     case .tell(let message, let other):
@@ -140,15 +150,21 @@ struct World {
       let isNew = store[id] == nil
       if isNew { store[id] = stored }
       noteTasks(of: id)
-      perform { $0.writeFinished(id, isNew ? .applied : .stale, at: $1) }
+      perform {
+        $0.writeFinished(
+          id, epoch: stored.execution.epoch, revision: stored.execution.revision, isNew ? .applied : .stale, at: $1)
+      }
     case .update(let change):
       let outcome = apply(change)
       noteTasks(of: change.id)
-      perform { $0.writeFinished(change.id, outcome, at: $1) }
+      perform { $0.writeFinished(change.id, epoch: change.epoch, revision: change.revision, outcome, at: $1) }
     case .restore(let stored):
       let outcome = restore(stored)
       noteTasks(of: stored.execution.id)
-      perform { $0.writeFinished(stored.execution.id, outcome, at: $1) }
+      perform {
+        $0.writeFinished(
+          stored.execution.id, epoch: stored.execution.epoch, revision: stored.execution.revision, outcome, at: $1)
+      }
     }
   }
 
@@ -175,6 +191,7 @@ struct World {
     if execution.epoch < change.epoch, !execution.status.isTerminal { return .behind }
     guard execution.owner == change.owner, execution.epoch == change.epoch else { return .stale }
     if execution.revision + 1 < change.revision, !execution.status.isTerminal { return .behind }
+    if execution.recordings > change.recordings { return .unread }
     if execution.status.isTerminal { faults.append("\(change.id) was changed after its end") }
     if change.revision != execution.revision + 1 {
       faults.append("\(change.id) went from revision \(execution.revision) to \(change.revision)")
@@ -194,6 +211,18 @@ struct World {
     store[id]?.execution.epoch += 1
   }
 
+  /// The store gives an execution back to this node, which does not hear of it.
+  mutating func regain(_ id: String) {
+    store[id]?.execution.owner = Self.session
+    store[id]?.execution.epoch += 1
+  }
+
+  /// Another node claims an execution and ends it.
+  mutating func endElsewhere(_ id: String) {
+    steal(id)
+    store[id]?.execution.status = .failed
+  }
+
   /// The store loses its last writes of an execution: it has what it had before, or nothing.
   mutating func loseWrites(of id: String) {
     store[id] = history[id]
@@ -201,7 +230,7 @@ struct World {
 
   /// This node is told that the store may have lost writes.
   mutating func doubtStore() {
-    perform { $0.storeDoubted(at: $1) }
+    perform { $0.storeReset(at: $1) }
   }
 
   /// This node claims an execution of another and goes on with it.
@@ -218,6 +247,7 @@ struct World {
     guard let index = store[id]?.tasks.firstIndex(where: { $0.id == task }) else { return faults.append("there is no \(task)") }
     store[id]?.tasks[index].state = result == nil ? .failed : .completed
     store[id]?.tasks[index].result = result
+    store[id]?.execution.recordings += 1
     if result == nil {
       store[id]?.tasks[index].error = ExecutionFailure(code: "BROKEN", message: "it broke")
       store[id]?.tasks[index].retryable = true

@@ -79,6 +79,7 @@ final class FileStateStore: StateStore {
   }
 
   func release(_ id: String, owner: NodeSession) async throws { store.release(id, owner: owner) }
+  func unlist(_ id: String, from session: NodeSession) async throws { store.unlist(id, from: session) }
   func execution(_ id: String) async throws -> StoredExecution? { store.execution(id) }
   func executions(_ query: ExecutionQuery) async throws -> ExecutionPage { store.executions(query) }
   func executions(ownedBy owner: NodeSession) async throws -> [String] { store.executions(ownedBy: owner) }
@@ -170,6 +171,7 @@ private struct SavedExecution: Codable {
   var owner: NodeSession
   var epoch: Int64
   var revision: Int64
+  var recordings: Int64
   var tasks: [TaskRecord]
 
   init(_ stored: StoredExecution) {
@@ -190,6 +192,7 @@ private struct SavedExecution: Codable {
     owner = execution.owner
     epoch = execution.epoch
     revision = execution.revision
+    recordings = execution.recordings
     tasks = stored.tasks
   }
 
@@ -200,7 +203,7 @@ private struct SavedExecution: Codable {
           id: id, pattern: pattern, status: status, priority: priority, input: input, result: result, error: error, metadata: metadata,
           createdAt: Timestamp(milliseconds: createdAt), startedAt: startedAt.map { Timestamp(milliseconds: $0) },
           completedAt: completedAt.map { Timestamp(milliseconds: $0) }, deadline: Timestamp(milliseconds: deadline), attempt: attempt,
-          owner: owner, epoch: epoch, revision: revision),
+          owner: owner, epoch: epoch, revision: revision, recordings: recordings),
         tasks: tasks)
     }
   }

@@ -39,6 +39,17 @@ import Testing
 
   private let result = AgentMessage.TaskResult(taskId: "task_1_0", executionId: "exec_1", result: 1)
 
+  // MARK: Places
+
+  @Test func aHeartbeatThatListsTasksAndAnAcknowledgedCancellationTellOfPlaces() {
+    var session = registered()
+    let beat = AgentMessage.Heartbeat(status: "busy", activeTasks: ["task_1_0", 7])
+    #expect(receive(.heartbeat(beat), &session).first == .reported(["task_1_0"]))
+    #expect(receive(.heartbeat(AgentMessage.Heartbeat(activeTasks: 1)), &session).count == 1)
+    let freed = AgentMessage.TaskCancelledAck(taskId: "task_1_0")
+    #expect(receive(.taskCancelledAck(freed), &session) == [.placeFreed("task_1_0")])
+  }
+
   // MARK: Registration
 
   @Test func aRegistrationThatTheStoreLostIsStoredOnceMoreWithoutTheAgentsKnowing() throws {
@@ -76,7 +87,8 @@ import Testing
       agentID: "agent_1", name: "n", capabilities: ["text"], limit: 3, metadata: ["name": "n", "region": "eu"], activeTasks: ["task_1_0"])
     #expect(receive(register(message), id: "m1", &session) == [.register(registration)])
     #expect(session.registration == nil)
-    let config = ControlPlaneMessage.Registered.Config(heartbeatInterval: .seconds(10), taskTimeout: .seconds(300))
+    let config = ControlPlaneMessage.Registered.Config(
+      heartbeatInterval: .seconds(10), taskTimeout: .seconds(300), maxMessageSize: 1 << 20)
     #expect(
       session.registrationStored(epoch: 7, at: moment(.zero)) == [
         .reply(.registered(ControlPlaneMessage.Registered(agentId: "agent_1", capabilities: ["text"], config: config)), inAnswerTo: "m1"),
@@ -340,5 +352,13 @@ import Testing
     #expect(session.connectionClosed() == [.left(agentID: "agent_1", epoch: 7, graceful: false)])
     #expect(session.connectionClosed() == [])
     #expect(receive(.taskResult(result), &session) == [])
+  }
+
+  @Test func anHourOfSilenceAllowsNoMoreAtOnceThanASilenceOfTenSeconds() {
+    var session = registered()
+    let later = Duration.seconds(3_600)
+    var taken = 0
+    while receive(.heartbeat(AgentMessage.Heartbeat()), at: later, &session).count == 1, taken < 5_000 { taken += 1 }
+    #expect(taken == 1_000)
   }
 }

@@ -72,6 +72,7 @@ struct Driven {
   /// Ends the write that is on its way.
   mutating func write(_ outcome: UpdateOutcome = .applied) {
     let ended = pending
+    let written = writtenRevision
     pending = nil
     if outcome == .applied {
       switch ended {
@@ -80,7 +81,17 @@ struct Driven {
       default: preconditionFailure("nothing is being written")
       }
     }
-    perform { $0.writeFinished(outcome, at: $1) }
+    let epoch = machine.stored.execution.epoch
+    perform { $0.writeFinished(outcome, epoch: epoch, revision: written, at: $1) }
+  }
+
+  /// The revision of the write that is on its way.
+  private var writtenRevision: Int64 {
+    switch pending {
+    case .create(let stored)?, .restore(let stored)?: stored.execution.revision
+    case .update(let change)?: change.revision
+    default: 0
+    }
   }
 
   /// Ends writes until there is none.
@@ -114,7 +125,8 @@ extension ExecutionMachine.Action {
     case .withdraw(let task, let reason): "withdraw \(task.agentID) \(reason)"
     case .accepted: "accepted"
     case .finished: "finished"
-    case .lost: "lost"
+    case .read: "read"
+    case .lost(let outcomes): (["lost"] + outcomes.map(\.agentID)).joined(separator: " ")
     }
   }
 }

@@ -89,6 +89,14 @@ import Testing
     }
   }
 
+  @Test func whatBarsACreationThatComesTooLateDoesNotStayForEver() async throws {
+    try await withStore { test in
+      #expect(try await test.store.claim("exec_none", from: Sample.session, isGone: true, to: Sample.other) == nil)
+      let milliseconds = try #require(try await test.client.send(RedisCommand("PTTL", test.keys.execution("exec_none"))).int)
+      #expect((3_590_000...3_600_000).contains(milliseconds))
+    }
+  }
+
   // MARK: Isolation
 
   @Test func storesWithOtherPrefixesOrDatabasesDoNotMeet() async throws {

@@ -1,0 +1,134 @@
+import Logging
+import NIOCore
+import NIOPosix
+import ParallaxAPI
+import ParallaxHTTP
+import ParallaxMetrics
+import ParallaxState
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import ParallaxControlPlane
+
+/// What an agent's connection is told, and what it makes of messages that are too large.
+@Suite(.timeLimit(.minutes(1))) struct AgentSessionTests {
+  private let connection = RecordingConnection()
+  private let store = ForgetfulStore()
+
+  private func withSession(
+    heartbeatTimeout: Duration = .seconds(90), _ body: (AgentSession, Dispatcher) async throws -> Void
+  ) async throws {
+    let registry = MetricsRegistry()
+    let clock = NodeClock()
+    let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    let dispatcher = Dispatcher(
+      settings: DispatchMachine.Settings(session: World.session), store: store, lossy: false, retention: .seconds(60), maxRetained: 10,
+      timerLoop: connection.eventLoop, clock: clock, metrics: try DispatchMetrics(registry: registry), logger: logger)
+    let metrics = try SessionMetrics(registry: registry)
+    let settings = AgentSessionMachine.Settings(
+      heartbeatInterval: .seconds(10), heartbeatTimeout: heartbeatTimeout, taskTimeout: .seconds(300), maxMessagesPerSecond: 100)
+    let connection = connection
+    let session = try await connection.eventLoop.submit {
+      let machine = AgentSessionMachine(settings: settings, agentID: "agent_1", capabilities: [], at: clock.now.instant)
+      return AgentSession(
+        machine: machine, connection: connection, dispatcher: dispatcher, clock: clock, metrics: metrics, logger: logger)
+    }.get()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await dispatcher.run() }
+      try await body(session, dispatcher)
+      group.cancelAll()
+    }
+  }
+
+  private func receive(_ message: AgentMessage, _ session: AgentSession) async throws {
+    let bytes = ByteBuffer(bytes: try message.encoded(id: "m", timestamp: nil))
+    try await connection.eventLoop.submit { session.received(bytes) }.get()
+  }
+
+  private func register(_ session: AgentSession, limit: Int = 1, maxMessageSize: Int? = nil) async throws {
+    let config = AgentMessage.Register.Config(maxConcurrentTasks: limit, maxMessageSize: maxMessageSize)
+    try await receive(.register(AgentMessage.Register(capabilities: ["text"], config: config, activeTasks: [])), session)
+    try await eventually("the registration") { connection.types.contains("registered") }
+  }
+
+  private func submit(_ id: String, to dispatcher: Dispatcher, input: JSONValue = [:]) async {
+    let execution = Execution(
+      id: id, pattern: World.pattern(), input: input, createdAt: NodeClock.wall, deadline: NodeClock.wall + .seconds(60),
+      owner: World.session)
+    _ = await dispatcher.submit(execution, waits: false, isRepeatable: false)
+  }
+
+  @Test func eachEndHasItsCloseCode() async throws {
+    try await withSession(heartbeatTimeout: .zero) { session, _ in
+      try await connection.eventLoop.submit { session.tick(at: .now()) }.get()
+      #expect(connection.codes == [.goingAway])
+    }
+    try await withSession { session, _ in
+      try await register(session)
+      session.replace()
+      try await eventually("the end") { connection.codes.last == .policyViolation }
+    }
+    try await withSession { session, _ in
+      session.restart("the node is shutting down")
+      try await eventually("the end") { connection.codes.last == .goingAway && connection.codes.count == 3 }
+    }
+  }
+
+  @Test func aTaskThatIsLargerThanItsAgentTakesFailsAndIsNotSent() async throws {
+    try await withSession { session, dispatcher in
+      try await register(session, maxMessageSize: 1_000)
+      await submit("exec_1", to: dispatcher, input: .string(String(repeating: "x", count: 1_000)))
+      try await eventually("the end") { store.execution("exec_1")?.execution.status == .failed }
+      #expect(store.execution("exec_1")?.execution.error?.code == "MESSAGE_TOO_LARGE")
+      #expect(!connection.types.contains("task"))
+      await submit("exec_2", to: dispatcher)
+      try await eventually("a task that it takes") { connection.types.contains("task") }
+    }
+  }
+
+  @Test func theLargestTaskFailsWhoseAgentEndsTheConnectionOverAMessageTooLarge() async throws {
+    try await withSession { session, dispatcher in
+      try await register(session, limit: 2)
+      await submit("exec_1", to: dispatcher)
+      await submit("exec_2", to: dispatcher, input: .string(String(repeating: "x", count: 1_000)))
+      try await eventually("both tasks") { connection.types.filter { $0 == "task" }.count == 2 }
+      try await connection.eventLoop.submit { session.closed(.closedByAgent(code: .messageTooBig, reason: "")) }.get()
+      try await eventually("the end") { store.execution("exec_2")?.execution.error?.code == "MESSAGE_TOO_LARGE" }
+      #expect(store.execution("exec_1")?.execution.status == .running)
+    }
+  }
+
+  @Test func theOnlyTaskFailsWhoseAnswerIsTooLarge() async throws {
+    try await withSession { session, dispatcher in
+      try await register(session)
+      await submit("exec_1", to: dispatcher)
+      try await eventually("the task") { connection.types.contains("task") }
+      try await connection.eventLoop.submit { session.closed(.protocolViolation(code: .messageTooBig, reason: "")) }.get()
+      try await eventually("the end") { store.execution("exec_1")?.execution.error?.code == "MESSAGE_TOO_LARGE" }
+    }
+  }
+}
+
+/// A connection of which is written down what is sent and how it is closed.
+private final class RecordingConnection: AgentConnection {
+  private struct Recorded {
+    var types: [String] = []
+    var codes: [WebSocketCloseCode] = []
+  }
+
+  let id = "connection"
+  let remoteAddress: String? = nil
+  let eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
+  private let recorded = Mutex(Recorded())
+
+  var types: [String] { recorded.withLock { $0.types } }
+  var codes: [WebSocketCloseCode] { recorded.withLock { $0.codes } }
+
+  func send(_ text: ByteBuffer) {
+    guard let kind = try? ControlPlaneMessage.decode(text.readableBytesView).message.kind else { return }
+    recorded.withLock { $0.types.append(kind.rawValue) }
+  }
+
+  func close(code: WebSocketCloseCode, reason: String) { recorded.withLock { $0.codes.append(code) } }
+}
