@@ -235,7 +235,7 @@ private struct RandomWalk {
 
   /// Executions whose creation is stored and that wait though enough capable agents are free.
   private func waitingInVain() -> [String] {
-    let free = agents.keys.compactMap { world.machine.agent($0) }.filter { $0.isCapable && $0.tasks.count < $0.limit }
+    let free = agents.keys.compactMap { world.machine.agent($0) }.filter { $0.isCapable && $0.load < $0.limit }
     // What is restored may be a creation still.
     let creating = Set(world.writes.compactMap { write -> String? in if case .update = write { nil } else { write.id } })
     return submitted.suffix(100).compactMap { id in
