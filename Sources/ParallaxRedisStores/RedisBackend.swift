@@ -76,7 +76,7 @@ public struct RedisBackend: Backend {
   }
 
   /// Tells of each new connection to a server.
-  public func storeResets() -> AsyncStream<ContinuousClock.Instant> { client.newConnections() }
+  public func storeResets() -> AsyncStream<ContinuousClock.Instant> { client.connectionEvents() }
 
   /// The address of this machine on its way to a server.
   ///

@@ -54,7 +54,7 @@ public final class RedisClient: Service, Sendable {
   /// Connects and keeps the client connected until the task is cancelled or a graceful shutdown begins.
   ///
   /// On a graceful shutdown new commands are refused, those in flight are awaited for at most `commandTimeout`, subscriptions end, and the
-  /// connections are closed; one that is lent out is closed when its body ends. A client runs once. A server that is unreachable or refuses
+  /// connections are closed; a leased connection is closed when its body ends. A client runs once. A server that is unreachable or refuses
   /// the password does not end `run()`: the client goes on trying, and commands fail with an error that names the reason.
   public func run() async throws {
     defer { newConnectionsBroadcast.finish() }
@@ -69,16 +69,16 @@ public final class RedisClient: Service, Sendable {
   /// How the client stands with its server, or in a cluster with the master that is worst off; for readiness checks, cheap.
   public var status: RedisConnectionStatus { topology.status }
 
-  /// Tells from now on whenever there is a new shared connection: the first to a server, and each that replaces another, after a failover,
-  /// a restart or a fault of the network.
+  /// The new shared connections from now on: the first to a server, and each that replaces another after a failover, a restart or a network
+  /// fault.
   ///
-  /// Redis replicates asynchronously, and a restart can lose the last second: what was acknowledged last may be missing at the server that
-  /// is talked to now. Who has to survive that writes it again, or compares, whenever this tells.
+  /// Redis replicates asynchronously, and a restart can lose the last second: the server of the new connection may lack what was
+  /// acknowledged last. A program that must not lose such writes repeats or verifies them at each event.
   ///
-  /// - Returns: When the connections were made, before anything was acknowledged on them; what is told while the last is not yet taken
-  ///   counts as one, with the instant of the first. A sequence for one consumer; it ends when the client has shut down or the consumer's
-  ///   task is cancelled.
-  public func newConnections() -> AsyncStream<ContinuousClock.Instant> {
+  /// - Returns: The instants at which connections were made, before a command was acknowledged on them. Events that arrive before the
+  ///   consumer has taken the last one are merged into it. The sequence is for one consumer; it ends when the client has shut down or the
+  ///   consumer's task is cancelled.
+  public func connectionEvents() -> AsyncStream<ContinuousClock.Instant> {
     newConnectionsBroadcast.subscribe(buffering: 1, overflow: .dropNewest).stream()
   }
 
@@ -167,8 +167,8 @@ public final class RedisClient: Service, Sendable {
   ///
   /// - Parameters:
   ///   - channels: The names of the channels.
-  ///   - patterns: Patterns of names, such as `news.*`, as PSUBSCRIBE takes them. A message whose channel is named and matches as well
-  ///     comes twice.
+  ///   - patterns: Patterns of names, such as `news.*`, as PSUBSCRIBE takes them. A message whose channel is named and also matches a
+  ///     pattern arrives twice.
   /// - Returns: The messages, for one consumer.
   public func subscribe(to channels: [String] = [], patterns: [String] = []) -> RedisSubscription {
     subscriptions.subscribe(to: channels.map { .channel($0) } + patterns.map { .pattern($0) })

@@ -49,8 +49,9 @@ public struct RedisConfiguration: Sendable {
 
   /// How long a command waits for its reply, waiting for a connection included; 3 s by default.
   ///
-  /// A command, and the longest of a pipeline, may have a time-out of its own: ``RedisCommand/timeout(_:)``. A connection on which replies
-  /// are due but nothing has arrived for this long, or for the longer time-out of the command that is next, is closed and replaced.
+  /// ``RedisCommand/withTimeout(_:)`` gives a command a time-out of its own; the longest of a pipeline applies to all its commands. A
+  /// connection is closed and replaced when replies are due and nothing has arrived for this long, or for the longer time-out of the next
+  /// command.
   public var commandTimeout: Duration = .seconds(3)
 
   /// How long a connection may be silent before it is probed with PING; 5 s by default.

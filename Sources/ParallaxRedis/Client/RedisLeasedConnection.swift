@@ -26,7 +26,7 @@ public final class RedisLeasedConnection: Sendable {
 
   /// Sends a command and waits for its reply.
   ///
-  /// - Parameter command: The command. Give a blocking one a ``RedisCommand/timeout(_:)`` longer than it may block. SUBSCRIBE and its
+  /// - Parameter command: The command. Give a blocking one a ``RedisCommand/withTimeout(_:)`` longer than it may block. SUBSCRIBE and its
   ///   kin are refused, since their replies come unasked.
   /// - Returns: The reply; never an error as a whole.
   /// - Throws: ``RedisError``, with `shutDown` after the lease, or `CancellationError`.

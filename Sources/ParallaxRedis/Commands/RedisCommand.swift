@@ -82,7 +82,7 @@ public struct RedisCommand: Sendable {
   ///
   /// - Parameter timeout: How long the caller waits for the reply, waiting for a connection included.
   /// - Returns: A copy of the command.
-  public func timeout(_ timeout: Duration) -> RedisCommand {
+  public func withTimeout(_ timeout: Duration) -> RedisCommand {
     var copy = self
     copy.timeout = timeout
     return copy

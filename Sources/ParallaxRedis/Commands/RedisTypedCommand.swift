@@ -69,7 +69,7 @@ public struct RedisTypedCommand<Reply>: Sendable {
   ///
   /// - Parameter timeout: How long the caller waits for the reply, waiting for a connection included.
   /// - Returns: A copy of the command.
-  public func timeout(_ timeout: Duration) -> Self {
+  public func withTimeout(_ timeout: Duration) -> Self {
     var copy = self
     copy.command.timeout = timeout
     return copy

@@ -3,13 +3,13 @@ import NIOCore
 import ParallaxConcurrency
 import Synchronization
 
-/// Knows where the master is: asks all sentinels, and listens to them for the next failover.
+/// Finds the master: asks all sentinels, and subscribes to their announcements of failovers.
 ///
-/// Each sentinel has a connection for questions and one for news. News are only a reason to ask, so that one sentinel's mistake is
-/// outvoted.
+/// The monitor keeps one connection for queries and one for announcements to each sentinel. An announcement only triggers queries, so that
+/// the majority outvotes one mistaken sentinel.
 ///
-/// When a failover begins the client lets go of the master before the replica is promoted, and sends nothing until the sentinels name the
-/// new one: what the master of before would still acknowledge in between is lost, as it becomes a replica of the new one.
+/// When a failover begins, the client leaves the master before the replica is promoted, and sends nothing until the sentinels name the new
+/// master. The former master goes on acknowledging writes meanwhile, and discards them when it becomes a replica.
 final class SentinelMonitor: Sendable {
   private struct Sentinel {
     let node: RedisNode
@@ -167,7 +167,7 @@ final class SentinelMonitor: Sendable {
 
   private func question(_ sentinel: RedisNode) async -> MasterDiscovery.Answer {
     do {
-      let questions = SentinelReply.questions(about: masterName).map { $0.timeout(patience) }
+      let questions = SentinelReply.questions(about: masterName).map { $0.withTimeout(patience) }
       return SentinelReply.answer(try await sentinel.pipeline(questions))
     } catch {
       return .failed(error as? RedisError ?? RedisError(.connectionFailed, message: "The sentinel was not asked to the end.", cause: error))

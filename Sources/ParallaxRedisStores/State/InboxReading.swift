@@ -51,7 +51,7 @@ struct InboxReading {
     var read = RedisCommand("XREADGROUP", "GROUP", Self.group, Self.consumer, "COUNT", limit)
     if readsNew { for argument: RedisArgument in ["BLOCK", RedisArgument(Self.blockTime.wholeMilliseconds)] { read.append(argument) } }
     for argument in ["STREAMS", key, readsNew ? ">" : "0"] { read.append(argument) }
-    commands.append(read.timeout(Self.blockTime + Self.replyGrace))
+    commands.append(read.withTimeout(Self.blockTime + Self.replyGrace))
     return commands
   }
 

@@ -72,7 +72,7 @@ struct TypedCommandTests {
 
   @Test("Idempotence and time-outs are set on the command")
   func marks() {
-    let command: RedisTypedCommand<Int> = .del("k").idempotent.timeout(.seconds(1))
+    let command: RedisTypedCommand<Int> = .del("k").idempotent.withTimeout(.seconds(1))
     #expect(command.command.isIdempotent)
     #expect(command.command.timeout == .seconds(1))
     #expect(!RedisTypedCommand<Int>.del("k").command.isIdempotent)

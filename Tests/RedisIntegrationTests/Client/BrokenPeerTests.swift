@@ -52,7 +52,7 @@ struct BrokenPeerTests {
       let connection = try await client.send(RedisCommand("CLIENT", "ID")).int
       // Five replies of eight bytes, and a part of the sixth.
       proxy.trickle(upTo: 43)
-      let results = try await client.pipeline((0..<10).map { RedisCommand("ECHO", "e\($0)").timeout(.seconds(2)) })
+      let results = try await client.pipeline((0..<10).map { RedisCommand("ECHO", "e\($0)").withTimeout(.seconds(2)) })
       for (number, result) in results.enumerated() {
         if number < 5 {
           #expect(try result.get().string == "e\(number)")
@@ -73,7 +73,7 @@ struct BrokenPeerTests {
     try await withProxy {
       $0.commandTimeout = .seconds(1)
     } _: { _, proxy, client in
-      _ = try await client.send(RedisCommand("PING").timeout(.seconds(10)))
+      _ = try await client.send(RedisCommand("PING").withTimeout(.seconds(10)))
       // Whatever the server answers from now on is an element of this.
       proxy.inject("*1000000\r\n")
       let began = ContinuousClock.now
@@ -102,7 +102,7 @@ struct BrokenPeerTests {
       try await eventually("the client says what is wrong") {
         client.status.lastError?.message.contains(isFull ? "Connect timeout" : "did not answer in time") == true
       }
-      let error = try #require(try await redisError { try await client.send(RedisCommand("PING").timeout(.milliseconds(50))) })
+      let error = try #require(try await redisError { try await client.send(RedisCommand("PING").withTimeout(.milliseconds(50))) })
       #expect(error.code == .connectionFailed)
       #expect(error.message.contains("127.0.0.1:\(listener.port)"))
       #expect(!error.mayHaveExecuted)

@@ -78,7 +78,7 @@ struct ClusterLoginTests {
         configuration.connectTimeout = .seconds(30)
         let log = LogCollector()
         let waiting = try await withClient(configuration, logger: log.logger) { client in
-          let waiting = Task { try await client.send(RedisCommand("GET", "k").timeout(.seconds(30))) }
+          let waiting = Task { try await client.send(RedisCommand("GET", "k").withTimeout(.seconds(30))) }
           try await eventually("the client has said hello") { proxy.isSilent }
           return waiting
         }

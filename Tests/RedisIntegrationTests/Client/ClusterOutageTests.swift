@@ -40,7 +40,7 @@ struct ClusterOutageTests {
       for node in cluster.nodes { node.kill() }
       let began = ContinuousClock.now
       try await eventually("the client notices") { !client.status.isConnected }
-      let error = try await redisError { try await client.send(RedisCommand("GET", keys[0]).timeout(.milliseconds(300))) }
+      let error = try await redisError { try await client.send(RedisCommand("GET", keys[0]).withTimeout(.milliseconds(300))) }
       #expect(error?.code == .connectionFailed)
       #expect(error?.mayHaveExecuted == false)
       let patient = Task { try await client.send(RedisCommand("SET", keys[0], "during")) }

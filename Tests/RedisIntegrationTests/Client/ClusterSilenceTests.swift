@@ -14,7 +14,7 @@ struct ClusterSilenceTests {
       for key in keys { _ = try await client.send(RedisCommand("GET", key)) }
       cluster.nodes[1].pause()
       defer { cluster.nodes[1].resume() }
-      let results = try await client.pipeline(keys.map { RedisCommand("INCR", $0).timeout(.milliseconds(300)) })
+      let results = try await client.pipeline(keys.map { RedisCommand("INCR", $0).withTimeout(.milliseconds(300)) })
       #expect(try results[0].get().int == 1)
       #expect(try results[2].get().int == 1)
       let error = try #require(try await redisError { try results[1].get() })
@@ -38,7 +38,7 @@ struct ClusterSilenceTests {
       // Something is in flight there until the connection is given up.
       async let given = redisError { try await client.send(RedisCommand("PING")) }
       try await eventually("another answers") {
-        try await redisError { try await client.send(RedisCommand("PING").timeout(.milliseconds(100))) } == nil
+        try await redisError { try await client.send(RedisCommand("PING").withTimeout(.milliseconds(100))) } == nil
       }
       // The silent one's connection is still kept, and awaited by who has used it.
       #expect(client.status.isConnected)

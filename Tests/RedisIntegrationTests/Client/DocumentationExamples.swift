@@ -265,7 +265,7 @@ struct DocumentationExamples {
       configuration.tls?.trustRoots = .file(certificates.wrongAuthority)
       try await withClient(configuration) { client in
         try await eventually("the certificate is refused") { client.status.lastError?.message.contains("certificate") == true }
-        let error = try await redisError { try await client.send(RedisCommand("PING").timeout(.milliseconds(100))) }
+        let error = try await redisError { try await client.send(RedisCommand("PING").withTimeout(.milliseconds(100))) }
         #expect(error?.code == .connectionFailed)
       }
     }

@@ -52,11 +52,11 @@ struct OutageTests {
   }
 
   @Test("Each new shared connection is told to all who listen, until the client ends")
-  func newConnections() async throws {
+  func connectionEvents() async throws {
     try await RedisServer.with { server in
       let streams = try await withClient(server.configuration()) { client async throws in
         _ = try await client.send(RedisCommand("PING"))
-        let (first, second) = (client.newConnections(), client.newConnections())
+        let (first, second) = (client.connectionEvents(), client.connectionEvents())
         var (news, others) = (first.makeAsyncIterator(), second.makeAsyncIterator())
         try server.command("CLIENT", "KILL", "TYPE", "normal")
         #expect(await news.next() != nil)
@@ -64,7 +64,7 @@ struct OutageTests {
         try await server.restart()
         #expect(await news.next() != nil)
         #expect(await others.next() != nil)
-        return [first, second, client.newConnections()]
+        return [first, second, client.connectionEvents()]
       }
       for stream in streams {
         for await _ in stream { Issue.record("a client that has ended has made a connection") }
@@ -88,7 +88,7 @@ struct OutageTests {
     let log = LogCollector()
     try await withClient(server.configuration(), logger: log.logger) { client async throws in
       try await eventually("the first attempt has failed") { log.errors.count == 1 }
-      let error = try #require(try await redisError { try await client.send(RedisCommand("PING").timeout(.milliseconds(200))) })
+      let error = try #require(try await redisError { try await client.send(RedisCommand("PING").withTimeout(.milliseconds(200))) })
       #expect(error.code == .connectionFailed)
       #expect(error.message.contains("127.0.0.1:\(server.port)"))
       #expect(!error.mayHaveExecuted)
@@ -167,7 +167,7 @@ struct OutageTests {
   func lateReply() async throws {
     try await withServerAndClient { _, client async throws in
       let connection = try await client.send(RedisCommand("CLIENT", "ID")).int
-      let error = try await redisError { try await client.send(RedisCommand("DEBUG", "SLEEP", "1").timeout(.milliseconds(100))) }
+      let error = try await redisError { try await client.send(RedisCommand("DEBUG", "SLEEP", "1").withTimeout(.milliseconds(100))) }
       #expect(error?.code == .timedOut)
       #expect(error?.mayHaveExecuted == true)
       #expect(try await client.send(RedisCommand("ECHO", "next")).string == "next")
@@ -180,7 +180,7 @@ struct OutageTests {
     try await withServerAndClient {
       $0.commandTimeout = .milliseconds(300)
     } _: { server, client async throws in
-      let connection = try await client.send(RedisCommand("CLIENT", "ID").idempotent.timeout(.seconds(10))).int
+      let connection = try await client.send(RedisCommand("CLIENT", "ID").idempotent.withTimeout(.seconds(10))).int
       server.pause()
       let error = try await redisError { try await client.send(RedisCommand("PING")) }
       #expect(error?.code == .timedOut)
@@ -188,7 +188,7 @@ struct OutageTests {
       #expect((client.status.timeSinceLastReply ?? .zero) >= .milliseconds(300))
       server.resume()
       try await eventually("the connection is back") { client.status.isConnected }
-      #expect(try await client.send(RedisCommand("CLIENT", "ID").idempotent.timeout(.seconds(10))).int != connection)
+      #expect(try await client.send(RedisCommand("CLIENT", "ID").idempotent.withTimeout(.seconds(10))).int != connection)
     }
   }
 
@@ -198,7 +198,7 @@ struct OutageTests {
       $0.commandTimeout = .milliseconds(500)
       $0.keepAliveInterval = .milliseconds(100)
     } _: { server, client async throws in
-      _ = try await client.send(RedisCommand("PING").idempotent.timeout(.seconds(10)))
+      _ = try await client.send(RedisCommand("PING").idempotent.withTimeout(.seconds(10)))
       server.pause()
       try await eventually("the connection is given up") { !client.status.isConnected }
       server.resume()
@@ -216,7 +216,8 @@ struct OutageTests {
       server.kill()
       try server.launch()
       try await eventually("a command is refused while the server loads") {
-        try await redisError { try await client.send(RedisCommand("GET", "key:1").timeout(.milliseconds(200))) }?.serverCode == "LOADING"
+        try await redisError { try await client.send(RedisCommand("GET", "key:1").withTimeout(.milliseconds(200))) }?.serverCode
+          == "LOADING"
       }
       func refusals() throws -> String? { try server.info("errorstats")["errorstat_LOADING"] }
       let before = try refusals()

@@ -78,6 +78,6 @@ extension RedisClient {
 
   /// Whether the client's commands go to a server; no if it does not answer soon.
   func isUsing(_ server: RedisServer) async throws -> Bool {
-    do { return try await send(.whichServer.timeout(.seconds(1))).port == server.port } catch is RedisError { return false }
+    do { return try await send(.whichServer.withTimeout(.seconds(1))).port == server.port } catch is RedisError { return false }
   }
 }

@@ -26,7 +26,7 @@ struct SentinelTests {
 
   /// A new connection to a sentinel is none to a server that could have lost data.
   private func reconnectToSentinel(_ sentinel: RedisServer, _ client: RedisClient) async throws {
-    let news = client.newConnections()
+    let news = client.connectionEvents()
     let isTold = Task {
       for await _ in news { return true }
       return false

@@ -27,7 +27,7 @@ struct ServerFaultTests {
       try server.command("CLIENT", "PAUSE", "60000", "WRITE")
       let impatient = try await withThrowingTaskGroup(of: RedisError?.self) { group in
         for _ in 0..<10 {
-          group.addTask { try await redisError { try await client.send(RedisCommand("INCR", "n").timeout(.milliseconds(100))) } }
+          group.addTask { try await redisError { try await client.send(RedisCommand("INCR", "n").withTimeout(.milliseconds(100))) } }
         }
         return try await group.reduce(into: []) { $0.append($1) }
       }
@@ -54,7 +54,7 @@ struct ServerFaultTests {
       let connected = try server.info("stats")["total_connections_received"].flatMap { Int($0) }
       for (command, code) in [(RedisCommand("SET", "k", "new"), "READONLY"), (RedisCommand("GET", "k"), "MASTERDOWN")] {
         let began = ContinuousClock.now
-        let error = try #require(try await redisError { try await client.send(command.timeout(.seconds(4))) })
+        let error = try #require(try await redisError { try await client.send(command.withTimeout(.seconds(4))) })
         #expect(error.serverCode == code, "\(error)")
         #expect(ContinuousClock.now - began > .seconds(1))
       }

@@ -36,7 +36,7 @@ struct StoppedMasterTests {
           "sentinel, stopped master: \(ContinuousClock.now - began), of that \(ContinuousClock.now - known) after the sentinels' switch")
         former.resume()
         sleeper.resume()
-        return try await redisError { try await lease.send(RedisCommand("SET", "later:lease", 1).timeout(.seconds(10))) }
+        return try await redisError { try await lease.send(RedisCommand("SET", "later:lease", 1).withTimeout(.seconds(10))) }
       }
       let error = try #require(oldLease)
       #expect([.connectionFailed, .unknownOutcome].contains(error.code), "\(error)")
@@ -49,7 +49,7 @@ struct StoppedMasterTests {
     let master = try deployment.primary()
     for round in 0..<20 {
       let key = "later:\(round)"
-      _ = try await client.send(RedisCommand("SET", key, round).idempotent.timeout(.seconds(10)))
+      _ = try await client.send(RedisCommand("SET", key, round).idempotent.withTimeout(.seconds(10)))
       try await eventually("a lease") {
         do {
           _ = try await client.withConnection { try await $0.send(RedisCommand("SET", "\(key):lease", round)) }

@@ -61,7 +61,7 @@ struct TLSTests {
   private func expectFailure(_ configuration: RedisConfiguration, _ words: String...) async throws {
     try await withClient(configuration) { client async throws in
       try await eventually("the client says \(words)") { words.contains { client.status.lastError?.message.contains($0) == true } }
-      let error = try #require(try await redisError { try await client.send(RedisCommand("PING").timeout(.milliseconds(50))) })
+      let error = try #require(try await redisError { try await client.send(RedisCommand("PING").withTimeout(.milliseconds(50))) })
       #expect([.connectionFailed, .protocolViolation].contains(error.code))
       #expect(words.contains { error.message.contains($0) }, "\(error)")
       #expect(!error.mayHaveExecuted)

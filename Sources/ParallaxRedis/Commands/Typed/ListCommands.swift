@@ -71,8 +71,8 @@ extension RedisTypedCommand {
   ///
   /// - Parameters:
   ///   - keys: The lists, in order of preference.
-  ///   - wait: How long to wait. It sets the command's time-out too, 5 s longer. The server waits for ever if it is zero, the caller as
-  ///     long as ``timeout(_:)`` says.
+  ///   - wait: How long to wait; the command's time-out becomes 5 s longer. With zero the server waits for ever, and the caller as long as
+  ///     ``withTimeout(_:)`` says.
   ///   - type: The type of the value.
   /// - Returns: A command that replies with the list's key and the value, or `nil` if none came in time.
   public static func blpop<Value: RedisReplyDecodable>(
@@ -85,8 +85,8 @@ extension RedisTypedCommand {
   ///
   /// - Parameters:
   ///   - keys: The lists, in order of preference.
-  ///   - wait: How long to wait. It sets the command's time-out too, 5 s longer. The server waits for ever if it is zero, the caller as
-  ///     long as ``timeout(_:)`` says.
+  ///   - wait: How long to wait; the command's time-out becomes 5 s longer. With zero the server waits for ever, and the caller as long as
+  ///     ``withTimeout(_:)`` says.
   ///   - type: The type of the value.
   /// - Returns: A command that replies with the list's key and the value, or `nil` if none came in time.
   public static func brpop<Value: RedisReplyDecodable>(
@@ -111,7 +111,7 @@ extension RedisTypedCommand {
   ) where Reply == (key: String, value: Value)? {
     var command = RedisCommand(name, list: keys)
     command.append(wait.redisSeconds.redisArgument)
-    self.init(command.timeout(blocking: wait)) { (reply) throws(RedisReplyMismatch) in
+    self.init(command.withTimeout(blocking: wait)) { (reply) throws(RedisReplyMismatch) in
       if reply.isNull { return nil }
       let parts = try reply.elements("a key and a value", atLeast: 2)
       return (try parts.decoded(0), try parts.decoded(1))
@@ -121,8 +121,8 @@ extension RedisTypedCommand {
 
 extension RedisCommand {
   /// The command with time for its reply to travel after the server has waited; a wait without end is left to the caller.
-  func timeout(blocking wait: Duration) -> RedisCommand {
-    wait > .zero ? timeout(wait + .seconds(5)) : self
+  func withTimeout(blocking wait: Duration) -> RedisCommand {
+    wait > .zero ? withTimeout(wait + .seconds(5)) : self
   }
 }
 

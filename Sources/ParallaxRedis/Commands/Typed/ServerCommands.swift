@@ -33,11 +33,11 @@ extension RedisTypedCommand<Int> {
   ///
   /// - Parameters:
   ///   - replicas: How many to wait for.
-  ///   - wait: How long to wait. It sets the command's time-out too, 5 s longer. The server waits for ever if it is zero, the caller as
-  ///     long as ``timeout(_:)`` says.
+  ///   - wait: How long to wait; the command's time-out becomes 5 s longer. With zero the server waits for ever, and the caller as long as
+  ///     ``withTimeout(_:)`` says.
   /// - Returns: The command; it replies with the number of replicas.
   public static func wait(replicas: Int, wait: Duration) -> Self {
-    Self(RedisCommand("WAIT", replicas, wait.redisMilliseconds).timeout(blocking: wait))
+    Self(RedisCommand("WAIT", replicas, wait.redisMilliseconds).withTimeout(blocking: wait))
   }
 }
 

@@ -63,7 +63,7 @@ extension RedisTypedCommand<[RedisStreamEntry]> {
   ///   - id: The ID; `$` for what is added from now on.
   ///   - count: How many entries to read at most; all if `nil`.
   ///   - wait: How long to wait for one, on a leased connection only; not at all if `nil`. It sets the command's time-out too, 5 s longer.
-  ///     The server waits for ever if it is zero, the caller as long as ``timeout(_:)`` says.
+  ///     The server waits for ever if it is zero, the caller as long as ``withTimeout(_:)`` says.
   /// - Returns: The command; it replies with the entries, none if there are none in time.
   public static func xread(_ key: String, after id: String, count: Int? = nil, wait: Duration? = nil) -> Self {
     Self(oneOf: .xread([(key, id)], count, wait))
@@ -77,7 +77,7 @@ extension RedisTypedCommand<[String: [RedisStreamEntry]]> {
   ///   - streams: The keys, with their IDs as in ``xread(_:after:count:wait:)``.
   ///   - count: How many entries of each to read at most; all if `nil`.
   ///   - wait: How long to wait for one, on a leased connection only; not at all if `nil`. It sets the command's time-out too, 5 s longer.
-  ///     The server waits for ever if it is zero, the caller as long as ``timeout(_:)`` says.
+  ///     The server waits for ever if it is zero, the caller as long as ``withTimeout(_:)`` says.
   /// - Returns: The command; it replies with the entries, none if there are none in time.
   public static func xread(_ streams: [String: String], count: Int? = nil, wait: Duration? = nil) -> Self {
     Self(allOf: .xread(streams.map { ($0.key, $0.value) }, count, wait))
@@ -145,7 +145,7 @@ extension RedisCommand {
 
   func waiting(_ wait: Duration?) -> RedisCommand {
     guard let wait else { return self }
-    var copy = timeout(blocking: wait)
+    var copy = withTimeout(blocking: wait)
     copy.append(["BLOCK", RedisArgument(wait.redisMilliseconds)])
     return copy
   }

@@ -9,7 +9,7 @@ extension RedisTypedCommand<[RedisStreamEntry]> {
   ///   - id: `>` for what no consumer has got yet; else the entries after the ID that this consumer has got and not acknowledged.
   ///   - count: How many entries to read at most; all if `nil`.
   ///   - wait: How long to wait for one, on a leased connection only; not at all if `nil`. It sets the command's time-out too, 5 s longer.
-  ///     The server waits for ever if it is zero, the caller as long as ``timeout(_:)`` says.
+  ///     The server waits for ever if it is zero, the caller as long as ``withTimeout(_:)`` says.
   ///   - needsAcknowledgement: Whether the group remembers what it handed out until ``xack(_:group:_:)-(_,_,String...)``.
   /// - Returns: The command; it replies with the entries, none if there are none in time.
   public static func xreadgroup(
@@ -29,7 +29,7 @@ extension RedisTypedCommand<[String: [RedisStreamEntry]]> {
   ///   - consumer: The consumer, which need not be known yet.
   ///   - count: How many entries of each to read at most; all if `nil`.
   ///   - wait: How long to wait for one, on a leased connection only; not at all if `nil`. It sets the command's time-out too, 5 s longer.
-  ///     The server waits for ever if it is zero, the caller as long as ``timeout(_:)`` says.
+  ///     The server waits for ever if it is zero, the caller as long as ``withTimeout(_:)`` says.
   ///   - needsAcknowledgement: Whether the group remembers what it handed out until ``xack(_:group:_:)-(_,_,String...)``.
   /// - Returns: The command; it replies with the entries, none if there are none in time.
   public static func xreadgroup(
