@@ -97,6 +97,8 @@ enum ConfigurationKeys {
     ConfigurationKey("redis.tls.privateKey", \.redis.tls.privateKey, .line),
     ConfigurationKey("redis.username", \.redis.username, .line),
     ConfigurationKey("redis.password", environment: "PARALLAX_REDIS_PASSWORD", \.redis.password, .line, .secret),
+    ConfigurationKey("redis.usernameFile", \.redis.usernameFile, .line),
+    ConfigurationKey("redis.passwordFile", \.redis.passwordFile, .line),
     ConfigurationKey("redis.keyPrefix", \.redis.keyPrefix, .keyPrefix),
     ConfigurationKey("redis.connectTimeout", \.redis.connectTimeout, .duration(.milliseconds(10) ... .seconds(60))),
     ConfigurationKey("redis.commandTimeout", \.redis.commandTimeout, .duration(.milliseconds(10) ... .seconds(60))),

@@ -32,10 +32,22 @@ struct ConfigurationRelation: Sendable {
         return "heartbeatTimeout (\(agents.heartbeatTimeout.text)) must be longer than heartbeatInterval (\(agents.heartbeatInterval.text))"
       },
       ConfigurationRelation(keys: ["redis.username", "redis.password"]) { configuration in
-        guard configuration.redis.username != nil, configuration.redis.password == nil, configuration.redis.url?.password == nil else {
-          return nil
-        }
+        let redis = configuration.redis
+        guard redis.username != nil, redis.password == nil, redis.passwordFile == nil, redis.url?.password == nil else { return nil }
         return "a user needs a password; set redis.password or PARALLAX_REDIS_PASSWORD"
+      },
+      ConfigurationRelation(keys: ["redis.passwordFile", "redis.password"]) { configuration in
+        guard configuration.redis.passwordFile != nil, configuration.redis.password != nil else { return nil }
+        return "the password stands in one place; set redis.password or redis.passwordFile"
+      },
+      ConfigurationRelation(keys: ["redis.usernameFile", "redis.username"]) { configuration in
+        guard configuration.redis.usernameFile != nil, configuration.redis.username != nil else { return nil }
+        return "the user stands in one place; set redis.username or redis.usernameFile"
+      },
+      ConfigurationRelation(keys: ["redis.usernameFile", "redis.passwordFile"]) { configuration in
+        let redis = configuration.redis
+        guard redis.usernameFile != nil, redis.passwordFile == nil, redis.password == nil, redis.url?.password == nil else { return nil }
+        return "a user needs a password; set redis.passwordFile"
       },
     ] + redis
 
@@ -55,10 +67,6 @@ struct ConfigurationRelation: Sendable {
     ConfigurationRelation(keys: ["redis.sentinel.username", "redis.sentinel.password"]) { configuration in
       guard configuration.redis.sentinel.username != nil, configuration.redis.sentinel.password == nil else { return nil }
       return "a user at the sentinels needs a password; set redis.sentinel.password"
-    },
-    ConfigurationRelation(keys: ["redis.url", "redis.cluster.nodes"]) { configuration in
-      guard configuration.redis.cluster.nodes != nil, let database = configuration.redis.url?.database, database != 0 else { return nil }
-      return "Redis Cluster has only database 0, and redis.url names \(database); leave it out"
     },
     ConfigurationRelation(keys: ["redis.tls.certificate", "redis.tls.privateKey"]) { configuration in
       let tls = configuration.redis.tls

@@ -134,6 +134,9 @@ extension NodeConfiguration {
     package var username: String?
     /// The password; wins over the one in `url`.
     package var password: String?
+    /// Files with user and password, read at each log-in, so that a changed password needs no restart.
+    package var usernameFile: String?
+    package var passwordFile: String?
     /// What every key and channel begins with.
     package var keyPrefix = "parallax:"
     package var connectTimeout: Duration = .seconds(2)

@@ -1,3 +1,4 @@
+import Foundation
 package import Logging
 import NIOPosix
 import NIOSSL
@@ -32,6 +33,28 @@ extension RedisConfiguration {
     connectTimeout = configuration.connectTimeout
     commandTimeout = configuration.commandTimeout
     self.tls = tls
+    credentials = configuration.credentialFiles
+  }
+}
+
+extension NodeConfiguration.Redis {
+  /// Reads user and password from their files; nil if no file is named.
+  fileprivate var credentialFiles: (@Sendable () throws -> RedisConfiguration.Credentials)? {
+    guard usernameFile != nil || passwordFile != nil else { return nil }
+    let fixedUser = username ?? url?.username
+    let fixedPassword = password ?? url?.password ?? ""
+    return { [usernameFile, passwordFile] in
+      RedisConfiguration.Credentials(
+        username: try usernameFile.map(Self.line(inFile:)) ?? fixedUser,
+        password: try passwordFile.map(Self.line(inFile:)) ?? fixedPassword)
+    }
+  }
+
+  /// The contents of a file without the line break at their end.
+  private static func line(inFile path: String) throws -> String {
+    var contents = Substring(try String(contentsOfFile: path, encoding: .utf8))
+    while contents.last?.isNewline ?? false { contents.removeLast() }
+    return String(contents)
   }
 }
 

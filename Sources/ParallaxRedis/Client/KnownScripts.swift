@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The scripts that every new connection loads before its first command: those given at the start, and those a server was found to lack.
+/// The scripts that every new connection loads before its first command: the scripts given at the start, and scripts that a server lacked.
 final class KnownScripts: Sendable {
   /// More scripts than a program has are made at run time, and not worth loading again.
   private static let maximum = 256

@@ -77,7 +77,7 @@ final class LeasePool: Sendable {
     }
   }
 
-  /// Closes the connections that nobody uses.
+  /// Closes the idle connections.
   func closeIdle() {
     for connection in state.withLock({ $0.takeIdle { _ in true } }) { connection.close() }
   }
@@ -88,7 +88,7 @@ final class LeasePool: Sendable {
     for connection in lent.withLock({ Array($0.values) }) { connection.drain(within: grace, reason: reason) }
   }
 
-  /// Gives up all connections that there is a reason against, those in use included.
+  /// Closes all connections, leased ones included, that `reason` returns an error for.
   func fail(_ reason: @Sendable (RedisConnection) -> RedisError?) {
     for connection in state.withLock({ $0.takeIdle { reason($0) != nil } }) { connection.close() }
     for connection in lent.withLock({ Array($0.values) }) {

@@ -1,4 +1,4 @@
-/// Who has which of a bounded number of connections, and who waits for one.
+/// The leases of a bounded number of connections, and the callers that wait for one.
 ///
 /// A pure value, generic so that tests need no connections.
 struct LeaseStateMachine<Connection, Waiter> {
@@ -62,7 +62,7 @@ struct LeaseStateMachine<Connection, Waiter> {
     return .none
   }
 
-  /// Those of the connections that nobody uses which are not kept any more.
+  /// Takes out the idle connections that meet a condition.
   mutating func takeIdle(where isTaken: (Connection) -> Bool) -> [Connection] {
     defer { idle.removeAll(where: isTaken) }
     return idle.filter(isTaken)

@@ -16,7 +16,7 @@ struct PipelineAttempt {
     var pause = Duration.zero
     /// Scripts that the server lacked.
     var unknownScripts: [RedisScript] = []
-    /// Whether the server takes no writes, as one does that has become a replica.
+    /// Whether the server is a replica, which takes no writes.
     var leavesConnection = false
   }
 
@@ -58,7 +58,7 @@ struct PipelineAttempt {
   /// - Returns: What to do next.
   mutating func judge(_ outcomes: [CommandOutcome], remaining: Duration, random: Double) -> Verdict {
     if isTransaction, let again = restart(after: outcomes, remaining: remaining, random: random) { return .again(again) }
-    // A transaction may start afresh only if nothing of it has reached the server.
+    // A transaction may be repeated only if no part reached the server.
     let time = !isTransaction || outcomes.allSatisfy(\.isUnsent) ? remaining : .zero
     var next: [Pending] = []
     var again = Again()

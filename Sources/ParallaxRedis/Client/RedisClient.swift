@@ -7,7 +7,7 @@ public import ServiceLifecycle
 /// A client of a Redis server, of a master that sentinels watch, or of a Redis Cluster, for any number of tasks.
 ///
 /// Commands of all tasks share one connection for each server and are pipelined: what is sent in the same moment goes out in one write,
-/// and replies come back in order. Blocking commands and those that change the state of a connection take one of their own with
+/// and replies come back in order. Blocking commands and commands that change the state of a connection need a leased connection:
 /// ``withConnection(forKey:_:)``.
 ///
 /// The client is a `Service`: it connects, reconnects and serves subscriptions while ``run()`` runs. A command sent before the connection
@@ -32,7 +32,7 @@ public final class RedisClient: Service, Sendable {
   ///
   /// - Parameters:
   ///   - configuration: Where the servers are, and the time-outs and bounds.
-  ///   - scripts: The scripts that every new connection loads before the first command, as it does those that a server was found to lack.
+  ///   - scripts: The scripts that every new connection loads before the first command, besides scripts that a server turned out to lack.
   ///   - eventLoopGroup: Where the client takes its one event loop from; an event loop itself serves as well.
   ///   - logger: Where connections lost and regained are reported, each outage once.
   /// - Throws: ``RedisError`` with `invalidConfiguration` if a setting is out of its bounds.
@@ -53,7 +53,7 @@ public final class RedisClient: Service, Sendable {
 
   /// Connects and keeps the client connected until the task is cancelled or a graceful shutdown begins.
   ///
-  /// On a graceful shutdown new commands are refused, those in flight are awaited for at most `commandTimeout`, subscriptions end, and the
+  /// On a graceful shutdown new commands are refused, commands in flight get `commandTimeout` at most, subscriptions end, and the
   /// connections are closed; a leased connection is closed when its body ends. A client runs once. A server that is unreachable or refuses
   /// the password does not end `run()`: the client goes on trying, and commands fail with an error that names the reason.
   public func run() async throws {
@@ -67,7 +67,11 @@ public final class RedisClient: Service, Sendable {
   }
 
   /// How the client stands with its server, or in a cluster with the master that is worst off; for readiness checks, cheap.
-  public var status: RedisConnectionStatus { topology.status }
+  public var status: RedisConnectionStatus {
+    var status = topology.status
+    status.subscriptionRefusal = subscriptions.refusal
+    return status
+  }
 
   /// The new shared connections from now on: the first to a server, and each that replaces another after a failover, a restart or a network
   /// fault.
@@ -87,7 +91,7 @@ public final class RedisClient: Service, Sendable {
   /// Cancelling the task gives up the reply of this command alone; the server may still execute it. In a cluster DEL, UNLINK, EXISTS, TOUCH
   /// and MGET over keys of several masters are divided among them, and are atomic for each slot only.
   ///
-  /// - Parameter command: The command. Blocking commands and those that change the connection's state are refused.
+  /// - Parameter command: The command. Blocking commands and commands that change the connection's state are refused.
   /// - Returns: The reply; never an error as a whole.
   /// - Throws: ``RedisError``, or `CancellationError`.
   nonisolated(nonsending) public func send(_ command: RedisCommand) async throws -> RESPValue {

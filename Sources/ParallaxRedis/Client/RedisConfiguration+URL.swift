@@ -114,7 +114,7 @@ extension RedisConfiguration {
     ] where value < 1 || value > limit {
       throw RedisError(.invalidConfiguration, message: "\(name) must be from 1 to \(limit), and is \(value).")
     }
-    try deployment.validate(database: database)
+    try deployment.validate()
     if database < 0 { throw RedisError(.invalidConfiguration, message: "database must be 0 or more, and is \(database).") }
     if username != nil, password == nil {
       throw RedisError(.invalidConfiguration, message: "A user name is of no use without a password.")

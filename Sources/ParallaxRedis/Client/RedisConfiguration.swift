@@ -22,7 +22,7 @@ public struct RedisConfiguration: Sendable {
     }
   }
 
-  /// Which servers there are, and how the client finds the one that takes a command.
+  /// The servers, and how the client finds the server for a command.
   public var deployment: Deployment
 
   /// The ACL user, which needs a ``password``; `nil` is the server's default user.
@@ -33,7 +33,32 @@ public struct RedisConfiguration: Sendable {
   /// It is never logged.
   public var password: String?
 
-  /// The number of the database, 0 by default; Redis Cluster has no other.
+  /// Provides user and password anew at each log-in, in place of ``username`` and ``password``; `nil` for none.
+  ///
+  /// With it a password that changes, in a mounted secret or by rotation, needs no restart: after a refusal the client tries on, and asks
+  /// again each time. It is called on a thread of Swift's pool and should return soon; the attempt to connect fails with what it throws.
+  public var credentials: (@Sendable () throws -> Credentials)?
+
+  /// A user and a password.
+  public struct Credentials: Sendable, Hashable {
+    /// The ACL user; `nil` is the default user.
+    public var username: String?
+
+    /// The password.
+    public var password: String
+
+    /// Names a user and its password.
+    ///
+    /// - Parameters:
+    ///   - username: The ACL user; `nil` is the default user.
+    ///   - password: The password.
+    public init(username: String? = nil, password: String) {
+      self.username = username
+      self.password = password
+    }
+  }
+
+  /// The number of the database, 0 by default; in a cluster only Valkey 9 and later have others.
   public var database = 0
 
   /// The name that CLIENT LIST shows for the connections, of visible ASCII characters without spaces; `nil` sets none.
@@ -92,6 +117,9 @@ public struct RedisConfiguration: Sendable {
   /// `InstrumentationSystem.tracer` is the process's. Spans have the attributes of OpenTelemetry's conventions for Redis, and never
   /// an argument of a command. Commands on a leased connection have none of their own.
   public var tracer: (any Tracer)?
+
+  /// What the servers with the data have to offer; checked on each new shared connection, `nil` checks nothing.
+  package var requirements: RedisServerRequirements?
 
   /// Makes a configuration with the defaults.
   ///

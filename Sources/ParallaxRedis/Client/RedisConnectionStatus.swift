@@ -1,4 +1,4 @@
-/// How a client stands with its server, or in a cluster with its masters; subscriptions and leased connections are not part of it.
+/// How a client stands with its server, or in a cluster with its masters; leased connections are not part of it.
 public struct RedisConnectionStatus: Sendable {
   /// Whether commands are sent at once: to the server, or in a cluster to every master that has slots.
   public let isConnected: Bool
@@ -13,4 +13,7 @@ public struct RedisConnectionStatus: Sendable {
 
   /// Why the last attempt to connect failed or the connection was lost; `nil` while connected.
   public let lastError: RedisError?
+
+  /// Why the server refuses a subscription, such as NOPERM for a channel; `nil` while it serves all of them.
+  public internal(set) var subscriptionRefusal: RedisError?
 }

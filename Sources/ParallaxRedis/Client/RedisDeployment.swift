@@ -1,7 +1,7 @@
 public import NIOSSL
 
 extension RedisConfiguration {
-  /// Which servers there are, and how the client finds the one that takes a command.
+  /// The servers, and how the client finds the server for a command.
   public enum Deployment: Sendable {
     /// One server; nothing takes over from it.
     case standalone(Endpoint)
@@ -50,7 +50,7 @@ extension RedisConfiguration {
 
 extension RedisConfiguration.Deployment {
   /// Checks what the types cannot.
-  func validate(database: Int) throws(RedisError) {
+  func validate() throws(RedisError) {
     for case .host(let host, let port) in endpoints where !(1...65_535).contains(port) {
       throw Self.invalid("the port of \(host) must be from 1 to 65535, and is \(port)")
     }
@@ -64,7 +64,6 @@ extension RedisConfiguration.Deployment {
       }
     case .cluster(let nodes):
       if nodes.isEmpty { throw Self.invalid("no node of the cluster is named: name at least one, better three") }
-      if database != 0 { throw Self.invalid("Redis Cluster has only database 0, and \(database) is asked for") }
     }
   }
 

@@ -80,14 +80,12 @@ public struct RedisError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The server's own words, such as `WRONGTYPE Operation against a key holding the wrong kind of value`.
   public var serverMessage: String? { storage.serverMessage }
 
-  /// The first word of ``serverMessage``, such as `WRONGTYPE` or `ERR`.
-  public var serverCode: String? {
-    serverMessage.map { String($0.prefix { $0 != " " }) }
-  }
+  /// The first word of ``serverMessage``, such as `WRONGTYPE` or `ERR`; of an error inside a script the code of that error.
+  public var serverCode: String? { serverMessage.map(RedisServerCode.of) }
 
   /// Whether the server may have executed the command, in this attempt or an earlier one, although no reply was seen.
   ///
-  /// In a cluster, of a command whose keys the client has divided among servers: whether a part of it was executed.
+  /// If the client divided the command's keys among servers of a cluster: whether one of the parts may have been executed.
   public var mayHaveExecuted: Bool { storage.mayHaveExecuted }
 
   /// The error underneath, such as the last failure to connect.

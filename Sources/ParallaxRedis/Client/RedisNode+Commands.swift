@@ -44,7 +44,7 @@ extension RedisNode {
     }
   }
 
-  /// Sends commands in one write, and those again that ``RetryPolicy`` allows.
+  /// Sends commands in one write, and repeats the ones that ``RetryPolicy`` allows.
   nonisolated(nonsending) func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
     let timeout = commands.compactMap(\.timeout).max().map(TimeAmount.init(clamping:)) ?? defaultTimeout
     let deadline = NIODeadline.now() + timeout

@@ -3,8 +3,8 @@ import NIOCore
 import ParallaxConcurrency
 import Synchronization
 
-/// One server, or whichever is the master now: its shared connection over all replacements, those who wait for it, and the connections
-/// lent out.
+/// One server, or the current master: its shared connection over all replacements, the callers that wait for the connection, and the leased
+/// connections.
 final class RedisNode: Sendable {
   /// Why a node that leaves the topology ends, and how long what is in flight may still take.
   private struct End: Sendable {
@@ -69,7 +69,7 @@ final class RedisNode: Sendable {
   /// Ends the node: nothing is sent to it any more, and what is in flight has little time left.
   ///
   /// - Parameters:
-  ///   - reason: What those learn who would still use it.
+  ///   - reason: The error of later callers.
   ///   - grace: How long replies in flight are awaited.
   func end(_ reason: RedisError, grace: TimeAmount) {
     end.set(End(reason: reason, grace: grace))
@@ -90,7 +90,7 @@ final class RedisNode: Sendable {
     switch event {
     case .connected(let connection):
       latest.withLock { $0 = connection }
-      // Before anybody works with this server nobody works with its predecessor any more.
+      // The leases of the former server end before the first command to this one.
       leases.fail { self.reasonToLeave($0) }
       // Before anything is acknowledged here.
       connector.newConnections.send(.now)
@@ -120,7 +120,7 @@ final class RedisNode: Sendable {
     try await connections.value(before: deadline)
   }
 
-  /// Gives up the connections to a server that another has taken over from.
+  /// Closes the connections to a server that another server has replaced.
   func followServers() {
     attempts.followServers()
     if let connection = current, let reason = reasonToLeave(connection) { connection.fail(reason) }

@@ -2,8 +2,8 @@ import NIOCore
 
 /// Whether a command is tried again, and how.
 ///
-/// What the server is known not to have executed is always tried again, what it may have executed only if that does no harm. The
-/// caller's deadline bounds it all.
+/// A command that the server did not execute is always repeated; a command that it may have executed is repeated only if that does no harm.
+/// The caller's deadline bounds all attempts.
 struct RetryPolicy {
   enum Verdict {
     case reply(RESPValue)
@@ -13,11 +13,11 @@ struct RetryPolicy {
     case sendSource
     /// The server is not ready: pause, then send again.
     case pause(Duration)
-    /// The server takes no writes, as one does that has become a replica: pause, then send on the next connection.
+    /// The server is a replica, which takes no writes: pause, then send on the next connection.
     case leave(Duration)
     /// Another server of the cluster has the key: send there, after a pause if servers send the command to and fro.
     case redirect(Redirection, pause: Duration)
-    /// The connection is of no further use: send on the next one.
+    /// The connection is lost: send on the next one.
     case reconnect
   }
 
@@ -109,12 +109,12 @@ struct RetryPolicy {
   }
 
   private mutating func judge(serverError message: String, remaining: Duration, random: Double) -> Verdict {
-    let code = message.prefix { $0 != " " }
+    let code = RedisServerCode.of(message)
     if code == "NOSCRIPT", hasSource {
       hasSource = false
       return .sendSource
     }
-    if Self.refusals.contains(String(code)) {
+    if Self.refusals.contains(code) {
       lastRefusal = message
       let pause = min(nextPause(random), remaining - Self.timeForReply)
       if pause > .zero { return code == "READONLY" ? .leave(pause) : .pause(pause) }

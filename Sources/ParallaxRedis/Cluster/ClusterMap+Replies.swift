@@ -23,7 +23,7 @@ extension ClusterMap {
           add(replica: endpoint)
         }
       }
-      // One that has failed and lost its slots to another is still called a master, in newer versions next to the one that has them now.
+      // A failed master is still called a master after its slots have moved; newer versions list it beside the new master.
       let online = masters.filter(\.isOnline)
       if slots.isEmpty {
         for master in online { add(master: master.endpoint) }
@@ -48,7 +48,9 @@ extension ClusterMap {
       }
       for (index, server) in parts[2...].enumerated() {
         guard let server = server.array, server.count >= 2, let port = Self.port(server[1].int) else { continue }
-        guard let endpoint = Self.endpoint(server[0].string, port: port, from: source) else { continue }
+        let metadata = server.count > 3 ? server[3].map : nil
+        let address = metadata?["ip"]?.string ?? metadata?["hostname"]?.string
+        guard let endpoint = Self.endpoint(server[0].string, orElse: address, port: port, from: source) else { continue }
         if index == 0 { assign(range, to: endpoint) } else { add(replica: endpoint) }
       }
     }
@@ -61,16 +63,19 @@ extension ClusterMap {
 
   private static func endpoint(ofShard server: [String: RESPValue], from source: Endpoint, usesTLS: Bool) -> Endpoint? {
     guard let port = port(server[usesTLS ? "tls-port" : "port"]?.int) else { return nil }
-    return endpoint(server["endpoint"]?.string, port: port, from: source)
+    return endpoint(server["endpoint"]?.string, orElse: server["ip"]?.string, port: port, from: source)
   }
 
   private static func port(_ number: Int?) -> Int? {
     number.flatMap { (1...65_535).contains($0) ? $0 : nil }
   }
 
-  /// Where a server is: one that does not know its own host leaves it out, and one that does not know another's says `?`.
-  private static func endpoint(_ host: String?, port: Int, from source: Endpoint) -> Endpoint? {
-    if host == "?" { return nil }
+  /// Where a server is.
+  ///
+  /// A server that does not know its own host leaves it out; a cluster that announces host names says `?` for a server
+  /// without one, whose address then stands elsewhere in the reply.
+  private static func endpoint(_ host: String?, orElse address: String?, port: Int, from source: Endpoint) -> Endpoint? {
+    if host == "?" { return address.flatMap { $0.isEmpty || $0 == "?" ? nil : .host($0, port: port) } }
     if let host, !host.isEmpty { return .host(host, port: port) }
     // It is where it was reached.
     guard case .host(let host, _) = source else { return nil }

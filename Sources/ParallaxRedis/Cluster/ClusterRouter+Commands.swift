@@ -74,7 +74,7 @@ extension CommandOutcome {
     case .failed(.notSent), .failed(.unreachable), .failed(.lost), .failed(.timedOut): true
     case .failed(.cancelled), .failed(.overloaded): false
     case .reply(let value):
-      value.errorMessage.map { message in ["CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING"].contains { message.hasPrefix($0) } } ?? false
+      value.errorMessage.map { ["CLUSTERDOWN", "MASTERDOWN", "READONLY", "LOADING"].contains(RedisServerCode.of($0)) } ?? false
     }
   }
 }

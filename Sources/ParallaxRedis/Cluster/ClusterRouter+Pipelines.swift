@@ -2,7 +2,7 @@ import NIOCore
 import Synchronization
 
 extension ClusterRouter {
-  /// Sends the commands for each master in one write, and those again that ``RetryPolicy`` allows.
+  /// Sends the commands for each master in one write, and repeats the ones that ``RetryPolicy`` allows.
   nonisolated(nonsending) func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
     let timeout = TimeAmount(clamping: commands.compactMap(\.timeout).max() ?? configuration.commandTimeout)
     let deadline = NIODeadline.now() + timeout

@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
 
-/// Which server is the one to ask.
+/// The choice of a server.
 extension ClusterRouter {
   /// The master of a slot, or one for commands without a key; `nil` if there is none.
   func node(ofSlot slot: Int?) -> RedisNode? {
@@ -41,7 +41,9 @@ extension ClusterRouter {
     }
   }
 
-  /// Takes note of a slot that has moved; of one that is only on its way there is nothing to note.
+  /// Notes that a slot has moved.
+  ///
+  /// A slot that is still migrating changes nothing.
   func learn(_ redirection: Redirection, from source: Endpoint) {
     guard redirection.kind == .moved else { return }
     let target = redirection.target(from: source)

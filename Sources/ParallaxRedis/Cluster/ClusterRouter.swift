@@ -137,7 +137,7 @@ final class ClusterRouter: Sendable {
     return true
   }
 
-  /// Nobody told the map: as long as there is none, those who wait learn why.
+  /// No server told the map: callers that wait for the first map get the error.
   func refreshFailed(_ error: RedisError) {
     if map.current == nil { map.attemptFailed(error) }
   }

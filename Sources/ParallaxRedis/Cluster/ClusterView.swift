@@ -17,7 +17,7 @@ struct ClusterView {
     var isServing = true
   }
 
-  /// For so long a greater epoch outlives those who knew it.
+  /// How long a greater epoch counts although no server confirms it any more.
   private static let doubt = Duration.seconds(10)
 
   private(set) var map: ClusterMap?

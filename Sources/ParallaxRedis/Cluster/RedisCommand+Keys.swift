@@ -7,6 +7,11 @@ extension RedisCommand {
     firstKeyPosition.flatMap { $0 < arguments.count ? arguments[$0].slot : nil }
   }
 
+  /// The first key; `nil` if the command names none.
+  package var firstKey: String? {
+    firstKeyPosition.flatMap { $0 < arguments.count ? arguments[$0].text : nil }
+  }
+
   /// The place of the first key among the arguments; `nil` if the command names none.
   private var firstKeyPosition: Int? {
     switch Self.keyRules[name] {

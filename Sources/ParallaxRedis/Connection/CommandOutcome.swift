@@ -8,9 +8,9 @@ enum CommandOutcome: Sendable {
     if case .reply = self { true } else { false }
   }
 
-  /// Whether the server is one that takes no writes, as one does that has become a replica.
+  /// Whether the server refused the write because it is a replica.
   var isFromReplica: Bool {
-    if case .reply(let value) = self { value.errorMessage?.hasPrefix("READONLY") == true } else { false }
+    if case .reply(let value) = self { value.errorMessage.map(RedisServerCode.of) == "READONLY" } else { false }
   }
 
   /// Whether the server lacks the script of the command.
@@ -19,7 +19,7 @@ enum CommandOutcome: Sendable {
     return value.errorMessage?.hasPrefix("NOSCRIPT") == true
   }
 
-  /// Whether the server has seen nothing of it.
+  /// Whether the command certainly did not reach the server.
   var isUnsent: Bool {
     switch self {
     case .failed(.notSent), .failed(.unreachable): true
@@ -30,8 +30,9 @@ enum CommandOutcome: Sendable {
 
 /// What became of a pipeline on one connection: the replies that came, in order, and why the rest is missing.
 struct PipelineOutcome: Sendable {
-  /// The replies in the form that the caller of a pipeline gets, so that they need not be copied; one that is an error is here still
-  /// among the successes.
+  /// The replies in the form that the caller of a pipeline gets, so that they need not be copied.
+  ///
+  /// A reply that is an error still counts as a success here.
   private(set) var results: [Result<RESPValue, RedisError>]
   private var hasErrors = false
   var failure: CommandFailure?

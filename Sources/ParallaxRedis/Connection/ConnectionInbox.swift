@@ -44,7 +44,7 @@ final class ConnectionInbox: Sendable {
     var isLoopWoken = false
     /// Why no commands are taken any more.
     var closed: RedisError?
-    /// Whether nobody waits for a reply any more either.
+    /// Whether no caller waits for a reply any more.
     var isOver = false
   }
 
@@ -129,12 +129,12 @@ final class ConnectionInbox: Sendable {
     }
   }
 
-  /// Refuses commands from now on, and hands out who is still waiting here; who waits for a reply may still give up.
+  /// Refuses commands from now on, and returns the submissions that were not taken yet; callers that wait for a reply can still cancel.
   func refuse(_ error: RedisError) -> UniqueDeque<Submission> {
     state.withLock { Self.refuse(error, &$0) }
   }
 
-  /// Refuses everything from now on, and hands out who is still waiting here.
+  /// Refuses commands and cancellations from now on, and returns the submissions that were not taken yet.
   func close(_ error: RedisError) -> UniqueDeque<Submission> {
     state.withLock { state in
       state.isOver = true

@@ -1,4 +1,4 @@
-/// What is said on a new connection before the first command of a user.
+/// The exchange on a new connection before the first command of a caller.
 ///
 /// HELLO 3 logs in and names the connection in one command. A server that does not know it gets AUTH, CLIENT SETNAME and PING of RESP2.
 /// Then the database is selected, and the server is asked for its role if it has to be a master.
@@ -24,6 +24,8 @@ struct Handshake {
   private let mustBeMaster: Bool
   private var step = Step.hello
   private var protocolVersion = 3
+  /// The server's name and version; `nil` before HELLO is answered, and for a server that does not know HELLO.
+  private(set) var identity: RedisServerIdentity?
 
   init(configuration: RedisConfiguration, server: String = "The server", mustBeMaster: Bool = false) {
     self.configuration = configuration
@@ -53,10 +55,12 @@ struct Handshake {
         return authenticate()
       }
       return .fail(refusal("HELLO", error, hasPassword: configuration.password != nil))
-    case (.hello, nil): return select()
+    case (.hello, nil):
+      identity = RedisServerIdentity(hello: reply)
+      return select()
     case (.auth, let error?): return .fail(refusal("AUTH", error, hasPassword: true))
     case (.auth, nil): return setName()
-    // A name only helps people who look at CLIENT LIST: a server that refuses it is still of use.
+    // The name only serves CLIENT LIST: a server that refuses it will do.
     case (.name, _): return ping()
     case (.ping, let error?): return .fail(refusal("PING", error, hasPassword: configuration.password != nil))
     case (.ping, nil): return select()

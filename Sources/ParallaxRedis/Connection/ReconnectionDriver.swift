@@ -25,7 +25,7 @@ struct ReconnectionDriver: Sendable {
   ///
   /// - Parameters:
   ///   - connect: Opens one.
-  ///   - notify: Learns what becomes of it.
+  ///   - notify: Called at each change of the connection.
   ///   - end: Ends the connection when the task is cancelled.
   func run(
     connect: @Sendable () async throws(RedisError) -> RedisConnection, notify: @Sendable (Event) -> Void,

@@ -268,7 +268,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
   private func timerFired() {
     timer = nil
-    // What has gathered will be sent, so nobody may be told that it was not.
+    // The commands gathered so far will be sent, so no caller may be told otherwise.
     flush()
     guard closeReason == nil else { return }
     let now = eventLoop.now
@@ -330,7 +330,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     fail(Self.shutDownError)
   }
 
-  /// Ends the connection, once: everybody who waits learns why, and whether the command may have been executed.
+  /// Ends the connection, once: each waiter gets the reason, and whether its command may have been executed.
   func fail(_ reason: RedisError) {
     guard closeReason == nil else { return }
     closeReason = reason

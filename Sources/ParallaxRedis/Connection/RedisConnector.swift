@@ -42,7 +42,8 @@ struct RedisConnector: Sendable {
           .connectionFailed, message: "Cannot connect to \(endpoint) (\(Self.reason(error))): check the address and that Redis runs there.")
     }
     do throws(RedisError) {
-      try await shakeHands(connection, mustBeMaster: mustBeMaster, scripts: scripts, deadline: deadline)
+      try await shakeHands(
+        connection, mustBeMaster: mustBeMaster, checksRequirements: role == .commands, scripts: scripts, deadline: deadline)
     } catch {
       connection.fail(error)
       throw error
@@ -104,16 +105,19 @@ struct RedisConnector: Sendable {
   }
 
   private func shakeHands(
-    _ connection: RedisConnection, mustBeMaster: Bool, scripts: [RedisScript], deadline: NIODeadline
+    _ connection: RedisConnection, mustBeMaster: Bool, checksRequirements: Bool, scripts: [RedisScript], deadline: NIODeadline
   ) async throws(RedisError) {
     let endpoint = connection.endpoint
     let server = "The \(role == .sentinel ? "sentinel" : "server") \(endpoint)"
-    var handshake = Handshake(configuration: configuration, server: server, mustBeMaster: mustBeMaster)
+    var handshake = Handshake(configuration: try currentConfiguration(), server: server, mustBeMaster: mustBeMaster)
     var action = handshake.start()
     while true {
       switch action {
       case .done(let version):
         logger.debug("Connected to Redis", metadata: ["redis.endpoint": "\(endpoint)", "redis.protocol": "\(version)"])
+        if checksRequirements, let requirements = configuration.requirements {
+          try await check(requirements, identity: handshake.identity, server: server, on: connection, deadline: deadline)
+        }
         return try await load(scripts, on: connection, deadline: deadline)
       case .fail(let error): throw error
       case .send(let command):
@@ -125,7 +129,35 @@ struct RedisConnector: Sendable {
     }
   }
 
-  /// Loads all scripts in one write; one that is refused, or not loaded in time, is sent with its first use.
+  /// The configuration with the user and the password of this moment.
+  private func currentConfiguration() throws(RedisError) -> RedisConfiguration {
+    guard let credentials = configuration.credentials else { return configuration }
+    var configuration = configuration
+    do {
+      let current = try credentials()
+      configuration.username = current.username
+      configuration.password = current.password
+    } catch {
+      throw RedisError(.authenticationFailed, message: "The user and the password cannot be had (\(error)).", cause: error)
+    }
+    return configuration
+  }
+
+  /// Refuses a server that does not offer what the program needs.
+  private func check(
+    _ requirements: RedisServerRequirements, identity: RedisServerIdentity?, server: String, on connection: RedisConnection,
+    deadline: NIODeadline
+  ) async throws(RedisError) {
+    if let refusal = requirements.refusal(of: identity, server: server) { throw refusal }
+    if requirements.probes.isEmpty { return }
+    let outcome = await connection.execute(requirements.probes.map(\.command), timeout: deadline - eventLoop.now)
+    if let failure = outcome.failure { throw error(failure, command: "the check of rights", endpoint: connection.endpoint) }
+    if let refusal = requirements.refusal(of: outcome.replies, server: server) { throw refusal }
+  }
+
+  /// Loads all scripts in one write.
+  ///
+  /// A script that is refused, or not loaded in time, is sent with its first use.
   private func load(_ scripts: [RedisScript], on connection: RedisConnection, deadline: NIODeadline) async throws(RedisError) {
     if scripts.isEmpty { return }
     let commands = scripts.map { RedisCommand("SCRIPT", "LOAD", $0.source) }
@@ -138,7 +170,7 @@ struct RedisConnector: Sendable {
   private func error(_ failure: CommandFailure, command: String, endpoint: RedisConfiguration.Endpoint) -> RedisError {
     let hint =
       configuration.tls == nil
-      ? "If the port is one for TLS, configure TLS."
+      ? "If the port is one for TLS, configure TLS; if a proxy stands before Redis, connect to Redis itself."
       : "Check that the port is one for TLS, and whether the server asks for client certificates."
     switch failure {
     case .notSent(let reason), .unreachable(let reason), .lost(let reason):

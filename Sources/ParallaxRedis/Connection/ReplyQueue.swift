@@ -32,7 +32,7 @@ struct ReplyQueue<Waiter>: ~Copyable {
     fileprivate var received: Int { replies - missingReplies }
   }
 
-  /// Somebody who gets no reply, or not all.
+  /// A waiter that gets no reply, or not all of its replies.
   struct Disappointed {
     let waiter: Waiter
     /// Whether the server may have executed what it has not answered.
@@ -43,7 +43,7 @@ struct ReplyQueue<Waiter>: ~Copyable {
 
   /// What to do with a reply.
   enum Delivery: ~Copyable {
-    /// It is the last one that the waiter misses.
+    /// The reply completes the waiter.
     case deliver(Waiter, submitted: NIODeadline)
     /// It belongs to ``ReplyQueue/firstWaiter``, which misses more.
     case collect(submitted: NIODeadline)

@@ -7,7 +7,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// What is wrong with TLS, in words that help whoever has to mend it.
+/// A TLS failure, in words that say what to check.
 struct TLSFault: Error, CustomStringConvertible {
   let description: String
 

@@ -10,6 +10,8 @@ final class SubscriptionHub: Sendable {
     var buffers: [UInt64: SubscriptionBuffer] = [:]
     var connection: RedisConnection?
     var lastID: UInt64 = 0
+    /// Why the server does not serve all subscriptions.
+    var refusal: RedisError?
     var isFinished = false
   }
 
@@ -34,6 +36,9 @@ final class SubscriptionHub: Sendable {
     driver = ReconnectionDriver(
       name: locator.name, outageLevel: locator.outageLevel, backoff: configuration.backoff, metrics: connector.metrics, logger: logger)
   }
+
+  /// Why the server refuses a subscription; `nil` while it serves all of them.
+  var refusal: RedisError? { state.withLock { $0.refusal } }
 
   // MARK: Life
 
@@ -151,11 +156,18 @@ final class SubscriptionHub: Sendable {
     switch kind {
     case "message": received(parts[2], on: name, of: .channel(name))
     case "pmessage" where parts.count == 4: received(parts[3], on: parts[2].string ?? "", of: .pattern(name))
-    case "subscribe", "unsubscribe": state.withLock { state in perform(state.registry.confirmed(.channel(name)), &state) }
-    case "psubscribe", "punsubscribe": state.withLock { state in perform(state.registry.confirmed(.pattern(name)), &state) }
+    case "subscribe", "unsubscribe": confirmed(.channel(name))
+    case "psubscribe", "punsubscribe": confirmed(.pattern(name))
     default: return false
     }
     return true
+  }
+
+  private func confirmed(_ topic: SubscriptionTopic) {
+    state.withLock { state in
+      perform(state.registry.confirmed(topic), &state)
+      if state.registry.isComplete { state.refusal = nil }
+    }
   }
 
   private func refused(_ message: String) -> Bool {
@@ -164,6 +176,10 @@ final class SubscriptionHub: Sendable {
       serverMessage: message)
     return state.withLock { state in
       guard let actions = state.registry.refused() else { return false }
+      // A refusal of several topics at once only has them tried one by one.
+      if actions.contains(where: { if case .refused = $0 { true } else { false } }) || state.registry.hasRefusals {
+        state.refusal = refusal
+      }
       perform(actions, refusal: refusal, &state)
       return true
     }

@@ -52,6 +52,12 @@ struct SubscriptionRegistry {
 
   var isEmpty: Bool { subscriptions.isEmpty }
 
+  /// Whether the server has confirmed every topic that is wanted.
+  var isComplete: Bool { topics.values.allSatisfy { $0.isConfirmed || $0.subscriptions.isEmpty } }
+
+  /// Whether the server does not allow a topic that is wanted.
+  var hasRefusals: Bool { topics.values.contains { $0.isRefused && !$0.subscriptions.isEmpty } }
+
   mutating func subscribe(_ id: UInt64, to names: [SubscriptionTopic]) -> [Action] {
     subscriptions[id] = Subscription(topics: Set(names))
     var new: [SubscriptionTopic] = []

@@ -1,9 +1,8 @@
 /// What to make of the sentinels' answers to the question where the master is.
 ///
-/// A pure value, for one round of asking. Sentinels can disagree: one that was cut off still names the master of before. Each failover has
-/// a greater epoch than the one before (the *configuration epoch* of the Sentinel documentation), so of different answers the one with the
-/// greatest epoch counts. An epoch below one that was seen before is outdated, unless a majority of the sentinels has it: then an operator
-/// has set them up anew.
+/// A pure value, for one round of queries. Sentinels can disagree: a sentinel that was cut off still names the former master. Each failover
+/// raises the epoch (the *configuration epoch* of the Sentinel documentation), so the answer with the greatest epoch counts. An epoch below
+/// an earlier one is outdated, unless a majority of the sentinels has it: then an operator has set up the sentinels anew.
 struct MasterDiscovery {
   enum Answer: Equatable {
     case master(RedisConfiguration.Endpoint, epoch: Int64)

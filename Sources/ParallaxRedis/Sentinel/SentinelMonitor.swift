@@ -51,6 +51,8 @@ final class SentinelMonitor: Sendable {
     configuration.password = settings.password
     configuration.tls = settings.tls
     configuration.database = 0
+    configuration.requirements = nil
+    configuration.credentials = nil
     connector.configuration = configuration
     connector.role = .sentinel
     // A sentinel has no data that could be missing.
@@ -146,7 +148,7 @@ final class SentinelMonitor: Sendable {
     }
   }
 
-  /// Several rounds may be under way: one that began before a failover must not undo what a later one found.
+  /// Rounds can overlap: a round that began before a failover must not undo the result of a later round.
   private func adopt(_ endpoint: RedisConfiguration.Endpoint, epoch: Int64, seen: Int64) -> RedisConfiguration.Endpoint {
     let (former, now) = state.withLock { state -> (RedisConfiguration.Endpoint?, RedisConfiguration.Endpoint) in
       let former = state.master
@@ -157,7 +159,7 @@ final class SentinelMonitor: Sendable {
       return (former, endpoint)
     }
     if let former, former != now {
-      // Whoever has a connection to the former master has to learn it, not only whoever has asked.
+      // All holders of a connection to the former master have to follow, not only this caller.
       wakeUp.signal()
       logger.notice(
         "The sentinels name another master", metadata: ["redis.master": "\(masterName)", "from": "\(former)", "to": "\(now)"])
@@ -168,7 +170,7 @@ final class SentinelMonitor: Sendable {
   private func question(_ sentinel: RedisNode) async -> MasterDiscovery.Answer {
     do {
       let questions = SentinelReply.questions(about: masterName).map { $0.withTimeout(patience) }
-      return SentinelReply.answer(try await sentinel.pipeline(questions))
+      return SentinelReply.answer(try await sentinel.pipeline(questions), about: masterName)
     } catch {
       return .failed(error as? RedisError ?? RedisError(.connectionFailed, message: "The sentinel was not asked to the end.", cause: error))
     }

@@ -2,7 +2,7 @@
 enum SentinelNews: Equatable {
   /// A replica has been chosen and is about to be told that it is the master: in the next moment, a tenth of a second or so.
   ///
-  /// The master of before takes writes on until it is told too, which is seconds later, and then throws away what it took.
+  /// The former master takes writes until it is reconfigured, seconds later, and then discards them.
   case begins
   /// The failover has not come about.
   case aborted

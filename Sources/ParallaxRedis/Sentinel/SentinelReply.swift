@@ -8,7 +8,7 @@ struct SentinelReply {
     ]
   }
 
-  static func answer(_ replies: [Result<RESPValue, RedisError>]) -> MasterDiscovery.Answer {
+  static func answer(_ replies: [Result<RESPValue, RedisError>], about masterName: String) -> MasterDiscovery.Answer {
     do throws(RedisError) {
       let address = try replies[0].get()
       if address.isNull { return .unknownName }
@@ -16,6 +16,13 @@ struct SentinelReply {
         let epoch = try replies[1].get().map?["config-epoch"]?.int
       else {
         return .failed(RedisError(.unexpectedReply, command: "SENTINEL", message: "The sentinel's reply has not the form of a master."))
+      }
+      // A sentinel that cannot resolve the host name of its master knows no address.
+      if host.isEmpty {
+        return .failed(
+          RedisError(
+            .connectionFailed, command: "SENTINEL",
+            message: "The sentinel knows no address of the master \(masterName): check that it can resolve the master's host name."))
       }
       return .master(.host(host, port: port), epoch: Int64(epoch))
     } catch {

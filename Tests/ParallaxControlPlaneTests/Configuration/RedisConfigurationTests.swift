@@ -47,7 +47,9 @@ import Testing
       ("redis: { sentinel: { masterName: m } }", "set redis.sentinel.nodes"),
       ("redis: { sentinel: { nodes: [a] } }", "set redis.sentinel.masterName"),
       ("redis: { sentinel: { masterName: m, nodes: [a], username: u } }", "set redis.sentinel.password"),
-      ("redis: { url: \"redis://h/2\", cluster: { nodes: [a] } }", "redis.url names 2; leave it out"),
+      ("redis: { url: \"redis://h\", password: p, passwordFile: /f }", "set redis.password or redis.passwordFile"),
+      ("redis: { url: \"redis://h\", username: u, usernameFile: /f, password: p }", "set redis.username or redis.usernameFile"),
+      ("redis: { url: \"redis://h\", usernameFile: /f }", "set redis.passwordFile"),
       ("redis: { url: \"rediss://h\", tls: { certificate: c } }", "set both redis.tls.certificate and redis.tls.privateKey"),
       ("redis: { url: \"redis://h\", tls: { ca: c } }", "begin it with rediss://"),
     ])

@@ -48,6 +48,21 @@ struct ClusterMapTests {
     #expect(plain.masters.isEmpty)
   }
 
+  @Test("The address stands in for a host name that a server does not have")
+  func addresses() throws {
+    let unnamed = RESPValue.map([
+      Self.text("port"), .integer(1), Self.text("ip"), Self.text("10.0.0.1"), Self.text("endpoint"), Self.text("?"), Self.text("role"),
+      Self.text("master"), Self.text("health"), Self.text("online"),
+    ])
+    let shards = try ClusterMap(shards: .array([Self.shard([0, 1], [unnamed])]), from: Self.source, usesTLS: false)
+    #expect(shards.masters == [Self.host("10.0.0.1", 1)])
+    let server = RESPValue.array([
+      Self.text("?"), .integer(1), Self.text("id"), .array([Self.text("ip"), Self.text("10.0.0.2")]),
+    ])
+    let slots = try ClusterMap(slots: .array([.array([.integer(0), .integer(1), server])]), from: Self.source)
+    #expect(slots.masters == [Self.host("10.0.0.2", 1)])
+  }
+
   @Test("CLUSTER SLOTS: the first server of a range is its master")
   func slots() throws {
     func server(_ host: String, _ port: Int) -> RESPValue { .array([Self.text(host), .integer(Int64(port)), Self.text("id")]) }

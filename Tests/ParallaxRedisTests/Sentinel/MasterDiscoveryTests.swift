@@ -86,14 +86,21 @@ struct MasterDiscoveryTests {
     let address = RESPValue.array([Self.text("10.0.0.1"), Self.text("6379")])
     let fields: [RESPValue] = [Self.text("name"), Self.text("mymaster"), Self.text("config-epoch"), Self.text("4")]
     let expected = MasterDiscovery.Answer.master(.host("10.0.0.1", port: 6_379), epoch: 4)
-    #expect(SentinelReply.answer([.success(address), .success(.map(fields))]) == expected)
-    #expect(SentinelReply.answer([.success(address), .success(.array(fields))]) == expected)
-    #expect(SentinelReply.answer([.success(.null), .success(.null)]) == .unknownName)
+    #expect(SentinelReply.answer([.success(address), .success(.map(fields))], about: "mymaster") == expected)
+    #expect(SentinelReply.answer([.success(address), .success(.array(fields))], about: "mymaster") == expected)
+    #expect(SentinelReply.answer([.success(.null), .success(.null)], about: "mymaster") == .unknownName)
     let unknown = RedisError(.serverError, message: "", serverMessage: "ERR No such master with that name")
-    #expect(SentinelReply.answer([.failure(unknown), .failure(unknown)]) == .unknownName)
+    #expect(SentinelReply.answer([.failure(unknown), .failure(unknown)], about: "mymaster") == .unknownName)
+    // A sentinel that cannot resolve the host name of its master tells an empty one.
+    let nowhere = RESPValue.array([Self.text(""), Self.text("6379")])
+    guard case .failed(let error) = SentinelReply.answer([.success(nowhere), .success(.map(fields))], about: "mymaster") else {
+      Issue.record("an empty host is taken for a master")
+      return
+    }
+    #expect(error.code == .connectionFailed)
     let noPort = RESPValue.array([Self.text("10.0.0.1"), Self.text("65536")])
     for malformed in [RESPValue.integer(1), noPort] {
-      guard case .failed(let error) = SentinelReply.answer([.success(malformed), .success(.map(fields))]) else {
+      guard case .failed(let error) = SentinelReply.answer([.success(malformed), .success(.map(fields))], about: "mymaster") else {
         Issue.record("a malformed reply is taken for an answer")
         continue
       }
