@@ -51,6 +51,9 @@ public struct KeySpace: Sendable, Hashable {
   /// The sorted set of the minutes in which executions were created.
   package var executionBuckets: String { prefix + "executions" }
 
+  /// The number of executions that were created before a minute.
+  package var executionTotal: String { prefix + "executions:total" }
+
   /// The sorted set of the executions that were created in one minute.
   package func executions(in bucket: ExecutionBucket) -> String { executionBuckets + ":" + bucket.name }
 

@@ -30,6 +30,7 @@ public struct RedisBackend: Backend {
   public let namespace: String
 
   private let client: RedisClient
+  private let condition: WriteCondition
   private let configuration: RedisConfiguration
   private let group: any EventLoopGroup
 
@@ -47,6 +48,8 @@ public struct RedisBackend: Backend {
     eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger
   ) throws {
     let keys = try KeySpace(prefix: keyPrefix)
+    var configuration = configuration
+    configuration.requirements = StoreRequirements.all(keys: keys, requiresReplicas: requiredReplicas > 0)
     let client = try RedisClient(
       configuration: configuration,
       scripts: RedisStateStore.scripts + RedisMembershipStore.scripts + RedisElectionStore.scripts + RedisInboxStore.scripts,
@@ -54,16 +57,18 @@ public struct RedisBackend: Backend {
     self.client = client
     self.configuration = configuration
     group = eventLoopGroup
-    state = RedisStateStore(client: client, keys: keys, logger: logger)
+    let condition = WriteCondition(client: client, keys: keys, logger: logger)
+    self.condition = condition
+    state = RedisStateStore(client: client, keys: keys, condition: condition, logger: logger)
     election = RedisElectionStore(client: client, keys: keys, requiredReplicas: requiredReplicas)
-    membership = RedisMembershipStore(client: client, keys: keys)
-    inboxes = RedisInboxStore(client: client, keys: keys, logger: logger)
+    membership = RedisMembershipStore(client: client, keys: keys, condition: condition)
+    inboxes = RedisInboxStore(client: client, keys: keys, condition: condition, logger: logger)
     events = RedisEventBus(client: client, keys: keys, logger: logger)
     namespace = keyPrefix
   }
 
-  /// The client that the stores share.
-  public var services: [any Service] { [client] }
+  /// The client that the stores share, and the probe of a server that refuses writes.
+  public var services: [any Service] { [client, condition] }
 
   /// All nodes share the stores, and a failover may lose what was acknowledged last.
   public var traits: BackendTraits { BackendTraits(isShared: true, losesAcknowledgedWrites: true) }
@@ -71,7 +76,10 @@ public struct RedisBackend: Backend {
   /// Whether the client is connected, in a cluster to every master.
   public var status: BackendStatus {
     let status = client.status
-    guard let time = status.disconnectedFor else { return .reachable }
+    guard let time = status.disconnectedFor else {
+      if let refusal = condition.refusal { return .refusesWrites(for: refusal.duration, reason: refusal.reason) }
+      return status.subscriptionRefusal.map { .refusesSubscriptions(reason: $0.serverMessage ?? $0.message) } ?? .reachable
+    }
     return .unreachable(for: time, reason: status.lastError.map { "\($0)" } ?? "connecting")
   }
 

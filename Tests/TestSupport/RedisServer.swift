@@ -15,7 +15,8 @@ package final class RedisServer: Sendable {
     package let description: String
   }
 
-  private static let executable = "redis-server"
+  /// The server that tests run: Debian's, or another that is to be tried.
+  private static let defaultExecutable = ProcessInfo.processInfo.environment["PARALLAX_TEST_REDIS_SERVER"] ?? "redis-server"
   private static let startTimeout = Duration.seconds(10)
   static let configurationName = "redis.conf"
   static let socketName = "redis.sock"
@@ -130,7 +131,8 @@ package final class RedisServer: Sendable {
     try state.withLock { state in
       precondition(state.pid == 0, "the server is running already")
       let flags = options.sentinel == nil ? [] : ["--sentinel"]
-      state.pid = try Self.spawn([Self.executable, "\(directory)/\(Self.configurationName)"] + flags)
+      let program = options.executable ?? Self.defaultExecutable
+      state.pid = try Self.spawn([program, "\(directory)/\(Self.configurationName)"] + flags)
     }
   }
 
@@ -236,8 +238,8 @@ package final class RedisServer: Sendable {
     let pointers = arguments.map { strdup($0) } + [nil]
     defer { for pointer in pointers { free(pointer) } }
     closeDescriptorsOnExec()
-    let code = posix_spawnp(&pid, executable, &actions, &attributes, pointers, environ)
-    guard code == 0 else { throw Failure(description: "cannot start \(executable): \(String(cString: strerror(code)))") }
+    let code = posix_spawnp(&pid, arguments[0], &actions, &attributes, pointers, environ)
+    guard code == 0 else { throw Failure(description: "cannot start \(arguments[0]): \(String(cString: strerror(code)))") }
     return pid
   }
 }

@@ -19,10 +19,15 @@ extension RedisServer {
     package var sentinel: [String]?
     /// Further settings as they would stand on the command line, such as `["--maxmemory", "1mb"]`.
     package var arguments: [String]
+    /// The program; `nil` is `redis-server`, or what `PARALLAX_TEST_REDIS_SERVER` names.
+    ///
+    /// A program that is named here may be older than 7.0.
+    package var executable: String?
 
     package init(
       password: String? = nil, users: [String] = [], usersInFile: Bool = false, tls: TLS? = nil, replicaOf: Int? = nil,
-      databases: Int? = nil, appendOnly: Bool = false, sentinel: [String]? = nil, arguments: [String] = []
+      databases: Int? = nil, appendOnly: Bool = false, sentinel: [String]? = nil, arguments: [String] = [],
+      executable: String? = nil
     ) {
       self.password = password
       self.users = users
@@ -33,6 +38,7 @@ extension RedisServer {
       self.appendOnly = appendOnly
       self.sentinel = sentinel
       self.arguments = arguments
+      self.executable = executable
     }
   }
 
@@ -83,8 +89,9 @@ extension RedisServer.Options {
   private func configuration(port: Int, directory: String) -> String {
     var settings = [
       "--bind", "127.0.0.1", "--dir", directory, "--logfile", "redis.log", "--daemonize", "no", "--save", "",
-      "--enable-debug-command", "local", "--unixsocket", RedisServer.socketName, "--unixsocketperm", "700",
+      "--unixsocket", RedisServer.socketName, "--unixsocketperm", "700",
     ]
+    if executable == nil { settings += ["--enable-debug-command", "local"] }
     settings += portSettings(port)
     if let password, !usersInFile { settings += ["--requirepass", password] }
     if let password, sentinel == nil { settings += ["--masterauth", password] }

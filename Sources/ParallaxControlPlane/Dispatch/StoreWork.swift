@@ -60,7 +60,9 @@ extension Dispatcher {
     } onUnreadable: {
       writeFinished(execution, .stale)
     } onFirstFailure: { error in
-      let refusal = APIError(.notReady, "the node's store did not take the execution; repeat with an idempotencyKey", details: nil)
+      let reason = (error as? StateStoreError).flatMap { $0.code == .unwritable ? $0.message : nil }
+      let refusal = APIError(
+        .notReady, "\(reason ?? "the node's store did not take the execution"); repeat with an idempotencyKey", details: nil)
       handle { machine, now in machine.creationDelayed(id, error: refusal, at: now) }
     }
   }

@@ -32,7 +32,7 @@ package struct ControlPlane: ControlPlaneService {
     var generator = SystemRandomNumberGenerator()
     var execution = Execution(
       id: SortableID.make(prefix: "exec", at: now, using: &generator), pattern: pattern, priority: options.priority ?? .normal,
-      input: request.input, metadata: options.metadata, createdAt: now,
+      input: request.input, metadata: options.metadata, idempotencyKey: options.idempotencyKey, createdAt: now,
       deadline: now + ((options.timeout ?? pattern.timeout)?.duration ?? defaultTimeout), owner: session)
     if let key = options.idempotencyKey {
       let digest = try Self.digest(of: request, pattern: name, version: version)
@@ -41,7 +41,9 @@ package struct ControlPlane: ControlPlaneService {
       case .existing(let id, digest):
         if let answer = try await repeated(id, isAsync: isAsync) { return answer }
         execution.id = id
-      case .existing(let id, _):
+      case .removed(let id, digest, let status, let completedAt):
+        return try Self.answer(removed: id, status, completedAt, isAsync: isAsync)
+      case .existing(let id, _), .removed(let id, _, _, _):
         throw APIError(
           .conflict, "the idempotency key was used for another request", details: ["executionId": .string(id)])
       }
@@ -73,6 +75,20 @@ package struct ControlPlane: ControlPlaneService {
       return .accepted(ExecutionAcceptance(executionId: id, status: stored.execution.status))
     }
     return try Self.answer(.finished(stored), isAsync: false)
+  }
+
+  /// What a repeat of a request gets whose execution has ended and was removed: it does not run again, and its result is no more.
+  private static func answer(
+    removed id: String, _ status: ExecutionStatus, _ completedAt: Timestamp, isAsync: Bool
+  ) throws -> ExecuteAnswer {
+    if isAsync { return .accepted(ExecutionAcceptance(executionId: id, status: status)) }
+    throw APIError(
+      .conflict,
+      "the execution of this idempotency key is \(status.rawValue), and its result is no longer kept; raise executions.retention or "
+        + "executions.maxRetained to keep results for longer",
+      details: [
+        "executionId": .string(id), "status": .string(status.rawValue), "completedAt": .string(completedAt.description),
+      ])
   }
 
   private static func answer(_ resolution: Resolution, isAsync: Bool) throws -> ExecuteAnswer {
@@ -250,6 +266,8 @@ package struct ControlPlane: ControlPlaneService {
       return try await call()
     } catch let error as StateStoreError where error.code == .unavailable {
       throw APIError(.notReady, "the node's store cannot be reached; try again or ask another node")
+    } catch let error as StateStoreError where error.code == .unwritable {
+      throw APIError(.notReady, error.message)
     }
   }
 }

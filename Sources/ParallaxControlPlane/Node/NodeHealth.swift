@@ -106,8 +106,14 @@ package final class NodeHealth: Sendable {
     switch stage {
     case .starting(let reason): APIError(.notReady, "the node is starting: \(reason)")
     case .finishing, .draining: APIError(.notReady, "the node is shutting down; ask another")
-    case .running, .leaving: isCutOff ? APIError(.notReady, "the node is cut off from its store; ask another") : nil
+    case .running, .leaving: isCutOff ? APIError(.notReady, "the node is cut off from its store; ask another") : storeRefusal
     }
+  }
+
+  /// What a request gets that has to be written into a store that takes no writes.
+  private var storeRefusal: APIError? {
+    guard case .refusesWrites(_, let reason) = storeStatus() else { return nil }
+    return APIError(.notReady, "the store refuses writes: \(reason)")
   }
 
   /// Why the node takes no further agents, or nil.
@@ -116,7 +122,8 @@ package final class NodeHealth: Sendable {
     case .leaving(hasSuccessor: true), .draining: APIError(.notReady, "the node is shutting down; connect to another")
     // What an agent that lost its connection still works on can only end here.
     case .leaving(hasSuccessor: false), .finishing: nil
-    case .starting, .running: refusal
+    // A store whose memory is full takes agents back, so that what it holds can end.
+    case .starting, .running: refusal == storeRefusal ? nil : refusal
     }
   }
 
@@ -169,6 +176,9 @@ package final class NodeHealth: Sendable {
     case .unreachable(let time, let reason):
       let detail = "unreachable for \(time.text): \(reason)"
       return HealthDocument.Check(time >= cutOffAfter ? .unhealthy : .degraded, detail: detail)
+    case .refusesSubscriptions(let reason): return HealthDocument.Check(.unhealthy, detail: "refuses subscriptions: \(reason)")
+    case .refusesWrites(let time, let reason):
+      return HealthDocument.Check(.unhealthy, detail: "refuses writes since \(time.text): \(reason)")
     }
   }
 

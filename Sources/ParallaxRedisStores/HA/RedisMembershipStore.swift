@@ -11,6 +11,7 @@ public struct RedisMembershipStore: MembershipStore {
 
   private let client: RedisClient
   private let key: String
+  private let condition: WriteCondition?
 
   /// Makes a store.
   ///
@@ -18,7 +19,13 @@ public struct RedisMembershipStore: MembershipStore {
   ///   - client: A client of the right server and database.
   ///   - keys: The names of the keys.
   public init(client: RedisClient, keys: KeySpace) {
+    self.init(client: client, keys: keys, condition: nil)
+  }
+
+  /// Makes a store that tells a condition of writes that the server refuses.
+  package init(client: RedisClient, keys: KeySpace, condition: WriteCondition?) {
     self.client = client
+    self.condition = condition
     key = keys.members
   }
 
@@ -26,7 +33,13 @@ public struct RedisMembershipStore: MembershipStore {
   public func write(_ record: MemberRecord, replacing incarnation: String?) async throws -> MemberWriteOutcome {
     let text = try JSON.text(record)
     let arguments = [record.id, record.incarnation, incarnation ?? "", text].map { RedisArgument($0) }
-    let reply = try await client.evaluate(MembershipScripts.write, keys: [key], arguments: arguments, idempotent: true)
+    let reply: RESPValue
+    do {
+      reply = try await client.evaluate(MembershipScripts.write, keys: [key], arguments: arguments, idempotent: true)
+    } catch let error as RedisError {
+      condition?.failed(error, forKey: key)
+      throw error
+    }
     let parts = reply.array ?? []
     switch parts.first?.string {
     case "added": return .added

@@ -6,6 +6,9 @@ enum ElectionScripts {
 
   /// Writes the record if the stored bytes are the expected ones, and publishes it on the channel that is named like its key.
   ///
+  /// A server whose memory is full renews the lease all the same (see `FullMemory`). The record is only published once it is written, and a
+  /// user without rights to the channel loses the hint alone, not the write.
+  ///
   ///     KEYS  1 record
   ///     ARGV  1 the expected bytes, empty for no record, 2 the new ones
   ///     →     {written} | {conflict, the stored bytes or nothing}
@@ -13,8 +16,9 @@ enum ElectionScripts {
     """
     local stored = redis.call('GET', KEYS[1])
     if stored ~= (ARGV[1] ~= '' and ARGV[1]) then return {'conflict', stored} end
+    \(FullMemory.admission)
     redis.call('SET', KEYS[1], ARGV[2])
-    redis.call('PUBLISH', KEYS[1], ARGV[2])
+    redis.pcall('PUBLISH', KEYS[1], ARGV[2])
     return {'written'}
     """)
 }

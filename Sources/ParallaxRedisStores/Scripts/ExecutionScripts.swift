@@ -75,6 +75,9 @@ enum ExecutionScripts {
 
   /// Makes the owner's change.
   ///
+  /// A server whose memory is full takes an end without a result (see `FullMemory`), so that what it holds can be
+  /// collected; all other changes wait.
+  ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision after the change,
   ///           6 how many recordings the owner has read, 7 number of fields and values, then those, then id and JSON of each task
@@ -91,6 +94,11 @@ enum ExecutionScripts {
     if not live or tonumber(now[5]) >= tonumber(ARGV[5]) then return 'stale' end
     if tonumber(now[5]) + 1 ~= tonumber(ARGV[5]) then return 'behind' end
     if tonumber(now[7] or 0) > tonumber(ARGV[6]) then return 'unread' end
+    for i = 8, 6 + tonumber(ARGV[7]), 2 do
+      if ARGV[i] == 'status' and (ARGV[i + 1] == 'failed' or ARGV[i + 1] == 'cancelled' or ARGV[i + 1] == 'timed_out') then
+        \(FullMemory.admission)
+      end
+    end
     \(write)
     return 'applied'
     """)
@@ -159,7 +167,8 @@ enum ExecutionScripts {
     """
     local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'status')
     if not now[1] then
-      if ARGV[6] ~= '0' then
+      if ARGV[6] ~= '0' and not redis.call('HGET', KEYS[1], 'barred:*') then
+        \(FullMemory.admission)
         redis.call('HSET', KEYS[1], 'barred:' .. ARGV[2] .. ':' .. ARGV[3], '1')
         redis.call('PEXPIRE', KEYS[1], ARGV[6])
       end
@@ -169,6 +178,7 @@ enum ExecutionScripts {
     if not \(isLive(4)) then return {'terminal'} end
     if now[2] ~= ARGV[4] or now[3] ~= ARGV[5] then
       if now[2] ~= ARGV[2] or now[3] ~= ARGV[3] then return {'taken'} end
+      \(FullMemory.admission)
       redis.call('HSET', KEYS[1], 'nodeId', ARGV[4], 'incarnation', ARGV[5])
       redis.call('HINCRBY', KEYS[1], 'epoch', 1)
     end
@@ -177,23 +187,34 @@ enum ExecutionScripts {
 
   /// Removes an execution if it is terminal.
   ///
-  /// Where there is none it leaves a tombstone for all, since the index entry is removed next.
+  /// Where there is none it leaves a tombstone for all, since the index entry is removed next. An execution whose idempotency key may still
+  /// be used leaves a tombstone that tells how it ended, so that a repeat of the request does not run again. A server whose memory is full
+  /// removes executions all the same (see `FullMemory`).
   ///
   ///     KEYS  1 execution, 2 its tasks
-  ///     ARGV  1 format version, 2 the minute of the index entry, yyyymmddhhmm, 3 lifetime of a tombstone in ms
+  ///     ARGV  1 format version, 2 the minute of the index entry, yyyymmddhhmm, 3 lifetime of a tombstone in ms,
+  ///           4 how long the idempotency key of the execution lives on at most in ms, 0 if it has expired
   ///     →     {removed, nodeId, incarnation} | {live} | {orphan} | {elsewhere}: the entry is not this execution's | {unreadable}
   static let remove = RedisScript(
     """
-    local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'status', 'createdAt')
+    local now = redis.call(
+      'HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'status', 'createdAt', 'completedAt', 'idempotencyKey', 'barred:*')
     if not now[1] then
-      redis.call('HSET', KEYS[1], 'barred:*', '1')
-      redis.call('PEXPIRE', KEYS[1], ARGV[3])
+      if not now[8] then
+        \(FullMemory.admission)
+        redis.call('HSET', KEYS[1], 'barred:*', '1')
+        redis.call('PEXPIRE', KEYS[1], ARGV[3])
+      end
       return {'orphan'}
     end
     if tonumber(now[1]) > tonumber(ARGV[1]) then return {'unreadable'} end
     if string.gsub(string.sub(now[5], 1, -9), '%D', '') ~= ARGV[2] then return {'elsewhere'} end
     if \(isLive(4)) then return {'live'} end
     redis.call('DEL', KEYS[1], KEYS[2])
+    if now[7] and ARGV[4] ~= '0' then
+      redis.call('HSET', KEYS[1], 'barred:*', '1', 'status', now[4], 'completedAt', now[6] or now[5])
+      redis.call('PEXPIRE', KEYS[1], ARGV[4])
+    end
     return {'removed', now[2], now[3]}
     """)
 }

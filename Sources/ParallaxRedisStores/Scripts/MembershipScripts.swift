@@ -4,7 +4,7 @@ import ParallaxRedis
 enum MembershipScripts {
   static let all = [write, remove]
 
-  /// Writes a node's field unless another incarnation holds it.
+  /// Writes a node's field unless another incarnation holds it, also into a server whose memory is full (see `FullMemory`).
   ///
   ///     KEYS  1 members
   ///     ARGV  1 node id, 2 incarnation, 3 the incarnation that may be written over, or empty, 4 JSON
@@ -20,6 +20,7 @@ enum MembershipScripts {
       elseif former.incarnation == ARGV[3] then outcome = 'replaced'
       else return {'twin', text} end
     end
+    \(FullMemory.admission)
     redis.call('HSET', KEYS[1], ARGV[1], ARGV[4])
     return {outcome}
     """)

@@ -1,7 +1,20 @@
 import ParallaxRedis
 
-/// The script over the hash of the node sessions, which has one field per session: how often it was opened.
+/// The scripts over the hash of the node sessions, which has one field per session: how often it was opened.
 enum NodeScripts {
+  static let all = [open, close]
+
+  /// Counts an opening of a session, also into a server whose memory is full (see `FullMemory`).
+  ///
+  ///     KEYS  1 sessions
+  ///     ARGV  1 session
+  ///     →     how often it has been opened
+  static let open = RedisScript(
+    """
+    \(FullMemory.admission)
+    return redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+    """)
+
   /// Takes a session off the list unless it has been opened more often.
   ///
   ///     KEYS  1 sessions

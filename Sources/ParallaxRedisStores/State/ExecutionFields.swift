@@ -82,6 +82,7 @@ extension RedisStateStore {
     list.set("deadline", execution.deadline)
     list.set("attempt", Int64(execution.attempt))
     list.set("priority", execution.priority.rawValue)
+    if let key = execution.idempotencyKey { list.set("idempotencyKey", key) }
     list.set("definition", try definitions.text(of: execution.pattern))
     try list.set(json: execution.input, "input", of: "the input of \(execution.id)")
     try list.set(json: execution.result, "result", of: "the result of \(execution.id)")
@@ -117,6 +118,7 @@ extension RedisStateStore {
       result: try reader.optional("result", reader.json),
       error: try reader.optional("error", reader.json),
       metadata: try reader.optional("metadata", reader.json),
+      idempotencyKey: try reader.optional("idempotencyKey", reader.text),
       createdAt: try reader.instant("createdAt"),
       startedAt: try reader.optional("startedAt", reader.instant),
       completedAt: try reader.optional("completedAt", reader.instant),

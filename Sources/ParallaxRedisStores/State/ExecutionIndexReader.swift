@@ -41,10 +41,11 @@ struct ExecutionIndexReader {
     nextMinute = newest.map { ExecutionBucket.minute(of: Timestamp(milliseconds: $0)) + 1 } ?? .max
   }
 
-  /// Reads all of these buckets, newest first, after passing over entries of the first.
-  init(_ store: RedisStateStore, buckets: ArraySlice<ExecutionBucket>, offset: Int) {
+  /// Reads these buckets, newest first, after passing over entries of the first, then those before a minute, if there may be some.
+  init(_ store: RedisStateStore, buckets: ArraySlice<ExecutionBucket>, before nextMinute: Int64?, offset: Int) {
     self.store = store
     self.buckets = buckets
+    self.nextMinute = nextMinute
     oldest = nil
     bound = (nil, offset)
   }
@@ -89,7 +90,7 @@ struct ExecutionIndexReader {
     guard buckets.isEmpty, let nextMinute else { return !buckets.isEmpty }
     let oldestMinute = oldest.map { ExecutionBucket.minute(of: Timestamp(milliseconds: $0)) }
     let page = try await store.buckets(before: nextMinute, from: oldestMinute)
-    buckets = page.buckets[...]
+    buckets = page.buckets.map(\.bucket)[...]
     self.nextMinute = page.next
     return !buckets.isEmpty
   }
@@ -97,18 +98,18 @@ struct ExecutionIndexReader {
 
 extension RedisStateStore {
   /// How many buckets are listed in one command.
-  private static let bucketPage = 500
+  static let bucketPage = 500
 
   /// Buckets before a minute, newest first, and the minute before which there may be more.
-  func buckets(before minute: Int64, from oldest: Int64?) async throws -> (buckets: [ExecutionBucket], next: Int64?) {
+  func buckets(
+    before minute: Int64, from oldest: Int64?, limit: Int = bucketPage
+  ) async throws -> (buckets: [(bucket: ExecutionBucket, minute: Int64)], next: Int64?) {
     let members = try await send(
       RedisCommand(
         "ZRANGE", keys.executionBuckets, minute == .max ? "+inf" : "(\(minute)", oldest.map { String($0) } ?? "-inf", "BYSCORE", "REV",
-        "LIMIT", 0, Self.bucketPage, "WITHSCORES")
+        "LIMIT", 0, limit, "WITHSCORES")
     ).scoredMembers
-    return (
-      members.map { ExecutionBucket(name: $0.member) }, members.count == Self.bucketPage ? members.last?.score : nil
-    )
+    return (members.map { (ExecutionBucket(name: $0.member), $0.score) }, members.count == limit ? members.last?.score : nil)
   }
 
   /// Buckets from a minute on and up to another, oldest first, and the minute from which there may be more.
@@ -122,18 +123,5 @@ extension RedisStateStore {
     return (
       members.map { (ExecutionBucket(name: $0.member), $0.score) }, members.count == Self.bucketPage ? members.last?.score : nil
     )
-  }
-
-  /// All buckets, newest first, with the number of executions in each.
-  func bucketSizes() async throws -> [(bucket: ExecutionBucket, count: Int)] {
-    var all: [ExecutionBucket] = []
-    var next: Int64? = .max
-    while let minute = next {
-      let page = try await buckets(before: minute, from: nil)
-      all += page.buckets
-      next = page.next
-    }
-    let sizes = try await pipelines(all.map { RedisCommand("ZCARD", keys.executions(in: $0)) })
-    return zip(all, sizes).map { ($0, $1.int ?? 0) }
   }
 }

@@ -15,6 +15,7 @@ public final class RedisInboxStore: InboxStore {
   private let client: RedisClient
   private let keys: KeySpace
   private let capacity: Int
+  private let condition: WriteCondition?
   private let logger: Logger
 
   /// Makes a store.
@@ -24,8 +25,14 @@ public final class RedisInboxStore: InboxStore {
   ///   - keys: The names of the keys.
   ///   - capacity: How many messages an inbox holds; 100,000 by default.
   ///   - logger: Where outages of a receiver are reported, each once.
-  public init(client: RedisClient, keys: KeySpace, capacity: Int = 100_000, logger: Logger) {
+  public convenience init(client: RedisClient, keys: KeySpace, capacity: Int = 100_000, logger: Logger) {
+    self.init(client: client, keys: keys, capacity: capacity, condition: nil, logger: logger)
+  }
+
+  /// Makes a store that tells a condition of writes that the server refuses.
+  package init(client: RedisClient, keys: KeySpace, capacity: Int = 100_000, condition: WriteCondition?, logger: Logger) {
     self.client = client
+    self.condition = condition
     self.keys = keys
     self.capacity = capacity
     self.logger = logger
@@ -40,6 +47,7 @@ public final class RedisInboxStore: InboxStore {
       let reply = try await client.evaluate(InboxScripts.send, keys: [keys.inbox(of: session)], arguments: arguments, idempotent: true)
       return reply.int == 1
     } catch let error as RedisError {
+      condition?.failed(error, forKey: keys.inbox(of: session))
       throw StateStoreError(error)
     }
   }

@@ -7,30 +7,46 @@ extension RedisStateStore {
   /// How many executions one page looks at before it leaves the rest to the next.
   private static let examinationLimit = 2_000
 
+  /// How many buckets are counted to find where an offset leads; what is left of it is passed over execution by execution.
+  private static let skippedBuckets = 512
+
   /// The executions that are asked for.
   public func executions(_ query: ExecutionQuery) async throws -> ExecutionPage {
-    var total: Int?
-    var skip = query.cursor == nil ? query.offset : 0
-    let reader: ExecutionIndexReader
-    if query.hasFilters || query.cursor != nil {
-      if !query.hasFilters { total = try await bucketSizes().reduce(0) { $0 + $1.count } }
-      let position = try await position(of: query.cursor)
-      if query.cursor != nil, position == nil { return ExecutionPage(executions: [], total: total, nextCursor: nil) }
-      reader = ExecutionIndexReader(
-        self, newest: query.until.map { $0.milliseconds - 1 }, oldest: query.since?.milliseconds, behind: position)
-    } else {
-      let sizes = try await bucketSizes()
-      total = sizes.reduce(0) { $0 + $1.count }
-      var first = 0
-      while first < sizes.count, skip >= sizes[first].count {
-        skip -= sizes[first].count
-        first += 1
-      }
-      reader = ExecutionIndexReader(self, buckets: sizes[first...].map(\.bucket)[...], offset: skip)
-      skip = 0
+    let total = try await query.hasFilters ? nil : self.total()
+    guard query.hasFilters || query.cursor != nil || query.offset == 0 else {
+      let (reader, skip) = try await skip(query.offset)
+      let found = try await find(query, in: reader, passingOver: skip)
+      return ExecutionPage(executions: try await readAll(found.entries), total: total, nextCursor: found.nextCursor)
     }
-    let found = try await find(query, in: reader, passingOver: skip)
+    let position = try await position(of: query.cursor)
+    if query.cursor != nil, position == nil { return ExecutionPage(executions: [], total: total, nextCursor: nil) }
+    let reader = ExecutionIndexReader(
+      self, newest: query.until.map { $0.milliseconds - 1 }, oldest: query.since?.milliseconds, behind: position)
+    let found = try await find(query, in: reader, passingOver: query.cursor == nil ? query.offset : 0)
     return ExecutionPage(executions: try await readAll(found.entries), total: total, nextCursor: found.nextCursor)
+  }
+
+  /// Passes over executions by the sizes of their buckets; what is returned with the reader is still to be passed over.
+  private func skip(_ offset: Int) async throws -> (reader: ExecutionIndexReader, rest: Int) {
+    var rest = offset
+    var counted = 0
+    var minute: Int64 = .max
+    while true {
+      let page = try await buckets(before: minute, from: nil, limit: Self.countedBuckets)
+      let sizes = try await self.sizes(of: page.buckets)
+      counted += sizes.count
+      for (index, size) in sizes.enumerated() {
+        if rest < size.count {
+          let buckets = sizes[index...].map(\.bucket)[...]
+          return (ExecutionIndexReader(self, buckets: buckets, before: page.next, offset: rest), 0)
+        }
+        rest -= size.count
+      }
+      guard let next = page.next, counted < Self.skippedBuckets else {
+        return (ExecutionIndexReader(self, buckets: [], before: page.next, offset: 0), rest)
+      }
+      minute = next
+    }
   }
 
   /// Where a cursor stands; nil if it means nothing.

@@ -5,50 +5,72 @@ import ParallaxState
 
 extension RedisStateStore {
   /// How many executions are removed in one round trip.
+  ///
+  /// The next batch is sent after the replies to the last, so that commands of callers wait for no more than this.
   private static let removalBatch = 100
 
   /// How long an empty bucket stays in the index of buckets after its executions may be removed: longer than a creator can be paused
   /// between entering its minute and entering its execution.
   private static let emptyBucketMinutes: Int64 = 60
 
+  /// How far the clock of an execution's creator, by which its age is reckoned, may be behind the store's, for its idempotency key to hold.
+  private static let clockTolerance: Duration = .seconds(3_600)
+
   /// Removes old terminal executions, in batches; never by SCAN or KEYS.
   public func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) async throws -> Int {
-    var removed = try await remove(upTo: instant.milliseconds - 1, limit: limit)
-    if removed < limit {
-      let excess = try await bucketSizes().reduce(0) { $0 + $1.count } - maxRetained
-      if excess > 0 { removed += try await remove(upTo: nil, limit: min(excess, limit - removed)) }
-    }
+    let now = try await currentTime()
+    var removed = try await remove(upTo: instant.milliseconds - 1, limit: limit, now: now)
+    guard removed < limit else { return removed }
+    var sizes = try await bucketSizes()
+    let excess = sizes.reduce(0) { $0 + $1.count } - maxRetained
+    if excess > 0 { removed += try await removeOldest(of: &sizes, limit: min(excess, limit - removed), now: now) }
+    await keepTotal(of: sizes, at: now)
     return removed
   }
 
-  /// Removes terminal executions, oldest first, up to one in milliseconds.
-  private func remove(upTo newest: Int64?, limit: Int) async throws -> Int {
-    let newestMinute = newest.map { ExecutionBucket.minute(of: Timestamp(milliseconds: $0)) }
+  /// Removes terminal executions, oldest first, up to an instant in milliseconds.
+  private func remove(upTo newest: Int64, limit: Int, now: Timestamp) async throws -> Int {
+    let newestMinute = ExecutionBucket.minute(of: Timestamp(milliseconds: newest))
     var removed = 0
     var next: Int64? = .min
     while let minute = next {
       let page = try await buckets(after: minute, upTo: newestMinute)
       for (bucket, minute) in page.buckets {
         guard removed < limit else { return removed }
-        removed += try await remove(in: bucket, upTo: newest, limit: limit - removed)
-        if let newestMinute, minute <= newestMinute - Self.emptyBucketMinutes { try await forgetIfEmpty(bucket) }
+        removed += try await remove(in: bucket, upTo: newest, limit: limit - removed, now: now)
+        if minute <= newestMinute - Self.emptyBucketMinutes { try await forgetIfEmpty(bucket) }
       }
       next = page.next
     }
     return removed
   }
 
-  private func remove(in bucket: ExecutionBucket, upTo newest: Int64?, limit: Int) async throws -> Int {
+  /// Removes terminal executions, oldest first, however young; what is left in each bucket stands in `sizes` then.
+  private func removeOldest(of sizes: inout [BucketSize], limit: Int, now: Timestamp) async throws -> Int {
+    var removed = 0
+    let oldMinute = ExecutionBucket.minute(of: now) - Self.emptyBucketMinutes
+    for index in sizes.indices.reversed() where sizes[index].count > 0 {
+      guard removed < limit else { break }
+      let gone = try await remove(in: sizes[index].bucket, upTo: nil, limit: limit - removed, now: now)
+      removed += gone
+      sizes[index].count -= gone
+      if sizes[index].count <= 0, sizes[index].minute <= oldMinute { try await forgetIfEmpty(sizes[index].bucket) }
+    }
+    return removed
+  }
+
+  private func remove(in bucket: ExecutionBucket, upTo newest: Int64?, limit: Int, now: Timestamp) async throws -> Int {
     let key = keys.executions(in: bucket)
     let newest = newest.map { String($0) } ?? "+inf"
     var removed = 0
     var kept = 0
     while removed < limit {
-      let ids = try await send(
-        RedisCommand("ZRANGE", key, "-inf", newest, "BYSCORE", "LIMIT", kept, min(Self.removalBatch, limit - removed))
-      ).strings
-      if ids.isEmpty { break }
-      let batch = try await removal(of: ids, in: bucket)
+      let entries = try await send(
+        RedisCommand(
+          "ZRANGE", key, "-inf", newest, "BYSCORE", "LIMIT", kept, min(Self.removalBatch, limit - removed), "WITHSCORES")
+      ).scoredMembers
+      if entries.isEmpty { break }
+      let batch = try await removal(of: entries, in: bucket, now: now)
       removed += batch.removed
       kept += batch.kept
     }
@@ -56,15 +78,21 @@ extension RedisStateStore {
   }
 
   /// Removes executions where they are terminal, then the index entries of those that are not there any more.
-  private func removal(of ids: [String], in bucket: ExecutionBucket) async throws -> (removed: Int, kept: Int) {
-    let arguments = [
-      RedisArgument(Self.formatVersion), RedisArgument(bucket.name), RedisArgument(ExecutionScripts.tombstoneLifetime.wholeMilliseconds),
-    ]
-    let replies = try await pipeline(ids.map { script(ExecutionScripts.remove, $0, arguments) })
+  private func removal(
+    of entries: [(member: String, score: Int64)], in bucket: ExecutionBucket, now: Timestamp
+  ) async throws -> (removed: Int, kept: Int) {
+    let replies = try await pipeline(
+      entries.map { id, createdAt in
+        let arguments = [
+          RedisArgument(Self.formatVersion), RedisArgument(bucket.name),
+          RedisArgument(ExecutionScripts.tombstoneLifetime.wholeMilliseconds), RedisArgument(Self.keyLifetime(since: createdAt, now: now)),
+        ]
+        return script(ExecutionScripts.remove, id, arguments)
+      })
     var removed = 0
     var unlisting = RedisCommand("ZREM", keys.executions(in: bucket))
     var commands: [RedisCommand] = []
-    for (id, reply) in zip(ids, replies) {
+    for ((id, _), reply) in zip(entries, replies) {
       let answer = reply.strings
       switch answer.first {
       case "removed" where answer.count == 3:
@@ -79,7 +107,13 @@ extension RedisStateStore {
     }
     let unlisted = unlisting.arguments.count - 1
     if unlisted > 0 { _ = try await pipeline([unlisting] + commands) }
-    return (removed, ids.count - unlisted)
+    return (removed, entries.count - unlisted)
+  }
+
+  /// How many milliseconds the idempotency key of an execution lives on at most; 0 if it has expired.
+  private static func keyLifetime(since createdAt: Int64, now: Timestamp) -> Int64 {
+    let expiry = createdAt + (IdempotencyKey.lifetime + clockTolerance).wholeMilliseconds
+    return max(0, expiry - now.milliseconds)
   }
 
   private func forgetIfEmpty(_ bucket: ExecutionBucket) async throws {

@@ -11,7 +11,7 @@ import Synchronization
 /// after it, so that a crash leaves at worst an entry that names nothing. The client has to run, with ``scripts`` given to its initializer.
 public final class RedisStateStore: StateStore {
   /// The scripts to load on every new connection.
-  public static let scripts: [RedisScript] = ExecutionScripts.all + AgentScripts.all + [NodeScripts.close]
+  public static let scripts: [RedisScript] = ExecutionScripts.all + AgentScripts.all + NodeScripts.all
 
   /// The format of the hashes that this version writes, and the newest that it reads.
   static let formatVersion = 1
@@ -24,6 +24,7 @@ public final class RedisStateStore: StateStore {
   let definitions = DefinitionCache()
   let registeredBuckets = BucketRegistrations()
   private let client: RedisClient
+  private let condition: WriteCondition?
 
   /// Makes a store.
   ///
@@ -31,8 +32,14 @@ public final class RedisStateStore: StateStore {
   ///   - client: A client of the right server and database.
   ///   - keys: The names of the keys.
   ///   - logger: Where records that cannot be read are reported, when a list has to leave them out.
-  public init(client: RedisClient, keys: KeySpace, logger: Logger) {
+  public convenience init(client: RedisClient, keys: KeySpace, logger: Logger) {
+    self.init(client: client, keys: keys, condition: nil, logger: logger)
+  }
+
+  /// Makes a store that tells a condition of writes that the server refuses.
+  package init(client: RedisClient, keys: KeySpace, condition: WriteCondition?, logger: Logger) {
     self.client = client
+    self.condition = condition
     self.keys = keys
     self.logger = logger
   }
@@ -48,12 +55,33 @@ public final class RedisStateStore: StateStore {
     let reply = try await send(RedisCommand("SET", keys.idempotency(key), value, "NX", "GET", "PX", milliseconds))
     guard let former = reply.string else { return .claimed }
     let record: IdempotencyRecord = try StoredValue.decode(former, "idempotency key")
-    return record.executionId == executionID ? .claimed : .existing(executionID: record.executionId, digest: record.digest)
+    if record.executionId == executionID { return .claimed }
+    // A removed execution leaves a tombstone with its end, which has no version.
+    let fields =
+      try await send(
+        RedisCommand("HMGET", keys.execution(record.executionId), "version", "status", "completedAt")
+      ).array?.map(\.string) ?? []
+    if fields.count == 3, fields[0] == nil, let status = fields[1].flatMap({ ExecutionStatus(rawValue: $0) }),
+      let completedAt = fields[2].flatMap({ Timestamp($0) })
+    {
+      return .removed(executionID: record.executionId, digest: record.digest, status: status, completedAt: completedAt)
+    }
+    return .existing(executionID: record.executionId, digest: record.digest)
   }
 
   private struct IdempotencyRecord: Codable {
     var digest: String
     var executionId: String
+  }
+
+  // MARK: Time
+
+  /// The time by the clock of Redis.
+  public func currentTime() async throws -> Timestamp {
+    let reply = try await send(RedisCommand("TIME"))
+    let parts = reply.array?.compactMap(\.int) ?? []
+    guard parts.count == 2 else { throw StateStoreError.unexpected(reply, of: "the question for the time") }
+    return Timestamp(milliseconds: Int64(parts[0]) * 1_000 + Int64(parts[1]) / 1_000)
   }
 
   // MARK: Patterns
@@ -83,7 +111,7 @@ public final class RedisStateStore: StateStore {
   /// Enters a session on the list, and counts the opening.
   @discardableResult
   public func open(_ session: NodeSession) async throws -> Bool {
-    try await send(RedisCommand("HINCRBY", keys.nodes, session.description, 1)).int == 1
+    try await send(.evaluate(NodeScripts.open, keys: [keys.nodes], arguments: [RedisArgument(session.description)])).int == 1
   }
 
   /// All sessions on the list, each with its number of openings.
@@ -110,6 +138,7 @@ extension RedisStateStore {
     do {
       return try await client.send(command.idempotent)
     } catch let error as RedisError {
+      condition?.failed(error, forKey: command.firstKey)
       throw StateStoreError(error)
     }
   }
@@ -117,7 +146,11 @@ extension RedisStateStore {
   /// Sends commands that may be repeated in one write; throws if one of them failed.
   func pipeline(_ commands: [RedisCommand]) async throws -> [RESPValue] {
     do {
-      return try await client.pipeline(commands.map(\.idempotent)).map { try $0.get() }
+      let results = try await client.pipeline(commands.map(\.idempotent))
+      for (command, result) in zip(commands, results) {
+        if case .failure(let error) = result { condition?.failed(error, forKey: command.firstKey) }
+      }
+      return try results.map { try $0.get() }
     } catch let error as RedisError {
       throw StateStoreError(error)
     }
@@ -146,11 +179,16 @@ extension RedisStateStore {
 extension StateStoreError {
   /// What a server answers that will serve again by itself.
   private static let passingServerErrors: Set<String> = [
-    "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS",
+    "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY",
   ]
+
+  /// What a server answers that takes no writes until somebody mends it.
+  private static let writeRefusals: Set<String> = ["OOM", "MISCONF", "READONLY", "NOREPLICAS"]
 
   init(_ error: RedisError) {
     switch error.code {
+    case .serverError where Self.writeRefusals.contains(error.serverCode ?? ""):
+      self.init(.unwritable, "the store refuses writes: \(error.serverMessage ?? error.message)", cause: error)
     case .serverError where !Self.passingServerErrors.contains(error.serverCode ?? ""), .authenticationFailed:
       self.init(.refused, "Redis refused the command: \(error.serverMessage ?? error.message)", cause: error)
     case .invalidConfiguration, .connectionRequired:

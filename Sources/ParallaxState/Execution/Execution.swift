@@ -22,6 +22,10 @@ public struct Execution: Sendable, Hashable {
   public var error: ExecutionFailure?
   /// What the caller gave along.
   public var metadata: JSONValue?
+  /// The key by which a repeat of the request is recognized; nil if the request had none.
+  ///
+  /// A store that removes the execution keeps in mind that it ended for as long as the key lives.
+  public var idempotencyKey: String?
   /// When it was created; it never changes.
   public var createdAt: Timestamp
   /// When the first tasks were made; nil before.
@@ -46,9 +50,9 @@ public struct Execution: Sendable, Hashable {
   /// Makes an execution; by default one that is new: pending, of epoch and revision 1.
   public init(
     id: String, pattern: PatternDefinition, status: ExecutionStatus = .pending, priority: ExecutionPriority = .normal,
-    input: JSONValue, result: JSONValue? = nil, error: ExecutionFailure? = nil, metadata: JSONValue? = nil, createdAt: Timestamp,
-    startedAt: Timestamp? = nil, completedAt: Timestamp? = nil, deadline: Timestamp, attempt: Int = 1, owner: NodeSession,
-    epoch: Int64 = 1, revision: Int64 = 1, recordings: Int64 = 0
+    input: JSONValue, result: JSONValue? = nil, error: ExecutionFailure? = nil, metadata: JSONValue? = nil,
+    idempotencyKey: String? = nil, createdAt: Timestamp, startedAt: Timestamp? = nil, completedAt: Timestamp? = nil, deadline: Timestamp,
+    attempt: Int = 1, owner: NodeSession, epoch: Int64 = 1, revision: Int64 = 1, recordings: Int64 = 0
   ) {
     self.id = id
     self.pattern = pattern
@@ -58,6 +62,7 @@ public struct Execution: Sendable, Hashable {
     self.result = result
     self.error = error
     self.metadata = metadata
+    self.idempotencyKey = idempotencyKey
     self.createdAt = createdAt
     self.startedAt = startedAt
     self.completedAt = completedAt

@@ -74,6 +74,10 @@ public enum BackendStatus: Sendable, Hashable {
   case reachable
   /// For how long they have not answered, and why, as far as is known.
   case unreachable(for: Duration, reason: String)
+  /// For how long they have answered reads and refused writes, and why, in their own words: memory or disk is full, or they are replicas.
+  case refusesWrites(for: Duration, reason: String)
+  /// They do not let a node hear of the others, and why, in their own words.
+  case refusesSubscriptions(reason: String)
 }
 
 extension Backend {

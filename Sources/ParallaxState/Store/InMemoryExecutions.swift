@@ -21,6 +21,14 @@ struct InMemoryExecutions {
   private var byID: [String: StoredExecution] = [:]
   private var byAge: Deque<Position> = []
   private var byOwner: [NodeSession: Set<String>] = [:]
+  private var ended: EndedExecutions
+  /// What was removed because the executions that have ended took up too much.
+  private var evicted: [Execution] = []
+
+  /// - Parameter maximumEndedBytes: What the executions that have ended may take up; the oldest ends are removed beyond.
+  init(maximumEndedBytes: Int) {
+    ended = EndedExecutions(maximumBytes: maximumEndedBytes)
+  }
 
   subscript(id: String) -> StoredExecution? { byID[id] }
 
@@ -38,6 +46,7 @@ struct InMemoryExecutions {
     } else {
       byAge.append(position)
     }
+    noteEnd(of: execution.id)
     return .created
   }
 
@@ -51,6 +60,7 @@ struct InMemoryExecutions {
     guard execution.revision + 1 == change.revision else { return .behind }
     guard execution.recordings <= change.recordings else { return .unread }
     byID.values[index].apply(change)
+    noteEnd(of: change.id)
     return .applied
   }
 
@@ -71,6 +81,7 @@ struct InMemoryExecutions {
     byID.values[index].execution.recordings = max(present.recordings, execution.recordings)
     byID.values[index].merge(stored.tasks)
     if !execution.status.isTerminal { byOwner[execution.owner, default: []].insert(execution.id) }
+    noteEnd(of: execution.id)
     return .restored
   }
 
@@ -177,22 +188,43 @@ extension InMemoryExecutions {
 // MARK: Retention
 
 extension InMemoryExecutions {
-  mutating func remove(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) -> Int {
-    var removed = 0
+  mutating func remove(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) -> [Execution] {
+    var removed: [Execution] = []
     var kept: [Position] = []
-    while removed < limit, let oldest = byAge.first {
+    while removed.count < limit, let oldest = byAge.first {
       guard oldest.createdAt < instant || byAge.count + kept.count > maxRetained else { break }
       byAge.removeFirst()
       if let execution = byID[oldest.id]?.execution, execution.status.isTerminal {
         byID[oldest.id] = nil
         disown(oldest.id, by: execution.owner)
-        removed += 1
+        ended.removed(oldest.id)
+        removed.append(execution)
       } else {
         kept.append(oldest)
       }
     }
     byAge.prepend(contentsOf: kept)
     return removed
+  }
+
+  /// What was removed for want of room since the last call.
+  mutating func takeEvicted() -> [Execution] {
+    defer { evicted = [] }
+    return evicted
+  }
+
+  /// Counts an execution that has ended, and gives up those that ended first while they take up too much.
+  private mutating func noteEnd(of id: String) {
+    guard let stored = byID[id], stored.execution.status.isTerminal else { return }
+    ended.ended(stored)
+    while let oldest = ended.excess {
+      ended.removed(oldest)
+      guard let execution = byID.removeValue(forKey: oldest)?.execution else { continue }
+      disown(oldest, by: execution.owner)
+      let place = index(of: Position(createdAt: execution.createdAt, id: oldest))
+      if place < byAge.count, byAge[place].id == oldest { byAge.remove(at: place) }
+      evicted.append(execution)
+    }
   }
 }
 

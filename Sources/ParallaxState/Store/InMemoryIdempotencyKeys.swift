@@ -6,6 +6,8 @@ struct InMemoryIdempotencyKeys {
   private struct Claim {
     var executionID: String
     var digest: String
+    /// How the execution ended, once it is removed.
+    var end: (status: ExecutionStatus, completedAt: Timestamp)?
   }
 
   private var claims: [String: Claim] = [:]
@@ -19,6 +21,9 @@ struct InMemoryIdempotencyKeys {
       claims[next.key] = nil
     }
     if let claim = claims[key] {
+      if let end = claim.end {
+        return .removed(executionID: claim.executionID, digest: claim.digest, status: end.status, completedAt: end.completedAt)
+      }
       return claim.executionID == executionID ? .claimed : .existing(executionID: claim.executionID, digest: claim.digest)
     }
     claims[key] = Claim(executionID: executionID, digest: digest)
@@ -26,5 +31,11 @@ struct InMemoryIdempotencyKeys {
     let place = expiries.lastIndex { $0.expiresAt <= expiry }.map { $0 + 1 } ?? 0
     expiries.insert((key, expiry), at: place)
     return .claimed
+  }
+
+  /// Keeps in mind how an execution ended that is removed.
+  mutating func removed(_ execution: Execution) {
+    guard let key = execution.idempotencyKey, claims[key]?.executionID == execution.id else { return }
+    claims[key]?.end = (execution.status, execution.completedAt ?? execution.createdAt)
   }
 }

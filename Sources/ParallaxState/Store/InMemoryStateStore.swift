@@ -4,40 +4,52 @@ import Synchronization
 
 /// Keeps everything in this process: the store of an embedded node, of tests and of simulations.
 ///
-/// What it holds lives as long as the process. Executions stay until `removeExecutions` takes them; idempotency keys for
-/// 24 hours by the clock that it is given.
+/// What it holds lives as long as the process. Executions that have ended stay until `removeExecutions` takes them; if they take up more
+/// than `maximumEndedBytes`, those that ended first are removed before. Idempotency keys stay for 24 hours by the clock that it is given.
 public final class InMemoryStateStore: StateStore {
   private struct State: ~Copyable {
-    var executions = InMemoryExecutions()
+    var executions: InMemoryExecutions
     var agents = InMemoryAgents()
     var idempotencyKeys = InMemoryIdempotencyKeys()
     var patterns: [String: [String: PatternDefinition]] = [:]
     var sessions: [NodeSession: Int64] = [:]
+
+    /// Changes executions; those that had to give way stay known to their idempotency keys.
+    mutating func change<Outcome>(_ body: (inout InMemoryExecutions) -> Outcome) -> Outcome {
+      defer { for execution in executions.takeEvicted() { idempotencyKeys.removed(execution) } }
+      return body(&executions)
+    }
   }
 
-  private let state = Mutex(State())
+  /// What the executions that have ended may take up by default: 256 MiB.
+  public static let defaultMaximumEndedBytes = 256 << 20
+
+  private let state: Mutex<State>
   private let now: @Sendable () -> Timestamp
 
   /// Makes an empty store.
   ///
-  /// - Parameter now: The wall clock, for the expiry of idempotency keys; called at each claim of one.
-  public init(now: @escaping @Sendable () -> Timestamp = { .now }) {
+  /// - Parameters:
+  ///   - now: The wall clock, for the expiry of idempotency keys and the age of executions.
+  ///   - maximumEndedBytes: About how many bytes the executions that have ended may take up.
+  public init(now: @escaping @Sendable () -> Timestamp = { .now }, maximumEndedBytes: Int = defaultMaximumEndedBytes) {
     self.now = now
+    state = Mutex(State(executions: InMemoryExecutions(maximumEndedBytes: maximumEndedBytes)))
   }
 
   /// Stores a new execution; see ``ExecutionStore/create(_:)``.
   public func create(_ stored: StoredExecution) -> CreateOutcome {
-    state.withLock { $0.executions.create(stored) }
+    state.withLock { state in state.change { $0.create(stored) } }
   }
 
   /// Makes a change; see ``ExecutionStore/update(_:)``.
   public func update(_ change: ExecutionChange) -> UpdateOutcome {
-    state.withLock { $0.executions.update(change) }
+    state.withLock { state in state.change { $0.update(change) } }
   }
 
   /// Writes a whole execution; see ``ExecutionStore/restore(_:as:)``.
   public func restore(_ stored: StoredExecution, as claim: RestorationClaim) -> RestoreOutcome {
-    state.withLock { $0.executions.restore(stored, as: claim) }
+    state.withLock { state in state.change { $0.restore(stored, as: claim) } }
   }
 
   /// Records a task's outcome; see ``ExecutionStore/record(_:of:)``.
@@ -83,8 +95,15 @@ public final class InMemoryStateStore: StateStore {
 
   /// Removes old executions; see ``ExecutionStore/removeExecutions(createdBefore:maxRetained:limit:)``.
   public func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) -> Int {
-    state.withLock { $0.executions.remove(createdBefore: instant, maxRetained: maxRetained, limit: limit) }
+    state.withLock { state in
+      let removed = state.executions.remove(createdBefore: instant, maxRetained: maxRetained, limit: limit)
+      for execution in removed { state.idempotencyKeys.removed(execution) }
+      return removed.count
+    }
   }
+
+  /// The time by the clock that the store was given.
+  public func currentTime() -> Timestamp { now() }
 
   /// Registers an agent; see ``AgentStore/register(_:)``.
   public func register(_ record: AgentRecord) -> Int64 {

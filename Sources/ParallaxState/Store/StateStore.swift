@@ -71,6 +71,8 @@ public enum IdempotencyClaim: Sendable, Hashable {
   case claimed
   /// It was claimed before, for this execution and request.
   case existing(executionID: String, digest: String)
+  /// It was claimed before, for this execution and request; the execution has ended and was removed since.
+  case removed(executionID: String, digest: String, status: ExecutionStatus, completedAt: Timestamp)
 }
 
 /// Keeps executions and their tasks.
@@ -119,7 +121,8 @@ public protocol ExecutionStore: Sendable {
   /// `isGone`: `previous` will not come back. What is not there then, it must not create any more, nor restore; else it may be about to.
   func claim(_ id: String, from previous: NodeSession, isGone: Bool, to owner: NodeSession) async throws -> StoredExecution?
 
-  /// Claims an idempotency key for an execution, or tells whose it is.
+  /// Claims an idempotency key for an execution, or tells whose it is. The key lives for `lifetime`, whatever becomes of its execution: one
+  /// that is removed after its end is `removed` until then, not free, provided that it names the key (`Execution.idempotencyKey`).
   func claimIdempotencyKey(
     _ key: String, executionID: String, digest: String, lifetime: Duration
   ) async throws -> IdempotencyClaim
@@ -127,6 +130,9 @@ public protocol ExecutionStore: Sendable {
   /// Removes terminal executions that were created before `instant`, oldest first; then, while there are more than `maxRetained`
   /// executions, further terminal ones; at most `limit` in all. Returns how many went.
   func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) async throws -> Int
+
+  /// The store's own clock: what `createdBefore` is reckoned by, so that no node's wall clock decides about the executions of all.
+  func currentTime() async throws -> Timestamp
 }
 
 /// What identifies a repeated request.
@@ -268,6 +274,9 @@ public struct StateStoreError: Error, Sendable, CustomStringConvertible {
 
     /// The store could not be reached, or did not answer in time: the outcome is unknown.
     public static let unavailable = Code("unavailable")
+    /// The store answers and takes no writes, as its memory or disk is full or it is a replica: nothing was changed, and a repeat may
+    /// succeed later.
+    public static let unwritable = Code("unwritable")
     /// The store refused; nothing was changed, and a repeat will be refused too until somebody mends it.
     public static let refused = Code("refused")
     /// What is stored cannot be read by this version; nothing was changed.

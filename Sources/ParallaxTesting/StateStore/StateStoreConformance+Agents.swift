@@ -154,6 +154,22 @@ extension StateStoreConformance {
         try expect(claim, is: .existing(executionID: "exec_\(winner)", digest: "d\(winner)"), "what another claimant learns")
       }
     },
+    Check("an idempotency key outlives its execution") { store in
+      let now = try await store.currentTime()
+      var stored = Sample.execution(id: "exec_1", status: .failed, createdAt: now)
+      stored.execution.idempotencyKey = "key"
+      stored.execution.completedAt = now + .seconds(1)
+      try expect(await store.claimIdempotencyKey("key", executionID: "exec_1", digest: "d"), is: .claimed, "the claim")
+      try await create(stored, in: store)
+      try await expectStored(stored, in: store, "after its creation")
+      try expect(
+        await store.claimIdempotencyKey("key", executionID: "exec_2", digest: "d"), is: .existing(executionID: "exec_1", digest: "d"),
+        "a claim while the execution is there")
+      try expect(await store.removeExecutions(createdBefore: now, maxRetained: 0, limit: 9), is: 1, "the number removed")
+      try expect(
+        await store.claimIdempotencyKey("key", executionID: "exec_2", digest: "d2"),
+        is: .removed(executionID: "exec_1", digest: "d", status: .failed, completedAt: now + .seconds(1)), "a claim after its removal")
+    },
     Check("unusual idempotency keys, ids and digests stay apart") { store in
       let keys = ["a", "A", " a", "a ", "{a}", "}a{", "*", "ä", "\"", "a\nb", String(repeating: "k", count: 256)]
       for key in keys {

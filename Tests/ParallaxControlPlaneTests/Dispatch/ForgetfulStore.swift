@@ -57,6 +57,8 @@ final class ForgetfulStore: StateStore {
     successor.removeExecutions(createdBefore: instant, maxRetained: maxRetained, limit: limit)
   }
 
+  func currentTime() -> Timestamp { successor.currentTime() }
+
   func register(_ record: AgentRecord) -> Int64 { successor.register(record) }
 
   func update(_ record: AgentRecord) -> Bool { successor.update(record) }

@@ -100,6 +100,8 @@ final class FileStateStore: StateStore {
     return count
   }
 
+  func currentTime() -> Timestamp { store.currentTime() }
+
   // MARK: Agents, patterns, sessions
 
   func register(_ record: AgentRecord) async throws -> Int64 {

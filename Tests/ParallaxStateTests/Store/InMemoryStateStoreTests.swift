@@ -29,6 +29,38 @@ import Testing
         == .existing(executionID: "exec_2", digest: "d"))
   }
 
+  @Test func executionsThatHaveEndedAreBoundedInBytesAndTheOldestEndGoesFirst() throws {
+    let store = InMemoryStateStore(now: { Self.start }, maximumEndedBytes: 50_000)
+    let large = JSONValue.string(String(repeating: "x", count: 10_000))
+    func stored(_ number: Int, _ status: ExecutionStatus) -> StoredExecution {
+      let pattern = PatternDefinition(name: "p", agents: AgentRequirement(capabilities: ["c"]))
+      return StoredExecution(
+        execution: Execution(
+          id: "exec_\(number)", pattern: pattern, status: status, input: large, idempotencyKey: "key_\(number)",
+          createdAt: Self.start + .milliseconds(number), deadline: Self.start + .seconds(30), owner: Self.session), tasks: [])
+    }
+    for number in 0..<10 {
+      _ = store.claimIdempotencyKey("key_\(number)", executionID: "exec_\(number)", digest: "d", lifetime: IdempotencyKey.lifetime)
+      #expect(store.create(stored(number, .running)) == .created)
+    }
+    // What runs counts for nothing: the ends do, in their order.
+    #expect(store.executions(ExecutionQuery()).total == 10)
+    for number in [9, 0, 1, 2, 3, 4, 5, 6, 7, 8] {
+      var change = ExecutionChange(id: "exec_\(number)", owner: Self.session, epoch: 1, revision: 2)
+      change.status = .failed
+      #expect(store.update(change) == .applied)
+    }
+    let left = store.executions(ExecutionQuery(limit: 100))
+    #expect(left.executions.map(\.execution.id) == ["exec_8", "exec_7", "exec_6", "exec_5"])
+    #expect(left.total == 4)
+    #expect(store.execution("exec_9") == nil)
+    let claim = store.claimIdempotencyKey("key_9", executionID: "other", digest: "d", lifetime: IdempotencyKey.lifetime)
+    guard case .removed("exec_9", _, .failed, _) = claim else {
+      Issue.record("the key of an execution that gave way is \(claim)")
+      return
+    }
+  }
+
   @Test func aPageLooksAtABoundedNumberOfExecutionsAndTheCursorGoesOn() throws {
     let store = InMemoryStateStore { Self.start }
     let wanted = store.fill(count: 25_000, wanted: 3)

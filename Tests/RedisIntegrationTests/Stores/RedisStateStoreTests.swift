@@ -134,7 +134,7 @@ import Testing
       #expect(error?.message.contains("WRONGTYPE") == true)
 
       _ = try await test.client.send(RedisCommand("CONFIG", "SET", "maxmemory", 1))
-      #expect(try await storeErrorCode { try await test.store.create(Sample.execution("exec_2")) } == .refused)
+      #expect(try await storeErrorCode { try await test.store.create(Sample.execution("exec_2")) } == .unwritable)
       _ = try await test.client.send(RedisCommand("CONFIG", "SET", "maxmemory", 0))
       #expect(try await test.store.create(Sample.execution("exec_2")) == .created)
     }

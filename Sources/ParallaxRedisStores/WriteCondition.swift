@@ -1,0 +1,152 @@
+package import Logging
+package import ParallaxRedis
+import ServiceLifecycle
+import Synchronization
+
+/// Whether Redis takes writes, as the last of them tells, and why not.
+///
+/// A server can answer every read and refuse every write: its memory is full (OOM), its disk is full (MISCONF), it is a replica (READONLY)
+/// or it lacks replicas (NOREPLICAS). The first refused write begins this state, which is logged once. Harmless writes find the
+/// end of the state within a second, and its begin within some seconds at a node that has nothing to write.
+package final class WriteCondition: Service {
+  /// How often a server that refuses writes is probed.
+  private static let interval: Duration = .seconds(1)
+  /// How many such intervals lie between two probes of a server that takes writes.
+  private static let idleIntervals = 5
+  private static let probeTimeout: Duration = .milliseconds(800)
+
+  private let client: RedisClient
+  private let logger: Logger
+  private let machine: Mutex<WriteConditionMachine>
+  private let clock: any Clock<Duration>
+
+  /// Makes a condition of a server that takes writes as far as is known.
+  ///
+  /// - Parameters:
+  ///   - client: A client of the server.
+  ///   - keys: The names of the keys, one of which no key has.
+  ///   - clock: What the time between two probes is measured by.
+  ///   - logger: Where the state is reported, once when it begins and once when it ends.
+  package init(client: RedisClient, keys: KeySpace, clock: any Clock<Duration> = ContinuousClock(), logger: Logger) {
+    self.client = client
+    self.clock = clock
+    self.logger = logger
+    machine = Mutex(WriteConditionMachine(idleKey: keys.prefix + "probe:%probe"))
+  }
+
+  /// Why the server refuses writes, in its own words, and for how long it has; nil while it takes them.
+  package var refusal: (reason: String, duration: Duration)? {
+    machine.withLock { $0.refusal.map { (reason: $0.reason, duration: $0.since.duration(to: .now)) } }
+  }
+
+  /// Notes what became of a write.
+  ///
+  /// - Parameters:
+  ///   - error: Why it failed.
+  ///   - key: A key that it was for.
+  package func failed(_ error: RedisError, forKey key: String?) {
+    guard let code = error.serverCode, let message = error.serverMessage, let key else { return }
+    act(on: machine.withLock { $0.refused(code: code, message: message, key: key, at: .now) })
+  }
+
+  /// Probes the server until the task is cancelled.
+  package func run() async throws {
+    await cancelWhenGracefulShutdown {
+      var intervals = 0
+      while !Task.isCancelled {
+        do { try await self.clock.sleep(for: Self.interval) } catch { return }
+        intervals += 1
+        guard self.refusal != nil || intervals >= Self.idleIntervals else { continue }
+        intervals = 0
+        await self.probe(self.machine.withLock { $0.probedKey })
+      }
+    }
+  }
+
+  private func probe(_ key: String) async {
+    do {
+      // Writes nothing, as there is no such key, and needs all that a write needs.
+      _ = try await client.send(RedisCommand("SET", key, "", "XX").idempotent.withTimeout(Self.probeTimeout))
+      act(on: machine.withLock { $0.accepted(at: .now) })
+    } catch let error as RedisError {
+      guard let code = error.serverCode, let message = error.serverMessage else { return }
+      act(on: machine.withLock { $0.probeRefused(code: code, message: message, at: .now) })
+    } catch {
+      // The task is cancelled.
+    }
+  }
+
+  private func act(on action: WriteConditionMachine.Action?) {
+    switch action {
+    case .begins(let reason), .changes(let reason): logger.error("the store refuses writes", metadata: ["reason": "\(reason)"])
+    case .ends(let duration): logger.notice("the store takes writes again", metadata: ["after": "\(duration)"])
+    case nil: break
+    }
+  }
+}
+
+/// The state of ``WriteCondition``, a pure value: `writable → refusing → writable`.
+struct WriteConditionMachine {
+  enum Action: Equatable {
+    case begins(reason: String)
+    /// Writes are refused for another reason than before.
+    case changes(reason: String)
+    case ends(after: Duration)
+  }
+
+  struct Refusal: Equatable {
+    let code: String
+    let reason: String
+    let since: ContinuousClock.Instant
+    let probedKey: String
+  }
+
+  /// The errors that say that no write is taken, whichever it is.
+  private static let codes: Set<String> = ["OOM", "MISCONF", "READONLY", "NOREPLICAS"]
+
+  /// The key of probes while writes are taken; no key has this name.
+  let idleKey: String
+  private(set) var refusal: Refusal?
+
+  init(idleKey: String) {
+    self.idleKey = idleKey
+  }
+
+  /// The key to probe: one that is not used, at the server that has refused.
+  var probedKey: String { refusal?.probedKey ?? idleKey }
+
+  mutating func refused(code: String, message: String, key: String, at now: ContinuousClock.Instant) -> Action? {
+    guard Self.codes.contains(code), refusal == nil else { return nil }
+    refusal = Refusal(code: code, reason: Self.reason(message), since: now, probedKey: Self.probe(beside: key))
+    return .begins(reason: Self.reason(message))
+  }
+
+  mutating func probeRefused(code: String, message: String, at now: ContinuousClock.Instant) -> Action? {
+    guard let former = refusal else { return refused(code: code, message: message, key: idleKey, at: now) }
+    // Any other answer means that writes are judged by themselves again.
+    guard Self.codes.contains(code) else { return accepted(at: now) }
+    if former.code == code { return nil }
+    refusal = Refusal(code: code, reason: Self.reason(message), since: former.since, probedKey: former.probedKey)
+    return .changes(reason: Self.reason(message))
+  }
+
+  mutating func accepted(at now: ContinuousClock.Instant) -> Action? {
+    guard let former = refusal else { return nil }
+    refusal = nil
+    return .ends(after: former.since.duration(to: now))
+  }
+
+  /// The server's words without what they say of a script.
+  private static func reason(_ message: String) -> String {
+    guard let script = message.firstRange(of: " script: ") else { return message }
+    return String(message[..<script.lowerBound])
+  }
+
+  /// A key of the same slot.
+  private static func probe(beside key: String) -> String {
+    if let open = key.firstIndex(of: "{"), let close = key[open...].firstIndex(of: "}"), key.index(after: open) < close {
+      return "\(key[open...close]):probe"
+    }
+    return "{\(key)}:probe"
+  }
+}

@@ -1,0 +1,56 @@
+import DequeModule
+import ParallaxAPI
+
+/// What the executions that have ended take up in memory, oldest end first: the bound of a store that has no disk.
+struct EndedExecutions {
+  private let maximumBytes: Int
+  private var order: Deque<String> = []
+  private var sizes: [String: Int] = [:]
+  private(set) var bytes = 0
+
+  init(maximumBytes: Int) {
+    self.maximumBytes = maximumBytes
+  }
+
+  mutating func ended(_ stored: StoredExecution) {
+    guard sizes[stored.execution.id] == nil else { return }
+    let size = stored.approximateBytes
+    sizes[stored.execution.id] = size
+    order.append(stored.execution.id)
+    bytes += size
+  }
+
+  mutating func removed(_ id: String) {
+    if let size = sizes.removeValue(forKey: id) { bytes -= size }
+    // Those that retention has removed are mostly the oldest.
+    while let first = order.first, sizes[first] == nil { order.removeFirst() }
+  }
+
+  /// The execution to give up next, if they take up more than they may; one is always kept.
+  var excess: String? {
+    bytes > maximumBytes && sizes.count > 1 ? order.first { sizes[$0] != nil } : nil
+  }
+}
+
+extension StoredExecution {
+  /// About what this takes up in memory, with its entries in the indexes.
+  var approximateBytes: Int {
+    let values = [execution.input, execution.result ?? .null, execution.metadata ?? .null].reduce(0) { $0 + $1.approximateBytes }
+    let outcomes = tasks.reduce(0) { sum, task in
+      sum + 400 + (task.result?.approximateBytes ?? 0) + (task.error?.message.utf8.count ?? 0)
+    }
+    return 1_000 + values + outcomes + (execution.error?.message.utf8.count ?? 0)
+  }
+}
+
+extension JSONValue {
+  /// About what this takes up in memory beside its place.
+  fileprivate var approximateBytes: Int {
+    switch self {
+    case .string(let text): 32 + text.utf8.count
+    case .array(let elements): elements.reduce(48) { $0 + 32 + $1.approximateBytes }
+    case .object(let members): members.reduce(96) { $0 + 64 + $1.key.utf8.count + $1.value.approximateBytes }
+    default: 0
+    }
+  }
+}

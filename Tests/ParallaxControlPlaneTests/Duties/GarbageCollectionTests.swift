@@ -1,0 +1,55 @@
+import Logging
+import ParallaxAPI
+import ParallaxHA
+import ParallaxState
+import Synchronization
+import Testing
+
+@testable import ParallaxControlPlane
+
+/// What the leader removes, by whose clock, and how far one round goes.
+@Suite struct GarbageCollectionTests {
+  private static let start = Timestamp(milliseconds: 1_768_473_000_000)
+  private static let session = NodeSession(nodeID: "node", incarnation: "1")
+
+  private func execution(_ number: Int, _ status: ExecutionStatus, createdAt: Timestamp) -> StoredExecution {
+    let pattern = PatternDefinition(name: "p", agents: AgentRequirement(capabilities: ["c"]))
+    return StoredExecution(
+      execution: Execution(
+        id: "exec_\(number)", pattern: pattern, status: status, input: .null, createdAt: createdAt, deadline: createdAt + .seconds(30),
+        owner: Self.session), tasks: [])
+  }
+
+  private func collection(_ store: any StateStore, retention: Duration, maxRetained: Int = 1_000_000) -> GarbageCollection {
+    var settings = NodeConfiguration.Executions()
+    settings.retention = retention
+    settings.maxRetained = maxRetained
+    return GarbageCollection(store: store, settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+  }
+
+  @Test func `What ended longer ago than the retention goes, by the clock of the store`() async throws {
+    // The node's own clock is years away from this.
+    let store = InMemoryStateStore { Self.start }
+    for number in 0..<10 { _ = store.create(execution(number, .completed, createdAt: Self.start - .seconds(60 * number))) }
+    try await collection(store, retention: .seconds(300)).run()
+    #expect(store.executions(ExecutionQuery(limit: 100)).executions.map(\.execution.id) == (0...5).map { "exec_\($0)" })
+  }
+
+  @Test func `One round goes on until nothing is left to remove`() async throws {
+    let store = InMemoryStateStore { Self.start }
+    for number in 0..<12_000 { _ = store.create(execution(number, .completed, createdAt: Self.start + .milliseconds(number))) }
+    try await collection(store, retention: .seconds(86_400), maxRetained: 500).run()
+    #expect(store.executions(ExecutionQuery()).total == 500)
+    try await collection(store, retention: .seconds(-60)).run()
+    #expect(store.executions(ExecutionQuery()).total == 0)
+  }
+
+  @Test func `What has not ended stays`() async throws {
+    let store = InMemoryStateStore { Self.start }
+    for (number, status) in [ExecutionStatus.pending, .running, .aggregating, .completed].enumerated() {
+      _ = store.create(execution(number, status, createdAt: Self.start - .seconds(3_600)))
+    }
+    try await collection(store, retention: .seconds(1), maxRetained: 0).run()
+    #expect(store.executions(ExecutionQuery()).total == 3)
+  }
+}

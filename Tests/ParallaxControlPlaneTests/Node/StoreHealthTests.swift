@@ -1,0 +1,40 @@
+import ParallaxAPI
+import ParallaxState
+import Testing
+
+@testable import ParallaxControlPlane
+
+/// What the health endpoints and requests say of a store that answers and does not serve.
+@Suite struct StoreHealthTests {
+  private func health(_ status: BackendStatus) -> NodeHealth {
+    let health = NodeHealth(
+      nodeID: "node", version: "1", clock: NodeClock(), cutOffAfter: .seconds(15), storeStatus: { status })
+    health.stage = .running
+    return health
+  }
+
+  @Test func `A store that refuses writes is told at once, with its own words, everywhere`() {
+    let health = health(.refusesWrites(for: .milliseconds(10), reason: "OOM command not allowed"))
+    #expect(health.health().status == 503)
+    #expect(health.readiness().status == 503)
+    for document in [health.health().document, health.readiness().document] {
+      #expect(document.checks["store"]?.detail?.contains("OOM command not allowed") == true)
+    }
+    #expect(health.liveness().status == 200)
+    let refusal = health.refusal
+    #expect(refusal?.code == .notReady)
+    #expect(refusal?.message == "the store refuses writes: OOM command not allowed")
+  }
+
+  @Test func `A node whose store is full goes on leading and takes agents back, so that room is made`() {
+    let health = health(.refusesWrites(for: .seconds(3_600), reason: "OOM command not allowed"))
+    #expect(health.isFit)
+    #expect(health.agentRefusal == nil)
+  }
+
+  @Test func `A store that refuses subscriptions is not ready`() {
+    let health = health(.refusesSubscriptions(reason: "NOPERM No permissions to access a channel"))
+    #expect(health.readiness().status == 503)
+    #expect(health.readiness().document.checks["store"]?.detail?.contains("NOPERM") == true)
+  }
+}

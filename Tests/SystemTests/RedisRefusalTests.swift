@@ -1,0 +1,86 @@
+import Foundation
+import ParallaxAPI
+import TestSupport
+import Testing
+
+extension SystemTests {
+  /// A Redis that answers and does not serve: what nodes say of it, and what goes on.
+  @Suite(.serialized, .timeLimit(.minutes(3)))
+  struct RedisRefusals {
+    private static func execution(key: String? = nil) -> ExecuteRequest {
+      ExecuteRequest(input: ["text": "Is it so?"], options: key.map { ExecuteRequest.Options(idempotencyKey: $0) })
+    }
+
+    @Test func `with full memory nodes go on leading, refuse what is new with the reason, and are ready again when there is room`()
+      async throws
+    {
+      try await ParallaxCluster.with(2) { cluster in
+        try await cluster.nodes[0].apply(pattern("analyse"))
+        let leader = try await cluster.leader()
+        let term = try #require(try await cluster.nodes[0].haStatus().term)
+        try cluster.redis.command("CONFIG", "SET", "maxmemory", "1")
+
+        for (index, key) in ["a", nil, "b"].enumerated() {
+          let response = try await cluster.nodes[index % 2].api.post("/api/patterns/analyse/execute", Self.execution(key: key))
+          #expect(response.status == 503, "\(response.text)")
+          let error = try response.decode(ErrorDocument.self).error
+          #expect(error.code == "NOT_READY" && error.message.contains("OOM command not allowed"), "\(error)")
+        }
+        for node in cluster.nodes {
+          try await eventually("a readiness that says why") {
+            let (ready, health) = try await (node.api.get("/health/ready"), node.api.get("/health"))
+            return [ready, health].allSatisfy { $0.status == 503 && $0.text.contains("OOM command not allowed") }
+          }
+        }
+        // Several leases.
+        try await Task.sleep(for: .seconds(5))
+        let status = try await cluster.nodes[1].haStatus()
+        #expect(status.term == term && status.leader == ParallaxCluster.id(leader))
+
+        try cluster.redis.command("CONFIG", "SET", "maxmemory", "0")
+        for node in cluster.nodes { try await node.waitUntilReady() }
+        let response = try await cluster.nodes[0].api.post("/api/patterns/analyse/execute?async=true", Self.execution(key: "a"))
+        #expect(response.status == 202, "\(response.text)")
+      }
+    }
+
+    @Test func `a user without channels keeps a node not ready, and the reason is what Redis says`() async throws {
+      let user = "parallax on >password ~parallax:* ~{parallax:* resetchannels +@all"
+      try await RedisServer.with(.init(users: [user])) { redis in
+        let url = "redis://parallax:password@127.0.0.1:\(redis.port)"
+        let node = try await ParallaxdProcess.start(environment: ParallaxCluster.environment(redis: url, node: 0))
+        try await withChildProcess(node.process) { process in
+          let ready = try await eventualValue("a readiness that names the right") {
+            let response = try await node.api.get("/health/ready")
+            return response.status == 503 && response.text.contains("PUBLISH on the channel") ? response : nil
+          }
+          #expect(ready.text.contains("NOPERM"))
+          #expect((process.output + process.errorOutput).contains("NOPERM"))
+          #expect(try redis.command("EXISTS", "parallax:ha:leader").number == 0)
+        }
+      }
+    }
+
+    @Test func `a repeat of a request whose execution was removed does not run again`() async throws {
+      try await RedisServer.with { redis in
+        let environment = ["PARALLAX_REDIS_URL": redis.url]
+        let file = "executions: { maxRetained: 1 }"
+        let node = try await ParallaxdProcess.start(environment: environment, files: ["parallax.config.yaml": file])
+        try await withChildProcess(node.process) { _ in
+          try await node.waitUntilReady()
+          try await node.apply(pattern("analyse"))
+          try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { _ in
+            let first = try await node.execute("analyse", options: .init(idempotencyKey: "key"))
+            for _ in 0..<3 { _ = try await node.execute("analyse") }
+            try await eventually("the first execution is removed", within: .seconds(60)) {
+              try await node.api.get("/api/executions/\(first.executionId)").status == 404
+            }
+            let repeated = try await node.api.post("/api/patterns/analyse/execute", Self.execution(key: "key"))
+            #expect(repeated.status == 409, "\(repeated.text)")
+            #expect(repeated.text.contains("\"completed\"") && repeated.text.contains(first.executionId))
+          }
+        }
+      }
+    }
+  }
+}
