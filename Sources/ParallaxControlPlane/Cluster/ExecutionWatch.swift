@@ -1,101 +1,102 @@
-import ParallaxAPI
+import ParallaxConcurrency
 import ParallaxHA
 import ParallaxState
 import Synchronization
 
-/// Waits for executions that other nodes drive.
-///
-/// The owner is asked to tell when the execution ends; since it may die, and the message be lost, the store is looked at again at times
-/// too.
+/// Waits for executions that other nodes drive; ``ExecutionWait`` decides.
 final class ExecutionWatch: Sendable {
   private struct State {
     var lastID: UInt64 = 0
-    var waiting: [String: [UInt64: AsyncStream<Void>.Continuation]] = [:]
+    var waits: [String: [UInt64: WakeUp]] = [:]
     var isReleasing = false
   }
 
-  /// How often the store is looked at while no message comes.
-  private static let lookInterval: Duration = .seconds(1)
-
   private let store: any StateStore
   private let session: NodeSession
+  private let clock: NodeClock
   private let tell: @Sendable (NodeMessage, NodeSession) -> Void
   private let state = Mutex(State())
 
-  init(store: any StateStore, session: NodeSession, tell: @escaping @Sendable (NodeMessage, NodeSession) -> Void) {
+  /// Makes a watch without waits.
+  ///
+  /// - Parameters:
+  ///   - store: Where executions are read.
+  ///   - session: This node.
+  ///   - clock: The node's clock.
+  ///   - tell: Sends a message to another node.
+  init(
+    store: any StateStore, session: NodeSession, clock: NodeClock, tell: @escaping @Sendable (NodeMessage, NodeSession) -> Void
+  ) {
     self.store = store
     self.session = session
+    self.clock = clock
     self.tell = tell
   }
 
-  /// An execution has ended, or may have.
+  /// An execution has ended, or may have: whoever waits for it reads it now.
   func ended(_ id: String) {
-    for continuation in state.withLock({ $0.waiting[id].map { Array($0.values) } ?? [] }) { continuation.yield() }
+    for wakeUp in state.withLock({ $0.waits[id].map { Array($0.values) } ?? [] }) { wakeUp.signal() }
   }
 
   /// Ends every wait, now and from now on: the node stops.
   func release() {
-    let all = state.withLock { state in
+    let wakeUps = state.withLock { state in
       state.isReleasing = true
-      return state.waiting.values.flatMap(\.values)
+      return state.waits.values.flatMap(\.values)
     }
-    for continuation in all { continuation.yield() }
+    for wakeUp in wakeUps { wakeUp.signal() }
   }
 
-  private var isReleasing: Bool { state.withLock { $0.isReleasing } }
-
-  /// Returns an execution when it has ended; nil when it is not in the store, `limit` is over, the node stops or the task is cancelled.
+  /// Returns an execution when it has ended.
   ///
-  /// `asking` is what the owner is asked for besides, again at each look, as an owner may be lost before it does it. Throws what the store
-  /// throws at the first look; later failures are waited out.
+  /// - Parameters:
+  ///   - id: The execution.
+  ///   - limit: How long to wait.
+  ///   - request: What the owner is asked for besides; a new owner is asked again.
+  ///   - driving: Waits for the execution at this node; nil if this node does not drive it.
+  /// - Returns: The execution; nil if it is not in the store, the limit is over, the node stops or the task is cancelled.
+  /// - Throws: What the first read of the store throws; later failures are waited out.
   func end(
     of id: String, within limit: Duration, asking request: NodeMessage? = nil, driving: @Sendable () async -> Resolution?
   ) async throws -> StoredExecution? {
-    let (news, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-    let waiter = state.withLock { state in
-      state.lastID += 1
-      state.waiting[id, default: [:]][state.lastID] = continuation
-      return state.lastID
-    }
-    defer {
-      state.withLock { state in
-        state.waiting[id]?[waiter] = nil
-        if state.waiting[id]?.isEmpty == true { state.waiting[id] = nil }
+    let wakeUp = WakeUp()
+    let waiter = add(wakeUp, for: id)
+    defer { remove(waiter, for: id) }
+    var wait = ExecutionWait(for: id, at: session, request: request, until: clock.now.instant + limit)
+    while !isReleasing {
+      let reading = await read(id)
+      if Task.isCancelled { return nil }
+      switch wait.read(reading, at: clock.now.instant) {
+      case .end(let stored): return stored
+      case .fail(let error): throw error
+      case .attach: if case .finished(let stored)? = await driving() { return stored }
+      case .ask(let messages, let owner): for message in messages { tell(message, owner) }
+      case .pause: break
       }
-    }
-    let deadline = ContinuousClock.now + limit
-    var isFirst = true
-    while !isReleasing, !Task.isCancelled {
-      do {
-        guard let stored = try await store.execution(id) else { return nil }
-        if stored.execution.status.isTerminal { return stored }
-        let owner = stored.execution.owner
-        if owner == session {
-          if case .finished(let stored)? = await driving() { return stored }
-        } else {
-          if let request { tell(request, owner) }
-          tell(.watch(execution: id, watcher: session), owner)
-        }
-      } catch {
-        if isFirst { throw error }
-      }
-      isFirst = false
-      let left = ContinuousClock.now.duration(to: deadline)
-      guard left > .zero else { return nil }
-      await Self.wait(for: news, atMost: min(left, Self.lookInterval))
+      guard let next = wait.nextRead(after: clock.now.instant) else { return nil }
+      do { _ = try await wakeUp.wait(until: .init(sinceOrigin: next), on: clock.monotonic) } catch { return nil }
     }
     return nil
   }
 
-  private static func wait(for news: AsyncStream<Void>, atMost limit: Duration) async {
-    await withTaskGroup(of: Void.self) { group in
-      group.addTask {
-        var iterator = news.makeAsyncIterator()
-        _ = await iterator.next()
-      }
-      group.addTask { try? await Task.sleep(for: limit) }
-      await group.next()
-      group.cancelAll()
+  private func read(_ id: String) async -> ExecutionWait.Reading {
+    do { return try await store.execution(id).map { .found($0) } ?? .missing } catch { return .failed(error) }
+  }
+
+  private var isReleasing: Bool { state.withLock { $0.isReleasing } }
+
+  private func add(_ wakeUp: WakeUp, for id: String) -> UInt64 {
+    state.withLock { state in
+      state.lastID += 1
+      state.waits[id, default: [:]][state.lastID] = wakeUp
+      return state.lastID
+    }
+  }
+
+  private func remove(_ waiter: UInt64, for id: String) {
+    state.withLock { state in
+      state.waits[id]?[waiter] = nil
+      if state.waits[id]?.isEmpty == true { state.waits[id] = nil }
     }
   }
 }

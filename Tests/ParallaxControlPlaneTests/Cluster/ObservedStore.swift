@@ -1,0 +1,88 @@
+import ParallaxAPI
+import ParallaxHA
+import ParallaxState
+import Synchronization
+
+@testable import ParallaxControlPlane
+
+/// A store in memory that counts reads of executions, fails as it is told, and says what was done.
+final class ObservedStore: StateStore {
+  private struct Observations {
+    var reads = 0
+    var failingReads: Set<Int> = []
+    var unreadable: Set<String> = []
+    var removals: [Int] = []
+    var released: [String] = []
+  }
+
+  let inner: InMemoryStateStore
+  private let observations = Mutex(Observations())
+
+  init(now: @escaping @Sendable () -> Timestamp = { World.start }) {
+    inner = InMemoryStateStore(now: now)
+  }
+
+  /// How many times an execution was read.
+  var reads: Int { observations.withLock { $0.reads } }
+  /// How many executions each call of `removeExecutions` removed.
+  var removals: [Int] { observations.withLock { $0.removals } }
+  /// What was taken off what its owner owns.
+  var released: [String] { observations.withLock { $0.released } }
+
+  /// Makes the reads with these numbers fail, from 1 on.
+  func failReads(_ numbers: Int...) { observations.withLock { $0.failingReads = Set(numbers) } }
+
+  /// Makes claims of an execution fail as if a newer version had written it.
+  func makeUnreadable(_ id: String) { observations.withLock { _ = $0.unreadable.insert(id) } }
+
+  /// Makes executions readable again.
+  func makeReadable() { observations.withLock { $0.unreadable = [] } }
+
+  func execution(_ id: String) throws -> StoredExecution? {
+    let fails = observations.withLock { observations in
+      observations.reads += 1
+      return observations.failingReads.contains(observations.reads)
+    }
+    if fails { throw StateStoreError(.unavailable, "no answer") }
+    return inner.execution(id)
+  }
+
+  func claim(_ id: String, from previous: NodeSession, isGone: Bool, to owner: NodeSession) throws -> StoredExecution? {
+    if observations.withLock({ $0.unreadable.contains(id) }) { throw StateStoreError(.unreadable, "too new") }
+    return inner.claim(id, from: previous, isGone: isGone, to: owner)
+  }
+
+  func release(_ id: String, owner: NodeSession) {
+    observations.withLock { $0.released.append(id) }
+    inner.release(id, owner: owner)
+  }
+
+  func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) -> Int {
+    let count = inner.removeExecutions(createdBefore: instant, maxRetained: maxRetained, limit: limit)
+    observations.withLock { $0.removals.append(count) }
+    return count
+  }
+
+  func create(_ stored: StoredExecution) -> CreateOutcome { inner.create(stored) }
+  func update(_ change: ExecutionChange) -> UpdateOutcome { inner.update(change) }
+  func restore(_ stored: StoredExecution, as claim: RestorationClaim) -> RestoreOutcome { inner.restore(stored, as: claim) }
+  func record(_ outcome: TaskRecord, of execution: String) -> RecordOutcome { inner.record(outcome, of: execution) }
+  func executions(_ query: ExecutionQuery) -> ExecutionPage { inner.executions(query) }
+  func executions(ownedBy owner: NodeSession) -> [String] { inner.executions(ownedBy: owner) }
+
+  func claimIdempotencyKey(_ key: String, executionID: String, digest: String, lifetime: Duration) -> IdempotencyClaim {
+    inner.claimIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: lifetime)
+  }
+
+  func register(_ record: AgentRecord) -> Int64 { inner.register(record) }
+  func update(_ record: AgentRecord) -> Bool { inner.update(record) }
+  func removeAgent(_ id: String, epoch: Int64, session: NodeSession) { inner.removeAgent(id, epoch: epoch, session: session) }
+  func agent(_ id: String) -> AgentRecord? { inner.agent(id) }
+  func agents(at session: NodeSession) -> [AgentRecord] { inner.agents(at: session) }
+  func store(_ pattern: PatternDefinition) -> Bool { inner.store(pattern) }
+  func versions(ofPattern name: String) -> [PatternDefinition] { inner.versions(ofPattern: name) }
+  func patternNames() -> [String] { inner.patternNames() }
+  func open(_ session: NodeSession) -> Bool { inner.open(session) }
+  func sessions() -> [NodeSession: Int64] { inner.sessions() }
+  func close(_ session: NodeSession, openings: Int64) { inner.close(session, openings: openings) }
+}
