@@ -216,6 +216,7 @@ let package = Package(
       dependencies: [
         "ParallaxControlPlane", "ParallaxConcurrency", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxHTTP", "ParallaxMetrics",
         "ParallaxRedis", "ParallaxTesting", "TestSupport", logging, lifecycle,
+        always("ServiceLifecycleTestKit", "swift-service-lifecycle"),
       ] + Weight.controlPlane.nio,
       swiftSettings: settings),
     .testTarget(

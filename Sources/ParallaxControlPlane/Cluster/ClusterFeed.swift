@@ -1,12 +1,14 @@
 import Logging
 import ParallaxAPI
+import ParallaxConcurrency
 import ParallaxHA
 import ParallaxState
 import ServiceLifecycle
 
 /// Keeps this node's picture of the others: their agents, who is a member, what patterns there are.
 ///
-/// Events bring news at once. After a gap in them, when a member comes or goes, and once a minute all is read anew.
+/// Events bring changes at once; ``ClusterNews`` decides what each calls for. After a gap in them, when a member comes or goes, and once a
+/// minute all is read anew.
 struct ClusterFeed: Service {
   let bus: any EventBus
   let store: any StateStore
@@ -22,13 +24,17 @@ struct ClusterFeed: Service {
   let clock: NodeClock
   let logger: Logger
 
-  private let looks = Pokes()
-  private let memberReads = Pokes()
+  private let news: ClusterNews
+  private let agentReads = WakeUp()
+  private let memberReads = WakeUp()
 
-  private static let lookInterval: Duration = .seconds(60)
+  private static let readInterval: Duration = .seconds(60)
   private static let loadInterval: Duration = .milliseconds(100)
   private static let markerInterval: Duration = .seconds(1)
-  private static let failurePause: Duration = .milliseconds(500)
+  private static let firstPause: Duration = .milliseconds(500)
+  private static let longestPause: Duration = .seconds(5)
+  /// Agents of a node that is cut off leave over this long.
+  private static let releaseSpread: Duration = .seconds(2)
 
   init(
     bus: any EventBus, store: any StateStore, session: NodeSession, members: NodeMembers, dispatcher: Dispatcher,
@@ -47,66 +53,45 @@ struct ClusterFeed: Service {
     self.onLoss = onLoss
     self.clock = clock
     self.logger = logger
+    news = ClusterNews(session: session)
   }
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
       await withTaskGroup(of: Void.self) { group in
-        group.addTask { for await delivery in bus.subscribe(to: [.agent, .cluster]) { handle(delivery) } }
+        group.addTask { for await delivery in bus.subscribe(to: [.agent, .cluster]) { perform(news.effects(of: delivery)) } }
         group.addTask { await followMembers() }
-        group.addTask { await lookAround() }
+        group.addTask { await readAgents() }
         group.addTask { await readMembers() }
-        group.addTask {
-          await every(Self.lookInterval) { looks.poke() }
-        }
-        group.addTask {
-          await every(Self.loadInterval) { dispatcher.publishLoads() }
-        }
-        group.addTask {
-          await every(Self.markerInterval) {
-            let marker = latency.send(at: clock.now.instant)
-            publisher.publish("marker", id: session.nodeID, details: ["marker": .integer(marker)], on: .cluster)
-          }
-        }
+        group.addTask { await every(Self.readInterval, clock: clock.monotonic) { agentReads.signal() } }
+        group.addTask { await every(Self.loadInterval, clock: clock.monotonic) { dispatcher.publishLoads() } }
+        group.addTask { await every(Self.markerInterval, clock: clock.monotonic) { sendMarker() } }
       }
     }
   }
 
-  private func every(_ interval: Duration, _ work: () -> Void) async {
-    while !Task.isCancelled {
-      work()
-      try? await Task.sleep(for: interval)
-    }
+  private func sendMarker() {
+    let marker = latency.send(at: clock.now.instant)
+    publisher.publish("marker", id: session.nodeID, details: ["marker": .integer(marker)], on: .cluster)
   }
 
-  // MARK: Events
-
-  private func handle(_ delivery: EventDelivery) {
-    switch delivery {
-    case .gap:
-      looks.poke()
-      memberReads.poke()
-    case .event(let event, .agent):
-      let sender = NodeSession(nodeID: event.nodeId, incarnation: event.incarnation)
-      if sender != session, let news = AgentNews(event) { dispatcher.heard(news, from: sender) }
-    case .event(let event, .cluster): handleCluster(event)
-    case .event(_, .execution): break
+  private func perform(_ effects: [ClusterNews.Effect]) {
+    for effect in effects {
+      switch effect {
+      case .readAgents: agentReads.signal()
+      case .readMembers: memberReads.signal()
+      case .announced(let news, let sender): dispatcher.heard(news, from: sender)
+      case .tellLoads: dispatcher.tellAllLoads()
+      case .patternChanged(let name): patterns.forget(name)
+      case .markerReturned(let marker): latency.received(marker, at: clock.now.instant)
+      case .regained(let session): messenger.remember(session)
+      case .lost(let session):
+        messenger.forget(session)
+        dispatcher.memberLost(session)
+        onLoss()
+      case .releaseAgents: dispatcher.askAgentsToReconnect(reason: "cut_off", over: Self.releaseSpread)
+      }
     }
-  }
-
-  private func handleCluster(_ event: ClusterEvent) {
-    let isOwn = event.nodeId == session.nodeID && event.incarnation == session.incarnation
-    switch event.type {
-    case "marker":
-      if isOwn, let marker = event.details?["marker"]?.integerValue { latency.received(marker, at: clock.now.instant) }
-    case "pattern": if !isOwn { patterns.forget(event.id) }
-    default: if !isOwn { memberReads.poke() }
-    }
-  }
-
-  /// Reads the members when an event says that they have changed, rather than at the next heartbeat.
-  private func readMembers() async {
-    for await _ in memberReads.stream { _ = await members.refreshedView() }
   }
 
   // MARK: Members
@@ -114,65 +99,40 @@ struct ClusterFeed: Service {
   private func followMembers() async {
     let events = members.events()
     // Who was there before is no event.
-    looks.poke()
-    memberReads.poke()
-    for await event in events {
-      switch event {
-      case .joined(let member), .becameHealthy(let member):
-        messenger.remember(member.session)
-        looks.poke()
-      case .restarted(_, let former): lost(former)
-      case .left(let member), .becameUnhealthy(let member): lost(member.session)
-      case .cutOff: dispatcher.askAgentsToReconnect(reason: "cut_off", over: .seconds(2))
-      case .reconnected: looks.poke()
-      case .twin: break
-      }
-    }
+    agentReads.signal()
+    memberReads.signal()
+    for await event in events { perform(news.effects(of: event)) }
   }
 
-  private func lost(_ other: NodeSession) {
-    guard other != session else { return }
-    messenger.forget(other)
-    dispatcher.memberLost(other)
-    looks.poke()
-    onLoss()
+  private func readMembers() async {
+    for await _ in memberReads { _ = await members.refreshedView() }
   }
 
-  // MARK: Looking around
+  // MARK: Agents
 
-  private func lookAround() async {
-    for await _ in looks.stream {
+  private func readAgents() async {
+    var pause = Self.firstPause
+    for await _ in agentReads {
       do {
-        try await look()
+        try await readAgentsOnce()
+        pause = Self.firstPause
       } catch {
         logger.debug("the other nodes' agents could not be read; trying again", metadata: ["error": "\(error)"])
-        try? await Task.sleep(for: Self.failurePause)
-        looks.poke()
+        do { try await clock.sleep(for: pause) } catch { return }
+        pause = min(pause * 2, Self.longestPause)
+        agentReads.signal()
       }
     }
   }
 
-  private func look() async throws {
+  private func readAgentsOnce() async throws {
     let view = members.view
+    publisher.publish(ClusterNews.loadsWanted, id: session.nodeID, on: .cluster)
     try await patterns.load()
     for member in view.members where member.isAlive && member.record.session != session {
       let home = member.record.session
       let before = dispatcher.agentEpochs(at: home)
       dispatcher.listed(try await store.agents(at: home), at: home, before: before)
     }
-  }
-}
-
-/// Wakes one consumer; pokes that come while it is busy count as one.
-struct Pokes: Sendable {
-  let stream: AsyncStream<Void>
-  private let continuation: AsyncStream<Void>.Continuation
-
-  init() {
-    (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
-  }
-
-  func poke() {
-    continuation.yield()
   }
 }

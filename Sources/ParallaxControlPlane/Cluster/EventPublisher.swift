@@ -1,81 +1,93 @@
-import DequeModule
 import Logging
 import ParallaxAPI
+import ParallaxConcurrency
 import ParallaxHA
 import ParallaxState
 import ServiceLifecycle
 import Synchronization
 
-/// Publishes this node's events, numbered in their order on each channel and in batches.
+/// Publishes this node's events in batches; ``EventQueue`` numbers them.
 ///
-/// Nothing waits for it and nothing rests on it: events beyond its bound and those that the store does not take are lost, which shows in
-/// their numbers.
+/// Nothing waits for it and nothing rests on it: an event may be lost.
 final class EventPublisher: Service {
   private struct State {
-    var waiting: Deque<(event: ClusterEvent, channel: ClusterEvent.Channel)> = []
-    var sequences: [ClusterEvent.Channel: Int64] = [:]
+    var queue: EventQueue
+    var isStopping = false
   }
 
   private static let capacity = 10_000
 
   private let bus: any EventBus
   private let session: NodeSession
-  private let batchSize: Int
+  private let clock: NodeClock
   private let logger: Logger
-  private let state = Mutex(State())
-  private let wakeUps: AsyncStream<Void>
-  private let wakeUp: AsyncStream<Void>.Continuation
+  private let state: Mutex<State>
+  private let wakeUp = WakeUp()
 
-  init(bus: any EventBus, session: NodeSession, batchSize: Int, logger: Logger) {
+  /// Makes a publisher without events.
+  ///
+  /// - Parameters:
+  ///   - bus: Where events go.
+  ///   - session: This node.
+  ///   - batchSize: How many events are published at once at most.
+  ///   - clock: The node's clock.
+  ///   - logger: Where losses are reported, each beginning and each end.
+  init(bus: any EventBus, session: NodeSession, batchSize: Int, clock: NodeClock, logger: Logger) {
     self.bus = bus
     self.session = session
-    self.batchSize = batchSize
+    self.clock = clock
     self.logger = logger
-    (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    state = Mutex(State(queue: EventQueue(capacity: Self.capacity, batchSize: batchSize)))
   }
 
   /// Publishes an event, some time soon; makes nothing of one that nobody can receive.
   func publish(_ type: String, id: String, details: @autoclosure () -> JSONValue? = nil, on channel: ClusterEvent.Channel) {
     guard bus.hasSubscribers(on: channel) else { return }
     let details = details()
-    let now = NodeClock.wall
-    state.withLock { state in
-      let sequence = (state.sequences[channel] ?? 0) + 1
-      state.sequences[channel] = sequence
-      guard state.waiting.count < Self.capacity else { return }
-      state.waiting.append(
-        (ClusterEvent(type: type, id: id, session: session, timestamp: now, sequence: sequence, details: details), channel))
+    let now = clock.now.wall
+    let notice = state.withLock { state in
+      state.queue.add(on: channel) { sequence in
+        ClusterEvent(type: type, id: id, session: session, timestamp: now, sequence: sequence, details: details)
+      }
     }
-    wakeUp.yield()
+    report(notice)
+    wakeUp.signal()
   }
 
-  /// Publishes until a graceful shutdown begins, and then what is left.
+  /// Publishes until a graceful shutdown begins, and then what is left, up to the first failure.
   func run() async throws {
     await withGracefulShutdownHandler {
-      for await _ in wakeUps { await flush() }
+      while !isStopping {
+        do { try await wakeUp.wait() } catch { return }
+        await flush()
+      }
       await flush()
     } onGracefulShutdown: {
-      self.wakeUp.finish()
+      self.state.withLock { $0.isStopping = true }
+      self.wakeUp.signal()
     }
   }
 
+  private var isStopping: Bool { state.withLock { $0.isStopping } }
+
   private func flush() async {
-    while !Task.isCancelled, let (channel, events) = nextBatch() {
+    while !Task.isCancelled, let (channel, events) = state.withLock({ $0.queue.nextBatch() }) {
       do {
         try await bus.publish(events, on: channel)
+        report(state.withLock { $0.queue.published() })
       } catch {
         logger.debug("events could not be published", metadata: ["count": "\(events.count)", "error": "\(error)"])
+        report(state.withLock { $0.queue.lose(events.count) })
+        if isStopping { return }
       }
     }
   }
 
-  /// The oldest event with those behind it on the same channel.
-  private func nextBatch() -> (ClusterEvent.Channel, [ClusterEvent])? {
-    state.withLock { state in
-      guard let channel = state.waiting.first?.channel else { return nil }
-      let events = state.waiting.prefix(batchSize).prefix { $0.channel == channel }.map(\.event)
-      state.waiting.removeFirst(events.count)
-      return (channel, events)
+  private func report(_ notice: EventQueue.Notice?) {
+    switch notice {
+    case nil: break
+    case .losing: logger.info("events are lost: the store does not take them")
+    case .recovered(let lost): logger.info("events are published again", metadata: ["lost": "\(lost)"])
     }
   }
 }

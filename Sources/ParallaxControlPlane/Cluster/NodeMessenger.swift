@@ -1,5 +1,5 @@
-import DequeModule
 import Logging
+import ParallaxConcurrency
 import ParallaxHA
 import ParallaxState
 import ServiceLifecycle
@@ -7,120 +7,96 @@ import Synchronization
 
 /// Carries messages to other node sessions: in order for each, in batches, repeated until they are in the inbox.
 ///
-/// What cannot be delivered because the inbox has no room waits; what is for a session that is gone is dropped, as whoever recovers that
-/// session finds it out anew.
+/// ``Outboxes`` decides. What cannot be delivered because the inbox has no room waits, within the bounds of an outbox. What is for a
+/// session that is gone is dropped: whoever recovers that session finds it out anew.
 final class NodeMessenger: Service {
-  private struct Outbox {
-    var messages: Deque<NodeMessage> = []
-    var isBeingSent = false
-  }
-
-  private struct State {
-    var outboxes: [NodeSession: Outbox] = [:]
-    /// Sessions that were lost, newest last: who still talks to one of them has not heard of it.
-    var gone: Deque<NodeSession> = []
-    var isStopping = false
-  }
-
-  private static let batchSize = 128
-  private static let firstPause: Duration = .milliseconds(20)
-  private static let longestPause: Duration = .seconds(1)
-  /// How many lost sessions are remembered.
-  private static let memory = 1_000
-  /// How long a node that stops tries to deliver what it has to say.
+  /// How long a node that stops goes on sending.
   private static let stopLimit: Duration = .seconds(2)
 
   private let inboxes: any InboxStore
+  private let clock: NodeClock
   private let logger: Logger
-  private let state = Mutex(State())
-  private let wakeUps: AsyncStream<NodeSession>
-  private let wakeUp: AsyncStream<NodeSession>.Continuation
+  private let outboxes: Mutex<Outboxes>
+  /// Sessions that nobody sends to yet and that there is a message for.
+  private let openings: AsyncStream<NodeSession>
+  private let opening: AsyncStream<NodeSession>.Continuation
 
-  init(inboxes: any InboxStore, logger: Logger) {
+  /// Makes a messenger without messages.
+  ///
+  /// - Parameters:
+  ///   - inboxes: Where messages go.
+  ///   - limits: The bounds of an outbox.
+  ///   - clock: The node's clock.
+  ///   - logger: Where outages are reported, each once.
+  init(inboxes: any InboxStore, limits: Outboxes.Limits = Outboxes.Limits(), clock: NodeClock, logger: Logger) {
     self.inboxes = inboxes
+    self.clock = clock
     self.logger = logger
-    (wakeUps, wakeUp) = AsyncStream.makeStream()
+    outboxes = Mutex(Outboxes(limits: limits))
+    (openings, opening) = AsyncStream.makeStream()
   }
 
   /// Puts a message on its way.
   func tell(_ message: NodeMessage, to session: NodeSession) {
-    let begins = state.withLock { state in
-      guard !state.gone.contains(session) else { return false }
-      state.outboxes[session, default: Outbox()].messages.append(message)
-      defer { state.outboxes[session]?.isBeingSent = true }
-      return state.outboxes[session]?.isBeingSent == false
+    switch outboxes.withLock({ $0.add(message, for: session) }) {
+    case .begins: opening.yield(session)
+    case .full(isFirst: true):
+      logger.warning(
+        "the outbox for a node is full: messages are dropped, their senders repeat what still counts", metadata: ["session": "\(session)"])
+    case .queued, .repeated, .lost, .full: break
     }
-    if begins { wakeUp.yield(session) }
   }
 
   /// Drops what is for a session that is gone, and what will still be said to it.
   func forget(_ session: NodeSession) {
-    state.withLock { state in
-      state.outboxes[session]?.messages.removeAll()
-      guard !state.gone.contains(session) else { return }
-      if state.gone.count == Self.memory { state.gone.removeFirst() }
-      state.gone.append(session)
-    }
+    outboxes.withLock { $0.lose(session) }
   }
 
   /// Believes again in a session that was taken for lost.
   func remember(_ session: NodeSession) {
-    state.withLock { $0.gone.removeAll { $0 == session } }
+    outboxes.withLock { $0.regain(session) }
   }
 
   /// Delivers until a graceful shutdown begins and, within a bound, all is delivered.
   func run() async throws {
-    await withGracefulShutdownHandler {
-      await withDiscardingTaskGroup { group in
-        for await session in wakeUps { group.addTask { await self.deliver(to: session) } }
+    _ = await race { [self] in
+      await withGracefulShutdownHandler {
+        await withDiscardingTaskGroup { group in
+          for await session in openings { group.addTask { await self.deliver(to: session) } }
+        }
+      } onGracefulShutdown: {
+        self.opening.finish()
       }
-    } onGracefulShutdown: {
-      self.state.withLock { $0.isStopping = true }
-      self.wakeUp.finish()
+    } until: { [clock] in
+      try await gracefulShutdown()
+      try await clock.sleep(for: Self.stopLimit)
     }
   }
 
   private func deliver(to session: NodeSession) async {
-    var pause = Self.firstPause
-    var stopsAt: ContinuousClock.Instant?
-    while let batch = nextBatch(for: session) {
-      let isDelivered: Bool
-      do {
-        isDelivered = try await inboxes.send(batch, to: session)
-        if !isDelivered { logger.warning("the inbox of a node is full", metadata: ["session": "\(session)"]) }
-      } catch {
-        isDelivered = false
-        logger.debug("messages could not be sent", metadata: ["session": "\(session)", "error": "\(error)"])
-      }
-      if isDelivered {
-        pause = Self.firstPause
-        continue
-      }
-      putBack(batch, for: session)
-      if state.withLock({ $0.isStopping }) {
-        let limit = stopsAt ?? ContinuousClock.now + Self.stopLimit
-        stopsAt = limit
-        if .now >= limit { return }
-      }
-      do { try await Task.sleep(for: pause) } catch { return }
-      pause = min(pause * 2, Self.longestPause)
+    while let batch = outboxes.withLock({ $0.nextBatch(for: session) }) {
+      let outcome = await send(batch, to: session)
+      let (pause, notice) = outboxes.withLock { $0.ended(outcome, for: session) }
+      if let notice { report(notice, about: session) }
+      if let pause { do { try await clock.sleep(for: pause) } catch { return } }
     }
   }
 
-  private func nextBatch(for session: NodeSession) -> [NodeMessage]? {
-    state.withLock { state in
-      guard var outbox = state.outboxes.removeValue(forKey: session), !outbox.messages.isEmpty else { return nil }
-      let batch = Array(outbox.messages.prefix(Self.batchSize))
-      outbox.messages.removeFirst(batch.count)
-      state.outboxes[session] = outbox
-      return batch
+  private func send(_ batch: [NodeMessage], to session: NodeSession) async -> Outboxes.Outcome {
+    do {
+      return try await inboxes.send(batch, to: session) ? .delivered : .refused
+    } catch {
+      logger.debug("messages could not be sent", metadata: ["session": "\(session)", "error": "\(error)"])
+      return .failed
     }
   }
 
-  private func putBack(_ batch: [NodeMessage], for session: NodeSession) {
-    state.withLock { state in
-      guard !state.gone.contains(session) else { return }
-      state.outboxes[session]?.messages.prepend(contentsOf: batch)
+  private func report(_ notice: Outboxes.Notice, about session: NodeSession) {
+    switch notice {
+    case .inboxFull: logger.warning("the inbox of a node is full; trying again", metadata: ["session": "\(session)"])
+    case .unreachable: logger.info("messages to a node cannot be sent; trying again", metadata: ["session": "\(session)"])
+    case .recovered(let dropped):
+      logger.info("messages to a node are sent again", metadata: ["session": "\(session)", "dropped": "\(dropped)"])
     }
   }
 }

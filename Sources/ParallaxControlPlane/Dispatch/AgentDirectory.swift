@@ -99,6 +99,11 @@ package struct AgentDirectory: Sendable {
       })
   }
 
+  /// Makes the next `takeLoads` tell the loads of all agents of this node that are connected.
+  package mutating func tellAllLoads() {
+    untoldLoads = Set(agents.values.lazy.filter { $0.home == nil && $0.isConnected }.map(\.id))
+  }
+
   /// The pools in which an agent became available, or went and so left its part to others, since the last call.
   package mutating func takeRefreshed() -> Set<PoolKey> {
     defer { refreshed = [] }

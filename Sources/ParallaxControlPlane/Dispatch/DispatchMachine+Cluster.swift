@@ -41,6 +41,9 @@ extension DispatchMachine {
     return agents.takeLoads(all: isDue)
   }
 
+  /// Makes the next `takeLoads` give the loads of all agents of this node: another node may have missed some.
+  package mutating func tellAllLoads() { agents.tellAllLoads() }
+
   /// All agents of another node session were read from the store.
   ///
   /// `before` is what `agentEpochs` gave before they were read: an agent that has been heard of since need not be among them.

@@ -65,4 +65,9 @@ extension Dispatcher {
       neighbours.publish(.loads(Dictionary(part.map { ($0.key, $0.value) }) { $1 }))
     }
   }
+
+  /// Makes the next `publishLoads` publish the loads of all agents of this node: another node may have missed some.
+  package func tellAllLoads() {
+    inspect { $0.tellAllLoads() }
+  }
 }

@@ -20,10 +20,11 @@ package final class Dispatcher: Service {
     var idleWaiter: IdleWaiter?
     /// Nil if the store cannot lose what it has acknowledged.
     var recentWrites: RecentWrites?
+    /// Executions whose changes the store refused since they have another owner, since that was last reported.
+    var otherOwners = (count: 0, example: "")
     /// How many executions the store had lost of, since that was last reported.
     var restored = 0
     /// How many executions turned out to have another owner, since that was last reported.
-    var taken = 0
     /// When the store was last said to have lost writes.
     var doubted: Duration?
     /// Since when there may be writes that it has lost and that were not written again yet.
@@ -321,27 +322,30 @@ package final class Dispatcher: Service {
     withState { $0.restored += 1 }
   }
 
+  /// The store refused a change of an execution, since that has another owner: one line of the log tells of all in a second.
+  func noteOtherOwner(of id: String) {
+    let isFirst = withState { state in
+      if state.otherOwners.count == 0 { state.otherOwners.example = id }
+      state.otherOwners.count += 1
+      return state.otherOwners.count == 1
+    }
+    if isFirst { timerLoop.scheduleTask(in: .seconds(1)) { self.reportOtherOwners() } }
+  }
+
+  private func reportOtherOwners() {
+    let (count, example) = withState { state in
+      defer { state.otherOwners = (0, "") }
+      return state.otherOwners
+    }
+    logger.warning(
+      "executions of this node have another owner now", metadata: ["count": "\(count)", "example": "\(example)"])
+  }
+
   /// How many executions the store had lost of, since this was last asked.
   func takeRestored() -> Int {
     withState { state in
       defer { state.restored = 0 }
       return state.restored
-    }
-  }
-
-  /// An execution turned out to have another owner: a report of all that do so within a second follows.
-  func countTaken() {
-    let isFirst = withState { state in
-      state.taken += 1
-      return state.taken == 1
-    }
-    guard isFirst else { return }
-    timerLoop.scheduleTask(in: .seconds(1)) { [self] in
-      let count = withState { state in
-        defer { state.taken = 0 }
-        return state.taken
-      }
-      logger.warning("executions have other owners now", metadata: ["executions": "\(count)"])
     }
   }
 

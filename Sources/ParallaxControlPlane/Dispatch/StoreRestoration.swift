@@ -45,7 +45,7 @@ extension Dispatcher {
         countRestored()
         outcome = .applied
       case .stale:
-        countTaken()
+        noteOtherOwner(of: id)
         outcome = .stale
       case .barred: outcome = .missing
       }

@@ -70,7 +70,7 @@ extension Dispatcher {
   private func update(_ change: ExecutionChange) async {
     await repeating("change of an execution") {
       let outcome = try await store.update(change)
-      if outcome == .stale { countTaken() }
+      if outcome == .stale { noteOtherOwner(of: change.id) }
       handle { machine, now in machine.writeFinished(change.id, epoch: change.epoch, revision: change.revision, outcome, at: now) }
     } onUnreadable: {
       handle { machine, now in machine.writeFinished(change.id, epoch: change.epoch, revision: change.revision, .stale, at: now) }

@@ -14,15 +14,31 @@ struct RecoveryDuty: Sendable {
 
   static let interval: Duration = .seconds(5)
 
+  /// What one round does.
+  struct Plan: Sendable, Hashable {
+    /// The sessions to recover, each with how often it was opened when it was listed.
+    var lost: [NodeSession: Int64] = [:]
+    /// The members to remove, if they own nothing.
+    var silent: [NodeSession] = []
+  }
+
   func run() async throws {
     logger.debug("looks for lost node sessions")
-    // In this order: a session that was listed had shown that it lives before, so members read later do not miss it.
+    // In this order: a session that was listed had shown before that it lives, so that members who are read later do not miss it.
     let sessions = try await store.sessions()
     let view = await members.refreshedView()
-    guard !view.isStale else { return }
-    let lost = sessions.filter { $0.key != session && !Self.isAlive($0.key, in: view) }
-    try await recovery.run(lost)
-    try await removeSilentMembers(of: view)
+    let plan = Self.plan(sessions, view, own: session, removeAfter: removeAfter)
+    try await recovery.run(plan.lost)
+    try await remove(plan.silent)
+  }
+
+  /// Decides on a round: nothing on a stale view, in which every other node looks silent.
+  static func plan(
+    _ sessions: [NodeSession: Int64], _ view: MembershipView, own session: NodeSession, removeAfter: Duration
+  ) -> Plan {
+    guard !view.isStale else { return Plan() }
+    let silent = view.members.filter { !$0.isAlive && $0.lastSeen >= removeAfter && $0.record.session != session }
+    return Plan(lost: sessions.filter { $0.key != session && !isAlive($0.key, in: view) }, silent: silent.map(\.record.session))
   }
 
   /// Whether a session may still be at work; one whose member cannot be read is not written off.
@@ -31,13 +47,12 @@ struct RecoveryDuty: Sendable {
     return view.unreadable[session.nodeID] != nil
   }
 
-  private func removeSilentMembers(of view: MembershipView) async throws {
-    let silent = view.members.filter { !$0.isAlive && $0.lastSeen >= removeAfter && $0.record.session != session }
+  private func remove(_ silent: [NodeSession]) async throws {
     guard !silent.isEmpty else { return }
     let owning = try await store.sessions()
-    for member in silent where owning[member.record.session] == nil {
-      try await members.remove(member.record.session)
-      logger.notice("removed a member that is gone", metadata: ["member": "\(member.record.session)"])
+    for member in silent where owning[member] == nil {
+      try await members.remove(member)
+      logger.notice("removed a member that is gone", metadata: ["member": "\(member)"])
     }
   }
 }

@@ -46,9 +46,9 @@ extension NodeAssembly {
     let recovery = RecoveryDuty(
       store: store, session: session, members: membership.members, recovery: recovery,
       removeAfter: configuration.highAvailability.memberHealth.removeAfter, logger: logger)
-    let collection = GarbageCollection(store: store, settings: configuration.executions, logger: logger)
+    let collection = GarbageCollection(store: store, settings: configuration.executions, clock: clock, logger: logger)
     let overdue = OverdueExecutions(
-      store: store, now: { NodeClock.wall },
+      store: store, clock: clock,
       remind: { [session, dispatcher, messenger] id, owner in
         if owner == session { dispatcher.outcomeRecorded(of: id) } else { messenger.tell(.recorded(execution: id, task: ""), to: owner) }
       }, logger: logger)

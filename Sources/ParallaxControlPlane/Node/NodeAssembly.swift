@@ -53,8 +53,9 @@ struct NodeAssembly {
       nodeID: session.nodeID, version: ParallaxNode.version, clock: clock,
       cutOffAfter: configuration.highAvailability.memberHealth.detectionWindow, storeStatus: { backend.status })
     publisher = EventPublisher(
-      bus: backend.events, session: session, batchSize: configuration.highAvailability.stateSync.batchSize, logger: logger)
-    messenger = NodeMessenger(inboxes: backend.inboxes, logger: logger)
+      bus: backend.events, session: session, batchSize: configuration.highAvailability.stateSync.batchSize, clock: clock,
+      logger: logger)
+    messenger = NodeMessenger(inboxes: backend.inboxes, clock: clock, logger: logger)
     let dispatcher = Dispatcher(
       settings: DispatchMachine.Settings(
         session: session, agentWait: configuration.executions.agentWait, resumeGrace: configuration.agents.resumeGrace,

@@ -7,21 +7,30 @@ import Synchronization
 
 /// Takes over what node sessions that are gone owned: their executions, and the expectation of their agents.
 ///
-/// Can be repeated and can be broken off anywhere: each execution is claimed by its epoch before it is touched. A session stays on the list
-/// until its agents had the time to come back; until then it is looked at again in each round, as a process that was only paused may have
-/// put something on its list when nobody expected it.
+/// Can be repeated and can be broken off anywhere: each execution is claimed by its epoch before it is touched. ``RecoveryLedger`` decides
+/// when a session is closed.
 package final class SessionRecovery: Sendable {
   private let store: any StateStore
   private let inboxes: any InboxStore
   private let dispatcher: Dispatcher
   private let session: NodeSession
-  private let resumeGrace: Duration
   private let recovered: MetricFamily<CounterSeries>
   private let clock: NodeClock
   private let logger: Logger
-  /// The sessions that were recovered, each with when that was first done.
-  private let underWay = Mutex<[NodeSession: Duration]>([:])
+  private let ledger: Mutex<RecoveryLedger>
 
+  /// Makes the recovery.
+  ///
+  /// - Parameters:
+  ///   - store: Where lost sessions, their executions and agents are.
+  ///   - inboxes: Where a lost session has its inbox.
+  ///   - dispatcher: Goes on with what is taken over.
+  ///   - session: This node.
+  ///   - resumeGrace: How long the agents of a lost session have to come back.
+  ///   - registry: Where what is taken over is counted.
+  ///   - clock: The node's clock.
+  ///   - logger: Where each recovered session is reported.
+  /// - Throws: What the registry throws.
   package init(
     store: any StateStore, inboxes: any InboxStore, dispatcher: Dispatcher, session: NodeSession, resumeGrace: Duration,
     registry: MetricsRegistry, clock: NodeClock, logger: Logger
@@ -30,7 +39,7 @@ package final class SessionRecovery: Sendable {
     self.inboxes = inboxes
     self.dispatcher = dispatcher
     self.session = session
-    self.resumeGrace = resumeGrace
+    ledger = Mutex(RecoveryLedger(resumeGrace: resumeGrace))
     self.clock = clock
     self.logger = logger
     recovered = try registry.makeCounter(
@@ -41,56 +50,77 @@ package final class SessionRecovery: Sendable {
   /// How many claims are under way at once: enough to share round trips, few enough to leave room for live traffic.
   private static let batchSize = 128
 
-  /// Recovers sessions that are gone, as far as that is due; throws when the store fails, to be called again.
+  /// Recovers lost sessions, as far as that is due.
   ///
-  /// Each comes with how often it had been opened when it was listed, which is before it was found to be gone.
+  /// - Parameter lost: The sessions, each with how often it had been opened when it was listed, which is before it was found to be lost.
+  /// - Throws: What the store throws; the next round goes on.
   package func run(_ lost: [NodeSession: Int64]) async throws {
-    underWay.withLock { sessions in sessions = sessions.filter { lost[$0.key] != nil } }
+    ledger.withLock { $0.beginRound(lost.keys) }
     for (session, openings) in lost { try await recover(session, openings: openings) }
   }
 
   private func recover(_ lost: NodeSession, openings: Int64) async throws {
     let now = clock.now.instant
-    let since = underWay.withLock { $0[lost] }
     for agent in try await store.agents(at: lost) { dispatcher.expectAgent(agent.id, epoch: agent.epoch, home: lost) }
-    let count = try await takeOverExecutions(of: lost)
-    guard let since else {
-      underWay.withLock { $0[lost] = now }
-      return logger.notice("recovered a lost node session", metadata: ["session": "\(lost)", "executions": "\(count)"])
+    let (count, unreadable) = try await takeOverExecutions(of: lost)
+    let isFirst = ledger.withLock { $0.recovered(lost, since: now) }
+    if let example = unreadable.first {
+      logger.log(
+        level: isFirst ? .warning : .debug, "executions cannot be recovered by this version: a node of a newer one is needed",
+        metadata: ["session": "\(lost)", "count": "\(unreadable.count)", "example": "\(example)"])
     }
-    if now - since >= resumeGrace { try await conclude(lost, openings: openings) }
+    if isFirst || count > 0 {
+      logger.notice(
+        isFirst ? "recovered a lost node session" : "recovered more of a lost node session",
+        metadata: ["session": "\(lost)", "executions": "\(count)"])
+    }
+    if !isFirst, ledger.withLock({ $0.mayClose(lost, at: now) }) { try await close(lost, openings: openings) }
   }
 
-  private func takeOverExecutions(of lost: NodeSession) async throws -> Int {
+  private func takeOverExecutions(of lost: NodeSession) async throws -> (taken: Int, unreadable: [String]) {
     let owned = try await store.executions(ownedBy: lost)
-    var count = 0
+    var taken = 0
+    var unreadable: [String] = []
     for start in stride(from: 0, to: owned.count, by: Self.batchSize) {
-      count += try await takeOver(owned[start..<min(start + Self.batchSize, owned.count)], from: lost)
+      let batch = try await takeOver(owned[start..<min(start + Self.batchSize, owned.count)], from: lost)
+      taken += batch.taken
+      unreadable += batch.unreadable
     }
-    return count
+    return (taken, unreadable)
   }
 
-  private func takeOver(_ ids: ArraySlice<String>, from lost: NodeSession) async throws -> Int {
-    try await withThrowingTaskGroup(of: StoredExecution?.self) { group in
+  private func takeOver(_ ids: ArraySlice<String>, from lost: NodeSession) async throws -> (taken: Int, unreadable: [String]) {
+    try await withThrowingTaskGroup(of: Claim.self) { group in
       for id in ids { group.addTask { try await self.claim(id, from: lost) } }
-      var count = 0
-      for try await claimed in group {
-        guard let claimed else { continue }
-        count += 1
-        recovered.withLabels(action(for: claimed.execution.status)).increment()
-        dispatcher.recover(claimed)
+      var taken = 0
+      var unreadable: [String] = []
+      for try await claim in group {
+        switch claim {
+        case .nothing: break
+        case .unreadable(let id): unreadable.append(id)
+        case .taken(let stored):
+          taken += 1
+          recovered.withLabels(action(for: stored.execution.status)).increment()
+          dispatcher.recover(stored)
+        }
       }
-      return count
+      return (taken, unreadable)
     }
   }
 
-  /// What a newer version wrote is left to a node that can read it.
-  private func claim(_ id: String, from lost: NodeSession) async throws -> StoredExecution? {
+  private enum Claim {
+    case taken(StoredExecution)
+    /// It has ended, is another's, or was never stored.
+    case nothing
+    /// A newer version wrote it: it is left to a node of that version.
+    case unreadable(String)
+  }
+
+  private func claim(_ id: String, from lost: NodeSession) async throws -> Claim {
     do {
-      return try await store.claim(id, from: lost, to: session)
+      return try await store.claim(id, from: lost, to: session).map { .taken($0) } ?? .nothing
     } catch let error as StateStoreError where error.code == .unreadable {
-      logger.warning("an execution cannot be recovered by this version", metadata: ["execution": "\(id)", "error": "\(error)"])
-      return nil
+      return .unreadable(id)
     }
   }
 
@@ -104,11 +134,11 @@ package final class SessionRecovery: Sendable {
   }
 
   /// Removes what is left of a session: the agents that have not come back, and its inbox, whose messages were for it alone.
-  private func conclude(_ lost: NodeSession, openings: Int64) async throws {
+  private func close(_ lost: NodeSession, openings: Int64) async throws {
     for agent in try await store.agents(at: lost) { try await store.removeAgent(agent.id, epoch: agent.epoch, session: lost) }
     try await inboxes.removeInbox(of: lost)
     guard try await store.executions(ownedBy: lost).isEmpty else { return }
     try await store.close(lost, openings: openings)
-    underWay.withLock { $0[lost] = nil }
+    ledger.withLock { $0.closed(lost) }
   }
 }

@@ -7,12 +7,6 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 @Suite struct AgentNewsTests {
   @Test(arguments: [
     AgentNews.registered("a", epoch: 7, capabilities: ["x", "y"], limit: 3, activeTasks: ["task_1_0"]),
@@ -46,7 +40,7 @@ import Foundation
   @Test func eventsAreNumberedInTheirOrderOnEachChannel() async throws {
     let bus = InMemoryEventBus()
     let stream = bus.subscribe(to: [.agent, .cluster])
-    let publisher = EventPublisher(bus: bus, session: Self.session, batchSize: 2, logger: Logger(label: "test"))
+    let publisher = EventPublisher(bus: bus, session: Self.session, batchSize: 2, clock: NodeClock(), logger: Logger(label: "test"))
     for number in 1...3 {
       publisher.publish("a\(number)", id: "x", on: .agent)
       publisher.publish("c\(number)", id: "x", on: .cluster)
@@ -98,65 +92,4 @@ import Foundation
   }
 
   private func text(_ registry: MetricsRegistry) -> String { String(decoding: registry.render(.text), as: UTF8.self) }
-}
-
-@Suite struct RecoveryDutyTests {
-  private static let settings: MembershipSettings? = try? MembershipSettings(checkInterval: .seconds(5))
-
-  /// A session is only taken for lost when its member is known to be silent, gone, or another life of the node.
-  @Test func whoIsTakenForLost() throws {
-    let settings = try #require(Self.settings)
-    let me = record("me", life: 1)
-    var judge = MembershipJudge(record: me, settings: settings, now: .zero)
-    _ = judge.wrote(me, .added, sentAt: .zero, now: .zero)
-    let others = [record("alive", life: 1), record("silent", life: 1), record("restarted", life: 2)]
-    for second in stride(from: 0, through: 20, by: 5) {
-      let current = others.map { other in
-        var other = other
-        if other.id != "silent" { other.sequence += Int64(second) }
-        return other
-      }
-      _ = judge.wrote(me, .renewed, sentAt: .seconds(second), now: .seconds(second))
-      _ = judge.read(MembershipSnapshot(records: [me] + current, unreadable: ["odd": "newer"]), now: .seconds(second))
-    }
-    let view = judge.view(now: .seconds(20), asOf: nil)
-    #expect(RecoveryDuty.isAlive(session("alive", 1), in: view))
-    #expect(RecoveryDuty.isAlive(session("odd", 1), in: view))
-    #expect(!RecoveryDuty.isAlive(session("silent", 1), in: view))
-    #expect(!RecoveryDuty.isAlive(session("restarted", 1), in: view))
-    #expect(RecoveryDuty.isAlive(session("restarted", 2), in: view))
-    #expect(!RecoveryDuty.isAlive(session("unknown", 1), in: view))
-    #expect(!RecoveryDuty.isAlive(session("me", 7), in: view))
-  }
-
-  private func session(_ id: String, _ life: Int) -> NodeSession { NodeSession(nodeID: id, incarnation: "\(life)") }
-
-  private func record(_ id: String, life: Int) -> MemberRecord {
-    MemberRecord(
-      session: session(id, life), clusterID: "c", address: "\(id):1", sequence: 1, startedAt: .init(timeIntervalSince1970: 0),
-      lastHeartbeat: .init(timeIntervalSince1970: 0), version: "1")
-  }
-}
-
-@Suite struct OverdueExecutionsTests {
-  @Test func ownersAreRemindedOfWhatIsLongPastItsDeadlineAndOfNothingElse() async throws {
-    let store = InMemoryStateStore(now: { World.start })
-    let owner = NodeSession(nodeID: "owner", incarnation: "1")
-    store.open(owner)
-    for (id, timeout, status) in [
-      ("exec_late", 10, ExecutionStatus.running), ("exec_due", 95, .running), ("exec_young", 600, .pending), ("exec_done", 10, .completed),
-    ] {
-      let execution = Execution(
-        id: id, pattern: World.pattern(), status: status, input: [:], createdAt: World.start,
-        deadline: World.start + .seconds(timeout), owner: owner)
-      _ = store.create(StoredExecution(execution: execution, tasks: []))
-    }
-    let (reminders, continuation) = AsyncStream<String>.makeStream()
-    let duty = OverdueExecutions(
-      store: store, now: { World.start + .seconds(100) }, remind: { continuation.yield("\($0) \($1.nodeID)") },
-      logger: Logger(label: "test"))
-    try await duty.run()
-    continuation.finish()
-    #expect(await reminders.reduce(into: []) { $0.append($1) } == ["exec_late owner"])
-  }
 }

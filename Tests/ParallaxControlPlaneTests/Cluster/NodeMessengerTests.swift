@@ -1,6 +1,8 @@
 import Logging
 import ParallaxHA
 import ParallaxState
+import ParallaxTesting
+import ServiceLifecycleTestKit
 import Synchronization
 import Testing
 
@@ -10,9 +12,11 @@ import Testing
   private static let bob = NodeSession(nodeID: "bob", incarnation: "b1")
   private static let carol = NodeSession(nodeID: "carol", incarnation: "c1")
 
+  private let clock = ManualClock()
+
   @Test func messagesArriveInOrderAndInBatches() async {
     let inboxes = Inboxes()
-    let messenger = NodeMessenger(inboxes: inboxes, logger: Logger(label: "test"))
+    let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
     for number in 0..<300 { messenger.tell(.cancel(execution: "\(number)"), to: Self.bob) }
     messenger.tell(.cancel(execution: "other"), to: Self.carol)
     await running(messenger) {
@@ -25,7 +29,7 @@ import Testing
 
   @Test func whatHasNoRoomOrIsNotTakenIsSentAgainInItsPlace() async {
     let inboxes = Inboxes(answers: [.full, .failure])
-    let messenger = NodeMessenger(inboxes: inboxes, logger: Logger(label: "test"))
+    let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
     for number in 0..<3 { messenger.tell(.cancel(execution: "\(number)"), to: Self.bob) }
     await running(messenger) { await inboxes.arrival(of: 3, at: Self.bob) }
     #expect(inboxes.messages(at: Self.bob) == (0..<3).map { .cancel(execution: "\($0)") })
@@ -33,7 +37,7 @@ import Testing
 
   @Test func nothingIsSaidToASessionThatIsGoneUntilItIsBack() async {
     let inboxes = Inboxes()
-    let messenger = NodeMessenger(inboxes: inboxes, logger: Logger(label: "test"))
+    let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
     messenger.tell(.cancel(execution: "before"), to: Self.bob)
     messenger.forget(Self.bob)
     messenger.tell(.cancel(execution: "after"), to: Self.bob)
@@ -43,10 +47,27 @@ import Testing
     #expect(inboxes.messages(at: Self.bob) == [.cancel(execution: "back")])
   }
 
+  /// A node that stops goes on sending for two seconds, and no longer.
+  @Test(arguments: [(failures: 3, arrives: true), (failures: 1_000, arrives: false)])
+  func aNodeThatStopsSendsForALimitedTime(failures: Int, arrives: Bool) async throws {
+    let inboxes = Inboxes(answers: Array(repeating: .failure, count: failures))
+    let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
+    messenger.tell(.cancel(execution: "1"), to: Self.bob)
+    try await testGracefulShutdown { trigger in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await messenger.run() }
+        trigger.triggerGracefulShutdown()
+        try await clock.advance { try await group.waitForAll() }
+      }
+    }
+    #expect(inboxes.messages(at: Self.bob) == (arrives ? [.cancel(execution: "1")] : []))
+    #expect(clock.now.sinceStart <= .seconds(2))
+  }
+
   private func running(_ messenger: NodeMessenger, _ body: () async -> Void) async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { try? await messenger.run() }
-      await body()
+      await clock.advance(during: body)
       group.cancelAll()
     }
   }

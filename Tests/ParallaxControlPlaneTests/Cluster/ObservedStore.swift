@@ -82,6 +82,7 @@ final class ObservedStore: StateStore {
   func store(_ pattern: PatternDefinition) -> Bool { inner.store(pattern) }
   func versions(ofPattern name: String) -> [PatternDefinition] { inner.versions(ofPattern: name) }
   func patternNames() -> [String] { inner.patternNames() }
+  func currentTime() -> Timestamp { inner.currentTime() }
   func open(_ session: NodeSession) -> Bool { inner.open(session) }
   func sessions() -> [NodeSession: Int64] { inner.sessions() }
   func close(_ session: NodeSession, openings: Int64) { inner.close(session, openings: openings) }

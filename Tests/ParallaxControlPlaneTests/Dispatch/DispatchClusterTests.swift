@@ -407,6 +407,9 @@ import Testing
     world.advance(by: .seconds(10))
     let later = world.now
     #expect(world.machine.takeLoads(at: later) == ["near": 2])
+    // Another node may have missed it, and asks.
+    world.machine.tellAllLoads()
+    #expect(world.machine.takeLoads(at: later) == ["near": 2] && world.machine.takeLoads(at: later).isEmpty)
     world.leave("near")
     #expect(
       world.news == [

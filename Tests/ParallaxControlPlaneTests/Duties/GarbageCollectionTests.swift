@@ -2,6 +2,7 @@ import Logging
 import ParallaxAPI
 import ParallaxHA
 import ParallaxState
+import ParallaxTesting
 import Synchronization
 import Testing
 
@@ -20,11 +21,13 @@ import Testing
         owner: Self.session), tasks: [])
   }
 
-  private func collection(_ store: any StateStore, retention: Duration, maxRetained: Int = 1_000_000) -> GarbageCollection {
+  private func collection(
+    _ store: any StateStore, retention: Duration, maxRetained: Int = 1_000_000, clock: NodeClock = NodeClock()
+  ) -> GarbageCollection {
     var settings = NodeConfiguration.Executions()
     settings.retention = retention
     settings.maxRetained = maxRetained
-    return GarbageCollection(store: store, settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    return GarbageCollection(store: store, settings: settings, clock: clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }
 
   @Test func `What ended longer ago than the retention goes, by the clock of the store`() async throws {
@@ -51,5 +54,16 @@ import Testing
     }
     try await collection(store, retention: .seconds(1), maxRetained: 0).run()
     #expect(store.executions(ExecutionQuery()).total == 3)
+  }
+  /// However much is due, one run removes it, with a rest between two calls.
+  @Test func `A round removes in batches and rests between them`() async throws {
+    let clock = ManualClock()
+    let store = ObservedStore { Self.start }
+    let count = GarbageCollection.batchSize * 2 + 7
+    for number in 0..<count { _ = store.create(execution(number, .completed, createdAt: Self.start - .seconds(900))) }
+    let collection = collection(store, retention: .seconds(600), clock: NodeClock(clock) { Self.start })
+    try await clock.advance { try await collection.run() }
+    #expect(store.removals == [GarbageCollection.batchSize, GarbageCollection.batchSize, 7])
+    #expect(clock.now.sinceStart > .zero)
   }
 }

@@ -1,0 +1,72 @@
+import ParallaxAPI
+import ParallaxHA
+import ParallaxState
+import Testing
+
+@testable import ParallaxControlPlane
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+@Suite struct ClusterNewsTests {
+  private static let me = NodeSession(nodeID: "me", incarnation: "2")
+  private static let other = NodeSession(nodeID: "other", incarnation: "1")
+  private let news = ClusterNews(session: me)
+
+  private func event(_ type: String, _ details: JSONValue? = nil, from session: NodeSession, on channel: ClusterEvent.Channel)
+    -> EventDelivery
+  {
+    .event(
+      ClusterEvent(type: type, id: "x", session: session, timestamp: World.start, sequence: 1, details: details), channel)
+  }
+
+  private func member(_ session: NodeSession) -> MemberRecord {
+    MemberRecord(
+      session: session, clusterID: "c", address: "h:1", sequence: 1, startedAt: .init(timeIntervalSince1970: 0),
+      lastHeartbeat: .init(timeIntervalSince1970: 0), version: "1")
+  }
+
+  @Test func aGapCallsForAllThatEventsWouldHaveTold() {
+    #expect(news.effects(of: .gap) == [.readAgents, .readMembers])
+  }
+
+  @Test func announcementsOfOthersCountAndOwnOnesDoNot() {
+    let left = AgentNews.left("x", epoch: 3, graceful: true)
+    let details = left.event(nodeID: "other").details
+    #expect(news.effects(of: event("left", details, from: Self.other, on: .agent)) == [.announced(left, Self.other)])
+    #expect(news.effects(of: event("left", details, from: Self.me, on: .agent)).isEmpty)
+    // A former life of this node is another node.
+    let former = NodeSession(nodeID: "me", incarnation: "1")
+    #expect(news.effects(of: event("left", details, from: former, on: .agent)) == [.announced(left, former)])
+  }
+
+  @Test func onlyOwnMarkersAreMeasured() {
+    #expect(news.effects(of: event("marker", ["marker": 7], from: Self.me, on: .cluster)) == [.markerReturned(7)])
+    #expect(news.effects(of: event("marker", ["marker": 7], from: Self.other, on: .cluster)).isEmpty)
+  }
+
+  @Test func whatOthersTellOfTheClusterIsRead() {
+    #expect(news.effects(of: event("pattern", from: Self.other, on: .cluster)) == [.patternChanged("x")])
+    #expect(news.effects(of: event("pattern", from: Self.me, on: .cluster)).isEmpty)
+    #expect(news.effects(of: event("loads_wanted", from: Self.other, on: .cluster)) == [.tellLoads])
+    #expect(news.effects(of: event("loads_wanted", from: Self.me, on: .cluster)).isEmpty)
+    #expect(news.effects(of: event("joined", from: Self.other, on: .cluster)) == [.readMembers])
+    #expect(news.effects(of: event("joined", from: Self.me, on: .cluster)).isEmpty)
+    #expect(news.effects(of: event("completed", from: Self.other, on: .execution)).isEmpty)
+  }
+
+  @Test func membersThatAreLostAndThatComeBack() {
+    let record = member(Self.other)
+    let lost: [ClusterNews.Effect] = [.lost(Self.other), .readAgents]
+    #expect(news.effects(of: .left(record)) == lost)
+    #expect(news.effects(of: .becameUnhealthy(record)) == lost)
+    #expect(news.effects(of: .restarted(member(NodeSession(nodeID: "other", incarnation: "2")), former: Self.other)) == lost)
+    #expect(news.effects(of: .becameHealthy(record)) == [.regained(Self.other), .readAgents])
+    #expect(news.effects(of: .left(member(Self.me))).isEmpty)
+    #expect(news.effects(of: .cutOff) == [.releaseAgents])
+    #expect(news.effects(of: .reconnected) == [.readAgents])
+  }
+}

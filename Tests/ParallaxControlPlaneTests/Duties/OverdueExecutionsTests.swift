@@ -1,0 +1,89 @@
+import Logging
+import ParallaxAPI
+import ParallaxHA
+import ParallaxState
+import ParallaxTesting
+import Synchronization
+import Testing
+
+@testable import ParallaxControlPlane
+
+@Suite struct OverdueExecutionsTests {
+  private let store = ObservedStore()
+  private let owner = NodeSession(nodeID: "owner", incarnation: "1")
+  private let reminders = Reminders()
+
+  private var duty: OverdueExecutions {
+    OverdueExecutions(
+      store: store, clock: NodeClock(ManualClock()) { World.start + .seconds(100) },
+      remind: { [reminders] in reminders.add("\($0) \($1.nodeID)") }, logger: Logger(label: "test"))
+  }
+
+  private func create(_ id: String, timeout: Int, _ status: ExecutionStatus) {
+    let execution = Execution(
+      id: id, pattern: World.pattern(), status: status, input: [:], createdAt: World.start,
+      deadline: World.start + .seconds(timeout), owner: owner)
+    _ = store.create(StoredExecution(execution: execution, tasks: []))
+  }
+
+  @Test func ownersAreRemindedOfWhatIsLongPastItsDeadlineAndOfNothingElse() async throws {
+    _ = store.open(owner)
+    create("exec_late", timeout: 10, .running)
+    create("exec_due", timeout: 95, .running)
+    create("exec_young", timeout: 600, .pending)
+    try await duty.run()
+    #expect(reminders.all == ["exec_late owner"])
+    #expect(store.released.isEmpty)
+  }
+
+  @Test func whatHasEndedIsTakenOffWhatItsOwnerOwns() async throws {
+    _ = store.open(owner)
+    create("exec_done", timeout: 10, .completed)
+    #expect(store.executions(ownedBy: owner) == ["exec_done"])
+    try await duty.run()
+    #expect(reminders.all.isEmpty)
+    #expect(store.executions(ownedBy: owner).isEmpty)
+  }
+
+  /// An entry can be the first half of a take-over that is under way: only one that stays is taken off.
+  @Test func anEntryOfAnothersExecutionIsTakenOffInTheSecondRound() {
+    var entries = ForeignEntries()
+    let execution = Execution(
+      id: "exec_1", pattern: World.pattern(), input: [:], createdAt: World.start, deadline: World.start, owner: World.other)
+    var found: [Bool] = []
+    for _ in 0..<2 {
+      entries.beginRound()
+      found.append(entries.found(execution, listedFor: owner))
+    }
+    #expect(found == [false, true])
+  }
+
+  @Test func anEntryWhoseExecutionChangedHandsInBetweenStays() {
+    var entries = ForeignEntries()
+    var execution = Execution(
+      id: "exec_1", pattern: World.pattern(), input: [:], createdAt: World.start, deadline: World.start, owner: World.other)
+    var found: [Bool] = []
+    for round in 1...4 {
+      entries.beginRound()
+      // In the third round it was the session's own.
+      if round == 3 { continue }
+      execution.epoch = round == 1 ? 1 : 2
+      found.append(entries.found(execution, listedFor: owner))
+    }
+    #expect(found == [false, false, false])
+  }
+
+  @Test func whatCannotBeDueIsNotRead() {
+    var generator = SystemRandomNumberGenerator()
+    let id = SortableID.make(prefix: "exec", at: World.start, using: &generator)
+    #expect(!OverdueExecutions.canBeDue(id, at: World.start + OverdueExecutions.patience))
+    #expect(OverdueExecutions.canBeDue(id, at: World.start + OverdueExecutions.patience + .milliseconds(1)))
+    #expect(OverdueExecutions.canBeDue("no id of ours", at: World.start))
+  }
+}
+
+private final class Reminders: Sendable {
+  private let texts = Mutex<[String]>([])
+  var all: [String] { texts.withLock { $0 } }
+  func add(_ text: String) { texts.withLock { $0.append(text) } }
+}

@@ -1,0 +1,147 @@
+import Logging
+import NIOPosix
+import ParallaxAPI
+import ParallaxHA
+import ParallaxMetrics
+import ParallaxState
+import ParallaxTesting
+import Synchronization
+import Testing
+
+@testable import ParallaxControlPlane
+
+@Suite struct RecoveryLedgerTests {
+  private let lost = NodeSession(nodeID: "lost", incarnation: "1")
+
+  @Test func aSessionMayBeClosedOnceItsAgentsHadTheirTime() {
+    var ledger = RecoveryLedger(resumeGrace: .seconds(30))
+    #expect(!ledger.mayClose(lost, at: .seconds(1_000)))
+    let isFirst = [10, 15].map { ledger.recovered(lost, since: .seconds($0)) }
+    #expect(isFirst == [true, false])
+    #expect(!ledger.mayClose(lost, at: .milliseconds(39_999)))
+    #expect(ledger.mayClose(lost, at: .seconds(40)))
+    ledger.closed(lost)
+    #expect(!ledger.mayClose(lost, at: .seconds(41)))
+  }
+
+  @Test func aSessionThatWasBackBeginsAnew() {
+    var ledger = RecoveryLedger(resumeGrace: .seconds(30))
+    _ = ledger.recovered(lost, since: .zero)
+    ledger.beginRound([])
+    let isFirst = ledger.recovered(lost, since: .seconds(60))
+    #expect(isFirst)
+    #expect(!ledger.mayClose(lost, at: .seconds(60)))
+  }
+}
+
+/// Rounds of recovery on a store in memory and a clock that the test moves.
+@Suite struct SessionRecoveryTests {
+  private static let grace: Duration = .seconds(30)
+
+  private let lost = NodeSession(nodeID: "lost", incarnation: "1")
+  private let clock = ManualClock()
+  private let store = ObservedStore()
+  private let inboxes = RemovedInboxes()
+  private let dispatcher: Dispatcher
+  private let recovery: SessionRecovery
+
+  init() throws {
+    let registry = MetricsRegistry()
+    let nodeClock = NodeClock(clock) { World.start }
+    let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    dispatcher = Dispatcher(
+      settings: DispatchMachine.Settings(session: World.session), store: store, lossy: false, retention: .seconds(60), maxRetained: 100,
+      timerLoop: MultiThreadedEventLoopGroup.singleton.next(), clock: nodeClock, metrics: try DispatchMetrics(registry: registry),
+      logger: logger)
+    recovery = try SessionRecovery(
+      store: store, inboxes: inboxes, dispatcher: dispatcher, session: World.session, resumeGrace: Self.grace, registry: registry,
+      clock: nodeClock, logger: logger)
+    _ = store.open(World.session)
+    _ = store.open(lost)
+  }
+
+  private func create(_ id: String, _ status: ExecutionStatus = .pending) {
+    let execution = Execution(
+      id: id, pattern: World.pattern(), status: status, input: [:], createdAt: World.start, deadline: World.start + .seconds(60),
+      owner: lost)
+    _ = store.create(StoredExecution(execution: execution, tasks: []))
+  }
+
+  private func round() async throws {
+    try await recovery.run(store.sessions().filter { $0.key == lost })
+  }
+
+  @Test func executionsAreTakenOverAtOnce() async throws {
+    for number in 0..<300 { create("exec_\(number)") }
+    try await round()
+    #expect(store.executions(ownedBy: lost).isEmpty)
+    #expect(store.executions(ownedBy: World.session).count == 300)
+    #expect(dispatcher.counts.executions == 300)
+  }
+
+  @Test func aSessionIsClosedWithItsAgentsAndInboxAfterTheirGrace() async throws {
+    _ = store.register(
+      AgentRecord(
+        id: "a", name: "a", capabilities: [], maxConcurrentTasks: 1, metadata: [:], session: lost, epoch: 0, connectedAt: World.start,
+        activeTasks: nil))
+    try await round()
+    clock.advance(by: Self.grace - .milliseconds(1))
+    try await round()
+    #expect(store.sessions()[lost] != nil)
+    #expect(store.agents(at: lost).count == 1)
+    #expect(inboxes.removed.isEmpty)
+    clock.advance(by: .milliseconds(1))
+    try await round()
+    #expect(store.sessions()[lost] == nil)
+    #expect(store.agents(at: lost).isEmpty)
+    #expect(inboxes.removed == [lost])
+  }
+
+  /// What only a newer version can read stays with its session, which stays listed.
+  @Test func aSessionThatOwnsSomethingIsNotClosed() async throws {
+    create("exec_new")
+    store.makeUnreadable("exec_new")
+    try await round()
+    clock.advance(by: Self.grace)
+    try await round()
+    #expect(store.sessions()[lost] != nil)
+    #expect(store.executions(ownedBy: lost) == ["exec_new"])
+    store.makeReadable()
+    try await round()
+    #expect(store.sessions()[lost] == nil)
+    #expect(store.executions(ownedBy: World.session) == ["exec_new"])
+  }
+
+  /// A process that was only paused may own something again.
+  @Test func aSessionThatWasOpenedSinceIsNotClosed() async throws {
+    let listed = store.sessions().filter { $0.key == lost }
+    try await recovery.run(listed)
+    _ = store.open(lost)
+    clock.advance(by: Self.grace)
+    try await recovery.run(listed)
+    #expect(store.sessions()[lost] != nil)
+  }
+
+  @Test func whatAPausedProcessTookOnMeanwhileIsTakenOverToo() async throws {
+    try await round()
+    create("exec_late")
+    clock.advance(by: .seconds(5))
+    try await round()
+    #expect(store.executions(ownedBy: World.session) == ["exec_late"])
+  }
+}
+
+/// Inboxes of which is only written down which were removed.
+private final class RemovedInboxes: InboxStore {
+  private let sessions = Mutex<[NodeSession]>([])
+
+  var removed: [NodeSession] { sessions.withLock { $0 } }
+
+  func send(_ messages: [NodeMessage], to session: NodeSession) -> Bool { true }
+
+  func receive(
+    at session: NodeSession, limit: Int, _ handle: @Sendable ([ReceivedNodeMessage]) async throws -> Void
+  ) async throws {}
+
+  func removeInbox(of session: NodeSession) { sessions.withLock { $0.append(session) } }
+}
