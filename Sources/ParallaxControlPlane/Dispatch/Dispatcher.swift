@@ -24,7 +24,6 @@ package final class Dispatcher: Service {
     var otherOwners = (count: 0, example: "")
     /// How many executions the store had lost of, since that was last reported.
     var restored = 0
-    /// How many executions turned out to have another owner, since that was last reported.
     /// When the store was last said to have lost writes.
     var doubted: Duration?
     /// Since when there may be writes that it has lost and that were not written again yet.

@@ -2,7 +2,7 @@ package import ParallaxAPI
 package import ParallaxState
 import Synchronization
 
-/// How the node is: what the health endpoints answer, and whether it takes work.
+/// How the node is: what the health endpoints answer, and whether it takes work; ``NodeCondition`` decides.
 package final class NodeHealth: Sendable {
   /// The stages of a node's life.
   package enum Stage: Sendable, Hashable {
@@ -24,9 +24,6 @@ package final class NodeHealth: Sendable {
     /// Whether other nodes may take this one for lost.
     var isSilent: @Sendable () -> Bool = { false }
   }
-
-  /// The main loop counts as stuck when it has not beaten for this long.
-  private static let beatTimeout = Duration.seconds(10)
 
   private let nodeID: String
   private let version: String
@@ -89,10 +86,13 @@ package final class NodeHealth: Sendable {
     state.withLock { $0.lastOpening = instant }
   }
 
-  /// Whether the node's work may have been given away: others have heard nothing of it for long, or it may stand on no list.
-  private var isCutOff: Bool {
-    let (isSilent, lastOpening) = state.withLock { ($0.isSilent, $0.lastOpening) }
-    return isSilent() || lastOpening.map { now - $0 >= cutOffAfter } ?? false
+  /// What the node knows of itself now.
+  package var condition: NodeCondition {
+    let now = clock.now.instant
+    let state = state.withLock { $0 }
+    return NodeCondition(
+      stage: state.stage, store: storeStatus(), sinceBeat: now - state.lastBeat, sinceOpening: state.lastOpening.map { now - $0 },
+      isSilent: state.isSilent(), cutOffAfter: cutOffAfter)
   }
 
   /// The main loop is alive.
@@ -102,89 +102,34 @@ package final class NodeHealth: Sendable {
   }
 
   /// Why the node takes no new work, or nil.
-  package var refusal: APIError? {
-    switch stage {
-    case .starting(let reason): APIError(.notReady, "the node is starting: \(reason)")
-    case .finishing, .draining: APIError(.notReady, "the node is shutting down; ask another")
-    case .running, .leaving: isCutOff ? APIError(.notReady, "the node is cut off from its store; ask another") : storeRefusal
-    }
-  }
-
-  /// What a request gets that has to be written into a store that takes no writes.
-  private var storeRefusal: APIError? {
-    guard case .refusesWrites(_, let reason) = storeStatus() else { return nil }
-    return APIError(.notReady, "the store refuses writes: \(reason)")
-  }
+  package var refusal: APIError? { condition.refusal }
 
   /// Why the node takes no further agents, or nil.
-  package var agentRefusal: APIError? {
-    switch stage {
-    case .leaving(hasSuccessor: true), .draining: APIError(.notReady, "the node is shutting down; connect to another")
-    // What an agent that lost its connection still works on can only end here.
-    case .leaving(hasSuccessor: false), .finishing: nil
-    // A store whose memory is full takes agents back, so that what it holds can end.
-    case .starting, .running: refusal == storeRefusal ? nil : refusal
-    }
-  }
+  package var agentRefusal: APIError? { condition.agentRefusal }
 
   /// Whether the node is fit to lead by its own checks.
-  package var isFit: Bool {
-    stage == .running && loopCheck().status != .unhealthy && !isCutOff
-  }
+  package var isFit: Bool { condition.isFit }
 
   /// `/health`: everything that is known.
   package func health() -> (status: Int, document: HealthDocument) {
-    let checks = ["node": nodeCheck(), "store": storeCheck(), "loop": loopCheck()]
-    let status: HealthStatus =
-      checks.values.contains { $0.status == .unhealthy }
-      ? .unhealthy : checks.values.contains { $0.status == .degraded } ? .degraded : .healthy
-    return (status == .unhealthy ? 503 : 200, document(status, checks))
+    let condition = condition
+    return (condition.status == .unhealthy ? 503 : 200, document(condition.status, condition.checks))
   }
 
-  /// `/health/live`: whether the process makes progress; never looks at the store.
+  /// `/health/live`: whether the process makes progress; says nothing of the store.
   package func liveness() -> (status: Int, document: HealthDocument) {
-    let check = loopCheck()
+    let check = condition.loop
     return (check.status == .unhealthy ? 503 : 200, document(check.status, ["loop": check]))
   }
 
   /// `/health/ready`: whether the node can take traffic.
   package func readiness() -> (status: Int, document: HealthDocument) {
-    var failing = ["node": nodeCheck(), "store": storeCheck()].filter { $0.value.status == .unhealthy }
-    let isReady = failing.isEmpty
-    if isReady { failing = ["node": HealthDocument.Check(.healthy)] }
-    return (isReady ? 200 : 503, document(isReady ? .healthy : .unhealthy, failing))
+    let failures = condition.readinessFailures
+    guard failures.isEmpty else { return (503, document(.unhealthy, failures)) }
+    return (200, document(.healthy, ["node": HealthDocument.Check(.healthy)]))
   }
 
   private func document(_ status: HealthStatus, _ checks: [String: HealthDocument.Check]) -> HealthDocument {
     HealthDocument(status: status, nodeId: nodeID, version: version, uptime: clock.now.instant, checks: checks)
-  }
-
-  private func nodeCheck() -> HealthDocument.Check {
-    switch stage {
-    case .starting(let reason): HealthDocument.Check(.unhealthy, detail: "starting: \(reason)")
-    case .leaving, .finishing, .draining: HealthDocument.Check(.unhealthy, detail: "draining")
-    case .running: HealthDocument.Check(.healthy)
-    }
-  }
-
-  private func storeCheck() -> HealthDocument.Check {
-    switch storeStatus() {
-    case .reachable:
-      return isCutOff
-        ? HealthDocument.Check(.unhealthy, detail: "cut off: this node could not write for the detection window")
-        : HealthDocument.Check(.healthy)
-    case .unreachable(let time, let reason):
-      let detail = "unreachable for \(time.text): \(reason)"
-      return HealthDocument.Check(time >= cutOffAfter ? .unhealthy : .degraded, detail: detail)
-    case .refusesSubscriptions(let reason): return HealthDocument.Check(.unhealthy, detail: "refuses subscriptions: \(reason)")
-    case .refusesWrites(let time, let reason):
-      return HealthDocument.Check(.unhealthy, detail: "refuses writes since \(time.text): \(reason)")
-    }
-  }
-
-  private func loopCheck() -> HealthDocument.Check {
-    let silence = clock.now.instant - state.withLock { $0.lastBeat }
-    return silence < Self.beatTimeout
-      ? HealthDocument.Check(.healthy) : HealthDocument.Check(.unhealthy, detail: "the main loop has not run for \(silence.text)")
   }
 }
