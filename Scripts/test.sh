@@ -100,6 +100,7 @@ stage "Tools that the tests need" Scripts/install-test-tools.sh || true
 stage "Scripts" Scripts/check-scripts.sh || true
 stage "Format and documentation lint" Scripts/check-format.sh || true
 stage "Import floors" Scripts/check-imports.sh || true
+stage "Clock floors" Scripts/check-clocks.sh || true
 stage "What consumers resolve" Scripts/check-consumers.sh || true
 stage "Alerts and dashboards" Scripts/check-alerts.sh || true
 stage "Model of the election" Scripts/check-model.sh || true

@@ -100,7 +100,8 @@ extension SystemTests {
           definition.version = version
           try await cluster.nodes[1].apply(definition)
           for node in cluster.nodes {
-            try await eventually("version \(version) at \(node.url)", within: .seconds(3)) {
+            // Without events it would take a minute.
+            try await eventually("version \(version) at \(node.url)") {
               try await node.api.get("/api/patterns/analyse").decode(PatternDefinition.self).version == version
             }
           }

@@ -57,7 +57,7 @@ import Testing
           #expect(try await eventualValue("it waits again") { try await test.waitingConnection() } == connection)
         }
       }
-      try await eventually("nobody waits any more", within: .seconds(1)) { try await test.waitingConnection() == nil }
+      try await eventually("nobody waits any more") { try await test.waitingConnection() == nil }
     }
   }
 
