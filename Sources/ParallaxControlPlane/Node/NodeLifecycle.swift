@@ -101,14 +101,20 @@ struct NodeLifecycle: Service {
   private func attendToResets() async {
     for await connection in backend.storeResets() {
       dispatcher.storeDoubted(since: connection)
+      await renewOpening()
       await attempt("looking at the patterns") { try await patterns.restore() }
     }
   }
 
   private func beat() async throws {
+    var reported = health.condition.status
     while true {
       try await clock.sleep(for: Self.beatInterval)
       health.beat()
+      let status = health.condition.status
+      // The others need not wait for the next heartbeat to learn that the node is well again, or is not any more.
+      if status != reported { membership.members.announce() }
+      reported = status
       election.setEligible(health.isFit || !hasFitOther)
     }
   }
@@ -121,12 +127,16 @@ struct NodeLifecycle: Service {
   private func keepOpen() async throws {
     while true {
       try await clock.sleep(for: openInterval)
-      await attempt("keeping the session open") {
-        guard try await open() else { return }
-        logger.warning("the store had forgotten this node: its agents and patterns are written anew, its executions looked at")
-        try await patterns.restore()
-        dispatcher.storeForgot()
-      }
+      await renewOpening()
+    }
+  }
+
+  private func renewOpening() async {
+    await attempt("keeping the session open") {
+      guard try await open() else { return }
+      logger.warning("the store had forgotten this node: its agents and patterns are written anew, its executions looked at")
+      try await patterns.restore()
+      dispatcher.storeForgot()
     }
   }
 

@@ -285,6 +285,8 @@ extension Membership {
     let events = state.withLock { change(&$0, now) }
     for event in events { log(event) }
     broadcast.send(events)
+    // What was just written was said by a node that was cut off.
+    if events.contains(.reconnected) { announce() }
   }
 
   private func log(_ event: MembershipEvent) {
