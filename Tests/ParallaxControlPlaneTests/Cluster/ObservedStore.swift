@@ -38,6 +38,8 @@ final class ObservedStore: StateStore {
   /// Makes executions readable again.
   func makeReadable() { observations.withLock { $0.unreadable = [] } }
 
+  func unlist(_ id: String, from session: NodeSession) { inner.unlist(id, from: session) }
+
   func execution(_ id: String) throws -> StoredExecution? {
     let fails = observations.withLock { observations in
       observations.reads += 1
