@@ -24,6 +24,7 @@ ParallaxServer/API/APIResponder.swift:              it measures a request for th
 ParallaxRedis/:                                     connections live by the deadlines of SwiftNIO, and pause between attempts within them
 ParallaxState/Store/Backend.swift:                  a backend says by this clock when its store may have lost writes
 ParallaxRedisStores/RedisBackend.swift:             as Backend
+ParallaxRedisStores/WriteCondition.swift:           the default of an initializer, and the instants of refusals
 ParallaxRedisStores/State/RedisInboxStore.swift:    it pauses between attempts, as the client does
 ParallaxTesting/Election/:                          conformance suites run against real stores
 parallax/HA.swift:                                  the command-line tool shows the time of people
