@@ -1,4 +1,5 @@
 import NIOHTTP1
+import ParallaxText
 
 /// A request's target brought to one form, so that each path has one spelling here (RFC 9112, section 3.2; RFC 3986, section 6.2.2).
 enum RequestTarget {
@@ -68,21 +69,13 @@ enum RequestTarget {
         continue
       }
       let digits = bytes[(index + 1)..<min(index + 3, end)]
-      guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-        let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
-      else {
+      guard digits.count == 2, let high = Hexadecimal.value(of: bytes[index + 1]), let low = Hexadecimal.value(of: bytes[index + 2]) else {
         throw Fault(message: "the path is not percent-encoded: a % begins no escape")
       }
-      result += isUnreserved(value) ? [value] : Array(bytes[index..<(index + 3)])
+      let value = high << 4 | low
+      result += PercentEncoding.isUnreserved(value) ? [value] : Array(bytes[index..<(index + 3)])
       index += 3
     }
     return String(decoding: result + bytes[end...], as: UTF8.self)
-  }
-
-  private static func isUnreserved(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
-    default: "-._~".utf8.contains(byte)
-    }
   }
 }

@@ -27,7 +27,8 @@ import Testing
     var settings = NodeConfiguration.Executions()
     settings.retention = retention
     settings.maxRetained = maxRetained
-    return GarbageCollection(store: store, settings: settings, clock: clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    return GarbageCollection(
+      store: store, settings: settings, clock: clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }
 
   @Test func `What ended longer ago than the retention goes, by the clock of the store`() async throws {
