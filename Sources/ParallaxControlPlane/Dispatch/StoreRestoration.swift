@@ -45,7 +45,7 @@ extension Dispatcher {
         countRestored()
         outcome = .applied
       case .stale:
-        noteOtherOwner(of: id)
+        noteOtherOwner(of: stored.execution.id)
         outcome = .stale
       case .barred: outcome = .missing
       }
