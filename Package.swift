@@ -214,7 +214,7 @@ let package = Package(
     .testTarget(
       name: "ParallaxControlPlaneTests",
       dependencies: [
-        "ParallaxControlPlane", "ParallaxConcurrency", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxHTTP", "ParallaxMetrics",
+        "ParallaxControlPlane", "ParallaxConcurrency", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxServer", "ParallaxMetrics",
         "ParallaxRedis", "ParallaxTesting", "TestSupport", logging, lifecycle,
         always("ServiceLifecycleTestKit", "swift-service-lifecycle"),
       ] + Weight.controlPlane.nio,

@@ -2,8 +2,8 @@ import Logging
 import NIOCore
 import NIOPosix
 import ParallaxAPI
-import ParallaxHTTP
 import ParallaxMetrics
+import ParallaxServer
 import ParallaxState
 import Synchronization
 import TestSupport
@@ -61,7 +61,7 @@ import Testing
 
   @Test func eachEndHasItsCloseCode() async throws {
     try await withSession(heartbeatTimeout: .zero) { session, _ in
-      try await connection.eventLoop.submit { session.tick(at: .now()) }.get()
+      try await connection.eventLoop.submit { session.tick(at: .now(), silence: .zero) }.get()
       #expect(connection.codes == [.goingAway])
     }
     try await withSession { session, _ in
