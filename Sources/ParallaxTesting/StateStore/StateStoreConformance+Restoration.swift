@@ -52,6 +52,7 @@ extension StateStoreConformance {
       known.tasks.append(Sample.task("task_3", attempt: 2))
       try expect(await store.restore(known, as: .owner), is: .restored, "the restoration")
       known.tasks[1] = done
+      known.execution.recordings = 1
       try await expectStored(known, in: store, "after its restoration")
     },
     Check("a task that has ended is not opened again") { store in
@@ -66,6 +67,7 @@ extension StateStoreConformance {
       known.execution.revision = 2
       try expect(await store.restore(known, as: .owner), is: .restored, "the restoration")
       known.tasks = [failed]
+      known.execution.recordings = 1
       try await expectStored(known, in: store, "after its restoration")
     },
     Check("what is old is not created by its restoration, only written over") { store in

@@ -94,7 +94,9 @@ import Testing
   @Test func theIDOfAnotherExecutionIsNotTakenOver() {
     var world = World()
     world.connect("a")
-    world.plant(StoredExecution(execution: world.execution("exec_1"), tasks: []))
+    var other = world.execution("exec_1")
+    other.owner = World.other
+    world.plant(StoredExecution(execution: other, tasks: []))
     let (id, waiter) = world.submit()
     #expect(world.resolutions[waiter] == .accepted(ExecutionAcceptance(executionId: id, status: .running)))
     #expect(world.machine.executionCount == 0 && world.load("a") == 0 && world.tasks == [])

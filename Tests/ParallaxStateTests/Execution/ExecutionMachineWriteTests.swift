@@ -168,7 +168,7 @@ import Testing
     driven.settle()
     #expect(driven.takeNames() == ["freed b", "acknowledge b", "finished"])
     #expect(driven.status == .completed && driven.store?.tasks.map(\.id) == [lost, given])
-    #expect(driven.store?.execution.recordings == 1)
+    #expect(driven.machine.stored.execution.recordings == 1)
   }
 
   @Test func aCancellationOutlivesThatItsExecutionIsReadAgain() {
