@@ -131,4 +131,6 @@ private final class RecordingConnection: AgentConnection {
   }
 
   func close(code: WebSocketCloseCode, reason: String) { recorded.withLock { $0.codes.append(code) } }
+
+  func ping() {}
 }
