@@ -106,12 +106,7 @@ extension NodeAssembly {
       probes: Probes(health: health, metrics: metrics, registry: registry).answer, group: Self.group,
       hooks: HTTPServer.Hooks(
         onBound: { [address] in onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() },
-        isLeaving: { [health] in
-          switch health.stage {
-          case .leaving, .finishing, .draining: true
-          case .starting, .running: false
-          }
-        }),
+        isLeaving: { [health] in health.isLeaving }),
       logger: logger)
   }
 }
