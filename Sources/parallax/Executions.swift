@@ -156,8 +156,8 @@ enum InputText {
   static func value(of argument: String) throws -> JSONValue {
     do {
       return try JSON.decode(JSONValue.self, from: bytes(of: argument))
-    } catch is DecodingError {
-      throw CommandFailure(.usage, "--input is not valid JSON; a text is written in quotes: --input '\"some text\"'")
+    } catch let fault as JSONFault {
+      throw CommandFailure(.usage, "--input is not valid JSON: \(fault); a text is written in quotes: --input '\"some text\"'")
     }
   }
 

@@ -151,6 +151,8 @@ extension HTTPErrorResponse {
     return String(buffer: bytes).split(whereSeparator: \.isNewline).contains { line in
       let words = line.split(separator: " ", omittingEmptySubsequences: false)
       guard words.count == 3, words[2].hasPrefix("HTTP/1."), !words[0].isEmpty, !words[1].isEmpty else { return false }
+      // A line with a known method is that of an earlier request.
+      guard case .RAW = HTTPMethod(rawValue: String(words[0])) else { return false }
       return words[0].allSatisfy { $0.isASCII && ($0.isLetter || $0 == "-") }
     }
   }

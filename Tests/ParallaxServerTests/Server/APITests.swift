@@ -9,7 +9,8 @@ import Testing
       let cases = [
         ("GET", "/", 200, "\"metrics\""), ("POST", "/api/patterns/p/execute", 200, #""status":"completed""#),
         ("POST", "/api/patterns/p/execute?async=true", 202, #""statusUrl":"/api/executions/exec_1""#),
-        ("GET", "/api/executions?status=failed&pattern=x&limit=7&offset=2&cursor=c", 200, #""limit":7,"nextCursor":"c","offset":2"#),
+        ("GET", "/api/executions?status=failed&pattern=x&limit=7&offset=2", 200, #""limit":7,"offset":2"#),
+        ("GET", "/api/executions?cursor=exec_01kcz5xq2r0123456789abcdef", 200, #""nextCursor":"exec_01kcz5xq2r0123456789abcdef""#),
         ("GET", "/api/executions/exec_9", 200, #""executionId":"exec_9""#), ("POST", "/api/executions/exec_9/cancel", 200, "cancelled"),
         ("GET", "/api/patterns?limit=3", 200, #""limit":3"#), ("POST", "/api/patterns", 201, #""created":true"#),
         ("GET", "/api/patterns/a%2Db?version=2.0.0", 200, #""name":"a-b""#),

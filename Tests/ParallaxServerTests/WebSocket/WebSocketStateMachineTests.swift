@@ -101,7 +101,9 @@ import Testing
   @Test func refusesTooLongMessagesByWhatTheyDeclare() {
     #expect(actions([ClientFrame.text(String(repeating: "x", count: 64))], maxMessageSize: 64).count == 1)
     #expect(failure(ClientFrame.make(ClientFrame.text, declared: 65), maxMessageSize: 64) == .messageTooBig)
-    #expect(failure(ClientFrame.make(ClientFrame.text, declared: .max), maxMessageSize: 64) == .messageTooBig)
+    #expect(failure(ClientFrame.make(ClientFrame.text, declared: .max >> 1), maxMessageSize: 64) == .messageTooBig)
+    // RFC 6455, 5.2: the most significant bit of a length of 64 bits is 0.
+    #expect(failure(ClientFrame.make(ClientFrame.text, declared: .max), maxMessageSize: 64) == .protocolError)
   }
 
   @Test func refusesTooLongMessagesInFragments() {

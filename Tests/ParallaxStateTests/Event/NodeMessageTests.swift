@@ -44,10 +44,14 @@ import Testing
 
   @Test(arguments: [
     #"{"execution":"exec_1","type":"cancel","version":2}"#, #"{"execution":"exec_1","type":"cancel"}"#,
-    #"{"execution":"exec_1","type":"explode","version":1}"#, #"{"type":"cancel","version":1}"#, "[]", "", "{",
+    #"{"execution":"exec_1","type":"explode","version":1}"#, #"{"type":"cancel","version":1}"#, "[]",
     #"{"agent":"a","owner":"nobody","task":{},"type":"deliver","version":1}"#,
   ])
   func whatIsNewerOrMalformedIsRefused(text: String) {
     #expect(throws: DecodingError.self) { try JSON.decode(NodeMessage.self, from: text) }
+  }
+
+  @Test(arguments: ["", "{"]) func whatIsNoJSONIsRefused(text: String) {
+    #expect(throws: JSONFault.self) { try JSON.decode(NodeMessage.self, from: text) }
   }
 }

@@ -32,7 +32,7 @@ import Testing
       #expect(ttl >= keyTTL)
 
       // Neither a late creator nor a recovery revives it or shortens what is remembered.
-      #expect(try await storeErrorCode { try await test.store.create(keyed("exec_1", "key", createdAt: now)) } == .refused)
+      #expect(try await test.store.create(keyed("exec_1", "key", createdAt: now)) == .barred)
       #expect(try await test.store.claim("exec_1", from: Sample.session, to: Sample.other) == nil)
       #expect(try await test.client.send(RedisCommand("PTTL", test.keys.execution("exec_1"))).int ?? 0 > keyTTL - 60_000)
     }
