@@ -10,7 +10,7 @@ struct ClusterNews: Sendable {
     case readAgents
     /// Read the members now rather than at the next heartbeat.
     case readMembers
-    case announced(AgentNews, NodeSession)
+    case announced(AgentAnnouncement, NodeSession)
     case patternChanged(String)
     /// Another node may have missed how busy this node's agents are.
     case tellLoads
@@ -40,7 +40,7 @@ struct ClusterNews: Sendable {
 
   private func announcement(_ event: ClusterEvent) -> Effect? {
     let sender = sender(of: event)
-    guard sender != session, let news = AgentNews(event) else { return nil }
+    guard sender != session, let news = AgentAnnouncement(event) else { return nil }
     return .announced(news, sender)
   }
 

@@ -13,7 +13,7 @@ enum NearestKey {
     return nearest.candidate
   }
 
-  /// How many insertions, deletions, replacements and swaps of neighbours lie between two words.
+  /// How many insertions, deletions, replacements and swaps of peers lie between two words.
   static func distance(_ first: [UInt8], _ second: [UInt8]) -> Int {
     var beforeLast: [Int] = []
     var last = Array(0...second.count)

@@ -26,7 +26,7 @@ extension DispatchMachine {
     adjustForeignTasks(of: id)
     noteLosses(of: id)
     confirmTasks(of: id, at: now)
-    let news = AgentNews.registered(id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks)
+    let news = AgentAnnouncement.registered(id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks)
     return [.publish(news)] + giveWork(at: now)
   }
 
@@ -88,7 +88,7 @@ extension DispatchMachine {
     }
     if let isDraining { agents.setDraining(isDraining, id: id) }
     let news = agents[id].map { agent in
-      AgentNews.changed(
+      AgentAnnouncement.changed(
         id, epoch: epoch, capabilities: agent.capabilities.sorted(), limit: agent.limit, isDraining: agent.isDraining)
     }
     return (news.map { [.publish($0)] } ?? []) + giveWork(at: now)

@@ -7,7 +7,7 @@ package import ParallaxState
 
 extension DispatchMachine {
   /// Another node tells about its agents.
-  package mutating func heard(_ news: AgentNews, from home: NodeSession, at now: Moment) -> [DispatchAction] {
+  package mutating func heard(_ news: AgentAnnouncement, from home: NodeSession, at now: Moment) -> [DispatchAction] {
     switch news {
     case .registered(let id, let epoch, let capabilities, let limit, let activeTasks):
       return registeredElsewhere(

@@ -39,9 +39,9 @@ extension DispatchMachine {
 
   private mutating func takeIn(_ id: String, _ stored: StoredExecution?, at now: Moment) -> [DispatchAction] {
     guard let machine = executions[id]?.machine else { return found(id, stored) }
-    guard let stored else { return advance(id, at: now) { $0.doubt() } }
+    guard let stored else { return advance(id, at: now) { $0.storeReset() } }
     switch machine.standing(of: stored) {
-    case .behind: return advance(id, at: now) { $0.doubt() } + takeOutcomes(of: stored, at: now)
+    case .behind: return advance(id, at: now) { $0.storeReset() } + takeOutcomes(of: stored, at: now)
     case .ahead where stored.execution.status.isTerminal: return endedElsewhere(stored, at: now)
     case .ahead where stored.execution.owner == settings.session && !settings.rules.lacks(.keepsEarlierEpoch):
       return replace(id, with: stored, at: now) + deliverAgain(id, at: now)
@@ -128,7 +128,7 @@ extension DispatchMachine {
   private mutating func takeRestorations(at now: Moment) -> [DispatchAction] {
     var actions: [DispatchAction] = []
     while let id = restorations.next(width: settings.width) {
-      if executions[id] == nil { restorations.finish(id) } else { actions += advance(id, at: now) { $0.doubt() } }
+      if executions[id] == nil { restorations.finish(id) } else { actions += advance(id, at: now) { $0.storeReset() } }
     }
     return actions
   }

@@ -55,7 +55,7 @@ package enum DispatchAction: Sendable, Hashable {
   /// Tell another node session.
   case tell(NodeMessage, to: NodeSession)
   /// Tell all nodes about an agent of this node.
-  case publish(AgentNews)
+  case publish(AgentAnnouncement)
   /// Tell people how an execution stands.
   case publishStatus(Execution)
   /// The agent has registered at another node: its connection here is to end.

@@ -29,7 +29,7 @@ extension Dispatcher {
   }
 
   /// Takes in what another node tells about its agents.
-  package func heard(_ news: AgentNews, from home: NodeSession) {
+  package func heard(_ news: AgentAnnouncement, from home: NodeSession) {
     handle { machine, now in machine.heard(news, from: home, at: now) }
   }
 
@@ -62,7 +62,7 @@ extension Dispatcher {
     let loads = Array(inspect { $0.takeLoads(at: now) })
     for start in stride(from: 0, to: loads.count, by: Self.loadsPerEvent) {
       let part = loads[start..<min(start + Self.loadsPerEvent, loads.count)]
-      neighbours.publish(.loads(Dictionary(part.map { ($0.key, $0.value) }) { $1 }))
+      peers.publish(.loads(Dictionary(part.map { ($0.key, $0.value) }) { $1 }))
     }
   }
 

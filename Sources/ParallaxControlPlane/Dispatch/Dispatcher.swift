@@ -25,7 +25,7 @@ package final class Dispatcher: Service {
     /// How many executions the store had lost of, since that was last reported.
     var restored = 0
     /// When the store was last said to have lost writes.
-    var doubted: Duration?
+    var resetAt: Duration?
     /// Since when there may be writes that it has lost and that were not written again yet.
     var unrestoredSince: Duration?
     /// What is to be told once the lock is free.
@@ -40,17 +40,17 @@ package final class Dispatcher: Service {
   }
 
   /// How the node reaches the others; a node that runs alone reaches nobody.
-  package struct Neighbours: Sendable {
+  package struct Peers: Sendable {
     /// Puts a message on its way to another node session.
     package var tell: @Sendable (NodeMessage, NodeSession) -> Void
     /// Tells everybody about an agent of this node.
-    package var publish: @Sendable (AgentNews) -> Void
+    package var publish: @Sendable (AgentAnnouncement) -> Void
     /// Tells people how an execution stands.
     package var publishStatus: @Sendable (Execution) -> Void
 
     package init(
       tell: @escaping @Sendable (NodeMessage, NodeSession) -> Void = { _, _ in },
-      publish: @escaping @Sendable (AgentNews) -> Void = { _ in },
+      publish: @escaping @Sendable (AgentAnnouncement) -> Void = { _ in },
       publishStatus: @escaping @Sendable (Execution) -> Void = { _ in }
     ) {
       self.tell = tell
@@ -62,7 +62,7 @@ package final class Dispatcher: Service {
   private let state: Mutex<State>
   let store: any StateStore
   let session: NodeSession
-  let neighbours: Neighbours
+  let peers: Peers
   private let jobs: AsyncStream<StoreJob>
   private let addJob: AsyncStream<StoreJob>.Continuation
   /// What may have to be written again; the last includes what those before it did.
@@ -83,13 +83,13 @@ package final class Dispatcher: Service {
 
   /// Makes a dispatcher.
   ///
-  /// `lossy`: the store can lose what it has acknowledged; what was written last is kept, for `storeDoubted`. `retention`, `maxRetained`:
+  /// `lossy`: the store can lose what it has acknowledged; what was written last is kept, for `storeReset`. `retention`, `maxRetained`:
   /// for how long after its creation, and beside how many others, an execution is sure to stay in the store.
   package init(
     settings: DispatchMachine.Settings, store: any StateStore, lossy: Bool, retention: Duration, maxRetained: Int,
-    neighbours: Neighbours = Neighbours(), timerLoop: any EventLoop, clock: NodeClock, metrics: DispatchMetrics, logger: Logger
+    peers: Peers = Peers(), timerLoop: any EventLoop, clock: NodeClock, metrics: DispatchMetrics, logger: Logger
   ) {
-    self.neighbours = neighbours
+    self.peers = peers
     self.retention = retention
     state = Mutex(State(machine: DispatchMachine(settings: settings), recentWrites: lossy ? RecentWrites(maxRetained: maxRetained) : nil))
     self.store = store
@@ -265,19 +265,19 @@ package final class Dispatcher: Service {
   /// else it may lack.
   package func storeForgot() {
     for link in state.withLock({ $0.links.values.map(\.link) }) { link.registerAnew() }
-    doubtStore(connectedAt: nil)
+    storeReset(connectedAt: nil)
   }
 
   /// The store may have lost what was written last before `connection`, when a connection to it was made, as after a failover or a restart:
   /// it is written again where it has.
-  package func storeDoubted(since connection: ContinuousClock.Instant) {
-    doubtStore(connectedAt: clock.now.instant - (.now - connection))
+  package func storeReset(since connection: ContinuousClock.Instant) {
+    storeReset(connectedAt: clock.now.instant - (.now - connection))
   }
 
-  private func doubtStore(connectedAt connection: Duration?) {
+  private func storeReset(connectedAt connection: Duration?) {
     let now = clock.now
     let recent = withState { state -> RecentWrites? in
-      state.doubted = now.instant
+      state.resetAt = now.instant
       route(state.machine.storeReset(at: now), &state)
       guard var recent = state.recentWrites else { return nil }
       // What an earlier restoration has not come to is still to be done.
@@ -289,19 +289,19 @@ package final class Dispatcher: Service {
     if let recent { addRestoration.yield(recent) }
   }
 
-  /// All that was written before the last doubt and may have been lost is there.
+  /// All that was written before the last reset of the store and may have been lost is there.
   func restorationEnded() {
     withState { $0.unrestoredSince = nil }
   }
 
   /// Whether the store may lack what its owners are about to restore.
-  var isStoreDoubtful: Bool {
-    guard let doubted = state.withLock({ $0.doubted }) else { return false }
-    return clock.now.instant - doubted < Self.doubt
+  var mayBeRestoring: Bool {
+    guard let resetAt = state.withLock({ $0.resetAt }) else { return false }
+    return clock.now.instant - resetAt < Self.restorationWindow
   }
 
   /// How long it may take every node to find out that the store has lost writes, and to restore them.
-  private static let doubt = Duration.seconds(10)
+  private static let restorationWindow = Duration.seconds(10)
 
   /// An idempotency key was claimed for an execution.
   func claimed(_ claim: RecentWrites.Claim) {
@@ -483,9 +483,9 @@ package final class Dispatcher: Service {
       case .claim(let id, let owner, let cancels): addJob.yield(.claim(id, from: owner, cancels: cancels))
       case .unlist(let id): addJob.yield(.unlist(id))
       case .checkAgent(let id): addJob.yield(.checkAgent(id))
-      case .tell(let message, let other): neighbours.tell(message, other)
-      case .publish(let news): neighbours.publish(news)
-      case .publishStatus(let execution): neighbours.publishStatus(execution)
+      case .tell(let message, let other): peers.tell(message, other)
+      case .publish(let news): peers.publish(news)
+      case .publishStatus(let execution): peers.publishStatus(execution)
       case .agentMoved(let id): state.links.removeValue(forKey: id)?.link.replace()
       case .agentVanished(let id, let epoch): addJob.yield(.agentVanished(id, epoch: epoch))
       case .agentGone(let id, let epoch): addJob.yield(.agentGone(id, epoch: epoch))

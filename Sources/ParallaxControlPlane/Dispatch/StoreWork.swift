@@ -138,7 +138,7 @@ extension Dispatcher {
       case .recorded, .alreadyRecorded:
         recorded(RecentWrites.Outcome(task: outcome, execution: execution))
         answer = .resultAck(ControlPlaneMessage.ResultAck(taskId: outcome.id))
-      case .unknown where isStoreDoubtful: throw StateStoreError(.unavailable, "its execution may be about to be restored")
+      case .unknown where mayBeRestoring: throw StateStoreError(.unavailable, "its execution may be about to be restored")
       case .unknown:
         answer = .error(
           ControlPlaneMessage.ProtocolError(
@@ -157,7 +157,7 @@ extension Dispatcher {
       if owner == session {
         outcomeRecorded(of: execution)
       } else {
-        neighbours.tell(.recorded(execution: execution, task: outcome.id), owner)
+        peers.tell(.recorded(execution: execution, task: outcome.id), owner)
       }
     case .alreadyRecorded(_, terminal: true), .unknown: break
     }

@@ -111,7 +111,7 @@ extension NodeAssembly {
   }
 }
 
-extension Dispatcher.Neighbours {
+extension Dispatcher.Peers {
   /// The way to the other nodes of a cluster.
   init(session: NodeSession, messenger: NodeMessenger, publisher: EventPublisher) {
     self.init(

@@ -62,7 +62,7 @@ struct NodeAssembly {
         relocationDelay: .milliseconds(250)),
       store: store, lossy: backend.traits.losesAcknowledgedWrites, retention: configuration.executions.retention,
       maxRetained: configuration.executions.maxRetained,
-      neighbours: Dispatcher.Neighbours(session: session, messenger: messenger, publisher: publisher),
+      peers: Dispatcher.Peers(session: session, messenger: messenger, publisher: publisher),
       timerLoop: Self.group.next(), clock: clock, metrics: try DispatchMetrics(registry: registry), logger: logger)
     self.dispatcher = dispatcher
     election = try Self.election(configuration, backend, session, onStuckDuty: onStuckDuty, logger)

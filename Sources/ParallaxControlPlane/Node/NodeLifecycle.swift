@@ -100,7 +100,7 @@ struct NodeLifecycle: Service {
 
   private func attendToResets() async {
     for await connection in backend.storeResets() {
-      dispatcher.storeDoubted(since: connection)
+      dispatcher.storeReset(since: connection)
       await renewOpening()
       await attempt("looking at the patterns") { try await patterns.restore() }
     }

@@ -56,10 +56,10 @@ package final class SessionRecovery: Sendable {
   /// - Throws: What the store throws; the next round goes on.
   package func run(_ lost: [NodeSession: Int64]) async throws {
     ledger.withLock { $0.beginRound(lost.keys) }
-    for (session, openings) in lost { try await recover(session, openings: openings) }
+    for (session, generation) in lost { try await recover(session, generation: generation) }
   }
 
-  private func recover(_ lost: NodeSession, openings: Int64) async throws {
+  private func recover(_ lost: NodeSession, generation: Int64) async throws {
     let now = clock.now.instant
     for agent in try await store.agents(at: lost) { dispatcher.expectAgent(agent.id, epoch: agent.epoch, home: lost) }
     let (count, unreadable) = try await takeOverExecutions(of: lost)
@@ -74,7 +74,7 @@ package final class SessionRecovery: Sendable {
         isFirst ? "recovered a lost node session" : "recovered more of a lost node session",
         metadata: ["session": "\(lost)", "executions": "\(count)"])
     }
-    if !isFirst, ledger.withLock({ $0.mayClose(lost, at: now) }) { try await close(lost, openings: openings) }
+    if !isFirst, ledger.withLock({ $0.mayClose(lost, at: now) }) { try await close(lost, generation: generation) }
   }
 
   private func takeOverExecutions(of lost: NodeSession) async throws -> (taken: Int, unreadable: [String]) {
@@ -134,11 +134,11 @@ package final class SessionRecovery: Sendable {
   }
 
   /// Removes what is left of a session: the agents that have not come back, and its inbox, whose messages were for it alone.
-  private func close(_ lost: NodeSession, openings: Int64) async throws {
+  private func close(_ lost: NodeSession, generation: Int64) async throws {
     for agent in try await store.agents(at: lost) { try await store.removeAgent(agent.id, epoch: agent.epoch, session: lost) }
     try await inboxes.removeInbox(of: lost)
     guard try await store.executions(ownedBy: lost).isEmpty else { return }
-    try await store.close(lost, openings: openings)
+    try await store.close(lost, generation: generation)
     ledger.withLock { $0.closed(lost) }
   }
 }

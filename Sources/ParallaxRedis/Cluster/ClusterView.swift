@@ -18,7 +18,7 @@ struct ClusterView {
   }
 
   /// How long a greater epoch counts although no server confirms it any more.
-  private static let doubt = Duration.seconds(10)
+  private static let confirmationTime = Duration.seconds(10)
 
   private(set) var map: ClusterMap?
   private var epoch: Int64 = 0
@@ -35,7 +35,7 @@ struct ClusterView {
     let complete = reports.filter { $0.map.coveredSlots > 0 }
     let serving = complete.filter(\.isServing)
     let best = (serving.isEmpty ? complete : serving).max { ($0.epoch, $0.map.coveredSlots) < ($1.epoch, $1.map.coveredSlots) }
-    guard let best, best.epoch >= epoch || now - confirmed >= Self.doubt else { return false }
+    guard let best, best.epoch >= epoch || now - confirmed >= Self.confirmationTime else { return false }
     map = best.map
     if best.isServing || best.epoch < epoch { epoch = best.epoch }
     confirmed = now

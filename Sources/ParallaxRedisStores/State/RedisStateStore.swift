@@ -114,19 +114,19 @@ public final class RedisStateStore: StateStore {
     try await send(.evaluate(NodeScripts.open, keys: [keys.nodes], arguments: [RedisArgument(session.description)])).int == 1
   }
 
-  /// All sessions on the list, each with its number of openings.
+  /// All sessions on the list, each with its generation.
   public func sessions() async throws -> [NodeSession: Int64] {
     let fields = try await send(RedisCommand("HGETALL", keys.nodes)).map ?? [:]
     return fields.reduce(into: [:]) { sessions, field in
-      if let session = NodeSession(field.key), let openings = field.value.string.flatMap({ Int64($0) }) { sessions[session] = openings }
+      if let session = NodeSession(field.key), let generation = field.value.string.flatMap({ Int64($0) }) { sessions[session] = generation }
     }
   }
 
   /// Takes a session off the list unless it has been opened more often.
-  public func close(_ session: NodeSession, openings: Int64) async throws {
+  public func close(_ session: NodeSession, generation: Int64) async throws {
     _ = try await send(
       .evaluate(
-        NodeScripts.close, keys: [keys.nodes], arguments: [RedisArgument(session.description), RedisArgument(openings)]))
+        NodeScripts.close, keys: [keys.nodes], arguments: [RedisArgument(session.description), RedisArgument(generation)]))
   }
 }
 

@@ -66,7 +66,7 @@ package struct ExecutionMachine: Sendable {
   private var write = Write.idle
   private var queued: (change: ExecutionChange, then: [Action])?
   /// Whether the store may have lost what is not on its way there.
-  private var isDoubted = false
+  private var isStoreReset = false
   /// The tasks that wait to be sent until they are in the store.
   private var unsent: Set<String> = []
   private var wish: Wish?
@@ -257,7 +257,7 @@ package struct ExecutionMachine: Sendable {
     write = .idle
     switch outcome {
     // A change that waits finds out by itself whether the store has lost of the execution; what lists it is restored after that.
-    case .applied where isDoubted && queued == nil: return restore(then: actions)
+    case .applied where isStoreReset && queued == nil: return restore(then: actions)
     case .behind where !restores, .missing where !restores: return restore(then: actions)
     case .applied:
       let actions = stillWanted(actions)
@@ -303,9 +303,9 @@ package struct ExecutionMachine: Sendable {
   package mutating func replace(with found: StoredExecution, at now: Timestamp) -> [Action] {
     let former = self
     let outcomes = letGo()
-    let restoresLater = isDoubted
+    let restoresLater = isStoreReset
     self = ExecutionMachine(found)
-    isDoubted = restoresLater
+    isStoreReset = restoresLater
     wish = former.wish
     let open = Set(found.tasks.lazy.filter { $0.state == .open }.map(\.id))
     var actions = former.stored.tasks.filter { $0.state == .open && !open.contains($0.id) }.map(Action.freed)
@@ -337,12 +337,12 @@ package struct ExecutionMachine: Sendable {
 
   /// The store may have lost what it had of the execution, as after a failover: writes it as a whole, with the next write if one is on its
   /// way.
-  package mutating func doubt() -> [Action] {
+  package mutating func storeReset() -> [Action] {
     switch write {
     case .idle: return restore(then: [])
     case .refused(let actions): return restore(then: actions)
     case .inFlight:
-      isDoubted = true
+      isStoreReset = true
       return []
     }
   }
@@ -367,7 +367,7 @@ package struct ExecutionMachine: Sendable {
   }
 
   private mutating func restore(then actions: [Action]) -> [Action] {
-    isDoubted = false
+    isStoreReset = false
     write = .inFlight(then: actions + (queued?.then ?? []), restores: true)
     queued = nil
     return [.restore(stored)]

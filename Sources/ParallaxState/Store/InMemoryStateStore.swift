@@ -154,13 +154,13 @@ public final class InMemoryStateStore: StateStore {
     }
   }
 
-  /// All sessions on the list, each with its number of openings.
+  /// All sessions on the list, each with its generation.
   public func sessions() -> [NodeSession: Int64] {
     state.withLock { $0.sessions }
   }
 
-  /// Takes a session off the list; see ``NodeSessionStore/close(_:openings:)``.
-  public func close(_ session: NodeSession, openings: Int64) {
-    state.withLock { if $0.sessions[session] == openings { $0.sessions[session] = nil } }
+  /// Takes a session off the list; see ``NodeSessionStore/close(_:generation:)``.
+  public func close(_ session: NodeSession, generation: Int64) {
+    state.withLock { if $0.sessions[session] == generation { $0.sessions[session] = nil } }
   }
 }

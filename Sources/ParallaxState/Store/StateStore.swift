@@ -189,16 +189,16 @@ public protocol NodeSessionStore: Sendable {
   /// Enters a session, before it owns anything and again and again while it lives; true if it was not there, which tells a session that
   /// had been opened before that it was closed by others, or that the store has lost its data.
   ///
-  /// Each call counts as an opening, a repeat of one as two.
+  /// Each call raises the generation of the session by one, a repeat of a call once more.
   @discardableResult
   func open(_ session: NodeSession) async throws -> Bool
 
-  /// All sessions that were opened and not closed, each with how often it was opened.
+  /// All sessions that were opened and not closed, each with its generation: how often it was opened.
   func sessions() async throws -> [NodeSession: Int64]
 
   /// Takes a session off the list, after all it owned is released or claimed, unless it has been opened more often since: a process that
   /// was only paused has come back then, and may own something again. Idempotent.
-  func close(_ session: NodeSession, openings: Int64) async throws
+  func close(_ session: NodeSession, generation: Int64) async throws
 }
 
 /// Which executions to list.

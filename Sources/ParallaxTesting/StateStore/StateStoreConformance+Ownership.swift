@@ -122,14 +122,14 @@ extension StateStoreConformance {
       try expect(await store.open(Sample.alice), is: false, "whether a session that is open is new")
       try expect(
         await store.sessions(), is: [Sample.alice: 2, Sample.bob: 1, Sample.aliceAgain: 1, odd: 1], "the open sessions")
-      for _ in 1...2 { try await store.close(Sample.alice, openings: 2) }
+      for _ in 1...2 { try await store.close(Sample.alice, generation: 2) }
       try expect(await store.sessions(), is: [Sample.bob: 1, Sample.aliceAgain: 1, odd: 1], "the sessions after one closed")
     },
     Check("a session that was opened again is not closed by whoever had taken it for lost") { store in
       try await store.open(Sample.alice)
       let before = try await store.sessions()
       try await store.open(Sample.alice)
-      try await store.close(Sample.alice, openings: before[Sample.alice] ?? 0)
+      try await store.close(Sample.alice, generation: before[Sample.alice] ?? 0)
       try expect(await store.sessions(), is: [Sample.alice: 2], "the sessions")
     },
   ]

@@ -34,7 +34,7 @@ import Foundation
   }
 
   @Test func announcementsOfOthersCountAndOwnOnesDoNot() {
-    let left = AgentNews.left("x", epoch: 3, graceful: true)
+    let left = AgentAnnouncement.left("x", epoch: 3, graceful: true)
     let details = left.event(nodeID: "other").details
     #expect(news.effects(of: event("left", details, from: Self.other, on: .agent)) == [.announced(left, Self.other)])
     #expect(news.effects(of: event("left", details, from: Self.me, on: .agent)).isEmpty)

@@ -7,19 +7,19 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-@Suite struct AgentNewsTests {
+@Suite struct AgentAnnouncementTests {
   @Test(arguments: [
-    AgentNews.registered("a", epoch: 7, capabilities: ["x", "y"], limit: 3, activeTasks: ["task_1_0"]),
+    AgentAnnouncement.registered("a", epoch: 7, capabilities: ["x", "y"], limit: 3, activeTasks: ["task_1_0"]),
     .registered("a", epoch: 7, capabilities: [], limit: 1, activeTasks: nil),
     .changed("a", epoch: 7, capabilities: ["x"], limit: 3, isDraining: true), .left("a", epoch: 7, graceful: true),
     .loads(["a": 2, "b": 0]),
   ])
-  func newsReadsAsItWasPublished(news: AgentNews) {
+  func newsReadsAsItWasPublished(news: AgentAnnouncement) {
     let form = news.event(nodeID: "n")
     let event = ClusterEvent(
       type: form.type, id: form.id, session: NodeSession(nodeID: "n", incarnation: "1"), timestamp: Timestamp(milliseconds: 0), sequence: 1,
       details: form.details)
-    #expect(AgentNews(event) == news)
+    #expect(AgentAnnouncement(event) == news)
   }
 
   @Test(arguments: [
@@ -30,7 +30,7 @@ import Testing
     let event = ClusterEvent(
       type: type, id: "a", session: NodeSession(nodeID: "n", incarnation: "1"), timestamp: Timestamp(milliseconds: 0), sequence: 1,
       details: details)
-    #expect(AgentNews(event) == nil)
+    #expect(AgentAnnouncement(event) == nil)
   }
 }
 

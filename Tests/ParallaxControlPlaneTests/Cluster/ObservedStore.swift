@@ -87,5 +87,5 @@ final class ObservedStore: StateStore {
   func currentTime() -> Timestamp { inner.currentTime() }
   func open(_ session: NodeSession) -> Bool { inner.open(session) }
   func sessions() -> [NodeSession: Int64] { inner.sessions() }
-  func close(_ session: NodeSession, openings: Int64) { inner.close(session, openings: openings) }
+  func close(_ session: NodeSession, generation: Int64) { inner.close(session, generation: generation) }
 }

@@ -66,7 +66,7 @@ import Testing
     world.connect("near")
     let (id, waiter) = world.submit(waits: false)
     world.steal(id)
-    world.doubtStore()
+    world.resetStore()
     world.settle()
     #expect(world.machine.execution(id) == nil && world.store[id]?.execution.owner == World.other)
     #expect(world.resolutions[waiter] != nil && world.ended == [:])
@@ -80,7 +80,7 @@ import Testing
     let known = ids.map { world.store[$0] }
     #expect(world.tasks == ["task_1_0 near"] && world.deliveries == ["task_2_0 far node-b", "task_3_0 far node-b"])
     for id in ids { world.loseWrites(of: id) }
-    world.doubtStore()
+    world.resetStore()
     world.settle()
     #expect(ids.map { world.store[$0] } == known)
     #expect(world.deliveries.count == 2)
@@ -512,7 +512,7 @@ import Testing
 }
 
 extension World {
-  mutating func hear(_ news: AgentNews, from home: NodeSession = World.other) {
+  mutating func hear(_ news: AgentAnnouncement, from home: NodeSession = World.other) {
     perform { $0.heard(news, from: home, at: $1) }
   }
 

@@ -79,5 +79,5 @@ final class ForgetfulStore: StateStore {
 
   func sessions() -> [NodeSession: Int64] { successor.sessions() }
 
-  func close(_ session: NodeSession, openings: Int64) { successor.close(session, openings: openings) }
+  func close(_ session: NodeSession, generation: Int64) { successor.close(session, generation: generation) }
 }

@@ -195,7 +195,7 @@ private struct RandomWalk {
     for id in submitted.suffix(40) where chance(50) && world.machine.execution(id) != nil && !stolen.contains(id) {
       world.loseWrites(of: id)
     }
-    world.doubtStore()
+    world.resetStore()
   }
 
   /// Agents read what they were sent.

@@ -19,7 +19,7 @@ import Testing
   private func withDispatcher(retention: Duration = .seconds(86_400), _ body: @Sendable (Dispatcher) async throws -> Void) async throws {
     let dispatcher = Dispatcher(
       settings: DispatchMachine.Settings(session: World.session), store: store, lossy: true, retention: retention, maxRetained: 100,
-      neighbours: Dispatcher.Neighbours(tell: { [told] message, session in told.add(message, session) }),
+      peers: Dispatcher.Peers(tell: { [told] message, session in told.add(message, session) }),
       timerLoop: MultiThreadedEventLoopGroup.singleton.next(), clock: NodeClock(),
       metrics: try DispatchMetrics(registry: MetricsRegistry()), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -32,7 +32,7 @@ import Testing
   /// The store loses everything and the node hears of it.
   private func failOver(_ dispatcher: Dispatcher) {
     store.failOver()
-    dispatcher.storeDoubted(since: .now)
+    dispatcher.storeReset(since: .now)
   }
 
   private func submitted(_ id: String, to dispatcher: Dispatcher, createdAt: Timestamp = NodeClock.wall) async -> Execution {
@@ -64,8 +64,8 @@ import Testing
         _ = await submitted(id, to: dispatcher, createdAt: createdAt)
       }
       _ = await dispatcher.cancel("exec_2")
-      // Only doubted, what is there stays, however old.
-      dispatcher.storeDoubted(since: .now)
+      // After a mere reconnection what is there stays, however old.
+      dispatcher.storeReset(since: .now)
       try await Task.sleep(for: .milliseconds(50))
       #expect(dispatcher.counts.executions == 2)
       failOver(dispatcher)
@@ -83,7 +83,7 @@ import Testing
       // A replica that had it as pending was promoted, and a leader took that over.
       _ = store.create(StoredExecution(execution: execution, tasks: []))
       _ = store.claim("exec_1", from: World.session, isGone: true, to: World.other)
-      dispatcher.storeDoubted(since: .now)
+      dispatcher.storeReset(since: .now)
       try await eventually("the end") { store.execution("exec_1")?.execution.status == .cancelled }
     }
   }
@@ -154,7 +154,7 @@ import Testing
       register("behind", at: dispatcher, epoch: stored("behind", at: World.session) + 1, links[1])
       register("moved", at: dispatcher, epoch: stored("moved", at: World.other) - 1, links[2])
       register("kept", at: dispatcher, epoch: stored("kept", at: World.session), links[3])
-      dispatcher.storeDoubted(since: .now)
+      dispatcher.storeReset(since: .now)
       try await eventually("the registrations that are lost") { links[0].renewals == 1 && links[1].renewals == 1 }
       #expect(links[2].renewals == 0 && links[3].renewals == 0)
     }

@@ -61,7 +61,7 @@ struct World {
   private(set) var unlisted: [String] = []
   private(set) var checkedAgents: [String] = []
   private(set) var told: [Told] = []
-  private(set) var news: [AgentNews] = []
+  private(set) var news: [AgentAnnouncement] = []
   private(set) var statuses: [String] = []
   private(set) var moved: [String] = []
   private(set) var faults: [String] = []
@@ -229,7 +229,7 @@ struct World {
   }
 
   /// This node is told that the store may have lost writes.
-  mutating func doubtStore() {
+  mutating func resetStore() {
     perform { $0.storeReset(at: $1) }
   }
 

@@ -10,7 +10,7 @@ final class FileStateStore: StateStore {
     var executions: [String: SavedExecution] = [:]
     var agents: [String: SavedAgent] = [:]
     var patterns: [PatternDefinition] = []
-    var openings: [String: Int64] = [:]
+    var generations: [String: Int64] = [:]
   }
 
   private let url: URL
@@ -26,7 +26,7 @@ final class FileStateStore: StateStore {
     let found = try JSONDecoder().decode(Contents.self, from: Data(contentsOf: url))
     contents = Mutex(found)
     for pattern in found.patterns { _ = store.store(pattern) }
-    for (text, count) in found.openings { for _ in 0..<count { if let session = NodeSession(text) { store.open(session) } } }
+    for (text, count) in found.generations { for _ in 0..<count { if let session = NodeSession(text) { store.open(session) } } }
     for execution in found.executions.values { _ = store.create(try execution.stored) }
     for agent in found.agents.values {
       var record = try agent.record
@@ -144,14 +144,14 @@ final class FileStateStore: StateStore {
 
   func sessions() async throws -> [NodeSession: Int64] { store.sessions() }
 
-  func close(_ session: NodeSession, openings: Int64) async throws {
-    store.close(session, openings: openings)
+  func close(_ session: NodeSession, generation: Int64) async throws {
+    store.close(session, generation: generation)
     try saveSessions()
   }
 
   private func saveSessions() throws {
-    let openings = Dictionary(uniqueKeysWithValues: store.sessions().map { ($0.key.description, $0.value) })
-    try save { $0.openings = openings }
+    let generations = Dictionary(uniqueKeysWithValues: store.sessions().map { ($0.key.description, $0.value) })
+    try save { $0.generations = generations }
   }
 }
 

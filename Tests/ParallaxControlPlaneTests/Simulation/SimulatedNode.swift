@@ -329,7 +329,7 @@ final class SimulatedNode {
     here(after: .zero) { self.perform { $0.received(message, at: $1) } }
   }
 
-  private func publish(_ announcement: AgentNews) {
+  private func publish(_ announcement: AgentAnnouncement) {
     let sender = session
     for node in world.nodes where node !== self && !(world.hasFaults && world.chance(world.mix.lostEvents)) {
       later { node.here(after: .zero) { node.perform { $0.heard(announcement, from: sender, at: $1) } } }
@@ -417,7 +417,7 @@ final class SimulatedNode {
 
   private func recover() {
     call({ $0.sessions() }) { sessions in
-      for (former, openings) in sessions.sorted(by: { $0.key.description < $1.key.description }) where former != self.session {
+      for (former, generation) in sessions.sorted(by: { $0.key.description < $1.key.description }) where former != self.session {
         // A session whose node has a later life, or that is silent, is gone.
         let isRestarted = self.world.members.keys.contains {
           $0.nodeID == former.nodeID && Int($0.incarnation) ?? 0 > Int(former.incarnation) ?? 0
@@ -426,12 +426,12 @@ final class SimulatedNode {
           self.recoveries[former] = nil
           continue
         }
-        self.recover(former, openings: openings)
+        self.recover(former, generation: generation)
       }
     }
   }
 
-  private func recover(_ former: NodeSession, openings: Int64) {
+  private func recover(_ former: NodeSession, generation: Int64) {
     let session = session
     call({ $0.agents(at: former).sorted { $0.id < $1.id } }) { records in
       for record in records {
@@ -454,7 +454,7 @@ final class SimulatedNode {
         for record in records { self.call({ $0.removeAgent(record.id, epoch: record.epoch, session: former) }) { _ in } }
         self.call({ $0.executions(ownedBy: former) }) { left in
           guard left.isEmpty else { return }
-          self.call({ $0.close(former, openings: openings) }) { _ in self.recoveries[former] = nil }
+          self.call({ $0.close(former, generation: generation) }) { _ in self.recoveries[former] = nil }
         }
       }
     }

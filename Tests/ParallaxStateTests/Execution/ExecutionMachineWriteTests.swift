@@ -209,18 +209,18 @@ import Testing
   @Test(arguments: [UpdateOutcome.behind, .missing, .stale])
   func anExecutionThatMayNotBeRestoredIsLost(_ outcome: UpdateOutcome) {
     var driven = running(agents: ["a"])
-    driven.perform { machine, _ in machine.doubt() }
+    driven.perform { machine, _ in machine.storeReset() }
     #expect(driven.pending == .restore(driven.machine.stored))
     driven.write(outcome)
     #expect(driven.takeNames() == ["lost"])
     #expect(driven.pending == nil)
   }
 
-  @Test func aDoubtDuringAWriteIsSettledByTheNext() {
+  @Test func aStoreResetDuringAWriteIsSettledByTheNext() {
     var driven = running(agents: ["a"])
     driven.complete(0)
     _ = driven.takeActions()
-    driven.perform { machine, _ in machine.doubt() }
+    driven.perform { machine, _ in machine.storeReset() }
     driven.write()
     #expect(driven.pending == .restore(driven.machine.stored))
     // Nobody hears of the result before the store has the whole.

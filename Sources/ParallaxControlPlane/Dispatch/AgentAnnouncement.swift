@@ -2,7 +2,7 @@ package import ParallaxAPI
 package import ParallaxState
 
 /// What a node tells all others about its agents, as events of the channel `agent`.
-package enum AgentNews: Sendable, Hashable {
+package enum AgentAnnouncement: Sendable, Hashable {
   /// An agent is registered, newly or again; `activeTasks` is what it says it still has, nil if it cannot tell.
   case registered(String, epoch: Int64, capabilities: [String], limit: Int, activeTasks: [String]?)
   /// What a registered agent can do, how much, and whether it takes work.
