@@ -66,7 +66,9 @@ import ParallaxRedisStores
     end.result = ["greeting": "Hello, Ada"]
     print("bob ends it: \(try await store.update(end))")
     try await store.release(id, owner: bob)
-    for (session, generation) in try await store.sessions() where session == alice { try await store.close(session, generation: generation) }
+    for (session, generation) in try await store.sessions() where session == alice {
+      try await store.close(session, generation: generation)
+    }
 
     let page = try await store.executions(ExecutionQuery(pattern: "greeting", limit: 1))
     for stored in page.executions { print("listed: \(stored.execution.id), \(stored.execution.status)") }
