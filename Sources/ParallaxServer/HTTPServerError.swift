@@ -1,4 +1,4 @@
-/// Why the HTTP server cannot do its work.
+/// A failure of the HTTP server.
 package struct HTTPServerError: Error, CustomStringConvertible {
   /// A kind of failure.
   package struct Code: Hashable, Sendable, CustomStringConvertible {
@@ -6,12 +6,12 @@ package struct HTTPServerError: Error, CustomStringConvertible {
 
     package var description: String { name }
 
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     package static let bindFailed = Code(name: "bindFailed")
   }
 
   package let code: Code
-  /// What went wrong and what to do about it.
+  /// The failure and its remedy.
   package let message: String
   package let cause: (any Error)?
 

@@ -6,7 +6,7 @@ import NIOCore
 import NIOHTTP1
 import ParallaxAPI
 
-/// Answers a routed request: finds its route, makes every error the error document, and stamps the request id.
+/// Answers a request through the router, turns every error into the error document, and adds the request id.
 struct APIResponder: Sendable {
   private let router: RouterResponder<APIRequestContext>
   private let bodyLimit: Int
@@ -19,12 +19,12 @@ struct APIResponder: Sendable {
   }
 
   func respond(to request: Request, with writer: consuming ResponseWriter) async throws {
-    let requestID = RequestID.taken(from: request.headers[.requestID])
+    let requestID = RequestID.make(from: request.headers[.requestID])
     var logger = logger
     logger[metadataKey: "requestId"] = "\(requestID)"
     let began = ContinuousClock.now
     var response = await answer(request, requestID: requestID, logger: logger)
-    // An error is an answer to HEAD too: its length is told, its body is not sent.
+    // The response to HEAD carries the length of an error document, without the document.
     if request.method == .head { response = response.createHeadResponse() }
     response.headers[.requestID] = requestID
     logger.debug(
@@ -59,12 +59,12 @@ struct APIResponder: Sendable {
       return HTTPErrorResponse(.notReady, "the node is shutting down; ask another one", headers: [("Connection", "close")])
     default:
       logger.error("a request failed", metadata: ["error": "\(error)"])
-      return HTTPErrorResponse(.internal, "the request failed inside the node; its log says why under this requestId")
+      return HTTPErrorResponse(.internal, "the request failed inside the node; the node's log has the reason under this requestId")
     }
   }
 }
 
-/// What the routes know of a request besides the request.
+/// The context that the router hands to a route, with the logger of the request.
 struct APIRequestContext: RequestContext {
   var coreContext: CoreRequestContextStorage
 
@@ -81,7 +81,7 @@ struct APIRequestContext: RequestContext {
   }
 }
 
-/// Says of unknown paths what the API says, in its own form.
+/// Answers requests for unknown paths with the API's error document.
 struct UnknownPathMiddleware: RouterMiddleware {
   func handle(
     _ request: Request, context: APIRequestContext, next: (Request, APIRequestContext) async throws -> Response
@@ -89,7 +89,7 @@ struct UnknownPathMiddleware: RouterMiddleware {
     do {
       return try await next(request, context)
     } catch let error as HTTPError where error.status == .notFound {
-      throw HTTPErrorResponse(.notFound, "there is nothing at \(request.uri.path); GET / lists what there is")
+      throw HTTPErrorResponse(.notFound, "no resource at \(request.uri.path); GET / lists what there is")
     }
   }
 }

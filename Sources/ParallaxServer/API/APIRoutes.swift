@@ -6,7 +6,7 @@ import ParallaxAPI
 import ParallaxState
 import ParallaxText
 
-/// The paths of the API and what each asks of the control plane.
+/// The paths and methods of the API, each with its call of the control plane.
 struct APIRoutes: Sendable {
   typealias Handler = @Sendable (Request, APIRequestContext) async throws -> Response
 
@@ -19,7 +19,7 @@ struct APIRoutes: Sendable {
   let service: any ControlPlaneService
   let bodyLimit: Int
 
-  /// The methods that a path may be asked with and that deserve a better answer than that nothing is there.
+  /// The methods that a known path answers with 405 unless it supports them; the front handler answers other methods with 501.
   private static let commonMethods: [HTTPRequest.Method] = [.get, .head, .post, .put, .delete, .patch, .options]
 
   func makeRouter() -> Router<APIRequestContext> {
@@ -95,7 +95,7 @@ struct APIRoutes: Sendable {
     }
   }
 
-  /// An execution that never ran, or ran out of time, is no success of the request either.
+  /// The status of a finished execution: 503 when it ended with NO_AGENTS, 408 after a time-out, else 200.
   static func status(of document: ExecutionDocument) -> HTTPResponse.Status {
     switch (document.status, document.error.flatMap { APIError.Code(rawValue: $0.code) }) {
     case (.failed, .noAgents): .serviceUnavailable
@@ -140,9 +140,9 @@ struct APIRoutes: Sendable {
 
   // MARK: Bodies
 
-  /// Reads the body as JSON, whatever its Content-Type says; an empty one is an empty object.
+  /// Reads the body as JSON, whatever its Content-Type; an empty body is an empty object.
   ///
-  /// A member that the document does not have is refused, since a misspelt one would be ignored silently.
+  /// Unknown members are refused: a misspelled member would otherwise be ignored silently.
   private func decode<Document: Decodable>(_ type: Document.Type, from request: Request) async throws -> Document {
     let body = try await collectBody(of: request)
     if body.readableBytes == 0 { return try JSON.decode(type, from: "{}") }
@@ -164,7 +164,7 @@ struct APIRoutes: Sendable {
   }
 }
 
-/// What `GET /` says: where to go from here.
+/// The body of `GET /`: the entry points of the API.
 private struct Signpost: Encodable {
   let name = "parallax"
   let endpoints = [

@@ -1,18 +1,18 @@
 package import ParallaxAPI
 package import ParallaxState
 
-/// What an execution request comes to: the finished execution, or the word that it goes on.
+/// The answer to an execution request: the finished execution, or an acknowledgement.
 package enum ExecuteAnswer: Sendable {
-  /// Terminal; 200, or the status of its error when it ended with NO_AGENTS or a time-out.
+  /// The execution is terminal: 200, or the status of its error after NO_AGENTS or a time-out.
   case finished(ExecutionDocument)
-  /// Acknowledged and going on; 202.
+  /// The execution is acknowledged and continues: 202.
   case accepted(ExecutionAcceptance)
 }
 
-/// A pattern as it was posted, before it is understood.
+/// A pattern as posted, before parsing.
 package struct PatternSource: Sendable {
   package var bytes: [UInt8]
-  /// The request's Content-Type, lower case, without parameters; nil when there was none.
+  /// The request's Content-Type in lower case, without parameters; nil without that header.
   package var contentType: String?
 
   package init(bytes: [UInt8], contentType: String?) {
@@ -21,12 +21,11 @@ package struct PatternSource: Sendable {
   }
 }
 
-/// What the routes ask of the control plane.
+/// The operations of the control plane that the routes call.
 ///
-/// Every method throws `APIError` for what the caller did wrong or must know;
-/// any other error becomes INTERNAL_ERROR and is logged.
+/// Every method throws `APIError` for errors that the caller made or must handle; any other error becomes INTERNAL_ERROR and is logged.
 ///
-/// Cancelling the calling task ends the wait of a synchronous execution, never the execution.
+/// Cancelling the calling task ends the wait for a synchronous execution, never the execution.
 package protocol ControlPlaneService: Sendable {
   /// Executes the pattern; returns once it is acknowledged (`isAsync`) or terminal.
   func execute(pattern: String, version: String?, request: ExecuteRequest, isAsync: Bool) async throws -> ExecuteAnswer

@@ -2,11 +2,11 @@ import ParallaxAPI
 import ParallaxState
 import ParallaxText
 
-/// The query of a request, read strictly: a value that cannot be what it is meant to be is an error that says what was expected.
+/// The query of a request, read strictly: an invalid value is an error that names the expected form.
 struct QueryParameters {
   private var values: [String: String] = [:]
 
-  /// Reads a query of which these names are known; others are refused, since a misspelt filter would be none.
+  /// Reads a query and refuses names outside `known`: a misspelled filter would otherwise be ignored silently.
   init(_ query: String?, known: [String]) throws(APIError) {
     for pair in (query ?? "").split(separator: "&") {
       let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -16,7 +16,7 @@ struct QueryParameters {
         throw APIError(.validation, "the query is not percent-encoded UTF-8: \(pair)")
       }
       guard known.contains(name) else {
-        throw Self.fault(String(name.prefix(64)), "there is no such parameter; known are \(known.joined(separator: ", "))")
+        throw Self.fault(String(name.prefix(64)), "unknown parameter; the known ones are \(known.joined(separator: ", "))")
       }
       guard values.updateValue(value, forKey: name) == nil else {
         throw Self.fault(name, "is given more than once")
@@ -24,14 +24,14 @@ struct QueryParameters {
     }
   }
 
-  /// Text that is not empty.
+  /// A non-empty text.
   func text(_ name: String) throws(APIError) -> String? {
     guard let value = values[name] else { return nil }
     guard !value.isEmpty else { throw Self.fault(name, "expected a value, found nothing") }
     return value
   }
 
-  /// Where a page ended, as `nextCursor` said.
+  /// The cursor of a page, as an earlier page returned it in `nextCursor`.
   func cursor(_ name: String) throws(APIError) -> String? {
     guard let value = try text(name) else { return nil }
     guard SortableID.timestamp(of: value) != nil else {
@@ -59,7 +59,7 @@ struct QueryParameters {
 
   func instant(_ name: String) throws(APIError) -> Timestamp? {
     guard let value = values[name] else { return nil }
-    // The plus of an offset is often sent as it is, which in a query means a space.
+    // Clients often send the plus of a UTC offset unencoded, and in a query a plus means a space.
     guard let instant = Timestamp(value) ?? Timestamp(String(value.map { $0 == " " ? "+" : $0 })) else {
       throw Self.fault(name, "expected an ISO 8601 instant such as 2026-01-15T10:30:00Z, found \"\(value)\"")
     }

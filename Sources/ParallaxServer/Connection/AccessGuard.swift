@@ -1,26 +1,26 @@
 import ParallaxAPI
 
-/// Who may use the API of a node that does not check who calls.
+/// Decides which requests may use the API of a node that does not authenticate its callers.
 ///
-/// Two rules. A node that other machines can reach is in *protected mode*: nothing but probes, metrics and the cluster's status is answered
-/// until that is deliberately changed. And no web page may use a browser to reach a node: a request that names a foreign `Origin` is
-/// refused, and so is one whose `Host` an attacker may have made to mean this machine, which is how DNS rebinding works. On a loopback
-/// address that is every name but this machine's and the configured ones; elsewhere, for requests of browsers, every public name.
+/// Two rules apply. A node that other machines can reach is in *protected mode*: it answers only probes, metrics and the cluster's status
+/// until `security.allowUnauthenticated` is set. And no web page may reach a node through a browser: the guard refuses a request with a
+/// foreign `Origin`, and a request whose `Host` an attacker may have pointed at this machine (DNS rebinding). A node on a loopback address
+/// accepts the names of this machine and the configured names only; any other node refuses public names in requests of browsers.
 package struct AccessGuard: Sendable, Hashable {
-  /// What of a request decides about it.
+  /// The parts of a request that decide about access.
   struct Call {
     var method: String
     var path: Substring
-    /// As sent, or as a trusted proxy forwards it; nil if there is none, as in HTTP/1.0.
+    /// As sent, or as a trusted proxy forwards it; nil without that header, as in HTTP/1.0.
     var host: Authority?
     var origin: String?
-    /// The request shows signs of a browser besides `Origin`, which browsers leave out of most GET requests.
+    /// The request has signs of a browser other than `Origin`, which browsers omit from most GET requests.
     var isFromBrowser = false
   }
 
   /// The server listens on loopback addresses only.
   package var isLoopback: Bool
-  /// `security.allowUnauthenticated`: open to everybody who can connect.
+  /// `security.allowUnauthenticated`: every client that can connect may use the API.
   package var allowUnauthenticated: Bool
   /// Names besides those of loopback by which the node may be called.
   package var knownHosts: Set<String>
@@ -44,26 +44,26 @@ package struct AccessGuard: Sendable, Hashable {
     self.trustedProxies = trustedProxies
   }
 
-  /// Everything but the open paths is refused.
+  /// The node refuses everything but the open paths.
   package var isProtected: Bool { !isLoopback && !allowUnauthenticated }
 
-  /// Why the request is refused, or nil.
+  /// The reason to refuse the request, or nil.
   ///
-  /// Probes and metrics are answered before this is asked.
+  /// Probes and metrics are answered before this check.
   func refusal(_ call: Call) -> APIError? {
     let isOpen = (call.method == "GET" || call.method == "HEAD") && call.path == "/ha/status"
     if isProtected, !isOpen {
       return APIError(
         .forbidden,
-        "This node is in protected mode: it listens on an address that other machines can reach, and does not check who calls. "
-          + "Set server.host to 127.0.0.1, behind a proxy that checks, "
-          + "or set security.allowUnauthenticated: true to answer everybody who can connect.")
+        "This node is in protected mode: it listens on an address that other machines can reach, and does not authenticate its callers. "
+          + "Set server.host to 127.0.0.1, behind a proxy that authenticates, "
+          + "or set security.allowUnauthenticated: true to answer every client that can connect.")
     }
     if let host = call.host, !isTrusted(host, call) {
       return APIError(
         .forbidden,
         "The Host header names neither this machine nor a configured name, as when a web page tricks a browser. "
-          + "Call the node as localhost, or add the name to server.hosts.")
+          + "Address the node as localhost, or add the name to server.hosts.")
     }
     if let origin = call.origin, !origin.isEmpty, !isAllowed(origin: origin, host: call.host) {
       return APIError(
@@ -79,18 +79,19 @@ package struct AccessGuard: Sendable, Hashable {
     if isLoopback { return false }
     guard call.origin?.isEmpty == false || call.isFromBrowser else { return true }
     if let origin = call.origin.flatMap({ WebOrigin($0) }), allowedOrigins.contains(origin) { return true }
-    // Nobody can make a browser take an address, or a name without a dot, for the name of a page of theirs.
+    // No attacker can register an IP address, or a name without a dot, as the domain of a web page.
     return !host.name.contains(".") || IPNetwork(host.name) != nil
   }
 
   private func isAllowed(origin text: String, host: Authority?) -> Bool {
     if allowsAllOrigins { return true }
     guard let origin = WebOrigin(text) else { return false }
-    // A page that this very server delivered calls it by the authority that stands in its own origin.
+    // A page that this server delivered sends an origin with the server's own authority.
     return allowedOrigins.contains(origin) || host.map(origin.isSame(as:)) ?? false
   }
 
-  /// What `Access-Control-Allow-Origin` says to a page of a configured origin, so that its browser shows it the answer; nil for others.
+  /// The value of `Access-Control-Allow-Origin` for a page of an allowed origin, without which its browser hides the answer; nil for
+  /// others.
   func allowedOrigin(of origin: String?) -> String? {
     guard let origin, !origin.isEmpty else { return nil }
     if allowsAllOrigins { return "*" }

@@ -19,7 +19,7 @@ package struct Authority: Hashable, Sendable {
       guard name.utf8.allSatisfy(Self.isNameByte) else { return nil }
       rest = text[end...]
     }
-    // A port may be left out behind its colon.
+    // The port behind a colon is optional (RFC 3986, section 3.2.3).
     guard !rest.isEmpty, rest != ":" else { return }
     guard rest.first == ":", rest.dropFirst().utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(rest.dropFirst()) else {
       return nil
@@ -27,7 +27,7 @@ package struct Authority: Hashable, Sendable {
     self.port = Int(port)
   }
 
-  /// What RFC 3986 lets a registered name consist of.
+  /// The characters that RFC 3986 allows in a registered name.
   private static func isNameByte(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
@@ -43,15 +43,15 @@ package struct Authority: Hashable, Sendable {
   }
 }
 
-/// The origin of a web page (RFC 6454): scheme, host and port, of which the port may be the scheme's own.
+/// The origin of a web page (RFC 6454): scheme, host, and a port that defaults to that of the scheme.
 struct WebOrigin: Hashable, Sendable {
   let scheme: String
   let name: String
   let port: Int
 
-  /// Reads an `Origin` header; nil for `null` and whatever else is no origin.
+  /// Reads an `Origin` header; nil for `null` and any text that is no origin.
   ///
-  /// A path behind it is passed over, as some WebSocket libraries send one.
+  /// A path is ignored, since some WebSocket libraries send one.
   init?(_ text: String) {
     let text = text.lowercased()
     guard let scheme = ["http", "https"].first(where: { text.hasPrefix($0 + "://") }) else { return nil }
@@ -62,9 +62,9 @@ struct WebOrigin: Hashable, Sendable {
     port = authority.port ?? Self.defaultPort(of: scheme)
   }
 
-  /// Whether a page of this origin was delivered by the server that is called by this authority.
+  /// Whether the server with this authority delivered a page of this origin.
   ///
-  /// A proxy may have ended TLS, so the scheme does not count; a port that is left out is that of the page's scheme.
+  /// The schemes may differ, since a proxy may terminate TLS; a missing port is that of the page's scheme.
   func isSame(as authority: Authority) -> Bool {
     name == authority.name && port == authority.port ?? Self.defaultPort(of: scheme)
   }

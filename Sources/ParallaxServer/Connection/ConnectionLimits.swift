@@ -1,28 +1,28 @@
 package import NIOCore
 
-/// What connections may take: how many there may be, and what each may ask for.
+/// The limits of the server's connections, and of the requests and messages on each.
 package struct ConnectionLimits: Sendable {
-  /// How many connections there may be; those beyond get their probes answered, and all else refused.
+  /// The number of connections; on further ones the server answers probes and refuses other requests.
   package var connections = 20_000
   /// The longest request body, in bytes.
   package var requestBody = 8 * 1024 * 1024
   /// The longest request target, in bytes.
   package var uriSize = 8 * 1024
-  /// The longest header line, and the sum of all of a request, in bytes; and how many.
+  /// The longest header line and the largest sum of a request's header lines, in bytes, and the number of those lines.
   package var headerFieldSize = 16 * 1024
   package var headerListSize = 64 * 1024
   package var headerCount = 100
-  /// How long a connection may wait for a request, or a request for its next bytes.
+  /// How long a connection may be idle between requests, or a request between two reads.
   package var idleTimeout: TimeAmount = .seconds(60)
-  /// How long a request may take to arrive in whole.
+  /// How long a request may take to arrive completely.
   package var requestTimeout: TimeAmount = .minutes(5)
-  /// How long a connection that waits for a request may go on waiting when the server stops: one may be on its way.
+  /// How long an idle connection stays open when the server stops, for a request that is already on its way.
   package var stopGrace: TimeAmount = .milliseconds(250)
-  /// How long the peer may go on sending after the last answer.
+  /// How long the peer may keep sending after the last response.
   package var lingerTimeout: TimeAmount = .seconds(1)
   /// The longest message of an agent, in bytes.
   package var agentMessageSize = 1024 * 1024
-  /// How many bytes may wait for an agent that does not read.
+  /// The unsent bytes at which an agent that does not read is disconnected.
   package var agentBacklog = 8 * 1024 * 1024
 
   package init() {}

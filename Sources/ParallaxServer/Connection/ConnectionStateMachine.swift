@@ -1,8 +1,8 @@
-/// Whose turn it is on an HTTP/1 connection: one request at a time, answers in the order of the requests, an orderly end.
+/// The turns of an HTTP/1 connection: one request at a time, responses in the order of the requests, an orderly end.
 struct ConnectionStateMachine {
-  /// Who answers a request.
+  /// The component that answers a request.
   enum Answerer: Equatable {
-    /// The front itself, when the request is complete.
+    /// The front handler itself, when the request is complete.
     case front
     case router
   }
@@ -12,18 +12,18 @@ struct ConnectionStateMachine {
     case waiting
     /// A request is arriving; a router may answer before it is complete. → answering, waiting, lingering, upgraded
     case receiving(Answerer, isAnswered: Bool)
-    /// The router has the whole request. → waiting, lingering
+    /// The router has the whole request and has not answered it. → waiting, lingering
     case answering
-    /// The last answer is out; what still arrives is dropped until the peer ends or time is up. Final.
+    /// The last response is written; input is dropped until the peer ends or the linger time-out passes. Final.
     case lingering
-    /// The connection is no longer HTTP. Final.
+    /// The connection is a WebSocket. Final.
     case upgraded
   }
 
   /// What follows the end of a request or of an answer.
   enum Next: Equatable {
     case nothing
-    /// The front answers now.
+    /// The front handler answers now.
     case answer
     /// The next request may be read.
     case proceed
@@ -32,13 +32,13 @@ struct ConnectionStateMachine {
   }
 
   private(set) var state = State.waiting
-  /// The connection is to be used for further requests.
+  /// The connection stays open after the response.
   private(set) var keepsAlive = true
 
   /// A request may be taken from the wire.
   var takesRequest: Bool { state == .waiting }
 
-  /// A request is partly read.
+  /// A request has arrived in part.
   var isReceiving: Bool {
     if case .receiving = state { true } else { false }
   }
@@ -61,7 +61,7 @@ struct ConnectionStateMachine {
     }
   }
 
-  /// An answer says `Connection: close`, or must say so.
+  /// The response has `Connection: close`, or must have it.
   mutating func endAfterAnswer() {
     keepsAlive = false
   }
@@ -89,14 +89,14 @@ struct ConnectionStateMachine {
 
   enum Stop: Equatable {
     case closeNow
-    /// The answer in progress is the last one.
+    /// The response in progress is the last one.
     case afterAnswer
-    /// The last answer may still be on its way out.
+    /// The last response may still wait to be written.
     case closeIfFlushed
     case ignore
   }
 
-  /// The server stops, or the peer sends nothing more.
+  /// The server stops, or the peer has ended its output.
   mutating func stop() -> Stop {
     switch state {
     case .waiting: return .closeNow
@@ -109,16 +109,16 @@ struct ConnectionStateMachine {
   }
 
   enum Malformed: Equatable {
-    /// Nothing is in progress: the front says what is wrong and ends the connection.
+    /// No response is in progress: the front handler sends the error and ends the connection.
     case answer
-    /// The router waits for the rest of its request and must hear that it will not come.
-    case tellRouter
-    /// The request has its answer: flush, end the output, and linger.
+    /// The router waits for the rest of its request, which will not arrive.
+    case notifyRouter
+    /// The request has its response: flush, end the output, and linger.
     case linger
     case ignore
   }
 
-  /// What arrives is no HTTP; nothing after it can be understood.
+  /// The input is not HTTP; the input after it cannot be parsed.
   mutating func malformed() -> Malformed {
     keepsAlive = false
     switch state {
@@ -128,7 +128,7 @@ struct ConnectionStateMachine {
     case .receiving(.front, _): return .answer
     case .receiving(.router, isAnswered: false):
       state = .answering
-      return .tellRouter
+      return .notifyRouter
     case .receiving(.router, isAnswered: true):
       state = .lingering
       return .linger

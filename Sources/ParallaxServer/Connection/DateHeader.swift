@@ -6,7 +6,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The value of the `Date` header, written anew only once a second.
+/// The value of the `Date` header, formatted once a second.
 final class DateHeader: Sendable {
   private struct Cached {
     var second: Double

@@ -4,9 +4,9 @@ import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// Hummingbird's hook for the connections it accepts: HTTP/1 with ``FrontHandler`` in front.
+/// Sets up HTTP/1 with a ``FrontHandler`` on the connections that Hummingbird accepts.
 ///
-/// A connection that becomes a WebSocket on its first request leaves no task and no async channel behind.
+/// A connection that becomes a WebSocket on its first request needs no task and no async channel.
 struct FrontChannel: ServerChildChannel, HTTPChannelHandler {
   struct Value: ServerChildChannelValue {
     let channel: any Channel
@@ -32,9 +32,9 @@ struct FrontChannel: ServerChildChannel, HTTPChannelHandler {
     }
   }
 
-  /// Counts a connection while it lives; true if it is beyond the limit.
+  /// Counts a connection while it is open; true if it exceeds the limit.
   ///
-  /// One far beyond it is closed at once: what little it would get is for probes.
+  /// A connection beyond the reserve is closed at once: the reserve exists for probes only.
   private func count(_ channel: any Channel) -> Bool {
     let number = shared.openConnections.wrappingAdd(1, ordering: .relaxed).newValue
     channel.closeFuture.whenComplete { [shared] _ in shared.openConnections.wrappingSubtract(1, ordering: .relaxed) }
@@ -44,7 +44,7 @@ struct FrontChannel: ServerChildChannel, HTTPChannelHandler {
     return true
   }
 
-  /// How many connections beyond the limit are answered.
+  /// The number of connections beyond the limit on which probes are answered.
   private static let reserve = 256
 
   func handle(value: Value, logger: Logger) async {

@@ -5,31 +5,31 @@ import NIOWebSocket
 import ParallaxAPI
 import Synchronization
 
-/// How the front answers a request itself.
+/// An answer of the front handler.
 enum OwnAnswer {
   case probe(Probe)
   case handshake
-  /// A browser asks whether a page of this origin may send the request that it has in mind.
+  /// A CORS preflight of a page of this origin.
   case preflight(origin: String)
   case refuse(HTTPErrorResponse)
-  /// Refused before its body is read; the connection ends.
+  /// Refused before the body is read; the connection ends.
   case refuseUnread(HTTPErrorResponse)
 }
 
-/// What all connections of a server share.
+/// The state that all connections of a server share.
 final class FrontContext: Sendable {
   let limits: ConnectionLimits
   let access: AccessGuard
   let probes: ProbeResponder
   let gateway: any AgentGateway
   let connections: ServerConnections
-  /// The node is about to stop: every answer says that its connection ends.
+  /// The node is about to stop, so every response announces the end of its connection.
   let isLeaving: @Sendable () -> Bool
   let logger: Logger
   let date = DateHeader()
   let openConnections = Atomic<Int>(0)
   private let lastLimitReport = Mutex<NIODeadline?>(nil)
-  /// Only asked for the response's headers: the pipeline is changed by ``FrontHandler``, on any request of a connection.
+  /// Provides the response's headers only: ``FrontHandler`` changes the pipeline, on any request of a connection.
   let upgrader = NIOWebSocketServerUpgrader(
     shouldUpgrade: { channel, _ in channel.eventLoop.makeSucceededFuture(HTTPHeaders()) },
     upgradePipelineHandler: { channel, _ in channel.eventLoop.makeSucceededVoidFuture() })
@@ -47,7 +47,7 @@ final class FrontContext: Sendable {
     self.logger = logger
   }
 
-  /// Says that the limit of connections is reached, at most once a minute.
+  /// Logs that the connection limit is reached, at most once a minute.
   func reportConnectionLimit() {
     let now = NIODeadline.now()
     let isDue = lastLimitReport.withLock { last in
@@ -57,16 +57,16 @@ final class FrontContext: Sendable {
     }
     guard isDue else { return }
     logger.warning(
-      "refusing connections: as many are open as the node takes; raise server.maxConnections if it can serve more",
+      "refusing connections: the limit is reached; raise server.maxConnections if the node can serve more",
       metadata: ["maxConnections": "\(limits.connections)"])
   }
 
-  /// The methods that some path here answers; others are not known at all.
+  /// The methods that some path answers; the server does not implement others.
   private static let knownMethods: [HTTPMethod] = [.GET, .HEAD, .POST, .PUT, .DELETE, .PATCH, .OPTIONS]
 
-  /// What the front answers itself; nil leaves the request to the router.
+  /// The answer of the front handler; nil leaves the request to the router.
   ///
-  /// Brings the target and the host of the head to one form.
+  /// Normalizes the target and the host of the head.
   func ownAnswer(to head: inout HTTPRequestHead, from peer: SocketAddress?, isBeyondLimit: Bool) -> OwnAnswer? {
     if let response = unreadable(head) { return .refuseUnread(response) }
     var host: Authority?
@@ -79,7 +79,7 @@ final class FrontContext: Sendable {
     let probe = Probe(path: path)
     if isBeyondLimit, probe == nil {
       return .refuseUnread(
-        HTTPErrorResponse(.notReady, "the node has as many connections as it takes, \(limits.connections) (server.maxConnections)"))
+        HTTPErrorResponse(.notReady, "the node is at its limit of \(limits.connections) connections (server.maxConnections)"))
     }
     let origin = head.headers.first(name: "origin")
     if head.method == .OPTIONS, head.headers.contains(name: "access-control-request-method"),
@@ -98,29 +98,29 @@ final class FrontContext: Sendable {
     return path == WebSocketHandshake.path ? .handshake : nil
   }
 
-  /// Why a request is not read any further.
+  /// The reason to stop reading the request, or nil.
   private func unreadable(_ head: HTTPRequestHead) -> HTTPErrorResponse? {
     if head.uri.utf8.count > limits.uriSize {
       return HTTPErrorResponse(.validation, "the request target is longer than \(limits.uriSize) bytes", status: 414)
     }
     guard Self.knownMethods.contains(head.method) else {
-      return HTTPErrorResponse(.methodNotAllowed, "no path answers \(head.method)", status: 501)
+      return HTTPErrorResponse(.methodNotAllowed, "no path supports \(head.method)", status: 501)
     }
     let codings = head.headers[canonicalForm: "transfer-encoding"]
     if !codings.isEmpty, codings.count != 1 || codings[0].lowercased() != "chunked" {
-      return HTTPErrorResponse(.validation, "the only transfer coding that is understood is chunked", status: 501)
+      return HTTPErrorResponse(.validation, "the only supported transfer coding is chunked", status: 501)
     }
     if !codings.isEmpty, head.isHTTP10 {
       return HTTPErrorResponse(.validation, "HTTP/1.0 has no transfer codings")
     }
     if let length = head.contentLength, length > limits.requestBody { return .bodyTooLarge(limit: limits.requestBody) }
     if !head.isHTTP10, let expectation = head.headers.first(name: "expect"), expectation.lowercased() != "100-continue" {
-      return HTTPErrorResponse(.validation, "the only expectation that is met is 100-continue", status: 417)
+      return HTTPErrorResponse(.validation, "the only supported expectation is 100-continue", status: 417)
     }
     return nil
   }
 
-  /// The host that a client has called, as a proxy tells it that is trusted to.
+  /// The host that the client addressed, as a trusted proxy forwards it.
   private func forwardedHost(_ head: HTTPRequestHead, from peer: SocketAddress?) -> Authority? {
     guard !access.trustedProxies.isEmpty, let address = peer?.ipAddress, access.trustedProxies.contains(where: { $0.contains(address) }),
       let forwarded = head.headers[canonicalForm: "x-forwarded-host"].first
@@ -131,27 +131,27 @@ final class FrontContext: Sendable {
 
 extension HTTPErrorResponse {
   static func bodyTooLarge(limit: Int) -> HTTPErrorResponse {
-    HTTPErrorResponse(.payloadTooLarge, "the request body may have at most \(limit) bytes (limits.requestBody)")
+    HTTPErrorResponse(.payloadTooLarge, "the request body is longer than \(limit) bytes (limits.requestBody)")
   }
 
-  /// What the parser found in some bytes, in the terms of HTTP.
+  /// Translates a parser error; `bytes` are those that the parser read last.
   init(malformed error: any Error, in bytes: ByteBuffer? = nil) {
     switch error as? HTTPParserError {
-    case .headerOverflow: self.init(.validation, "the request's headers or its target are too long", status: 431)
-    case .invalidVersion: self.init(.validation, "only HTTP/1.0 and HTTP/1.1 are spoken here", status: 505)
+    case .headerOverflow: self.init(.validation, "the request's headers or target are too long", status: 431)
+    case .invalidVersion: self.init(.validation, "the server supports HTTP/1.0 and HTTP/1.1 only", status: 505)
     case .invalidMethod where Self.hasRequestLine(bytes):
-      self.init(.methodNotAllowed, "the request has a method that no path answers", status: 501)
+      self.init(.methodNotAllowed, "no path supports the request's method", status: 501)
     default: self.init(.validation, "the request is not valid HTTP: \(error)")
     }
   }
 
-  /// Whether a request line stands in the bytes; if so its method is unknown to the parser, else they are no HTTP at all.
+  /// Whether the bytes have a request line: then the parser does not know its method, else the bytes are not HTTP.
   private static func hasRequestLine(_ bytes: ByteBuffer?) -> Bool {
     guard let bytes else { return false }
     return String(buffer: bytes).split(whereSeparator: \.isNewline).contains { line in
       let words = line.split(separator: " ", omittingEmptySubsequences: false)
       guard words.count == 3, words[2].hasPrefix("HTTP/1."), !words[0].isEmpty, !words[1].isEmpty else { return false }
-      // A line with a known method is that of an earlier request.
+      // A line with a known method belongs to an earlier request.
       guard case .RAW = HTTPMethod(rawValue: String(words[0])) else { return false }
       return words[0].allSatisfy { $0.isASCII && ($0.isLetter || $0 == "-") }
     }

@@ -2,17 +2,17 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
-/// The answers that the front gives itself.
+/// The front handler's own answers.
 extension FrontHandler {
-  /// Answers the request in `own`, which is complete or not to be read further.
+  /// Answers the request in `own`, which is complete or is not read further.
   func answerOwn(context: ChannelHandlerContext) {
-    guard let (head, answer) = own.take() else { preconditionFailure("the front is to answer a request that it does not have") }
+    guard let (head, answer) = own.take() else { preconditionFailure("the front handler has no request to answer") }
     switch answer {
     case .probe(let probe):
       let accept = head.headers["accept"]
       let probed = shared.probes(probe, accept.isEmpty ? nil : accept.joined(separator: ", "))
       var response = RawResponse(status: probed.status, contentType: probed.contentType, body: probed.body)
-      if let id = head.headers.first(name: RequestID.headerName) { response.headers = [(RequestID.headerName, RequestID.taken(from: id))] }
+      if let id = head.headers.first(name: RequestID.headerName) { response.headers = [(RequestID.headerName, RequestID.make(from: id))] }
       respond(with: response, isHead: head.method == .HEAD, context: context)
     case .preflight: respond(with: preflight(head), context: context)
     case .refuse(let response), .refuseUnread(let response): refuse(response, head: head, context: context)
@@ -21,7 +21,7 @@ extension FrontHandler {
   }
 
   func refuse(_ refusal: HTTPErrorResponse, head: HTTPRequestHead, context: ChannelHandlerContext) {
-    let requestID = RequestID.taken(from: head.headers.first(name: RequestID.headerName))
+    let requestID = RequestID.make(from: head.headers.first(name: RequestID.headerName))
     shared.logger.debug(
       "refused a request",
       metadata: ["method": "\(head.method)", "path": "\(head.path)", "status": "\(refusal.status)", "requestId": "\(requestID)"])
@@ -31,7 +31,7 @@ extension FrontHandler {
     respond(with: response, isHead: head.method == .HEAD, context: context)
   }
 
-  /// What a browser wants to know before it sends a page's request: all that the API takes, whatever path is asked for.
+  /// The answer to a CORS preflight: the methods and headers that the API accepts on any path.
   private func preflight(_ head: HTTPRequestHead) -> RawResponse {
     var response = RawResponse(status: 204, contentType: nil, body: ByteBuffer())
     let wanted = head.headers[canonicalForm: "access-control-request-headers"].filter { !$0.isEmpty }
@@ -46,7 +46,7 @@ extension FrontHandler {
     return response
   }
 
-  /// What the answer to a page of an allowed origin says, so that the browser shows it the answer.
+  /// The CORS headers of a response to a page of an allowed origin.
   var originHeaders: [(name: String, value: String)] {
     guard let origin = request.allowedOrigin else { return [] }
     let allowed = [
@@ -55,7 +55,7 @@ extension FrontHandler {
     return origin == "*" ? allowed : allowed + [("Vary", "Origin")]
   }
 
-  /// How the answer in progress says that the connection goes on; nil says nothing, which in HTTP/1.1 means that it stays.
+  /// The `Connection` header of the response in progress; nil for none, which in HTTP/1.1 means that the connection stays open.
   func connectionHeader() -> String? {
     if shared.isLeaving() { machine.endAfterAnswer() }
     if !machine.keepsAlive { return "close" }
@@ -70,7 +70,7 @@ extension FrontHandler {
     var buffer = context.channel.allocator.buffer(capacity: 256 + response.body.readableBytes)
     response.write(to: &buffer, date: shared.date.value())
     writeRaw(buffer)
-    // Where the connection ends nothing more is parsed, and the parser may be in the middle of the request.
+    // A connection that ends parses nothing further, and its parser may be inside a request.
     if request.stopsParser, machine.keepsAlive { replaceDecoder(context: context) }
     follow(machine.answerEnd(), context: context)
   }
@@ -79,7 +79,7 @@ extension FrontHandler {
     switch machine.malformed() {
     case .ignore: break
     case .linger: linger(context: context)
-    case .tellRouter: context.fireErrorCaught(error)
+    case .notifyRouter: context.fireErrorCaught(error)
     case .answer:
       own = nil
       let refusal = HTTPErrorResponse(malformed: error, in: gate.lastPiece)

@@ -11,7 +11,7 @@ import Foundation
 #endif
 
 extension FrontHandler {
-  /// Checks the handshake, asks the gateway, and makes the connection a WebSocket or refuses.
+  /// Checks the handshake, asks the gateway, and upgrades the connection or refuses the request.
   func answerHandshake(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
     if let refusal = WebSocketHandshake.refusal(of: head) {
       refuse(refusal, head: head, context: context)
@@ -30,7 +30,7 @@ extension FrontHandler {
       var headers = HTTPHeaders([("X-Connection-Id", connection.id)])
       headers.add(name: RequestID.headerName, value: handshake.requestID)
       let response = shared.upgrader.buildUpgradeResponse(channel: context.channel, upgradeRequest: head, initialResponseHeaders: headers)
-      // Complete already: the shared upgrader waits for nothing.
+      // The future has succeeded already: the shared upgrader returns a completed one.
       response.assumeIsolated().whenSuccess { upgrade in
         headers.add(contentsOf: upgrade)
         do {
@@ -49,13 +49,13 @@ extension FrontHandler {
     let capabilities = head.headers[canonicalForm: "x-agent-capabilities"].filter { !$0.isEmpty }.map { String($0) }
     return AgentHandshake(
       connectionID: connection.id, uri: head.uri, agentID: head.headers.first(name: "x-agent-id"), capabilities: capabilities,
-      remoteAddress: connection.remoteAddress, requestID: RequestID.taken(from: head.headers.first(name: RequestID.headerName)))
+      remoteAddress: connection.remoteAddress, requestID: RequestID.make(from: head.headers.first(name: RequestID.headerName)))
   }
 
-  /// Puts the WebSocket where the HTTP codec was.
+  /// Replaces the HTTP codec by the WebSocket handler.
   ///
-  /// On a first request the front leaves too; later it stays, with the router's part behind it,
-  /// and sees nothing more until the channel closes, which ends the router's task.
+  /// On a first request the front handler is removed too. After earlier requests it stays, with the router's handlers behind it, until the
+  /// channel closes and the router's task ends.
   private func upgrade(to socket: WebSocketHandler, headers: HTTPHeaders, context: ChannelHandlerContext) throws {
     machine.upgrade()
     stopTimer()
@@ -67,7 +67,7 @@ extension FrontHandler {
     try pipeline.addHandler(socket, position: .before(self))
     if let encoder { pipeline.removeHandler(context: encoder, promise: nil) }
     let decoder = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
-    // The decoder leaves in a later tick, handing on what arrived behind the handshake.
+    // The decoder is removed in a later tick and passes on the bytes that arrived behind the handshake.
     let socketBound = NIOLoopBound(socket, eventLoop: context.eventLoop)
     let gateBound = NIOLoopBound(gate, eventLoop: context.eventLoop)
     pipeline.removeHandler(context: decoder).whenComplete { _ in
@@ -78,18 +78,18 @@ extension FrontHandler {
     if !hasRouter { pipeline.removeHandler(context: context, promise: nil) }
   }
 
-  /// After a request that asks for another protocol the parser stops for good; when it is answered in HTTP a fresh one must go on.
+  /// Replaces the parser, which stops for good after a request for another protocol, when that request is answered in HTTP.
   func replaceDecoder(context: ChannelHandlerContext) {
     let pipeline = context.pipeline.syncOperations
     isParserChanging = true
     do {
       let old = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
       try pipeline.addHandler(shared.limits.makeDecoder(), position: .before(self))
-      // The old one leaves in a later tick and hands what it did not parse to the new one.
+      // The old decoder is removed in a later tick and passes its unparsed bytes to the new one.
       let front = NIOLoopBound(self, eventLoop: context.eventLoop)
       pipeline.removeHandler(context: old).whenComplete { _ in
         front.value.isParserChanging = false
-        front.value.takeWaitingSoon()
+        front.value.scheduleWaiting()
         front.value.finishRead()
       }
     } catch {

@@ -4,23 +4,23 @@ import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 
-/// Stands between NIO's HTTP/1 codec and the router, and decides for each request who answers it: itself for probes and refusals, a
-/// WebSocket, or the router.
+/// Stands between NIO's HTTP/1 codec and the router and dispatches each request: to its own answers for probes and refusals, to a
+/// WebSocket, or to the router.
 ///
-/// The router's part of the pipeline is only built when a request needs it, so that an agent's connection never has it. Requests are taken
-/// one at a time, and none while the peer does not read its answers: what a client pipelines behind waits, here as far as it was parsed
-/// with the one before, else in ``InboundGate`` or in the socket.
+/// The router's handlers are added when a request first needs them, so an agent's connection never has them. Requests are handled one at a
+/// time, and none while the peer does not read its responses: pipelined requests wait, here if the parser has produced them, else in
+/// ``InboundGate`` or in the socket.
 final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias InboundOut = HTTPServerRequestPart
   typealias OutboundIn = HTTPServerResponsePart
   typealias OutboundOut = HTTPServerResponsePart
 
-  /// What a connection turned out to be.
+  /// The protocol of a connection after its first request.
   enum Negotiated: Sendable {
     case http
     case webSocket
-    /// It ended before it was anything.
+    /// The connection ended before its first request.
     case closed
   }
 
@@ -28,7 +28,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     case part(HTTPServerRequestPart)
     case malformed(any Error)
 
-    /// Begins what gets an answer of its own.
+    /// The part begins a response.
     var beginsAnswer: Bool {
       switch self {
       case .part(.head), .malformed: true
@@ -37,35 +37,35 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
   }
 
-  /// What is remembered of the request in progress.
+  /// The state of the request in progress.
   struct Request {
-    /// In HTTP/1.0 a connection that stays must say so.
+    /// HTTP/1.0 requires `Connection: keep-alive` on a connection that stays open.
     var isHTTP10 = false
-    /// The parser stops behind the request, since it asks for another protocol.
+    /// The parser stops behind the request, because the request asks for another protocol.
     var stopsParser = false
     var bodyBytes = 0
-    /// What the answer says to the page that the request comes from.
+    /// The value of `Access-Control-Allow-Origin` in the response.
     var allowedOrigin: String?
     var began = NIODeadline.now()
   }
 
   let shared: FrontContext
-  /// The connection is one more than the server takes: only its probes are answered.
+  /// The connection exceeds the server's limit: only its probes are answered.
   let isBeyondLimit: Bool
   private let negotiation: EventLoopPromise<Negotiated>
   private(set) lazy var gate = InboundGate(front: self)
   var machine = ConnectionStateMachine()
   var request = Request()
-  /// The request that the front answers itself, and how.
+  /// The request that the front handler answers, with its answer.
   var own: (head: HTTPRequestHead, answer: OwnAnswer)?
   private var waiting: ArraySlice<Input> = []
-  /// The router's part of the pipeline stands behind this handler.
+  /// The router's handlers are in the pipeline behind this one.
   private(set) var hasRouter = false
   private var isRouterWanted = false
-  /// A fresh parser is on its way to the place of one that has stopped.
+  /// A fresh parser is about to replace a stopped one.
   var isParserChanging = false
   private var isInputClosed = false
-  /// The end of the input came while requests before it wait.
+  /// The input has ended while earlier requests wait.
   private var isInputEndHeld = false
   private var isOutputClosed = false
   private var needsFlush = false
@@ -107,7 +107,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     context.fireChannelInactive()
   }
 
-  /// Builds the router's part of the pipeline; must be called on the event loop, once, after the connection was negotiated as HTTP.
+  /// Adds the router's handlers; must be called on the event loop, once, after the connection was negotiated as HTTP.
   func attachRouter() throws -> NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart> {
     guard let context, context.channel.isActive else { throw ChannelError.ioOnClosedChannel }
     try context.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
@@ -115,7 +115,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
       wrappingChannelSynchronously: context.channel, configuration: .init(isOutboundHalfClosureEnabled: true))
     hasRouter = true
     isRouterWanted = false
-    takeWaitingSoon()
+    scheduleWaiting()
     return channel
   }
 
@@ -129,7 +129,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     switch error {
     case is HTTPParserError: receive(.malformed(error), context: context)
-    case is ByteToMessageDecoderError: break  // The decoder's echo of an error that it has reported.
+    case is ByteToMessageDecoderError: break  // The decoder has already reported this error as `.malformed`.
     default: context.close(promise: nil)
     }
   }
@@ -144,10 +144,10 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     return machine.isReceiving || (machine.takesRequest && context?.channel.isWritable == true)
   }
 
-  /// The parser may be given more.
+  /// The parser may receive more bytes.
   var takesInput: Bool { waiting.isEmpty && canTake && !isParserChanging }
 
-  /// The last answer is out.
+  /// The last response is written, so input is dropped.
   var dropsInput: Bool { machine.state == .lingering }
 
   private func take(_ input: Input, context: ChannelHandlerContext) {
@@ -188,7 +188,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     var isUnread = head.expectsContinue && head.hasBody
     if case .refuseUnread = answer { isUnread = true }
     if isUnread {
-      // Its body is not worth reading, or is kept back until a word that will not come: answer at once and hang up.
+      // The body is too long, or the client holds it back until a `100 Continue` that is not sent: answer now and end the connection.
       machine.endAfterAnswer()
       answerOwn(context: context)
     }
@@ -203,7 +203,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     switch machine.malformed() {
     case .ignore: break
     case .linger: linger(context: context)
-    case .tellRouter: context.fireErrorCaught(RequestBodyTooLarge())
+    case .notifyRouter: context.fireErrorCaught(RequestBodyTooLarge())
     case .answer:
       guard let head = own.take()?.head else { return }
       refuse(.bodyTooLarge(limit: shared.limits.requestBody), head: head, context: context)
@@ -214,13 +214,13 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     switch next {
     case .nothing: break
     case .answer: answerOwn(context: context)
-    case .proceed: if !waiting.isEmpty || gate.isHolding { takeWaitingSoon() }
+    case .proceed: if !waiting.isEmpty || gate.isHolding { scheduleWaiting() }
     case .linger: linger(context: context)
     }
   }
 
-  /// Not now, but in a task of its own: this may be called from within the router's write.
-  func takeWaitingSoon() {
+  /// Takes the waiting requests in a task of its own: the caller may be inside the router's write.
+  func scheduleWaiting() {
     guard let context else { return }
     let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
     context.eventLoop.execute { bound.value.takeWaiting() }
@@ -239,7 +239,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     finishRead()
   }
 
-  /// Does what a read cycle ends with; also for requests that come without one.
+  /// Ends a read cycle; also for requests that arrive outside one.
   func finishRead() {
     flushIfNeeded()
     context?.fireChannelReadComplete()
@@ -248,7 +248,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   func channelWritabilityChanged(context: ChannelHandlerContext) {
     if context.channel.isWritable, !waiting.isEmpty || gate.isHolding {
       lastRead = .now()
-      takeWaitingSoon()
+      scheduleWaiting()
     }
     context.fireChannelWritabilityChanged()
   }
@@ -295,14 +295,14 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
       stopServer(context: context)
     case let event as ChannelEvent where event == .inputClosed:
       isInputClosed = true
-      // What is complete and waits is answered first.
+      // Complete requests that wait are answered first.
       if waiting.isEmpty { endInput(context: context) } else { isInputEndHeld = true }
     default:
       context.fireUserInboundEventTriggered(event)
     }
   }
 
-  /// The peer sends nothing more, and nothing waits.
+  /// Handles the end of the peer's output once no request waits.
   private func endInput(context: ChannelHandlerContext) {
     isInputEndHeld = false
     stop(context: context)
@@ -311,14 +311,14 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   private func stop(context: ChannelHandlerContext) {
     switch machine.stop() {
-    // Answers may still be on their way out.
+    // Responses may still wait to be written.
     case .closeNow: linger(context: context)
     case .closeIfFlushed: if isOutputClosed { context.close(promise: nil) }
     case .afterAnswer, .ignore: break
     }
   }
 
-  /// The server stops: the answer in progress is the last, or the next, which the peer may have asked for already.
+  /// The server stops: the last response is the one in progress, or that of a request that is already on its way.
   private func stopServer(context: ChannelHandlerContext) {
     guard machine.takesRequest else { return stop(context: context) }
     machine.endAfterAnswer()
@@ -328,7 +328,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
   }
 
-  /// Ends the output and lets the peer read it before the connection goes: closing at once with unread input would reset it.
+  /// Ends the output and lets the peer read it: closing a socket with unread input would reset the connection.
   func linger(context: ChannelHandlerContext) {
     waiting = []
     needsFlush = false
@@ -339,8 +339,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     closed.futureResult.whenComplete { _ in bound.value.outputClosed() }
     context.close(mode: .output, promise: closed)
     context.eventLoop.scheduleTask(in: shared.limits.idleTimeout) { channel.close(promise: nil) }
-    // What the gate holds is read and dropped.
-    takeWaitingSoon()
+    // The gate's bytes are read and dropped.
+    scheduleWaiting()
   }
 
   private func outputClosed() {
@@ -380,7 +380,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
     let left = deadline - .now()
     if left <= .zero {
-      shared.logger.debug("closing a connection on which nothing arrives", metadata: ["state": "\(machine.state)"])
+      shared.logger.debug("closing an idle connection", metadata: ["state": "\(machine.state)"])
       context.close(promise: nil)
     } else {
       scheduleIdleCheck(in: left, context: context)

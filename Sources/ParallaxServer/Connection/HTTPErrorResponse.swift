@@ -1,10 +1,10 @@
 import NIOCore
 import ParallaxAPI
 
-/// An error answer: the error, and what HTTP wants to be said with it.
+/// An error response: the API error with its status and headers.
 struct HTTPErrorResponse: Error {
   var error: APIError
-  /// Another status than that of the error's code, where HTTP has a more exact one.
+  /// The status; it differs from that of the error's code where HTTP has a more exact one.
   var status: Int
   var headers: [(name: String, value: String)]
 
@@ -15,7 +15,7 @@ struct HTTPErrorResponse: Error {
     if self.status == 503, !headers.contains(where: { $0.name == Self.retryAfter.name }) { self.headers.append(Self.retryAfter) }
   }
 
-  /// Whatever is not ready may be so in a second, or another node may.
+  /// A condition that ends soon, or that another node may not have, deserves a retry after a second.
   private static let retryAfter = (name: "Retry-After", value: "1")
 
   init(_ code: APIError.Code, _ message: String, status: Int? = nil, headers: [(name: String, value: String)] = []) {
@@ -27,7 +27,7 @@ struct HTTPErrorResponse: Error {
     do {
       return ByteBuffer(bytes: try JSON.encode(ErrorDocument(error, requestId: requestID)))
     } catch {
-      // Only details with a number that JSON cannot express get here.
+      // Only a detail with a number that JSON cannot express fails to encode.
       return ByteBuffer(string: #"{"error":{"code":"INTERNAL_ERROR","message":"the error could not be expressed in JSON"}}"#)
     }
   }

@@ -1,4 +1,4 @@
-/// An IP address, or all addresses that begin alike: `10.0.0.0/8`, `::1`.
+/// An IP address or a network in CIDR notation: `::1`, `10.0.0.0/8`.
 package struct IPNetwork: Hashable, Sendable {
   private let bytes: [UInt8]
   private let prefixLength: Int
@@ -16,7 +16,7 @@ package struct IPNetwork: Hashable, Sendable {
     prefixLength = Int(length)
   }
 
-  /// Whether an address in text form is of this network; an IPv4 address that arrives over IPv6 counts as what it is.
+  /// Whether the network contains an address in text form; an IPv4-mapped IPv6 address counts as IPv4.
   package func contains(_ address: String) -> Bool {
     guard var other = Self.bytes(of: address) else { return false }
     let mapped = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF]
@@ -30,7 +30,7 @@ package struct IPNetwork: Hashable, Sendable {
     return other[whole] & mask == bytes[whole] & mask
   }
 
-  /// Four or sixteen bytes; nil where the text is no address.
+  /// The four or sixteen bytes of an address; nil if the text is none.
   private static func bytes(of address: String) -> [UInt8]? {
     let address = address.prefix { $0 != "%" }
     return address.contains(":") ? bytes(ofIPv6: address) : bytes(ofIPv4: address)
@@ -46,7 +46,7 @@ package struct IPNetwork: Hashable, Sendable {
     let halves = address.split(separator: "::", maxSplits: 1, omittingEmptySubsequences: false)
     guard let head = groups(halves[0]) else { return nil }
     guard halves.count == 2 else { return head.count == 16 ? head : nil }
-    // Two colons stand for as many zeros as are missing.
+    // A double colon stands for the missing zeros.
     guard let tail = groups(halves[1]), head.count + tail.count <= 14 else { return nil }
     return head + [UInt8](repeating: 0, count: 16 - head.count - tail.count) + tail
   }

@@ -1,22 +1,22 @@
 import NIOCore
 
-/// Stands before the HTTP parser and hands it bytes only as fast as the requests in them are answered.
+/// Passes bytes to the HTTP parser only as fast as the requests in them are answered.
 ///
-/// The parser turns all it gets into requests at once, which take several times their bytes in memory, and what the front answers at once
-/// grows the output. So bytes wait here in the form in which they came, no more than one read brings, and the socket is not read meanwhile.
+/// The parser turns all its input into requests at once. Parsed requests take several times their bytes in memory, and their responses fill
+/// the output. The gate therefore holds the unparsed bytes of at most one read, and reads the socket no further meanwhile.
 final class InboundGate: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
   typealias OutboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
 
-  /// Bytes are handed on in pieces of this size: requests that stand in one piece are parsed at once.
+  /// The size of the pieces that the parser receives; requests within one piece are parsed together.
   private static let pieceSize = 4096
 
   private weak var front: FrontHandler?
   private var context: ChannelHandlerContext?
   private var held = ByteBuffer()
-  /// What the parser was given last, while it works on it.
+  /// The piece that the parser is working on.
   private(set) var lastPiece: ByteBuffer?
   private var isFeeding = false
   private var isReadHeld = false
@@ -26,7 +26,7 @@ final class InboundGate: ChannelDuplexHandler, RemovableChannelHandler {
     self.front = front
   }
 
-  /// Bytes wait for their turn.
+  /// The gate holds unparsed bytes.
   var isHolding: Bool { held.readableBytes > 0 }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -45,7 +45,7 @@ final class InboundGate: ChannelDuplexHandler, RemovableChannelHandler {
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if let event = event as? ChannelEvent, event == .inputClosed, isHolding {
-      // What came before the end of the input is seen before it.
+      // The bytes before the end of the input come first.
       isInputEndHeld = true
     } else {
       context.fireUserInboundEventTriggered(event)
@@ -56,10 +56,10 @@ final class InboundGate: ChannelDuplexHandler, RemovableChannelHandler {
     if isHolding { isReadHeld = true } else { context.read() }
   }
 
-  /// Hands bytes on as long as the front takes them.
+  /// Passes bytes on while the front handler takes them.
   func feed() {
     guard let context, !isFeeding else { return }
-    // After the last answer nothing counts: the parser would only gather it.
+    // After the last response the parser would only accumulate bytes.
     if front?.dropsInput == true { held = ByteBuffer() }
     isFeeding = true
     while isHolding, front?.takesInput == true, let piece = held.readSlice(length: min(Self.pieceSize, held.readableBytes)) {
@@ -71,7 +71,7 @@ final class InboundGate: ChannelDuplexHandler, RemovableChannelHandler {
     if !isHolding { opened(context) }
   }
 
-  /// Hands everything on, to whoever stands behind, and leaves.
+  /// Passes all bytes to the next handler and removes the gate.
   func release() {
     guard let context else { return }
     if isHolding { context.fireChannelRead(Self.wrapInboundOut(held)) }

@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// The requests that are answered on the event loop, ahead of the router, however busy the node is.
+/// The requests that the event loop answers ahead of the router, under any load.
 package enum Probe: Hashable, Sendable, CaseIterable {
   /// `GET /health`
   case health
@@ -11,7 +11,7 @@ package enum Probe: Hashable, Sendable, CaseIterable {
   /// `GET /metrics`
   case metrics
 
-  /// The probe at a path; each also lives under `/api`.
+  /// The probe at a path; each path also exists under `/api`.
   init?(path: Substring) {
     switch path {
     case "/health", "/api/health": self = .health
@@ -23,7 +23,7 @@ package enum Probe: Hashable, Sendable, CaseIterable {
   }
 }
 
-/// A whole answer to a probe.
+/// A complete answer to a probe.
 package struct ProbeAnswer: Sendable {
   package var status: Int
   package var contentType: String

@@ -4,12 +4,12 @@ import NIOHTTP1
 /// A complete response, written past the HTTP encoder as one buffer.
 struct RawResponse {
   var status: Int
-  /// Nil for an answer that has no body by its status.
+  /// Nil if the status allows no body.
   var contentType: String?
   var body: ByteBuffer
   var headers: [(name: String, value: String)] = []
   var isHead = false
-  /// How the connection goes on; nil says nothing, which in HTTP/1.1 means that it stays.
+  /// The `Connection` header; nil for none, which in HTTP/1.1 means that the connection stays open.
   var connection: String?
 
   static let continueExpected = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")
@@ -28,7 +28,7 @@ struct RawResponse {
     if !isHead { buffer.writeImmutableBuffer(body) }
   }
 
-  /// The answer that makes the connection a WebSocket.
+  /// Writes the response that turns the connection into a WebSocket.
   static func writeSwitchingProtocols(_ headers: HTTPHeaders, to buffer: inout ByteBuffer) {
     buffer.writeStaticString("HTTP/1.1 101 Switching Protocols")
     for header in headers { write(header.name, header.value, to: &buffer) }
@@ -39,7 +39,7 @@ struct RawResponse {
     buffer.writeStaticString("\r\n")
     buffer.writeString(name)
     buffer.writeStaticString(": ")
-    // A line break would end the header: whatever made the value, it cannot begin another one.
+    // A line break would end the header and start another one, so a value with a line break is left out.
     if value.utf8.contains(where: { $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\n") }) { return }
     buffer.writeString(value)
   }

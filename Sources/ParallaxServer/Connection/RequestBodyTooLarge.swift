@@ -1,2 +1,2 @@
-/// A chunked body that grew beyond the limit while nobody was reading it, or faster than its reader counted.
+/// A chunked request body exceeded the limit.
 struct RequestBodyTooLarge: Error {}

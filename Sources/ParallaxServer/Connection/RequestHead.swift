@@ -6,20 +6,20 @@ extension HTTPRequestHead {
     uri.utf8.firstIndex(of: UInt8(ascii: "?")).map { uri[..<$0] } ?? uri[...]
   }
 
-  /// The one version without persistent connections, `Host` and upgrades; there is no older one here.
+  /// The version is 1.0, which has no persistent connections by default, no `Host` and no upgrades; the parser accepts no older one.
   var isHTTP10: Bool { version.major == 1 && version.minor == 0 }
 
-  /// A comma-separated header has this token, whatever its case.
+  /// A comma-separated header has this token in any letter case.
   func hasToken(_ token: String, in name: String) -> Bool {
     headers[canonicalForm: name].contains { $0.utf8.count == token.utf8.count && $0.lowercased() == token }
   }
 
-  /// The HTTP parser stops behind this request, because what follows may be another protocol.
+  /// The HTTP parser stops behind this request, because the next bytes may be of another protocol.
   var stopsParser: Bool {
     method == .CONNECT || (headers.contains(name: "upgrade") && hasToken("upgrade", in: "connection"))
   }
 
-  /// The client waits for the word to send the body.
+  /// The client waits for `100 Continue` before it sends the body.
   var expectsContinue: Bool {
     !isHTTP10 && headers.first(name: "expect").map { $0.lowercased() == "100-continue" } ?? false
   }
@@ -29,7 +29,7 @@ extension HTTPRequestHead {
     headers.contains(name: "transfer-encoding") || contentLength ?? 0 > 0
   }
 
-  /// The request comes from a browser: by what only browsers send, or by the name that all of them give themselves.
+  /// The request comes from a browser: it has a header that only browsers send, or the user agent of a browser.
   var isFromBrowser: Bool {
     headers.contains(name: "sec-fetch-site") || headers.first(name: "user-agent")?.hasPrefix("Mozilla/") == true
   }

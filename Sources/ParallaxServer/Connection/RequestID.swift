@@ -5,9 +5,9 @@ enum RequestID {
   static let headerName = "X-Request-Id"
   private static let maxLength = 128
 
-  /// Takes what the client sent if it is 1 to 128 letters, digits or `-_.:/+=@`; it goes into logs and answers, so nothing else is
-  /// repeated.
-  static func taken(from sent: String?) -> String {
+  /// Accepts the client's id if it has 1 to 128 letters, digits or `-_.:/+=@`: the id goes into logs and responses, so no other character
+  /// is safe to repeat.
+  static func make(from sent: String?) -> String {
     guard let sent, (1...maxLength).contains(sent.utf8.count), sent.utf8.allSatisfy(isAllowed) else { return make() }
     return sent
   }

@@ -1,16 +1,16 @@
 import NIOHTTP1
 import ParallaxText
 
-/// A request's target brought to one form, so that each path has one spelling here (RFC 9112, section 3.2; RFC 3986, section 6.2.2).
+/// Normalizes a request's target, so that each path has one spelling (RFC 9112, section 3.2; RFC 3986, section 6.2.2).
 enum RequestTarget {
-  /// What is wrong with a target or a `Host` header.
+  /// The fault of a target or a `Host` header.
   struct Fault: Error, Equatable {
     let message: String
   }
 
-  /// Makes the target of a head `/path?query`, and its `Host` header the authority that counts; returns that authority.
+  /// Rewrites the target of a head to `/path?query`, and its `Host` header to the effective authority; returns that authority.
   ///
-  /// The authority of an absolute target counts more than `Host`. Escapes of characters that need none are undone.
+  /// The authority of an absolute target takes precedence over `Host`. Escapes of unreserved characters are decoded.
   static func normalize(_ head: inout HTTPRequestHead) throws(Fault) -> Authority? {
     let hosts = head.headers["host"]
     guard hosts.count == 1 || (hosts.isEmpty && head.isHTTP10) else {
@@ -36,7 +36,7 @@ enum RequestTarget {
     return authority
   }
 
-  /// White space around a header's value is no part of it; the parser leaves tabs there.
+  /// Removes the white space around a header's value; the parser leaves tabs there.
   private static func withoutSpace(_ value: String) -> Substring {
     var rest = value[...]
     while rest.first == " " || rest.first == "\t" { rest.removeFirst() }
@@ -56,7 +56,7 @@ enum RequestTarget {
     return (afterScheme[..<end], rest.hasPrefix("/") ? rest : "/" + rest)
   }
 
-  /// Undoes the escapes of letters, digits, `-`, `.`, `_` and `~` in the path; all others keep their meaning.
+  /// Decodes the escapes of letters, digits, `-`, `.`, `_` and `~` in the path; other escapes keep their meaning.
   private static func unescaped(_ uri: String) throws(Fault) -> String {
     var result: [UInt8] = []
     let bytes = Array(uri.utf8)
@@ -70,7 +70,7 @@ enum RequestTarget {
       }
       let digits = bytes[(index + 1)..<min(index + 3, end)]
       guard digits.count == 2, let high = Hexadecimal.value(of: bytes[index + 1]), let low = Hexadecimal.value(of: bytes[index + 2]) else {
-        throw Fault(message: "the path is not percent-encoded: a % begins no escape")
+        throw Fault(message: "the path is not percent-encoded: a % without two hexadecimal digits")
       }
       let value = high << 4 | low
       result += PercentEncoding.isUnreserved(value) ? [value] : Array(bytes[index..<(index + 3)])

@@ -9,15 +9,16 @@ import Musl
 import Darwin
 #endif
 
-/// Stands at the listening socket and stops accepting for a while when the system has nothing left to accept with.
+/// Pauses accepting at the listening socket when the system is out of file descriptors or memory.
 ///
-/// A connection that cannot be accepted stays readable, so that without a pause the event loop would try again and again at full speed.
+/// The listening socket stays readable while a connection waits to be accepted, so without a pause the event loop would retry at full
+/// speed.
 final class AcceptGuard: ChannelInboundHandler {
   typealias InboundIn = NIOAny
   typealias InboundOut = NIOAny
 
   private static let pause = TimeAmount.milliseconds(250)
-  /// Accepting counts as well again after this time without a failure.
+  /// A failure is logged again only after this time without one.
   private static let recovery = TimeAmount.minutes(1)
 
   private let logger: Logger
@@ -58,7 +59,7 @@ final class AcceptGuard: ChannelInboundHandler {
   }
 
   private func setReading(_ isReading: Bool, of channel: any Channel) {
-    // Fails only if the listener has been closed.
+    // Setting the option fails only on a closed listener.
     try? channel.syncOptions?.setOption(.autoRead, value: isReading)
   }
 }

@@ -7,8 +7,9 @@ import Synchronization
 
 /// The node's HTTP server: the API, the probes, and the agents' WebSockets on one port.
 ///
-/// On graceful shutdown it stops accepting at once, lets requests in progress finish, and leaves it to the control plane to send its agents
-/// away; `run()` returns when the last connection has gone. What is left `closeTimeout` after that is closed, agents with 1001.
+/// On graceful shutdown the server stops accepting at once and lets requests in progress finish; the control plane disconnects the agents.
+/// `run()` returns when the last connection has ended. Connections that remain `closeTimeout` after ``Hooks/onStopAccepting`` has returned
+/// are closed, agents with 1001.
 package struct HTTPServer: Service {
   package struct Configuration: Sendable {
     /// The address to listen on; a name or an IP address.
@@ -16,7 +17,7 @@ package struct HTTPServer: Service {
     /// 0 takes any free port.
     package var port: Int
     package var limits: ConnectionLimits
-    /// `security.allowUnauthenticated`: open to everybody who can connect.
+    /// `security.allowUnauthenticated`: every client that can connect may use the API.
     package var allowUnauthenticated: Bool
     /// `server.allowedOrigins`: the web pages that may use the node, or `*` for all.
     package var allowedOrigins: Set<String>
@@ -24,7 +25,7 @@ package struct HTTPServer: Service {
     package var knownHosts: Set<String>
     /// `server.trustedProxies`: peers whose `X-Forwarded-Host` counts.
     package var trustedProxies: [IPNetwork]
-    /// How long connections may take to end when the node has finished its part of a stop.
+    /// How long connections may take to end after ``Hooks/onStopAccepting`` has returned.
     package var closeTimeout: Duration
 
     package init(
@@ -43,15 +44,15 @@ package struct HTTPServer: Service {
     }
   }
 
-  /// What the composition root wants to know of the server's life.
+  /// Calls from the server to the composition root.
   package struct Hooks: Sendable {
-    /// The server listens; given the address with the port that was bound.
+    /// The server listens; the address has the bound port.
     package var onBound: @Sendable (SocketAddress) async -> Void
-    /// No new connection is accepted any more: agents can be told to go.
+    /// The server accepts no further connections, so agents can be disconnected.
     ///
-    /// `closeTimeout` begins when this returns.
+    /// `closeTimeout` begins when this call returns.
     package var onStopAccepting: @Sendable () async -> Void
-    /// Whether the node is about to stop, so that every answer has to say `Connection: close`; called on event loops, so it must not block.
+    /// Whether the node is about to stop, so that every response has `Connection: close`; called on event loops, so it must not block.
     package var isLeaving: @Sendable () -> Bool
 
     package init(
@@ -72,10 +73,10 @@ package struct HTTPServer: Service {
   private let front: FrontContext
   private let responder: APIResponder
 
-  /// Prepares a server; `run()` makes it listen.
+  /// Creates a server; `run()` makes it listen.
   ///
-  /// `controlPlane` answers the API, `gateway` takes the agents' connections, `probes` answers `/health*` and `/metrics` on event loops.
-  /// The event loops of `group` are the caller's to shut down.
+  /// `controlPlane` answers the API, `gateway` accepts the agents' connections, `probes` answers `/health*` and `/metrics` on event loops.
+  /// The caller shuts down the event loops of `group`.
   package init(
     configuration: Configuration, controlPlane: any ControlPlaneService, gateway: any AgentGateway, probes: @escaping ProbeResponder,
     group: any EventLoopGroup, hooks: Hooks = Hooks(), logger: Logger
@@ -116,9 +117,9 @@ package struct HTTPServer: Service {
           await listener.waitUntilClosed()
           await hooks.onStopAccepting()
           try await Task.sleep(for: configuration.closeTimeout)
-          logger.warning("closing the connections that have not ended", metadata: ["waited": "\(configuration.closeTimeout)"])
+          logger.warning("closing the remaining connections", metadata: ["waited": "\(configuration.closeTimeout)"])
         } catch {
-          // Cancelled: nothing is left, or nothing is to be waited for.
+          // Cancelled: all connections have ended, or the server stops without waiting.
         }
         connections.closeAll(code: .goingAway, reason: "the node is shutting down")
       }
@@ -130,7 +131,7 @@ package struct HTTPServer: Service {
   }
 
   private func makeServer(_ listener: Listener) throws -> any Service {
-    // Hummingbird says on info what the composition root says in its own words.
+    // The composition root logs the server's start and stop, so Hummingbird's own entries at info level are redundant.
     var serverLogger = logger
     serverLogger.logLevel = max(logger.logLevel, .warning)
     let builder = HTTPServerBuilder { [front] responder in FrontChannel(responder: responder, shared: front) }
@@ -140,14 +141,14 @@ package struct HTTPServer: Service {
       responder: { [responder] request, writer, _ in try await responder.respond(to: request, with: writer) },
       onServerRunning: { [hooks, logger] channel in
         listener.opened(channel)
-        // Fails only if the listener has been closed already.
+        // Adding the handler fails only on a closed listener.
         try? await AcceptGuard.install(on: channel, logger: logger)
         if let address = channel.localAddress { await hooks.onBound(address) }
       })
   }
 }
 
-/// The listening channel, which closes some time after a graceful shutdown began.
+/// The listening channel.
 private final class Listener: Sendable {
   private let channel = Mutex<(any Channel)?>(nil)
 
@@ -156,7 +157,7 @@ private final class Listener: Sendable {
   }
 
   func waitUntilClosed() async {
-    // However it closed, nothing is accepted any more.
+    // The channel may close for any reason; afterwards it accepts nothing.
     try? await channel.withLock { $0 }?.closeFuture.get()
   }
 }

@@ -1,59 +1,59 @@
 package import NIOCore
 package import ParallaxAPI
 
-/// Decides which agents may connect, and takes their messages.
+/// Admits agents, and receives their messages.
 package protocol AgentGateway: Sendable {
   /// Accepts or refuses an agent before its connection becomes a WebSocket.
   ///
-  /// Called on the connection's event loop, so it must not block. Nothing may be sent on `connection` before
-  /// ``AgentMessageHandler/opened()`` is called; what is sent earlier is kept and goes out behind the handshake.
-  /// - Returns: the handler of this connection's messages, or why the agent is refused, answered with the usual error document.
+  /// Called on the connection's event loop, so it must not block. Messages sent on `connection` before ``AgentMessageHandler/opened()`` are
+  /// kept and follow the handshake.
+  /// - Returns: the handler of this connection's messages, or the error document that refuses the agent.
   func accept(_ handshake: AgentHandshake, on connection: any AgentConnection) -> Result<any AgentMessageHandler, APIError>
 }
 
-/// One agent connection's messages, confined to the connection's event loop: every method is called there, in order, never reentrantly.
+/// The messages of one agent connection: all methods are called on the connection's event loop, in order, never reentrantly.
 package protocol AgentMessageHandler: AnyObject {
-  /// The handshake has been answered; messages can follow.
+  /// The handshake is answered; messages can follow.
   func opened()
 
   /// One complete text message, valid UTF-8, not longer than the configured maximum.
   func received(_ message: ByteBuffer)
 
-  /// Called about once a second while the connection is open, to watch for silence without a timer per connection.
+  /// Called about once a second while the connection is open, so that detecting silence needs no timer per connection.
   ///
-  /// `silence` is how long no byte has arrived: any frame is a sign of life, a pong and a part of a long message too.
+  /// `silence` is the time since the last byte arrived, of any frame: a pong or a part of a long message counts too.
   func tick(at now: NIODeadline, silence: TimeAmount)
 
-  /// The connection delivers nothing any more; called exactly once for every accepted agent, last of all.
+  /// The connection has ended; called exactly once for every accepted agent, after all other calls.
   func closed(_ reason: AgentCloseReason)
 }
 
-/// A live connection to an agent: a handle that any thread may use and keep; after the connection has gone it does nothing.
+/// A handle of an agent's connection for any thread; its methods do nothing after the connection has ended.
 package protocol AgentConnection: AnyObject, Sendable {
   /// Unique in this process and sortable by time; also the value of `X-Connection-Id`.
   var id: String { get }
 
-  /// The peer's address, without the port, or nil for peers that have none.
+  /// The peer's address without the port; nil if the peer has none.
   var remoteAddress: String? { get }
 
   var eventLoop: any EventLoop { get }
 
   /// Sends one text message, which must be valid UTF-8.
   ///
-  /// Messages go out in the order of the calls. Those sent in one burst are written together. An agent that does not read is disconnected
-  /// when more than the configured bound waits for it (``AgentCloseReason/slowReader``).
+  /// Messages are sent in the order of the calls, and messages of one burst are written together. An agent that does not read is
+  /// disconnected when its unsent messages exceed ``ConnectionLimits/agentBacklog`` (``AgentCloseReason/slowReader``).
   func send(_ text: ByteBuffer)
 
-  /// Sends a ping, which every WebSocket library answers by itself; none while the agent does not read.
+  /// Sends a ping, which every WebSocket library answers; sends none while the agent does not read.
   func ping()
 
-  /// Sends what was sent before, then a Close frame, and ends the connection; ``AgentMessageHandler/closed(_:)`` follows.
+  /// Sends the waiting messages, then a Close frame, and ends the connection; ``AgentMessageHandler/closed(_:)`` follows.
   ///
-  /// Messages that arrive afterwards are dropped. A reason longer than a Close frame can carry (123 bytes) is cut.
+  /// Later messages of the agent are dropped. A reason longer than the 123 bytes of a Close frame is cut.
   func close(code: WebSocketCloseCode, reason: String)
 }
 
-/// What an agent said of itself in the request that opened the WebSocket.
+/// The agent's details in the request that opened the WebSocket.
 package struct AgentHandshake: Sendable {
   package var connectionID: String
   /// The path with its query, as sent.
@@ -80,7 +80,7 @@ package struct AgentHandshake: Sendable {
 
 /// A close code of RFC 6455, section 7.4.
 ///
-/// 1012 and 1013, which were registered later, are not sent: Qt, libwebsockets, faye-websocket and libsoup take them for protocol errors.
+/// The later codes 1012 and 1013 are not sent: Qt, libwebsockets, faye-websocket and libsoup treat them as protocol errors.
 package struct WebSocketCloseCode: RawRepresentable, Hashable, Sendable {
   package let rawValue: UInt16
 
@@ -100,14 +100,14 @@ package struct WebSocketCloseCode: RawRepresentable, Hashable, Sendable {
 
 /// Why an agent connection ended.
 package enum AgentCloseReason: Hashable, Sendable {
-  /// The agent sent a Close frame; the code is nil when it gave none.
+  /// The agent sent a Close frame; the code is nil if the frame had none.
   case closedByAgent(code: WebSocketCloseCode?, reason: String)
   /// ``AgentConnection/close(code:reason:)`` was called.
   case closedByServer(code: WebSocketCloseCode, reason: String)
-  /// The agent broke the WebSocket protocol or a limit and was told so with this code.
+  /// The agent violated the WebSocket protocol or a limit; the server sent this code.
   case protocolViolation(code: WebSocketCloseCode, reason: String)
-  /// More than the bound was waiting for an agent that does not read.
+  /// The unsent messages of an agent that does not read exceeded the limit.
   case slowReader(bytesWaiting: Int)
-  /// The connection went away without a Close frame.
+  /// The connection ended without a Close frame.
   case connectionLost(String)
 }

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// The open agent connections of one event loop: one timer for all of them, and a way to close them all.
+/// The open agent connections of one event loop, with one timer for all.
 final class LoopConnections {
   private let eventLoop: any EventLoop
   private let tickInterval: TimeAmount
@@ -41,7 +41,7 @@ final class LoopConnections {
     for handler in handlers { handler.close(code: code, reason: reason) }
   }
 
-  /// Done when no connection is open.
+  /// Succeeds when no connection is open.
   func whenEmpty() -> EventLoopFuture<Void> {
     if handlers.isEmpty { return eventLoop.makeSucceededVoidFuture() }
     let promise = emptied ?? eventLoop.makePromise()
@@ -56,7 +56,7 @@ final class LoopConnections {
 
   private func tick() {
     let now = NIODeadline.now()
-    // A session may end while it is looked at, so the list is walked as it was.
+    // A tick may close a session and change the list, so the loop runs over a copy.
     for handler in handlers { handler.tick(at: now) }
   }
 }
@@ -70,7 +70,7 @@ struct ServerConnections: Sendable {
 
   private let loops: [ObjectIdentifier: Entry]
 
-  /// One set for each loop of the group.
+  /// Creates one set per event loop of the group.
   init(group: any EventLoopGroup, tickInterval: TimeAmount = .seconds(1)) {
     var loops: [ObjectIdentifier: Entry] = [:]
     for loop in group.makeIterator() {
@@ -80,10 +80,10 @@ struct ServerConnections: Sendable {
     self.loops = loops
   }
 
-  /// The set of a loop of the group; must be called on that loop.
+  /// The set of an event loop of the group; must be called on that event loop.
   func on(_ loop: any EventLoop) -> LoopConnections {
     guard let entry = loops[ObjectIdentifier(loop)] else {
-      preconditionFailure("the event loop \(loop) is not of the server's group")
+      preconditionFailure("the server's group does not have the event loop \(loop)")
     }
     return entry.connections.value
   }
@@ -98,7 +98,7 @@ struct ServerConnections: Sendable {
   /// Returns when no agent is connected.
   func waitUntilEmpty() async {
     for entry in loops.values {
-      // Fails only when the event loop has been shut down, and with it every connection.
+      // The call fails only after the event loop was shut down, and its connections with it.
       try? await entry.eventLoop.flatSubmit { entry.connections.value.whenEmpty() }.get()
     }
   }

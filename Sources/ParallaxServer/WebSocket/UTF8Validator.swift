@@ -1,4 +1,4 @@
-/// Checks UTF-8 that arrives in pieces, so that bad text is refused at its first bad byte and not at the end of a long message.
+/// Validates UTF-8 that arrives in pieces, so that invalid text is refused at its first invalid byte.
 struct UTF8Validator: Equatable {
   /// How many continuation bytes the current character still needs.
   private var missing: UInt8 = 0
@@ -6,10 +6,10 @@ struct UTF8Validator: Equatable {
   private var lowest: UInt8 = 0x80
   private var highest: UInt8 = 0xBF
 
-  /// No character is left half-read.
+  /// The text so far ends at the end of a character.
   var isAtBoundary: Bool { missing == 0 }
 
-  /// Reads on; false once the text cannot be UTF-8 any more.
+  /// Validates further bytes; false once the text cannot become valid UTF-8.
   mutating func accept(_ bytes: UnsafeRawBufferPointer) -> Bool {
     var index = 0
     while index < bytes.count {
@@ -42,7 +42,7 @@ struct UTF8Validator: Equatable {
     return true
   }
 
-  /// Skips ASCII eight bytes at a time: nearly all JSON is ASCII.
+  /// Skips ASCII, of which nearly all JSON consists, eight bytes at a time.
   private static func endOfASCII(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
     var index = start
     while index + 8 <= bytes.count, bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 {

@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
 
-/// The thread-safe handle of one WebSocket: an outbox that any thread fills and the event loop empties.
+/// The thread-safe handle of one WebSocket: any thread adds to its outbox, the event loop empties it.
 final class WebSocketConnection: AgentConnection {
   struct CloseRequest: Hashable {
     var code: WebSocketCloseCode
@@ -10,17 +10,17 @@ final class WebSocketConnection: AgentConnection {
 
   private struct Outbox {
     var messages: [ByteBuffer] = []
-    /// Bytes of messages that have not reached the channel, those taken by the loop included.
+    /// The bytes of messages that have not reached the channel, those that the event loop has taken included.
     var waitingBytes = 0
     var closeRequest: CloseRequest?
-    /// The event loop will look into the outbox without being asked again.
-    var isLoopComing = false
+    /// The event loop will empty the outbox without another wake-up.
+    var isLoopScheduled = false
     var hasEnded = false
 
-    /// True when the loop must be woken to look into the outbox; it then counts as woken.
+    /// Claims the wake-up of the event loop: true if the caller must wake it.
     mutating func claimLoop() -> Bool {
-      defer { isLoopComing = true }
-      return !isLoopComing
+      defer { isLoopScheduled = true }
+      return !isLoopScheduled
     }
   }
 
@@ -44,7 +44,7 @@ final class WebSocketConnection: AgentConnection {
       guard !outbox.hasEnded, outbox.closeRequest == nil else { return false }
       outbox.waitingBytes += text.readableBytes
       if outbox.waitingBytes > maxWaitingBytes {
-        // The event loop finds the sum above the bound and drops the connection: what waits will never be sent.
+        // The event loop finds the sum above the limit and disconnects, so these messages are never sent.
         outbox.messages = []
       } else {
         outbox.messages.append(text)
@@ -78,34 +78,34 @@ extension WebSocketConnection {
   struct Batch {
     var messages: [ByteBuffer]
     var closeRequest: CloseRequest?
-    /// Nil while what waits is within the bound.
+    /// Nil while the unsent bytes are within the limit.
     var overflow: Int?
   }
 
-  /// No new message is to be delivered: the server side has asked to close.
+  /// The server has asked to close, so no further message is delivered.
   var isClosing: Bool {
     outbox.withLock { $0.closeRequest != nil }
   }
 
-  /// Says that the event loop will take the batch at the end of what it is doing, so that nobody needs to wake it.
+  /// Announces that the event loop will take the batch at the end of its current work, which saves a wake-up.
   func announceLoop() {
-    outbox.withLock { $0.isLoopComing = true }
+    outbox.withLock { $0.isLoopScheduled = true }
   }
 
   func takeBatch() -> Batch {
     outbox.withLock { outbox in
-      outbox.isLoopComing = false
+      outbox.isLoopScheduled = false
       let overflow = outbox.waitingBytes > maxWaitingBytes ? outbox.waitingBytes : nil
       return Batch(messages: outbox.messages.takeAll(), closeRequest: outbox.closeRequest, overflow: overflow)
     }
   }
 
-  /// The channel has taken this many bytes of messages.
+  /// The channel has accepted this many bytes of messages.
   func didWrite(bytes: Int) {
     outbox.withLock { $0.waitingBytes -= bytes }
   }
 
-  /// The connection has gone: drops what waits and takes nothing more.
+  /// The connection has ended: drops its messages and accepts no more.
   func end() {
     outbox.withLock { outbox in
       outbox.hasEnded = true

@@ -4,8 +4,7 @@ import NIOCore
 enum WebSocketMask {
   /// Copies and unmasks in one pass, eight bytes at a time.
   ///
-  /// `key` is the four key bytes as they stand on the wire, read as a little-endian integer; `offset` says how many bytes of the payload
-  /// came before `source`.
+  /// `key` is the key's four bytes in wire order, read as a little-endian integer; `offset` is the number of payload bytes before `source`.
   static func unmask(_ source: UnsafeRawBufferPointer, into destination: UnsafeMutableRawBufferPointer, key: UInt32, offset: Int) {
     let shift = UInt32(offset % 4) * 8
     let rotated = shift == 0 ? key : key >> shift | key << (32 - shift)
@@ -25,7 +24,7 @@ enum WebSocketMask {
   }
 }
 
-/// Frames as a server writes them: whole and unmasked.
+/// The frames of a server, whole and unmasked.
 enum WebSocketFrame {
   /// The longest payload of a control frame.
   static let maxControlPayload = 125
@@ -58,7 +57,7 @@ enum WebSocketFrame {
     buffer.writeImmutableBuffer(payload)
   }
 
-  /// A close frame; the reason is cut at a character to what the frame can carry.
+  /// Writes a Close frame; the reason is cut at a character to the frame's limit.
   static func writeClose(_ code: WebSocketCloseCode?, reason: String, to buffer: inout ByteBuffer) {
     guard let code else {
       buffer.writeMultipleIntegers(close, UInt8(0))

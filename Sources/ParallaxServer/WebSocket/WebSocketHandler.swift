@@ -1,8 +1,8 @@
 import NIOCore
 
-/// One agent's WebSocket: the only handler of its channel that sees bytes, and all the memory that an idle agent costs.
+/// One agent's WebSocket: the only byte handler of its channel, and all the memory that an idle agent costs.
 ///
-/// Reading is decided by ``WebSocketStateMachine``; this shell performs its actions, writes the outbox with one flush per read cycle and
+/// ``WebSocketStateMachine`` decides about the input; this shell performs its actions, writes the outbox with one flush per read cycle and
 /// ends the connection.
 final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
@@ -10,20 +10,20 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   typealias OutboundOut = ByteBuffer
 
   private enum State {
-    /// Handshake not answered yet. → open
+    /// The handshake is not answered. → open
     case upgrading
     /// → failing, closing, closed
     case open
-    /// The peer has broken the protocol; what the session has answered before goes out ahead of our Close frame. → closing, closed
+    /// The peer violated the protocol; answers to its earlier messages precede the Close frame. → closing, closed
     case failing
-    /// Our Close frame is out; waits for the peer to end the connection. → closed
+    /// The Close frame is sent; the peer has to end the connection. → closed
     case closing
     case closed
   }
 
   /// How long the peer may take to answer a Close frame and to end the TCP connection.
   static let closeTimeout: TimeAmount = .seconds(2)
-  /// Frames are gathered up to this size before they are handed to the channel.
+  /// The size up to which frames are combined into one write.
   private static let gatherSize = 16 * 1024
 
   private var machine: WebSocketStateMachine
@@ -32,12 +32,12 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var connection: WebSocketConnection?
   private var messages: (any AgentMessageHandler)?
   private let registry: LoopConnections
-  /// Where this handler stands in `registry`.
+  /// This handler's index in `registry`.
   var registrySlot: Int?
 
-  /// Taken from the outbox and not written yet, because the peer does not read.
+  /// Messages taken from the outbox and unwritten, because the peer does not read.
   private var backlog: ArraySlice<ByteBuffer> = []
-  /// The answer to the latest ping; a peer that pings without reading gets no more than this one.
+  /// The answer to the latest ping: a peer that pings without reading gets only this one.
   private var pendingPong: ByteBuffer?
   private var needsFlush = false
   private var isReadHeld = false
@@ -50,7 +50,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     self.registry = registry
   }
 
-  /// Begins the session; the 101 response has been written and this handler stands in the pipeline.
+  /// Begins the session; the 101 response is written and this handler is in the pipeline.
   func open(connection: WebSocketConnection, messages: any AgentMessageHandler) {
     self.connection = connection
     self.messages = messages
@@ -61,7 +61,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     flushOutbox()
   }
 
-  /// Ends with a Close frame as if the session had asked for it; used when the server stops.
+  /// Sends a Close frame as if the session had asked for it; used when the server stops.
   func close(code: WebSocketCloseCode, reason: String) {
     connection?.close(code: code, reason: reason)
   }
@@ -97,7 +97,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     case let event as ChannelEvent where event == .inputClosed:
       context.close(promise: nil)
     case is ChannelShouldQuiesceEvent:
-      // When the server stops, the session tells its agent and closes in its own time.
+      // When the server stops, the session notifies its agent and closes on its own schedule.
       break
     default:
       context.fireUserInboundEventTriggered(event)
@@ -126,7 +126,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     flushOutbox()
   }
 
-  /// Does what a read cycle ends with; for bytes that come without one.
+  /// Ends a read cycle; for bytes that arrive outside one.
   func finishRead() {
     flushOutbox()
   }
@@ -144,7 +144,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
       finish(.closedByAgent(code: code, reason: reason))
       context.close(mode: .output, promise: nil)
     case .fail(let code, let reason):
-      // Answers to the messages before may be on their way here, queued behind what runs now.
+      // Answers to earlier messages may be queued on the event loop behind this call.
       state = .failing
       let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
       context.eventLoop.execute { bound.value.closeFailed(code, reason: reason) }
@@ -161,7 +161,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     context.close(mode: .output, promise: nil)
   }
 
-  /// After our Close frame only the peer's matters: it ends the connection.
+  /// After the server's Close frame, of the peer's frames only its Close frame matters: it ends the connection.
   private func discard(_ bytes: inout ByteBuffer, context: ChannelHandlerContext) {
     while let action = machine.next(from: &bytes) {
       switch action {
@@ -173,7 +173,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   // MARK: Writing
 
-  /// Writes what waits, as far as the peer reads it.
+  /// Writes the outbox as far as the peer reads.
   func flushOutbox() {
     guard let context, let connection, state == .open else { return }
     let batch = connection.takeBatch()
@@ -207,7 +207,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     if written > 0 { connection.didWrite(bytes: written) }
   }
 
-  /// Writes one buffer of frames; a long message goes out behind its header without being copied.
+  /// Writes one buffer of frames; a long message is written behind its header without a copy.
   private func writeGathered(context: ChannelHandlerContext) -> Int {
     var written = 0
     var size = 0
@@ -256,7 +256,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   // MARK: Back-pressure
 
   func read(context: ChannelHandlerContext) {
-    // Who does not read what was written is not read from either: its answers would only pile up.
+    // A peer that does not read is not read from: its answers would only accumulate.
     if context.channel.isWritable { context.read() } else { isReadHeld = true }
   }
 
@@ -271,7 +271,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     context.fireChannelWritabilityChanged()
   }
 
-  /// Nothing is written by the handlers that stood here before the upgrade.
+  /// Refuses writes: the handlers that preceded this one before the upgrade have none.
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
     promise?.fail(ChannelError.ioOnClosedChannel)
   }
@@ -293,7 +293,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     closeTimer = context.eventLoop.scheduleTask(in: Self.closeTimeout) { channel.close(promise: nil) }
   }
 
-  /// Tells the session, once, and lets go of it.
+  /// Reports the end to the session, once, and releases it.
   private func finish(_ reason: AgentCloseReason) {
     guard let messages else { return }
     self.messages = nil

@@ -2,26 +2,26 @@ import NIOCore
 
 /// The receiving half of a WebSocket server (RFC 6455): bytes in, actions out.
 ///
-/// Payloads are unmasked straight into the message they belong to, so a message is copied once and a connection that is idle holds no
-/// buffer. Only text is taken: the agent protocol is JSON.
+/// Payloads are unmasked straight into their message, so a message is copied once and an idle connection holds no buffer. Only text
+/// messages are supported: the agent protocol is JSON.
 struct WebSocketStateMachine {
   enum Action: Equatable {
     /// A complete text message.
     case deliver(ByteBuffer)
-    /// The payload of a ping, to be sent back.
+    /// The payload of a ping, to be returned.
     case pong(ByteBuffer)
-    /// The peer closes; nothing it sends afterwards counts. Its code is to be sent back.
+    /// The peer closes; later input is ignored. Its code is to be returned.
     case peerClosed(code: WebSocketCloseCode?, reason: String)
-    /// The peer broke the protocol; nothing it sends afterwards counts. The code is to be sent before the connection ends.
+    /// The peer violated the protocol; later input is ignored. The code is to be sent before the connection ends.
     case fail(code: WebSocketCloseCode, reason: String)
   }
 
   private enum State {
-    /// Between frames, or inside a header of which `partialHeader` has arrived. → payload, ended
+    /// Between frames, or inside a header whose first bytes are in `partialHeader`. → payload, ended
     case header
     /// Inside a frame's payload. → header, ended
     case payload(Frame)
-    /// Final: the peer closed or failed.
+    /// The peer has closed or violated the protocol. Final.
     case ended
   }
 
@@ -46,12 +46,12 @@ struct WebSocketStateMachine {
 
   private let maxMessageSize: Int
   private var state = State.header
-  /// The first bytes of a header that was split between reads; at most 13.
+  /// The first bytes, at most 13, of a header that spans two reads.
   private var partialHeader: ByteBuffer?
-  /// The message, or the control frame's payload, that is being received.
+  /// The message, or the control frame's payload, received so far.
   private var message: ByteBuffer?
   private var control: ByteBuffer?
-  /// A text message has begun and its final frame has not come.
+  /// A text message has begun and its final frame has not arrived.
   private var isFragmented = false
   private var utf8 = UTF8Validator()
 
@@ -59,7 +59,7 @@ struct WebSocketStateMachine {
     self.maxMessageSize = maxMessageSize
   }
 
-  /// Consumes bytes up to the next thing to be done; nil when it needs more.
+  /// Consumes bytes up to the next action; nil if it needs more bytes.
   mutating func next(from bytes: inout ByteBuffer) -> Action? {
     while true {
       switch state {
@@ -103,7 +103,7 @@ extension WebSocketStateMachine {
     case failed(WebSocketCloseCode, String)
   }
 
-  /// Reads a header and enters `payload`; nil when it is not complete yet.
+  /// Reads a header and enters `payload`; nil if the header is incomplete.
   private mutating func readHeader(_ bytes: inout ByteBuffer) -> HeaderOutcome? {
     if var partial = partialHeader {
       partialHeader = nil
@@ -120,7 +120,7 @@ extension WebSocketStateMachine {
     case .success(let value): opcode = value
     case .failure(let fault): return .failed(.protocolError, fault.reason)
     }
-    guard opcode != .binary else { return .failed(.unsupportedData, "only text messages are understood") }
+    guard opcode != .binary else { return .failed(.unsupportedData, "only text messages are supported") }
     let lengthSize = second & 0x7F == 126 ? 2 : second & 0x7F == 127 ? 8 : 0
     let headerSize = 2 + lengthSize + 4
     guard bytes.readableBytes >= headerSize else {
@@ -130,12 +130,12 @@ extension WebSocketStateMachine {
     bytes.moveReaderIndex(forwardBy: 2)
     let declared = readLength(second & 0x7F, from: &bytes)
     if (lengthSize == 2 && declared < 126) || (lengthSize == 8 && (declared <= UInt64(UInt16.max) || declared > UInt64(Int64.max))) {
-      return .failed(.protocolError, "the length is not written in the fewest bytes, or has its first bit set")
+      return .failed(.protocolError, "the length does not use the fewest bytes, or its first bit is set")
     }
     let key = bytes.readInteger(endianness: .little, as: UInt32.self) ?? 0
     let already = opcode.isControl ? 0 : message?.readableBytes ?? 0
     guard declared <= UInt64(maxMessageSize - already) || opcode.isControl else {
-      return .failed(.messageTooBig, "messages may have at most \(maxMessageSize) bytes")
+      return .failed(.messageTooBig, "the message is longer than \(maxMessageSize) bytes")
     }
     state = .payload(Frame(opcode: opcode, isFinal: first & 0x80 != 0, key: key, length: Int(declared)))
     return .begun
@@ -146,14 +146,14 @@ extension WebSocketStateMachine {
   }
 
   private func checkedOpcode(_ first: UInt8, _ second: UInt8) -> Result<Opcode, Fault> {
-    guard first & 0x70 == 0 else { return .failure(Fault(reason: "reserved bits are set, but no extension was agreed")) }
+    guard first & 0x70 == 0 else { return .failure(Fault(reason: "reserved bits are set without a negotiated extension")) }
     guard let opcode = Opcode(rawValue: first & 0x0F) else { return .failure(Fault(reason: "unknown opcode \(first & 0x0F)")) }
     guard second & 0x80 != 0 else { return .failure(Fault(reason: "frames from a client must be masked")) }
     let isFinal = first & 0x80 != 0
     switch opcode {
     case .close, .ping, .pong:
       guard isFinal else { return .failure(Fault(reason: "control frames must not be fragmented")) }
-      guard second & 0x7F <= 125 else { return .failure(Fault(reason: "control frames carry at most 125 bytes")) }
+      guard second & 0x7F <= 125 else { return .failure(Fault(reason: "a control frame has more than 125 bytes")) }
     case .continuation:
       guard isFragmented else { return .failure(Fault(reason: "a continuation frame without a message to continue")) }
     case .text, .binary:
@@ -171,7 +171,7 @@ extension WebSocketStateMachine {
   }
 
   private mutating func keepPartialHeader(_ bytes: inout ByteBuffer) {
-    // A copy of its own: a slice would keep the whole read buffer alive.
+    // A copy, because a slice would retain the whole read buffer.
     var own = ByteBufferAllocator().buffer(capacity: bytes.readableBytes)
     own.writeBuffer(&bytes)
     partialHeader = own
@@ -191,7 +191,7 @@ extension WebSocketStateMachine {
     guard count > 0 else { return .read }
     let isControl = frame.opcode.isControl
     var target = (isControl ? control.take() : message.take()) ?? ByteBuffer()
-    // What has arrived bounds what is reserved: a peer that only declares a length gets no memory for it.
+    // Memory is reserved for bytes that have arrived: a declared length alone gets none.
     target.reserveCapacity(minimumWritableBytes: count)
     let start = target.writerIndex
     bytes.readWithUnsafeReadableBytes { source in
@@ -234,11 +234,11 @@ extension WebSocketStateMachine {
     end()
     guard payload.readableBytes > 0 else { return .peerClosed(code: nil, reason: "") }
     guard let code = payload.readInteger(as: UInt16.self) else {
-      return .fail(code: .protocolError, reason: "a close frame of one byte")
+      return .fail(code: .protocolError, reason: "a Close frame has a payload of one byte")
     }
     switch code {
     case 1000...1003, 1007...1014, 3000...4999: break
-    default: return .fail(code: .protocolError, reason: "\(code) is no close code")
+    default: return .fail(code: .protocolError, reason: "\(code) is not a close code")
     }
     var validator = UTF8Validator()
     guard payload.withUnsafeReadableBytes({ validator.accept($0) }), validator.isAtBoundary else {

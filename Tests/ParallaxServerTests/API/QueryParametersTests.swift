@@ -42,7 +42,7 @@ import Testing
     ("offset=-1", "offset"), ("offset=99999999999999999999", "offset"),
     ("status=done", "expected one of pending, running, aggregating, completed, failed, cancelled, timed_out, found \"done\""),
     ("since=yesterday", "ISO 8601"), ("pattern=", "expected a value"), ("limit=1&limit=2", "more than once"),
-    ("patern=x", "patern: there is no such parameter; known are pattern, status, since, until, limit, cursor, offset"),
+    ("patern=x", "patern: unknown parameter; the known ones are pattern, status, since, until, limit, cursor, offset"),
     ("cursor=xyz", "cursor: expected the nextCursor of another page, found \"xyz\""), ("pattern=%zz", "percent-encoded"),
     ("pattern=%ff", "percent-encoded"), ("pattern=%4", "percent-encoded"),
   ])

@@ -48,7 +48,7 @@ import Testing
 
   @Test mutating func tellsTheRouterThatTheRestOfItsRequestIsMalformed() {
     machine.requestHead(.router, keepAlive: true)
-    #expect(machine.malformed() == .tellRouter)
+    #expect(machine.malformed() == .notifyRouter)
     #expect(machine.answerEnd() == .linger)
   }
 
