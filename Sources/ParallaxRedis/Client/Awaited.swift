@@ -2,14 +2,14 @@ import NIOCore
 import ParallaxConcurrency
 import Synchronization
 
-/// A connection, or anything else that comes and goes, and those who wait for it until their deadline.
+/// A connection or another value that comes and goes, and the callers that wait for it until their deadlines.
 ///
-/// ``ConnectionWaitList`` decides; this resumes the waiters, always outside of its lock, and keeps one timer for all of them.
+/// ``ConnectionWaitList`` decides; this shell resumes the waiters, always outside its lock, and keeps one timer for all of them.
 final class Awaited<Value: Sendable>: Sendable {
   private typealias Waiter = UnsafeContinuation<Result<Value, any Error>, Never>
   private typealias List = ConnectionWaitList<Value, Waiter>
 
-  /// What is waited for, as error messages name it.
+  /// The value's name in error messages.
   let name: String
   private let eventLoop: any EventLoop
   private let isUsable: @Sendable (Value) -> Bool
@@ -17,9 +17,9 @@ final class Awaited<Value: Sendable>: Sendable {
   private let lastID = Atomic<UInt64>(0)
 
   /// - Parameters:
-  ///   - name: What is waited for, as error messages name it.
-  ///   - eventLoop: Where the timer runs.
-  ///   - isUsable: Whether a value that was provided may still be handed out.
+  ///   - name: The value's name in error messages.
+  ///   - eventLoop: The event loop of the timer.
+  ///   - isUsable: Whether a provided value may still be handed out.
   init(name: String, eventLoop: any EventLoop, isUsable: @escaping @Sendable (Value) -> Bool = { _ in true }) {
     self.name = name
     self.eventLoop = eventLoop
@@ -28,14 +28,14 @@ final class Awaited<Value: Sendable>: Sendable {
 
   // MARK: Waiting
 
-  /// The value, if it is there.
+  /// The value, or `nil` while there is none.
   var current: Value? { list.withLock { $0.connection } }
 
   /// Waits for the value.
   ///
-  /// - Parameter deadline: How long.
+  /// - Parameter deadline: The end of the wait.
   /// - Returns: The value.
-  /// - Throws: Why there is none in time, as a ``RedisError``, or `CancellationError`.
+  /// - Throws: The reason that there is none in time, as a ``RedisError``, or `CancellationError`.
   nonisolated(nonsending) func value(before deadline: NIODeadline) async throws -> Value {
     let id = lastID.wrappingAdd(1, ordering: .relaxed).newValue
     return try await suspend { (waiter: Waiter) in
@@ -47,7 +47,7 @@ final class Awaited<Value: Sendable>: Sendable {
 
   private func request(_ id: UInt64, _ waiter: Waiter, deadline: NIODeadline) {
     let answer = list.withLock { list in
-      // Its end may not have been noticed here yet; whoever saw it must not be sent back to it.
+      // The value may have ended unnoticed; a caller that has seen its end must not receive it again.
       if let value = list.connection, !isUsable(value) {
         list.lost(RedisError(.connectionFailed, message: "The connection to \(name) was lost."), now: eventLoop.now)
       }
@@ -74,7 +74,7 @@ final class Awaited<Value: Sendable>: Sendable {
       let (expired, timer) = list.expire(now: eventLoop.now)
       return (expired, timer, list.lastError)
     }
-    let error = reason ?? RedisError(.connectionFailed, message: "There was no connection to \(name) in time.")
+    let error = reason ?? RedisError(.connectionFailed, message: "No connection to \(name) was made in time.")
     for waiter in expired { waiter.resume(returning: .failure(error)) }
     schedule(timer)
   }
@@ -101,7 +101,7 @@ final class Awaited<Value: Sendable>: Sendable {
     for waiter in list.withLock({ $0.shutDown(error, now: eventLoop.now) }) { waiter.resume(returning: .failure(error)) }
   }
 
-  /// Whether the value is there, since when not, and why.
+  /// Whether the value is there; if not, how long it has been missing, and the reason.
   var availability: (isAvailable: Bool, missingFor: Duration?, reason: RedisError?) {
     let now = eventLoop.now
     return list.withLock { list in

@@ -1,12 +1,12 @@
 import NIOCore
 
-/// Whether there is a connection, or anything else that comes and goes, and who waits for it until when.
+/// Whether a connection is there, and the callers that wait for it, each until its deadline.
 ///
 /// A pure value, generic so that tests need no connections.
 struct ConnectionWaitList<Connection, Waiter> {
   enum Answer {
     case connection(Connection)
-    /// Look at the clock again at this time at the latest, unless that is arranged already.
+    /// Check the deadlines at this time at the latest; `nil` if a timer is already set.
     case wait(timerAt: NIODeadline?)
     case fail(RedisError)
   }
@@ -24,7 +24,7 @@ struct ConnectionWaitList<Connection, Waiter> {
   }
 
   private var state = State.disconnected(
-    RedisError(.connectionFailed, message: "The client has not been connected yet: is its run() running?"))
+    RedisError(.connectionFailed, message: "The client has not connected yet: is its run() running?"))
   private var waiting: [UInt64: Entry] = [:]
   private var timer: NIODeadline?
   private(set) var disconnectedSince: NIODeadline?
@@ -41,14 +41,14 @@ struct ConnectionWaitList<Connection, Waiter> {
     }
   }
 
-  /// Attempts to connect have begun.
+  /// The first attempt to connect begins.
   mutating func started(now: NIODeadline, name: String) {
     guard case .disconnected = state else { return }
     disconnectedSince = now
     state = .disconnected(RedisError(.connectionFailed, message: "There is no connection to \(name) yet."))
   }
 
-  /// Asks for the connection; on `wait` the waiter is kept under its id.
+  /// Requests the connection; on `wait` the waiter is kept under its id.
   mutating func request(_ id: UInt64, _ waiter: Waiter, deadline: NIODeadline) -> Answer {
     switch state {
     case .connected(let connection): return .connection(connection)
@@ -82,7 +82,7 @@ struct ConnectionWaitList<Connection, Waiter> {
 
   /// An attempt to connect has failed.
   ///
-  /// - Returns: Those who need not wait, because only an operator can mend what is wrong.
+  /// - Returns: The waiters to fail, if only an operator can remove the cause.
   mutating func attemptFailed(_ error: RedisError, now: NIODeadline) -> [Waiter] {
     if case .shutDown = state { return [] }
     if disconnectedSince == nil { disconnectedSince = now }
@@ -94,7 +94,7 @@ struct ConnectionWaitList<Connection, Waiter> {
     return takeAll()
   }
 
-  /// Those whose time is up, and when to look again.
+  /// The waiters past their deadlines, and the next time to check.
   mutating func expire(now: NIODeadline) -> (expired: [Waiter], timerAt: NIODeadline?) {
     let expired = waiting.filter { $0.value.deadline <= now }
     for id in expired.keys { waiting.removeValue(forKey: id) }
@@ -102,7 +102,7 @@ struct ConnectionWaitList<Connection, Waiter> {
     return (expired.values.map(\.waiter), timer)
   }
 
-  /// There will be no connection any more.
+  /// The client has ended, so no connection will follow.
   mutating func shutDown(_ error: RedisError, now: NIODeadline) -> [Waiter] {
     if case .shutDown = state { return [] }
     if disconnectedSince == nil { disconnectedSince = now }
@@ -117,7 +117,7 @@ struct ConnectionWaitList<Connection, Waiter> {
 }
 
 extension RedisError {
-  /// Whether waiting does not help, because only an operator can mend what is wrong, or the client has ended.
+  /// Whether waiting is useless, because only an operator can remove the cause, or the client has ended.
   var isFinal: Bool {
     [.authenticationFailed, .invalidConfiguration, .protocolViolation, .shutDown].contains(code)
   }

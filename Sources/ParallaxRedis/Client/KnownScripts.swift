@@ -1,8 +1,8 @@
 import Synchronization
 
-/// The scripts that every new connection loads before its first command: the scripts given at the start, and scripts that a server lacked.
+/// The scripts that every new connection loads before its first command: those of the initializer, and those that a server lacked.
 final class KnownScripts: Sendable {
-  /// More scripts than a program has are made at run time, and not worth loading again.
+  /// The number of scripts that are remembered: a program with more of them generates scripts, which are not reused.
   private static let maximum = 256
 
   private let scripts: Mutex<[RedisScript]>
@@ -13,7 +13,7 @@ final class KnownScripts: Sendable {
 
   var all: [RedisScript] { scripts.withLock { $0 } }
 
-  /// Remembers a script that a server did not know.
+  /// Remembers a script that a server lacked.
   func learn(_ script: RedisScript) {
     scripts.withLock { scripts in
       if scripts.count < Self.maximum, !scripts.contains(script) { scripts.append(script) }

@@ -2,11 +2,11 @@ import NIOCore
 import ParallaxConcurrency
 import Synchronization
 
-/// The connections that are lent out, one user at a time.
+/// The leased connections, each with one user at a time.
 final class LeasePool: Sendable {
   enum Grant: Sendable {
     case connection(RedisConnection)
-    /// The taker has a place but must open the connection itself.
+    /// The caller has a place and must open the connection itself.
     case place
   }
 
@@ -15,7 +15,7 @@ final class LeasePool: Sendable {
   private static let maximumIdle = 4
 
   private let state: Mutex<LeaseStateMachine<RedisConnection, Waiter>>
-  /// The connections that are lent out now.
+  /// The connections on lease.
   private let lent = Mutex<[ObjectIdentifier: RedisConnection]>([:])
   private let eventLoop: any EventLoop
   private let lastID = Atomic<UInt64>(0)
@@ -25,7 +25,7 @@ final class LeasePool: Sendable {
     self.eventLoop = eventLoop
   }
 
-  /// Waits for a place.
+  /// Waits for a place in the pool.
   nonisolated(nonsending) func take(before deadline: NIODeadline) async throws -> Grant {
     let id = lastID.wrappingAdd(1, ordering: .relaxed).newValue
     return try await suspend { (waiter: Waiter) in
@@ -41,7 +41,7 @@ final class LeasePool: Sendable {
     case .open: waiter.resume(returning: .success(.place))
     case .refuse: waiter.resume(returning: .failure(Self.shutDownError))
     case .wait:
-      let tooMany = RedisError(.overloaded, message: "All connections that may be lent are taken: raise maximumLeasedConnections.")
+      let tooMany = RedisError(.overloaded, message: "All connections for leases are in use: raise maximumLeasedConnections.")
       eventLoop.scheduleTask(deadline: deadline) { self.cancel(id, tooMany) }
     }
   }
@@ -82,13 +82,13 @@ final class LeasePool: Sendable {
     for connection in state.withLock({ $0.takeIdle { _ in true } }) { connection.close() }
   }
 
-  /// Lets the connections in use end what they are at, and none begin anything.
+  /// Lets the connections in use finish their current commands, and refuses new ones.
   func drain(within grace: TimeAmount, reason: RedisError) {
     closeIdle()
     for connection in lent.withLock({ Array($0.values) }) { connection.drain(within: grace, reason: reason) }
   }
 
-  /// Closes all connections, leased ones included, that `reason` returns an error for.
+  /// Closes all connections, leased ones included, for which `reason` returns an error.
   func fail(_ reason: @Sendable (RedisConnection) -> RedisError?) {
     for connection in state.withLock({ $0.takeIdle { reason($0) != nil } }) { connection.close() }
     for connection in lent.withLock({ Array($0.values) }) {
@@ -106,22 +106,22 @@ final class LeasePool: Sendable {
 }
 
 extension RedisNode {
-  /// How long to wait after a connection to lend could not be opened.
+  /// How long to wait after a connection for a lease could not be opened.
   private static let pauseBetweenLeases = Duration.milliseconds(50)
 
-  /// A connection for one user, to the server that the shared one goes to.
+  /// Leases a connection to the server of the shared connection.
   ///
   /// - Parameters:
-  ///   - limit: How long; the time of a command if `nil`.
-  ///   - redirected: Learns where else the server says that a key is.
-  /// - Returns: The connection, to be given back.
-  /// - Throws: Why there is none, as a ``RedisError``, or `CancellationError`.
+  ///   - limit: The deadline; that of a command if `nil`.
+  ///   - redirected: Called with redirections to other servers.
+  /// - Returns: The connection, which must be given back.
+  /// - Throws: The reason that there is none, as a ``RedisError``, or `CancellationError`.
   nonisolated(nonsending) func lease(
     before limit: NIODeadline? = nil, redirected: @escaping @Sendable (Redirection) -> Void = { _ in }
   ) async throws -> RedisLeasedConnection {
     let deadline = limit ?? .now() + defaultTimeout
     while true {
-      // While the shared connection is missing another would fail likewise.
+      // While the shared connection is missing, another connection would fail in the same way.
       let shared = try await connection(before: deadline)
       switch try await leases.take(before: deadline) {
       case .connection(let connection):
@@ -133,7 +133,7 @@ extension RedisNode {
         } catch {
           leases.release()
           try Task.checkCancellation()
-          // The shared connection may not have noticed yet that the server is gone, and another may take over in time.
+          // The shared connection may not have noticed the loss of the server, and another server may take over in time.
           guard error.code == .connectionFailed, NIODeadline.now() < deadline else { throw error }
           try await Task.sleep(for: Self.pauseBetweenLeases)
         }
@@ -141,9 +141,9 @@ extension RedisNode {
     }
   }
 
-  /// Lends a connection, or closes it if its server is the wrong one now.
+  /// Leases a connection, or closes it if its server is no longer the right one.
   private func lend(_ connection: RedisConnection, _ redirected: @escaping @Sendable (Redirection) -> Void) -> RedisLeasedConnection? {
-    // First counted among the lent, then looked at: one whose server is replaced in between is found by one of the two.
+    // The connection is counted as leased first and checked second, so either this check or `fail(_:)` finds a replaced server.
     leases.lend(connection)
     guard !connection.isClosed, !hasEnded, locator.isCurrent(connection.endpoint) else {
       leases.giveBack(connection, isClean: false)

@@ -4,7 +4,7 @@
 struct LeaseStateMachine<Connection, Waiter> {
   enum Answer {
     case use(Connection)
-    /// A place is reserved: open a connection, or say ``LeaseStateMachine/released()``.
+    /// A place is reserved: open a connection, or call ``LeaseStateMachine/released()``.
     case open
     case wait
     case refuse
@@ -13,9 +13,9 @@ struct LeaseStateMachine<Connection, Waiter> {
   enum Handover {
     case use(Waiter, Connection)
     case open(Waiter)
-    /// Nobody waits: the connection, if there is one, has been kept.
+    /// No caller waits; a connection, if any, has been kept.
     case none
-    /// The connection is not to be kept.
+    /// The connection must be closed.
     case close(Connection)
   }
 
@@ -46,7 +46,7 @@ struct LeaseStateMachine<Connection, Waiter> {
     return waiting.remove(at: index).waiter
   }
 
-  /// A connection comes back in the state in which it was lent.
+  /// A connection returns in the state in which it was leased.
   mutating func gaveBack(_ connection: Connection) -> Handover {
     if !waiting.isEmpty { return .use(waiting.removeFirst().waiter, connection) }
     leased -= 1
@@ -55,14 +55,14 @@ struct LeaseStateMachine<Connection, Waiter> {
     return .none
   }
 
-  /// A place is free again without a connection.
+  /// A place is free without a connection.
   mutating func released() -> Handover {
     if !waiting.isEmpty { return .open(waiting.removeFirst().waiter) }
     leased -= 1
     return .none
   }
 
-  /// Takes out the idle connections that meet a condition.
+  /// Removes and returns the idle connections that meet a condition.
   mutating func takeIdle(where isTaken: (Connection) -> Bool) -> [Connection] {
     defer { idle.removeAll(where: isTaken) }
     return idle.filter(isTaken)

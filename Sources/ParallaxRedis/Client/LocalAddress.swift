@@ -2,11 +2,12 @@ package import NIOCore
 import NIOPosix
 
 extension RedisConfiguration {
-  /// The address of this machine on its way to the first server that takes a connection, or that of the loopback for a Unix socket.
+  /// The address from which this machine reaches the first server that accepts a connection; that of the loopback interface for a Unix
+  /// socket.
   ///
-  /// - Parameter group: Where the connections for finding out are made.
+  /// - Parameter group: The event loops of the trial connections.
   /// - Returns: The address, without a port.
-  /// - Throws: ``RedisError`` with `connectionFailed` if no server takes a connection, or `CancellationError`.
+  /// - Throws: ``RedisError`` with `connectionFailed` if no server accepts a connection, or `CancellationError`.
   package func localHost(on group: any EventLoopGroup) async throws -> String {
     var cause: (any Error)?
     for endpoint in deployment.endpoints {
@@ -19,7 +20,7 @@ extension RedisConfiguration {
       }
     }
     let servers = deployment.endpoints.map(\.description).joined(separator: ", ")
-    throw RedisError(.connectionFailed, message: "no server of \(servers) takes a connection", cause: cause)
+    throw RedisError(.connectionFailed, message: "no server of \(servers) accepts a connection", cause: cause)
   }
 
   private static func addressFacing(

@@ -1,22 +1,22 @@
-/// A pipeline on its way to complete results: which of its commands are to be sent next, and where.
+/// A pipeline with incomplete results: the commands to send next, and their servers.
 ///
 /// A pure value.
 struct PipelineAttempt {
-  /// A command that has no result yet.
+  /// A command without a result.
   struct Pending {
     var command: RedisCommand
-    /// The server that the last attempt was sent on to.
+    /// The server to which the last attempt was redirected.
     var redirection: Redirection?
     fileprivate var policy: RetryPolicy
     fileprivate let place: Int
   }
 
   struct Again {
-    /// Before ``PipelineAttempt/pending`` is sent.
+    /// The pause before ``PipelineAttempt/pending`` is sent.
     var pause = Duration.zero
-    /// Scripts that the server lacked.
+    /// The scripts that the server lacked.
     var unknownScripts: [RedisScript] = []
-    /// Whether the server is a replica, which takes no writes.
+    /// Whether the server is a replica, which accepts no writes.
     var leavesConnection = false
   }
 
@@ -27,12 +27,12 @@ struct PipelineAttempt {
     case again(Again)
   }
 
-  /// What to send next, in order.
+  /// The commands to send next, in order.
   private(set) var pending: [Pending]
   private var results: [Result<RESPValue, RedisError>?]
-  /// Commands between MULTI and EXEC mean nothing without them, so such a pipeline is sent again as a whole or not at all.
+  /// A pipeline with MULTI or WATCH is sent again as a whole or not at all.
   ///
-  /// A WATCH and its UNWATCH have to stay together likewise.
+  /// Commands between MULTI and EXEC mean nothing without them, and a WATCH belongs to its UNWATCH.
   let isTransaction: Bool
 
   init(_ commands: [RedisCommand], followsRedirections: Bool = false) {
@@ -44,7 +44,7 @@ struct PipelineAttempt {
     results = Array(repeating: nil, count: commands.count)
   }
 
-  /// Whether a pipeline has a transaction or a WATCH in it.
+  /// Whether a pipeline has a transaction or a WATCH.
   static func isTransaction(_ commands: [RedisCommand]) -> Bool {
     commands.contains { $0.name == "MULTI" || $0.name == "WATCH" }
   }
@@ -52,10 +52,10 @@ struct PipelineAttempt {
   /// Decides after an attempt.
   ///
   /// - Parameters:
-  ///   - outcomes: What became of each of ``pending``, in their order.
+  ///   - outcomes: The outcome of each command of ``pending``, in order.
   ///   - remaining: The time until the caller's deadline.
   ///   - random: A number in `0..<1` that spreads the pauses.
-  /// - Returns: What to do next.
+  /// - Returns: The next step.
   mutating func judge(_ outcomes: [CommandOutcome], remaining: Duration, random: Double) -> Verdict {
     if isTransaction, let again = restart(after: outcomes, remaining: remaining, random: random) { return .again(again) }
     // A transaction may be repeated only if no part reached the server.
@@ -91,7 +91,7 @@ struct PipelineAttempt {
     return pending.isEmpty ? .done(collect()) : .again(again)
   }
 
-  /// Sends a transaction again as a whole, if the server has refused it as a whole for a reason that will pass.
+  /// Sends a transaction again as a whole if the server has refused it as a whole for a temporary reason.
   private mutating func restart(after outcomes: [CommandOutcome], remaining: Duration, random: Double) -> Again? {
     guard pending.first?.command.name == "MULTI", pending.last?.command.name == "EXEC",
       pending.count(where: { $0.command.name == "MULTI" }) == 1,
@@ -105,7 +105,7 @@ struct PipelineAttempt {
       case .pause(let pause): return Again(pause: pause)
       case .leave(let pause): return Again(pause: pause, leavesConnection: true)
       case .redirect(let redirection, let pause):
-        // Keys of several slots are no transaction, and one cannot be asked for at a server that its slot is only on its way to.
+        // A transaction cannot span slots, and ASKING covers one command, so no transaction can run at a slot's future server.
         if redirection.slot != slot { return nil }
         if redirection.kind == .ask { return Again(pause: max(pause, Self.pauseOfMigration)) }
         pending[index].redirection = redirection
@@ -116,10 +116,10 @@ struct PipelineAttempt {
     return nil
   }
 
-  /// How long a transaction waits for a slot to have moved, at first.
+  /// The first pause of a transaction that waits for the end of a slot's migration.
   private static let pauseOfMigration = Duration.milliseconds(20)
 
-  /// No connection could be had for the rest.
+  /// No connection was available for the remaining commands.
   mutating func giveUp(_ error: RedisError) -> [Result<RESPValue, RedisError>] {
     for item in pending { results[item.place] = .failure(item.policy.unreachable(error)) }
     pending = []
@@ -128,7 +128,7 @@ struct PipelineAttempt {
 
   private func collect() -> [Result<RESPValue, RedisError>] {
     results.map { result in
-      guard let result else { preconditionFailure("a pipeline is done but has no result for a command") }
+      guard let result else { preconditionFailure("a complete pipeline has no result for a command") }
       return result
     }
   }

@@ -6,16 +6,16 @@ public import ServiceLifecycle
 
 /// A client of a Redis server, of a master that sentinels watch, or of a Redis Cluster, for any number of tasks.
 ///
-/// Commands of all tasks share one connection for each server and are pipelined: what is sent in the same moment goes out in one write,
-/// and replies come back in order. Blocking commands and commands that change the state of a connection need a leased connection:
+/// The commands of all tasks share one connection per server and are pipelined: commands of the same moment go out in one write, and
+/// replies arrive in order. Blocking commands and commands that change the state of a connection need a leased connection:
 /// ``withConnection(forKey:_:)``.
 ///
-/// The client is a `Service`: it connects, reconnects and serves subscriptions while ``run()`` runs. A command sent before the connection
-/// is there, or while it is being replaced, waits for it within its own time-out.
+/// The client is a `Service`: it connects, reconnects and serves subscriptions while ``run()`` runs. A command sent before the first
+/// connection, or while a connection is being replaced, waits within its own time-out.
 ///
-/// A command the server is known not to have executed (it was never written, or was refused with LOADING, READONLY, TRYAGAIN,
-/// CLUSTERDOWN or MASTERDOWN, or sent elsewhere in a cluster) is tried again until its time-out. One whose fate is unknown fails with
-/// `unknownOutcome`, unless it is marked ``RedisCommand/idempotent``: then it is tried again too. See <doc:FailureSemantics>.
+/// The client repeats a command until its time-out if the server certainly has not executed it: the command was never written, was refused
+/// with LOADING, READONLY, TRYAGAIN, CLUSTERDOWN or MASTERDOWN, or was redirected within a cluster. A command of unknown outcome fails with
+/// `unknownOutcome`, unless it is marked ``RedisCommand/idempotent``: then it is repeated too. See <doc:FailureSemantics>.
 public final class RedisClient: Service, Sendable {
   private let topology: RedisTopology
   private let subscriptions: SubscriptionHub
@@ -24,17 +24,18 @@ public final class RedisClient: Service, Sendable {
 
   /// The executor of the event loop that serves the shared connection.
   ///
-  /// Tasks that prefer it (`withTaskExecutorPreference`) send and receive without changing threads, several times as fast as from
-  /// elsewhere. They must never block.
+  /// Tasks that prefer this executor (`withTaskExecutorPreference`) send and receive without a change of thread, several times as fast as
+  /// other tasks. They must never block.
   public let executor: RedisEventLoopExecutor
 
-  /// Makes a client; it connects when ``run()`` is called.
+  /// Creates a client, which connects when ``run()`` is called.
   ///
   /// - Parameters:
-  ///   - configuration: Where the servers are, and the time-outs and bounds.
-  ///   - scripts: The scripts that every new connection loads before the first command, besides scripts that a server turned out to lack.
-  ///   - eventLoopGroup: Where the client takes its one event loop from; an event loop itself serves as well.
-  ///   - logger: Where connections lost and regained are reported, each outage once.
+  ///   - configuration: The addresses of the servers, the time-outs and the limits.
+  ///   - scripts: The scripts that every new connection loads before the first command, besides scripts that a server lacked; none by
+  ///     default.
+  ///   - eventLoopGroup: The group that provides the client's one event loop; an event loop itself is accepted too.
+  ///   - logger: The logger of lost and restored connections; each outage is logged once.
   /// - Throws: ``RedisError`` with `invalidConfiguration` if a setting is out of its bounds.
   public init(
     configuration: RedisConfiguration, scripts: [RedisScript] = [],
@@ -53,9 +54,9 @@ public final class RedisClient: Service, Sendable {
 
   /// Connects and keeps the client connected until the task is cancelled or a graceful shutdown begins.
   ///
-  /// On a graceful shutdown new commands are refused, commands in flight get `commandTimeout` at most, subscriptions end, and the
-  /// connections are closed; a leased connection is closed when its body ends. A client runs once. A server that is unreachable or refuses
-  /// the password does not end `run()`: the client goes on trying, and commands fail with an error that names the reason.
+  /// On a graceful shutdown the client refuses new commands, waits at most `commandTimeout` for commands in flight, ends its subscriptions,
+  /// and closes its connections; a leased connection is closed when its body ends. A client runs once. An unreachable server or a refused
+  /// password does not end `run()`: the client keeps trying, and commands fail with an error that names the reason.
   public func run() async throws {
     defer { newConnectionsBroadcast.finish() }
     await cancelWhenGracefulShutdown {
@@ -66,30 +67,29 @@ public final class RedisClient: Service, Sendable {
     }
   }
 
-  /// How the client stands with its server, or in a cluster with the master that is worst off; for readiness checks, cheap.
+  /// The state of the connection to the server, in a cluster to the master in the worst state; cheap enough for readiness checks.
   public var status: RedisConnectionStatus {
     var status = topology.status
     status.subscriptionRefusal = subscriptions.refusal
     return status
   }
 
-  /// The new shared connections from now on: the first to a server, and each that replaces another after a failover, a restart or a network
-  /// fault.
+  /// The new shared connections from now on: the first to a server, and each replacement after a failover, a restart or a network fault.
   ///
-  /// Redis replicates asynchronously, and a restart can lose the last second: the server of the new connection may lack what was
-  /// acknowledged last. A program that must not lose such writes repeats or verifies them at each event.
+  /// Redis replicates asynchronously, and a restart can lose the last second: the server of a new connection may lack the latest
+  /// acknowledged writes. A program that must not lose them repeats or verifies them after each event.
   ///
-  /// - Returns: The instants at which connections were made, before a command was acknowledged on them. Events that arrive before the
-  ///   consumer has taken the last one are merged into it. The sequence is for one consumer; it ends when the client has shut down or the
-  ///   consumer's task is cancelled.
+  /// - Returns: The instants at which connections were made, each before the first acknowledgement on its connection. An event that the
+  ///   consumer has not taken absorbs later ones. The sequence is for one consumer; it ends when the client has shut down or the consumer's
+  ///   task is cancelled.
   public func connectionEvents() -> AsyncStream<ContinuousClock.Instant> {
     newConnectionsBroadcast.subscribe(buffering: 1, overflow: .dropNewest).stream()
   }
 
   /// Sends a command and waits for its reply.
   ///
-  /// Cancelling the task gives up the reply of this command alone; the server may still execute it. In a cluster DEL, UNLINK, EXISTS, TOUCH
-  /// and MGET over keys of several masters are divided among them, and are atomic for each slot only.
+  /// Cancelling the task gives up the reply of this command only; the server may still execute it. In a cluster the client divides DEL,
+  /// UNLINK, EXISTS, TOUCH and MGET over keys of several masters among them; the command is then atomic per slot only.
   ///
   /// - Parameter command: The command. Blocking commands and commands that change the connection's state are refused.
   /// - Returns: The reply; never an error as a whole.
@@ -100,16 +100,17 @@ public final class RedisClient: Service, Sendable {
     return try await topology.send(command)
   }
 
-  /// Sends commands in one write, so that they cost one round trip and no other task's command comes between them.
+  /// Sends commands in one write, in one round trip, without another task's command between them.
   ///
-  /// A transaction has to be whole in its pipeline, from MULTI to EXEC or DISCARD: what it left open would swallow other tasks' commands.
+  /// A transaction must be complete in its pipeline, from MULTI to EXEC or DISCARD: an open transaction would absorb other tasks' commands.
   ///
-  /// In a cluster the commands for each master go out in one write of their own, to all masters at the same time: their order is kept
-  /// at each master, not between them. A pipeline with MULTI or WATCH goes as a whole to the master of its first key.
+  /// In a cluster the commands for each master go out in a write of their own, to all masters at the same time: each master executes its
+  /// commands in order, but there is no order between masters. A pipeline with MULTI or WATCH goes as a whole to the master of its first
+  /// key.
   ///
-  /// Commands that the server refused without executing them, and idempotent ones of unknown outcome, are sent again after the rest, so
-  /// their order among the others is not kept then; a pipeline with MULTI or WATCH is never sent again in part. Replies that came in time
-  /// count although others are missing.
+  /// Commands that the server certainly has not executed, and idempotent ones of unknown outcome, are repeated after the others, so their
+  /// order among the others is lost; a pipeline with MULTI or WATCH is never repeated in part. Replies that arrived in time are valid even
+  /// if others are missing.
   ///
   /// - Parameter commands: The commands. The longest of their time-outs applies to all.
   /// - Returns: A reply or an error for each command, in order.
@@ -125,12 +126,12 @@ public final class RedisClient: Service, Sendable {
   /// Runs a script.
   ///
   /// - Parameters:
-  ///   - script: The script; its source is sent only if the server does not know it.
-  ///   - keys: The keys it touches.
-  ///   - arguments: Its other arguments.
-  ///   - idempotent: Whether running it twice has the same outcome for the caller as running it once.
-  /// - Returns: What the script returns.
-  /// - Throws: As ``send(_:)``.
+  ///   - script: The script; its source is sent only if the server lacks the script.
+  ///   - keys: The keys of the script, its `KEYS`.
+  ///   - arguments: The other arguments, its `ARGV`; none by default.
+  ///   - idempotent: Whether two executions have the same outcome for the caller as one; `false` by default.
+  /// - Returns: The script's reply.
+  /// - Throws: The errors of ``send(_:)``.
   nonisolated(nonsending) public func evaluate(
     _ script: RedisScript, keys: [String], arguments: [RedisArgument] = [], idempotent: Bool = false
   ) async throws -> RESPValue {
@@ -139,17 +140,17 @@ public final class RedisClient: Service, Sendable {
     return try await send(command)
   }
 
-  /// Lends a connection to one task: for blocking commands, WATCH and MULTI, and WAIT, which speaks of the connection's own writes.
+  /// Leases a connection to one task: for blocking commands, WATCH and MULTI, and WAIT, which counts the connection's own writes.
   ///
-  /// The connection is not retried or replaced while it is lent: a command whose fate is unknown fails with `unknownOutcome`. In a cluster
-  /// it goes to one master, and a key that has moved away fails with MOVED or ASK as the server's error; the next lease goes to the
-  /// right master.
+  /// Commands on a leased connection are not repeated, and the connection is not replaced: a command of unknown outcome fails with
+  /// `unknownOutcome`. In a cluster the connection goes to one master, and a key that has moved fails with MOVED or ASK as a server error;
+  /// the next lease goes to the right master.
   ///
   /// - Parameters:
-  ///   - key: One of the keys that the connection is for, which finds the master in a cluster; `nil` takes any master.
-  ///   - body: What to do with the connection; it must not be used after.
-  /// - Returns: What the body returns.
-  /// - Throws: What the body throws; ``RedisError`` if no connection can be had within `commandTimeout`.
+  ///   - key: A key of the commands, which selects the master in a cluster; `nil`, the default, takes any master.
+  ///   - body: The work; the connection must not be used after it.
+  /// - Returns: The value that the body returns.
+  /// - Throws: The error of the body; ``RedisError`` if no connection is available within `commandTimeout`.
   nonisolated(nonsending) public func withConnection<Value>(
     forKey key: String? = nil, _ body: nonisolated(nonsending) (RedisLeasedConnection) async throws -> Value
   ) async throws -> Value {
@@ -166,19 +167,19 @@ public final class RedisClient: Service, Sendable {
 
   /// Subscribes to channels, and to all channels whose names match patterns.
   ///
-  /// The subscription begins at once and ends when the last copy of it and its iterators is gone, or the client ends. It survives the
-  /// loss of the connection and tells of it with ``RedisSubscriptionEvent/gap``. All subscriptions of the client share one connection.
+  /// The subscription begins at once and ends when its last copy and its iterators are released, or when the client ends. It survives the
+  /// loss of the connection and reports it as ``RedisSubscriptionEvent/gap``. All subscriptions of the client share one connection.
   ///
   /// - Parameters:
-  ///   - channels: The names of the channels.
-  ///   - patterns: Patterns of names, such as `news.*`, as PSUBSCRIBE takes them. A message whose channel is named and also matches a
-  ///     pattern arrives twice.
+  ///   - channels: The names of the channels; none by default.
+  ///   - patterns: Patterns of names, such as `news.*`, in the form of PSUBSCRIBE; none by default. A message on a named channel that also
+  ///     matches a pattern arrives twice.
   /// - Returns: The messages, for one consumer.
   public func subscribe(to channels: [String] = [], patterns: [String] = []) -> RedisSubscription {
     subscriptions.subscribe(to: channels.map { .channel($0) } + patterns.map { .pattern($0) })
   }
 
-  /// Whether the server executes a pipeline's commands in their order, whichever keys they are for: everywhere but in a cluster.
+  /// Whether a server executes a pipeline's commands in order, whatever their keys: everywhere except in a cluster.
   package var keepsPipelineOrder: Bool {
     if case .cluster = topology { false } else { true }
   }

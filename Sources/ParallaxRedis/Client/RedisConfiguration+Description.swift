@@ -6,14 +6,14 @@ extension RedisConfiguration: CustomStringConvertible, CustomReflectable {
     return "\(deployment)\(protection)\(user), database \(database)"
   }
 
-  /// What debuggers and `dump` show: as ``description``, without secrets.
+  /// The ``description`` for debuggers and `dump`, without secrets.
   public var customMirror: Mirror {
     Mirror(self, children: ["description": description])
   }
 }
 
 extension RedisConfiguration.Deployment: CustomStringConvertible {
-  /// The servers that are named.
+  /// The addresses of the servers.
   public var description: String {
     func list(_ endpoints: [RedisConfiguration.Endpoint]) -> String { endpoints.map(\.description).joined(separator: ", ") }
     switch self {
@@ -30,7 +30,7 @@ extension RedisConfiguration.Sentinel: CustomStringConvertible, CustomReflectabl
     "the master \(masterName) of the sentinels \(sentinels.map(\.description).joined(separator: ", "))"
   }
 
-  /// What debuggers and `dump` show: as ``description``, without secrets.
+  /// The ``description`` for debuggers and `dump`, without secrets.
   public var customMirror: Mirror {
     Mirror(self, children: ["description": description])
   }

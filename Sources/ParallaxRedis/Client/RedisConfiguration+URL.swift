@@ -5,11 +5,11 @@ extension RedisConfiguration {
   /// Reads a URL: `redis://[[user]:password@]host[:port][/database]`, `rediss://…` for TLS, or
   /// `unix://[[user]:password@]/path/to/socket[?db=database]`.
   ///
-  /// User and password may be percent-encoded, and have to be where they contain `@`, `:`, `/`, `?`, `#` or `%`. The port is 6379 and the
-  /// database 0 unless given.
+  /// The user and the password may be percent-encoded, and must be if they contain `@`, `:`, `/`, `?`, `#` or `%`. The default port is
+  /// 6379, the default database 0.
   ///
   /// - Parameter url: The URL.
-  /// - Throws: ``RedisError`` with `invalidConfiguration`, whose message tells what is wrong without repeating the URL.
+  /// - Throws: ``RedisError`` with `invalidConfiguration`, whose message names the fault without repeating the URL.
   public init(url: String) throws(RedisError) {
     guard let separator = url.firstRange(of: "://") else {
       throw Self.invalid("it does not begin with redis://, rediss:// or unix://")
@@ -28,7 +28,7 @@ extension RedisConfiguration {
       self.init(endpoint: .unixSocket(path: try Self.decode(path, what: "path")))
       if let query { database = try Self.database(Self.value(ofDatabaseQuery: query)) }
     default:
-      throw Self.invalid("its scheme is '\(scheme)', and must be redis, rediss or unix")
+      throw Self.invalid("its scheme is '\(scheme)'; it must be redis, rediss or unix")
     }
     username = credentials.username
     password = credentials.password
@@ -39,10 +39,10 @@ extension RedisConfiguration {
   ) throws(RedisError) -> (credentials: (username: String?, password: String?), rest: Substring) {
     guard let at = text.lastIndex(of: "@") else { return ((nil, nil), text) }
     let (user, password) = split(text[..<at], at: ":")
-    guard let password else { throw invalid("before the @ must stand user:password, or :password without a user") }
+    guard let password else { throw invalid("the @ must follow user:password, or :password without a user") }
     let username = try decode(user, what: "user")
     let secret = try decode(password, what: "password")
-    if secret.isEmpty { throw invalid("its password is empty: leave out what stands before the @") }
+    if secret.isEmpty { throw invalid("its password is empty: remove the text before the @") }
     return ((username.isEmpty ? nil : username, secret), text[text.index(after: at)...])
   }
 
@@ -62,14 +62,16 @@ extension RedisConfiguration {
       port = text[text.index(after: colon)...]
     }
     if name.isEmpty { throw invalid("the host is missing") }
-    if name.contains(where: { $0 == "?" || $0 == "#" || $0 == " " }) { throw invalid("the host has a character that no host name has") }
+    if name.contains(where: { $0 == "?" || $0 == "#" || $0 == " " }) {
+      throw invalid("the host has a character that is invalid in a host name")
+    }
     guard let number = UInt16(decimal: port), number > 0 else { throw invalid("the port must be a number from 1 to 65535") }
     return .host(String(name), port: Int(number))
   }
 
   private static func database(_ text: Substring) throws(RedisError) -> Int {
     guard let number = UInt16(decimal: text) else {
-      throw invalid("what follows the host must be the number of a database, 0 or more")
+      throw invalid("the database must be a number, 0 or more")
     }
     return Int(number)
   }
@@ -89,7 +91,7 @@ extension RedisConfiguration {
       return try PercentEncoding.decode(text)
     } catch {
       switch error {
-      case .brokenEscape: throw invalid("the \(what) has a % that two hexadecimal digits do not follow: write %25 for a percent sign")
+      case .brokenEscape: throw invalid("the \(what) has a % without two hexadecimal digits: write %25 for a percent sign")
       case .notUTF8: throw invalid("the \(what) is not UTF-8")
       }
     }
@@ -99,13 +101,13 @@ extension RedisConfiguration {
     RedisError(.invalidConfiguration, message: "The address of Redis is not valid: \(reason).")
   }
 
-  /// Checks what the types cannot.
+  /// Checks the constraints that the types cannot express.
   func validate() throws(RedisError) {
     for (name, duration) in [
       ("connectTimeout", connectTimeout), ("commandTimeout", commandTimeout), ("keepAliveInterval", keepAliveInterval),
       ("backoff.base", backoff.base), ("backoff.maximum", backoff.maximum),
     ] where duration <= .zero || duration > .seconds(86_400) {
-      throw RedisError(.invalidConfiguration, message: "\(name) must be more than nothing and at most a day, and is \(duration).")
+      throw RedisError(.invalidConfiguration, message: "\(name) must be more than 0 and at most a day, and is \(duration).")
     }
     for (name, value, limit) in [
       ("maximumCommandsInFlight", maximumCommandsInFlight, 1 << 32), ("maximumBytesInFlight", maximumBytesInFlight, 1 << 40),
@@ -117,7 +119,7 @@ extension RedisConfiguration {
     try deployment.validate()
     if database < 0 { throw RedisError(.invalidConfiguration, message: "database must be 0 or more, and is \(database).") }
     if username != nil, password == nil {
-      throw RedisError(.invalidConfiguration, message: "A user name is of no use without a password.")
+      throw RedisError(.invalidConfiguration, message: "A user name needs a password.")
     }
     if let clientName, clientName.isEmpty || !clientName.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) {
       throw RedisError(.invalidConfiguration, message: "clientName must be of visible ASCII characters without spaces.")
@@ -130,15 +132,15 @@ extension RedisConfiguration.Endpoint {
   ///
   /// - Parameters:
   ///   - text: The address.
-  ///   - defaultPort: The port unless given; 6379 by default, sentinels have 26379.
-  /// - Throws: ``RedisError`` with `invalidConfiguration`, whose message tells what is wrong.
+  ///   - defaultPort: The port if the text has none; 6379 by default. Sentinels use 26379.
+  /// - Throws: ``RedisError`` with `invalidConfiguration`, whose message names the fault.
   public init(_ text: String, defaultPort: Int = 6_379) throws(RedisError) {
     self = try RedisConfiguration.host(text[...], defaultPort: defaultPort)
   }
 }
 
 extension UInt16 {
-  /// Reads digits alone, where `init(_:)` would take a sign.
+  /// Reads digits only, where `init(_:)` would accept a sign.
   fileprivate init?(decimal text: Substring) {
     guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
     self.init(text)

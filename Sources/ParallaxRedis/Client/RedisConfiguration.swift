@@ -1,10 +1,10 @@
 public import NIOSSL
 public import Tracing
 
-/// Where Redis is, how to log in, and how patient to be.
+/// The addresses of Redis, the credentials, the time-outs and the limits.
 ///
-/// A time has to be more than nothing and at most a day, a bound 1 or more;
-/// ``RedisClient/init(configuration:scripts:eventLoopGroup:logger:)`` refuses others.
+/// A duration must be more than 0 and at most a day, and a limit at least 1;
+/// ``RedisClient/init(configuration:scripts:eventLoopGroup:logger:)`` throws otherwise.
 public struct RedisConfiguration: Sendable {
   /// The address of a server.
   public enum Endpoint: Sendable, Hashable, CustomStringConvertible {
@@ -22,21 +22,22 @@ public struct RedisConfiguration: Sendable {
     }
   }
 
-  /// The servers, and how the client finds the server for a command.
+  /// The servers, and the way to find the server of a command.
   public var deployment: Deployment
 
-  /// The ACL user, which needs a ``password``; `nil` is the server's default user.
+  /// The ACL user, which needs a ``password``; `nil`, the default, is the server's default user.
   public var username: String?
 
-  /// The password; `nil` does not log in.
+  /// The password; `nil`, the default, sends no credentials.
   ///
-  /// It is never logged.
+  /// The client never logs the password.
   public var password: String?
 
-  /// Provides user and password anew at each log-in, in place of ``username`` and ``password``; `nil` for none.
+  /// Provides the user and the password for each login, instead of ``username`` and ``password``; `nil`, the default, for none.
   ///
-  /// With it a password that changes, in a mounted secret or by rotation, needs no restart: after a refusal the client tries on, and asks
-  /// again each time. It is called on a thread of Swift's pool and should return soon; the attempt to connect fails with what it throws.
+  /// The closure makes a restart unnecessary when a password changes, in a mounted secret or by rotation: after a refusal the client keeps
+  /// trying and calls the closure each time. It is called on a thread of Swift's pool and must not block for long; an error of the closure
+  /// fails the attempt to connect.
   public var credentials: (@Sendable () throws -> Credentials)?
 
   /// A user and a password.
@@ -47,7 +48,7 @@ public struct RedisConfiguration: Sendable {
     /// The password.
     public var password: String
 
-    /// Names a user and its password.
+    /// Creates credentials.
     ///
     /// - Parameters:
     ///   - username: The ACL user; `nil` is the default user.
@@ -58,84 +59,88 @@ public struct RedisConfiguration: Sendable {
     }
   }
 
-  /// The number of the database, 0 by default; in a cluster only Valkey 9 and later have others.
+  /// The number of the database; 0 by default.
+  ///
+  /// In a cluster only Valkey 9 and later have other databases.
   public var database = 0
 
-  /// The name that CLIENT LIST shows for the connections, of visible ASCII characters without spaces; `nil` sets none.
+  /// The name of the connections in CLIENT LIST, of visible ASCII characters without spaces; `nil`, the default, sets none.
   public var clientName: String?
 
-  /// The TLS settings; `nil` speaks without TLS.
+  /// The TLS settings; `nil`, the default, connects without TLS.
   ///
-  /// They are for the servers with the data: sentinels have their own in ``Sentinel/tls``.
+  /// They apply to the servers with the data: sentinels have their own in ``Sentinel/tls``.
   public var tls: TLSConfiguration?
 
-  /// How long one attempt to connect and log in may take, and how long sentinels are waited for; 2 s by default.
+  /// The limit of one attempt to connect and log in, and of the wait for sentinels; 2 s by default.
   public var connectTimeout: Duration = .seconds(2)
 
-  /// How long a command waits for its reply, waiting for a connection included; 3 s by default.
+  /// How long a command waits for its reply, the wait for a connection included; 3 s by default.
   ///
-  /// ``RedisCommand/withTimeout(_:)`` gives a command a time-out of its own; the longest of a pipeline applies to all its commands. A
-  /// connection is closed and replaced when replies are due and nothing has arrived for this long, or for the longer time-out of the next
-  /// command.
+  /// ``RedisCommand/withTimeout(_:)`` sets another time-out for one command; the longest of a pipeline applies to all its commands. The
+  /// client closes and replaces a connection when replies are due and nothing has arrived for this long, or for the longer time-out of the
+  /// next command.
   public var commandTimeout: Duration = .seconds(3)
 
-  /// How long a connection may be silent before it is probed with PING; 5 s by default.
+  /// How long a connection may be silent before the client probes it with PING; 5 s by default.
   public var keepAliveInterval: Duration = .seconds(5)
 
-  /// How long to wait between attempts to connect.
+  /// The waits between attempts to connect.
   public var backoff = Backoff()
 
-  /// How many commands may be in flight on the shared connection of each server; 65,536 by default.
+  /// The number of commands that may be in flight on the shared connection of each server; 65,536 by default.
   ///
-  /// One more fails with `overloaded`. A pipeline counts with all its commands; one of any length can pass when nothing else is in flight.
+  /// A further command fails with `overloaded`. A pipeline counts with all its commands; a pipeline of any length is admitted when nothing
+  /// else is in flight.
   public var maximumCommandsInFlight = 65_536
 
-  /// How many bytes of commands may be in flight on the shared connection of each server; 256 MiB by default.
+  /// The bytes of commands that may be in flight on the shared connection of each server; 256 MiB by default.
   ///
-  /// More fails with `overloaded`. A command is admitted while the bytes before it are within the limit, so one command of any
-  /// size can pass, up to 4 GiB, which no command or pipeline may exceed.
+  /// Further commands fail with `overloaded`. A command is admitted while the bytes before it are within the limit, so one command of any
+  /// size is admitted, up to 4 GiB, which no command or pipeline may exceed.
   public var maximumBytesInFlight = 256 << 20
 
-  /// How many connections to one server ``RedisClient/withConnection(forKey:_:)`` may lease at a time; 16 by default.
+  /// The number of connections to one server that ``RedisClient/withConnection(forKey:_:)`` may lease at a time; 16 by default.
   ///
-  /// Further callers wait, and fail with `overloaded` after ``commandTimeout``.
+  /// Further callers wait; those without a connection after ``commandTimeout`` fail with `overloaded`.
   public var maximumLeasedConnections = 16
 
-  /// How many messages wait for the consumer of a subscription before further ones are dropped and reported as a gap; 1,024 by default.
+  /// The number of messages that wait for the consumer of a subscription before further ones are dropped and reported as a gap; 1,024 by
+  /// default.
   ///
-  /// The same happens when 64 MiB of messages are waiting.
+  /// Messages beyond 64 MiB are dropped too.
   public var subscriptionBufferSize = 1_024
 
-  /// The largest string that a reply may hold, in bytes; 512 MiB by default, which is Redis's own limit, and 2 GiB at most.
+  /// The largest string in a reply, in bytes; 512 MiB by default, the limit of Redis itself, and 2 GiB at most.
   public var maximumStringLength = 512 << 20
 
   /// The largest reply, in bytes on the wire; 1 GiB by default.
   public var maximumReplyLength = 1 << 30
 
-  /// Makes a span for each command and each pipeline, retries included; `nil`, the default, makes none.
+  /// Creates a span for each command and each pipeline, retries included; `nil`, the default, creates none.
   ///
-  /// `InstrumentationSystem.tracer` is the process's. Spans have the attributes of OpenTelemetry's conventions for Redis, and never
-  /// an argument of a command. Commands on a leased connection have none of their own.
+  /// `InstrumentationSystem.tracer` is the tracer of the process. Spans have the attributes of OpenTelemetry's conventions for Redis, and
+  /// never an argument of a command. Commands on a leased connection have no spans.
   public var tracer: (any Tracer)?
 
-  /// What the servers with the data have to offer; checked on each new shared connection, `nil` checks nothing.
+  /// The requirements of the servers with the data, checked on each new shared connection; `nil` checks nothing.
   package var requirements: RedisServerRequirements?
 
-  /// Makes a configuration with the defaults.
+  /// Creates a configuration with the defaults.
   ///
-  /// - Parameter deployment: Which servers there are.
+  /// - Parameter deployment: The servers.
   public init(deployment: Deployment) {
     self.deployment = deployment
   }
 
-  /// Makes a configuration of a single server with the defaults.
+  /// Creates a configuration of a single server with the defaults.
   ///
-  /// - Parameter endpoint: Where the server listens.
+  /// - Parameter endpoint: The address of the server.
   public init(endpoint: Endpoint) {
     self.init(deployment: .standalone(endpoint))
   }
 
-  /// Makes a configuration for a TCP port with the defaults.
+  /// Creates a configuration of a TCP port with the defaults.
   ///
   /// - Parameters:
   ///   - host: The host name or IP address.
@@ -146,7 +151,7 @@ public struct RedisConfiguration: Sendable {
 }
 
 extension RedisConfiguration {
-  /// How long to wait before the next attempt to connect: a random time between zero and a ceiling that doubles with each failure.
+  /// The wait before the next attempt to connect: a random time between zero and a ceiling that doubles with each failure.
   public struct Backoff: Sendable, Hashable {
     /// The ceiling of the first wait; 50 ms by default.
     public var base: Duration
@@ -154,7 +159,7 @@ extension RedisConfiguration {
     /// The highest ceiling; 2 s by default.
     public var maximum: Duration
 
-    /// Makes a backoff.
+    /// Creates a backoff.
     ///
     /// - Parameters:
     ///   - base: The ceiling of the first wait.

@@ -1,19 +1,19 @@
-/// How a client stands with its server, or in a cluster with its masters; leased connections are not part of it.
+/// The state of a client's connection to its server, or to the masters of its cluster; leased connections are not included.
 public struct RedisConnectionStatus: Sendable {
-  /// Whether commands are sent at once: to the server, or in a cluster to every master that has slots.
+  /// Whether commands can be sent at once: to the server, or in a cluster to every master with slots.
   public let isConnected: Bool
 
-  /// The time since anything arrived from the server, in a cluster from the one silent for longest; `nil` before the first reply.
+  /// The time since the server last sent anything, in a cluster the longest such time of a master; `nil` before the first reply.
   ///
-  /// An idle connection is probed, so that this stays below `keepAliveInterval` plus the time of a reply while the server is well.
+  /// An idle connection is probed, so with a healthy server the time stays below `keepAliveInterval` plus that of a reply.
   public let timeSinceLastReply: Duration?
 
-  /// The time since the connection was lost, or since the client started without ever having had one; `nil` while connected.
+  /// The time since the connection was lost, or since the client started without a connection; `nil` while connected.
   public let disconnectedFor: Duration?
 
-  /// Why the last attempt to connect failed or the connection was lost; `nil` while connected.
+  /// The error of the last attempt to connect or of the lost connection; `nil` while connected.
   public let lastError: RedisError?
 
-  /// Why the server refuses a subscription, such as NOPERM for a channel; `nil` while it serves all of them.
+  /// The server's reason for refusing a subscription, such as NOPERM for a channel; `nil` while it serves all subscriptions.
   public internal(set) var subscriptionRefusal: RedisError?
 }

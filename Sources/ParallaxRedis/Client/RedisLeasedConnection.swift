@@ -1,13 +1,13 @@
 import NIOCore
 import Synchronization
 
-/// A connection that one task has to itself, inside ``RedisClient/withConnection(forKey:_:)``.
+/// A connection of one task, inside ``RedisClient/withConnection(forKey:_:)``.
 ///
-/// Nothing is tried again here, but a script whose source the server lacks. What changes the connection's state ends with the lease.
+/// No command is repeated here, except one whose script the server lacks. Changes to the connection's state end with the lease.
 public final class RedisLeasedConnection: Sendable {
   private struct State {
     var isOver = false
-    /// Whether the next user would find the connection in another state than this one has.
+    /// Whether the connection's state differs from that at the beginning of the lease.
     var isChanged = false
     var running = 0
   }
@@ -15,7 +15,7 @@ public final class RedisLeasedConnection: Sendable {
   private let connection: RedisConnection
   private let node: RedisNode
   private let state = Mutex(State())
-  /// Learns where else the server says that a key is.
+  /// Called with redirections to other servers.
   private let redirected: @Sendable (Redirection) -> Void
 
   init(_ connection: RedisConnection, of node: RedisNode, redirected: @escaping @Sendable (Redirection) -> Void) {
@@ -26,8 +26,8 @@ public final class RedisLeasedConnection: Sendable {
 
   /// Sends a command and waits for its reply.
   ///
-  /// - Parameter command: The command. Give a blocking one a ``RedisCommand/withTimeout(_:)`` longer than it may block. SUBSCRIBE and its
-  ///   kin are refused, since their replies come unasked.
+  /// - Parameter command: The command. Give a blocking command a ``RedisCommand/withTimeout(_:)`` longer than it may block. SUBSCRIBE and
+  ///   related commands are refused, since the server sends their replies as pushes.
   /// - Returns: The reply; never an error as a whole.
   /// - Throws: ``RedisError``, with `shutDown` after the lease, or `CancellationError`.
   nonisolated(nonsending) public func send(_ command: RedisCommand) async throws -> RESPValue {
@@ -42,7 +42,7 @@ public final class RedisLeasedConnection: Sendable {
 
   /// Sends commands in one write.
   ///
-  /// Scripts that the server lacks are sent again after the rest, by their source.
+  /// Scripts that the server lacks are repeated with their source after the other commands.
   ///
   /// - Parameter commands: The commands. The longest of their time-outs applies to all.
   /// - Returns: A reply or an error for each command, in order.
@@ -68,7 +68,7 @@ public final class RedisLeasedConnection: Sendable {
     }
   }
 
-  /// Ends the lease: nothing can be sent after.
+  /// Ends the lease; later commands are refused.
   func giveBack() {
     let isClean = state.withLock { state in
       state.isOver = true
@@ -77,7 +77,7 @@ public final class RedisLeasedConnection: Sendable {
     node.leases.giveBack(connection, isClean: isClean)
   }
 
-  /// - Returns: The commands as they are to be sent.
+  /// - Returns: The commands in the form in which they are sent.
   private func begin(_ commands: [RedisCommand]) throws -> [RedisCommand] {
     for command in commands { try command.checkLeasable() }
     let changes = commands.contains { $0.changesConnection }
@@ -87,12 +87,12 @@ public final class RedisLeasedConnection: Sendable {
       return (state.isOver, state.isChanged)
     }
     if isOver { throw RedisError(.shutDown, command: commands.first?.name, message: "The lease of this connection is over.") }
-    // What has changed it may have been MULTI.
+    // The change may be a MULTI.
     return isChanged ? commands.map(\.inTransaction) : commands
   }
 
   private func finish(_ outcomes: [CommandOutcome]) {
-    // A server that has become a replica must not be lent again.
+    // A server that has become a replica must not be leased again.
     let isClean = outcomes.allSatisfy { $0.isReply && !$0.isFromReplica }
     state.withLock { state in
       state.running -= 1
@@ -107,7 +107,7 @@ public final class RedisLeasedConnection: Sendable {
     case .reply(let value): return value
     case .fail(let error): throw error
     case .cancelled: throw CancellationError()
-    case .sendSource, .pause, .leave, .redirect, .reconnect: preconditionFailure("a leased connection tries nothing again")
+    case .sendSource, .pause, .leave, .redirect, .reconnect: preconditionFailure("a leased connection repeats no command")
     }
   }
 }

@@ -1,8 +1,8 @@
 import NIOCore
 
 extension RedisNode {
-  /// Sends a command on the shared connection, and again as far as ``RetryPolicy`` allows.
-  // Inlined, as each asynchronous function costs every command a frame of its own.
+  /// Sends a command on the shared connection, and repeats it as far as ``RetryPolicy`` allows.
+  // Inlined, because each asynchronous function costs every command a frame.
   @inline(__always)
   nonisolated(nonsending) func send(_ command: RedisCommand) async throws -> RESPValue {
     let timeout = command.timeout.map(TimeAmount.init(clamping:)) ?? defaultTimeout
@@ -34,7 +34,7 @@ extension RedisNode {
         case .leave(let pause):
           if let connection { leave(connection) }
           try await Task.sleep(for: pause)
-        case .redirect: preconditionFailure("a policy that follows no redirections asks for one")
+        case .redirect: preconditionFailure("a policy without redirections returned one")
         case .reconnect: break
         }
       }
@@ -44,7 +44,7 @@ extension RedisNode {
     }
   }
 
-  /// Sends commands in one write, and repeats the ones that ``RetryPolicy`` allows.
+  /// Sends commands in one write, and repeats those that ``RetryPolicy`` allows.
   nonisolated(nonsending) func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
     let timeout = commands.compactMap(\.timeout).max().map(TimeAmount.init(clamping:)) ?? defaultTimeout
     let deadline = NIODeadline.now() + timeout

@@ -3,10 +3,10 @@ import NIOCore
 import ParallaxConcurrency
 import Synchronization
 
-/// One server, or the current master: its shared connection over all replacements, the callers that wait for the connection, and the leased
+/// One server, or the current master: its shared connection with all replacements, the callers that wait for it, and the leased
 /// connections.
 final class RedisNode: Sendable {
-  /// Why a node that leaves the topology ends, and how long what is in flight may still take.
+  /// The reason that a node leaves the topology, and the limit for its commands in flight.
   private struct End: Sendable {
     let reason: RedisError
     let grace: TimeAmount
@@ -20,7 +20,7 @@ final class RedisNode: Sendable {
   private let driver: ReconnectionDriver
   private let attempts: ConnectionAttempts
   private let connections: Awaited<RedisConnection>
-  /// The last connection, kept beyond its end for the time of its last reply.
+  /// The last connection, kept after its end for the time of its last reply.
   private let latest = Mutex<RedisConnection?>(nil)
   private let end = Deferred<End>()
 
@@ -40,7 +40,7 @@ final class RedisNode: Sendable {
 
   // MARK: Life
 
-  /// Keeps the connection until the task is cancelled or the node is told to end.
+  /// Keeps the connection until the task is cancelled or ``end(_:grace:)`` is called.
   func run() async {
     connections.started()
     let shutDown = RedisError(.shutDown, message: "The client has been shut down.")
@@ -58,7 +58,7 @@ final class RedisNode: Sendable {
         _ = try await self.end.value()
       }
     } onCancel: {
-      // Whoever waits must not learn of a shut-down where only this node has left.
+      // If only this node has left, its waiters must not fail with `shutDown`.
       if self.end.current == nil { connections.shutDown(shutDown) }
     }
     connections.shutDown(shutDown)
@@ -66,7 +66,7 @@ final class RedisNode: Sendable {
     leases.drain(within: defaultTimeout, reason: shutDown)
   }
 
-  /// Ends the node: nothing is sent to it any more, and what is in flight has little time left.
+  /// Ends the node: it accepts no further commands, and those in flight get a limit.
   ///
   /// - Parameters:
   ///   - reason: The error of later callers.
@@ -77,7 +77,7 @@ final class RedisNode: Sendable {
     leases.drain(within: grace, reason: reason)
   }
 
-  /// Whether the node was told to end.
+  /// Whether ``end(_:grace:)`` was called.
   var hasEnded: Bool { end.current != nil }
 
   private func open() async throws(RedisError) -> RedisConnection {
@@ -90,12 +90,12 @@ final class RedisNode: Sendable {
     switch event {
     case .connected(let connection):
       latest.withLock { $0 = connection }
-      // The leases of the former server end before the first command to this one.
+      // The leases of the former server end before the first command to this server.
       leases.fail { self.reasonToLeave($0) }
-      // Before anything is acknowledged here.
+      // The event must precede the first acknowledgement on this connection.
       connector.newConnections.send(.now)
       connections.provide(connection)
-      // If another server has taken over in between, nothing was here yet to give up.
+      // If another server took over while this connection was made, `followServers` had nothing to close.
       followServers()
     case .failed(let error): connections.attemptFailed(error)
     case .lost(let error): connections.lost(error)
@@ -112,10 +112,10 @@ final class RedisNode: Sendable {
 
   // MARK: The connection
 
-  /// The shared connection, if it is there.
+  /// The shared connection; `nil` while there is none.
   var current: RedisConnection? { connections.current }
 
-  /// Waits for a shared connection that takes commands.
+  /// Waits for a shared connection that accepts commands.
   nonisolated(nonsending) func connection(before deadline: NIODeadline) async throws -> RedisConnection {
     try await connections.value(before: deadline)
   }
@@ -131,7 +131,7 @@ final class RedisNode: Sendable {
     attempts.reasonToLeave(connection.endpoint)
   }
 
-  /// Lets go of a master that is about to be replaced: what is in flight is still awaited, for as long as its effects last.
+  /// Leaves a master that is about to be replaced; replies in flight are awaited while their effects last.
   func leaveMaster() {
     attempts.followServers()
     let reason = RedisError(.connectionFailed, message: "\(locator.name) is being replaced.")
@@ -139,16 +139,16 @@ final class RedisNode: Sendable {
     leases.drain(within: Self.farewell, reason: reason)
   }
 
-  /// How long before the promotion of its replica a master can be told to be leaving: about a tick of the sentinels' clock.
+  /// How long before the promotion of its replica a master can be known to be leaving: about a tick of the sentinels' clock.
   private static let farewell = TimeAmount.milliseconds(50)
 
-  /// Leaves a server that has refused to write, since it may have become a replica: what is in flight is still awaited.
+  /// Leaves a server that refused a write, since it may have become a replica; replies in flight are awaited.
   func leave(_ connection: RedisConnection) {
-    // A replica that is the only server there is must not be connected to over and over.
+    // A replica that is the only server must not be reconnected in a tight loop.
     guard connector.eventLoop.now - connection.opened > .seconds(1) else { return }
     connection.drain(
       within: .milliseconds(500),
-      reason: RedisError(.connectionFailed, message: "\(connection.endpoint) is a replica that takes no writes."))
+      reason: RedisError(.connectionFailed, message: "\(connection.endpoint) is a replica, which accepts no writes."))
     leases.closeIdle()
   }
 }

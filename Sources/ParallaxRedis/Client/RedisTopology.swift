@@ -1,9 +1,9 @@
 import Logging
 import NIOCore
 
-/// Which servers there are, and which of them a command is for.
+/// The servers, and the way to find the server of a command.
 ///
-/// An enumeration, not a protocol, to keep the way of a command short.
+/// An enumeration instead of a protocol, to keep the path of a command short.
 enum RedisTopology: Sendable {
   /// A single server, or the master that the sentinels name.
   case single(RedisNode, SentinelMonitor?)
@@ -26,7 +26,7 @@ enum RedisTopology: Sendable {
 
   /// Keeps the connections until the task is cancelled.
   ///
-  /// - Parameter changed: Learns that other servers than before may be in charge.
+  /// - Parameter changed: Called when other servers may be in charge.
   func run(_ changed: @escaping @Sendable () -> Void) async {
     switch self {
     case .single(let node, nil): await node.run()
@@ -75,7 +75,7 @@ enum RedisTopology: Sendable {
     }
   }
 
-  /// Where to subscribe.
+  /// The server of subscriptions.
   var subscriptions: ServerLocator {
     switch self {
     case .single(_, let monitor?): monitor.locator

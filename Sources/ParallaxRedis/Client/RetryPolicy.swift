@@ -1,9 +1,9 @@
 import NIOCore
 
-/// Whether a command is tried again, and how.
+/// Whether and how a command is repeated.
 ///
-/// A command that the server did not execute is always repeated; a command that it may have executed is repeated only if that does no harm.
-/// The caller's deadline bounds all attempts.
+/// A command that the server has not executed is always repeated; a command that it may have executed is repeated only if it is idempotent.
+/// The caller's deadline limits all attempts.
 struct RetryPolicy {
   enum Verdict {
     case reply(RESPValue)
@@ -11,31 +11,31 @@ struct RetryPolicy {
     case cancelled
     /// The server lacks the script: send its source.
     case sendSource
-    /// The server is not ready: pause, then send again.
+    /// The server is not ready: pause, then repeat.
     case pause(Duration)
-    /// The server is a replica, which takes no writes: pause, then send on the next connection.
+    /// The server is a replica, which accepts no writes: pause, then repeat on the next connection.
     case leave(Duration)
-    /// Another server of the cluster has the key: send there, after a pause if servers send the command to and fro.
+    /// Another server of the cluster has the key: send the command there, after a pause if servers redirect it back and forth.
     case redirect(Redirection, pause: Duration)
-    /// The connection is lost: send on the next one.
+    /// The connection is lost: repeat on the next one.
     case reconnect
   }
 
   private static let refusals = ["LOADING", "READONLY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"]
   private static let firstPause = Duration.milliseconds(10)
   private static let longestPause = Duration.milliseconds(500)
-  /// The time that is left to the last attempt, so that it ends with the server's words and not for want of time.
+  /// The time reserved for the last attempt, so that it ends with the server's error rather than a time-out.
   private static let timeForReply = Duration.milliseconds(50)
-  /// How many servers in a row may send a command elsewhere before it is held back between two of them.
+  /// The number of immediate redirections in a row; further ones follow after a pause.
   private static let promptRedirections = 3
 
   let name: String
   let isIdempotent: Bool
-  /// Whether the command stands for a script whose source can be sent, and has not been yet.
+  /// Whether the command stands for a script whose source can be sent and has not been sent.
   private(set) var hasSource: Bool
   /// Whether an earlier attempt may have been executed.
   private(set) var mayHaveExecuted = false
-  /// What the server last said when it refused the command for the time being.
+  /// The server's last temporary refusal.
   private var lastRefusal: String?
   private var pauses = 0
   private var redirections = 0
@@ -43,7 +43,7 @@ struct RetryPolicy {
 
   /// - Parameters:
   ///   - command: The command.
-  ///   - followsRedirections: Whether other servers of a cluster are within reach.
+  ///   - followsRedirections: Whether the other servers of a cluster can be reached; `false` by default.
   init(_ command: RedisCommand, followsRedirections: Bool = false) {
     self.init(
       name: command.name, isIdempotent: command.isIdempotent, hasSource: command.script != nil, followsRedirections: followsRedirections)
@@ -56,7 +56,7 @@ struct RetryPolicy {
     self.hasSource = hasSource
   }
 
-  /// The policy that tries nothing again, given that no time remains.
+  /// The policy that repeats nothing, given that no time remains.
   static func once(_ command: RedisCommand) -> RetryPolicy {
     RetryPolicy(name: command.name, isIdempotent: false, hasSource: false, followsRedirections: false)
   }
@@ -64,10 +64,10 @@ struct RetryPolicy {
   /// Decides after an attempt.
   ///
   /// - Parameters:
-  ///   - outcome: What became of the last attempt.
+  ///   - outcome: The outcome of the last attempt.
   ///   - remaining: The time until the caller's deadline.
   ///   - random: A number in `0..<1` that spreads the pauses.
-  /// - Returns: What to do next.
+  /// - Returns: The next step.
   mutating func judge(_ outcome: CommandOutcome, remaining: Duration, random: Double) -> Verdict {
     switch outcome {
     case .reply(.error(let buffer)): judge(serverError: String(buffer: buffer), remaining: remaining, random: random)
@@ -81,7 +81,7 @@ struct RetryPolicy {
     case .failed(.timedOut(let isWritten)):
       .fail(
         RedisError(
-          .timedOut, command: name, message: "No reply came in time\(lastRefusal == nil ? "" : ", after a refusal").",
+          .timedOut, command: name, message: "No reply arrived in time\(lastRefusal == nil ? "" : ", after a refusal").",
           serverMessage: lastRefusal, mayHaveExecuted: mayHaveExecuted || isWritten))
     case .failed(.notSent(let reason)):
       reason.code == .shutDown || remaining <= .zero ? .fail(unreachable(reason)) : .reconnect
@@ -90,11 +90,11 @@ struct RetryPolicy {
     }
   }
 
-  /// The error of a command that no connection could be had for.
+  /// The error of a command for which no connection was available.
   func unreachable(_ reason: RedisError) -> RedisError {
     RedisError(
       mayHaveExecuted ? .unknownOutcome : reason.code, command: name,
-      message: mayHaveExecuted ? "The connection was lost before the reply came, and there was no other in time." : reason.message,
+      message: mayHaveExecuted ? "The connection was lost before the reply arrived, and no other was made in time." : reason.message,
       serverMessage: reason.serverMessage ?? lastRefusal, mayHaveExecuted: mayHaveExecuted, cause: reason.cause)
   }
 
@@ -104,7 +104,7 @@ struct RetryPolicy {
     return .fail(
       RedisError(
         .unknownOutcome, command: name,
-        message: "The connection was lost before the reply came: read what the command would have changed before trying again.",
+        message: "The connection was lost before the reply arrived: check the command's effect before you repeat it.",
         mayHaveExecuted: true, cause: reason))
   }
 
@@ -147,12 +147,12 @@ struct RetryPolicy {
 }
 
 extension RedisCommand {
-  /// The command as it is sent in a transaction, where NOSCRIPT would come too late to send the source: among EXEC's replies.
+  /// The command as sent in a transaction, where NOSCRIPT would arrive among EXEC's replies, too late to send the source.
   var inTransaction: RedisCommand { script == nil ? self : sendingSource }
 
-  /// The EVAL that stands in for an EVALSHA whose script the server lacks.
+  /// The EVAL that replaces an EVALSHA whose script the server lacks.
   var sendingSource: RedisCommand {
-    guard let script else { preconditionFailure("\(name) stands for no script") }
+    guard let script else { preconditionFailure("\(name) has no script") }
     var arguments = arguments
     arguments[0] = RedisArgument(script.source)
     var command = RedisCommand(name: "EVAL", arguments: arguments, script: nil)

@@ -1,26 +1,26 @@
 import Logging
 
-/// Where a connection goes, found anew for each attempt to connect.
+/// Finds the server of a connection anew for each attempt to connect.
 struct ServerLocator: Sendable {
-  /// What is looked for, as messages and logs name it.
+  /// The server's name in messages and logs.
   let name: String
 
-  /// How bad it is that there is no connection, for the log.
+  /// The log level of an outage.
   var outageLevel = Logger.Level.error
 
-  /// Whether the server has to be a master, which it is asked for after the log-in.
+  /// Whether the server must be a master, which the handshake verifies.
   let mustBeMaster: Bool
 
   /// Finds the server.
   let locate: @Sendable () async throws(RedisError) -> RedisConfiguration.Endpoint
 
-  /// Whether a server that was found is still the right one.
+  /// Whether a found server is still the right one.
   ///
-  /// Asked once a connection is ready: connecting may take long enough for another to have taken over, and a master that was stopped and
-  /// goes on does not know that yet.
+  /// The client asks once a connection is ready: another server may have taken over meanwhile, and a master that was suspended and resumes
+  /// does not know that yet.
   let isCurrent: @Sendable (RedisConfiguration.Endpoint) -> Bool
 
-  /// A server that is always found at the same place.
+  /// A server with a fixed address.
   static func fixed(
     _ endpoint: RedisConfiguration.Endpoint, name: String? = nil, outageLevel: Logger.Level = .error
   ) -> ServerLocator {

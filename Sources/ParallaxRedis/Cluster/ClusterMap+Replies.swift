@@ -1,12 +1,12 @@
-/// How a server of a cluster tells what it sees.
+/// Reads a server's view of the cluster.
 extension ClusterMap {
   /// Reads the reply to CLUSTER SHARDS, which Redis has since 7.0.
   ///
   /// - Parameters:
   ///   - reply: The reply.
-  ///   - source: The server that gave it: its host stands in where a host is left out.
-  ///   - usesTLS: Whether the TLS ports are wanted.
-  /// - Throws: ``RedisError`` if the reply has another form, or several masters of a shard leave open whose its slots are.
+  ///   - source: The server that replied: its host replaces a missing host.
+  ///   - usesTLS: Whether to use the TLS ports.
+  /// - Throws: ``RedisError`` if the reply has another form, or several masters of a shard leave the owner of its slots ambiguous.
   init(shards reply: RESPValue, from source: Endpoint, usesTLS: Bool) throws(RedisError) {
     self.init()
     guard let shards = reply.array else { throw Self.unexpected("SHARDS") }
@@ -23,7 +23,7 @@ extension ClusterMap {
           add(replica: endpoint)
         }
       }
-      // A failed master is still called a master after its slots have moved; newer versions list it beside the new master.
+      // A failed master is still listed as a master after its slots have moved; newer versions list it beside the new master.
       let online = masters.filter(\.isOnline)
       if slots.isEmpty {
         for master in online { add(master: master.endpoint) }
@@ -70,19 +70,19 @@ extension ClusterMap {
     number.flatMap { (1...65_535).contains($0) ? $0 : nil }
   }
 
-  /// Where a server is.
+  /// The address of a server.
   ///
-  /// A server that does not know its own host leaves it out; a cluster that announces host names says `?` for a server
-  /// without one, whose address then stands elsewhere in the reply.
+  /// A server that does not know its own host omits it; a cluster that announces host names gives `?` for a server without one, with its IP
+  /// address elsewhere in the reply.
   private static func endpoint(_ host: String?, orElse address: String?, port: Int, from source: Endpoint) -> Endpoint? {
     if host == "?" { return address.flatMap { $0.isEmpty || $0 == "?" ? nil : .host($0, port: port) } }
     if let host, !host.isEmpty { return .host(host, port: port) }
-    // It is where it was reached.
+    // The address through which the server was reached.
     guard case .host(let host, _) = source else { return nil }
     return .host(host, port: port)
   }
 
   private static func unexpected(_ what: String) -> RedisError {
-    RedisError(.unexpectedReply, command: "CLUSTER", message: "The reply to CLUSTER \(what) has not the expected form.")
+    RedisError(.unexpectedReply, command: "CLUSTER", message: "The reply to CLUSTER \(what) does not have the expected form.")
   }
 }

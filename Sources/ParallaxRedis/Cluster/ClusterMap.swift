@@ -1,14 +1,14 @@
-/// Which master has which slots, as one server of the cluster sees it.
+/// The master of each slot, as one server of the cluster sees it.
 struct ClusterMap: Sendable, Equatable {
   typealias Endpoint = RedisConfiguration.Endpoint
 
-  /// The masters; one that has just joined has no slots yet.
+  /// The masters; a master that has just joined has no slots.
   private(set) var masters: [Endpoint] = []
-  /// For each slot the index of its master, or `nobody`.
+  /// The index of each slot's master, or `nobody`.
   private(set) var owners = [UInt16](repeating: Self.nobody, count: HashSlot.count)
-  /// How many slots each of the masters has.
+  /// The number of slots of each master.
   private var shares: [Int] = []
-  /// The servers that have none, but know the cluster too.
+  /// The servers without slots that also know the cluster.
   private(set) var replicas: [Endpoint] = []
 
   static let nobody = UInt16.max
@@ -17,15 +17,15 @@ struct ClusterMap: Sendable, Equatable {
     owners[slot] == Self.nobody ? nil : masters[Int(owners[slot])]
   }
 
-  /// How many slots have a master.
+  /// The number of slots with a master.
   var coveredSlots: Int { shares.reduce(0, +) }
 
-  /// Which of the masters have slots.
+  /// The masters with slots.
   var owningMasters: Set<Endpoint> {
     Set(zip(masters, shares).lazy.filter { $0.1 > 0 }.map(\.0))
   }
 
-  /// Whether a server has slots.
+  /// Whether a server owns slots.
   func isOwning(_ server: Endpoint) -> Bool {
     masters.firstIndex(of: server).map { shares[$0] > 0 } ?? false
   }
@@ -40,7 +40,7 @@ struct ClusterMap: Sendable, Equatable {
     }
   }
 
-  /// Adds a master; its index, or `nil` if there are more masters than slots could be given to.
+  /// Adds a master and returns its index; `nil` if there are more masters than slots can be assigned to.
   @discardableResult
   mutating func add(master: Endpoint) -> Int? {
     if let known = masters.firstIndex(of: master) { return known }

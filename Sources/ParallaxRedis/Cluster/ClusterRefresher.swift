@@ -2,17 +2,17 @@ import Logging
 import NIOCore
 import ParallaxConcurrency
 
-/// Keeps the router's map up to date: asks servers of the cluster when there is a reason, one round at a time.
+/// Keeps the router's map current: asks servers of the cluster on request, one round at a time.
 struct ClusterRefresher: Sendable {
-  /// How often the nodes are looked at.
+  /// How often the nodes are checked for silence.
   private static let lookEvery = Duration.milliseconds(500)
-  /// How often the map is asked for without a reason.
+  /// The number of checks between two refreshes without a request.
   private static let looksPerRefresh = 20
   /// The shortest time between two rounds.
   private static let pause = Duration.milliseconds(100)
-  /// How many servers are asked at a time.
+  /// The number of servers that are asked at a time.
   private static let breadth = 3
-  /// How long the others are waited for once one has answered.
+  /// How long the other servers are awaited after the first answer.
   private static let patience = Duration.milliseconds(200)
 
   let router: ClusterRouter
@@ -20,8 +20,8 @@ struct ClusterRefresher: Sendable {
   /// Refreshes until the task is cancelled.
   ///
   /// - Parameters:
-  ///   - reasons: Signalled when there is a reason.
-  ///   - changed: Learns of each refresh.
+  ///   - reasons: Signaled to request a refresh.
+  ///   - changed: Called after each refresh.
   func run(_ reasons: WakeUp, _ changed: @escaping @Sendable () -> Void) async {
     await withDiscardingTaskGroup { group in
       group.addTask { await self.watch() }
@@ -35,15 +35,15 @@ struct ClusterRefresher: Sendable {
         case .failure(let error):
           if Task.isCancelled { return }
           if failure != error.code {
-            router.logger.error("The cluster's slots cannot be learned, asking on", metadata: ["error": "\(error)"])
+            router.logger.error("The cluster's slots are unknown; asking again", metadata: ["error": "\(error)"])
           }
           failure = error.code
-          // What a server says of CLUSTER is no answer to the command that a caller waits with.
+          // The server's error about CLUSTER is not the reply to the command that a caller waits for.
           router.refreshFailed(
             error.isFinal
               ? error
               : RedisError(
-                .connectionFailed, message: "The cluster's slots cannot be learned: \(error.message)", serverMessage: error.serverMessage,
+                .connectionFailed, message: "The cluster's slots are unknown: \(error.message)", serverMessage: error.serverMessage,
                 cause: error.cause))
           router.askForRefresh()
         }
@@ -52,7 +52,7 @@ struct ClusterRefresher: Sendable {
     }
   }
 
-  /// Looks for servers that do not answer.
+  /// Checks for servers that do not answer.
   private func watch() async {
     var looks = 0
     var owing: [ObjectIdentifier: NIODeadline] = [:]
@@ -77,10 +77,10 @@ struct ClusterRefresher: Sendable {
       }
     }
     return .failure(
-      lastError ?? RedisError(.connectionFailed, message: "The servers of \(router.map.name) do not agree with what was seen."))
+      lastError ?? RedisError(.connectionFailed, message: "The servers of \(router.map.name) contradict the known state of the cluster."))
   }
 
-  /// What an operator has to mend says more than what may pass.
+  /// The more informative error: one that needs an operator, rather than one that may pass.
   private static func worse(_ former: RedisError?, _ latter: RedisError?) -> RedisError? {
     [former, latter].compactMap { $0 }.first { $0.code != .connectionFailed } ?? latter ?? former
   }
@@ -90,7 +90,7 @@ struct ClusterRefresher: Sendable {
     case enough
   }
 
-  /// Asks servers at the same time; their reports in the order of the servers.
+  /// Asks servers at the same time; returns their reports in the order of the servers.
   private func ask(_ sources: ArraySlice<ClusterSource>) async -> (reports: [ClusterView.Report], error: RedisError?) {
     await withTaskGroup(of: Answer.self) { group in
       for (place, source) in zip(sources.indices, sources) {
@@ -103,7 +103,7 @@ struct ClusterRefresher: Sendable {
         switch answer {
         case .report(.success(let report), let place):
           missing -= 1
-          // A server that does not answer must not hold up those that do.
+          // A server that does not answer must not delay the others.
           if reports.isEmpty { group.addTask { await Self.bePatient() } }
           reports[place] = report
         case .report(.failure(let failure), _):

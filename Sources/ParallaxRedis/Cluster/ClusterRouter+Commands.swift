@@ -1,7 +1,7 @@
 import NIOCore
 
 extension ClusterRouter {
-  /// Sends a command to the master of its first key, and again as far as ``RetryPolicy`` allows.
+  /// Sends a command to the master of its first key, and repeats it as far as ``RetryPolicy`` allows.
   nonisolated(nonsending) func send(_ command: RedisCommand) async throws -> RESPValue {
     if let split = MultiKeyCommand(command) { return try split.reply(try await pipeline(split.parts)) }
     let timeout = TimeAmount(clamping: command.timeout ?? configuration.commandTimeout)
@@ -39,7 +39,7 @@ extension ClusterRouter {
         case .pause(let pause), .leave(let pause): try await Task.sleep(for: pause)
         case .redirect(let redirection, let pause):
           asked = follow(redirection, from: source.endpoint)
-          // The server knows better where the key stands in the command.
+          // The server knows the command's key better than the client's table.
           slot = redirection.slot
           if pause > .zero { try await Task.sleep(for: pause) }
         case .reconnect: break
@@ -63,12 +63,12 @@ extension ClusterRouter {
 }
 
 extension RedisCommand {
-  /// What is said right before a command that another server has sent on.
+  /// The command that must precede a command redirected with ASK.
   static let asking = RedisCommand("ASKING")
 }
 
 extension CommandOutcome {
-  /// Whether this is a reason to ask for the map: the slot may have another master, or will have one soon.
+  /// Whether the outcome is a reason to refresh the map: the slot has another master, or will soon have one.
   var questionsMap: Bool {
     switch self {
     case .failed(.notSent), .failed(.unreachable), .failed(.lost), .failed(.timedOut): true

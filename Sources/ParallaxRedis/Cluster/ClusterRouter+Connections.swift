@@ -1,20 +1,20 @@
 import NIOCore
 
-/// Waiting for a connection to a server that may be another one by the time it comes.
+/// Waits for a connection to a master that may change meanwhile.
 extension ClusterRouter {
-  /// How long one server is waited for before the map is looked at again: the slot may have another master by then.
+  /// How long one server is awaited before the map is read again: the slot may have another master by then.
   private static let patience = TimeAmount.milliseconds(200)
-  /// How long a slot without a master is waited for before the map is looked at again.
+  /// How long a slot without a master waits before the map is read again.
   private static let pause = Duration.milliseconds(50)
 
-  /// Waits for a connection to the master of a slot, whichever that is in the end.
+  /// Waits for a connection to the master of a slot, which may change during the wait.
   ///
   /// - Parameters:
   ///   - slot: The slot; `nil` for a command without a key.
-  ///   - asked: The server that the command was sent on to, which is preferred if it can be had soon.
-  ///   - deadline: How long.
-  /// - Returns: A connection to it, or to the server that was preferred.
-  /// - Throws: Why there is none in time, as a ``RedisError``, or `CancellationError`.
+  ///   - asked: The server to which the command was redirected, which is preferred if it is connected soon.
+  ///   - deadline: The end of the wait.
+  /// - Returns: A connection to the master, or to the preferred server.
+  /// - Throws: The reason that there is none in time, as a ``RedisError``, or `CancellationError`.
   nonisolated(nonsending) func connection(
     forSlot slot: Int?, asking asked: RedisNode? = nil, before deadline: NIODeadline
   ) async throws -> RedisConnection {
@@ -34,7 +34,7 @@ extension ClusterRouter {
         let isFinal = !node.hasEnded && error.isFinal
         if isFinal || NIODeadline.now() >= deadline { throw error }
         askForRefresh()
-        // A node ends after it has left the map, so there is another now.
+        // A node ends after it has left the map, so by then the map has another node.
         if node.hasEnded, self.node(ofSlot: slot) === node { try await Task.sleep(for: Self.pause) }
       }
     }
@@ -43,10 +43,10 @@ extension ClusterRouter {
   private static func withoutMaster(_ slot: Int?) -> RedisError {
     RedisError(
       .connectionFailed,
-      message: slot.map { "No master has slot \($0): see CLUSTER INFO for what the cluster lacks." } ?? "The cluster has no master.")
+      message: slot.map { "No master has slot \($0): see CLUSTER INFO." } ?? "The cluster has no master.")
   }
 
-  /// A connection for one user, to the master of a key or to any.
+  /// Leases a connection to the master of a key, or to any master.
   nonisolated(nonsending) func lease(forKey key: String?) async throws -> RedisLeasedConnection {
     let slot = key.map { HashSlot.of($0) }
     let deadline = NIODeadline.now() + TimeAmount(clamping: configuration.commandTimeout)
@@ -56,7 +56,7 @@ extension ClusterRouter {
       do {
         return try await node.lease(before: deadline) { self.learn($0, from: endpoint) }
       } catch let error as RedisError {
-        // The master was lost on the way to it, and another is about to take over.
+        // The master was lost meanwhile, and another is about to take over.
         guard node.hasEnded || !error.isFinal, NIODeadline.now() < deadline else { throw error }
         askForRefresh()
         try await Task.sleep(for: Self.pause)

@@ -2,7 +2,7 @@ import NIOCore
 import Synchronization
 
 extension ClusterRouter {
-  /// Sends the commands for each master in one write, and repeats the ones that ``RetryPolicy`` allows.
+  /// Sends the commands for each master in one write, and repeats those that ``RetryPolicy`` allows.
   nonisolated(nonsending) func pipeline(_ commands: [RedisCommand]) async throws -> [Result<RESPValue, RedisError>] {
     let timeout = TimeAmount(clamping: commands.compactMap(\.timeout).max() ?? configuration.commandTimeout)
     let deadline = NIODeadline.now() + timeout
@@ -39,13 +39,13 @@ extension ClusterRouter {
     }
   }
 
-  /// What became of a command at a server; `nil` where there was no connection.
+  /// The outcome of a command at a server; the server is `nil` if it had no connection.
   private struct Attempted {
     var outcome: CommandOutcome
     var source: Endpoint?
   }
 
-  /// Learns where commands are sent on to.
+  /// Applies the redirections of an attempt.
   private func follow(_ attempt: PipelineAttempt, after attempts: [Attempted]) -> Way {
     var sources: [Redirection: Endpoint] = [:]
     for attempted in attempts {
@@ -54,7 +54,7 @@ extension ClusterRouter {
     }
     var way = Way(slots: [], isTransaction: attempt.isTransaction)
     for (place, item) in attempt.pending.enumerated() {
-      // The server knows better where the key stands in a command.
+      // The server knows the command's key better than the client's table.
       way.slots.append(item.redirection?.slot ?? item.command.slot)
       guard let redirection = item.redirection, let source = sources[redirection] else { continue }
       way.asked[place] = follow(redirection, from: source)
@@ -64,10 +64,10 @@ extension ClusterRouter {
 
   // MARK: One attempt
 
-  /// What decides where the commands of a pipeline go.
+  /// The routing of a pipeline's commands.
   private struct Way {
     var slots: [Int?]
-    /// The nodes to ask this one time, by the places of the commands that were sent on to them.
+    /// The nodes for redirected commands, once each, by the commands' places.
     var asked: [Int: RedisNode] = [:]
     let isTransaction: Bool
   }
@@ -76,15 +76,15 @@ extension ClusterRouter {
   private struct Group {
     /// The server; `nil` if the slot has no master.
     let node: RedisNode?
-    /// The slot of the first of the commands.
+    /// The slot of the group's first command.
     let slot: Int?
-    /// Where the commands stand in the pipeline.
+    /// The places of the commands in the pipeline.
     var places: [Int] = []
-    /// Which of them another server has sent here for this one time.
+    /// Whether each command was redirected here with ASK.
     var asking: [Bool] = []
   }
 
-  /// Which commands go to which server, in their order.
+  /// The groups of commands by server, each in order.
   private func groups(_ way: Way) -> [Group] {
     let first = way.slots.lazy.compactMap { $0 }.first
     if way.isTransaction {
@@ -94,10 +94,10 @@ extension ClusterRouter {
     return state.withLock { state in
       var groups: [Group] = []
       var byNode: [ObjectIdentifier: Int] = [:]
-      // Those without a master wait together for each slot.
+      // Commands without a master wait in one group per slot.
       var bySlot: [Int?: Int] = [:]
       for (place, slot) in way.slots.enumerated() {
-        // A command without keys may go anywhere, so it goes where the others go.
+        // Any server can execute a command without keys, so it joins the group of the first slot.
         let slot = slot ?? first
         let node = way.asked[place] ?? Self.node(ofSlot: slot, &state)
         let index = (node.map { byNode[ObjectIdentifier($0)] } ?? bySlot[slot]) ?? groups.count
@@ -112,7 +112,7 @@ extension ClusterRouter {
     }
   }
 
-  /// Sends all commands; what became of each.
+  /// Sends all commands; returns the outcome of each.
   private nonisolated(nonsending) func executeAll(_ commands: [RedisCommand], _ way: Way, before deadline: NIODeadline) async -> [Attempted]
   {
     do {
@@ -138,7 +138,7 @@ extension ClusterRouter {
     do {
       let asked = group.asking.contains(true) ? group.node : nil
       let connection = try await connection(forSlot: group.slot, asking: asked, before: deadline)
-      // ASKING is for the next command alone, and one write keeps the two together.
+      // ASKING applies to the next command only, and one write keeps the two together.
       let sent = zip(group.places, group.asking).flatMap { place, isAsking in isAsking ? [.asking, commands[place]] : [commands[place]] }
       let outcomes = await connection.execute(sent, timeout: deadline - .now()).outcomes(of: sent.count)
       var index = -1

@@ -3,7 +3,7 @@ import Synchronization
 
 /// The choice of a server.
 extension ClusterRouter {
-  /// The master of a slot, or one for commands without a key; `nil` if there is none.
+  /// The master of a slot, or any master for a command without a key; `nil` if there is none.
   func node(ofSlot slot: Int?) -> RedisNode? {
     state.withLock { Self.node(ofSlot: slot, &$0) }
   }
@@ -14,7 +14,7 @@ extension ClusterRouter {
     return state.masters[Int(owner)]
   }
 
-  /// Any master, but the same one while it is of use, so that what one task publishes arrives in its order.
+  /// Any master, but the same one while it is usable, so that the messages that one task publishes keep their order.
   private static func anyMaster(_ state: inout State) -> RedisNode? {
     if let (endpoint, node) = state.chosen, node.current != nil, !state.isSilent(endpoint) { return node }
     let masters = state.view.map.map { Array(zip($0.masters, state.masters)) } ?? []
@@ -25,9 +25,9 @@ extension ClusterRouter {
 
   // MARK: Redirections
 
-  /// Learns from a server that a key is elsewhere.
+  /// Applies a redirection.
   ///
-  /// - Returns: The node to ask this one time, if the slot is only on its way there.
+  /// - Returns: The node for this one command, if the slot is still migrating to it.
   func follow(_ redirection: Redirection, from source: Endpoint) -> RedisNode? {
     guard redirection.kind == .ask else {
       learn(redirection, from: source)
@@ -41,9 +41,9 @@ extension ClusterRouter {
     }
   }
 
-  /// Notes that a slot has moved.
+  /// Records that a slot has moved.
   ///
-  /// A slot that is still migrating changes nothing.
+  /// A migrating slot does not change the map.
   func learn(_ redirection: Redirection, from source: Endpoint) {
     guard redirection.kind == .moved else { return }
     let target = redirection.target(from: source)
@@ -56,15 +56,15 @@ extension ClusterRouter {
     if isNews { askForRefresh(target) }
   }
 
-  // MARK: Whom to ask for the map, and where to subscribe
+  // MARK: Sources of the map, and the server of subscriptions
 
-  /// Where a server may be found that knows the cluster, each kind in the order in which to try.
+  /// The servers that may know the cluster, each kind in the order in which to ask.
   struct Sources {
-    /// Connected; the one first that is most likely to know the latest change.
+    /// Connected servers; the first is the most likely to know the latest change.
     var answering: [RedisNode] = []
-    /// All others that were ever named.
+    /// All other known servers.
     var others: [Endpoint] = []
-    /// Connected, but owing replies.
+    /// Connected servers that owe replies.
     var silent: [RedisNode] = []
   }
 
@@ -85,7 +85,7 @@ extension ClusterRouter {
     }
   }
 
-  /// Where to subscribe: the masters pass on each other's messages.
+  /// The server of subscriptions: the masters forward each other's messages.
   var subscriptions: ServerLocator {
     ServerLocator(name: "a master of the cluster", mustBeMaster: false) { () async throws(RedisError) in
       do {

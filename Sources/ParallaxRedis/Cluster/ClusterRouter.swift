@@ -3,37 +3,37 @@ import NIOCore
 import ParallaxConcurrency
 import Synchronization
 
-/// The masters of a cluster, the map of their slots, and the way of a command to the right one.
+/// The masters of a cluster, the map of their slots, and the routing of commands.
 final class ClusterRouter: Sendable {
   typealias Endpoint = RedisConfiguration.Endpoint
 
   struct State {
     var view = ClusterView()
-    /// The node of each master of the map, in the map's order.
+    /// The node of each master, in the order of the map.
     var masters: [RedisNode] = []
     var nodes: [Endpoint: RedisNode] = [:]
-    /// The master for commands without a key.
+    /// The master of commands without a key.
     var chosen: (Endpoint, RedisNode)?
-    /// When a command was last sent to a server that its slot is only on its way to: such a server need not be in the map yet.
+    /// The time of the last command that was redirected with ASK to each server: such a server may be missing from the map.
     var asked: [Endpoint: NIODeadline] = [:]
     /// The server that is most likely to know the latest change.
     var hint: Endpoint?
-    /// Servers that owe replies and have not sent anything for a while: since when.
+    /// The servers that owe replies and have been silent for a while, each with the beginning of its silence.
     var silent: [Endpoint: NIODeadline] = [:]
     var isOver = false
 
-    /// Whether a server owes replies and has not sent anything for a while.
+    /// Whether a server owes replies and has been silent for a while.
     func isSilent(_ endpoint: Endpoint) -> Bool {
       guard let since = silent[endpoint], let connection = nodes[endpoint]?.current else { return false }
       return connection.isBusy && connection.lastArrival == since
     }
   }
 
-  /// How long a server that is in no map is kept after the last command that was sent on to it.
+  /// How long a server outside the map is kept after the last command that was redirected to it.
   private static let memory = TimeAmount.seconds(10)
-  /// How long the replies of a server that is no master any more are awaited if it has been silent.
+  /// How long the replies of a silent server are awaited after it has ceased to be a master.
   ///
-  /// One that was stopped, and goes on after another has taken over, would acknowledge writes that are lost.
+  /// A server that was suspended and resumes after a failover would acknowledge writes that are lost.
   private static let farewell = TimeAmount.milliseconds(100)
 
   let configuration: RedisConfiguration
@@ -41,19 +41,19 @@ final class ClusterRouter: Sendable {
   let seeds: [Endpoint]
   let connector: RedisConnector
   let logger: Logger
-  /// There from the first map on.
+  /// Available from the first map on.
   let map: Awaited<Void>
   let state = Mutex(State())
   private let starts: AsyncStream<RedisNode>
   private let start: AsyncStream<RedisNode>.Continuation
-  /// Signalled when there is a reason to ask for a new map.
+  /// Signaled to request a new map.
   private let refresh = WakeUp()
 
   /// - Parameters:
   ///   - seeds: Some servers of the cluster.
   ///   - connector: Opens connections.
-  ///   - scripts: What each of them loads first.
-  ///   - logger: Where outages and changes of the masters are reported.
+  ///   - scripts: The scripts that each connection loads first.
+  ///   - logger: The logger of outages and of changes of the masters.
   init(seeds: [Endpoint], connector: RedisConnector, scripts: KnownScripts, logger: Logger) {
     configuration = connector.configuration
     self.seeds = seeds
@@ -68,7 +68,7 @@ final class ClusterRouter: Sendable {
 
   /// Keeps the connections to all masters until the task is cancelled.
   ///
-  /// - Parameter changed: Learns that there may be other masters than before.
+  /// - Parameter changed: Called when the masters may have changed.
   func run(_ changed: @escaping @Sendable () -> Void) async {
     map.started()
     refresh.signal()
@@ -78,19 +78,19 @@ final class ClusterRouter: Sendable {
         for await node in starts { group.addTask { await node.run() } }
       }
     } onCancel: {
-      // Whoever still waits for a map must not do so while replies in flight are awaited.
+      // Callers that wait for a map must fail before the wait for replies in flight.
       state.withLock { $0.isOver = true }
       map.shutDown(RedisError(.shutDown, message: "The client has been shut down."))
     }
   }
 
-  /// Asks for a new map; many reasons in one moment ask once.
+  /// Requests a new map; requests of one moment count as one.
   func askForRefresh(_ hint: Endpoint? = nil) {
     if let hint { state.withLock { $0.hint = hint } }
     refresh.signal()
   }
 
-  /// How the master that is worst off stands.
+  /// The status of the master in the worst state.
   var status: RedisConnectionStatus {
     let (isKnown, missingFor, reason) = map.availability
     guard isKnown else {
@@ -105,16 +105,16 @@ final class ClusterRouter: Sendable {
 
   // MARK: The map
 
-  /// The masters that have slots.
+  /// The masters with slots.
   var owningMasters: [RedisNode] {
     state.withLock { state in
       state.view.map.map { map in map.owningMasters.compactMap { state.nodes[$0] } } ?? []
     }
   }
 
-  /// Takes what some servers say about the cluster.
+  /// Applies the reports of some servers.
   ///
-  /// - Returns: Whether there is a map among it that can be believed.
+  /// - Returns: Whether the reports contain a credible map.
   func received(_ reports: [ClusterView.Report]) -> Bool {
     let now = connector.eventLoop.now
     let patience = TimeAmount(clamping: configuration.commandTimeout)
@@ -126,25 +126,25 @@ final class ClusterRouter: Sendable {
     }
     guard let change else { return false }
     for (node, grace) in change.gone {
-      node.end(RedisError(.connectionFailed, message: "\(node.locator.name) is no master of the cluster any more."), grace: grace)
+      node.end(RedisError(.connectionFailed, message: "\(node.locator.name) is no longer a master of the cluster."), grace: grace)
     }
     map.provide(())
     if !change.before.isEmpty, change.before != change.now {
       func list(_ endpoints: Set<Endpoint>) -> String { endpoints.map(\.description).sorted().joined(separator: " ") }
       logger.notice(
-        "The cluster has other masters", metadata: ["from": "\(list(change.before))", "to": "\(list(change.now))"])
+        "The cluster's masters have changed", metadata: ["from": "\(list(change.before))", "to": "\(list(change.now))"])
     }
     return true
   }
 
-  /// No server told the map: callers that wait for the first map get the error.
+  /// No server reported a map: callers that wait for the first map fail with the error.
   func refreshFailed(_ error: RedisError) {
     if map.current == nil { map.attemptFailed(error) }
   }
 
-  /// Looks which servers do not answer.
+  /// Finds the servers that do not answer.
   ///
-  /// - Parameter owing: The connections that owed replies at the last look, and when something had last arrived on them.
+  /// - Parameter owing: The connections that owed replies at the last check, each with the time of its last arrival.
   /// - Returns: Whether all masters are connected and answer.
   func look(_ owing: inout [ObjectIdentifier: NIODeadline]) -> Bool {
     state.withLock { state in
@@ -161,7 +161,7 @@ final class ClusterRouter: Sendable {
     }
   }
 
-  /// Gives each master of the map its node; the nodes that are of no more use, and whether they are silent.
+  /// Assigns a node to each master of the map; returns the obsolete nodes, and whether each is silent.
   private func reconcile(_ state: inout State, now: NIODeadline) -> [(RedisNode, isSilent: Bool)] {
     guard let map = state.view.map else { return [] }
     state.masters = map.masters.map { node(at: $0, &state) }
@@ -174,7 +174,7 @@ final class ClusterRouter: Sendable {
     return nodes
   }
 
-  /// The node of a server; a new one if there is none.
+  /// The node of a server, created if necessary.
   func node(at endpoint: Endpoint, _ state: inout State) -> RedisNode {
     if let known = state.nodes[endpoint] { return known }
     let node = RedisNode(.fixed(endpoint), configuration: configuration, connector: connector, scripts: scripts, logger: logger)

@@ -1,10 +1,10 @@
 import NIOCore
 
-/// A server that is asked what it sees of the cluster.
+/// A server that is asked for its view of the cluster.
 enum ClusterSource: Sendable {
-  /// On its shared connection.
+  /// Asks on the server's shared connection.
   case node(RedisNode)
-  /// On a connection for this one time.
+  /// Asks on a connection for this one question.
   case endpoint(RedisConfiguration.Endpoint)
 
   /// Asks the server.
@@ -32,12 +32,13 @@ enum ClusterSource: Sendable {
     let info = outcome.replies[1].string ?? ""
     if let message = outcome.replies[0].errorMessage, message.contains("cluster support disabled") {
       throw RedisError(
-        .invalidConfiguration, command: "CLUSTER", message: "\(connection.endpoint) is no server of a cluster: use it as a single server.",
+        .invalidConfiguration, command: "CLUSTER",
+        message: "\(connection.endpoint) is not a server of a cluster: configure it as a single server.",
         serverMessage: message)
     }
     let shards = try? ClusterMap(shards: outcome.replies[0], from: connection.endpoint, usesTLS: configuration.tls != nil)
     if let shards { return .init(map: shards, info: info) }
-    // CLUSTER SHARDS came with Redis 7.0, and does not always tell one master of a shard from another.
+    // Redis has CLUSTER SHARDS since 7.0, and its reply does not always identify one master of a shard.
     guard case .reply(let slots) = await connection.execute(RedisCommand("CLUSTER", "SLOTS"), timeout: patience) else {
       throw late(connection)
     }
@@ -46,13 +47,14 @@ enum ClusterSource: Sendable {
   }
 
   private static func late(_ connection: RedisConnection) -> RedisError {
-    RedisError(.connectionFailed, command: "CLUSTER", message: "\(connection.endpoint) did not tell its map of the cluster in time.")
+    RedisError(.connectionFailed, command: "CLUSTER", message: "\(connection.endpoint) did not report its map of the cluster in time.")
   }
 
   private static func refused(by connection: RedisConnection, _ message: String) -> RedisError {
     guard message.hasPrefix("NOPERM") else {
       return RedisError(
-        .serverError, command: "CLUSTER", message: "\(connection.endpoint) refuses to tell its map of the cluster.", serverMessage: message)
+        .serverError, command: "CLUSTER", message: "\(connection.endpoint) refuses to report its map of the cluster.",
+        serverMessage: message)
     }
     return RedisError(
       .invalidConfiguration, command: "CLUSTER",

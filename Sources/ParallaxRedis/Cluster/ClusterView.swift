@@ -1,23 +1,23 @@
-/// What the client holds for the state of the cluster, out of what servers say about it.
+/// The client's view of the cluster, derived from the reports of its servers.
 ///
-/// A pure value. Servers can disagree: one that was cut off still has the map of before. Failovers and migrations raise the cluster's
-/// epoch (Redis Cluster Specification, "Configuration epoch"), so of several maps the one with the greatest epoch counts, and a lower
-/// epoch than was seen before is not believed, until nothing else has been heard for a while: then the cluster was set up anew.
+/// A pure value. Servers can disagree: an isolated server still has the former map. Failovers and migrations raise the cluster's epoch
+/// (Redis Cluster Specification, "Configuration epoch"), so the map with the greatest epoch is valid. A map of a lower epoch than before is
+/// rejected until no server has confirmed the greater epoch for a while: then the cluster was created anew.
 ///
-/// A replica that is cut off raises its own epoch with each election that it cannot win. It knows that it cannot serve, though, and a
-/// server that cannot is believed only where none can, and never for its epoch.
+/// An isolated replica raises its own epoch with each election that it cannot win. It knows that it cannot serve, though: the map of a
+/// server that cannot serve is accepted only if no server can, and its epoch never counts.
 struct ClusterView {
   typealias Endpoint = RedisConfiguration.Endpoint
 
-  /// What one server says.
+  /// The report of one server.
   struct Report: Equatable {
     let map: ClusterMap
     let epoch: Int64
-    /// Whether the server sees a cluster that can serve.
+    /// Whether the server considers the cluster able to serve.
     var isServing = true
   }
 
-  /// How long a greater epoch counts although no server confirms it any more.
+  /// How long a greater epoch is valid without a confirmation by a server.
   private static let confirmationTime = Duration.seconds(10)
 
   private(set) var map: ClusterMap?
@@ -25,12 +25,12 @@ struct ClusterView {
   /// When a server last confirmed the epoch.
   private var confirmed: Duration = .zero
 
-  /// Takes the reports of some servers.
+  /// Applies the reports of some servers.
   ///
   /// - Parameters:
-  ///   - reports: What they said, at most one each; of equal ones the first counts.
-  ///   - now: The time, on any clock that never goes back.
-  /// - Returns: Whether there is a map that can be believed.
+  ///   - reports: At most one report per server; of equal reports the first counts.
+  ///   - now: The time on a monotonic clock.
+  /// - Returns: Whether there is a credible map.
   mutating func received(_ reports: [Report], now: Duration) -> Bool {
     let complete = reports.filter { $0.map.coveredSlots > 0 }
     let serving = complete.filter(\.isServing)
@@ -42,7 +42,7 @@ struct ClusterView {
     return true
   }
 
-  /// A server has said that a slot lives elsewhere now.
+  /// A server has redirected a slot with MOVED.
   mutating func moved(_ slot: Int, to master: Endpoint) {
     map?.assign(slot...slot, to: master)
   }
@@ -51,7 +51,7 @@ struct ClusterView {
 extension ClusterView.Report {
   /// - Parameters:
   ///   - map: The map of a server.
-  ///   - info: The reply to CLUSTER INFO of the same server, lines of `name:value`; a server that refuses it is believed to serve.
+  ///   - info: The same server's reply to CLUSTER INFO, lines of `name:value`; a server that refuses it counts as able to serve.
   init(map: ClusterMap, info: String) {
     func value(_ name: String) -> Substring? {
       info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("\(name):") }?.dropFirst(name.count + 1)

@@ -1,10 +1,10 @@
-/// Which of the 16,384 slots of a cluster a key is in: CRC-16/XMODEM of its hash tag, or of the whole key without one (Redis Cluster
-/// Specification, "Key distribution model").
+/// The slot of a key, one of 16,384: CRC-16/XMODEM of its hash tag, or of the whole key without one (Redis Cluster Specification, "Key
+/// distribution model").
 enum HashSlot {
   static let count = 16_384
   static let all = 0..<count
 
-  /// The slot of a key: of what stands between its first `{` and the next `}`, unless that is nothing or there are none.
+  /// The slot of a key: of the text between its first `{` and the next `}`, or of the whole key if that text is empty or missing.
   static func of(_ key: some Collection<UInt8>) -> Int {
     guard let open = key.firstIndex(of: UInt8(ascii: "{")) else { return Int(crc16(key)) % count }
     let rest = key[key.index(after: open)...]

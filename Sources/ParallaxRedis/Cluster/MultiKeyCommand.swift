@@ -1,20 +1,19 @@
-/// A command over keys of several slots, as one command for each slot, where the parts add up to the same.
+/// A command over keys of several slots, divided into one command per slot with the same overall effect.
 ///
-/// That is safe for reads and removals of keys that have nothing to do with each other: DEL, UNLINK, EXISTS, TOUCH and MGET. What is
-/// atomic on a single server is so for each slot only. A command that must be atomic as a whole, such as MSET, is left as it is, and
-/// refused by the server.
+/// Only reads and removals of independent keys can be divided: DEL, UNLINK, EXISTS, TOUCH and MGET. The divided command is atomic per slot
+/// only. A command that must be atomic as a whole, such as MSET, is sent undivided, and the server refuses it.
 struct MultiKeyCommand {
   /// One command for each slot, in the order in which the slots first occur.
   let parts: [RedisCommand]
-  /// For each part the places of its keys in the command.
+  /// The places of each part's keys in the command.
   private let places: [[Int]]
   private let keys: Int
   private let isRead: Bool
 
-  /// Splits a command; `nil` if it cannot be split, or its keys are all in one slot.
+  /// Divides a command; `nil` if it cannot be divided, or all its keys are in one slot.
   init?(_ command: RedisCommand) {
     keys = command.arguments.count
-    // Nearly all commands end here.
+    // Nearly all commands return here.
     guard keys > 1, command.name.utf8.count < 7 else { return nil }
     switch command.name {
     case "DEL", "UNLINK", "EXISTS", "TOUCH": isRead = false
@@ -40,17 +39,18 @@ struct MultiKeyCommand {
     }
   }
 
-  /// The reply to the whole.
+  /// Combines the replies.
   ///
   /// - Parameter replies: The replies to the parts.
   /// - Returns: The sum of the counts, or the values in the order of the keys.
-  /// - Throws: The first error; it says that something may have been executed if another part was.
+  /// - Throws: The first error, with ``RedisError/mayHaveExecuted`` set if another part was executed.
   func reply(_ replies: [Result<RESPValue, RedisError>]) throws(RedisError) -> RESPValue {
     let name = parts[0].name
     if let error = replies.lazy.compactMap({ if case .failure(let error) = $0 { error } else { nil } }).first {
       let isPartial = !isRead && replies.contains { if case .success = $0 { true } else { false } }
       throw RedisError(
-        error.code, command: name, message: isPartial ? "\(error.message) The keys of other slots are done." : error.message,
+        error.code, command: name,
+        message: isPartial ? "\(error.message) The command was executed for keys of other slots." : error.message,
         serverMessage: error.serverMessage, mayHaveExecuted: error.mayHaveExecuted || isPartial, cause: error.cause)
     }
     let values = replies.compactMap { try? $0.get() }
@@ -58,7 +58,7 @@ struct MultiKeyCommand {
     var all = [RESPValue](repeating: .null, count: keys)
     for (value, places) in zip(values, places) {
       guard let elements = value.array, elements.count == places.count else {
-        throw RedisError(.unexpectedReply, command: name, message: "The reply has not one element for each key.")
+        throw RedisError(.unexpectedReply, command: name, message: "The reply does not have one element per key.")
       }
       for (element, place) in zip(elements, places) { all[place] = element }
     }
@@ -69,7 +69,7 @@ struct MultiKeyCommand {
     var sum: Int64 = 0
     for count in counts {
       guard let number = count.int, case (let next, false) = sum.addingReportingOverflow(Int64(number)) else {
-        throw RedisError(.unexpectedReply, command: parts[0].name, message: "The replies are no counts that could be added.")
+        throw RedisError(.unexpectedReply, command: parts[0].name, message: "The replies are not counts.")
       }
       sum = next
     }

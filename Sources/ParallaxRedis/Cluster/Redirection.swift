@@ -1,19 +1,19 @@
-/// Where a server of a cluster sends a command instead: `MOVED slot host:port` or `ASK slot host:port`.
+/// A server's redirection to another server of the cluster: `MOVED slot host:port` or `ASK slot host:port`.
 struct Redirection: Sendable, Hashable {
   enum Kind {
-    /// The slot lives there from now on.
+    /// The other server has the slot from now on.
     case moved
-    /// The slot is on its way there, and this one command is to be asked there.
+    /// The slot is migrating to the other server, which executes this one command.
     case ask
   }
 
   let kind: Kind
   let slot: Int
-  /// `nil` where the server leaves out the host, which means its own.
+  /// `nil` if the reply omits the host, which means that of the replying server.
   let host: String?
   let port: Int
 
-  /// Reads an error reply; `nil` if it is none of the two, or not well formed.
+  /// Reads an error reply; `nil` if it is not a well-formed redirection.
   init?(_ message: String) {
     let words = message.split(separator: " ", omittingEmptySubsequences: false)
     guard words.count >= 3, let slot = Int(words[1]), HashSlot.all.contains(slot), let colon = words[2].lastIndex(of: ":"),
@@ -30,7 +30,7 @@ struct Redirection: Sendable, Hashable {
     self.host = host.isEmpty || host == "?" ? nil : String(host)
   }
 
-  /// The server that is meant, given which one sent this.
+  /// The target of the redirection, given the server that sent it.
   func target(from source: RedisConfiguration.Endpoint) -> RedisConfiguration.Endpoint {
     if let host { return .host(host, port: port) }
     if case .host(let host, _) = source { return .host(host, port: port) }

@@ -1,18 +1,18 @@
 import NIOCore
 
-/// Which keys a command names, as far as its way through a cluster depends on them.
+/// The keys of a command, as far as its routing in a cluster needs them.
 extension RedisCommand {
-  /// The slot of the first key; `nil` if the command names none.
+  /// The slot of the first key; `nil` for a command without keys.
   var slot: Int? {
     firstKeyPosition.flatMap { $0 < arguments.count ? arguments[$0].slot : nil }
   }
 
-  /// The first key; `nil` if the command names none.
+  /// The first key; `nil` for a command without keys.
   package var firstKey: String? {
     firstKeyPosition.flatMap { $0 < arguments.count ? arguments[$0].text : nil }
   }
 
-  /// The place of the first key among the arguments; `nil` if the command names none.
+  /// The place of the first key among the arguments; `nil` for a command without keys.
   private var firstKeyPosition: Int? {
     switch Self.keyRules[name] {
     case nil: arguments.isEmpty ? nil : 0
@@ -23,16 +23,16 @@ extension RedisCommand {
     }
   }
 
-  /// Where a command has its first key.
+  /// The position of a command's first key.
   private enum KeyRule {
     case noKey, second
     /// Behind the number of keys, which is at this place.
     case behindCount(Int)
-    /// Behind a word, which is not to be looked for before this place.
+    /// Behind a keyword, which is searched from this place on.
     case behindWord(String, from: Int, otherwise: Int?)
   }
 
-  /// Nearly all commands have their first key right behind the name: these are the exceptions of Redis 7.
+  /// The exceptions of Redis 7: in nearly all other commands the first key follows the name.
   private static let keyRules: [String: KeyRule] = {
     var rules: [String: KeyRule] = [
       "XREAD": .behindWord("STREAMS", from: 0, otherwise: nil), "XREADGROUP": .behindWord("STREAMS", from: 3, otherwise: nil),
@@ -61,7 +61,7 @@ extension RedisCommand {
 }
 
 extension RedisArgument {
-  /// The slot of the key that this is.
+  /// The slot of this argument as a key.
   var slot: Int {
     switch storage {
     case .string(let text): HashSlot.of(text)
@@ -71,12 +71,12 @@ extension RedisArgument {
     }
   }
 
-  /// The number that this is or spells.
+  /// The argument as an integer.
   fileprivate var integer: Int64? {
     if case .integer(let value) = storage { value } else { Int64(text) }
   }
 
-  /// What is sent, as text; bytes that are not UTF-8 are repaired.
+  /// The argument as text; invalid UTF-8 is repaired.
   var text: String {
     switch storage {
     case .integer(let value): String(value)

@@ -1,8 +1,8 @@
 import NIOCore
 
-/// Reading the parts of a reply, with errors that tell types and places.
+/// Reads the parts of a reply, with errors that name types and places.
 extension RESPValue {
-  /// Whether this is a string of just these bytes.
+  /// Whether the value is a string of exactly these bytes.
   func isText(_ text: StaticString) -> Bool {
     switch self {
     case .simpleString(let buffer), .bulkString(let buffer):
@@ -17,7 +17,7 @@ extension RESPValue {
     return array
   }
 
-  /// The elements of a collection that has at least so many.
+  /// The elements of a collection with at least `count` of them.
   func elements(_ expected: String, atLeast count: Int) throws(RedisReplyMismatch) -> [RESPValue] {
     guard let array, array.count >= count else { throw RedisReplyMismatch(expected: expected, found: self) }
     return array
@@ -25,7 +25,7 @@ extension RESPValue {
 }
 
 extension [RESPValue] {
-  /// Reads each element, and tells which one could not be.
+  /// Decodes each element; an error names the faulty element.
   func decoded<Part>(_ decode: (RESPValue) throws(RedisReplyMismatch) -> Part) throws(RedisReplyMismatch) -> [Part] {
     var result: [Part] = []
     result.reserveCapacity(count)
@@ -33,7 +33,7 @@ extension [RESPValue] {
     return result
   }
 
-  /// Reads one element, and tells that it was this one if it could not be.
+  /// Decodes one element; an error names it.
   func decoded<Part>(
     _ index: Int, _ decode: (RESPValue) throws(RedisReplyMismatch) -> Part
   ) throws(RedisReplyMismatch) -> Part {
@@ -44,7 +44,7 @@ extension [RESPValue] {
     }
   }
 
-  /// Reads one element of a type that decodes itself.
+  /// Decodes one element of a type that decodes itself.
   func decoded<Part: RedisReplyDecodable>(_ index: Int, as type: Part.Type = Part.self) throws(RedisReplyMismatch) -> Part {
     try decoded(index) { (value) throws(RedisReplyMismatch) in try Part(reply: value) }
   }

@@ -2,7 +2,7 @@ public import NIOCore
 
 /// One argument of a command: a string of any bytes.
 ///
-/// Redis takes everything as strings; integers are sent in decimal, floating point numbers in their shortest exact form.
+/// Redis takes all arguments as strings; integers are sent in decimal, floating-point numbers in their shortest exact form.
 public struct RedisArgument: Sendable, Hashable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
   @usableFromInline
   enum Storage: Sendable, Hashable {
@@ -43,9 +43,9 @@ public struct RedisArgument: Sendable, Hashable, ExpressibleByStringLiteral, Exp
   public init(integerLiteral value: Int64) { storage = .integer(value) }
 }
 
-/// A type whose values can stand as arguments of a command.
+/// A type whose values can be arguments of a command.
 public protocol RedisArgumentConvertible: Sendable {
-  /// The value as Redis gets it.
+  /// The value as an argument.
   var redisArgument: RedisArgument { get }
 }
 

@@ -1,17 +1,17 @@
 extension RedisCommand {
-  /// A command of a name, a key or more, and a list.
+  /// A command of a name, leading arguments and a list.
   init(_ name: String, _ first: String..., list: some Sequence<some RedisArgumentConvertible>) {
     self.init(name, arguments: first.map { RedisArgument($0) } + list.map(\.redisArgument))
   }
 
-  /// Adds arguments at the end.
+  /// Appends arguments.
   mutating func append(_ list: [RedisArgument]) {
     arguments.append(contentsOf: list)
   }
 }
 
 extension Duration {
-  /// The whole milliseconds, rounded up so that a time to wait or live is never cut to none; bounded by what Redis takes.
+  /// The whole milliseconds, rounded up so that a positive wait or lifetime never becomes zero; limited to the range that Redis accepts.
   var redisMilliseconds: Int64 {
     let (seconds, attoseconds) = components
     let (product, isTooLong) = seconds.multipliedReportingOverflow(by: 1_000)

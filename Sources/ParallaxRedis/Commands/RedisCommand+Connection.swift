@@ -1,12 +1,12 @@
-/// What a command does to the connection it is sent on.
+/// The effects of a command on its connection.
 extension RedisCommand {
-  /// Refuses what would delay or disturb the other users of a shared connection.
+  /// Refuses a command that would delay or disturb the other users of a shared connection.
   func checkShareable() throws(RedisError) {
     if isTransactional { throw needsConnection() }
     try checkPipelineable()
   }
 
-  /// As ``checkShareable()``, but in a pipeline a transaction is whole.
+  /// As ``checkShareable()``, but allows the commands of a transaction, which a pipeline has as a whole.
   private func checkPipelineable() throws(RedisError) {
     if effectsOfName.isEmpty { return }
     let others: ConnectionEffects = [.blocks, .changesConnection, .makesRepliesUnpredictable]
@@ -15,10 +15,10 @@ extension RedisCommand {
 
   /// Refuses a pipeline that would delay or disturb the other users of a shared connection.
   ///
-  /// - Returns: Whether there is a transaction or a WATCH in it.
+  /// - Returns: Whether the pipeline has a transaction or a WATCH.
   static func checkPipeline(_ commands: [RedisCommand]) throws(RedisError) -> Bool {
     var hasTransaction = false
-    // By index, as an iterator would retain and release each command.
+    // By index, because an iterator would retain and release each command.
     for index in commands.indices {
       try commands[index].checkPipelineable()
       hasTransaction = hasTransaction || commands[index].isTransactional
@@ -27,7 +27,7 @@ extension RedisCommand {
     return hasTransaction
   }
 
-  /// Refuses what would leave a transaction or a WATCH behind.
+  /// Refuses a pipeline that leaves a transaction or a WATCH open.
   private static func checkWholeTransactions(_ commands: [RedisCommand]) throws(RedisError) {
     var isOpen = false
     var isWatching = false
@@ -37,7 +37,7 @@ extension RedisCommand {
       case "EXEC" where isOpen, "DISCARD" where isOpen: (isOpen, isWatching) = (false, false)
       case "WATCH" where !isOpen: isWatching = true
       case "UNWATCH": isWatching = isWatching && isOpen
-      default: throw command.breaksTransaction("comes where no transaction allows it")
+      default: throw command.breaksTransaction("has a misplaced transaction command")
       }
     }
     if isOpen || isWatching, let last = commands.last { throw last.breaksTransaction("leaves a MULTI or WATCH open") }
@@ -49,22 +49,22 @@ extension RedisCommand {
       message: "The pipeline \(how): send whole transactions, from MULTI to EXEC, or use withConnection(forKey:_:).")
   }
 
-  /// Refuses what breaks the rule of one reply for one command.
+  /// Refuses a command with more or fewer than one reply.
   func checkLeasable() throws(RedisError) {
     guard makesRepliesUnpredictable else { return }
     throw RedisError(
       .connectionRequired, command: name,
-      message: "The client cannot follow a connection after this command: use subscribe(to:), or leave it out.")
+      message: "The client cannot match replies after this command: use subscribe(to:), or omit the command.")
   }
 
-  /// Whether the connection is not as before after this command.
+  /// Whether the command changes the state of the connection.
   var changesConnection: Bool { !connectionEffects.isDisjoint(with: [.changesConnection, .isTransactional]) }
 
   private var isTransactional: Bool { effectsOfName.contains(.isTransactional) }
 
   private var makesRepliesUnpredictable: Bool { connectionEffects.contains(.makesRepliesUnpredictable) }
 
-  /// What the command does to its connection; hardly any does something.
+  /// The command's effects on its connection; nearly all commands have none.
   private var connectionEffects: ConnectionEffects {
     effectsOfName.contains(.dependsOnArguments) ? effectsOfName.union(effectsOfArguments) : effectsOfName
   }
@@ -83,7 +83,7 @@ extension RedisCommand {
     arguments.prefix(count).contains { words.contains($0.text.uppercased()) }
   }
 
-  /// Whether BLOCK stands among the options before STREAMS, and not among the names of streams, or of a group and its consumer.
+  /// Whether BLOCK is one of the options before STREAMS, and not the name of a stream, a group or a consumer.
   private func hasBlockOption(from start: Int) -> Bool {
     for argument in arguments.dropFirst(start) {
       switch argument.text.uppercased() {
@@ -97,26 +97,26 @@ extension RedisCommand {
 
   private func needsConnection() -> RedisError {
     RedisError(
-      .connectionRequired, command: name, message: "This command needs a connection of its own: send it inside withConnection(_:).")
+      .connectionRequired, command: name, message: "This command needs a connection of its own: send it inside withConnection(forKey:_:).")
   }
 }
 
-/// What commands do to the connection they are sent on.
+/// The effects of commands on their connections.
 struct ConnectionEffects: OptionSet, Sendable {
   let rawValue: UInt8
 
   static let isTransactional = ConnectionEffects(rawValue: 1 << 0)
   static let blocks = ConnectionEffects(rawValue: 1 << 1)
-  /// The connection is not as before.
+  /// The command changes the state of the connection.
   static let changesConnection = ConnectionEffects(rawValue: 1 << 2)
-  /// There may be no reply, or more than one.
+  /// The command has no reply, or more than one.
   static let makesRepliesUnpredictable = ConnectionEffects(rawValue: 1 << 3)
-  /// Whether it does something else, the arguments tell.
+  /// The command's arguments decide about further effects.
   static let dependsOnArguments = ConnectionEffects(rawValue: 1 << 4)
 }
 
 extension ConnectionEffects {
-  /// The commands that do something to their connection, by the lengths of their names.
+  /// The commands with effects on their connection, by the lengths of their names.
   private static let names: [[(String, ConnectionEffects)]] = {
     let effects: [(ConnectionEffects, [String])] = [
       (.isTransactional, ["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH"]),
@@ -135,9 +135,9 @@ extension ConnectionEffects {
     return byLength
   }()
 
-  /// What the name of a command tells.
+  /// The effects that the name alone determines.
   init(ofCommand name: String) {
-    // Every command that is made passes here: it is compared with names of its length alone.
+    // Every new command passes here, so it is compared only with names of its length.
     let length = name.utf8.count
     self = length < Self.names.count ? Self.names[length].first { $0.0 == name }?.1 ?? [] : []
   }

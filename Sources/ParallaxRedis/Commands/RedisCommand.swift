@@ -1,32 +1,32 @@
-/// A command with its arguments, and how the client is to treat it.
+/// A command with its arguments and the client's rules for it.
 ///
 /// ```swift
 /// try await client.send(RedisCommand("HSET", key, "status", "running"))
 /// try await client.send(RedisCommand("GET", key).idempotent)
 /// ```
 ///
-/// A command may always be sent again when the server is known not to have executed it. When its fate is unknown, because the
-/// connection broke before the reply came, it is sent again only if it is marked ``idempotent``.
+/// The client may always repeat a command that the server certainly has not executed. A command of unknown outcome, whose connection broke
+/// before the reply arrived, is repeated only if it is marked ``idempotent``.
 public struct RedisCommand: Sendable {
-  /// The name in capitals, such as `HSET`: it names the command in errors and metrics.
+  /// The name in capitals, such as `HSET`; it names the command in errors and metrics.
   public let name: String
 
-  /// What follows the name; never shown in errors or logs.
+  /// The arguments; never shown in errors or logs.
   public internal(set) var arguments: [RedisArgument]
 
-  /// Whether executing the command twice has the same outcome for the caller as executing it once; `false` unless marked.
+  /// Whether two executions have the same outcome for the caller as one; `false` by default.
   public var isIdempotent = false
 
-  /// How long the caller waits for the reply, waiting for a connection included; `nil` for the client's `commandTimeout`.
+  /// How long the caller waits for the reply, the wait for a connection included; `nil`, the default, is the client's `commandTimeout`.
   public var timeout: Duration?
 
-  /// What it does to the connection, as far as its name tells; found once, when the command is made.
+  /// The effects on the connection that the name determines; computed once, at initialization.
   let effectsOfName: ConnectionEffects
 
-  /// The script that an EVALSHA stands for, so that NOSCRIPT can be answered with its source.
+  /// The script of an EVALSHA, so that its source can be sent after NOSCRIPT.
   let script: RedisScript?
 
-  /// Makes a command of a name and arguments of mixed types: strings, integers, floating point numbers, bytes, buffers.
+  /// Creates a command of a name and arguments of mixed types: strings, integers, floating-point numbers, bytes, buffers.
   @inlinable
   public init<each Argument: RedisArgumentConvertible>(_ name: String, _ arguments: repeat each Argument) {
     var list: [RedisArgument] = []
@@ -34,7 +34,7 @@ public struct RedisCommand: Sendable {
     self.init(name, arguments: list)
   }
 
-  /// Makes a command of a name and a list of arguments.
+  /// Creates a command of a name and a list of arguments.
   public init(_ name: String, arguments: [RedisArgument]) {
     self.init(name: name, arguments: arguments, script: nil)
   }
@@ -47,12 +47,12 @@ public struct RedisCommand: Sendable {
     self.script = script
   }
 
-  /// Makes the command that runs a script: EVALSHA, and EVAL with the source if the server does not know the script.
+  /// Creates the command that runs a script: EVALSHA, and EVAL with the source if the server lacks the script.
   ///
   /// - Parameters:
   ///   - script: The script.
-  ///   - keys: The keys it touches, `KEYS` in the script.
-  ///   - arguments: Its other arguments, `ARGV` in the script.
+  ///   - keys: The keys of the script, its `KEYS`.
+  ///   - arguments: The other arguments, its `ARGV`; none by default.
   /// - Returns: A command for ``RedisClient/send(_:)`` and ``RedisClient/pipeline(_:)``.
   public static func evaluate(_ script: RedisScript, keys: [String], arguments: [RedisArgument] = []) -> RedisCommand {
     var list: [RedisArgument] = []
@@ -64,24 +64,24 @@ public struct RedisCommand: Sendable {
     return RedisCommand(name: "EVALSHA", arguments: list, script: script)
   }
 
-  /// Adds an argument at the end.
+  /// Appends an argument.
   ///
-  /// - Parameter argument: What follows the arguments so far.
+  /// - Parameter argument: The argument.
   public mutating func append(_ argument: some RedisArgumentConvertible) {
     arguments.append(argument.redisArgument)
   }
 
-  /// The command marked as safe to execute twice, so that the client sends it again when its fate is unknown.
+  /// A copy marked as safe to execute twice, which the client repeats after an unknown outcome.
   public var idempotent: RedisCommand {
     var copy = self
     copy.isIdempotent = true
     return copy
   }
 
-  /// The command with a time-out of its own.
+  /// A copy with a time-out of its own.
   ///
-  /// - Parameter timeout: How long the caller waits for the reply, waiting for a connection included.
-  /// - Returns: A copy of the command.
+  /// - Parameter timeout: How long the caller waits for the reply, the wait for a connection included.
+  /// - Returns: The copy.
   public func withTimeout(_ timeout: Duration) -> RedisCommand {
     var copy = self
     copy.timeout = timeout

@@ -1,4 +1,4 @@
-/// What commands can be sent on: a ``RedisClient``, a ``RedisLeasedConnection``, or a stub in a test.
+/// A destination of commands: a ``RedisClient``, a ``RedisLeasedConnection``, or a stub in a test.
 public protocol RedisCommandSender: Sendable {
   /// Sends a command and waits for its reply.
   ///
@@ -20,23 +20,23 @@ extension RedisCommandSender {
   ///
   /// - Parameter command: The command.
   /// - Returns: The typed reply.
-  /// - Throws: As ``send(_:)-(RedisCommand)``; ``RedisError`` with `unexpectedReply` if the reply is of another type.
+  /// - Throws: The errors of ``send(_:)-(RedisCommand)``; ``RedisError`` with `unexpectedReply` if the reply has another type.
   @discardableResult
   nonisolated(nonsending) public func send<Reply>(_ command: RedisTypedCommand<Reply>) async throws -> Reply {
     try command.reply(from: try await send(command.command))
   }
 
-  /// Sends typed commands of different replies in one write.
+  /// Sends typed commands with different replies in one write.
   ///
   /// ```swift
   /// let (name, visits) = try await client.pipeline(.get("name", as: String.self), .incr("visits"))
   /// ```
   ///
-  /// All are executed even if one of them fails; ``pipelineResults(_:)`` tells each one's fate.
+  /// All commands are executed even if one fails; ``pipelineResults(_:)`` returns a result for each.
   ///
   /// - Parameter commands: The commands. The longest of their time-outs applies to all.
   /// - Returns: The typed reply of each command, in order.
-  /// - Throws: The first command's error that failed; else as ``pipeline(_:)-([RedisCommand])``.
+  /// - Throws: The error of the first failed command; else the errors of ``pipeline(_:)-([RedisCommand])``.
   @discardableResult
   nonisolated(nonsending) public func pipeline<each Reply>(
     _ commands: repeat RedisTypedCommand<each Reply>
@@ -45,11 +45,11 @@ extension RedisCommandSender {
     return (repeat try replies.next(for: each commands).get())
   }
 
-  /// Sends typed commands of different replies in one write, each with a result of its own.
+  /// Sends typed commands with different replies in one write, each with a result of its own.
   ///
   /// - Parameter commands: The commands. The longest of their time-outs applies to all.
   /// - Returns: The typed reply or the error of each command, in order.
-  /// - Throws: As ``pipeline(_:)-([RedisCommand])``.
+  /// - Throws: The errors of ``pipeline(_:)-([RedisCommand])``.
   nonisolated(nonsending) public func pipelineResults<each Reply>(
     _ commands: repeat RedisTypedCommand<each Reply>
   ) async throws -> (repeat Result<each Reply, RedisError>) {
@@ -57,7 +57,7 @@ extension RedisCommandSender {
     return (repeat replies.next(for: each commands))
   }
 
-  /// Sends any number of typed commands alike in one write.
+  /// Sends typed commands with the same type of reply in one write.
   ///
   /// ```swift
   /// let users = try await client.pipeline(ids.map { .hgetall("user:\($0)", as: String.self) })
@@ -65,7 +65,7 @@ extension RedisCommandSender {
   ///
   /// - Parameter commands: The commands. The longest of their time-outs applies to all.
   /// - Returns: The typed reply or the error of each command, in order.
-  /// - Throws: As ``pipeline(_:)-([RedisCommand])``.
+  /// - Throws: The errors of ``pipeline(_:)-([RedisCommand])``.
   nonisolated(nonsending) public func pipeline<Reply>(
     _ commands: [RedisTypedCommand<Reply>]
   ) async throws -> [Result<Reply, RedisError>] {
@@ -74,7 +74,7 @@ extension RedisCommandSender {
   }
 }
 
-/// The replies of a pipeline, handed to its commands one after the other.
+/// The replies of a pipeline, given to its commands one after the other.
 private struct PipelineReplies {
   private var remaining: IndexingIterator<[Result<RESPValue, RedisError>]>
 

@@ -1,4 +1,4 @@
-/// Names with values, as HSET, MSET and XADD take them: of mixed types, in order.
+/// Names with values for HSET, MSET and XADD: of mixed types, in order.
 ///
 /// ```swift
 /// try await client.send(.hset("job:7", ["status": "running", "attempts": 3]))
@@ -7,23 +7,23 @@ public struct RedisFields: Sendable, Hashable, ExpressibleByDictionaryLiteral {
   /// Name, value, name, value and so on.
   private(set) var arguments: [RedisArgument] = []
 
-  /// Takes a literal, in its order.
+  /// Creates fields of a literal, in its order.
   public init(dictionaryLiteral elements: (String, any RedisArgumentConvertible)...) {
     for (name, value) in elements { append(name, value) }
   }
 
-  /// Takes a dictionary, or other pairs in their order.
+  /// Creates fields of a dictionary, or of other pairs in their order.
   ///
   /// - Parameter pairs: The names and values.
   public init<Value: RedisArgumentConvertible>(_ pairs: some Sequence<(key: String, value: Value)>) {
     for (name, value) in pairs { append(name, value) }
   }
 
-  /// Adds a field at the end.
+  /// Appends a field.
   ///
   /// - Parameters:
-  ///   - name: Its name.
-  ///   - value: Its value.
+  ///   - name: The field's name.
+  ///   - value: The field's value.
   public mutating func append(_ name: String, _ value: some RedisArgumentConvertible) {
     arguments.append(RedisArgument(name))
     arguments.append(value.redisArgument)

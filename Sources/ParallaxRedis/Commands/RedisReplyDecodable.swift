@@ -1,8 +1,8 @@
 public import NIOCore
 
-/// A type that can be read from a reply, or from an element of one.
+/// A type that decodes itself from a reply, or from an element of a reply.
 ///
-/// Give your own types a conformance to read them straight from Redis:
+/// Conform your own types to decode them directly from Redis:
 ///
 /// ```swift
 /// extension Order: RedisReplyDecodable {
@@ -15,20 +15,20 @@ public import NIOCore
 /// }
 /// ```
 public protocol RedisReplyDecodable: Sendable {
-  /// Reads a value.
+  /// Decodes a value.
   ///
   /// - Parameter reply: The reply, in its RESP2 or RESP3 form.
-  /// - Throws: ``RedisReplyMismatch`` if the reply is something else.
+  /// - Throws: ``RedisReplyMismatch`` if the reply has another form.
   init(reply: RESPValue) throws(RedisReplyMismatch)
 }
 
 extension RESPValue: RedisReplyDecodable {
-  /// Any reply, as it is.
+  /// Any reply, unchanged.
   public init(reply: RESPValue) { self = reply }
 }
 
 extension ByteBuffer: RedisReplyDecodable {
-  /// The bytes of a string, sharing memory with the reply.
+  /// The bytes of a string; they share memory with the reply.
   public init(reply: RESPValue) throws(RedisReplyMismatch) {
     guard reply.errorMessage == nil, let bytes = reply.bytes else { throw RedisReplyMismatch(expected: "a string", found: reply) }
     self = bytes
@@ -36,7 +36,7 @@ extension ByteBuffer: RedisReplyDecodable {
 }
 
 extension String: RedisReplyDecodable {
-  /// A text, or an integer in decimal; bytes that are not UTF-8 are repaired.
+  /// A text, or an integer in decimal; invalid UTF-8 is repaired.
   public init(reply: RESPValue) throws(RedisReplyMismatch) {
     guard let string = reply.string else { throw RedisReplyMismatch(expected: "a string", found: reply) }
     self = string
@@ -44,7 +44,7 @@ extension String: RedisReplyDecodable {
 }
 
 extension Int: RedisReplyDecodable {
-  /// An integer, or a string that spells one.
+  /// An integer, or a string with one.
   public init(reply: RESPValue) throws(RedisReplyMismatch) {
     guard let int = reply.int else { throw RedisReplyMismatch(expected: "an integer", found: reply) }
     self = int
@@ -52,12 +52,12 @@ extension Int: RedisReplyDecodable {
 }
 
 extension Int64: RedisReplyDecodable {
-  /// An integer, or a string that spells one.
+  /// An integer, or a string with one.
   public init(reply: RESPValue) throws(RedisReplyMismatch) { self = Int64(try Int(reply: reply)) }
 }
 
 extension Double: RedisReplyDecodable {
-  /// A floating point number, an integer, or a string that spells either.
+  /// A floating-point number, an integer, or a string with either.
   public init(reply: RESPValue) throws(RedisReplyMismatch) {
     guard let double = reply.double else { throw RedisReplyMismatch(expected: "a number", found: reply) }
     self = double
@@ -65,7 +65,7 @@ extension Double: RedisReplyDecodable {
 }
 
 extension Bool: RedisReplyDecodable {
-  /// A truth value, or 0 or 1.
+  /// A Boolean, or 0 or 1.
   public init(reply: RESPValue) throws(RedisReplyMismatch) {
     guard let bool = reply.bool else { throw RedisReplyMismatch(expected: "a boolean, 0 or 1", found: reply) }
     self = bool
@@ -94,7 +94,7 @@ extension Set: RedisReplyDecodable where Element: RedisReplyDecodable {
 }
 
 extension Dictionary: RedisReplyDecodable where Key == String, Value: RedisReplyDecodable {
-  /// A map, or an array of key, value, key, value; the last of equal keys wins.
+  /// A map, or an array of key, value, key, value; the last of equal keys applies.
   public init(reply: RESPValue) throws(RedisReplyMismatch) {
     let flat = try reply.elements("a map")
     guard flat.count.isMultiple(of: 2) else { throw RedisReplyMismatch(expected: "a map", found: reply) }

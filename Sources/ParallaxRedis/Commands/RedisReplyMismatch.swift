@@ -1,26 +1,26 @@
-/// A reply, or a part of one, that is of another type than the caller asked for.
+/// The fault of a reply, or of a part of one, that does not have the requested type.
 ///
-/// It tells types and places, never what the reply contains.
+/// The error names types and places, never the content of the reply.
 public struct RedisReplyMismatch: Error, Sendable, Hashable, CustomStringConvertible {
-  /// What was asked for, such as `an integer`.
+  /// The expected type, such as `an integer`.
   public let expected: String
 
-  /// What came, such as `a bulk string`.
+  /// The type of the reply, such as `a bulk string`.
   public let found: String
 
   private var place = ""
 
-  /// Tells that a value is not what was asked for.
+  /// Creates the error of a value without the expected type.
   ///
   /// - Parameters:
-  ///   - expected: What was asked for, such as `an integer` or `the JSON of an order`.
+  ///   - expected: The expected type, such as `an integer` or `the JSON of an order`.
   ///   - found: The value; only its type is kept.
   public init(expected: String, found: RESPValue) {
     self.expected = expected
     self.found = found.typeName
   }
 
-  /// The same inside an element of a collection, counted from 0.
+  /// The same error inside an element of a collection, counted from 0.
   func inElement(_ index: Int) -> RedisReplyMismatch {
     var copy = self
     copy.place = " in element \(index)" + place
@@ -32,7 +32,7 @@ public struct RedisReplyMismatch: Error, Sendable, Hashable, CustomStringConvert
 }
 
 extension RESPValue {
-  /// The type with its article; of collections the number of elements too, which is often what is wrong.
+  /// The type with its article; for a collection also its number of elements, which is often the fault.
   fileprivate var typeName: String {
     switch self {
     case .simpleString: "a simple string"

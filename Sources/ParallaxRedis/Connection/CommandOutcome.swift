@@ -1,6 +1,6 @@
-/// What became of a command on one connection.
+/// The outcome of a command on one connection.
 enum CommandOutcome: Sendable {
-  /// The server's answer, which may be an error.
+  /// The server's reply, which may be an error.
   case reply(RESPValue)
   case failed(CommandFailure)
 
@@ -19,7 +19,7 @@ enum CommandOutcome: Sendable {
     return value.errorMessage?.hasPrefix("NOSCRIPT") == true
   }
 
-  /// Whether the command certainly did not reach the server.
+  /// Whether the server certainly has not received the command.
   var isUnsent: Bool {
     switch self {
     case .failed(.notSent), .failed(.unreachable): true
@@ -28,11 +28,11 @@ enum CommandOutcome: Sendable {
   }
 }
 
-/// What became of a pipeline on one connection: the replies that came, in order, and why the rest is missing.
+/// The outcome of a pipeline on one connection: the replies that arrived, in order, and the reason for the missing ones.
 struct PipelineOutcome: Sendable {
-  /// The replies in the form that the caller of a pipeline gets, so that they need not be copied.
+  /// The replies in the form of the caller's result, which saves a copy.
   ///
-  /// A reply that is an error still counts as a success here.
+  /// A reply that is an error counts as a success here.
   private(set) var results: [Result<RESPValue, RedisError>]
   private var hasErrors = false
   var failure: CommandFailure?
@@ -47,7 +47,7 @@ struct PipelineOutcome: Sendable {
     results.compactMap { if case .success(let reply) = $0 { reply } else { nil } }
   }
 
-  /// Whether all replies came and none of them is an error.
+  /// Whether all replies arrived and none is an error.
   var isFlawless: Bool { failure == nil && !hasErrors }
 
   mutating func append(_ reply: consuming RESPValue) {
@@ -59,21 +59,21 @@ struct PipelineOutcome: Sendable {
     results.reserveCapacity(count)
   }
 
-  /// What became of each of its commands.
+  /// The outcome of each command.
   func outcomes(of count: Int) -> [CommandOutcome] {
     (0..<count).map { index in
       if index < results.count, case .success(let reply) = results[index] { return .reply(reply) }
-      guard let failure else { preconditionFailure("a pipeline ended without a failure and without all its replies") }
+      guard let failure else { preconditionFailure("a pipeline without a failure lacks replies") }
       return .failed(failure)
     }
   }
 }
 
-/// Why there is no reply.
+/// The reason for a missing reply.
 enum CommandFailure: Error, Sendable {
-  /// The connection cannot take it; the server has not seen it.
+  /// The connection did not accept the command; the server has not received it.
   case notSent(RedisError)
-  /// No connection could be had, and waiting for one is over or of no use.
+  /// No connection was available in time, or waiting for one was useless.
   case unreachable(RedisError)
   /// The connection was lost after the command was written.
   case lost(RedisError)
@@ -82,9 +82,9 @@ enum CommandFailure: Error, Sendable {
   case overloaded
 }
 
-/// Who waits for a reply.
+/// The caller that waits for a reply.
 ///
-/// Unsafe continuations, as this is the hot path: the queue hands every waiter out exactly once.
+/// Unsafe continuations suit this hot path: the queue returns every waiter exactly once.
 enum ReplyWaiter: Sendable {
   case command(UnsafeContinuation<CommandOutcome, Never>, name: String)
   case pipeline(UnsafeContinuation<PipelineOutcome, Never>, commands: [RedisCommand])

@@ -12,11 +12,11 @@ final class ConnectionAttempts: Sendable {
     self.locator = locator
   }
 
-  /// Makes a connection; one attempt at a time.
+  /// Opens a connection; one attempt at a time.
   ///
-  /// - Parameter connect: Opens a connection to a server; ends soon when its task is cancelled.
+  /// - Parameter connect: Opens a connection to a server; must end soon after the cancellation of its task.
   /// - Returns: A connection to the right server.
-  /// - Throws: Why there is none, also when the task was cancelled.
+  /// - Throws: The reason that there is none, also after the cancellation of the task.
   func connect(
     _ connect: @escaping @Sendable (RedisConfiguration.Endpoint) async throws(RedisError) -> RedisConnection
   ) async throws(RedisError) -> RedisConnection {
@@ -29,7 +29,7 @@ final class ConnectionAttempts: Sendable {
       }
     }
     current.withLock { $0 = (endpoint, attempt) }
-    // A server that took over before the attempt began found nothing to cancel.
+    // If a server took over before the attempt began, there was nothing to cancel.
     followServers()
     let result = await withTaskCancellationHandler {
       await attempt.value
@@ -44,14 +44,14 @@ final class ConnectionAttempts: Sendable {
     return try result.get()
   }
 
-  /// Cancels the attempt under way if another server has taken over.
+  /// Cancels the current attempt if another server has taken over.
   func followServers() {
     if let (endpoint, attempt) = current.withLock({ $0 }), !locator.isCurrent(endpoint) { attempt.cancel() }
   }
 
-  /// Why to leave a server; `nil` if it is the right one.
+  /// The reason to leave a server; `nil` if it is the right one.
   func reasonToLeave(_ endpoint: RedisConfiguration.Endpoint) -> RedisError? {
     if locator.isCurrent(endpoint) { return nil }
-    return RedisError(.connectionFailed, message: "Another server has taken over: \(endpoint) is not \(locator.name) any more.")
+    return RedisError(.connectionFailed, message: "Another server has taken over: \(endpoint) is no longer \(locator.name).")
   }
 }

@@ -2,7 +2,8 @@ import DequeModule
 import NIOCore
 import Synchronization
 
-/// How callers on other threads reach a connection: they encode into a shared buffer, and the first of a batch wakes the event loop.
+/// Submits the commands of callers on other threads: they encode into a shared buffer, and the first command of a batch wakes the event
+/// loop.
 final class ConnectionInbox: Sendable {
   struct Submission: ~Copyable, Sendable {
     let id: UInt64
@@ -11,7 +12,7 @@ final class ConnectionInbox: Sendable {
     let timeout: TimeAmount
     let bytes: Int
 
-    /// What the loop waits for on behalf of the caller, from now on.
+    /// The queue entry of the submission.
     consuming func entry(now: NIODeadline) -> ReplyQueue<ReplyWaiter>.Entry {
       .init(id: id, waiter: waiter, replies: replies, submitted: now, deadline: now + timeout, bytes: bytes)
     }
@@ -23,7 +24,7 @@ final class ConnectionInbox: Sendable {
     var cancellations: [UInt64] = []
     var replies = 0
 
-    /// Empties the batch but keeps its memory, unless a large value has made it large.
+    /// Empties the batch but keeps its memory, unless a large value has enlarged it.
     mutating func reset() {
       if buffer.capacity > Self.keptCapacity { buffer = ByteBuffer() } else { buffer.clear() }
       submissions.removeAll()
@@ -42,16 +43,16 @@ final class ConnectionInbox: Sendable {
   private struct State: ~Copyable {
     var batch = Batch()
     var isLoopWoken = false
-    /// Why no commands are taken any more.
+    /// The reason that further commands are refused.
     var closed: RedisError?
-    /// Whether no caller waits for a reply any more.
+    /// Whether all callers have received their outcomes.
     var isOver = false
   }
 
   private let state = Mutex(State())
   private let maximumCommands: Int
   private let maximumBytes: Int
-  /// What the connection has in flight, as of the loop's last look.
+  /// The commands in flight, as last published by the event loop.
   private let commandsInFlight = Atomic(0)
   private let bytesInFlight = Atomic(0)
   private let lastArrivalNanoseconds: Atomic<UInt64>
@@ -78,7 +79,7 @@ final class ConnectionInbox: Sendable {
     }
   }
 
-  /// Whether the loop has to be woken for this.
+  /// Cancels a command; returns whether the event loop must be woken.
   func cancel(_ id: UInt64) -> Bool {
     state.withLock { state in
       guard !state.isOver else { return false }
@@ -100,9 +101,9 @@ final class ConnectionInbox: Sendable {
 
   // MARK: From the loop
 
-  /// Whether this many commands more may be sent, given what waits before them.
+  /// Whether this number of further commands may be sent, given the queued ones.
   ///
-  /// A pipeline of any length passes if nothing does.
+  /// A pipeline of any length is admitted if nothing is in flight or queued.
   func admits(_ commands: Int, queued: Int = 0, queuedBytes: Int = 0) -> Bool {
     let before = commandsInFlight.load(ordering: .relaxed) + queued
     let bytesBefore = bytesInFlight.load(ordering: .relaxed) + queuedBytes
@@ -118,23 +119,23 @@ final class ConnectionInbox: Sendable {
     lastArrivalNanoseconds.store(lastArrival.uptimeNanoseconds, ordering: .relaxed)
   }
 
-  /// Takes what has gathered, and leaves an empty batch in its place.
+  /// Takes the batch, and leaves an empty one in its place.
   func take(into spare: inout Batch) {
     state.withLock { state in
       swap(&state.batch, &spare)
       state.isLoopWoken = false
-      // What is taken counts until the loop publishes what it has in flight, or callers would be admitted beyond the bounds.
+      // The batch counts until the loop publishes what is in flight; otherwise callers could exceed the limits.
       commandsInFlight.add(spare.replies, ordering: .relaxed)
       bytesInFlight.add(spare.buffer.readableBytes, ordering: .relaxed)
     }
   }
 
-  /// Refuses commands from now on, and returns the submissions that were not taken yet; callers that wait for a reply can still cancel.
+  /// Refuses further commands, and returns the submissions that were not taken; waiting callers can still cancel.
   func refuse(_ error: RedisError) -> UniqueDeque<Submission> {
     state.withLock { Self.refuse(error, &$0) }
   }
 
-  /// Refuses commands and cancellations from now on, and returns the submissions that were not taken yet.
+  /// Refuses further commands and cancellations, and returns the submissions that were not taken.
   func close(_ error: RedisError) -> UniqueDeque<Submission> {
     state.withLock { state in
       state.isOver = true

@@ -1,7 +1,7 @@
 /// The exchange on a new connection before the first command of a caller.
 ///
-/// HELLO 3 logs in and names the connection in one command. A server that does not know it gets AUTH, CLIENT SETNAME and PING of RESP2.
-/// Then the database is selected, and the server is asked for its role if it has to be a master.
+/// HELLO 3 logs in and names the connection in one command. A server without HELLO gets AUTH, CLIENT SETNAME and PING of RESP2. Then the
+/// client selects the database, and asks for the server's role if it must be a master.
 struct Handshake {
   enum Action {
     case send(RedisCommand)
@@ -19,12 +19,12 @@ struct Handshake {
   }
 
   private let configuration: RedisConfiguration
-  /// What error messages call the server.
+  /// The server's name in error messages.
   private let server: String
   private let mustBeMaster: Bool
   private var step = Step.hello
   private var protocolVersion = 3
-  /// The server's name and version; `nil` before HELLO is answered, and for a server that does not know HELLO.
+  /// The server's name and version; `nil` before the reply to HELLO, and for a server without HELLO.
   private(set) var identity: RedisServerIdentity?
 
   init(configuration: RedisConfiguration, server: String = "The server", mustBeMaster: Bool = false) {
@@ -60,7 +60,7 @@ struct Handshake {
       return select()
     case (.auth, let error?): return .fail(refusal("AUTH", error, hasPassword: true))
     case (.auth, nil): return setName()
-    // The name only serves CLIENT LIST: a server that refuses it will do.
+    // The connection's name only serves CLIENT LIST, so a refusal does not matter.
     case (.name, _): return ping()
     case (.ping, let error?): return .fail(refusal("PING", error, hasPassword: configuration.password != nil))
     case (.ping, nil): return select()
@@ -68,7 +68,7 @@ struct Handshake {
       return .fail(
         RedisError(
           .invalidConfiguration, command: "SELECT",
-          message: "\(server) refuses database \(configuration.database): correct the database number.", serverMessage: error))
+          message: "\(server) refuses database \(configuration.database): correct the number of the database.", serverMessage: error))
     case (.select, nil): return askForRole()
     case (.role, let error?): return .fail(refusal("ROLE", error, hasPassword: configuration.password != nil))
     case (.role, nil):
@@ -128,11 +128,11 @@ struct Handshake {
       .authenticationFailed, command: command,
       message: hasPassword
         ? "\(server) refuses the user name or password: check both, and that the user is on."
-        : "\(server) asks for a password, and none is configured.", serverMessage: words)
+        : "\(server) requires a password, and none is configured.", serverMessage: words)
   }
 
-  /// The server's words, of which the code alone is kept where they repeat the password: some that do not know a command quote what came
-  /// with it, as far as they have room.
+  /// The server's error, reduced to its code if it contains the password: some servers quote the arguments of a command that they do not
+  /// know, as far as they have room.
   private func withoutPassword(_ error: String) -> String {
     guard let password = configuration.password, error.contains(password.prefix(32)) else { return error }
     return String(error.prefix { $0 != " " })

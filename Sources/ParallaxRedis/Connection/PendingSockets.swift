@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
 
-/// The sockets of an attempt to connect, which its cancellation closes: SwiftNIO's bootstrap cannot be cancelled.
+/// The sockets of an attempt to connect, closed by its cancellation: SwiftNIO's bootstrap cannot be cancelled.
 final class PendingSockets: Sendable {
   private struct State {
     var channels: [any Channel] = []

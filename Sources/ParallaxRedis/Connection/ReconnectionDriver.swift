@@ -1,7 +1,7 @@
 import Logging
 import NIOCore
 
-/// Does what ``ReconnectionStateMachine`` decides: keeps one connection, over all its replacements, until its task is cancelled.
+/// Performs the actions of ``ReconnectionStateMachine``: keeps one connection, with all its replacements, until its task is cancelled.
 struct ReconnectionDriver: Sendable {
   enum Event {
     case connected(RedisConnection)
@@ -12,7 +12,7 @@ struct ReconnectionDriver: Sendable {
 
   static let shuttingDown = RedisError(.shutDown, message: "The client is shutting down.")
 
-  /// What is connected to, for the log.
+  /// The server's name in the log.
   let name: String
   let outageLevel: Logger.Level
   let backoff: RedisConfiguration.Backoff
@@ -24,7 +24,7 @@ struct ReconnectionDriver: Sendable {
   /// Keeps a connection.
   ///
   /// - Parameters:
-  ///   - connect: Opens one.
+  ///   - connect: Opens a connection.
   ///   - notify: Called at each change of the connection.
   ///   - end: Ends the connection when the task is cancelled.
   func run(
@@ -75,7 +75,7 @@ struct ReconnectionDriver: Sendable {
     case .none: break
     case .outage(let error):
       logger.log(
-        level: outageLevel, "No connection to Redis, trying again until there is one",
+        level: outageLevel, "No connection to Redis; trying again",
         metadata: ["redis.server": "\(name)", "error": "\(error)"])
     case .recovered(let attempts, let outage):
       metrics.reconnected()

@@ -1,6 +1,6 @@
-/// When to connect and what to log: the life of one connection over all its replacements.
+/// Decides when to connect and what to log: the life of one connection with all its replacements.
 ///
-/// `idle → connecting → connected → waiting → connecting …`, and from everywhere `→ ended`. Randomness is an argument.
+/// `idle → connecting → connected → waiting → connecting …`, and from every state `→ ended`. Randomness is an argument.
 struct ReconnectionStateMachine {
   enum Action: Equatable {
     case connect
@@ -9,7 +9,7 @@ struct ReconnectionStateMachine {
     case end
   }
 
-  /// A line for the log: an outage once for each cause, not for each attempt.
+  /// A log entry: an outage is logged once per cause, not once per attempt.
   enum Announcement: Equatable {
     case none
     case outage(RedisError)
@@ -26,9 +26,9 @@ struct ReconnectionStateMachine {
 
   private let backoff: RedisConfiguration.Backoff
   private var state = State.idle
-  /// Failures since a connection last held for longer than the highest wait.
+  /// The failures since a connection last lasted for the longest wait.
   private var failures = 0
-  /// Attempts that failed in this outage.
+  /// The failed attempts of this outage.
   private var attempts = 0
   private var outageBegan: Duration?
   private var announced: Set<RedisError.Code> = []
@@ -58,13 +58,13 @@ struct ReconnectionStateMachine {
     }
   }
 
-  /// An attempt failed.
+  /// Handles a failed attempt.
   ///
   /// - Parameters:
-  ///   - error: Why.
-  ///   - now: The time, on any clock that never goes back.
+  ///   - error: The reason.
+  ///   - now: The time on a monotonic clock.
   ///   - random: A number in `0..<1` that sets the wait between zero and the ceiling.
-  /// - Returns: What to do, and what to log.
+  /// - Returns: The next action, and the log entry.
   mutating func failed(_ error: RedisError, now: Duration, random: Double) -> (Action, Announcement) {
     switch state {
     case .connecting:
@@ -75,17 +75,17 @@ struct ReconnectionStateMachine {
     }
   }
 
-  /// The connection was lost.
+  /// Handles the loss of the connection.
   ///
   /// - Parameters:
-  ///   - error: Why.
-  ///   - now: The time, on any clock that never goes back.
+  ///   - error: The reason.
+  ///   - now: The time on a monotonic clock.
   ///   - random: A number in `0..<1` that sets the wait between zero and the ceiling.
-  /// - Returns: What to do, and what to log.
+  /// - Returns: The next action, and the log entry.
   mutating func lost(_ error: RedisError, now: Duration, random: Double) -> (Action, Announcement) {
     switch state {
     case .connected(let since):
-      // A connection that breaks as soon as it is made must not be retried at full speed.
+      // A connection that breaks immediately must not be retried in a tight loop.
       if now - since >= backoff.maximum { failures = 0 }
       return wait(error, now: now, random: random)
     case .ended: return (.end, .none)

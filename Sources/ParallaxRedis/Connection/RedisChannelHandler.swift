@@ -1,11 +1,10 @@
 import DequeModule
 import NIOCore
 
-/// The event-loop side of a connection: writes commands, hands out replies, and watches the clock.
+/// The event-loop side of a connection: writes commands, delivers replies, and watches deadlines.
 ///
-/// Commands that gather during one tick of the loop go out in one write; while replies are being read, that is the end of the read.
-/// Thirty-two, or as many as the server has not answered yet, are written at once besides, so that the server works while the client still
-/// encodes.
+/// The commands of one tick of the loop go out in one write; while replies are being read, the write follows the end of the read. A batch
+/// is also written once it has 32 commands, or as many as the server has not answered, so that the server works while the client encodes.
 final class RedisChannelHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -14,17 +13,18 @@ final class RedisChannelHandler: ChannelInboundHandler {
     let limits: RESPLimits
     let stallTimeout: TimeAmount
     let keepAliveInterval: TimeAmount
-    /// Takes what the server pushes, for a connection with subscriptions; in RESP2 a push has the form of an array.
+    /// Receives the pushes of a subscription connection; in RESP2 a push has the form of an array.
     let onPush: PushHandler?
   }
 
-  /// Takes a push, or an error that may be the refusal of a command that only pushes answer; says whether an error is one.
+  /// Handles a push, or an error that may refuse a command that is answered by pushes only; returns whether the value was for a
+  /// subscription.
   typealias PushHandler = @Sendable (RESPValue) -> Bool
 
   private static let flushEvery = 32
   private static let keptCapacity = 256 << 10
   private static let probe = RedisCommand("PING")
-  /// The first words of the pushes that the subscriptions here bring.
+  /// The first words of pushes for the subscriptions of this client.
   private static let pushes: Set = ["message", "subscribe", "unsubscribe", "pmessage", "psubscribe", "punsubscribe"]
 
   private let settings: Settings
@@ -32,21 +32,21 @@ final class RedisChannelHandler: ChannelInboundHandler {
   private let executor: RedisEventLoopExecutor?
   private let eventLoop: any EventLoop
   private let closed: EventLoopPromise<RedisError>
-  // The event loop makes all accesses, one after the other; to check that again for each would cost a tenth of a command.
+  // Only the event loop accesses these properties; checking exclusivity again would cost a tenth of a command.
   @exclusivity(unchecked) private var timers: CommandTimers
   @exclusivity(unchecked) private var decoder: RESPDecoder
   @exclusivity(unchecked) private var queue: ReplyQueue<ReplyWaiter>
-  /// Replies of the pipeline at the head of the queue, and its commands.
+  /// The replies so far of the pipeline at the head of the queue, and its commands.
   @exclusivity(unchecked) private var headOutcome = PipelineOutcome()
   @exclusivity(unchecked) private var headCommands: [RedisCommand] = []
   @exclusivity(unchecked) private var outgoing = ByteBuffer()
-  /// How many commands `outgoing` holds.
+  /// The number of commands in `outgoing`.
   @exclusivity(unchecked) private var unflushed = 0
   @exclusivity(unchecked) private var spareBatch = ConnectionInbox.Batch()
   @exclusivity(unchecked) private var context: ChannelHandlerContext?
   @exclusivity(unchecked) private var isReading = false
   @exclusivity(unchecked) private var isFlushScheduled = false
-  /// Why the connection takes no more commands, while it still waits for replies.
+  /// The reason that the connection accepts no further commands while it awaits replies.
   @exclusivity(unchecked) private var drainReason: RedisError?
   @exclusivity(unchecked) private var closeReason: RedisError?
   /// The time of this tick, read once.
@@ -70,7 +70,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
   // MARK: Commands
 
-  /// Takes commands from a caller on the event loop.
+  /// Accepts commands from a caller on the event loop.
   func submit(_ commands: some Collection<RedisCommand>, id: UInt64, waiter: ReplyWaiter, timeout: TimeAmount) {
     if let reason = closeReason ?? drainReason { return waiter.fail(.notSent(reason)) }
     guard inbox.admits(commands.count) else { return waiter.fail(.overloaded) }
@@ -82,28 +82,28 @@ final class RedisChannelHandler: ChannelInboundHandler {
         id: id, waiter: waiter, replies: commands.count, submitted: now, deadline: now + timeout, bytes: outgoing.readableBytes - used))
     publishLoad()
     unflushed += commands.count
-    // While the server has more to do than what has gathered, it is not kept waiting.
+    // A batch may grow while the server has more commands to execute than the batch has.
     if unflushed < max(Self.flushEvery, queue.repliesInFlight - unflushed) { return scheduleFlush() }
     flush()
-    // Nothing else may come to end this tick.
+    // No later event would reset the time of this tick.
     if !isReading, !isFlushScheduled { tick = nil }
   }
 
-  /// Writes a command that only pushes answer.
+  /// Writes a command that is answered by pushes only.
   func push(_ command: RedisCommand) {
     guard closeReason == nil else { return }
     outgoing.write(command)
     scheduleFlush()
   }
 
-  /// Takes what callers on other threads have left in the inbox.
+  /// Takes the commands that callers on other threads have submitted.
   func drainInbox() {
     inbox.take(into: &spareBatch)
     let now = currentTime()
     if !spareBatch.submissions.isEmpty {
       flush()
       while let submission = spareBatch.submissions.popFirst() {
-        // A write that fails closes the channel before it returns.
+        // A failed write closes the channel before it returns.
         if let closeReason {
           submission.waiter.fail(.notSent(closeReason))
           continue
@@ -139,7 +139,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
   // MARK: Writing
 
   private func scheduleFlush() {
-    // The end of the read in progress flushes.
+    // The current read ends with a flush.
     if isReading || isFlushScheduled { return }
     isFlushScheduled = true
     eventLoop.assumeIsolatedUnsafeUnchecked().execute {
@@ -180,12 +180,12 @@ final class RedisChannelHandler: ChannelInboundHandler {
       fail(
         RedisError(
           .protocolViolation,
-          message: "The peer does not speak the Redis protocol: check the address, and whether the port is one for TLS.", cause: error))
+          message: "The peer does not use the Redis protocol: check the address, and whether the port expects TLS.", cause: error))
     }
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
-    // Callers resumed just now run here if they prefer this loop, so that what they send next goes out with one write.
+    // Resumed callers that prefer this event loop run here, so that their next commands go out in one write.
     executor?.drain()
     isReading = false
     flush()
@@ -198,10 +198,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
       _ = settings.onPush?(value)
       return
     }
-    // A command that only pushes answer is not in the queue, so its refusal may come before the reply to a probe.
+    // A command that is answered by pushes only is not in the queue, so its refusal may precede the reply to a probe.
     if case .error = value, case .probe? = queue.firstWaiter, settings.onPush?(value) == true { return }
     let delivery = queue.takeReply()
-    // Before the caller goes on, which may be to send the next command.
+    // The counts must be current before the caller continues, perhaps with its next command.
     publishLoad()
     switch consume delivery {
     case .deliver(.command(let continuation, let name), let submitted):
@@ -223,7 +223,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     }
   }
 
-  /// Adds a reply to those of the pipeline at the head of the queue.
+  /// Adds a reply to the pipeline at the head of the queue.
   private func collect(_ value: consuming RESPValue, elapsed: TimeAmount) {
     timers.record(headCommands[headOutcome.results.count].name, nanoseconds: elapsed.nanoseconds)
     headOutcome.append(value)
@@ -240,7 +240,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
   private func isPush(_ value: borrowing RESPValue) -> Bool {
     switch value {
     case .push: true
-    // In RESP2 only its first word tells a push from the reply to a command.
+    // In RESP2 only the first word distinguishes a push from a reply.
     case .array(let elements): settings.onPush != nil && elements.first?.string.map(Self.pushes.contains) == true
     default: false
     }
@@ -249,9 +249,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
   private func unsolicited(_ value: RESPValue) {
     if let message = value.errorMessage {
       if settings.onPush?(value) == true { return }
-      fail(RedisError(.connectionFailed, message: "The server ends the connection.", serverMessage: message))
+      fail(RedisError(.connectionFailed, message: "The server is closing the connection.", serverMessage: message))
     } else {
-      fail(RedisError(.protocolViolation, message: "The server sent a reply that nothing was asked for."))
+      fail(RedisError(.protocolViolation, message: "The server sent an unsolicited reply."))
     }
   }
 
@@ -268,7 +268,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
   private func timerFired() {
     timer = nil
-    // The commands gathered so far will be sent, so no caller may be told otherwise.
+    // The batch will be sent, so no caller may get the outcome that its command was not sent.
     flush()
     guard closeReason == nil else { return }
     let now = eventLoop.now
@@ -309,7 +309,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     fail(RedisError(.connectionFailed, message: "The connection broke.", cause: error))
   }
 
-  /// Refuses new commands, and closes the channel when the replies in flight have come or the time is up.
+  /// Refuses new commands, and closes the channel when the replies in flight have arrived or the limit is reached.
   func drain(within grace: TimeAmount, reason: RedisError) {
     guard closeReason == nil, drainReason == nil else { return }
     drainReason = reason
@@ -330,7 +330,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     fail(Self.shutDownError)
   }
 
-  /// Ends the connection, once: each waiter gets the reason, and whether its command may have been executed.
+  /// Ends the connection once: each waiter gets the reason, and whether its command may have been executed.
   func fail(_ reason: RedisError) {
     guard closeReason == nil else { return }
     closeReason = reason

@@ -3,7 +3,7 @@ import Synchronization
 
 /// One connection, for callers on any thread.
 ///
-/// A caller on the event loop writes straight into the handler; others encode into the inbox and wake the loop once per batch.
+/// A caller on the event loop uses the handler directly; other callers encode into the inbox and wake the loop once per batch.
 final class RedisConnection: Sendable {
   private let eventLoop: any EventLoop
   private let inbox: ConnectionInbox
@@ -26,7 +26,7 @@ final class RedisConnection: Sendable {
     closedFuture = closed
   }
 
-  /// When something last arrived.
+  /// The time of the last arrival of bytes.
   var lastArrival: NIODeadline { inbox.lastArrival }
 
   /// Whether replies are due.
@@ -39,7 +39,7 @@ final class RedisConnection: Sendable {
 
   /// Sends a command.
   ///
-  /// Cancellation drops the reply of this command alone.
+  /// Cancellation drops the reply of this command only.
   nonisolated(nonsending) func execute(_ command: RedisCommand, timeout: TimeAmount) async -> CommandOutcome {
     let id = nextID()
     return await withTaskCancellationHandler {
@@ -63,7 +63,7 @@ final class RedisConnection: Sendable {
     }
   }
 
-  /// Sends a command of a subscription, which is answered by pushes alone.
+  /// Sends a command of a subscription, which is answered by pushes only.
   func push(_ command: RedisCommand) {
     if eventLoop.inEventLoop {
       handler.value.push(command)
@@ -85,7 +85,7 @@ final class RedisConnection: Sendable {
       case .refused(let failure): waiter.fail(failure)
       }
     }
-    // A cancellation before the command was queued found nothing to cancel.
+    // A cancellation before the command was queued had nothing to cancel.
     if Task.isCancelled { cancel(id) }
   }
 
@@ -99,7 +99,7 @@ final class RedisConnection: Sendable {
 
   // MARK: The end
 
-  /// Waits until the connection has ended, and says why.
+  /// Waits until the connection has ended; returns the reason.
   func closed() async -> RedisError {
     do {
       return try await closedFuture.get()
@@ -112,7 +112,7 @@ final class RedisConnection: Sendable {
     closedFuture.whenComplete { _ in perform() }
   }
 
-  /// Refuses new commands, and closes when the replies in flight have come or the time is up.
+  /// Refuses new commands, and closes when the replies in flight have arrived or the limit is reached.
   func drain(within grace: TimeAmount, reason: RedisError) {
     eventLoop.execute { [handler] in handler.value.drain(within: grace, reason: reason) }
   }

@@ -4,30 +4,30 @@ import NIOPosix
 import NIOSSL
 import ParallaxConcurrency
 
-/// Opens connections: TCP or Unix socket, TLS, log-in.
+/// Opens connections: TCP or Unix socket, TLS, login.
 struct RedisConnector: Sendable {
   var configuration: RedisConfiguration
   let eventLoop: any EventLoop
   let executor: RedisEventLoopExecutor
   let metrics: RedisMetrics
-  /// When there was a new shared connection.
+  /// Reports new shared connections.
   var newConnections: Broadcast<ContinuousClock.Instant>
   let logger: Logger
-  /// What all connections are counted as, instead of what each is for.
+  /// The role of all connections in the metrics; `nil` uses the role of each connection.
   var role: RedisMetrics.Role?
 
   /// Opens a connection that is ready for commands, within the connect time-out.
   ///
-  /// Cancelling the task gives the attempt up at once, but for the resolution of the host's name.
+  /// Cancelling the task aborts the attempt at once, except during the resolution of the host name.
   ///
   /// - Parameters:
-  ///   - endpoint: Where the server listens.
-  ///   - role: What the connection is for.
-  ///   - mustBeMaster: Whether a server that is none is left at once.
-  ///   - scripts: The scripts to load first.
-  ///   - onPush: Takes what the server pushes; given for a subscription connection.
+  ///   - endpoint: The address of the server.
+  ///   - role: The role of the connection.
+  ///   - mustBeMaster: Whether to refuse a server that is not a master; `false` by default.
+  ///   - scripts: The scripts to load first; none by default.
+  ///   - onPush: Receives the server's pushes; only for a subscription connection.
   /// - Returns: The connection.
-  /// - Throws: Why there is none.
+  /// - Throws: The reason that there is none.
   func connect(
     to endpoint: RedisConfiguration.Endpoint, role: RedisMetrics.Role, mustBeMaster: Bool = false, scripts: [RedisScript] = [],
     onPush: RedisChannelHandler.PushHandler? = nil
@@ -129,7 +129,7 @@ struct RedisConnector: Sendable {
     }
   }
 
-  /// The configuration with the user and the password of this moment.
+  /// The configuration with the current user and password.
   private func currentConfiguration() throws(RedisError) -> RedisConfiguration {
     guard let credentials = configuration.credentials else { return configuration }
     var configuration = configuration
@@ -138,12 +138,12 @@ struct RedisConnector: Sendable {
       configuration.username = current.username
       configuration.password = current.password
     } catch {
-      throw RedisError(.authenticationFailed, message: "The user and the password cannot be had (\(error)).", cause: error)
+      throw RedisError(.authenticationFailed, message: "The user and the password cannot be obtained (\(error)).", cause: error)
     }
     return configuration
   }
 
-  /// Refuses a server that does not offer what the program needs.
+  /// Refuses a server that does not meet the program's requirements.
   private func check(
     _ requirements: RedisServerRequirements, identity: RedisServerIdentity?, server: String, on connection: RedisConnection,
     deadline: NIODeadline
@@ -170,8 +170,8 @@ struct RedisConnector: Sendable {
   private func error(_ failure: CommandFailure, command: String, endpoint: RedisConfiguration.Endpoint) -> RedisError {
     let hint =
       configuration.tls == nil
-      ? "If the port is one for TLS, configure TLS; if a proxy stands before Redis, connect to Redis itself."
-      : "Check that the port is one for TLS, and whether the server asks for client certificates."
+      ? "If the port expects TLS, configure TLS; if there is a proxy in front of Redis, connect to Redis itself."
+      : "Check that the port expects TLS, and whether the server requires client certificates."
     switch failure {
     case .notSent(let reason), .unreachable(let reason), .lost(let reason):
       if reason.code == .protocolViolation { return reason }
@@ -180,7 +180,7 @@ struct RedisConnector: Sendable {
       }
       return RedisError(
         .connectionFailed, command: command,
-        message: "The connection to \(endpoint) was lost during log-in: \(reason.message)\(reason.serverMessage == nil ? " \(hint)" : "")",
+        message: "The connection to \(endpoint) was lost during login: \(reason.message)\(reason.serverMessage == nil ? " \(hint)" : "")",
         serverMessage: reason.serverMessage, cause: reason.cause)
     case .timedOut, .cancelled, .overloaded:
       return RedisError(
@@ -200,7 +200,7 @@ struct RedisConnector: Sendable {
     }
   }
 
-  /// The reason in few words: SwiftNIO's error names each address that was tried.
+  /// The reason in few words: SwiftNIO's error lists each address that was tried.
   private static func reason(_ error: any Error) -> String {
     guard let error = error as? NIOConnectionError else { return "\(error)" }
     if let tried = error.connectionErrors.first { return "\(tried.error)" }
@@ -210,14 +210,14 @@ struct RedisConnector: Sendable {
 }
 
 extension TimeAmount {
-  /// A duration as an amount of time; longer than a hundred years, or shorter than nothing, is cut.
+  /// A duration as an amount of time, limited to the range from zero to a hundred years.
   init(clamping duration: Duration) {
     self = .nanoseconds(max(.zero, min(duration, .seconds(3_153_600_000))).nanoseconds)
   }
 }
 
 extension Duration {
-  /// Whole nanoseconds, of a duration that fits into 64 bits of them.
+  /// The whole nanoseconds of a duration that fits into 64 bits.
   var nanoseconds: Int64 {
     components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
   }

@@ -8,8 +8,8 @@ import Synchronization
 /// await withTaskExecutorPreference(client.executor) { … }
 /// ```
 ///
-/// SwiftNIO's loops offer an executor for actors but none for tasks; this one runs the tasks that a read has resumed within that same
-/// read, so that what they send next leaves together. A task on it must never block.
+/// SwiftNIO's event loops provide an executor for actors but none for tasks. This executor runs the tasks that a read has resumed within
+/// the same read, so that their next commands go out together. A task on it must never block.
 public final class RedisEventLoopExecutor: TaskExecutor, @unchecked Sendable {
   private struct Inbox {
     var jobs: [UnownedJob] = []
@@ -21,19 +21,19 @@ public final class RedisEventLoopExecutor: TaskExecutor, @unchecked Sendable {
   private let eventLoop: any EventLoop
   private let inbox = Mutex(Inbox())
 
-  // For the event loop alone, and never held over a job: every command passes here twice, and checks would cost more than what they check.
+  // Only the event loop accesses these, never during a job: every command passes here twice, and checks would cost more than the work.
   @exclusivity(unchecked) private var jobs = Deque<UnownedJob>()
   @exclusivity(unchecked) private var isScheduled = false
   @exclusivity(unchecked) private var isDraining = false
 
-  /// Makes an executor for a loop.
+  /// Creates an executor on an event loop.
   ///
-  /// - Parameter eventLoop: Where the tasks are to run.
+  /// - Parameter eventLoop: The event loop of the tasks.
   init(eventLoop: any EventLoop) {
     self.eventLoop = eventLoop
   }
 
-  /// Takes a job of a task; called by the concurrency runtime.
+  /// Enqueues a job of a task; called by the concurrency runtime.
   public func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     if eventLoop.inEventLoop {
@@ -67,7 +67,7 @@ public final class RedisEventLoopExecutor: TaskExecutor, @unchecked Sendable {
     drain()
   }
 
-  /// Runs what is ready, on the event loop; leaves the rest of a long queue to the next tick.
+  /// Runs the ready jobs on the event loop; leaves the rest of a long queue to the next tick.
   func drain() {
     eventLoop.preconditionInEventLoop()
     guard !isDraining else { return }

@@ -1,20 +1,20 @@
-/// What a program asks of its server, checked on each new connection before the first command of a caller.
+/// The requirements of a program on its server, checked on each new connection before the first command of a caller.
 ///
-/// A server that is too old, a user who lacks a right, and a proxy that does not know a command are found at the start, not by the first
-/// request that fails: the connection is refused with `invalidConfiguration`, and the message says what is missing.
+/// The check finds a server that is too old, a missing right of the user, and a proxy without a command at the start instead of by the
+/// first failing request: the connection is refused with `invalidConfiguration`, and the message names the gap.
 package struct RedisServerRequirements: Sendable {
-  /// A harmless command that shows a right: its effect is none, and any answer but a refusal is a yes.
+  /// A harmless command that tests a right: any reply but a refusal confirms it.
   package struct Probe: Sendable {
-    /// What is sent.
+    /// The command, which must change nothing.
     package var command: RedisCommand
-    /// The key or channel that the command is sent for, as the refusal names it; `nil` for a command without one.
+    /// The key or channel of the command, as the error names it; `nil` for a command without one.
     package var target: String?
 
-    /// Makes a probe.
+    /// Creates a probe.
     ///
     /// - Parameters:
-    ///   - command: What is sent; it must change nothing.
-    ///   - target: The key or channel, as the refusal names it.
+    ///   - command: The command, which must change nothing.
+    ///   - target: The key or channel, as the error names it; `nil` by default.
     package init(_ command: RedisCommand, on target: String? = nil) {
       self.command = command
       self.target = target
@@ -25,27 +25,27 @@ package struct RedisServerRequirements: Sendable {
     }
   }
 
-  /// The oldest version of Redis that will do; servers of other names are not judged by their version.
+  /// The oldest accepted version of Redis; other servers are not checked for their version.
   package var minimumRedisVersion: RedisVersion?
-  /// What the user has to be allowed to do.
+  /// The probes of the user's rights.
   package var probes: [Probe]
 
-  /// Makes requirements.
+  /// Creates requirements.
   ///
   /// - Parameters:
-  ///   - minimumRedisVersion: The oldest version of Redis that will do.
-  ///   - probes: What the user has to be allowed to do.
+  ///   - minimumRedisVersion: The oldest accepted version of Redis; `nil`, the default, accepts all.
+  ///   - probes: The probes of the user's rights; none by default.
   package init(minimumRedisVersion: RedisVersion? = nil, probes: [Probe] = []) {
     self.minimumRedisVersion = minimumRedisVersion
     self.probes = probes
   }
 
-  /// Judges a server by what it said in the handshake.
+  /// Checks a server by its identity in the handshake.
   ///
   /// - Parameters:
-  ///   - identity: The server's name and version; `nil` if it told none.
-  ///   - server: What the error calls the server.
-  /// - Returns: Why the server will not do.
+  ///   - identity: The server's name and version; `nil` if unknown.
+  ///   - server: The server's name in the error.
+  /// - Returns: The reason to refuse the server, or `nil`.
   func refusal(of identity: RedisServerIdentity?, server: String) -> RedisError? {
     guard let minimumRedisVersion, let identity, identity.name == "redis", let version = RedisVersion(identity.version),
       version < minimumRedisVersion
@@ -55,12 +55,12 @@ package struct RedisServerRequirements: Sendable {
       message: "\(server) is Redis \(identity.version), and this program needs Redis \(minimumRedisVersion) or later, or Valkey.")
   }
 
-  /// Judges a server by its replies to the probes.
+  /// Checks a server by its replies to the probes.
   ///
   /// - Parameters:
   ///   - replies: The replies, in the order of ``probes``.
-  ///   - server: What the error calls the server.
-  /// - Returns: Why the server will not do.
+  ///   - server: The server's name in the error.
+  /// - Returns: The reason to refuse the server, or `nil`.
   func refusal(of replies: [RESPValue], server: String) -> RedisError? {
     var forbidden: [String] = []
     var unknown: [String] = []
@@ -79,8 +79,8 @@ package struct RedisServerRequirements: Sendable {
     if !unknown.isEmpty {
       return RedisError(
         .invalidConfiguration,
-        message: "\(server) does not know commands that this program needs (\(Self.list(unknown))): connect to Redis or Valkey itself, "
-          + "or to its sentinels, not to a proxy before it.",
+        message: "\(server) lacks commands that this program needs (\(Self.list(unknown))): connect to Redis or Valkey itself, "
+          + "or to its sentinels, not to a proxy in front of it.",
         serverMessage: words)
     }
     if forbidden.isEmpty { return nil }
@@ -95,7 +95,7 @@ package struct RedisServerRequirements: Sendable {
     return text.contains("unknown command") || text.contains("unsupported command") || text.contains("unknown subcommand")
   }
 
-  /// A few of many, each once.
+  /// The first few of many items, without repetitions.
   private static func list(_ items: [String]) -> String {
     let distinct = items.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
     let shown = distinct.prefix(4).joined(separator: ", ")
@@ -103,7 +103,7 @@ package struct RedisServerRequirements: Sendable {
   }
 }
 
-/// A server's name and version, as HELLO tells them.
+/// A server's name and version from the reply to HELLO.
 struct RedisServerIdentity: Sendable, Hashable {
   /// The kind of server, such as `redis` or `valkey`.
   let name: String
@@ -122,7 +122,7 @@ package struct RedisVersion: Sendable, Hashable, Comparable, CustomStringConvert
   package let major: Int
   package let minor: Int
 
-  /// Makes a version.
+  /// Creates a version.
   ///
   /// - Parameters:
   ///   - major: The first number.

@@ -1,16 +1,16 @@
 import DequeModule
 import NIOCore
 
-/// Who waits for which reply of one connection, in the order of the commands, and since when.
+/// The waiters for the replies of one connection, in the order of the commands, each with its time of submission.
 ///
-/// A pure value: it decides, the channel handler acts. A waiter may stand for several replies in a row, those of a pipeline. One that
-/// gave up, by time-out or cancellation, leaves an abandoned entry behind, so that its replies are still counted off when they come.
+/// A pure value: it decides, the channel handler acts. A waiter may stand for several consecutive replies, those of a pipeline. A waiter
+/// that gave up, by time-out or cancellation, leaves an abandoned entry, so that its replies are still counted.
 ///
-/// Every command is one entry, which is moved in and out and never copied: copies would cost more than all that is decided here.
+/// Every command is one entry, which is moved and never copied: copies would cost more than the decisions.
 struct ReplyQueue<Waiter>: ~Copyable {
   struct Entry: ~Copyable {
     let id: UInt64
-    /// `nil` once the waiter has given up.
+    /// `nil` after the waiter has given up.
     var waiter: Waiter?
     let replies: Int
     var missingReplies: Int
@@ -28,49 +28,49 @@ struct ReplyQueue<Waiter>: ~Copyable {
       self.bytes = bytes
     }
 
-    /// How many replies have come.
+    /// The number of replies that have arrived.
     fileprivate var received: Int { replies - missingReplies }
   }
 
   /// A waiter that gets no reply, or not all of its replies.
   struct Disappointed {
     let waiter: Waiter
-    /// Whether the server may have executed what it has not answered.
+    /// Whether the server may have executed the unanswered commands.
     let isWritten: Bool
-    /// How many of the replies had come.
+    /// The number of replies that had arrived.
     let received: Int
   }
 
-  /// What to do with a reply.
+  /// The use of a reply.
   enum Delivery: ~Copyable {
     /// The reply completes the waiter.
     case deliver(Waiter, submitted: NIODeadline)
-    /// It belongs to ``ReplyQueue/firstWaiter``, which misses more.
+    /// The reply belongs to ``ReplyQueue/firstWaiter``, which needs more replies.
     case collect(submitted: NIODeadline)
     case drop
-    /// Nobody asked for it: the peer does not speak the protocol.
+    /// No command awaits the reply: the peer violates the protocol.
     case unsolicited
   }
 
-  /// What a look at the clock brings.
+  /// The result of a check of the deadlines.
   struct Expiry {
-    /// Those whose time is up.
+    /// The waiters past their deadlines.
     var timedOut: [Disappointed] = []
-    /// Whether replies are due but nothing, or none as a whole, has arrived for so long that the connection must be given up.
+    /// Whether replies are due but no complete one has arrived for so long that the connection must be closed.
     var isStalled = false
     /// Whether nothing is in flight and the peer has been silent for the keep-alive interval.
     var needsProbe = false
-    /// When to look again.
+    /// The time of the next check.
     var next = NIODeadline.distantFuture
   }
 
   private var entries = UniqueDeque<Entry>()
-  /// How many entries at the end are not written to the channel yet.
+  /// The number of entries at the end that are not written to the channel.
   private(set) var unwritten = 0
   private(set) var bytesInFlight = 0
   private(set) var repliesInFlight = 0
   private var lastArrival: NIODeadline
-  /// When the last reply was complete.
+  /// The time of the last complete reply.
   private var lastReply: NIODeadline
   private let stallTimeout: TimeAmount
   private let keepAliveInterval: TimeAmount
@@ -84,7 +84,7 @@ struct ReplyQueue<Waiter>: ~Copyable {
 
   var isEmpty: Bool { entries.isEmpty }
 
-  /// Who waits for the reply that comes next; `nil` also if that one has given up.
+  /// The waiter for the next reply; `nil` also if that waiter has given up.
   var firstWaiter: Waiter? { entries.isEmpty ? nil : entries[0].waiter }
 
   // MARK: Commands
@@ -96,7 +96,7 @@ struct ReplyQueue<Waiter>: ~Copyable {
     entries.append(entry)
   }
 
-  /// Everything appended so far has been handed to the channel: from now on it may have been executed.
+  /// All entries have been written to the channel: from now on their commands may have been executed.
   mutating func markWritten() {
     unwritten = 0
   }
@@ -125,14 +125,14 @@ struct ReplyQueue<Waiter>: ~Copyable {
 
   // MARK: Giving up
 
-  /// The waiter with this id, which gets no reply any more; `nil` if it has had its reply or has given up before.
+  /// Removes the waiter with this id; `nil` if it has received its reply or has given up.
   mutating func cancel(_ id: UInt64) -> Disappointed? {
-    // From the end, as it is the young that are cancelled.
+    // From the end, because most cancellations concern recent commands.
     for index in entries.indices.reversed() where entries[index].id == id { return giveUp(index) }
     return nil
   }
 
-  /// The waiter at some place, once, which gets nothing more.
+  /// Removes the waiter of an entry; the entry stays.
   private mutating func giveUp(_ index: Int) -> Disappointed? {
     let received = entries[index].received
     let isWritten = received > 0 || index < entries.count - unwritten
@@ -146,10 +146,10 @@ struct ReplyQueue<Waiter>: ~Copyable {
     }
     let (submitted, deadline) = (entries[0].submitted, entries[0].deadline)
     let patience = max(stallTimeout, deadline - submitted)
-    // One reply that goes on and on holds up all others, as silence does.
+    // A reply without an end blocks all others, as silence does.
     let stall = min(max(lastArrival, submitted) + patience, max(lastReply, submitted) + patience + stallTimeout)
     var expiry = Expiry(isStalled: now >= stall)
-    // The queue may soon be empty, and the connection then has to be probed in time.
+    // The queue may soon be empty, and then the connection must be probed in time.
     expiry.next = min(now >= stall ? now + stallTimeout : stall, now + keepAliveInterval)
     for index in entries.indices where entries[index].waiter != nil {
       if entries[index].deadline > now {
@@ -161,7 +161,7 @@ struct ReplyQueue<Waiter>: ~Copyable {
     return expiry
   }
 
-  /// The connection is gone: everybody still waiting.
+  /// The connection has ended; returns all waiters.
   mutating func close() -> [Disappointed] {
     var waiting: [Disappointed] = []
     for index in entries.indices {

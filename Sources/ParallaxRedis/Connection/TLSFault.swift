@@ -7,14 +7,14 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// A TLS failure, in words that say what to check.
+/// A TLS failure with a hint at its cause.
 struct TLSFault: Error, CustomStringConvertible {
   let description: String
 
   /// - Parameters:
-  ///   - error: What the TLS library reports.
-  ///   - host: The server, as it was asked for.
-  ///   - certificate: What the server has shown, if it came to that.
+  ///   - error: The error of the TLS library.
+  ///   - host: The server's name in the configuration.
+  ///   - certificate: The server's certificate, if it has sent one.
   init(_ error: any Error, host: String, certificate: NIOSSLCertificate?) {
     if error as? NIOSSLExtraError == .failedToValidateHostname {
       description = "the server's certificate does not name \(host)"
@@ -25,10 +25,10 @@ struct TLSFault: Error, CustomStringConvertible {
       switch reason {
       case "CERTIFICATE_VERIFY_FAILED": Self.distrust(certificate)
       case _ where reason.hasSuffix("ALERT_CERTIFICATE_REQUIRED"):
-        "the server asks for a client certificate, and none is configured"
+        "the server requires a client certificate, and none is configured"
       case _ where Self.refusals.contains { reason.hasSuffix("ALERT_\($0)") }: "the server refuses the client certificate"
-      case "WRONG_VERSION_NUMBER", "HTTP_REQUEST", "EOF during handshake": "the server does not seem to speak TLS on this port"
-      default: "client and server do not come to terms"
+      case "WRONG_VERSION_NUMBER", "HTTP_REQUEST", "EOF during handshake": "the server does not seem to use TLS on this port"
+      default: "client and server cannot agree"
       }
     description = "\(explanation) (\(reason))"
   }
@@ -38,7 +38,7 @@ struct TLSFault: Error, CustomStringConvertible {
     "ACCESS_DENIED",
   ]
 
-  /// The library's name of an error; around it stand numbers and the places in its sources.
+  /// The library's name of an error, without the numbers and source locations around it.
   private static func reason(_ error: any Error) -> String {
     let text = "\(error)"
     if text.contains("EOF during handshake") { return "EOF during handshake" }

@@ -1,16 +1,16 @@
 import Tracing
 
-/// Makes a span for each command or pipeline.
+/// Creates a span for each command or pipeline.
 ///
-/// The attributes are those that OpenTelemetry has agreed on ("Semantic Conventions for Redis"). Arguments are never among them.
+/// The attributes are those of OpenTelemetry's "Semantic Conventions for Redis". Arguments are never among them.
 final class CommandTracing: Sendable {
   private let tracer: any Tracer
   private let database: Int
   private let server: RedisConfiguration.Endpoint?
 
   /// - Parameters:
-  ///   - tracer: Makes the spans.
-  ///   - configuration: Tells the server, if there is only one, and the database.
+  ///   - tracer: Creates the spans.
+  ///   - configuration: Provides the server, if there is a single one, and the database.
   init(_ tracer: any Tracer, _ configuration: RedisConfiguration) {
     self.tracer = tracer
     database = configuration.database
@@ -31,7 +31,7 @@ final class CommandTracing: Sendable {
     }
   }
 
-  /// Runs a pipeline in a span; it fails with the first of its errors.
+  /// Runs a pipeline in a span, which fails with the pipeline's first error.
   nonisolated(nonsending) func trace(
     _ commands: [RedisCommand], _ body: nonisolated(nonsending) () async throws -> [Result<RESPValue, RedisError>]
   ) async throws -> [Result<RESPValue, RedisError>] {

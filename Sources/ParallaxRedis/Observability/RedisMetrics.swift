@@ -3,12 +3,12 @@ import Synchronization
 
 /// The metrics of a client.
 final class RedisMetrics: Sendable {
-  /// What a connection is for.
+  /// The role of a connection.
   enum Role: String, Sendable, CaseIterable {
     case commands, subscriptions, leased, sentinel
   }
 
-  /// More command names than Redis has are a caller's mistake and must not become as many time series.
+  /// A program with more command names than Redis has makes a mistake, which must not create an unlimited number of time series.
   private static let maximumFamilies = 512
 
   private let families = Mutex<[String: Timer]>([:])
@@ -47,7 +47,7 @@ final class RedisMetrics: Sendable {
   }
 }
 
-/// The timers of one connection by command, found without a lock, and without a look-up while one command follows its like.
+/// The timers of one connection by command, found without a lock, and without a look-up for a repeated command.
 struct CommandTimers {
   private let metrics: RedisMetrics
   private var timers: [String: Timer] = [:]

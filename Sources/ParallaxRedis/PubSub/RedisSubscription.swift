@@ -1,15 +1,15 @@
 /// The messages of some channels, and the gaps between them, for one consumer.
 ///
-/// It ends, with `nil`, when the client ends or the consuming task is cancelled; it never throws, since a lost connection is replaced. A
-/// consumer that falls behind by more than `subscriptionBufferSize` messages or 64 MiB loses the newer ones and finds a
+/// The sequence ends with `nil` when the client ends or the consuming task is cancelled; it never throws, since a lost connection is
+/// replaced. A consumer that falls behind by more than `subscriptionBufferSize` messages or 64 MiB loses the newer messages and receives a
 /// ``RedisSubscriptionEvent/gap`` in their place.
 ///
-/// One task at a time awaits the next event; a second concurrent one is a programming error and ends the process.
+/// One task at a time may await the next event; a second concurrent one is a programming error and ends the process.
 public struct RedisSubscription: AsyncSequence, Sendable {
-  /// What the sequence consists of.
+  /// The elements of the sequence.
   public typealias Element = RedisSubscriptionEvent
 
-  /// Ends the subscription when the last reference to it goes.
+  /// Ends the subscription when its last reference is released.
   fileprivate final class Registration: Sendable {
     let buffer: SubscriptionBuffer
     let end: @Sendable () -> Void
@@ -22,7 +22,7 @@ public struct RedisSubscription: AsyncSequence, Sendable {
     deinit { end() }
   }
 
-  /// Reads a subscription.
+  /// The iterator of a subscription.
   public struct AsyncIterator: AsyncIteratorProtocol {
     private let registration: Registration
 
@@ -52,7 +52,7 @@ public struct RedisSubscription: AsyncSequence, Sendable {
     registration = Registration(buffer: buffer, end: end)
   }
 
-  /// Begins to read; all iterators of a subscription share its events.
+  /// Creates an iterator; all iterators of a subscription share its events.
   public func makeAsyncIterator() -> AsyncIterator {
     AsyncIterator(registration: registration)
   }

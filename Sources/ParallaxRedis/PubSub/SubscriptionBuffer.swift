@@ -3,9 +3,9 @@ import NIOCore
 import ParallaxConcurrency
 import Synchronization
 
-/// The events between the event loop and the consumer of one subscription.
+/// The buffer between the event loop and the consumer of one subscription.
 ///
-/// The loop never waits for a consumer: when the buffer is full further messages are dropped and one gap stands for them.
+/// The event loop never waits for a consumer: while the buffer is full, further messages are dropped and replaced by one gap.
 final class SubscriptionBuffer: Sendable {
   private typealias Waiter = UnsafeContinuation<RedisSubscriptionEvent?, Never>
 
@@ -72,7 +72,7 @@ final class SubscriptionBuffer: Sendable {
         return .event(event)
       }
       if state.isFinished || Task.isCancelled { return .event(nil) }
-      precondition(state.waiter == nil, "a subscription has one consumer: next() is awaited twice at a time")
+      precondition(state.waiter == nil, "a subscription has one consumer: two tasks await next()")
       state.waiter = continuation
       return .wait
     }

@@ -3,14 +3,14 @@ import NIOCore
 import ParallaxConcurrency
 import Synchronization
 
-/// The one connection that serves all subscriptions of a client, opened with the first of them.
+/// The single connection of a client's subscriptions, opened with the first one.
 final class SubscriptionHub: Sendable {
   private struct State {
     var registry = SubscriptionRegistry()
     var buffers: [UInt64: SubscriptionBuffer] = [:]
     var connection: RedisConnection?
     var lastID: UInt64 = 0
-    /// Why the server does not serve all subscriptions.
+    /// The server's reason for refusing a subscription.
     var refusal: RedisError?
     var isFinished = false
   }
@@ -24,10 +24,10 @@ final class SubscriptionHub: Sendable {
   private let firstSubscription = WakeUp()
 
   /// - Parameters:
-  ///   - locator: Finds a server that hears all messages.
-  ///   - configuration: The size of the buffers, and how to reconnect.
+  ///   - locator: Finds a server that receives all messages.
+  ///   - configuration: The size of the buffers, and the waits between attempts to connect.
   ///   - connector: Opens the connection.
-  ///   - logger: Where outages are reported.
+  ///   - logger: The logger of outages.
   init(_ locator: ServerLocator, configuration: RedisConfiguration, connector: RedisConnector, logger: Logger) {
     self.locator = locator
     attempts = ConnectionAttempts(locator)
@@ -37,7 +37,7 @@ final class SubscriptionHub: Sendable {
       name: locator.name, outageLevel: locator.outageLevel, backoff: configuration.backoff, metrics: connector.metrics, logger: logger)
   }
 
-  /// Why the server refuses a subscription; `nil` while it serves all of them.
+  /// The server's reason for refusing a subscription; `nil` while it serves all subscriptions.
   var refusal: RedisError? { state.withLock { $0.refusal } }
 
   // MARK: Life
@@ -63,7 +63,7 @@ final class SubscriptionHub: Sendable {
     for buffer in buffers.values { buffer.finish() }
   }
 
-  /// What was not allowed may be allowed later.
+  /// Requests refused channels again, since the user's rights may have changed.
   private func tryRefusedAgain() async {
     await every(Self.refusalInterval, clock: ContinuousClock(), startsAtOnce: false) {
       state.withLock { perform($0.registry.tryRefusedAgain(), &$0) }
@@ -78,7 +78,7 @@ final class SubscriptionHub: Sendable {
     }
   }
 
-  /// Gives up a connection to a server that does not hear all messages any more; the subscriptions go on elsewhere, after a gap.
+  /// Closes the connection to a server that no longer receives all messages; the subscriptions continue elsewhere after a gap.
   func followServers() {
     attempts.followServers()
     guard let connection = state.withLock({ $0.connection }), let reason = attempts.reasonToLeave(connection.endpoint) else { return }
@@ -96,7 +96,7 @@ final class SubscriptionHub: Sendable {
         state.registry.disconnected()
       }
     }
-    // If another server has taken over in between, nothing was here yet to give up.
+    // If another server took over while this connection was made, there was nothing to close.
     if case .connected = event { followServers() }
   }
 
@@ -125,7 +125,7 @@ final class SubscriptionHub: Sendable {
     }
   }
 
-  /// Acts under the lock, so that SUBSCRIBE and UNSUBSCRIBE leave in the order in which they were decided.
+  /// Acts under the lock, so that SUBSCRIBE and UNSUBSCRIBE are sent in the order of the decisions.
   private func perform(
     _ actions: [SubscriptionRegistry.Action], refusal: RedisError = RedisError(.serverError, message: ""), _ state: inout State
   ) {
@@ -147,9 +147,9 @@ final class SubscriptionHub: Sendable {
     if !patterns.isEmpty { connection?.push(RedisCommand("P\(name)", arguments: patterns)) }
   }
 
-  // MARK: What the server pushes
+  // MARK: Pushes
 
-  /// - Returns: Whether it is for a subscription; not so an error while no command of one waits for its answer.
+  /// - Returns: Whether the push is for a subscription; false for an error while no command of a subscription awaits its answer.
   private func received(_ push: RESPValue) -> Bool {
     if let message = push.errorMessage { return refused(message) }
     guard let parts = push.array, parts.count >= 3, let kind = parts[0].string, let name = parts[1].string else { return false }
@@ -172,11 +172,11 @@ final class SubscriptionHub: Sendable {
 
   private func refused(_ message: String) -> Bool {
     let refusal = RedisError(
-      .serverError, command: "SUBSCRIBE", message: "The server does not allow a channel: nothing comes until it does.",
+      .serverError, command: "SUBSCRIBE", message: "The server refuses a channel: no message arrives until it accepts.",
       serverMessage: message)
     return state.withLock { state in
       guard let actions = state.registry.refused() else { return false }
-      // A refusal of several topics at once only has them tried one by one.
+      // After a refusal of several topics at once, each topic is tried by itself.
       if actions.contains(where: { if case .refused = $0 { true } else { false } }) || state.registry.hasRefusals {
         state.refusal = refusal
       }
@@ -194,9 +194,9 @@ final class SubscriptionHub: Sendable {
 }
 
 extension ByteBuffer {
-  /// The same bytes in memory of their own, where they are only a small part of a larger piece.
+  /// The same bytes in memory of their own if they are a small part of a larger buffer.
   ///
-  /// A message that waits for its consumer must not keep alive all that was read with it.
+  /// A message that waits for its consumer must not retain everything that was read with it.
   fileprivate var withoutSurroundings: ByteBuffer {
     storageCapacity > 2 * readableBytes + 64 ? ByteBuffer(bytes: readableBytesView) : self
   }

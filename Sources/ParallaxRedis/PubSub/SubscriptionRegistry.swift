@@ -1,26 +1,26 @@
 import DequeModule
 
-/// What can be listened to.
+/// A channel, or a pattern of channels.
 enum SubscriptionTopic: Hashable, Comparable {
   case channel(String)
-  /// All channels whose names match, as in `news.*`.
+  /// All channels with matching names, as in `news.*`.
   case pattern(String)
 }
 
-/// Who listens to which channels and patterns, and what the server has confirmed.
+/// The subscriptions of channels and patterns, and the confirmations of the server.
 ///
-/// A pure value. A subscription is active while the server has confirmed all of its topics on the present connection. Subscribing and
-/// unsubscribing are each confirmed once per topic, in order, so a topic's confirmation counts only when no other is due for it. A command
-/// of which one topic is not allowed is refused as a whole; then its topics are tried one by one.
+/// A pure value. A subscription is active while the server has confirmed all of its topics on the current connection. The server confirms
+/// each subscribing and unsubscribing once per topic, in order, so a confirmation is valid only if no other one is due for its topic. The
+/// server refuses a command as a whole if it refuses one of its topics; then each topic is tried by itself.
 struct SubscriptionRegistry {
   enum Action: Equatable {
     case subscribe([SubscriptionTopic])
     case unsubscribe([SubscriptionTopic])
     /// The subscription is active for the first time.
     case began(UInt64)
-    /// The subscription is active again; messages may have been missed.
+    /// The subscription is active again; messages may be missing.
     case resumed(UInt64)
-    /// The server does not allow a topic of the subscription.
+    /// The server refuses a topic of the subscription.
     case refused(UInt64)
   }
 
@@ -31,7 +31,7 @@ struct SubscriptionRegistry {
     var isRefused = false
   }
 
-  /// A command that was sent and is not answered to the end.
+  /// A command that was sent and is not fully answered.
   private struct Command {
     let topics: [SubscriptionTopic]
     let isSubscribing: Bool
@@ -52,10 +52,10 @@ struct SubscriptionRegistry {
 
   var isEmpty: Bool { subscriptions.isEmpty }
 
-  /// Whether the server has confirmed every topic that is wanted.
+  /// Whether the server has confirmed every subscribed topic.
   var isComplete: Bool { topics.values.allSatisfy { $0.isConfirmed || $0.subscriptions.isEmpty } }
 
-  /// Whether the server does not allow a topic that is wanted.
+  /// Whether the server refuses a subscribed topic.
   var hasRefusals: Bool { topics.values.contains { $0.isRefused && !$0.subscriptions.isEmpty } }
 
   mutating func subscribe(_ id: UInt64, to names: [SubscriptionTopic]) -> [Action] {
@@ -99,7 +99,7 @@ struct SubscriptionRegistry {
     for id in subscriptions.keys { subscriptions[id]?.isActive = false }
   }
 
-  /// The server has confirmed that a topic is subscribed to, or not any more.
+  /// The server has confirmed the beginning or the end of a topic's subscription.
   mutating func confirmed(_ name: SubscriptionTopic) -> [Action] {
     if let command = commands.first {
       if command.missing > 1 { commands[0].missing -= 1 } else { commands.removeFirst() }
@@ -119,7 +119,7 @@ struct SubscriptionRegistry {
     return topic.subscriptions.sorted().flatMap { activate($0) }
   }
 
-  /// The server has refused the oldest command that is not answered; `nil` if there is none that it can mean.
+  /// The server has refused the oldest unanswered command; `nil` if no command can be meant.
   mutating func refused() -> [Action]? {
     guard let command = commands.first, command.isSubscribing else { return nil }
     commands.removeFirst()
@@ -136,19 +136,19 @@ struct SubscriptionRegistry {
     }
   }
 
-  /// Tries the topics again that the server has not allowed.
+  /// Requests the refused topics again.
   mutating func tryRefusedAgain() -> [Action] {
     let refused = topics.filter { $0.value.isRefused && !$0.value.subscriptions.isEmpty }.keys.sorted()
     for name in refused { topics[name]?.isRefused = false }
     return refused.flatMap { send([$0], isSubscribing: true) }
   }
 
-  /// Who gets a message of a topic.
+  /// The subscriptions that receive the messages of a topic.
   func listeners(to name: SubscriptionTopic) -> Set<UInt64> {
     topics[name]?.subscriptions ?? []
   }
 
-  /// Channels and patterns take a command each.
+  /// Channels and patterns need separate commands.
   private mutating func send(_ names: [SubscriptionTopic], isSubscribing: Bool) -> [Action] {
     for name in names {
       topics[name]?.confirmationsDue += 1

@@ -1,9 +1,9 @@
 import NIOCore
 
 extension Double {
-  /// A number as Redis spells it: in decimal, with or without a fraction and an exponent, or `inf` or `nan`.
+  /// A number in the notation of Redis: in decimal, with or without a fraction and an exponent, or `inf` or `nan`.
   ///
-  /// `Double(_:)` alone also reads hexadecimal numbers, and takes a NUL byte for the end of the text.
+  /// `Double(_:)` alone also reads hexadecimal numbers, and treats a NUL byte as the end of the text.
   init?(redisText text: ByteBuffer) {
     let isPlain = text.readableBytesView.allSatisfy { byte in
       switch byte {

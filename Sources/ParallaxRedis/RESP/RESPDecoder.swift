@@ -1,9 +1,9 @@
 import NIOCore
 
-/// Turns bytes, in chunks of any size, into replies.
+/// Decodes replies from bytes in chunks of any size.
 ///
 /// A reply that is complete in the buffer is read in one pass. For an incomplete reply the open aggregates are kept on a stack, so that no
-/// element is read twice however small the chunks are.
+/// element is read twice, however small the chunks are.
 struct RESPDecoder {
   private struct Frame {
     let kind: RESPAggregate
@@ -16,11 +16,11 @@ struct RESPDecoder {
   private let limits: RESPLimits
   private var buffer = ByteBuffer()
   private var stack: [Frame] = []
-  /// Bytes of the current reply that were read into frames already.
+  /// The bytes of the current reply that were already read into frames.
   private var consumed = 0
-  /// Elements that the current reply may still announce.
+  /// The number of elements that the current reply may still announce.
   private var spare: Int
-  /// Whether the one pass over the current bytes has found that they end within a reply.
+  /// Whether the single pass over the current bytes has found an incomplete reply.
   private var isPartial = false
 
   init(limits: RESPLimits = RESPLimits()) {
@@ -30,17 +30,17 @@ struct RESPDecoder {
     spare = limits.elements
   }
 
-  /// Takes received bytes.
+  /// Adds received bytes.
   mutating func feed(_ chunk: ByteBuffer) {
     isPartial = false
     if buffer.readableBytes == 0 {
-      // Elements of the unfinished reply keep their chunks alive, so they must not keep much more than was sent.
+      // Elements of the incomplete reply retain their chunks, so a chunk must not be much larger than its content.
       let isSparse = !stack.isEmpty && chunk.storageCapacity > 4 * max(chunk.readableBytes, 64)
       buffer = isSparse ? Self.copy(of: chunk) : chunk
       return
     }
     if buffer.readerIndex > 0 {
-      // Replies in the hands of callers share the storage; appending to it would copy all of it.
+      // Callers' replies share the storage, so appending would copy all of it.
       buffer = Self.copy(of: buffer, reserving: chunk.readableBytes)
     }
     buffer.writeImmutableBuffer(chunk)
@@ -57,13 +57,13 @@ struct RESPDecoder {
   @inline(__always)
   private mutating func advance(by length: Int) {
     buffer.moveReaderIndex(forwardBy: length)
-    // Later bytes must not keep a large string alive. The copy is no longer than what was read, so the time stays linear.
+    // Later bytes must not retain a large string. The copy is no longer than the bytes just read, so the time stays linear.
     if length > Self.largeLength, buffer.readableBytes < length { buffer = Self.copy(of: buffer) }
   }
 
   /// The next reply, or `nil` if more bytes are needed.
   ///
-  /// After an error the decoder is of no further use.
+  /// After an error the decoder must not be used.
   mutating func next() throws(RESPDecodingError) -> RESPValue? {
     var next: RESPValue?
     try forEachReply { reply in
@@ -73,9 +73,9 @@ struct RESPDecoder {
     return next
   }
 
-  /// Hands out the complete replies, in order, until the body returns `false`; the rest stays for the next call.
+  /// Passes the complete replies to the body, in order, until it returns `false`; the rest stays for the next call.
   ///
-  /// After an error the decoder is of no further use; the replies before it have been handed out.
+  /// After an error the decoder must not be used; the replies before the error have been passed on.
   mutating func forEachReply(_ body: (consuming RESPValue) -> Bool) throws(RESPDecodingError) {
     while buffer.readableBytes > 0 {
       if stack.isEmpty, consumed == 0, !isPartial {
@@ -89,7 +89,7 @@ struct RESPDecoder {
 
   // MARK: One pass
 
-  /// Reads replies until the bytes end or the body returns `false`; returns what the body returned last.
+  /// Reads replies until the bytes end or the body returns `false`; returns the last value of the body.
   private mutating func readContiguous(_ body: (consuming RESPValue) -> Bool) throws(RESPDecodingError) -> Bool {
     let (length, isPartial, goesOn) = try buffer.withUnsafeReadableBytes { [buffer, limits] bytes throws(RESPDecodingError) in
       var reader = RESPTokenReader(bytes: bytes, buffer: buffer, limits: limits, spare: limits.elements)
@@ -98,7 +98,7 @@ struct RESPDecoder {
         reader.beginReply()
         guard let reply = try Self.value(from: &reader, depth: 0, end: start + limits.replyLength) else { return (start, true, true) }
         guard body(reply) else { return (reader.position, false, false) }
-        // The replies after a large one must not share its memory.
+        // The replies behind a large one must not share its memory.
         if reader.position - start > Self.largeLength { break }
       }
       return (reader.position, false, true)
@@ -124,12 +124,12 @@ struct RESPDecoder {
   private static func elements(
     from reader: inout RESPTokenReader, count: Int, depth: Int, end: Int
   ) throws(RESPDecodingError) -> [RESPValue]? {
-    // No element is shorter than three bytes: memory is never reserved for more elements than the bytes can hold.
+    // Every element has at least three bytes, so memory is reserved only for as many elements as the bytes can contain.
     reader.owed += count
     guard reader.owed * 3 <= reader.bytes.count - reader.position else { return nil }
     var elements: [RESPValue] = []
     elements.reserveCapacity(count)
-    // As in `value`, but a scalar, which most elements are, takes no call.
+    // As `value`, but without a call for scalars, of which most elements consist.
     for _ in 0..<count {
       reader.owed -= 1
       element: while true {
@@ -195,7 +195,7 @@ struct RESPDecoder {
     return token
   }
 
-  /// Puts a value into the innermost frame and closes the frames that it completes; the whole reply, once there is no frame left.
+  /// Adds a value to the innermost frame and closes the completed frames; returns the reply when no frame is left.
   private mutating func complete(_ value: inout RESPValue) -> RESPValue? {
     while let top = stack.indices.last {
       stack[top].elements.append(value)

@@ -1,6 +1,6 @@
-/// Why bytes are not an acceptable reply.
+/// The fault of bytes that are no acceptable reply.
 ///
-/// The connection they came from is of no further use.
+/// Their connection must be closed.
 enum RESPDecodingError: Error, Hashable {
   case unknownType(UInt8)
   case invalidLength
@@ -16,21 +16,21 @@ enum RESPDecodingError: Error, Hashable {
   case replyTooLong
 }
 
-/// What a decoder accepts at most, so that a peer can neither overflow the stack nor fill the memory.
+/// The limits of a decoder, so that a peer can neither overflow the stack nor fill the memory.
 struct RESPLimits: Sendable {
-  /// Aggregates inside one another.
+  /// Nested aggregates.
   var depth = 32
-  /// Bytes of a status, error, number or length line.
+  /// The bytes of a status, error, number or length line.
   var lineLength = 64 << 10
-  /// Bytes of a string.
+  /// The bytes of a string.
   var stringLength = 512 << 20
-  /// Elements of all aggregates of one reply together, a map's keys and values counted each.
+  /// The elements of all aggregates of one reply together; a map's keys and values count separately.
   ///
-  /// An element takes some twenty times its bytes on the wire when it is an array of one element, so bytes alone are too wide a bound.
+  /// An array of one element needs some twenty times its bytes on the wire, so a limit of bytes alone does not suffice.
   var elements = 1 << 24
-  /// Bytes of one reply on the wire.
+  /// The bytes of one reply on the wire.
   var replyLength = 1 << 30
 
-  /// The longest string that a buffer can hold, whatever is asked for, with what was received together with it.
+  /// The longest string that a buffer can hold together with the bytes around it; a greater limit has no effect.
   static let longestString = 2 << 30
 }

@@ -6,9 +6,9 @@ extension ByteBuffer {
     write(command, room: command.longestEncoding)
   }
 
-  /// Writes commands one after the other, into room that is made once for all of them; none of them if the buffer cannot have so much.
+  /// Writes commands one after the other into room that is reserved once; writes none if the buffer cannot hold all.
   ///
-  /// - Returns: Whether they were written.
+  /// - Returns: Whether the commands were written.
   mutating func write(_ commands: some Collection<RedisCommand>) -> Bool {
     if commands.count == 1, let command = commands.first {
       let room = command.longestEncoding
@@ -18,7 +18,7 @@ extension ByteBuffer {
     }
     let isWritten = commands.withContiguousStorageIfAvailable { commands in
       var room = 0
-      // By index, as an iterator would retain and release each command.
+      // By index, because an iterator would retain and release each command.
       for index in commands.indices { room += commands[index].longestEncoding }
       guard canHave(room) else { return false }
       writeWithUnsafeMutableBytes(minimumWritableBytes: room) { memory in
@@ -31,7 +31,7 @@ extension ByteBuffer {
     return isWritten ?? write(Array(commands))
   }
 
-  /// Whether there is, or can be made, room for so many bytes more: a buffer of more than its index can tell would trap.
+  /// Whether the buffer can hold this number of further bytes: a buffer beyond its index type would trap.
   private func canHave(_ room: Int) -> Bool { writerIndex + room <= Int(UInt32.max) }
 
   private mutating func write(_ command: RedisCommand, room: Int) {
@@ -44,7 +44,7 @@ extension ByteBuffer {
 }
 
 extension RedisCommand {
-  /// As many bytes as the command takes at most.
+  /// The maximum encoded length of the command in bytes.
   fileprivate var longestEncoding: Int {
     var length = 2 * RESPWriter.longestFrame + name.utf8.count
     for index in arguments.indices { length += RESPWriter.longestFrame + arguments[index].longestText }
@@ -63,11 +63,11 @@ extension RedisArgument {
   }
 }
 
-/// Writes into memory that is large enough for the whole command, so that nothing is checked or grown in between.
+/// Writes into memory that is large enough for the whole command, so that no step has to check or grow it.
 private struct RESPWriter {
-  /// The sign and the digits of a number.
+  /// The length of a sign and all digits of a number.
   static let longestInteger = 20
-  /// A type, a count and two line ends.
+  /// The length of a type, a count and two line ends.
   static let longestFrame = longestInteger + 5
 
   let memory: UnsafeMutableRawBufferPointer
@@ -117,7 +117,7 @@ private struct RESPWriter {
 
   @inline(__always)
   private mutating func writeHead(_ type: UInt8, _ count: Int) {
-    // The commonest heads in a store or two: type, one digit or two, CR, LF.
+    // The most frequent heads need one or two stores: type, one or two digits, CR, LF.
     if count < 10 {
       let head = UInt32(type) << 24 | UInt32(truncatingIfNeeded: 0x30 &+ count) << 16 | 0x0D0A
       memory.storeBytes(of: head.bigEndian, toByteOffset: position, as: UInt32.self)
@@ -145,14 +145,14 @@ private struct RESPWriter {
 
   @inline(__always)
   private mutating func append(_ bytes: UnsafeRawBufferPointer) {
-    precondition(bytes.count <= memory.count - position, "a command is longer than was reckoned")
+    precondition(bytes.count <= memory.count - position, "a command is longer than its computed maximum")
     if let target = memory.baseAddress, let source = bytes.baseAddress {
       (target + position).copyMemory(from: source, byteCount: bytes.count)
     }
     position += bytes.count
   }
 
-  /// Spells a number at the end of some memory; where the text begins.
+  /// Writes a number at the end of some memory; returns the beginning of the text.
   private static func decimal(_ value: Int64, into digits: UnsafeMutableRawBufferPointer) -> Int {
     var first = digits.count
     var rest = value.magnitude

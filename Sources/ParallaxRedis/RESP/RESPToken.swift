@@ -19,7 +19,7 @@ enum RESPAggregate {
     case .set: .set(elements)
     case .map: .map(elements)
     case .push: .push(elements)
-    case .attribute: preconditionFailure("an attribute is no value of its own")
+    case .attribute: preconditionFailure("an attribute is not a value")
     }
   }
 }
@@ -32,17 +32,17 @@ enum RESPToken {
 
 /// Reads tokens from the readable bytes of a buffer.
 ///
-/// Both ways of decoding use it, so they accept the same bytes.
+/// Both ways of decoding use this reader, so they accept the same bytes.
 struct RESPTokenReader {
   let bytes: UnsafeRawBufferPointer
-  /// The same bytes, to take slices from without copying.
+  /// The same bytes, to take slices without copying.
   let buffer: ByteBuffer
   let limits: RESPLimits
-  /// Elements that the reply may still announce.
+  /// The number of elements that the reply may still announce.
   var spare: Int
-  /// Elements that were announced and not begun yet; for readers of whole replies.
+  /// The number of announced elements that have not begun; for readers of whole replies.
   var owed = 0
-  /// Where the next token begins.
+  /// The position of the next token.
   var position = 0
 
   init(bytes: UnsafeRawBufferPointer, buffer: ByteBuffer, limits: RESPLimits, spare: Int) {
@@ -59,11 +59,11 @@ struct RESPTokenReader {
     owed = 0
   }
 
-  /// The next token, or `nil`, with the position unchanged, if it is not complete yet.
+  /// The next token, or `nil`, with an unchanged position, if it is incomplete.
   ///
-  /// - Parameter end: The position that the reply must not go beyond.
+  /// - Parameter end: The position that the reply must not exceed.
   /// - Returns: The token.
-  /// - Throws: Why the bytes are no token.
+  /// - Throws: The fault of bytes that are no token.
   @inline(__always)
   mutating func next(before end: Int) throws(RESPDecodingError) -> RESPToken? {
     let start = position
@@ -151,7 +151,7 @@ struct RESPTokenReader {
     return .aggregate(kind, count: elements)
   }
 
-  /// A string with its length before it; the inner optional is `nil` for the null string.
+  /// A string behind its length; the inner optional is `nil` for the null string.
   @inline(__always)
   private mutating func string(before end: Int) throws(RESPDecodingError) -> ByteBuffer?? {
     let start = position
@@ -174,7 +174,7 @@ struct RESPTokenReader {
   @inline(__always)
   private func slice(at offset: Int, length: Int) -> ByteBuffer {
     guard let slice = buffer.getSlice(at: buffer.readerIndex + offset, length: length) else {
-      preconditionFailure("a token lies outside of the bytes it was read from")
+      preconditionFailure("a token is outside its buffer")
     }
     return slice
   }
@@ -183,7 +183,7 @@ struct RESPTokenReader {
   private mutating func line() throws(RESPDecodingError) -> ByteBuffer? {
     let start = position + 1
     guard let base = bytes.baseAddress, start < bytes.count else { return nil }
-    // Most lines are too short to be worth a call.
+    // Most lines are too short to justify a call.
     let near = min(bytes.count - 1, start + min(16, limits.lineLength + 1))
     var index = start
     while index < near, bytes[index] > UInt8(ascii: "\r") { index &+= 1 }
@@ -202,7 +202,7 @@ struct RESPTokenReader {
     return slice(at: start, length: end - start)
   }
 
-  /// A decimal number and CRLF; the position is moved behind them, or left as it is if they are not complete.
+  /// A decimal number and CRLF; the position moves behind them, or stays if they are incomplete.
   @inline(__always)
   private mutating func integer(at start: Int) throws(RESPDecodingError) -> Int64? {
     var index = start
@@ -223,7 +223,7 @@ struct RESPTokenReader {
     if index == firstDigit || bytes[index] != UInt8(ascii: "\r") { throw .invalidNumber }
     guard index &+ 1 < count else { return nil }
     if bytes[index &+ 1] != UInt8(ascii: "\n") { throw .invalidTerminator }
-    // Nineteen digits fit into 64 bits unsigned, so one comparison finds what 64 bits signed do not hold.
+    // Nineteen digits fit into 64 unsigned bits, so one comparison finds numbers beyond 64 signed bits.
     if magnitude > UInt64(Int64.max) + (negative ? 1 : 0) { throw .invalidNumber }
     position = index &+ 2
     return negative ? Int64(truncatingIfNeeded: 0 &- magnitude) : Int64(truncatingIfNeeded: magnitude)

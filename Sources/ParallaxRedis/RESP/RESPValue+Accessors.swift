@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Typed views that read the RESP2 and the RESP3 form of a reply alike; `nil` means that the value has no such form.
+/// Typed views that treat the RESP2 and the RESP3 form of a reply alike; `nil` if the value has no such form.
 extension RESPValue {
   /// The bytes of a string, error or big number.
   public var bytes: ByteBuffer? {
@@ -11,7 +11,7 @@ extension RESPValue {
     }
   }
 
-  /// The text of a string or big number, or an integer in decimal; bytes that are not UTF-8 are repaired, errors have no text.
+  /// The text of a string or big number, or an integer in decimal; invalid UTF-8 is repaired, and errors have no text.
   public var string: String? {
     switch self {
     case .simpleString(let buffer), .bulkString(let buffer), .verbatimString(let buffer), .bigNumber(let buffer):
@@ -21,7 +21,7 @@ extension RESPValue {
     }
   }
 
-  /// An integer, or a string that spells one.
+  /// An integer, or a string with one.
   public var int: Int? {
     switch self {
     case .integer(let value): Int(exactly: value)
@@ -30,7 +30,7 @@ extension RESPValue {
     }
   }
 
-  /// A floating point number, an integer, or a string that spells either.
+  /// A floating-point number, an integer, or a string with either.
   public var double: Double? {
     switch self {
     case .double(let value): value
@@ -40,7 +40,7 @@ extension RESPValue {
     }
   }
 
-  /// A truth value, or the integers 0 and 1 that stand for it in RESP2.
+  /// A Boolean, or the integers 0 and 1 that replace it in RESP2.
   public var bool: Bool? {
     switch self {
     case .boolean(let value): value
@@ -58,7 +58,9 @@ extension RESPValue {
     }
   }
 
-  /// A map, or an array of key, value, key, value, by its textual keys; the last of equal keys wins, and `nil` if a key is no text.
+  /// A map, or an array of key, value, key, value, by its textual keys; the last of equal keys applies.
+  ///
+  /// `nil` if a key is not a text.
   public var map: [String: RESPValue]? {
     let elements: [RESPValue]
     switch self {
@@ -75,12 +77,12 @@ extension RESPValue {
     return result
   }
 
-  /// Whether this is the absence of a value.
+  /// Whether the value is null.
   public var isNull: Bool {
     if case .null = self { true } else { false }
   }
 
-  /// The server's message if this is an error, such as `WRONGTYPE Operation against a key …`.
+  /// The message of an error, such as `WRONGTYPE Operation against a key …`; `nil` for other values.
   public var errorMessage: String? {
     if case .error(let buffer) = self { String(buffer: buffer) } else { nil }
   }

@@ -2,9 +2,8 @@ public import NIOCore
 
 /// One value of the Redis protocol, version 2 or 3.
 ///
-/// Byte strings are slices of the buffer they were received in: keeping a small slice keeps all of that buffer alive, which is 64 KiB or
-/// as much as the largest reply around it, so convert what you store for long with ``string``. Attributes of RESP3 are dropped by the
-/// decoder.
+/// Byte strings are slices of the buffer in which they were received: a small slice retains that whole buffer, which has 64 KiB or the size
+/// of the largest reply around it. Convert values that you keep for long with ``string``. The decoder drops RESP3 attributes.
 public enum RESPValue: Sendable, Hashable {
   /// A short status such as `OK`.
   case simpleString(ByteBuffer)
@@ -12,13 +11,13 @@ public enum RESPValue: Sendable, Hashable {
   case bulkString(ByteBuffer)
   /// A text with a format (`txt`, `mkd`) in RESP3; the format is dropped.
   case verbatimString(ByteBuffer)
-  /// An error reply, as found inside arrays: ``RedisClient/send(_:)`` throws one that is the whole reply.
+  /// An error reply inside an array: ``RedisClient/send(_:)`` throws an error that is the whole reply.
   case error(ByteBuffer)
   /// A signed 64-bit integer.
   case integer(Int64)
-  /// A floating point number, which may be infinite or not a number.
+  /// A floating-point number, which may be infinite or not a number.
   case double(Double)
-  /// A truth value of RESP3.
+  /// A RESP3 Boolean.
   case boolean(Bool)
   /// An integer of any size, as decimal digits.
   case bigNumber(ByteBuffer)
@@ -26,10 +25,10 @@ public enum RESPValue: Sendable, Hashable {
   case null
   /// An ordered collection.
   case array([RESPValue])
-  /// A collection without order of RESP3.
+  /// A RESP3 collection without order.
   case set([RESPValue])
-  /// A map of RESP3: key, value, key, value and so on, in the server's order.
+  /// A RESP3 map: key, value, key, value and so on, in the server's order.
   case map([RESPValue])
-  /// An out-of-band message of RESP3.
+  /// A RESP3 out-of-band message.
   case push([RESPValue])
 }

@@ -3,7 +3,7 @@ import ParallaxText
 
 /// A Lua script, identified by the SHA-1 of its source, which is computed once.
 ///
-/// Make scripts once, as static constants; hand them to ``RedisClient/init(configuration:scripts:eventLoopGroup:logger:)`` so that every
+/// Create scripts once, as static constants; pass them to ``RedisClient/init(configuration:scripts:eventLoopGroup:logger:)`` so that every
 /// new connection loads them before the first command.
 public struct RedisScript: Sendable, Hashable {
   private final class Storage: Sendable {
@@ -21,17 +21,17 @@ public struct RedisScript: Sendable, Hashable {
   /// The Lua source.
   public var source: String { storage.source }
 
-  /// The SHA-1 of the source in lower-case hexadecimal, by which the server knows the script.
+  /// The SHA-1 of the source in lower-case hexadecimal, the script's name on the server.
   public var sha1: String { storage.sha1 }
 
-  /// Makes a script of its Lua source.
+  /// Creates a script of its Lua source.
   ///
-  /// - Parameter source: The source; the server judges it when it is loaded.
+  /// - Parameter source: The source; the server checks it when the script is loaded.
   public init(_ source: String) {
     storage = Storage(source: source, sha1: Hexadecimal.text(of: Insecure.SHA1.hash(data: Array(source.utf8))))
   }
 
-  /// Scripts are equal when their sources are.
+  /// Whether the sources are equal.
   public static func == (left: RedisScript, right: RedisScript) -> Bool {
     left.storage === right.storage || left.sha1 == right.sha1
   }

@@ -1,8 +1,8 @@
-/// What to make of the sentinels' answers to the question where the master is.
+/// Chooses the master from the sentinels' answers.
 ///
-/// A pure value, for one round of queries. Sentinels can disagree: a sentinel that was cut off still names the former master. Each failover
-/// raises the epoch (the *configuration epoch* of the Sentinel documentation), so the answer with the greatest epoch counts. An epoch below
-/// an earlier one is outdated, unless a majority of the sentinels has it: then an operator has set up the sentinels anew.
+/// A pure value, for one round of queries. Sentinels can disagree: an isolated sentinel still names the former master. Each failover raises
+/// the epoch (the *configuration epoch* of the Sentinel documentation), so the answer with the greatest epoch is valid. An epoch below an
+/// earlier one is outdated, unless a majority of the sentinels reports it: then an operator has set up the sentinels anew.
 struct MasterDiscovery {
   enum Answer: Equatable {
     case master(RedisConfiguration.Endpoint, epoch: Int64)
@@ -24,10 +24,10 @@ struct MasterDiscovery {
   /// Begins a round.
   ///
   /// - Parameters:
-  ///   - masterName: The master that is asked for.
-  ///   - sentinels: How many sentinels are asked.
+  ///   - masterName: The name of the master.
+  ///   - sentinels: The number of sentinels that are asked.
   ///   - seenEpoch: The epoch of the last decision, 0 before the first.
-  ///   - waitsForAll: Whether a majority is not enough, because one alone may know the latest.
+  ///   - waitsForAll: Whether a majority does not suffice, because a single sentinel may know the latest state; `false` by default.
   init(masterName: String, sentinels: Int, seenEpoch: Int64, waitsForAll: Bool = false) {
     self.waitsForAll = waitsForAll
     self.masterName = masterName
@@ -35,7 +35,7 @@ struct MasterDiscovery {
     answers = Array(repeating: nil, count: sentinels)
   }
 
-  /// Takes the answer of one sentinel; a decision once the others cannot be worth waiting for.
+  /// Adds the answer of one sentinel; returns a decision once further answers cannot change it.
   mutating func answered(_ sentinel: Int, _ answer: Answer) -> Decision? {
     answers[sentinel] = answer
     if answers.allSatisfy({ $0 != nil }) { return decide() }
@@ -43,7 +43,7 @@ struct MasterDiscovery {
     return .master(best.endpoint, epoch: best.epoch)
   }
 
-  /// The time for answers is up.
+  /// The decision at the end of the round's time.
   func decide() -> Decision {
     if let best, best.epoch >= seenEpoch || isMajority(masters.filter { $0.epoch == best.epoch }.count) {
       return .master(best.endpoint, epoch: best.epoch)
@@ -69,7 +69,7 @@ struct MasterDiscovery {
       return RedisError(
         .connectionFailed,
         message:
-          "Of the sentinels only such answer as name an outdated master for \(masterName), \(best.endpoint): see why the others do not.")
+          "The sentinels that answer name an outdated master for \(masterName), \(best.endpoint): check the other sentinels.")
     }
     if answers.contains(.unknownName) {
       return RedisError(
@@ -78,7 +78,7 @@ struct MasterDiscovery {
     }
     if let refused = failures.first(where: { $0.code == .authenticationFailed }) { return refused }
     return RedisError(
-      .connectionFailed, message: "None of the \(answers.count) sentinels tells where the master \(masterName) is.",
+      .connectionFailed, message: "None of the \(answers.count) sentinels names the master \(masterName).",
       serverMessage: failures.first?.serverMessage, cause: failures.first)
   }
 }

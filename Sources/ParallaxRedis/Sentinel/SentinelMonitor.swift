@@ -9,7 +9,7 @@ import Synchronization
 /// the majority outvotes one mistaken sentinel.
 ///
 /// When a failover begins, the client leaves the master before the replica is promoted, and sends nothing until the sentinels name the new
-/// master. The former master goes on acknowledging writes meanwhile, and discards them when it becomes a replica.
+/// master. The former master keeps acknowledging writes meanwhile, and discards them when it becomes a replica.
 final class SentinelMonitor: Sendable {
   private struct Sentinel {
     let node: RedisNode
@@ -19,7 +19,7 @@ final class SentinelMonitor: Sendable {
   private struct State {
     var epoch: Int64 = 0
     var master: RedisConfiguration.Endpoint?
-    /// Until when the master is not to be written to, because it is being replaced.
+    /// Until when the master must not receive writes, because it is being replaced.
     var heldUntil: NIODeadline?
 
     func isHeld(_ endpoint: RedisConfiguration.Endpoint, now: NIODeadline) -> Bool {
@@ -27,13 +27,13 @@ final class SentinelMonitor: Sendable {
     }
   }
 
-  /// How long a failover may take before its begin is forgotten; then the master of before is as good as any.
+  /// How long a failover may take; after that the former master is used again.
   private static let longestFailover = TimeAmount.seconds(5)
-  /// How often the sentinels are asked while a failover is under way.
+  /// The interval of queries during a failover.
   private static let failoverInterval = Duration.milliseconds(30)
-  /// How long a sentinel is waited for meanwhile.
+  /// How long a sentinel is awaited during a failover.
   private static let failoverPatience = Duration.milliseconds(300)
-  /// How often the sentinels are asked without a reason.
+  /// The interval of queries without a failover.
   private static let interval = Duration.seconds(5)
 
   let masterName: String
@@ -41,7 +41,7 @@ final class SentinelMonitor: Sendable {
   private let patience: Duration
   private let logger: Logger
   private let state = Mutex(State())
-  /// Signalled when there is a reason to ask the sentinels.
+  /// Signaled to ask the sentinels.
   private let wakeUp = WakeUp()
 
   init(_ settings: RedisConfiguration.Sentinel, connector: RedisConnector, logger: Logger) {
@@ -55,7 +55,7 @@ final class SentinelMonitor: Sendable {
     configuration.credentials = nil
     connector.configuration = configuration
     connector.role = .sentinel
-    // A sentinel has no data that could be missing.
+    // A sentinel has no data that could be lost.
     connector.newConnections = Broadcast()
     masterName = settings.masterName
     patience = configuration.connectTimeout
@@ -71,8 +71,8 @@ final class SentinelMonitor: Sendable {
   /// Keeps the connections to the sentinels until the task is cancelled.
   ///
   /// - Parameters:
-  ///   - leave: Learns that the master is about to be replaced.
-  ///   - asked: Called each time that the sentinels have said where the master is.
+  ///   - leave: Called when the master is about to be replaced.
+  ///   - asked: Called after each round in which the sentinels named the master.
   func run(leave: @escaping @Sendable () -> Void, asked: @escaping @Sendable () -> Void) async {
     await withDiscardingTaskGroup { group in
       for sentinel in sentinels {
@@ -102,19 +102,19 @@ final class SentinelMonitor: Sendable {
         case .switched: wakeUp.signal()
         }
       case .refused(let error):
-        logger.warning("A sentinel does not tell of failovers", metadata: ["error": "\(error)"])
-      // What happened before the first or without a subscription is to be asked for.
+        logger.warning("A sentinel refuses the subscription to failovers", metadata: ["error": "\(error)"])
+      // Announcements before the first subscription or in a gap are lost, so the sentinels are asked.
       case .subscribed, .gap: wakeUp.signal()
       }
     }
   }
 
-  /// Whether a server is the master as it was last found, and is not being replaced.
+  /// Whether a server is the master of the last round and is not being replaced.
   func isMaster(_ endpoint: RedisConfiguration.Endpoint) -> Bool {
     state.withLock { $0.master == endpoint && !$0.isHeld(endpoint, now: .now()) }
   }
 
-  /// Asks the sentinels where the master is; while it is being replaced, until that is done.
+  /// Asks the sentinels for the master; during a failover, until its end.
   func locate() async throws(RedisError) -> RedisConfiguration.Endpoint {
     while true {
       let master = try await ask()
@@ -148,7 +148,7 @@ final class SentinelMonitor: Sendable {
     }
   }
 
-  /// Rounds can overlap: a round that began before a failover must not undo the result of a later round.
+  /// Rounds can overlap: a round that began before a failover must not undo the result of a later one.
   private func adopt(_ endpoint: RedisConfiguration.Endpoint, epoch: Int64, seen: Int64) -> RedisConfiguration.Endpoint {
     let (former, now) = state.withLock { state -> (RedisConfiguration.Endpoint?, RedisConfiguration.Endpoint) in
       let former = state.master
@@ -159,7 +159,7 @@ final class SentinelMonitor: Sendable {
       return (former, endpoint)
     }
     if let former, former != now {
-      // All holders of a connection to the former master have to follow, not only this caller.
+      // All connections to the former master must be closed, not only that of this caller.
       wakeUp.signal()
       logger.notice(
         "The sentinels name another master", metadata: ["redis.master": "\(masterName)", "from": "\(former)", "to": "\(now)"])
@@ -172,7 +172,8 @@ final class SentinelMonitor: Sendable {
       let questions = SentinelReply.questions(about: masterName).map { $0.withTimeout(patience) }
       return SentinelReply.answer(try await sentinel.pipeline(questions), about: masterName)
     } catch {
-      return .failed(error as? RedisError ?? RedisError(.connectionFailed, message: "The sentinel was not asked to the end.", cause: error))
+      return .failed(
+        error as? RedisError ?? RedisError(.connectionFailed, message: "The query of the sentinel was interrupted.", cause: error))
     }
   }
 }

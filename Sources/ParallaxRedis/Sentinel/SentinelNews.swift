@@ -1,15 +1,15 @@
-/// What sentinels publish about a failover, as far as it matters to a client.
+/// A sentinel's announcement of a failover, as far as it concerns a client.
 enum SentinelNews: Equatable {
-  /// A replica has been chosen and is about to be told that it is the master: in the next moment, a tenth of a second or so.
+  /// A replica has been chosen and is about to be promoted, within about a tenth of a second.
   ///
-  /// The former master takes writes until it is reconfigured, seconds later, and then discards them.
+  /// The former master accepts writes until it is reconfigured, seconds later, and then discards them.
   case begins
-  /// The failover has not come about.
+  /// The failover was aborted.
   case aborted
   /// Another server is the master.
   case switched
 
-  /// The channels on which that is published.
+  /// The channels of the announcements.
   static let channels = [
     "+failover-state-send-slaveof-noone", "-failover-abort-slave-timeout", "-failover-abort-no-good-slave", "-failover-abort-not-elected",
     "+promoted-slave", "+switch-master",
@@ -21,7 +21,7 @@ enum SentinelNews: Equatable {
   ///   - channel: The channel.
   ///   - message: For `+switch-master` the name of the master and addresses; else `master name host port`, or
   ///     `slave name host port @ name-of-master host port`.
-  ///   - masterName: The master that matters: `nil` is returned for news of others.
+  ///   - masterName: The master of the client: announcements of others give `nil`.
   init?(channel: String, message: String, of masterName: String) {
     let words = message.split(separator: " ").map(String.init)
     let name: String? =

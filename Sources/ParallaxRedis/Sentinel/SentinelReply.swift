@@ -1,6 +1,6 @@
-/// The questions to a sentinel, and how to read its answers.
+/// The queries to a sentinel, and their replies.
 struct SentinelReply {
-  /// Two questions, since only the first knows of a failover before its end, and only the second knows its epoch.
+  /// Two queries: only the first reports a failover before its end, and only the second reports its epoch.
   static func questions(about masterName: String) -> [RedisCommand] {
     [
       RedisCommand("SENTINEL", "GET-MASTER-ADDR-BY-NAME", masterName).idempotent,
@@ -15,14 +15,14 @@ struct SentinelReply {
       guard let parts = address.array, parts.count == 2, let host = parts[0].string, let port = parts[1].int, (1...65_535).contains(port),
         let epoch = try replies[1].get().map?["config-epoch"]?.int
       else {
-        return .failed(RedisError(.unexpectedReply, command: "SENTINEL", message: "The sentinel's reply has not the form of a master."))
+        return .failed(RedisError(.unexpectedReply, command: "SENTINEL", message: "The sentinel's reply does not describe a master."))
       }
-      // A sentinel that cannot resolve the host name of its master knows no address.
+      // A sentinel that cannot resolve the host name of its master has no address.
       if host.isEmpty {
         return .failed(
           RedisError(
             .connectionFailed, command: "SENTINEL",
-            message: "The sentinel knows no address of the master \(masterName): check that it can resolve the master's host name."))
+            message: "The sentinel has no address of the master \(masterName): check that it can resolve the master's host name."))
       }
       return .master(.host(host, port: port), epoch: Int64(epoch))
     } catch {

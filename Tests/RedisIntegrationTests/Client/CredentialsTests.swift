@@ -33,7 +33,7 @@ import Testing
       try await withClient(configuration) { client in
         let error = try await redisError { try await client.send(RedisCommand("PING").withTimeout(.seconds(1))) }
         #expect(error?.code == .authenticationFailed)
-        #expect(error?.message.contains("cannot be had") == true)
+        #expect(error?.message.contains("cannot be obtained") == true)
       }
     }
   }

@@ -20,7 +20,7 @@ struct TLSTests {
         (certificates.otherHost, good, "does not name 127.0.0.1"),
         (certificates.server, { try $0.clientConfiguration(identity: nil) }, "client certificate"),
         (certificates.server, { try $0.clientConfiguration(identity: $0.wrong) }, "client certificate"),
-        (certificates.server, { _ in nil }, "port is one for TLS"),
+        (certificates.server, { _ in nil }, "port expects TLS"),
       ] as [(TestCertificates.Identity, Settings, String)] {
         group.addTask {
           try await RedisServer.with(.init(tls: .init(certificates, identity: identity, clientCertificates: .required))) { server in
@@ -40,7 +40,7 @@ struct TLSTests {
         $0.tls = try certificates.clientConfiguration()
         $0.connectTimeout = .milliseconds(300)
       }
-      try await expectFailure(configuration, "TLS on this port", "port is one for TLS")
+      try await expectFailure(configuration, "TLS on this port", "port expects TLS")
     }
   }
 

@@ -1,27 +1,27 @@
 /// Hashes.
 extension RedisTypedCommand {
-  /// Reads a field; `nil` if there is none.
+  /// Reads a field; `nil` if it is missing.
   public static func hget<Value: RedisReplyDecodable>(
     _ key: String, _ field: String, as type: Value.Type = Value.self
   ) -> Self where Reply == Value? {
     Self(RedisCommand("HGET", key, field).idempotent)
   }
 
-  /// Reads fields; `nil` in the place of each that there is not.
+  /// Reads fields; `nil` for each missing one.
   public static func hmget<Value: RedisReplyDecodable>(
     _ key: String, _ fields: some Sequence<String>, as type: Value.Type = Value.self
   ) -> Self where Reply == [Value?] {
     Self(RedisCommand("HMGET", key, list: fields).idempotent)
   }
 
-  /// Reads all fields; none if there is no such key.
+  /// Reads all fields; empty for a missing key.
   public static func hgetall<Value: RedisReplyDecodable>(
     _ key: String, as type: Value.Type = Value.self
   ) -> Self where Reply == [String: Value] {
     Self(RedisCommand("HGETALL", key).idempotent)
   }
 
-  /// Reads all values; none if there is no such key.
+  /// Reads all values; empty for a missing key.
   public static func hvals<Value: RedisReplyDecodable>(_ key: String, as type: Value.Type = Value.self) -> Self where Reply == [Value] {
     Self(RedisCommand("HVALS", key).idempotent)
   }
@@ -33,10 +33,10 @@ extension RedisTypedCommand<Int> {
     Self(RedisCommand("HSET", key, list: fields.arguments))
   }
 
-  /// Removes fields, at least one; returns how many there were.
+  /// Removes fields, at least one; returns how many existed.
   public static func hdel(_ key: String, _ fields: String...) -> Self { hdel(key, fields) }
 
-  /// Removes fields, at least one; returns how many there were.
+  /// Removes fields, at least one; returns how many existed.
   public static func hdel(_ key: String, _ fields: some Sequence<String>) -> Self { Self(RedisCommand("HDEL", key, list: fields)) }
 
   /// Adds to an integer field, which is 0 if missing; returns the sum.
@@ -44,7 +44,7 @@ extension RedisTypedCommand<Int> {
     Self(RedisCommand("HINCRBY", key, field, increment))
   }
 
-  /// The number of fields; 0 if there is no such key.
+  /// The number of fields; 0 for a missing key.
   public static func hlen(_ key: String) -> Self { Self(RedisCommand("HLEN", key).idempotent) }
 }
 
@@ -59,11 +59,11 @@ extension RedisTypedCommand<Bool> {
     Self(RedisCommand("HSETNX", key, field, value))
   }
 
-  /// Whether there is a field.
+  /// Whether a field exists.
   public static func hexists(_ key: String, _ field: String) -> Self { Self(RedisCommand("HEXISTS", key, field).idempotent) }
 }
 
 extension RedisTypedCommand<[String]> {
-  /// The names of all fields; none if there is no such key.
+  /// The names of all fields; empty for a missing key.
   public static func hkeys(_ key: String) -> Self { Self(RedisCommand("HKEYS", key).idempotent) }
 }

@@ -1,46 +1,46 @@
 /// Keys of any type.
 extension RedisTypedCommand<Int> {
-  /// Removes keys, at least one; returns how many there were.
+  /// Removes keys, at least one; returns how many existed.
   public static func del(_ keys: String...) -> Self { del(keys) }
 
-  /// Removes keys, at least one; returns how many there were.
+  /// Removes keys, at least one; returns how many existed.
   public static func del(_ keys: some Sequence<String>) -> Self { Self(RedisCommand("DEL", list: keys)) }
 
-  /// Removes keys, at least one, and frees their memory in the background; returns how many there were.
+  /// Removes keys, at least one, and frees their memory in the background; returns how many existed.
   public static func unlink(_ keys: String...) -> Self { unlink(keys) }
 
-  /// Removes keys, at least one, and frees their memory in the background; returns how many there were.
+  /// Removes keys, at least one, and frees their memory in the background; returns how many existed.
   public static func unlink(_ keys: some Sequence<String>) -> Self { Self(RedisCommand("UNLINK", list: keys)) }
 
-  /// Counts those of the keys that there are.
+  /// Counts the existing ones of the keys.
   public static func exists(_ keys: some Sequence<String>) -> Self { Self(RedisCommand("EXISTS", list: keys).idempotent) }
 }
 
 extension RedisTypedCommand<Bool> {
-  /// Whether there is a key.
+  /// Whether a key exists.
   public static func exists(_ key: String) -> Self { Self(RedisCommand("EXISTS", key).idempotent) }
 
-  /// Makes a key expire, by PEXPIRE, so that nothing is rounded to seconds; returns whether that was done.
+  /// Sets the expiry of a key by PEXPIRE, without rounding to seconds; returns whether it was set.
   ///
   /// - Parameters:
   ///   - key: The key.
-  ///   - duration: How long it lives on, in milliseconds rounded up. Zero and less removes it.
-  ///   - condition: When to do so, in Redis 7.0 or later; always if `nil`.
+  ///   - duration: The time to live, in milliseconds rounded up. Zero and less remove the key.
+  ///   - condition: The condition of the change, in Redis 7.0 or later; `nil`, the default, for none.
   /// - Returns: The command; it replies whether the key now has the expiry.
   public static func expire(_ key: String, after duration: Duration, if condition: RedisExpiryCondition? = nil) -> Self {
     var command = RedisCommand("PEXPIRE", key, duration.redisMilliseconds)
     if let condition { command.append(condition.word) }
-    // A repeat finds the key with the expiry that it was given, or not at all if it is to live no longer.
+    // A repeat finds the key with the expiry that the first run set, unless that run has removed the key.
     command.isIdempotent = duration > .zero && (condition == nil || condition == .expiring)
     return Self(command)
   }
 
-  /// Takes the expiry from a key; returns whether it had one.
+  /// Removes the expiry of a key; returns whether it had one.
   public static func persist(_ key: String) -> Self { Self(RedisCommand("PERSIST", key)) }
 }
 
 extension RedisTypedCommand<RedisTimeToLive> {
-  /// How long a key lives on, by PTTL, to the millisecond.
+  /// The time to live of a key by PTTL, in milliseconds.
   public static func ttl(_ key: String) -> Self {
     Self(RedisCommand("PTTL", key).idempotent) { (reply) throws(RedisReplyMismatch) in
       switch try Int64(reply: reply) {
@@ -53,7 +53,7 @@ extension RedisTypedCommand<RedisTimeToLive> {
 }
 
 extension RedisTypedCommand<RedisKeyType?> {
-  /// The type of what is stored under a key; `nil` if nothing is.
+  /// The type of the value of a key; `nil` for a missing key.
   public static func type(_ key: String) -> Self {
     Self(RedisCommand("TYPE", key).idempotent) { (reply) throws(RedisReplyMismatch) in
       let name = try String(reply: reply)
@@ -63,14 +63,14 @@ extension RedisTypedCommand<RedisKeyType?> {
 }
 
 extension RedisTypedCommand<RedisScanPage> {
-  /// Lists a part of the keys, with little work at a time for the server.
+  /// Lists a part of the keys, at a small cost to the server.
   ///
   /// - Parameters:
-  ///   - cursor: Where to go on: ``RedisScanPage/next`` of the page before; `nil` to begin.
-  ///   - pattern: What the keys look like, such as `user:*`; any if `nil`.
-  ///   - type: The type of what they hold; any if `nil`.
-  ///   - count: About how many keys the server looks at; it decides if `nil`.
-  /// - Returns: A command whose page may be empty although there is a next one, and may repeat keys of other pages.
+  ///   - cursor: The place to continue: ``RedisScanPage/next`` of the page before; `nil`, the default, to begin.
+  ///   - pattern: The pattern of the keys, such as `user:*`; `nil`, the default, for all.
+  ///   - type: The type of the values; `nil`, the default, for all.
+  ///   - count: The approximate number of keys that the server examines; `nil`, the default, leaves it to the server.
+  /// - Returns: A command whose page may be empty although another one follows, and may repeat keys of other pages.
   public static func scan(_ cursor: String? = nil, match pattern: String? = nil, type: RedisKeyType? = nil, count: Int? = nil) -> Self {
     var command = RedisCommand("SCAN", cursor ?? "0").idempotent
     if let pattern { command.append(["MATCH", RedisArgument(pattern)]) }
@@ -84,38 +84,38 @@ extension RedisTypedCommand<RedisScanPage> {
   }
 }
 
-/// When PEXPIRE sets an expiry.
+/// The condition under which PEXPIRE sets an expiry.
 public struct RedisExpiryCondition: Sendable, Hashable {
   let word: String
 
-  /// Only if the key does not expire yet: `NX`.
+  /// Only if the key has no expiry: `NX`.
   public static let unlimited = RedisExpiryCondition(word: "NX")
-  /// Only if the key expires already: `XX`.
+  /// Only if the key has an expiry: `XX`.
   public static let expiring = RedisExpiryCondition(word: "XX")
-  /// Only if the key expires later than before: `GT`.
+  /// Only if the new expiry is later: `GT`.
   public static let later = RedisExpiryCondition(word: "GT")
-  /// Only if the key expires sooner than before: `LT`.
+  /// Only if the new expiry is earlier: `LT`.
   public static let sooner = RedisExpiryCondition(word: "LT")
 }
 
-/// How long a key lives on.
+/// The time to live of a key.
 public enum RedisTimeToLive: Sendable, Hashable {
-  /// There is no such key.
+  /// The key is missing.
   case missing
-  /// It does not expire.
+  /// The key has no expiry.
   case unlimited
-  /// It expires after this time.
+  /// The key expires after this time.
   case remaining(Duration)
 }
 
-/// The type of what is stored under a key; modules may add more.
+/// The type of a value; modules may add types.
 public struct RedisKeyType: Sendable, Hashable {
-  /// What Redis calls it.
+  /// The name in Redis.
   public let name: String
 
-  /// Makes a type of the name that Redis gives it.
+  /// Creates a type of its name in Redis.
   ///
-  /// - Parameter name: Such as `string`.
+  /// - Parameter name: The name, such as `string`.
   public init(name: String) { self.name = name }
 
   /// A string or counter.
@@ -136,6 +136,6 @@ public struct RedisKeyType: Sendable, Hashable {
 public struct RedisScanPage: Sendable, Hashable {
   /// The keys found, perhaps none.
   public let keys: [String]
-  /// Where to go on; `nil` after the last page.
+  /// The cursor of the next page; `nil` after the last page.
   public let next: String?
 }

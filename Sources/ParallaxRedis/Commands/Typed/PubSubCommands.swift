@@ -1,13 +1,13 @@
-/// Publishing; see ``RedisClient/subscribe(to:)`` for the other end.
+/// Publishing; ``RedisClient/subscribe(to:patterns:)`` subscribes.
 extension RedisTypedCommand<Int> {
-  /// Publishes a message; returns how many subscribers of this server got it, in a cluster not those of the others.
+  /// Publishes a message; returns the number of its subscribers on this server, in a cluster without those of other servers.
   public static func publish(_ channel: String, _ message: some RedisArgumentConvertible) -> Self {
     Self(RedisCommand("PUBLISH", channel, message))
   }
 }
 
 extension RedisTypedCommand<[String: Int]> {
-  /// How many subscribers of this server each of the channels has.
+  /// The number of subscribers of each channel on this server.
   public static func pubsubNumsub(_ channels: String...) -> Self {
     Self(RedisCommand("PUBSUB", "NUMSUB", list: channels).idempotent)
   }

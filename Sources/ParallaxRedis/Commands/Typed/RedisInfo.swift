@@ -1,13 +1,13 @@
-/// What a server tells about itself: values by section and name.
+/// A server's report about itself: values by section and name.
 ///
 /// ```swift
 /// let used = try await client.send(.info("memory"))["used_memory"]
 /// ```
 public struct RedisInfo: Sendable, Hashable, RedisReplyDecodable {
-  /// The values of each section by name, the sections as the server writes them, such as `Memory`.
+  /// The values by section and name; the sections are spelled as in the reply, such as `Memory`.
   public let sections: [String: [String: String]]
 
-  /// The text of INFO.
+  /// Parses the text of INFO.
   public init(reply: RESPValue) throws(RedisReplyMismatch) {
     let text = try String(reply: reply)
     var sections: [String: [String: String]] = [:]
@@ -23,7 +23,7 @@ public struct RedisInfo: Sendable, Hashable, RedisReplyDecodable {
     self.sections = sections
   }
 
-  /// A value, in whatever section it is.
+  /// The value of a name in any section; `nil` if it is missing.
   public subscript(name: String) -> String? {
     for section in sections.values { if let value = section[name] { return value } }
     return nil

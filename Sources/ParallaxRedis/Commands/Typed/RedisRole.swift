@@ -1,54 +1,54 @@
-/// What a server is to others.
+/// The replication role of a server.
 public enum RedisRole: Sendable, Hashable {
-  /// It takes writes.
+  /// The server accepts writes.
   ///
   /// - Parameters:
-  ///   - offset: How many bytes it has written for its replicas.
-  ///   - replicas: Its replicas that are connected.
+  ///   - offset: The number of bytes written for replicas.
+  ///   - replicas: The connected replicas.
   case master(offset: Int, replicas: [Replica])
 
-  /// It follows another server.
+  /// The server follows another server.
   ///
   /// - Parameters:
-  ///   - masterHost: Where its master is.
+  ///   - masterHost: The host of its master.
   ///   - masterPort: The port of its master.
-  ///   - link: How it stands with its master.
-  ///   - offset: How many bytes it has got from it; -1 if none yet.
+  ///   - link: The state of its connection to the master.
+  ///   - offset: The number of bytes received from the master; -1 for none.
   case replica(masterHost: String, masterPort: Int, link: Link, offset: Int)
 
-  /// It watches over masters.
+  /// The server is a sentinel.
   ///
-  /// - Parameter masters: Their names.
+  /// - Parameter masters: The names of its masters.
   case sentinel(masters: [String])
 
-  /// A replica, as its master sees it.
+  /// A replica, as seen by its master.
   public struct Replica: Sendable, Hashable {
-    /// Where it is.
+    /// The host.
     public let host: String
-    /// Its port.
+    /// The port.
     public let port: Int
-    /// How many bytes it has acknowledged.
+    /// The number of bytes that the replica has acknowledged.
     public let offset: Int
   }
 
-  /// How a replica stands with its master.
+  /// The state of a replica's connection to its master.
   public struct Link: Sendable, Hashable {
-    /// What Redis calls it.
+    /// The name in Redis.
     public let name: String
 
-    /// It is to connect.
+    /// The replica is about to connect.
     public static let connect = Link(name: "connect")
-    /// It is connecting.
+    /// The replica is connecting.
     public static let connecting = Link(name: "connecting")
-    /// It is getting a copy of all data.
+    /// The replica receives a copy of all data.
     public static let sync = Link(name: "sync")
-    /// It gets each write.
+    /// The replica receives each write.
     public static let connected = Link(name: "connected")
   }
 }
 
 extension RedisRole: RedisReplyDecodable {
-  /// The reply of ROLE.
+  /// Decodes the reply to ROLE.
   public init(reply: RESPValue) throws(RedisReplyMismatch) {
     let parts = try reply.elements("a role", atLeast: 2)
     switch try parts.decoded(0, as: String.self) {
@@ -64,7 +64,7 @@ extension RedisRole: RedisReplyDecodable {
 }
 
 extension RedisRole.Replica: RedisReplyDecodable {
-  /// A replica within the reply of ROLE.
+  /// Decodes a replica in the reply to ROLE.
   public init(reply: RESPValue) throws(RedisReplyMismatch) {
     let parts = try reply.elements("host, port and offset", atLeast: 3)
     host = try parts.decoded(0)

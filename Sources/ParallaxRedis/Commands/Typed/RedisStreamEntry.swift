@@ -10,23 +10,23 @@ public struct RedisStreamEntry: Sendable, Hashable {
     public let value: ByteBuffer
   }
 
-  /// Its place in the stream, such as `1690000000000-0`.
+  /// The ID of the entry in the stream, such as `1690000000000-0`.
   public let id: String
 
-  /// What was added, in order.
+  /// The fields in the order of XADD.
   ///
   /// Empty if ``isDeleted``.
   public let fields: [Field]
 
-  /// Whether only the ID is left: a consumer reads again what was handed to it and has been deleted since.
+  /// Whether only the ID remains: a consumer read again an entry that was delivered to it and deleted since.
   public let isDeleted: Bool
 
-  /// The value of the first field of a name.
+  /// The value of the first field with a name; `nil` if there is none.
   public subscript(name: String) -> ByteBuffer? { fields.first { $0.name == name }?.value }
 }
 
 extension RedisStreamEntry: RedisReplyDecodable {
-  /// An ID with its fields, or with null.
+  /// Decodes an ID with its fields, or with null.
   public init(reply: RESPValue) throws(RedisReplyMismatch) {
     let parts = try reply.elements("an entry of a stream", atLeast: 2)
     id = try parts.decoded(0)
@@ -47,11 +47,11 @@ extension RedisStreamEntry: RedisReplyDecodable {
   }
 }
 
-/// The entries read from several streams, by their keys; streams with none are left out.
+/// The entries of several streams by key, without streams that have none.
 struct RedisStreamEntries: RedisReplyDecodable {
   let byKey: [String: [RedisStreamEntry]]
 
-  /// RESP3 has a map, RESP2 an array of pairs, both null if there is nothing.
+  /// RESP3 has a map, RESP2 an array of pairs; both have null for no entries.
   init(reply: RESPValue) throws(RedisReplyMismatch) {
     switch reply {
     case .null: byKey = [:]

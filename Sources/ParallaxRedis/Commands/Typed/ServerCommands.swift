@@ -1,24 +1,24 @@
 /// The server itself, and the connection to it.
 extension RedisTypedCommand<Void> {
-  /// Asks for a sign of life.
+  /// Checks the connection.
   public static func ping() -> Self { Self(RedisCommand("PING").idempotent, status: "PONG") }
 
-  /// Sets parameters of the server, from Redis 7.0 on several at once.
+  /// Sets parameters of the server; Redis 7.0 or later accepts several.
   public static func configSet(_ parameters: RedisFields) -> Self {
     Self(RedisCommand("CONFIG", arguments: ["SET"] + parameters.arguments).idempotent)
   }
 
-  /// Begins the counts of INFO anew.
+  /// Resets the counts of INFO.
   public static func configResetstat() -> Self { Self(RedisCommand("CONFIG", "RESETSTAT").idempotent) }
 
   /// Removes all keys of the database.
   ///
-  /// Not idempotent: a repeat would remove what was written since.
+  /// Not idempotent: a repeat would remove later writes.
   public static func flushdb() -> Self { Self(RedisCommand("FLUSHDB")) }
 
   /// Removes all keys of all databases.
   ///
-  /// Not idempotent: a repeat would remove what was written since.
+  /// Not idempotent: a repeat would remove later writes.
   public static func flushall() -> Self { Self(RedisCommand("FLUSHALL")) }
 }
 
@@ -26,15 +26,15 @@ extension RedisTypedCommand<Int> {
   /// The number of keys of the database.
   public static func dbsize() -> Self { Self(RedisCommand("DBSIZE").idempotent) }
 
-  /// The number of the connection, which no other has while the server runs.
+  /// The ID of the connection, which is unique while the server runs.
   public static func clientID() -> Self { Self(RedisCommand("CLIENT", "ID").idempotent) }
 
-  /// Waits until replicas have the writes of this connection, so on a leased connection only; returns how many have.
+  /// Waits until replicas have acknowledged the connection's writes, for leased connections only; returns the number of those replicas.
   ///
   /// - Parameters:
-  ///   - replicas: How many to wait for.
-  ///   - wait: How long to wait; the command's time-out becomes 5 s longer. With zero the server waits for ever, and the caller as long as
-  ///     ``withTimeout(_:)`` says.
+  ///   - replicas: The number of replicas to wait for.
+  ///   - wait: How long to wait; the command's time-out becomes 5 s longer. With zero the server waits forever, and the caller for the
+  ///     time-out of ``withTimeout(_:)``.
   /// - Returns: The command; it replies with the number of replicas.
   public static func wait(replicas: Int, wait: Duration) -> Self {
     Self(RedisCommand("WAIT", replicas, wait.redisMilliseconds).withTimeout(blocking: wait))
@@ -42,17 +42,17 @@ extension RedisTypedCommand<Int> {
 }
 
 extension RedisTypedCommand<String> {
-  /// Sends a text back.
+  /// Returns a text unchanged.
   public static func echo(_ text: String) -> Self { Self(RedisCommand("ECHO", text).idempotent) }
 }
 
 extension RedisTypedCommand<[String: String]> {
-  /// The parameters of the server whose names are like one of the patterns, such as `max*`; several from Redis 7.0 on.
+  /// The server's parameters whose names match one of the patterns, such as `max*`; Redis 7.0 or later accepts several.
   public static func configGet(_ patterns: String...) -> Self { Self(RedisCommand("CONFIG", "GET", list: patterns).idempotent) }
 }
 
 extension RedisTypedCommand<Duration> {
-  /// The server's clock, as time since the beginning of 1970.
+  /// The server's clock, as the time since January 1, 1970.
   public static func time() -> Self {
     Self(RedisCommand("TIME").idempotent) { (reply) throws(RedisReplyMismatch) in
       let parts = try reply.elements("seconds and microseconds", atLeast: 2)
@@ -62,14 +62,14 @@ extension RedisTypedCommand<Duration> {
 }
 
 extension RedisTypedCommand<RedisRole> {
-  /// What the server is to others.
+  /// The replication role of the server.
   public static func role() -> Self { Self(RedisCommand("ROLE").idempotent) }
 }
 
 extension RedisTypedCommand<RedisInfo> {
-  /// What the server tells about itself.
+  /// The server's report about itself.
   ///
-  /// - Parameter sections: Which sections, such as `memory`, from Redis 7.0 on several; those that are cheap if none.
-  /// - Returns: The command; it replies with the sections asked for.
+  /// - Parameter sections: The sections, such as `memory`; Redis 7.0 or later accepts several. Without any, the default sections.
+  /// - Returns: The command; it replies with the sections.
   public static func info(_ sections: String...) -> Self { Self(RedisCommand("INFO", list: sections).idempotent) }
 }

@@ -8,46 +8,46 @@ extension RedisTypedCommand<Int> {
     Self(RedisCommand("SADD", key, list: members))
   }
 
-  /// Removes members, at least one; returns how many there were.
+  /// Removes members, at least one; returns how many existed.
   public static func srem<Member: RedisArgumentConvertible>(_ key: String, _ members: Member...) -> Self { srem(key, members) }
 
-  /// Removes members, at least one; returns how many there were.
+  /// Removes members, at least one; returns how many existed.
   public static func srem(_ key: String, _ members: some Sequence<some RedisArgumentConvertible>) -> Self {
     Self(RedisCommand("SREM", key, list: members))
   }
 
-  /// The number of members; 0 if there is no such key.
+  /// The number of members; 0 for a missing key.
   public static func scard(_ key: String) -> Self { Self(RedisCommand("SCARD", key).idempotent) }
 }
 
 extension RedisTypedCommand<Bool> {
-  /// Whether something is a member.
+  /// Whether a value is a member.
   public static func sismember(_ key: String, _ member: some RedisArgumentConvertible) -> Self {
     Self(RedisCommand("SISMEMBER", key, member).idempotent)
   }
 }
 
 extension RedisTypedCommand {
-  /// Reads all members, in no order; none if there is no such key.
+  /// Reads all members, in no order; empty for a missing key.
   public static func smembers<Member: RedisReplyDecodable>(
     _ key: String, as type: Member.Type = Member.self
   ) -> Self where Reply == [Member] {
     Self(RedisCommand("SMEMBERS", key).idempotent)
   }
 
-  /// Removes a random member and returns it; `nil` if there is none.
+  /// Removes and returns a random member; `nil` for an empty set.
   public static func spop<Member: RedisReplyDecodable>(_ key: String, as type: Member.Type = Member.self) -> Self where Reply == Member? {
     Self(RedisCommand("SPOP", key))
   }
 
-  /// Removes so many random members and returns them; fewer if there are not so many.
+  /// Removes and returns random members, at most `count`.
   public static func spop<Member: RedisReplyDecodable>(
     _ key: String, count: Int, as type: Member.Type = Member.self
   ) -> Self where Reply == [Member] {
     Self(RedisCommand("SPOP", key, count))
   }
 
-  /// Reads a random member; `nil` if there is none.
+  /// Reads a random member; `nil` for an empty set.
   public static func srandmember<Member: RedisReplyDecodable>(
     _ key: String, as type: Member.Type = Member.self
   ) -> Self where Reply == Member? {

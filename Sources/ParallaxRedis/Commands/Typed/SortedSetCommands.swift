@@ -1,13 +1,13 @@
 /// Sorted sets: changes and single members.
 extension RedisTypedCommand<Int> {
-  /// Adds a member or gives it another score; returns how many are new, or changed with `.countingChanges`.
+  /// Adds a member or changes its score; returns how many are new, or changed with `.countingChanges`.
   public static func zadd(
     _ key: String, _ member: some RedisArgumentConvertible, score: Double, options: RedisZAddOptions = []
   ) -> Self {
     zadd(key, [RedisScored(member.redisArgument, score: score)], options: options)
   }
 
-  /// Adds members, at least one, or gives them other scores; returns how many are new, or changed with `.countingChanges`.
+  /// Adds members, at least one, or changes their scores; returns how many are new, or changed with `.countingChanges`.
   public static func zadd<Member: RedisArgumentConvertible>(
     _ key: String, _ members: [RedisScored<Member>], options: RedisZAddOptions = []
   ) -> Self {
@@ -17,44 +17,44 @@ extension RedisTypedCommand<Int> {
     return Self(command)
   }
 
-  /// Removes members, at least one; returns how many there were.
+  /// Removes members, at least one; returns how many existed.
   public static func zrem<Member: RedisArgumentConvertible>(_ key: String, _ members: Member...) -> Self { zrem(key, members) }
 
-  /// Removes members, at least one; returns how many there were.
+  /// Removes members, at least one; returns how many existed.
   public static func zrem(_ key: String, _ members: some Sequence<some RedisArgumentConvertible>) -> Self {
     Self(RedisCommand("ZREM", key, list: members))
   }
 
-  /// Removes the members whose scores are within bounds; returns how many there were.
+  /// Removes the members with scores within bounds; returns how many existed.
   public static func zremrangebyscore(_ key: String, min: RedisScoreBound, max: RedisScoreBound) -> Self {
     Self(RedisCommand("ZREMRANGEBYSCORE", key, min.argument, max.argument))
   }
 
-  /// The number of members; 0 if there is no such key.
+  /// The number of members; 0 for a missing key.
   public static func zcard(_ key: String) -> Self { Self(RedisCommand("ZCARD", key).idempotent) }
 
-  /// The number of members whose scores are within bounds.
+  /// The number of members with scores within bounds.
   public static func zcount(_ key: String, min: RedisScoreBound, max: RedisScoreBound) -> Self {
     Self(RedisCommand("ZCOUNT", key, min.argument, max.argument).idempotent)
   }
 }
 
 extension RedisTypedCommand<Int?> {
-  /// The rank of a member, 0 being the lowest; `nil` if it is not one.
+  /// The rank of a member, 0 for the lowest; `nil` for a value that is no member.
   public static func zrank(_ key: String, _ member: some RedisArgumentConvertible) -> Self {
     Self(RedisCommand("ZRANK", key, member).idempotent)
   }
 }
 
 extension RedisTypedCommand<Double?> {
-  /// The score of a member; `nil` if it is not one.
+  /// The score of a member; `nil` for a value that is no member.
   public static func zscore(_ key: String, _ member: some RedisArgumentConvertible) -> Self {
     Self(RedisCommand("ZSCORE", key, member).idempotent)
   }
 }
 
 extension RedisTypedCommand<Double> {
-  /// Adds to the score of a member, which is 0 if it is not one; returns the sum.
+  /// Adds to the score of a member, which is 0 for a new one; returns the sum.
   public static func zincrby(_ key: String, _ member: some RedisArgumentConvertible, _ increment: Double) -> Self {
     Self(RedisCommand("ZINCRBY", key, increment, member))
   }
@@ -71,7 +71,7 @@ public struct RedisScored<Member: Sendable>: Sendable {
   ///
   /// - Parameters:
   ///   - member: The member.
-  ///   - score: Its score.
+  ///   - score: The member's score.
   public init(_ member: Member, score: Double) {
     self.member = member
     self.score = score
@@ -81,17 +81,17 @@ public struct RedisScored<Member: Sendable>: Sendable {
 extension RedisScored: Equatable where Member: Equatable {}
 extension RedisScored: Hashable where Member: Hashable {}
 
-/// What ZADD does, and what it counts; the server refuses those that contradict each other.
+/// The options of ZADD; the server refuses contradictory ones.
 public struct RedisZAddOptions: OptionSet, Sendable, Hashable {
-  /// One bit for each option.
+  /// One bit per option.
   public let rawValue: Int
 
-  /// Makes a set of options of their bits.
+  /// Creates a set of options of its bits.
   public init(rawValue: Int) { self.rawValue = rawValue }
 
-  /// Only adds members, changes none: `NX`.
+  /// Only adds members: `NX`.
   public static let onlyNew = RedisZAddOptions(rawValue: 1)
-  /// Only changes members, adds none: `XX`.
+  /// Only changes members: `XX`.
   public static let onlyExisting = RedisZAddOptions(rawValue: 2)
   /// Only raises the scores of members: `GT`.
   ///
@@ -101,7 +101,7 @@ public struct RedisZAddOptions: OptionSet, Sendable, Hashable {
   ///
   /// Redis 6.2 or later.
   public static let onlyLess = RedisZAddOptions(rawValue: 8)
-  /// Counts the members changed too: `CH`.
+  /// Counts changed members too: `CH`.
   public static let countingChanges = RedisZAddOptions(rawValue: 16)
 
   private static let words: [(option: RedisZAddOptions, word: String)] = [
@@ -113,27 +113,27 @@ public struct RedisZAddOptions: OptionSet, Sendable, Hashable {
   }
 }
 
-/// An end of a range of scores: a number, which is part of the range, or one of the functions and constants.
+/// A bound of a range of scores: a number, which is inclusive, or one of the functions and constants.
 public struct RedisScoreBound: Sendable, Hashable, ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral {
   let argument: RedisArgument
 
   private init(_ argument: RedisArgument) { self.argument = argument }
 
-  /// A score that is part of the range.
+  /// An inclusive bound.
   public static func including(_ score: Double) -> RedisScoreBound { RedisScoreBound(score.redisArgument) }
 
-  /// A score that is just outside the range.
+  /// An exclusive bound.
   public static func excluding(_ score: Double) -> RedisScoreBound { RedisScoreBound(RedisArgument("(\(score)")) }
 
-  /// Below all scores.
+  /// The bound below all scores.
   public static let lowest = RedisScoreBound("-inf")
 
-  /// Above all scores.
+  /// The bound above all scores.
   public static let highest = RedisScoreBound("+inf")
 
-  /// A score that is part of the range.
+  /// Creates an inclusive bound.
   public init(floatLiteral value: Double) { self = .including(value) }
 
-  /// A score that is part of the range.
+  /// Creates an inclusive bound.
   public init(integerLiteral value: Int64) { argument = RedisArgument(value) }
 }

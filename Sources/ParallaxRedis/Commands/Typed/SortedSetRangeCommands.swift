@@ -1,12 +1,12 @@
-/// Sorted sets: several members at once. ZRANGE by score, or from the highest down, asks for Redis 6.2 or later.
+/// Sorted sets: several members at once. ZRANGE by score, or in reverse order, needs Redis 6.2 or later.
 extension RedisTypedCommand {
-  /// Reads the members of a range of ranks; negative ones are counted from the end, -1 being the last.
+  /// Reads the members of a range of ranks; negative ranks count from the end, -1 is the last one.
   ///
   /// - Parameters:
   ///   - key: The key.
   ///   - first: The first rank.
   ///   - last: The last rank.
-  ///   - reversed: Whether ranks are counted from the highest score down.
+  ///   - reversed: Whether ranks count from the highest score down; `false` by default.
   ///   - type: The type of the members.
   /// - Returns: The command; it replies with the members in order.
   public static func zrange<Member: RedisReplyDecodable>(
@@ -15,13 +15,13 @@ extension RedisTypedCommand {
     Self(.zrange(key, first, last, reversed))
   }
 
-  /// Reads the members of a range of ranks with their scores; negative ones are counted from the end, -1 being the last.
+  /// Reads the members of a range of ranks with their scores; negative ranks count from the end, -1 is the last one.
   ///
   /// - Parameters:
   ///   - key: The key.
   ///   - first: The first rank.
   ///   - last: The last rank.
-  ///   - reversed: Whether ranks are counted from the highest score down.
+  ///   - reversed: Whether ranks count from the highest score down; `false` by default.
   ///   - type: The type of the members.
   /// - Returns: The command; it replies with the members in order, with their scores.
   public static func zrangeWithScores<Member: RedisReplyDecodable>(
@@ -30,15 +30,15 @@ extension RedisTypedCommand {
     Self(readingScores: .zrange(key, first, last, reversed).withScores)
   }
 
-  /// Reads the members whose scores are within bounds.
+  /// Reads the members with scores within bounds.
   ///
   /// - Parameters:
   ///   - key: The key.
-  ///   - min: The lowest score.
-  ///   - max: The highest score.
-  ///   - reversed: Whether the highest score comes first.
-  ///   - offset: How many members to leave out at the beginning.
-  ///   - count: How many members to read at most; all if `nil`.
+  ///   - min: The lower bound.
+  ///   - max: The upper bound.
+  ///   - reversed: Whether the highest score comes first; `false` by default.
+  ///   - offset: The number of members to skip; 0 by default.
+  ///   - count: The maximum number of members; `nil`, the default, for all.
   ///   - type: The type of the members.
   /// - Returns: The command; it replies with the members in order.
   public static func zrange<Member: RedisReplyDecodable>(
@@ -48,15 +48,15 @@ extension RedisTypedCommand {
     Self(.zrange(key, min, max, reversed, offset, count))
   }
 
-  /// Reads the members whose scores are within bounds, with their scores.
+  /// Reads the members with scores within bounds, with their scores.
   ///
   /// - Parameters:
   ///   - key: The key.
-  ///   - min: The lowest score.
-  ///   - max: The highest score.
-  ///   - reversed: Whether the highest score comes first.
-  ///   - offset: How many members to leave out at the beginning.
-  ///   - count: How many members to read at most; all if `nil`.
+  ///   - min: The lower bound.
+  ///   - max: The upper bound.
+  ///   - reversed: Whether the highest score comes first; `false` by default.
+  ///   - offset: The number of members to skip; 0 by default.
+  ///   - count: The maximum number of members; `nil`, the default, for all.
   ///   - type: The type of the members.
   /// - Returns: The command; it replies with the members in order, with their scores.
   public static func zrangeWithScores<Member: RedisReplyDecodable>(
@@ -66,21 +66,21 @@ extension RedisTypedCommand {
     Self(readingScores: .zrange(key, min, max, reversed, offset, count).withScores)
   }
 
-  /// Removes the members with the lowest scores, so many or all, and returns them, the lowest first.
+  /// Removes and returns the members with the lowest scores, at most `count`, the lowest first.
   public static func zpopmin<Member: RedisReplyDecodable>(
     _ key: String, count: Int = 1, as type: Member.Type = Member.self
   ) -> Self where Reply == [RedisScored<Member>] {
     Self(readingScores: RedisCommand("ZPOPMIN", key, count))
   }
 
-  /// Removes the members with the highest scores, so many or all, and returns them, the highest first.
+  /// Removes and returns the members with the highest scores, at most `count`, the highest first.
   public static func zpopmax<Member: RedisReplyDecodable>(
     _ key: String, count: Int = 1, as type: Member.Type = Member.self
   ) -> Self where Reply == [RedisScored<Member>] {
     Self(readingScores: RedisCommand("ZPOPMAX", key, count))
   }
 
-  /// RESP3 has an array of pairs, RESP2 all in one array.
+  /// RESP3 has an array of pairs, RESP2 a flat array.
   private init<Member: RedisReplyDecodable>(readingScores command: RedisCommand) where Reply == [RedisScored<Member>] {
     self.init(command) { (reply) throws(RedisReplyMismatch) in
       let elements = try reply.elements("members with scores")

@@ -4,9 +4,9 @@ extension RedisTypedCommand<String> {
   ///
   /// - Parameters:
   ///   - key: The key.
-  ///   - fields: What to add, at least one field.
-  ///   - id: Its ID, greater than all others; the server makes one if `*`.
-  ///   - trim: Which of the oldest entries to remove; none if `nil`.
+  ///   - fields: The fields of the entry, at least one.
+  ///   - id: The ID, which must be greater than all others; with `*`, the default, the server assigns one.
+  ///   - trim: The oldest entries to remove; `nil`, the default, for none.
   /// - Returns: The command; it replies with the ID.
   public static func xadd(_ key: String, _ fields: RedisFields, id: String = "*", trim: RedisStreamTrim? = nil) -> Self {
     var command = RedisCommand("XADD", key)
@@ -18,13 +18,13 @@ extension RedisTypedCommand<String> {
 }
 
 extension RedisTypedCommand<Int> {
-  /// The number of entries; 0 if there is no such key.
+  /// The number of entries; 0 for a missing key.
   public static func xlen(_ key: String) -> Self { Self(RedisCommand("XLEN", key).idempotent) }
 
-  /// Removes entries, at least one; returns how many there were.
+  /// Removes entries, at least one; returns how many existed.
   public static func xdel(_ key: String, _ ids: String...) -> Self { xdel(key, ids) }
 
-  /// Removes entries, at least one; returns how many there were.
+  /// Removes entries, at least one; returns how many existed.
   public static func xdel(_ key: String, _ ids: some Sequence<String>) -> Self { Self(RedisCommand("XDEL", key, list: ids)) }
 
   /// Removes the oldest entries; returns how many.
@@ -36,9 +36,9 @@ extension RedisTypedCommand<[RedisStreamEntry]> {
   ///
   /// - Parameters:
   ///   - key: The key.
-  ///   - first: The first ID, `(` before one that is just outside; `-` for the oldest.
-  ///   - last: The last ID, likewise; `+` for the newest.
-  ///   - count: How many entries to read at most; all if `nil`.
+  ///   - first: The first ID, with `(` before an exclusive one; `-`, the default, for the oldest.
+  ///   - last: The last ID, likewise; `+`, the default, for the newest.
+  ///   - count: The maximum number of entries; `nil`, the default, for all.
   /// - Returns: The command; it replies with the entries.
   public static func xrange(_ key: String, from first: String = "-", through last: String = "+", count: Int? = nil) -> Self {
     Self(RedisCommand("XRANGE", key, first, last).counting(count).idempotent)
@@ -48,71 +48,71 @@ extension RedisTypedCommand<[RedisStreamEntry]> {
   ///
   /// - Parameters:
   ///   - key: The key.
-  ///   - first: The greatest ID, `(` before one that is just outside; `+` for the newest.
-  ///   - last: The smallest ID, likewise; `-` for the oldest.
-  ///   - count: How many entries to read at most; all if `nil`.
+  ///   - first: The greatest ID, with `(` before an exclusive one; `+`, the default, for the newest.
+  ///   - last: The smallest ID, likewise; `-`, the default, for the oldest.
+  ///   - count: The maximum number of entries; `nil`, the default, for all.
   /// - Returns: The command; it replies with the entries.
   public static func xrevrange(_ key: String, from first: String = "+", through last: String = "-", count: Int? = nil) -> Self {
     Self(RedisCommand("XREVRANGE", key, first, last).counting(count).idempotent)
   }
 
-  /// Reads the entries after an ID; none if there are none in time.
+  /// Reads the entries after an ID; empty if none arrives in time.
   ///
   /// - Parameters:
   ///   - key: The key.
-  ///   - id: The ID; `$` for what is added from now on.
-  ///   - count: How many entries to read at most; all if `nil`.
-  ///   - wait: How long to wait for one, on a leased connection only; not at all if `nil`. It sets the command's time-out too, 5 s longer.
-  ///     The server waits for ever if it is zero, the caller as long as ``withTimeout(_:)`` says.
-  /// - Returns: The command; it replies with the entries, none if there are none in time.
+  ///   - id: The ID; `$` for entries added from now on.
+  ///   - count: The maximum number of entries; `nil`, the default, for all.
+  ///   - wait: How long to wait for an entry, on a leased connection only; `nil`, the default, for no wait. The command's time-out becomes
+  ///     5 s longer. With zero the server waits forever, and the caller for the time-out of ``withTimeout(_:)``.
+  /// - Returns: The command; it replies with the entries.
   public static func xread(_ key: String, after id: String, count: Int? = nil, wait: Duration? = nil) -> Self {
     Self(oneOf: .xread([(key, id)], count, wait))
   }
 }
 
 extension RedisTypedCommand<[String: [RedisStreamEntry]]> {
-  /// Reads the entries after an ID in each of several streams; streams with none are left out.
+  /// Reads the entries after an ID in each of several streams, without streams that have none.
   ///
   /// - Parameters:
   ///   - streams: The keys, with their IDs as in ``xread(_:after:count:wait:)``.
-  ///   - count: How many entries of each to read at most; all if `nil`.
-  ///   - wait: How long to wait for one, on a leased connection only; not at all if `nil`. It sets the command's time-out too, 5 s longer.
-  ///     The server waits for ever if it is zero, the caller as long as ``withTimeout(_:)`` says.
-  /// - Returns: The command; it replies with the entries, none if there are none in time.
+  ///   - count: The maximum number of entries per stream; `nil`, the default, for all.
+  ///   - wait: How long to wait for an entry, on a leased connection only; `nil`, the default, for no wait. The command's time-out becomes
+  ///     5 s longer. With zero the server waits forever, and the caller for the time-out of ``withTimeout(_:)``.
+  /// - Returns: The command; it replies with the entries.
   public static func xread(_ streams: [String: String], count: Int? = nil, wait: Duration? = nil) -> Self {
     Self(allOf: .xread(streams.map { ($0.key, $0.value) }, count, wait))
   }
 }
 
-/// Which of the oldest entries are removed from a stream.
+/// The oldest entries of a stream that are removed.
 public struct RedisStreamTrim: Sendable, Hashable {
   let arguments: [RedisArgument]
 
-  /// All but the newest so many: `MAXLEN`.
+  /// All but the newest `length` entries: `MAXLEN`.
   ///
   /// - Parameters:
-  ///   - length: How many are kept.
-  ///   - exact: Whether no more are kept; the server has less work if a few may be.
-  /// - Returns: What XADD and XTRIM take.
+  ///   - length: The number of entries to keep.
+  ///   - exact: Whether to keep exactly that number; `false`, the default, lets the server keep a few more at a smaller cost.
+  /// - Returns: The trimming for XADD and XTRIM.
   public static func length(_ length: Int, exact: Bool = false) -> RedisStreamTrim {
     RedisStreamTrim(arguments: ["MAXLEN", exact ? "=" : "~", RedisArgument(length)])
   }
 
-  /// All before an ID: `MINID`.
+  /// All entries before an ID: `MINID`.
   ///
   /// Redis 6.2 or later.
   ///
   /// - Parameters:
-  ///   - id: The oldest ID that is kept.
-  ///   - exact: Whether no others are kept; the server has less work if a few may be.
-  /// - Returns: What XADD and XTRIM take.
+  ///   - id: The oldest ID to keep.
+  ///   - exact: Whether to keep no older entry; `false`, the default, lets the server keep a few at a smaller cost.
+  /// - Returns: The trimming for XADD and XTRIM.
   public static func before(_ id: String, exact: Bool = false) -> RedisStreamTrim {
     RedisStreamTrim(arguments: ["MINID", exact ? "=" : "~", RedisArgument(id)])
   }
 }
 
 extension RedisTypedCommand<[RedisStreamEntry]> {
-  /// A command that reads one stream, though it might read several.
+  /// A command that reads a single stream with a command for several.
   init(oneOf command: RedisCommand) {
     self.init(command) { (reply) throws(RedisReplyMismatch) in
       try RedisStreamEntries(reply: reply).byKey.values.first ?? []
@@ -129,7 +129,7 @@ extension RedisTypedCommand<[String: [RedisStreamEntry]]> {
 
 extension RedisCommand {
   fileprivate static func xread(_ streams: [(key: String, id: String)], _ count: Int?, _ wait: Duration?) -> RedisCommand {
-    // What comes after `$` depends on when it is asked.
+    // A repeat would read from a later `$`.
     let isRepeatable = streams.allSatisfy { $0.id != "$" }
     var command = RedisCommand("XREAD").counting(count).waiting(wait).reading(streams)
     command.isIdempotent = isRepeatable

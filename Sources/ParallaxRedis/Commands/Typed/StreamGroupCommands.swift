@@ -1,17 +1,17 @@
 /// Consumer groups of streams.
 extension RedisTypedCommand<[RedisStreamEntry]> {
-  /// Reads entries as a consumer of a group; none if there are none in time.
+  /// Reads entries as a consumer of a group; empty if none arrives in time.
   ///
   /// - Parameters:
   ///   - key: The key.
   ///   - group: The group.
-  ///   - consumer: The consumer, which need not be known yet.
-  ///   - id: `>` for what no consumer has got yet; else the entries after the ID that this consumer has got and not acknowledged.
-  ///   - count: How many entries to read at most; all if `nil`.
-  ///   - wait: How long to wait for one, on a leased connection only; not at all if `nil`. It sets the command's time-out too, 5 s longer.
-  ///     The server waits for ever if it is zero, the caller as long as ``withTimeout(_:)`` says.
-  ///   - needsAcknowledgement: Whether the group remembers what it handed out until ``xack(_:group:_:)-(_,_,String...)``.
-  /// - Returns: The command; it replies with the entries, none if there are none in time.
+  ///   - consumer: The consumer, which is created if necessary.
+  ///   - id: `>`, the default, for entries that no consumer has received; else the unacknowledged entries of this consumer after the ID.
+  ///   - count: The maximum number of entries; `nil`, the default, for all.
+  ///   - wait: How long to wait for an entry, on a leased connection only; `nil`, the default, for no wait. The command's time-out becomes
+  ///     5 s longer. With zero the server waits forever, and the caller for the time-out of ``withTimeout(_:)``.
+  ///   - needsAcknowledgement: Whether the entries stay pending until ``xack(_:group:_:)-(_,_,String...)``; `true` by default.
+  /// - Returns: The command; it replies with the entries.
   public static func xreadgroup(
     _ key: String, group: String, consumer: String, after id: String = ">", count: Int? = nil, wait: Duration? = nil,
     needsAcknowledgement: Bool = true
@@ -21,17 +21,17 @@ extension RedisTypedCommand<[RedisStreamEntry]> {
 }
 
 extension RedisTypedCommand<[String: [RedisStreamEntry]]> {
-  /// Reads entries of several streams as a consumer of a group that each of them has; streams with none are left out.
+  /// Reads entries of several streams as a consumer of a group of the same name in each, without streams that have none.
   ///
   /// - Parameters:
   ///   - streams: The keys, with their IDs as in ``xreadgroup(_:group:consumer:after:count:wait:needsAcknowledgement:)``.
   ///   - group: The group.
-  ///   - consumer: The consumer, which need not be known yet.
-  ///   - count: How many entries of each to read at most; all if `nil`.
-  ///   - wait: How long to wait for one, on a leased connection only; not at all if `nil`. It sets the command's time-out too, 5 s longer.
-  ///     The server waits for ever if it is zero, the caller as long as ``withTimeout(_:)`` says.
-  ///   - needsAcknowledgement: Whether the group remembers what it handed out until ``xack(_:group:_:)-(_,_,String...)``.
-  /// - Returns: The command; it replies with the entries, none if there are none in time.
+  ///   - consumer: The consumer, which is created if necessary.
+  ///   - count: The maximum number of entries per stream; `nil`, the default, for all.
+  ///   - wait: How long to wait for an entry, on a leased connection only; `nil`, the default, for no wait. The command's time-out becomes
+  ///     5 s longer. With zero the server waits forever, and the caller for the time-out of ``withTimeout(_:)``.
+  ///   - needsAcknowledgement: Whether the entries stay pending until ``xack(_:group:_:)-(_,_,String...)``; `true` by default.
+  /// - Returns: The command; it replies with the entries.
   public static func xreadgroup(
     _ streams: [String: String], group: String, consumer: String, count: Int? = nil, wait: Duration? = nil,
     needsAcknowledgement: Bool = true
@@ -41,23 +41,23 @@ extension RedisTypedCommand<[String: [RedisStreamEntry]]> {
 }
 
 extension RedisTypedCommand<Int> {
-  /// Tells a group that entries have been handled, at least one; returns how many it had handed out.
+  /// Acknowledges entries, at least one; returns how many were pending.
   public static func xack(_ key: String, group: String, _ ids: String...) -> Self { xack(key, group: group, ids) }
 
-  /// Tells a group that entries have been handled, at least one; returns how many it had handed out.
+  /// Acknowledges entries, at least one; returns how many were pending.
   public static func xack(_ key: String, group: String, _ ids: some Sequence<String>) -> Self {
     Self(RedisCommand("XACK", key, group, list: ids))
   }
 }
 
 extension RedisTypedCommand<Void> {
-  /// Makes a group; the server answers `BUSYGROUP` if there is one already.
+  /// Creates a group; the server answers `BUSYGROUP` if it exists.
   ///
   /// - Parameters:
   ///   - key: The key.
   ///   - group: The group.
-  ///   - id: After which entry it begins: `$` for the newest, `0` for all entries.
-  ///   - makesStream: Whether the stream is made too if there is none.
+  ///   - id: The entry after which the group begins: `$`, the default, for the newest, `0` for all entries.
+  ///   - makesStream: Whether to create a missing stream; `false` by default.
   /// - Returns: The command.
   public static func xgroupCreate(_ key: String, group: String, after id: String = "$", makesStream: Bool = false) -> Self {
     var command = RedisCommand("XGROUP", "CREATE", key, group, id)
@@ -67,30 +67,30 @@ extension RedisTypedCommand<Void> {
 }
 
 extension RedisTypedCommand<Bool> {
-  /// Removes a group; returns whether there was one.
+  /// Removes a group; returns whether it existed.
   public static func xgroupDestroy(_ key: String, group: String) -> Self { Self(RedisCommand("XGROUP", "DESTROY", key, group)) }
 }
 
 extension RedisTypedCommand<RedisStreamPending> {
-  /// What a group has handed out and nobody acknowledged, in short.
+  /// A summary of a group's unacknowledged entries.
   public static func xpending(_ key: String, group: String) -> Self {
     Self(RedisCommand("XPENDING", key, group).idempotent)
   }
 }
 
 extension RedisTypedCommand<RedisStreamClaim> {
-  /// Takes over entries that other consumers got long ago and did not acknowledge.
+  /// Takes over entries that other consumers received long ago and have not acknowledged.
   ///
   /// Redis 6.2 or later.
   ///
   /// - Parameters:
   ///   - key: The key.
   ///   - group: The group.
-  ///   - consumer: Who takes them over.
-  ///   - idle: How long ago they must have been handed out.
-  ///   - id: Where to begin: ``RedisStreamClaim/next`` of the reply before, or `0-0`.
-  ///   - count: How many at most; the server decides if `nil`.
-  /// - Returns: The command; it replies with what was taken over, and where to go on.
+  ///   - consumer: The new consumer.
+  ///   - idle: The minimum time since the delivery.
+  ///   - id: The place to begin: ``RedisStreamClaim/next`` of the reply before, or `0-0`, the default.
+  ///   - count: The maximum number of entries; `nil`, the default, leaves it to the server.
+  /// - Returns: The command; it replies with the entries and the place to continue.
   public static func xautoclaim(
     _ key: String, group: String, consumer: String, idle: Duration, from id: String = "0-0", count: Int? = nil
   ) -> Self {
@@ -98,18 +98,18 @@ extension RedisTypedCommand<RedisStreamClaim> {
   }
 }
 
-/// What a group has handed out and nobody acknowledged.
+/// A summary of a group's unacknowledged entries.
 public struct RedisStreamPending: Sendable, Hashable, RedisReplyDecodable {
-  /// How many entries.
+  /// The number of entries.
   public let count: Int
-  /// The ID of the oldest; `nil` if there are none.
+  /// The ID of the oldest entry; `nil` if there is none.
   public let oldest: String?
-  /// The ID of the newest; `nil` if there are none.
+  /// The ID of the newest entry; `nil` if there is none.
   public let newest: String?
-  /// How many of them each consumer has.
+  /// The number of entries of each consumer.
   public let consumers: [String: Int]
 
-  /// The short form of XPENDING.
+  /// Decodes the short form of XPENDING.
   public init(reply: RESPValue) throws(RedisReplyMismatch) {
     let parts = try reply.elements("a summary of pending entries", atLeast: 4)
     count = try parts.decoded(0)
@@ -125,20 +125,20 @@ public struct RedisStreamPending: Sendable, Hashable, RedisReplyDecodable {
   }
 }
 
-/// What a consumer has taken over.
+/// The entries that a consumer has taken over.
 public struct RedisStreamClaim: Sendable, Hashable, RedisReplyDecodable {
-  /// Where to go on; `0-0` when all were looked at.
+  /// The place to continue; `0-0` at the end.
   public let next: String
   /// The entries taken over.
   public let entries: [RedisStreamEntry]
-  /// The IDs of entries that were deleted meanwhile, and are not pending any more; Redis 7.0 or later tells them.
+  /// The IDs of deleted entries, which are no longer pending; empty before Redis 7.0.
   public let deleted: [String]
 
-  /// The reply of XAUTOCLAIM.
+  /// Decodes the reply to XAUTOCLAIM.
   public init(reply: RESPValue) throws(RedisReplyMismatch) {
     let parts = try reply.elements("entries taken over", atLeast: 2)
     next = try parts.decoded(0)
-    // Before Redis 7.0, null stands for an entry that was deleted.
+    // Before Redis 7.0, null stands for a deleted entry.
     entries = try parts.decoded(1, as: [RedisStreamEntry?].self).compactMap(\.self)
     deleted = parts.count > 2 ? try parts.decoded(2) : []
   }

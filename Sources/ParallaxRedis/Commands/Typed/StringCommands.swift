@@ -1,11 +1,11 @@
 /// Strings: values, and counters.
 extension RedisTypedCommand {
-  /// Reads a value; `nil` if there is none.
+  /// Reads a value; `nil` if it is missing.
   public static func get<Value: RedisReplyDecodable>(_ key: String, as type: Value.Type = Value.self) -> Self where Reply == Value? {
     Self(RedisCommand("GET", key).idempotent)
   }
 
-  /// Reads a value and changes when it expires; `nil` if there is none.
+  /// Reads a value and changes its expiry; `nil` if it is missing.
   ///
   /// Redis 6.2 or later.
   public static func getex<Value: RedisReplyDecodable>(
@@ -17,29 +17,29 @@ extension RedisTypedCommand {
     return Self(command)
   }
 
-  /// Reads a value and removes it; `nil` if there was none.
+  /// Removes and returns a value; `nil` if it is missing.
   ///
   /// Redis 6.2 or later.
   public static func getdel<Value: RedisReplyDecodable>(_ key: String, as type: Value.Type = Value.self) -> Self where Reply == Value? {
     Self(RedisCommand("GETDEL", key))
   }
 
-  /// Reads values; `nil` in the place of each that there is not.
+  /// Reads values; `nil` for each missing one.
   public static func mget<Value: RedisReplyDecodable>(
     _ keys: some Sequence<String>, as type: Value.Type = Value.self
   ) -> Self where Reply == [Value?] {
     Self(RedisCommand("MGET", list: keys).idempotent)
   }
 
-  /// Writes a value and reads what was there before; `nil` if there was nothing.
+  /// Writes a value and returns the former one; `nil` if there was none.
   ///
-  /// With a condition, the former value tells whether the new one was written. `.missing` asks for Redis 7.0 or later.
+  /// With a condition, the former value shows whether the new one was written. `.missing` needs Redis 7.0 or later.
   ///
   /// - Parameters:
   ///   - key: The key.
   ///   - value: The new value.
-  ///   - condition: When to write it; always if `nil`.
-  ///   - expiry: When it expires; never if `nil`.
+  ///   - condition: The condition of the write; `nil`, the default, for none.
+  ///   - expiry: The expiry; `nil`, the default, for none.
   ///   - type: The type of the former value.
   /// - Returns: The command; it replies with the former value.
   public static func set<Value: RedisReplyDecodable>(
@@ -51,18 +51,18 @@ extension RedisTypedCommand {
 }
 
 extension RedisTypedCommand<Void> {
-  /// Writes a value, whatever was there before.
+  /// Writes a value unconditionally.
   ///
   /// - Parameters:
   ///   - key: The key.
   ///   - value: The new value.
-  ///   - expiry: When it expires; never if `nil`.
+  ///   - expiry: The expiry; `nil`, the default, for none.
   /// - Returns: The command.
   public static func set(_ key: String, _ value: some RedisArgumentConvertible, expiry: RedisExpiry? = nil) -> Self {
     Self(RedisCommand.set(key, value, nil, expiry).idempotent)
   }
 
-  /// Writes several values at once, whatever was there before.
+  /// Writes several values atomically and unconditionally.
   public static func mset(_ values: RedisFields) -> Self {
     Self(RedisCommand("MSET", arguments: values.arguments).idempotent)
   }
@@ -74,8 +74,8 @@ extension RedisTypedCommand<Bool> {
   /// - Parameters:
   ///   - key: The key.
   ///   - value: The new value.
-  ///   - condition: When to write it. `.missing` is not idempotent: a repeat would find the value it wrote itself.
-  ///   - expiry: When it expires; never if `nil`.
+  ///   - condition: The condition. `.missing` is not idempotent: a repeat would find the value of the first run.
+  ///   - expiry: The expiry; `nil`, the default, for none.
   /// - Returns: The command; it replies whether the value was written.
   public static func set(
     _ key: String, _ value: some RedisArgumentConvertible, if condition: RedisSetCondition, expiry: RedisExpiry? = nil
@@ -97,27 +97,27 @@ extension RedisTypedCommand<Int> {
   /// Adds to an integer, which is 0 if missing; returns the sum.
   public static func incrby(_ key: String, _ increment: Int) -> Self { Self(RedisCommand("INCRBY", key, increment)) }
 
-  /// Takes 1 from an integer, which is 0 if missing; returns the difference.
+  /// Subtracts 1 from an integer, which is 0 if missing; returns the difference.
   public static func decr(_ key: String) -> Self { Self(RedisCommand("DECR", key)) }
 
   /// Appends to a string; returns its length in bytes.
   public static func append(_ key: String, _ value: some RedisArgumentConvertible) -> Self { Self(RedisCommand("APPEND", key, value)) }
 
-  /// The length of a string in bytes; 0 if there is none.
+  /// The length of a string in bytes; 0 if it is missing.
   public static func strlen(_ key: String) -> Self { Self(RedisCommand("STRLEN", key).idempotent) }
 }
 
-/// When SET writes.
+/// The condition under which SET writes.
 public struct RedisSetCondition: Sendable, Hashable {
   let word: String
 
-  /// Only if there is no value yet: `NX`.
+  /// Only if the key is missing: `NX`.
   public static let missing = RedisSetCondition(word: "NX")
-  /// Only if there is a value already: `XX`.
+  /// Only if the key exists: `XX`.
   public static let existing = RedisSetCondition(word: "XX")
 }
 
-/// When a value that is written or read expires.
+/// The expiry of a value.
 public struct RedisExpiry: Sendable, Hashable {
   private enum Kind: Hashable {
     case after(Int64)
@@ -128,22 +128,22 @@ public struct RedisExpiry: Sendable, Hashable {
 
   private let kind: Kind
 
-  /// So long after the command, in milliseconds rounded up.
+  /// A time after the command, in milliseconds rounded up.
   ///
   /// The server refuses zero and less.
   public static func after(_ duration: Duration) -> RedisExpiry { RedisExpiry(kind: .after(duration.redisMilliseconds)) }
 
-  /// At a time since the beginning of 1970.
+  /// A time since January 1, 1970.
   ///
   /// Redis 6.2 or later.
   public static func at(sinceEpoch time: Duration) -> RedisExpiry { RedisExpiry(kind: .at(time.redisMilliseconds)) }
 
-  /// When the former value would have.
+  /// The expiry of the former value.
   ///
   /// Redis 6.0 or later.
   public static let kept = RedisExpiry(kind: .kept)
 
-  /// Never.
+  /// No expiry.
   public static let never = RedisExpiry(kind: .never)
 
   fileprivate var setArguments: [RedisArgument] {
@@ -155,7 +155,7 @@ public struct RedisExpiry: Sendable, Hashable {
     }
   }
 
-  /// Whether the value is there after it as before; at a time that is past it is removed.
+  /// Whether the value exists after the command as before; a time in the past removes it.
   fileprivate var isAhead: Bool {
     if case .at = kind { false } else { true }
   }
