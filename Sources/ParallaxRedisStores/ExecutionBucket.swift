@@ -1,6 +1,6 @@
 package import ParallaxAPI
 
-/// The minute in which an execution was created: one index key each, so that none grows hot or huge.
+/// The minute in which an execution was created: the index has one key per minute, so that no key grows hot or huge.
 package struct ExecutionBucket: Sendable, Hashable {
   /// `yyyymmddhhmm` in UTC.
   package let name: String
@@ -10,17 +10,17 @@ package struct ExecutionBucket: Sendable, Hashable {
     self.init(createdAt: instant.description)
   }
 
-  /// The bucket of a `createdAt` as it stands in the hash, `yyyy-mm-ddThh:mm:ss.mmmZ`.
+  /// The bucket of a `createdAt` as the hash stores it, `yyyy-mm-ddThh:mm:ss.mmmZ`.
   init(createdAt: String) {
     name = String(decoding: createdAt.utf8.dropLast(8).filter(Self.isDigit), as: UTF8.self)
   }
 
-  /// The bucket that an entry of the index of buckets names.
+  /// The bucket of a name in the index of buckets.
   init(name: String) {
     self.name = name
   }
 
-  /// The number of minutes since 1970 until an instant: the score of its bucket in the index.
+  /// The number of minutes from 1970 to an instant: the score of its bucket in the index.
   static func minute(of instant: Timestamp) -> Int64 {
     let (minutes, rest) = instant.milliseconds.quotientAndRemainder(dividingBy: 60_000)
     return rest < 0 ? minutes - 1 : minutes

@@ -3,19 +3,19 @@ import ParallaxText
 
 /// The names of all keys and channels in Redis.
 ///
-/// The names are a contract: operators type them, and a rolling upgrade has two versions of the program meet in them. A companion key wraps
-/// the whole key that it belongs to in braces, `{parallax:execution:exec_1}:tasks`, and so shares its Cluster slot.
+/// The names are a contract: operators type them, and two versions of the program share them during a rolling upgrade. A companion key
+/// encloses the whole name of its main key in braces, `{parallax:execution:exec_1}:tasks`, and so shares its Cluster slot.
 public struct KeySpace: Sendable, Hashable {
-  /// The prefix unless another is chosen: `parallax:`.
+  /// The default prefix, `parallax:`.
   public static let defaultPrefix = "parallax:"
 
-  /// What stands before every key and channel.
+  /// The prefix of every key and channel.
   public let prefix: String
 
   /// Makes the names for a prefix.
   ///
-  /// - Parameter prefix: What stands before every key and channel; ``defaultPrefix`` by default.
-  /// - Throws: ``InvalidKeyPrefix`` if the prefix has braces.
+  /// - Parameter prefix: The prefix of every key and channel; ``defaultPrefix`` by default.
+  /// - Throws: ``InvalidKeyPrefix`` if the prefix has a brace.
   public init(prefix: String = defaultPrefix) throws(InvalidKeyPrefix) {
     guard !prefix.utf8.contains(where: { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }) else {
       throw InvalidKeyPrefix(prefix: prefix)
@@ -33,7 +33,7 @@ public struct KeySpace: Sendable, Hashable {
 
   // MARK: Node sessions
 
-  /// The hash of all node sessions that own or may own something, each with how often it was opened.
+  /// The hash of all open node sessions, each with its generation, the number of its openings.
   package var nodes: String { prefix + "nodes" }
 
   package func executions(ownedBy session: NodeSession) -> String { node(session) + ":executions" }
@@ -63,18 +63,18 @@ public struct KeySpace: Sendable, Hashable {
   package var patterns: String { prefix + "patterns" }
   package func pattern(_ name: String) -> String { prefix + "pattern:" + Self.escaped(name) }
 
-  /// Names that come from outside may have braces, which would choose the Cluster slot: those are percent-encoded.
+  /// A brace in a caller's name would choose the Cluster slot, so braces are percent-encoded.
   private static func escaped(_ name: String) -> String {
     PercentEncoding.encode(name) { $0 != UInt8(ascii: "{") && $0 != UInt8(ascii: "}") && $0 != UInt8(ascii: "%") }
   }
 }
 
-/// A key prefix that would move keys to other Cluster slots.
+/// A key prefix with a brace, which would change the Cluster slots of keys.
 public struct InvalidKeyPrefix: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The prefix that was refused.
+  /// The refused prefix.
   public var prefix: String
 
-  /// What is wrong with the prefix, and what to do.
+  /// The fault of the prefix, and its remedy.
   public var description: String {
     "the key prefix \"\(prefix)\" has a brace: braces choose the Cluster slot of a key, so leave them out"
   }

@@ -14,7 +14,7 @@ public import ServiceLifecycle
 /// let node = try ParallaxNode(configuration: NodeConfiguration(nodeID: "node-1"), backend: backend, logger: logger)
 /// ```
 ///
-/// Redis replicates asynchronously, so a failover can lose what was acknowledged last; ``storeResets()`` tells of each new connection.
+/// Redis replicates asynchronously, so a failover can lose the latest acknowledged writes; ``storeResets()`` reports each new connection.
 public struct RedisBackend: Backend {
   /// Executions, agents, patterns and node sessions.
   public let state: any StateStore
@@ -34,14 +34,14 @@ public struct RedisBackend: Backend {
   private let configuration: RedisConfiguration
   private let group: any EventLoopGroup
 
-  /// Makes the stores and the client that they share; it connects when the node runs.
+  /// Makes the stores and their shared client, which connects when the node runs.
   ///
   /// - Parameters:
-  ///   - configuration: Where Redis is, and how patient to be.
-  ///   - keyPrefix: What every key and channel begins with; clusters on one Redis need a prefix each.
-  ///   - requiredReplicas: How many replicas must acknowledge a grant or renewal of leadership.
-  ///   - eventLoopGroup: Where the client takes its one event loop from.
-  ///   - logger: Where outages are reported, each once.
+  ///   - configuration: The address of Redis, and the client's limits.
+  ///   - keyPrefix: The prefix of every key and channel; ``KeySpace/defaultPrefix`` by default. Each cluster on one Redis needs its own.
+  ///   - requiredReplicas: The number of replicas that must acknowledge a grant or renewal of leadership; 0 by default.
+  ///   - eventLoopGroup: The group that provides the client's one event loop.
+  ///   - logger: The logger of outages, each of which is logged once.
   /// - Throws: `RedisError` with `invalidConfiguration`, or `InvalidKeyPrefix`.
   public init(
     configuration: RedisConfiguration, keyPrefix: String = KeySpace.defaultPrefix, requiredReplicas: Int = 0,
@@ -67,13 +67,13 @@ public struct RedisBackend: Backend {
     namespace = keyPrefix
   }
 
-  /// The client that the stores share, and the probe of a server that refuses writes.
+  /// The shared client, and the probe of a server that refuses writes.
   public var services: [any Service] { [client, condition] }
 
-  /// All nodes share the stores, and a failover may lose what was acknowledged last.
+  /// All nodes share the stores, and a failover may lose the latest acknowledged writes.
   public var traits: BackendTraits { BackendTraits(isShared: true, losesAcknowledgedWrites: true) }
 
-  /// Whether the client is connected, in a cluster to every master.
+  /// Whether the client is connected; in a Redis Cluster, to every master.
   public var status: BackendStatus {
     let status = client.status
     guard let time = status.disconnectedFor else {
@@ -83,12 +83,12 @@ public struct RedisBackend: Backend {
     return .unreachable(for: time, reason: status.lastError.map { "\($0)" } ?? "connecting")
   }
 
-  /// Tells of each new connection to a server.
+  /// Reports each new connection to a server.
   public func storeResets() -> AsyncStream<ContinuousClock.Instant> { client.connectionEvents() }
 
-  /// The address of this machine on its way to a server.
+  /// The address from which this machine connects to a server.
   ///
   /// - Returns: The address, without a port.
-  /// - Throws: `RedisError` if no server takes a connection.
+  /// - Throws: `RedisError` if no server accepts a connection.
   public func localHost() async throws -> String? { try await configuration.localHost(on: group) }
 }

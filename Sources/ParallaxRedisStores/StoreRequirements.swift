@@ -1,19 +1,19 @@
 package import ParallaxRedis
 
-/// What the stores need of a Redis server: its version, commands, keys and channels.
+/// The Redis version, commands, keys and channels that the stores need.
 ///
-/// The probes change nothing: they read, they write to names that are never used and only if something is there, or they are refused for
-/// their arguments once the rights have been checked.
+/// The probes change nothing: a probe reads, writes to a name that is never used and only if it exists, or has arguments that Redis refuses
+/// after it has checked the rights.
 package enum StoreRequirements {
-  /// The oldest version: 7.0 has `SET … NX GET` and holds `min-replicas-to-write` in scripts too.
+  /// The oldest version: 7.0 has `SET … NX GET`, and applies `min-replicas-to-write` to scripts too.
   package static let minimumRedisVersion = RedisVersion(7, 0)
 
   /// The requirements of all stores.
   ///
   /// - Parameters:
   ///   - keys: The names of the keys and channels.
-  ///   - requiresReplicas: Whether leadership waits for replicas.
-  /// - Returns: The oldest version, and a probe for each right.
+  ///   - requiresReplicas: Whether the election waits for replicas.
+  /// - Returns: The oldest version, and one probe per right.
   package static func all(keys: KeySpace, requiresReplicas: Bool) -> RedisServerRequirements {
     var probes = scripts + strings(keys) + hashes(keys) + sets(keys) + streams(keys) + channels(keys)
     probes.append(.init(RedisCommand("TIME")))
@@ -23,7 +23,7 @@ package enum StoreRequirements {
 
   private typealias Probe = RedisServerRequirements.Probe
 
-  /// The last part of the names that probes use: no key has it, as a percent sign in a name is encoded.
+  /// The last part of the probes' names: no real key has it, since a percent sign in a name is encoded.
   private static let nobody = "%probe"
 
   private static let scripts: [Probe] = [
@@ -45,14 +45,14 @@ package enum StoreRequirements {
     let tasks = "{" + execution + "}:tasks"
     let agent = keys.prefix + "agent:" + nobody
     let pattern = keys.prefix + "pattern:" + nobody
-    // Refused for the field without a value, once the rights have been checked.
+    // The field without a value is refused after the check of the rights.
     let writes = [execution, tasks, agent, pattern, keys.members].map { Probe(RedisCommand("HSET", $0, "f", "v", "g"), on: $0) }
     return writes + [
       Probe(RedisCommand("HGET", execution, "f"), on: execution), Probe(RedisCommand("HMGET", execution, "f"), on: execution),
       Probe(RedisCommand("HGETALL", tasks), on: tasks), Probe(RedisCommand("HLEN", tasks), on: tasks),
       Probe(RedisCommand("HVALS", pattern), on: pattern), Probe(RedisCommand("DEL", execution), on: execution),
       Probe(RedisCommand("HDEL", keys.members, ""), on: keys.members),
-      // Refused for the increment that is no number.
+      // The increment that is no number is refused after the check of the rights.
       Probe(RedisCommand("HINCRBY", keys.nodes, "", "x"), on: keys.nodes),
     ]
   }
@@ -61,7 +61,7 @@ package enum StoreRequirements {
     let set = keys.prefix + "node:" + nobody + ":executions"
     let bucket = keys.executionBuckets + ":" + nobody
     return [
-      // SADD has no form that writes nothing; the set is gone with the next command.
+      // SADD always writes; the next command removes the set.
       Probe(RedisCommand("SADD", set, ""), on: set), Probe(RedisCommand("SREM", set, ""), on: set),
       Probe(RedisCommand("SMEMBERS", set), on: set), Probe(RedisCommand("ZADD", bucket, "XX", 0, ""), on: bucket),
       Probe(RedisCommand("ZREM", bucket, ""), on: bucket), Probe(RedisCommand("ZRANGE", bucket, 0, 0), on: bucket),
@@ -74,15 +74,15 @@ package enum StoreRequirements {
     return [
       Probe(RedisCommand("XADD", inbox, "NOMKSTREAM", "*", "f", "v"), on: inbox), Probe(RedisCommand("XLEN", inbox), on: inbox),
       Probe(RedisCommand("XDEL", inbox, "0-1"), on: inbox), Probe(RedisCommand("XACK", inbox, "g", "0-1"), on: inbox),
-      // Refused for the stream that is missing.
+      // The missing stream is refused after the check of the rights.
       Probe(RedisCommand("XGROUP", "CREATE", inbox, "g", "0"), on: inbox),
       Probe(RedisCommand("XREADGROUP", "GROUP", "g", "c", "COUNT", 1, "STREAMS", inbox, "0"), on: inbox),
     ]
   }
 
-  /// Empty messages, which all nodes pass over.
+  /// Publishes empty messages, which all nodes ignore.
   ///
-  /// Whether a user may subscribe, its subscriptions show.
+  /// The subscriptions themselves show whether the user may subscribe.
   private static func channels(_ keys: KeySpace) -> [Probe] {
     [keys.leader, keys.executionEvents, keys.agentEvents, keys.clusterEvents].map { channel in
       Probe(RedisCommand("PUBLISH", channel, ""), on: "the channel \(channel)")

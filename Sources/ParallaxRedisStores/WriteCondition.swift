@@ -3,15 +3,15 @@ package import ParallaxRedis
 import ServiceLifecycle
 import Synchronization
 
-/// Whether Redis takes writes, as the last of them tells, and why not.
+/// Whether Redis accepts writes, by the outcome of the latest one, and the reason if not.
 ///
 /// A server can answer every read and refuse every write: its memory is full (OOM), its disk is full (MISCONF), it is a replica (READONLY)
-/// or it lacks replicas (NOREPLICAS). The first refused write begins this state, which is logged once. Harmless writes find the
-/// end of the state within a second, and its begin within some seconds at a node that has nothing to write.
+/// or it lacks replicas (NOREPLICAS). The first refused write begins this state, which is logged once. Probes find the end of the state
+/// within a second; at a node without writes of its own they find its beginning within five.
 package final class WriteCondition: Service {
   /// How often a server that refuses writes is probed.
   private static let interval: Duration = .seconds(1)
-  /// How many such intervals lie between two probes of a server that takes writes.
+  /// The number of intervals between two probes of a server that accepts writes.
   private static let idleIntervals = 5
   private static let probeTimeout: Duration = .milliseconds(800)
 
@@ -20,13 +20,13 @@ package final class WriteCondition: Service {
   private let machine: Mutex<WriteConditionMachine>
   private let clock: any Clock<Duration>
 
-  /// Makes a condition of a server that takes writes as far as is known.
+  /// Makes a condition whose server accepts writes until one is refused.
   ///
   /// - Parameters:
   ///   - client: A client of the server.
-  ///   - keys: The names of the keys, one of which no key has.
-  ///   - clock: What the time between two probes is measured by.
-  ///   - logger: Where the state is reported, once when it begins and once when it ends.
+  ///   - keys: The names of the keys, one of which is reserved for probes.
+  ///   - clock: The clock of the probes' interval.
+  ///   - logger: The logger of the state's beginning and end.
   package init(client: RedisClient, keys: KeySpace, clock: any Clock<Duration> = ContinuousClock(), logger: Logger) {
     self.client = client
     self.clock = clock
@@ -34,16 +34,16 @@ package final class WriteCondition: Service {
     machine = Mutex(WriteConditionMachine(idleKey: keys.prefix + "probe:%probe"))
   }
 
-  /// Why the server refuses writes, in its own words, and for how long it has; nil while it takes them.
+  /// The server's reason for refusing writes, and the time since the first refusal; nil while it accepts writes.
   package var refusal: (reason: String, duration: Duration)? {
     machine.withLock { $0.refusal.map { (reason: $0.reason, duration: $0.since.duration(to: .now)) } }
   }
 
-  /// Notes what became of a write.
+  /// Records the error of a write.
   ///
   /// - Parameters:
-  ///   - error: Why it failed.
-  ///   - key: A key that it was for.
+  ///   - error: The error.
+  ///   - key: A key of the write.
   package func failed(_ error: RedisError, forKey key: String?) {
     guard let code = error.serverCode, let message = error.serverMessage, let key else { return }
     act(on: machine.withLock { $0.refused(code: code, message: message, key: key, at: .now) })
@@ -65,7 +65,7 @@ package final class WriteCondition: Service {
 
   private func probe(_ key: String) async {
     do {
-      // Writes nothing, as there is no such key, and needs all that a write needs.
+      // The key does not exist, so the command writes nothing, but it needs everything that a write needs.
       _ = try await client.send(RedisCommand("SET", key, "", "XX").idempotent.withTimeout(Self.probeTimeout))
       act(on: machine.withLock { $0.accepted(at: .now) })
     } catch let error as RedisError {
@@ -101,10 +101,10 @@ struct WriteConditionMachine {
     let probedKey: String
   }
 
-  /// The errors that say that no write is taken, whichever it is.
+  /// The errors with which a server refuses every write.
   private static let codes: Set<String> = ["OOM", "MISCONF", "READONLY", "NOREPLICAS"]
 
-  /// The key of probes while writes are taken; no key has this name.
+  /// The key of probes while the server accepts writes; it is reserved for them.
   let idleKey: String
   private(set) var refusal: Refusal?
 
@@ -112,7 +112,7 @@ struct WriteConditionMachine {
     self.idleKey = idleKey
   }
 
-  /// The key to probe: one that is not used, at the server that has refused.
+  /// The key to probe: an unused one, in the slot of the server that refused.
   var probedKey: String { refusal?.probedKey ?? idleKey }
 
   mutating func refused(code: String, message: String, key: String, at now: ContinuousClock.Instant) -> Action? {
@@ -123,7 +123,7 @@ struct WriteConditionMachine {
 
   mutating func probeRefused(code: String, message: String, at now: ContinuousClock.Instant) -> Action? {
     guard let former = refusal else { return refused(code: code, message: message, key: idleKey, at: now) }
-    // Any other answer means that writes are judged by themselves again.
+    // Any other error concerns one write only.
     guard Self.codes.contains(code) else { return accepted(at: now) }
     if former.code == code { return nil }
     refusal = Refusal(code: code, reason: Self.reason(message), since: former.since, probedKey: former.probedKey)
@@ -136,13 +136,13 @@ struct WriteConditionMachine {
     return .ends(after: former.since.duration(to: now))
   }
 
-  /// The server's words without what they say of a script.
+  /// The server's message without its remark about a script.
   private static func reason(_ message: String) -> String {
     guard let script = message.firstRange(of: " script: ") else { return message }
     return String(message[..<script.lowerBound])
   }
 
-  /// A key of the same slot.
+  /// An unused key of the same slot.
   private static func probe(beside key: String) -> String {
     if let open = key.firstIndex(of: "{"), let close = key[open...].firstIndex(of: "}"), key.index(after: open) < close {
       return "\(key[open...close]):probe"

@@ -1,18 +1,19 @@
 public import ParallaxHA
 public import ParallaxRedis
 
-/// Keeps the election record in one string of Redis, as JSON that operators can read, without a TTL: no clock of the server's counts.
+/// Keeps the election record in one Redis string, as JSON that operators can read, without a TTL: the server's clock has no part in the
+/// election.
 ///
 /// ```swift
 /// let client = try RedisClient(configuration: .init(url: "redis://127.0.0.1"), scripts: RedisElectionStore.scripts, logger: logger)
 /// let election = LeaderElection(store: RedisElectionStore(client: client, key: "reports:leader"), nodeID: "worker-1")
 /// ```
 ///
-/// The client is the caller's to run, beside the election and for longer than it. Calls throw `RedisError` as it comes from the client, and
-/// then their outcome is unknown. Each election needs a key of its own; the channel of the same name carries its hints. It works on one key
-/// alone, so any Redis will do; one that replicates asynchronously can lose a write that it has acknowledged, see `requiredReplicas`.
+/// The caller runs the client, beside the election and until after it. Calls throw the client's `RedisError`, and the outcome of such a
+/// call is unknown. Each election needs a key of its own; the channel of the same name carries its hints. The store uses a single key, so
+/// any deployment of Redis suits it; a server that replicates asynchronously can lose an acknowledged write, see `requiredReplicas`.
 public struct RedisElectionStore: ElectionStore {
-  /// The scripts that the client has to be given when it is made, for it to load them on every new connection.
+  /// The scripts to pass to the client's initializer; the client loads them on every new connection.
   public static let scripts: [RedisScript] = ElectionScripts.all
 
   private let client: RedisClient
@@ -23,10 +24,11 @@ public struct RedisElectionStore: ElectionStore {
   /// Makes a store.
   ///
   /// - Parameters:
-  ///   - client: A client of the right server and database, made with ``scripts``.
-  ///   - key: Where the record is kept.
-  ///   - requiredReplicas: How many replicas have to acknowledge a write before it counts; none by default. Fewer make its outcome unknown.
-  ///   - replicaTimeout: How long to wait for them, 1 s by default; well below the election's `callTimeout`.
+  ///   - client: A client of the election's server and database, made with ``scripts``.
+  ///   - key: The key of the record.
+  ///   - requiredReplicas: The number of replicas that must acknowledge a write; 0 by default. With fewer acknowledgements the outcome of
+  ///     the write is unknown.
+  ///   - replicaTimeout: How long to wait for the replicas; 1 s by default. It must be well below the election's `callTimeout`.
   public init(client: RedisClient, key: String, requiredReplicas: Int = 0, replicaTimeout: Duration = .seconds(1)) {
     self.client = client
     self.key = key
@@ -37,18 +39,18 @@ public struct RedisElectionStore: ElectionStore {
   /// Makes a store under the daemon's key, ``KeySpace/prefix`` and `ha:leader`.
   ///
   /// - Parameters:
-  ///   - client: A client of the right server and database, made with ``scripts``.
+  ///   - client: A client of the election's server and database, made with ``scripts``.
   ///   - keys: The names of the keys.
-  ///   - requiredReplicas: How many replicas have to acknowledge a write before it counts; none by default.
-  ///   - replicaTimeout: How long to wait for them, 1 s by default.
+  ///   - requiredReplicas: The number of replicas that must acknowledge a write; 0 by default.
+  ///   - replicaTimeout: How long to wait for the replicas; 1 s by default.
   public init(client: RedisClient, keys: KeySpace, requiredReplicas: Int = 0, replicaTimeout: Duration = .seconds(1)) {
     self.init(client: client, key: keys.leader, requiredReplicas: requiredReplicas, replicaTimeout: replicaTimeout)
   }
 
   /// Reads the record.
   ///
-  /// - Returns: The record and its version, or `nil` if there is none.
-  /// - Throws: `ElectionError` with `unreadableRecord` if what is stored cannot be decoded; `RedisError` if Redis did not answer.
+  /// - Returns: The record and its version, or `nil` if no record is stored.
+  /// - Throws: `ElectionError` with `unreadableRecord` if the stored record cannot be decoded; `RedisError` if Redis did not answer.
   public func read() async throws -> ElectionSnapshot? {
     do {
       return try Self.snapshot(of: try await client.send(RedisCommand("GET", key).idempotent))
@@ -57,16 +59,16 @@ public struct RedisElectionStore: ElectionStore {
     }
   }
 
-  /// Writes a record if the stored bytes are still the expected ones, and publishes it.
+  /// Writes a record if the stored version is the expected one, and publishes the record.
   ///
   /// - Parameters:
   ///   - record: The new record.
-  ///   - expecting: The version that it replaces; `nil` if there must be none.
-  /// - Returns: The new version, or what is stored instead of the expected version.
-  /// - Throws: `ElectionError` with `unreadableRecord` if what is stored cannot be decoded; any other error if the outcome is unknown.
+  ///   - expecting: The version to replace; `nil` if no record may be stored.
+  /// - Returns: The new version, or the stored record if it has another version.
+  /// - Throws: `ElectionError` with `unreadableRecord` if the stored record cannot be decoded; any other error if the outcome is unknown.
   public func compareAndSet(_ record: ElectionRecord, expecting: ElectionVersion?) async throws -> CompareAndSetResult {
     let bytes = try record.encoded()
-    // Not idempotent: a repeat of a write that was executed would find its own bytes and look like a conflict.
+    // Not idempotent: a repeat of an executed write would find its own bytes and report a conflict.
     let command = RedisCommand.evaluate(
       ElectionScripts.compareAndSet, keys: [key], arguments: [RedisArgument(expecting?.bytes ?? []), RedisArgument(bytes)])
     let reply: RESPValue
@@ -83,7 +85,7 @@ public struct RedisElectionStore: ElectionStore {
     }
   }
 
-  /// The record as it is published, and as it reads when messages may have been missed.
+  /// The published records; after a gap in the subscription, in which messages may be lost, the stored record.
   public func changes() -> AsyncCompactMapSequence<RedisSubscription, ElectionSnapshot> {
     client.subscribe(to: [key]).compactMap { event in
       switch event {
@@ -94,7 +96,7 @@ public struct RedisElectionStore: ElectionStore {
     }
   }
 
-  /// WAIT speaks of the writes of its own connection, so both need one to themselves.
+  /// WAIT counts the writes of its own connection, so both commands need a connection of their own.
   private func sendAndWait(_ command: RedisCommand) async throws -> RESPValue {
     let (milliseconds, timeout) = (replicaTimeout.milliseconds, replicaTimeout + .seconds(1))
     let (reply, replicas) = try await client.withConnection(forKey: key) { connection in
@@ -107,7 +109,7 @@ public struct RedisElectionStore: ElectionStore {
     guard replicas >= requiredReplicas else {
       throw ElectionError(
         .storeUnavailable,
-        "\(replicas) of \(requiredReplicas) required replicas have the write of \(key), so it may be lost; see the replicas")
+        "\(replicas) of \(requiredReplicas) required replicas acknowledged the write of \(key), so it may be lost; check the replicas")
     }
     return reply
   }
@@ -118,10 +120,10 @@ public struct RedisElectionStore: ElectionStore {
     return ElectionSnapshot(record: try ElectionRecord(decoding: bytes), version: ElectionVersion(bytes))
   }
 
-  /// A key of another type holds no record that may be written over.
+  /// A key of another type is no record, and must not be overwritten.
   private func readable(_ error: RedisError) -> any Error {
     guard error.serverCode == "WRONGTYPE" else { return error }
-    return ElectionError(.unreadableRecord, "\(key) holds something else than a string; see what wrote it", cause: error)
+    return ElectionError(.unreadableRecord, "\(key) is not a string; find its writer", cause: error)
   }
 }
 

@@ -2,9 +2,9 @@ import ParallaxAPI
 public import ParallaxHA
 public import ParallaxRedis
 
-/// Keeps the members' fields in one hash of Redis, as JSON that operators can read.
+/// Keeps the members' fields in one Redis hash, as JSON that operators can read.
 ///
-/// Calls throw `RedisError` as it comes from the client. The client has to run, with ``scripts`` given to its initializer.
+/// Calls throw the client's `RedisError`. The client must run, with ``scripts`` passed to its initializer.
 public struct RedisMembershipStore: MembershipStore {
   /// The scripts to load on every new connection.
   public static let scripts: [RedisScript] = MembershipScripts.all
@@ -16,20 +16,20 @@ public struct RedisMembershipStore: MembershipStore {
   /// Makes a store.
   ///
   /// - Parameters:
-  ///   - client: A client of the right server and database.
+  ///   - client: A client of the cluster's server and database.
   ///   - keys: The names of the keys.
   public init(client: RedisClient, keys: KeySpace) {
     self.init(client: client, keys: keys, condition: nil)
   }
 
-  /// Makes a store that tells a condition of writes that the server refuses.
+  /// Makes a store that reports refused writes to `condition`.
   package init(client: RedisClient, keys: KeySpace, condition: WriteCondition?) {
     self.client = client
     self.condition = condition
     key = keys.members
   }
 
-  /// Writes a member's field if it is still the expected incarnation's.
+  /// Writes a member's field if it still has the expected incarnation.
   public func write(_ record: MemberRecord, replacing incarnation: String?) async throws -> MemberWriteOutcome {
     let text = try JSON.text(record)
     let arguments = [record.id, record.incarnation, incarnation ?? "", text].map { RedisArgument($0) }
@@ -57,7 +57,7 @@ public struct RedisMembershipStore: MembershipStore {
     }
   }
 
-  /// All members' fields, in one read.
+  /// The fields of all members, in one read.
   public func members() async throws -> MembershipSnapshot {
     let reply = try await client.send(RedisCommand("HGETALL", key).idempotent)
     var snapshot = MembershipSnapshot(records: [])
@@ -76,7 +76,7 @@ public struct RedisMembershipStore: MembershipStore {
     return snapshot
   }
 
-  /// Removes a member's field if it is still the given incarnation's.
+  /// Removes a member's field if it still has the given incarnation.
   public func remove(_ session: NodeSession) async throws {
     _ = try await client.evaluate(
       MembershipScripts.remove, keys: [key], arguments: [.init(session.nodeID), .init(session.incarnation)], idempotent: true)

@@ -2,18 +2,18 @@ import ParallaxRedis
 
 /// The scripts over one agent's hash.
 ///
-/// A hash without `nodeId` is a removed agent's: it keeps the epoch for a while, so that epochs go on rising when the agent comes back.
-/// All scripts answer `unreadable` to a hash of a newer format, and leave it alone.
+/// The hash of a removed agent has no `nodeId`. It keeps the epoch for a while, so that epochs rise further when the agent returns. All
+/// scripts answer `unreadable` to a hash of a newer format and do not change it.
 enum AgentScripts {
   static let all = [register, update, remove]
 
-  /// How long a removed agent's epoch is kept: longer than a node can be paused and still want to clean up.
+  /// How long a removed agent's epoch is kept: longer than the pause after which a node may still send a removal.
   static let epochLifetime: Duration = .seconds(3_600)
 
   /// Writes a registration under the next epoch.
   ///
   ///     KEYS  1 agent
-  ///     ARGV  1 format version, 2 an epoch that the new one has to exceed, then fields and values
+  ///     ARGV  1 format version, 2 an epoch that the new one must exceed, then fields and values
   ///     →     {registered, epoch, nodeId and incarnation of the registration before or nothing} | {unreadable}
   static let register = RedisScript(
     """
@@ -39,7 +39,7 @@ enum AgentScripts {
     return 'applied'
     """)
 
-  /// Removes the registration with a given epoch; keeps the epoch for a while.
+  /// Removes the registration with a given epoch and keeps the epoch for a while.
   ///
   ///     KEYS  1 agent
   ///     ARGV  1 format version, 2 epoch, 3 how long to keep the epoch in ms

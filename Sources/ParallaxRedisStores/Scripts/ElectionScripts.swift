@@ -4,10 +4,10 @@ import ParallaxRedis
 enum ElectionScripts {
   static let all = [compareAndSet]
 
-  /// Writes the record if the stored bytes are the expected ones, and publishes it on the channel that is named like its key.
+  /// Writes the record if the stored bytes are the expected ones, and publishes it on the channel with the name of its key.
   ///
-  /// A server whose memory is full renews the lease all the same (see `FullMemory`). The record is only published once it is written, and a
-  /// user without rights to the channel loses the hint alone, not the write.
+  /// A server with full memory accepts a renewal too (see `FullMemory`). The record is published after the write, and a user without the
+  /// right to publish loses the hint only.
   ///
   ///     KEYS  1 record
   ///     ARGV  1 the expected bytes, empty for no record, 2 the new ones

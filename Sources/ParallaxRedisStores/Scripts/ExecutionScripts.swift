@@ -3,18 +3,18 @@ import ParallaxRedis
 
 /// The scripts over one execution: its hash and the hash of its tasks, which share a slot.
 ///
-/// All are idempotent: a repeat finds what the first run left and answers alike. A hash without `version` is no execution but a tombstone:
-/// fields `barred:<session>` name the node sessions, or `*` for all, that must not create it any more, because their index entry was or is
-/// being removed. All scripts answer `unreadable` to a hash of a newer format, and leave it alone.
+/// All are idempotent: a repeat finds the state that the first run left and gives the same answer. A hash without `version` is a tombstone:
+/// its fields `barred:<session>` name the node sessions, or `*` for all, that must not create the execution, because their index entry was
+/// or is about to be removed. All scripts answer `unreadable` to a hash of a newer format and do not change it.
 enum ExecutionScripts {
   static let all = [create, read, update, restore, record, claim, remove]
 
-  /// How long a tombstone lasts: longer than a creator can be paused between its index entries and its hash and still go on.
+  /// How long a tombstone lasts: longer than a creator can pause between writing its index entries and its hash.
   static let tombstoneLifetime: Duration = .seconds(3_600)
 
-  /// Lua's test whether the status is one that can still change.
+  /// Lua's test for a live status.
   ///
-  /// - Parameter place: Where the status stands in the script's `now`.
+  /// - Parameter place: The index of the status in the script's `now`.
   /// - Returns: The test, in parentheses.
   private static func isLive(_ place: Int) -> String {
     let statuses = ExecutionStatus.allCases.filter { !$0.isTerminal }
@@ -46,7 +46,7 @@ enum ExecutionScripts {
     return {'created'}
     """)
 
-  /// Reads an execution and its tasks at one moment.
+  /// Reads an execution and its tasks atomically.
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     →     {fields and values, task ids and JSON}, both empty if there is none
@@ -55,10 +55,10 @@ enum ExecutionScripts {
     return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}
     """)
 
-  /// The part of `update` and `restore` that writes.
+  /// The writes of `update` and `restore`.
   ///
-  /// A task that is completed stays as it is, and one that has ended is not opened again. The JSON of a task is written with sorted keys,
-  /// of which `state` is the last, so that its end tells the state.
+  /// A completed task stays as it is, and a task that has ended is not reopened. The JSON of a task has sorted keys, the last of which is
+  /// `state`, so its end shows the state.
   private static let write = """
     local first = 8 + tonumber(ARGV[7])
     redis.call('HSET', KEYS[1], unpack(ARGV, 8, first - 1))
@@ -73,10 +73,10 @@ enum ExecutionScripts {
     end
     """
 
-  /// Makes the owner's change.
+  /// Applies the owner's change.
   ///
-  /// A server whose memory is full takes an end without a result (see `FullMemory`), so that what it holds can be
-  /// collected; all other changes wait.
+  /// A server with full memory accepts an end without a result (see `FullMemory`), so that retention can remove executions; all other
+  /// changes wait.
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision after the change,
@@ -103,7 +103,7 @@ enum ExecutionScripts {
     return 'applied'
     """)
 
-  /// Writes an execution as a whole where the store has lost of it.
+  /// Writes a whole execution where the store has lost writes of it.
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  as of `update`, with all fields and all tasks; last the `RestorationClaim`
@@ -156,8 +156,8 @@ enum ExecutionScripts {
 
   /// Gives an execution to a new owner and raises its epoch.
   ///
-  /// Where there is none, and the former owner is gone, it leaves a tombstone for that owner, whose index entry is removed next: if it was
-  /// only slow to create the execution, it must not any more.
+  /// If the execution is missing and the former owner is gone, the script leaves a tombstone for that owner: its index entry is removed
+  /// next, so a delayed creation by that owner must fail.
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 former owner's nodeId, 3 its incarnation, 4 new owner's nodeId, 5 its incarnation,
@@ -187,9 +187,9 @@ enum ExecutionScripts {
 
   /// Removes an execution if it is terminal.
   ///
-  /// Where there is none it leaves a tombstone for all, since the index entry is removed next. An execution whose idempotency key may still
-  /// be used leaves a tombstone that tells how it ended, so that a repeat of the request does not run again. A server whose memory is full
-  /// removes executions all the same (see `FullMemory`).
+  /// If the execution is missing, the script leaves a tombstone for all sessions, since the index entry is removed next. An execution with
+  /// a live idempotency key leaves a tombstone with its end, so that a repeated request does not run again. A server with full memory
+  /// removes executions too (see `FullMemory`).
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 the minute of the index entry, yyyymmddhhmm, 3 lifetime of a tombstone in ms,

@@ -2,10 +2,10 @@ import ParallaxRedis
 
 /// The scripts over one node session's inbox.
 enum InboxScripts {
-  /// How long an inbox that nobody has ever received at is kept: a late message to a session that is gone must not stay for ever.
+  /// How long an inbox without a receiver is kept: a late message to a session that has ended must not stay forever.
   static let unclaimedLifetime: Duration = .seconds(3_600)
 
-  /// Puts messages into an inbox if it has room for all.
+  /// Adds messages to an inbox with room for all of them.
   ///
   ///     KEYS  1 inbox
   ///     ARGV  1 how many messages it holds at most, 2 lifetime in ms of an inbox without receiver, then messages

@@ -4,7 +4,7 @@ import ParallaxRedis
 enum MembershipScripts {
   static let all = [write, remove]
 
-  /// Writes a node's field unless another incarnation holds it, also into a server whose memory is full (see `FullMemory`).
+  /// Writes a node's field unless another incarnation holds it; a server with full memory accepts the write too (see `FullMemory`).
   ///
   ///     KEYS  1 members
   ///     ARGV  1 node id, 2 incarnation, 3 the incarnation that may be written over, or empty, 4 JSON
@@ -25,7 +25,7 @@ enum MembershipScripts {
     return {outcome}
     """)
 
-  /// Removes a node's field if it is of one incarnation.
+  /// Removes a node's field if it has the given incarnation.
   ///
   ///     KEYS  1 members
   ///     ARGV  1 node id, 2 incarnation

@@ -1,10 +1,10 @@
 import ParallaxRedis
 
-/// The scripts over the hash of the node sessions, which has one field per session: how often it was opened.
+/// The scripts over the hash of the node sessions, which has one field per session: the number of its openings.
 enum NodeScripts {
   static let all = [open, close]
 
-  /// Counts an opening of a session, also into a server whose memory is full (see `FullMemory`).
+  /// Counts an opening of a session; a server with full memory accepts the write too (see `FullMemory`).
   ///
   ///     KEYS  1 sessions
   ///     ARGV  1 session
@@ -15,7 +15,7 @@ enum NodeScripts {
     return redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
     """)
 
-  /// Takes a session off the list unless it has been opened more often.
+  /// Removes a session from the list unless it has been opened again.
   ///
   ///     KEYS  1 sessions
   ///     ARGV  1 session, 2 how often it had been opened

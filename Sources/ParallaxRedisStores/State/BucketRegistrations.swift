@@ -1,10 +1,10 @@
 import ParallaxAPI
 import Synchronization
 
-/// Remembers which minutes this process has entered in the index of buckets.
+/// Remembers which seconds this process has entered in the index of buckets.
 ///
-/// An entry is repeated once in a second in which something is created, rather than once in a minute: an entry that a failing Redis lost is
-/// back before the executions of a whole minute are out of every list.
+/// The entry of a minute is repeated once in each second with a creation: an entry that a failing Redis loses is restored before the
+/// executions of a whole minute are missing from every list.
 final class BucketRegistrations: Sendable {
   private static let capacity = 64
 

@@ -3,7 +3,7 @@ import ParallaxHA
 import ParallaxRedis
 import ParallaxState
 
-/// Fields and values of a hash, as HSET takes them.
+/// The fields and values of a hash, as HSET takes them.
 struct FieldList {
   private(set) var arguments: [RedisArgument] = []
 
@@ -26,7 +26,7 @@ struct FieldList {
   }
 }
 
-/// A hash as read, with errors that name the field at fault.
+/// The fields of a hash that was read, with errors that name the faulty field.
 struct FieldReader {
   let what: String
   let fields: [String: RESPValue]
@@ -55,7 +55,7 @@ struct FieldReader {
     try StoredValue.decode(try text(name), "\(name) of \(what)")
   }
 
-  /// What `read` makes of a field, or nil if the hash has no such field.
+  /// The value that `read` makes of a field; nil without that field.
   func optional<Value>(_ name: String, _ read: (String) throws -> Value) throws -> Value? {
     fields[name] == nil ? nil : try read(name)
   }
@@ -104,7 +104,7 @@ extension RedisStateStore {
     return list
   }
 
-  /// Reads the hash of an execution and that of its tasks; nil if there is no execution, or only its tombstone.
+  /// Reads the hashes of an execution and of its tasks; nil for a missing execution and for a tombstone.
   func execution(_ id: String, hash: RESPValue, tasks: RESPValue) throws -> StoredExecution? {
     guard let fields = hash.map, fields["version"] != nil else { return nil }
     let reader = FieldReader(what: "execution \(id)", fields: fields)
@@ -127,7 +127,7 @@ extension RedisStateStore {
       owner: NodeSession(nodeID: try reader.text("nodeId"), incarnation: try reader.text("incarnation")),
       epoch: try reader.integer("epoch"),
       revision: try reader.integer("revision"),
-      // A version before this one does not count.
+      // Earlier versions of the program have no recordings.
       recordings: try reader.optional("recordings", reader.integer) ?? 0)
     return StoredExecution(execution: execution, tasks: try StoredTask.list(tasks, of: reader.what))
   }

@@ -2,14 +2,14 @@ import ParallaxAPI
 import ParallaxRedis
 import ParallaxState
 
-/// An execution as the index names it.
+/// An entry of the index of executions.
 struct ExecutionEntry {
   var id: String
   /// Milliseconds since 1970.
   var createdAt: Int64
   var bucket: ExecutionBucket
 
-  /// Whether this comes after another in a list, newest first and greatest id first.
+  /// Whether this entry follows another one in a list: newest first, then greatest id first.
   func follows(_ other: (createdAt: Int64, id: String)) -> Bool {
     if createdAt != other.createdAt { return createdAt < other.createdAt }
     return id.utf8.lexicographicallyPrecedes(other.id.utf8)
@@ -18,20 +18,20 @@ struct ExecutionEntry {
 
 /// Reads the index of executions, newest first.
 struct ExecutionIndexReader {
-  /// How many buckets are read in one round trip: where few executions come in a minute, a page spans many.
+  /// The number of buckets that one round trip reads: a page spans many minutes with few executions.
   private static let bucketsAtOnce = 16
 
   private let store: RedisStateStore
   private let oldest: Int64?
-  /// What follows this is still to be read.
+  /// The entry behind which reading continues.
   private var position: (createdAt: Int64, id: String)?
-  /// Where reading goes on in the first bucket: at this time, behind so many entries.
+  /// Where reading continues in the first bucket: at this time, behind this number of entries.
   private var bound: (newest: Int64?, offset: Int)
   private var buckets: ArraySlice<ExecutionBucket> = []
-  /// The minute before which further buckets are to be listed; nil when all are.
+  /// The minute before which further buckets are to be listed; nil when all are listed.
   private var nextMinute: Int64?
 
-  /// Reads from `newest` or behind `position` to `oldest`, each in milliseconds and included.
+  /// Reads from `newest`, or from behind `position`, to `oldest`; both are in milliseconds and inclusive.
   init(_ store: RedisStateStore, newest: Int64?, oldest: Int64?, behind position: (createdAt: Int64, id: String)?) {
     self.store = store
     self.oldest = oldest
@@ -41,7 +41,7 @@ struct ExecutionIndexReader {
     nextMinute = newest.map { ExecutionBucket.minute(of: Timestamp(milliseconds: $0)) + 1 } ?? .max
   }
 
-  /// Reads these buckets, newest first, after passing over entries of the first, then those before a minute, if there may be some.
+  /// Reads `buckets`, newest first, without the first `offset` entries, then the buckets before `nextMinute` unless it is nil.
   init(_ store: RedisStateStore, buckets: ArraySlice<ExecutionBucket>, before nextMinute: Int64?, offset: Int) {
     self.store = store
     self.buckets = buckets
@@ -50,7 +50,7 @@ struct ExecutionIndexReader {
     bound = (nil, offset)
   }
 
-  /// The next entries, about `count`; empty at the end.
+  /// The next entries, about `count` of them; empty at the end.
   mutating func next(_ count: Int) async throws -> [ExecutionEntry] {
     while try await hasBuckets() {
       let batch = buckets.prefix(Self.bucketsAtOnce)
@@ -66,7 +66,7 @@ struct ExecutionIndexReader {
           position = (createdAt, id)
         }
         if members.count == count, let last = members.last?.score {
-          // The bucket may have more; the time stays the same while one millisecond fills whole reads.
+          // The bucket may have further entries; the time stays the same while one millisecond fills whole reads.
           let sameTime = members.reversed().prefix { $0.score == last }.count
           bound = (last, sameTime == count && bound.newest == last ? bound.offset + count : sameTime)
           break
@@ -97,10 +97,10 @@ struct ExecutionIndexReader {
 }
 
 extension RedisStateStore {
-  /// How many buckets are listed in one command.
+  /// The number of buckets that one command lists.
   static let bucketPage = 500
 
-  /// Buckets before a minute, newest first, and the minute before which there may be more.
+  /// The buckets before a minute, newest first, and the minute before which further buckets may exist.
   func buckets(
     before minute: Int64, from oldest: Int64?, limit: Int = bucketPage
   ) async throws -> (buckets: [(bucket: ExecutionBucket, minute: Int64)], next: Int64?) {
@@ -112,7 +112,7 @@ extension RedisStateStore {
     return (members.map { (ExecutionBucket(name: $0.member), $0.score) }, members.count == limit ? members.last?.score : nil)
   }
 
-  /// Buckets from a minute on and up to another, oldest first, and the minute from which there may be more.
+  /// The buckets from a minute to another, oldest first, and the minute from which further buckets may exist.
   func buckets(after minute: Int64, upTo newest: Int64?) async throws -> (buckets: [(bucket: ExecutionBucket, minute: Int64)], next: Int64?)
   {
     let members = try await send(

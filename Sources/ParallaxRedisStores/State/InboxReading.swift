@@ -2,10 +2,10 @@ import ParallaxAPI
 import ParallaxRedis
 import ParallaxState
 
-/// How a receiver reads its stream: what was handed out before and not taken out, then what is new; and what it still has to take out.
+/// How a receiver reads its stream: first the messages that were delivered and not removed, then new ones.
 ///
-/// After a lost connection it begins again: the server may have handed out what never arrived. What was handled is always taken out
-/// before the next is read, so that nothing handled is read again unless the server itself forgot.
+/// After a lost connection the receiver starts over, since the server may have delivered messages that never arrived. Handled messages are
+/// always removed before the next read, so a handled message is read again only if the server lost its removal.
 struct InboxReading {
   /// A session has one receiver, so one group with one consumer is enough.
   private static let group = "node"
@@ -13,7 +13,7 @@ struct InboxReading {
 
   /// How long one read waits for new messages.
   static let blockTime: Duration = .seconds(2)
-  /// How much longer the reply may take before the connection is given up.
+  /// How long after `blockTime` the receiver gives up a connection without a reply.
   static let replyGrace: Duration = .seconds(3)
 
   private static let firstPause: Duration = .milliseconds(50)
@@ -30,17 +30,20 @@ struct InboxReading {
     self.limit = limit
   }
 
-  /// What makes the stream and its group, and keeps an inbox that has a receiver from expiring.
+  /// The commands that create the stream and its group, and stop an inbox with a receiver from expiring.
   var opening: [RedisCommand] {
     [RedisCommand("XGROUP", "CREATE", key, Self.group, "0", "MKSTREAM"), RedisCommand("PERSIST", key)]
   }
 
-  /// Judges the replies to `opening`: the group may be there already, and then a server without memory has to be read all the same.
+  /// Checks the replies to `opening`.
+  ///
+  /// The group may exist already, and a server with full memory, which refuses to create it, must be read
+  /// all the same.
   func opened(_ replies: [Result<RESPValue, RedisError>]) throws {
     for case .failure(let error) in replies where !["BUSYGROUP", "OOM"].contains(error.serverCode) { throw error }
   }
 
-  /// What takes out the messages handled, and reads the next.
+  /// The commands that remove the handled messages and read the next ones.
   var next: [RedisCommand] {
     var commands: [RedisCommand] = []
     if !handled.isEmpty {
@@ -55,7 +58,7 @@ struct InboxReading {
     return commands
   }
 
-  /// Takes the replies to `next`; returns the messages to handle, which may be none.
+  /// Takes the replies to `next`; returns the messages to handle, of which there may be none.
   mutating func received(_ replies: [Result<RESPValue, RedisError>]) throws -> [ReceivedNodeMessage] {
     let values = try replies.map { try $0.get() }
     handled = []
@@ -69,10 +72,10 @@ struct InboxReading {
     handled = messages.map(\.position)
   }
 
-  /// Begins again after an error; returns how long to pause first.
+  /// Starts over after an error; returns how long to pause first.
   mutating func failed(_ error: RedisError) -> Duration {
     readsNew = false
-    // The stream was removed, and the positions with it.
+    // The stream was removed, and its entries with it.
     if ["NOGROUP", "UNBLOCKED"].contains(error.serverCode) { handled = [] }
     failures += 1
     return min(Self.longestPause, Self.firstPause * (1 << min(failures - 1, 10)))
@@ -96,6 +99,6 @@ struct InboxReading {
   }
 
   private static var unexpected: RedisError {
-    RedisError(.unexpectedReply, command: "XREADGROUP", message: "The reply has not the form of a stream's entries.")
+    RedisError(.unexpectedReply, command: "XREADGROUP", message: "The reply is not a list of stream entries.")
   }
 }

@@ -4,9 +4,9 @@ public import ParallaxRedis
 public import ParallaxState
 import Synchronization
 
-/// Carries events over the Pub/Sub channels of Redis.
+/// Publishes and delivers events over the Pub/Sub channels of Redis.
 ///
-/// The client has to run.
+/// The client must run.
 public final class RedisEventBus: EventBus {
   private let client: RedisClient
   private let names: [ClusterEvent.Channel: String]
@@ -15,9 +15,9 @@ public final class RedisEventBus: EventBus {
   /// Makes a bus.
   ///
   /// - Parameters:
-  ///   - client: A client of the right server.
+  ///   - client: A client of the cluster's server.
   ///   - keys: The names of the channels.
-  ///   - logger: Where messages that cannot be read are reported, for debugging.
+  ///   - logger: The logger of unreadable messages, at debug level.
   public init(client: RedisClient, keys: KeySpace, logger: Logger) {
     self.client = client
     names = [.execution: keys.executionEvents, .agent: keys.agentEvents, .cluster: keys.clusterEvents]
@@ -35,7 +35,7 @@ public final class RedisEventBus: EventBus {
     }
   }
 
-  /// Subscribes; a lost connection shows as a gap.
+  /// Subscribes to channels; a lost connection is delivered as a gap.
   public func subscribe(to channels: Set<ClusterEvent.Channel>) -> AsyncStream<EventDelivery> {
     let wanted = names.filter { channels.contains($0.key) }
     let reader = EventReader(
@@ -45,11 +45,11 @@ public final class RedisEventBus: EventBus {
   }
 }
 
-/// Makes events of the messages of a subscription.
+/// Turns the messages of a subscription into events.
 private final class EventReader: Sendable {
   private struct State {
     var sequences = EventSequences()
-    /// What follows a gap that was found between two messages.
+    /// The event behind a gap between two messages.
     var following: EventDelivery?
   }
 
@@ -73,7 +73,7 @@ private final class EventReader: Sendable {
       case .subscribed, .gap:
         state.withLock { $0.sequences.reset() }
         return .gap
-      case .refused(let error): logger.error("the events of other nodes cannot be heard", metadata: ["error": "\(error)"])
+      case .refused(let error): logger.error("the subscription to the events of other nodes was refused", metadata: ["error": "\(error)"])
       case .message(let name, let payload):
         guard let channel = channels[name], let event = read(.bulkString(payload), from: name) else { continue }
         return deliver(event, on: channel)
@@ -94,7 +94,7 @@ private final class EventReader: Sendable {
     do {
       return try JSON.decode(from: payload.string ?? "", depthLimit: JSON.documentDepthLimit)
     } catch {
-      logger.debug("an event cannot be read and is left out", metadata: ["channel": "\(name)"])
+      logger.debug("an unreadable event is skipped", metadata: ["channel": "\(name)"])
       return nil
     }
   }

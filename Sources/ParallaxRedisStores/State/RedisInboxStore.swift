@@ -4,10 +4,10 @@ public import ParallaxHA
 public import ParallaxRedis
 public import ParallaxState
 
-/// Keeps inboxes in Redis, each a stream of the receiver's, with a consumer group.
+/// Keeps each inbox in a Redis stream with a consumer group.
 ///
-/// The length of the stream is the number of messages that are not handled yet. A receiver has a connection of its own, on which it waits
-/// for messages without delaying other commands. The client has to run, with ``scripts`` given to its initializer.
+/// The length of the stream is the number of unhandled messages. A receiver waits for messages on a connection of its own, so that it does
+/// not delay other commands. The client must run, with ``scripts`` passed to its initializer.
 public final class RedisInboxStore: InboxStore {
   /// The scripts to load on every new connection.
   public static let scripts: [RedisScript] = [InboxScripts.send]
@@ -21,15 +21,15 @@ public final class RedisInboxStore: InboxStore {
   /// Makes a store.
   ///
   /// - Parameters:
-  ///   - client: A client of the right server and database.
+  ///   - client: A client of the cluster's server and database.
   ///   - keys: The names of the keys.
-  ///   - capacity: How many messages an inbox holds; 100,000 by default.
-  ///   - logger: Where outages of a receiver are reported, each once.
+  ///   - capacity: The number of messages that an inbox holds; 100,000 by default.
+  ///   - logger: The logger of a receiver's outages, each of which is logged once.
   public convenience init(client: RedisClient, keys: KeySpace, capacity: Int = 100_000, logger: Logger) {
     self.init(client: client, keys: keys, capacity: capacity, condition: nil, logger: logger)
   }
 
-  /// Makes a store that tells a condition of writes that the server refuses.
+  /// Makes a store that reports refused writes to `condition`.
   package init(client: RedisClient, keys: KeySpace, capacity: Int = 100_000, condition: WriteCondition?, logger: Logger) {
     self.client = client
     self.condition = condition
@@ -38,7 +38,7 @@ public final class RedisInboxStore: InboxStore {
     self.logger = logger
   }
 
-  /// Puts messages into a session's inbox, all of them or none; false if it has no room.
+  /// Adds messages to a session's inbox, all or none; false if the inbox has no room for all.
   public func send(_ messages: [NodeMessage], to session: NodeSession) async throws -> Bool {
     guard !messages.isEmpty else { return true }
     var arguments = [RedisArgument(capacity), RedisArgument(InboxScripts.unclaimedLifetime.wholeMilliseconds)]
@@ -52,7 +52,7 @@ public final class RedisInboxStore: InboxStore {
     }
   }
 
-  /// Hands out what comes into an inbox until the task is cancelled; an outage of Redis is waited out.
+  /// Delivers an inbox's messages until the task is cancelled; waits out an outage of Redis.
   public func receive(
     at session: NodeSession, limit: Int, _ handle: @Sendable ([ReceivedNodeMessage]) async throws -> Void
   ) async throws {
@@ -66,7 +66,7 @@ public final class RedisInboxStore: InboxStore {
       } catch let error as RedisError {
         let pause = reading.failed(error)
         if reading.failures == 1 {
-          logger.warning("the inbox cannot be read; trying again", metadata: ["session": "\(session)", "error": "\(error)"])
+          logger.warning("cannot read the inbox; trying again", metadata: ["session": "\(session)", "error": "\(error)"])
         }
         try await Task.sleep(for: pause)
         continue
@@ -75,7 +75,7 @@ public final class RedisInboxStore: InboxStore {
     }
   }
 
-  /// Receives on one connection; throws what makes the connection useless, and returns what `handle` throws.
+  /// Receives on one connection; throws an error that makes the connection useless, and returns an error of `handle`.
   private func receive(
     on connection: RedisLeasedConnection, _ reading: inout InboxReading,
     _ handle: @Sendable ([ReceivedNodeMessage]) async throws -> Void
@@ -93,7 +93,7 @@ public final class RedisInboxStore: InboxStore {
     }
   }
 
-  /// Removes an inbox with what is in it.
+  /// Removes an inbox and its messages.
   public func removeInbox(of session: NodeSession) async throws {
     do {
       _ = try await client.send(RedisCommand("UNLINK", keys.inbox(of: session)).idempotent)

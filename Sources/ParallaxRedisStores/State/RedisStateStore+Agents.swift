@@ -21,7 +21,7 @@ extension RedisStateStore {
     return epoch
   }
 
-  /// Makes a change if the store holds what it builds on.
+  /// Applies a change if the registration still has the record's epoch.
   public func update(_ record: AgentRecord) async throws -> Bool {
     var fields = FieldList()
     try setChangeable(record, in: &fields)
@@ -37,7 +37,7 @@ extension RedisStateStore {
     }
   }
 
-  /// Removes an agent if `epoch` still is its epoch.
+  /// Removes an agent if it still has this epoch.
   public func removeAgent(_ id: String, epoch: Int64, session: NodeSession) async throws {
     let reply = try await send(
       .evaluate(
@@ -68,9 +68,9 @@ extension RedisStateStore {
     return try readable(zip(ids, hashes), agent).filter { $0.session == session }
   }
 
-  /// Takes an agent off a session's list.
+  /// Removes an agent from a session's list.
   ///
-  /// It may have registered there again meanwhile, and is entered again then.
+  /// If the agent has registered at the session again meanwhile, its entry is restored.
   private func unlistAgent(_ id: String, at session: NodeSession) async throws {
     let replies = try await pipeline(
       [RedisCommand("SREM", keys.agents(at: session), id)], then: RedisCommand("HMGET", keys.agent(id), "nodeId", "incarnation"))
@@ -89,7 +89,7 @@ extension RedisStateStore {
 // MARK: Fields
 
 extension RedisStateStore {
-  /// All fields of a registration but its epoch, which the script sets.
+  /// The fields of a registration without its epoch, which the script sets.
   private func fields(of record: AgentRecord) throws -> FieldList {
     var list = FieldList()
     list.set("version", Int64(Self.formatVersion))
@@ -110,7 +110,7 @@ extension RedisStateStore {
     list.set("status", record.isConnected ? "connected" : "disconnected")
   }
 
-  /// Reads the hash of an agent; nil if there is none, or only its last epoch.
+  /// Reads the hash of an agent; nil without a registration.
   private func agent(_ id: String, _ hash: RESPValue) throws -> AgentRecord? {
     guard let fields = hash.map, fields["nodeId"] != nil else { return nil }
     let reader = FieldReader(what: "agent \(id)", fields: fields)

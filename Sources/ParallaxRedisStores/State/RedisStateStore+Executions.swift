@@ -4,7 +4,7 @@ import ParallaxRedis
 public import ParallaxState
 
 extension RedisStateStore {
-  /// Stores a new execution, one script over one slot; what lists it is written before.
+  /// Stores a new execution by one script over one slot, after its index entries.
   public func create(_ stored: StoredExecution) async throws -> CreateOutcome {
     let execution = stored.execution
     let arguments = try arguments(of: stored)
@@ -33,10 +33,10 @@ extension RedisStateStore {
     }
   }
 
-  /// Mends the list after a creation that came too late: the execution was created at another time, perhaps in another minute.
+  /// Corrects the index after a late creation: the execution was already created at another time, perhaps in another minute.
   ///
-  /// The creator's entry among what it owns stays: its session may be about to claim the execution, and an entry too many is harmless where
-  /// one too few is not.
+  /// The creator's entry in the list of its executions stays, since its session may be about to claim the execution: a surplus entry is
+  /// harmless, a missing one is not.
   private func unlist(_ execution: Execution, inFavourOf createdAt: Timestamp?) async throws {
     guard let createdAt, createdAt != execution.createdAt else { return }
     let bucket = ExecutionBucket(at: execution.createdAt)
@@ -47,7 +47,7 @@ extension RedisStateStore {
     }
   }
 
-  /// Makes a change if the store holds what it builds on.
+  /// Applies a change if the store holds the revision before it.
   public func update(_ change: ExecutionChange) async throws -> UpdateOutcome {
     let fields = try fields(of: change).arguments
     var arguments = header(change.owner, epoch: change.epoch, revision: change.revision, recordings: change.recordings)
@@ -66,7 +66,7 @@ extension RedisStateStore {
     }
   }
 
-  /// Writes a whole execution into a Redis that may have lost what it had of it.
+  /// Restores an execution that Redis may have lost, or of which it may have lost writes.
   public func restore(_ stored: StoredExecution, as claim: RestorationClaim) async throws -> RestoreOutcome {
     let execution = stored.execution
     let arguments = try arguments(of: stored) + [RedisArgument(claim.rawValue)]
@@ -106,18 +106,18 @@ extension RedisStateStore {
     }
   }
 
-  /// Takes a terminal execution off what its owner owns.
+  /// Removes a terminal execution from its owner's list.
   public func release(_ id: String, owner: NodeSession) async throws {
     _ = try await send(RedisCommand("SREM", keys.executions(ownedBy: owner), id))
   }
 
-  /// Takes an execution off what a session owns unless it is that session's and live.
+  /// Removes an execution from a session's list unless the session owns it and it is live.
   public func unlist(_ id: String, from session: NodeSession) async throws {
     let replies = try await pipeline(
       [RedisCommand("SREM", keys.executions(ownedBy: session), id)],
       then: RedisCommand("HMGET", keys.execution(id), "nodeId", "incarnation", "status"))
     let now = replies[1].array?.map(\.string) ?? []
-    // A claim of the session's own may have come between.
+    // The session may have claimed the execution between the two commands.
     guard now.count == 3, now[0] == session.nodeID, now[1] == session.incarnation,
       let status = now[2].flatMap({ ExecutionStatus(rawValue: $0) }), !status.isTerminal
     else { return }
@@ -129,12 +129,12 @@ extension RedisStateStore {
     try read(id, try await send(script(ExecutionScripts.read, id, [])))
   }
 
-  /// The executions that are asked for.
+  /// The ids of the executions on a session's list.
   public func executions(ownedBy owner: NodeSession) async throws -> [String] {
     try await send(RedisCommand("SMEMBERS", keys.executions(ownedBy: owner))).strings
   }
 
-  /// Makes `owner` the owner, and raises the epoch, if `previous` still is it.
+  /// Makes `owner` the owner and raises the epoch if `previous` is still the owner.
   public func claim(_ id: String, from previous: NodeSession, isGone: Bool, to owner: NodeSession) async throws -> StoredExecution? {
     let tombstoneLifetime = isGone ? ExecutionScripts.tombstoneLifetime : .zero
     let arguments: [RedisArgument] = [
@@ -151,7 +151,7 @@ extension RedisStateStore {
       let stored = try execution(id, hash: answer[1], tasks: answer[2])
       if previous != owner { try await release(id, owner: previous) }
       return stored
-    // Its owner may be about to restore it.
+    // The owner may be about to restore the execution.
     case "missing" where !isGone: return nil
     case "missing", "taken":
       // The claimant's own entry stays, for the reason that `unlist` gives.
@@ -174,13 +174,13 @@ extension RedisStateStore {
     .evaluate(script, keys: [keys.execution(id), keys.tasks(ofExecution: id)], arguments: arguments)
   }
 
-  /// Makes an execution of what the script `read` returned.
+  /// The execution in a reply of the script `read`.
   func read(_ id: String, _ reply: RESPValue) throws -> StoredExecution? {
     guard let answer = reply.array, answer.count == 2 else { throw StateStoreError.unexpected(reply, of: "the reading of \(id)") }
     return try execution(id, hash: answer[0], tasks: answer[1])
   }
 
-  /// The arguments of the scripts that write an execution as a whole.
+  /// The arguments of the scripts that write a whole execution.
   private func arguments(of stored: StoredExecution) throws -> [RedisArgument] {
     let execution = stored.execution
     let fields = try fields(of: execution).arguments
@@ -189,12 +189,12 @@ extension RedisStateStore {
     return try header + [RedisArgument(fields.count)] + fields + StoredTask.arguments(stored.tasks)
   }
 
-  /// Enters a minute in the index of minutes.
+  /// Adds a minute to the index of minutes.
   private func registration(of bucket: ExecutionBucket, for execution: Execution) -> RedisCommand {
     RedisCommand("ZADD", keys.executionBuckets, ExecutionBucket.minute(of: execution.createdAt), bucket.name)
   }
 
-  /// The first arguments of the scripts by which an owner writes.
+  /// The first arguments of the scripts that write for an owner.
   private func header(_ owner: NodeSession, epoch: Int64, revision: Int64, recordings: Int64) -> [RedisArgument] {
     [
       RedisArgument(Self.formatVersion), RedisArgument(owner.nodeID), RedisArgument(owner.incarnation), RedisArgument(epoch),

@@ -4,13 +4,13 @@ import ParallaxRedis
 public import ParallaxState
 
 extension RedisStateStore {
-  /// How many executions one page looks at before it leaves the rest to the next.
+  /// The number of executions that one page examines before it leaves the rest to the next page.
   private static let examinationLimit = 2_000
 
-  /// How many buckets are counted to find where an offset leads; what is left of it is passed over execution by execution.
+  /// The number of buckets that an offset skips by their sizes; the rest of the offset is skipped by execution.
   private static let skippedBuckets = 512
 
-  /// The executions that are asked for.
+  /// A page of the executions that match a query.
   public func executions(_ query: ExecutionQuery) async throws -> ExecutionPage {
     let total = try await query.hasFilters ? nil : self.total()
     guard query.hasFilters || query.cursor != nil || query.offset == 0 else {
@@ -26,7 +26,7 @@ extension RedisStateStore {
     return ExecutionPage(executions: try await readAll(found.entries), total: total, nextCursor: found.nextCursor)
   }
 
-  /// Passes over executions by the sizes of their buckets; what is returned with the reader is still to be passed over.
+  /// Skips executions by the sizes of their buckets; returns the reader and the rest of the offset.
   private func skip(_ offset: Int) async throws -> (reader: ExecutionIndexReader, rest: Int) {
     var rest = offset
     var counted = 0
@@ -49,7 +49,7 @@ extension RedisStateStore {
     }
   }
 
-  /// Where a cursor stands; nil if it means nothing.
+  /// The position of a cursor; nil for a cursor without one.
   private func position(of cursor: String?) async throws -> (createdAt: Int64, id: String)? {
     guard let cursor else { return nil }
     let text = try await send(RedisCommand("HGET", keys.execution(cursor), "createdAt")).string
@@ -57,7 +57,7 @@ extension RedisStateStore {
     return (createdAt.milliseconds, cursor)
   }
 
-  /// The entries of a page and where the next one begins.
+  /// The entries of a page, and the cursor of the next page.
   private func find(
     _ query: ExecutionQuery, in index: ExecutionIndexReader, passingOver offset: Int
   ) async throws -> (entries: [ExecutionEntry], nextCursor: String?) {
@@ -81,7 +81,7 @@ extension RedisStateStore {
     }
   }
 
-  /// Which of these executions the query asks for; their time has been looked at already.
+  /// Whether each execution matches the query's pattern and status; its time has been compared already.
   private func matches(_ query: ExecutionQuery, _ entries: [ExecutionEntry]) async throws -> [Bool] {
     guard query.pattern != nil || query.status != nil else { return entries.map { _ in true } }
     let replies = try await pipelines(
@@ -94,16 +94,16 @@ extension RedisStateStore {
     }
   }
 
-  /// Reads executions; leaves out those that are gone by now, and those that cannot be read.
+  /// Reads executions, without those that have been removed or that cannot be read.
   private func readAll(_ entries: [ExecutionEntry]) async throws -> [StoredExecution] {
     let replies = try await pipelines(entries.map { script(ExecutionScripts.read, $0.id, []) })
     return try readable(zip(entries, replies)) { entry, reply in
-      // An entry of another minute is left over from a creation under an id that was taken.
+      // An entry of another minute remains from a creation under an existing id.
       try read(entry.id, reply).flatMap { ExecutionBucket(at: $0.execution.createdAt) == entry.bucket ? $0 : nil }
     }
   }
 
-  /// What can be read of a list: one record of a newer version of the program must not hide all others.
+  /// The readable records of a list: a record of a newer version of the program must not hide the others.
   func readable<Entry, Value>(
     _ list: some Sequence<(Entry, RESPValue)>, _ read: (Entry, RESPValue) throws -> Value?
   ) throws -> [Value] {
@@ -112,7 +112,7 @@ extension RedisStateStore {
       do {
         if let value = try read(entry, reply) { values.append(value) }
       } catch let error as StateStoreError where error.code == .unreadable {
-        logger.warning("left out of a list", metadata: ["error": "\(error)"])
+        logger.warning("an unreadable record is missing from a list", metadata: ["error": "\(error)"])
       }
     }
     return values

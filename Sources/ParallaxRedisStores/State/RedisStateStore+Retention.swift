@@ -4,16 +4,16 @@ import ParallaxRedis
 import ParallaxState
 
 extension RedisStateStore {
-  /// How many executions are removed in one round trip.
+  /// The number of executions that one round trip removes.
   ///
-  /// The next batch is sent after the replies to the last, so that commands of callers wait for no more than this.
+  /// Each batch waits for the replies to the one before, so that callers' commands wait for one batch at most.
   private static let removalBatch = 100
 
-  /// How long an empty bucket stays in the index of buckets after its executions may be removed: longer than a creator can be paused
-  /// between entering its minute and entering its execution.
+  /// How long an empty bucket stays in the index of buckets after the removal of its executions: longer than a creator can pause between
+  /// adding the minute and adding the execution.
   private static let emptyBucketMinutes: Int64 = 60
 
-  /// How far the clock of an execution's creator, by which its age is reckoned, may be behind the store's, for its idempotency key to hold.
+  /// How far the clock of an execution's creator, which dates it, may be behind the store's while its idempotency key still holds.
   private static let clockTolerance: Duration = .seconds(3_600)
 
   /// Removes old terminal executions, in batches; never by SCAN or KEYS.
@@ -45,7 +45,7 @@ extension RedisStateStore {
     return removed
   }
 
-  /// Removes terminal executions, oldest first, however young; what is left in each bucket stands in `sizes` then.
+  /// Removes terminal executions of any age, oldest first, and subtracts them from `sizes`.
   private func removeOldest(of sizes: inout [BucketSize], limit: Int, now: Timestamp) async throws -> Int {
     var removed = 0
     let oldMinute = ExecutionBucket.minute(of: now) - Self.emptyBucketMinutes
@@ -77,7 +77,7 @@ extension RedisStateStore {
     return removed
   }
 
-  /// Removes executions where they are terminal, then the index entries of those that are not there any more.
+  /// Removes terminal executions, then the index entries of missing ones.
   private func removal(
     of entries: [(member: String, score: Int64)], in bucket: ExecutionBucket, now: Timestamp
   ) async throws -> (removed: Int, kept: Int) {
@@ -110,7 +110,7 @@ extension RedisStateStore {
     return (removed, entries.count - unlisted)
   }
 
-  /// How many milliseconds the idempotency key of an execution lives on at most; 0 if it has expired.
+  /// How many milliseconds the idempotency key of an execution lives at most; 0 if it has expired.
   private static func keyLifetime(since createdAt: Int64, now: Timestamp) -> Int64 {
     let expiry = createdAt + (IdempotencyKey.lifetime + clockTolerance).wholeMilliseconds
     return max(0, expiry - now.milliseconds)

@@ -3,31 +3,31 @@ import ParallaxAPI
 import ParallaxRedis
 import ParallaxState
 
-/// A minute of the index with the number of its entries.
+/// A minute of the index, and the number of its entries.
 struct BucketSize {
   let bucket: ExecutionBucket
   let minute: Int64
   var count: Int
 }
 
-/// How many executions there are in all, at a bounded cost.
+/// The total number of executions, at a bounded cost.
 ///
-/// Counting asks for the size of each minute: 1,440 commands for a day. Retention does so once in a round and leaves the sum of the older
-/// minutes, which only retention changes, in the key `KeySpace.executionTotal`; a page adds the younger ones.
+/// A full count needs the size of each minute: 1,440 commands for a day. Retention counts once per round and stores the sum of the older
+/// minutes, which only retention changes, in the key `KeySpace.executionTotal`; a page adds the younger minutes.
 extension RedisStateStore {
-  /// How many buckets a page counts.
+  /// The number of buckets that a page counts.
   static let countedBuckets = 64
 
-  /// How long the sum of the older minutes is believed: some rounds of retention.
+  /// How long the sum of the older minutes is valid: several rounds of retention.
   private static let totalLifetime: Duration = .seconds(600)
 
-  /// The sum of the minutes before one.
+  /// The number of executions in the minutes before one.
   private struct ExecutionTotal: Codable {
     var before: Int64
     var count: Int
   }
 
-  /// All buckets, newest first, with the number of executions in each: one command for each.
+  /// All buckets, newest first, each with its number of executions; needs one command per bucket.
   func bucketSizes() async throws -> [BucketSize] {
     var all: [(bucket: ExecutionBucket, minute: Int64)] = []
     var next: Int64? = .max
@@ -44,9 +44,9 @@ extension RedisStateStore {
     return zip(buckets, counts).map { BucketSize(bucket: $0.bucket, minute: $0.minute, count: $1.int ?? 0) }
   }
 
-  /// Leaves the sum of the minutes that nothing is created in any more for those who list.
+  /// Stores the sum of the minutes that no creation can change, for later pages.
   func keepTotal(of sizes: [BucketSize], at now: Timestamp) async {
-    // So few are counted by each list.
+    // A page counts this few buckets itself.
     if sizes.count <= Self.countedBuckets { return }
     // A creator's clock, which chooses the minute, may be behind the store's.
     let before = ExecutionBucket.minute(of: now) - 5
@@ -55,12 +55,12 @@ extension RedisStateStore {
       let text = try StoredValue.text(total, "the number of executions")
       _ = try await send(RedisCommand("SET", keys.executionTotal, text, "PX", Self.totalLifetime.wholeMilliseconds))
     } catch {
-      // A server whose memory is full takes no sum; lists then have no total for some time.
+      // A server with full memory refuses the sum; pages then have no total for some time.
       logger.debug("the number of executions cannot be stored", metadata: ["error": "\(error)"])
     }
   }
 
-  /// How many executions there are; nil if they stand in many minutes and no sum of the older ones is known.
+  /// The number of executions; nil if they span many minutes and no sum of the older minutes is stored.
   func total() async throws -> Int? {
     let page = try await buckets(before: .max, from: nil, limit: Self.countedBuckets + 1)
     if page.buckets.count <= Self.countedBuckets { return try await sizes(of: page.buckets).reduce(0) { $0 + $1.count } }

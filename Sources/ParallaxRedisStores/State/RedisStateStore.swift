@@ -7,16 +7,17 @@ import Synchronization
 
 /// Keeps executions, agents, patterns and node sessions in Redis, in the keys of ``KeySpace``.
 ///
-/// The hash of an execution or agent is the truth and changes by one script over one slot; what lists it is written before it and removed
-/// after it, so that a crash leaves at worst an entry that names nothing. The client has to run, with ``scripts`` given to its initializer.
+/// The hash of an execution or agent is authoritative, and one script over one slot changes it. Its index entries are written before the
+/// hash and removed after it, so a crash leaves at worst an entry without a hash. The client must run, with ``scripts`` passed to its
+/// initializer.
 public final class RedisStateStore: StateStore {
   /// The scripts to load on every new connection.
   public static let scripts: [RedisScript] = ExecutionScripts.all + AgentScripts.all + NodeScripts.all
 
-  /// The format of the hashes that this version writes, and the newest that it reads.
+  /// The format of the hashes that this version writes, and the newest one that it reads.
   static let formatVersion = 1
 
-  /// How many commands go into one pipeline.
+  /// The number of commands in one pipeline.
   static let pipelineLength = 256
 
   let keys: KeySpace
@@ -29,14 +30,14 @@ public final class RedisStateStore: StateStore {
   /// Makes a store.
   ///
   /// - Parameters:
-  ///   - client: A client of the right server and database.
+  ///   - client: A client of the cluster's server and database.
   ///   - keys: The names of the keys.
-  ///   - logger: Where records that cannot be read are reported, when a list has to leave them out.
+  ///   - logger: The logger of unreadable records that a list omits.
   public convenience init(client: RedisClient, keys: KeySpace, logger: Logger) {
     self.init(client: client, keys: keys, condition: nil, logger: logger)
   }
 
-  /// Makes a store that tells a condition of writes that the server refuses.
+  /// Makes a store that reports refused writes to `condition`.
   package init(client: RedisClient, keys: KeySpace, condition: WriteCondition?, logger: Logger) {
     self.client = client
     self.condition = condition
@@ -46,7 +47,7 @@ public final class RedisStateStore: StateStore {
 
   // MARK: Idempotency keys
 
-  /// Claims an idempotency key for `lifetime`, at least a millisecond; it expires by the server's clock.
+  /// Claims an idempotency key for `lifetime`, at least 1 ms; the key expires by the server's clock.
   public func claimIdempotencyKey(
     _ key: String, executionID: String, digest: String, lifetime: Duration
   ) async throws -> IdempotencyClaim {
@@ -56,7 +57,7 @@ public final class RedisStateStore: StateStore {
     guard let former = reply.string else { return .claimed }
     let record: IdempotencyRecord = try StoredValue.decode(former, "idempotency key")
     if record.executionId == executionID { return .claimed }
-    // A removed execution leaves a tombstone with its end, which has no version.
+    // A removed execution leaves a tombstone, which has its end and no version.
     let fields =
       try await send(
         RedisCommand("HMGET", keys.execution(record.executionId), "version", "status", "completedAt")
@@ -76,17 +77,17 @@ public final class RedisStateStore: StateStore {
 
   // MARK: Time
 
-  /// The time by the clock of Redis.
+  /// The time of the server's clock.
   public func currentTime() async throws -> Timestamp {
     let reply = try await send(RedisCommand("TIME"))
     let parts = reply.array?.compactMap(\.int) ?? []
-    guard parts.count == 2 else { throw StateStoreError.unexpected(reply, of: "the question for the time") }
+    guard parts.count == 2 else { throw StateStoreError.unexpected(reply, of: "the reading of the time") }
     return Timestamp(milliseconds: Int64(parts[0]) * 1_000 + Int64(parts[1]) / 1_000)
   }
 
   // MARK: Patterns
 
-  /// Stores a pattern; true if its version is new.
+  /// Stores a pattern; true if its version did not exist.
   public func store(_ pattern: PatternDefinition) async throws -> Bool {
     let definition = try StoredValue.text(pattern, "pattern \(pattern.name)")
     let replies = try await pipeline(
@@ -108,13 +109,13 @@ public final class RedisStateStore: StateStore {
 
   // MARK: Node sessions
 
-  /// Enters a session on the list, and counts the opening.
+  /// Opens a session: adds it to the list, or raises its generation.
   @discardableResult
   public func open(_ session: NodeSession) async throws -> Bool {
     try await send(.evaluate(NodeScripts.open, keys: [keys.nodes], arguments: [RedisArgument(session.description)])).int == 1
   }
 
-  /// All sessions on the list, each with its generation.
+  /// All open sessions, each with its generation.
   public func sessions() async throws -> [NodeSession: Int64] {
     let fields = try await send(RedisCommand("HGETALL", keys.nodes)).map ?? [:]
     return fields.reduce(into: [:]) { sessions, field in
@@ -122,7 +123,7 @@ public final class RedisStateStore: StateStore {
     }
   }
 
-  /// Takes a session off the list unless it has been opened more often.
+  /// Removes a session from the list if its generation is still the given one.
   public func close(_ session: NodeSession, generation: Int64) async throws {
     _ = try await send(
       .evaluate(
@@ -133,7 +134,7 @@ public final class RedisStateStore: StateStore {
 // MARK: Commands
 
 extension RedisStateStore {
-  /// Sends a command that may be repeated, as all commands of the store may.
+  /// Sends a command, which may be repeated, as may all commands of the store.
   func send(_ command: RedisCommand) async throws -> RESPValue {
     do {
       return try await client.send(command.idempotent)
@@ -143,7 +144,7 @@ extension RedisStateStore {
     }
   }
 
-  /// Sends commands that may be repeated in one write; throws if one of them failed.
+  /// Sends repeatable commands in one write; throws if one of them failed.
   func pipeline(_ commands: [RedisCommand]) async throws -> [RESPValue] {
     do {
       let results = try await client.pipeline(commands.map(\.idempotent))
@@ -156,7 +157,7 @@ extension RedisStateStore {
     }
   }
 
-  /// Sends commands of which the last must not be executed before the others were: in one write where servers keep the order.
+  /// Sends `last` after `first` has been executed: in one write where servers execute in order.
   func pipeline(_ first: [RedisCommand], then last: RedisCommand) async throws -> [RESPValue] {
     if client.keepsPipelineOrder { return try await pipeline(first + [last]) }
     return try await pipeline(first) + [send(last)]
@@ -177,12 +178,12 @@ extension RedisStateStore {
 }
 
 extension StateStoreError {
-  /// What a server answers that will serve again by itself.
+  /// The errors of a server that recovers by itself.
   private static let passingServerErrors: Set<String> = [
     "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY",
   ]
 
-  /// What a server answers that takes no writes until somebody mends it.
+  /// The errors of a server that refuses writes until an operator repairs it.
   private static let writeRefusals: Set<String> = ["OOM", "MISCONF", "READONLY", "NOREPLICAS"]
 
   init(_ error: RedisError) {
@@ -201,7 +202,7 @@ extension StateStoreError {
   static func unreadable(_ what: String) -> StateStoreError {
     StateStoreError(
       .unreadable,
-      "\(what) was stored in a format newer than \(RedisStateStore.formatVersion): update this node to the version of the others")
+      "\(what) was stored in a format newer than \(RedisStateStore.formatVersion): update this node to the version of the other nodes")
   }
 
   static func unexpected(_ reply: RESPValue, of what: String) -> StateStoreError {
@@ -213,7 +214,7 @@ extension RESPValue {
   /// The texts of a collection's elements.
   var strings: [String] { array?.compactMap(\.string) ?? [] }
 
-  /// The members and scores of a reply WITHSCORES, which is flat in RESP2 and nested in RESP3.
+  /// The members and scores of a WITHSCORES reply, which is flat in RESP2 and nested in RESP3.
   var scoredMembers: [(member: String, score: Int64)] {
     guard let array else { return [] }
     if case .array = array.first {

@@ -2,10 +2,10 @@ import ParallaxAPI
 import ParallaxRedis
 import ParallaxState
 
-/// A task as it stands in its field, whose name is the task's id.
+/// The JSON of a task in its field, which has the task's id as its name.
 ///
-/// The scripts put `order` in front, the place of the task among those of its execution: a hash keeps no order. A result of null stays
-/// apart from no result, which the synthesized coding would not do.
+/// The scripts prepend `order`, the task's place among the execution's tasks, since a hash keeps no order. A null result differs from a
+/// missing one, which the synthesized coding would not preserve.
 struct StoredTask: Codable {
   fileprivate enum CodingKeys: String, CodingKey {
     case agent, attempt, confidence, duration, error, order, result, retryable, slot, state
@@ -39,7 +39,7 @@ struct StoredTask: Codable {
     try StoredOutcome(task).encode(to: encoder)
   }
 
-  /// Ids and JSON, as the scripts take them.
+  /// The ids and JSON texts that the scripts take.
   static func arguments(_ tasks: [TaskRecord]) throws -> [RedisArgument] {
     var arguments: [RedisArgument] = []
     arguments.reserveCapacity(2 * tasks.count)
@@ -64,7 +64,7 @@ struct StoredTask: Codable {
   }
 }
 
-/// What an agent makes of a task, apart from the task's place in the execution.
+/// The outcome of a task, without the task's place in the execution.
 struct StoredOutcome: Encodable {
   private let task: TaskRecord
 

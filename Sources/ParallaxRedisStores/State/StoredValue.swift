@@ -2,7 +2,7 @@ import ParallaxAPI
 import ParallaxState
 import Synchronization
 
-/// JSON as it stands in fields, with errors that say what could not be written or read.
+/// The JSON of fields, with errors that name the faulty value.
 enum StoredValue {
   static func text(_ value: some Encodable, _ what: @autoclosure () -> String) throws -> String {
     do {
@@ -16,19 +16,19 @@ enum StoredValue {
     do {
       return try JSON.decode(from: text, depthLimit: JSON.documentDepthLimit)
     } catch {
-      throw StateStoreError(.unreadable, "what is stored of \(what()) cannot be read", cause: error)
+      throw StateStoreError(.unreadable, "the stored JSON of \(what()) cannot be decoded", cause: error)
     }
   }
 }
 
-/// Pattern definitions and their JSON: the same few stand in every execution, and each is translated once.
+/// Caches pattern definitions and their JSON: the same few occur in every execution.
 final class DefinitionCache: Sendable {
   private struct State {
     var texts: [PatternDefinition: String] = [:]
     var definitions: [String: PatternDefinition] = [:]
   }
 
-  /// How many definitions are remembered in each direction before all are forgotten.
+  /// The number of definitions that are cached in each direction before the cache is emptied.
   private static let capacity = 256
 
   private let state = Mutex(State())
