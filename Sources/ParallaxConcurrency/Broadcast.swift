@@ -2,17 +2,16 @@ import Synchronization
 
 /// Sends elements to any number of subscribers, each with a bounded buffer of its own.
 ///
-/// A sender never waits for a subscriber. Every subscriber gets the elements in the order of the calls of ``send(_:)``, from its
-/// subscription on. What does not fit into its buffer is dropped as its ``Overflow`` says, which can leave a mark where something is
-/// missing.
+/// A sender never waits for a subscriber. Every subscriber receives the elements in the order of the calls of ``send(_:)``, from its
+/// subscription on. Elements beyond its buffer are dropped by the rule of its ``Overflow``, which can leave a mark in their place.
 package final class Broadcast<Element: Sendable>: Sendable {
-  /// What happens to an element when the buffer is full.
+  /// The rule for an element that arrives at a full buffer.
   package enum Overflow: Sendable {
-    /// The oldest element goes, the new one is kept; a buffer of one holds the newest.
+    /// The oldest element is dropped and the new one kept; a buffer of one keeps the newest.
     case dropOldest
     /// The new element is dropped.
     case dropNewest
-    /// The new element is dropped, and one mark stands at the end of the buffer for all that are dropped in a row.
+    /// The new element is dropped, and one mark at the end of the buffer replaces all elements dropped in a row.
     case mark(Element)
   }
 
@@ -24,33 +23,33 @@ package final class Broadcast<Element: Sendable>: Sendable {
 
   private let state = Mutex(State())
 
-  /// Makes a broadcast without subscribers.
+  /// Creates a broadcast without subscribers.
   package init() {}
 
-  /// How many subscriptions there are.
+  /// The number of subscriptions.
   package var subscriberCount: Int { state.withLock { $0.subscribers.count } }
 
   /// Sends an element to all subscribers; never blocks.
   ///
-  /// Not to be called under a lock that a cancellation handler of a subscriber's task takes.
+  /// Must not be called under a lock that a cancellation handler of a subscriber's task takes.
   ///
   /// - Parameter element: The element.
   package func send(_ element: Element) {
     send(CollectionOfOne(element))
   }
 
-  /// Sends elements to all subscribers, with nothing between them; never blocks.
+  /// Sends elements to all subscribers, with no other element between them; never blocks.
   ///
   /// - Parameter elements: The elements, in order.
   package func send(_ elements: some Collection<Element>) {
-    // The buffers are filled under the lock, for the order; the subscribers are resumed outside.
+    // The buffers are filled under the lock, to keep the order; the subscribers are resumed outside.
     let woken = state.withLock { state in
       state.subscribers.values.compactMap { $0.append(elements) }
     }
     for wakeUp in woken { wakeUp.signal() }
   }
 
-  /// Ends all subscriptions, once each has taken what is in its buffer, and all later ones at once.
+  /// Ends all subscriptions after their buffered elements, and all later ones at once.
   package func finish() {
     let woken = state.withLock { state in
       state.isFinished = true
@@ -60,17 +59,17 @@ package final class Broadcast<Element: Sendable>: Sendable {
     for wakeUp in woken { wakeUp.signal() }
   }
 
-  /// Subscribes to what is sent from now on.
+  /// Subscribes to the elements that are sent from now on.
   ///
-  /// The subscription ends when the last reference to it goes.
+  /// The subscription ends when its last reference is released.
   ///
   /// - Parameters:
-  ///   - size: How many elements are kept for a slow consumer, a mark not counted; at least one.
-  ///   - overflow: What happens to further ones.
-  ///   - first: An element that stands before all others.
+  ///   - size: The number of elements that are kept for a slow consumer, without the mark; at least one.
+  ///   - overflow: The rule for further elements; `dropOldest` by default.
+  ///   - first: An element before all others; nil, the default, for none.
   /// - Returns: The elements, for one consumer.
   package func subscribe(buffering size: Int, overflow: Overflow = .dropOldest, startingWith first: Element? = nil) -> Subscription {
-    precondition(size > 0, "a subscription without a buffer would get nothing")
+    precondition(size > 0, "a subscription without a buffer would receive nothing")
     let subscriber = Subscriber(size: size, overflow: overflow, first: first)
     let id: UInt64? = state.withLock { state in
       guard !state.isFinished else { return nil }
@@ -86,7 +85,7 @@ package final class Broadcast<Element: Sendable>: Sendable {
   }
 
   private func remove(_ id: UInt64) {
-    // What is returned here is released outside the lock.
+    // The returned subscriber is released outside the lock.
     _ = state.withLock { $0.subscribers.removeValue(forKey: id) }
   }
 }
@@ -96,8 +95,8 @@ package final class Broadcast<Element: Sendable>: Sendable {
 extension Broadcast {
   /// The elements for one consumer.
   ///
-  /// The sequence ends when the broadcast is finished, or the consumer's task is cancelled; what is in the buffer then stays for a later
-  /// `next()` of another task.
+  /// The sequence ends when the broadcast is finished or the consumer's task is cancelled; buffered elements then stay for a later `next()`
+  /// of another task.
   package final class Subscription: AsyncSequence, Sendable {
     private let subscriber: Subscriber
     private let end: @Sendable () -> Void
@@ -109,7 +108,7 @@ extension Broadcast {
 
     deinit { end() }
 
-    /// How many elements were dropped since this was last asked.
+    /// The number of elements dropped since the last call.
     package func takeDropped() -> Int {
       subscriber.takeDropped()
     }
@@ -121,12 +120,12 @@ extension Broadcast {
       await subscriber.next()
     }
 
-    /// The same elements as a stream of the standard library, for one consumer, in place of this.
+    /// The same elements as an `AsyncStream`, for one consumer, instead of this sequence.
     package func stream() -> AsyncStream<Element> {
       AsyncStream { await self.next() }
     }
 
-    /// Takes one element after the other.
+    /// The iterator of a subscription.
     package struct Iterator: AsyncIteratorProtocol {
       fileprivate let subscription: Subscription
 
@@ -136,7 +135,7 @@ extension Broadcast {
       }
     }
 
-    /// Makes the iterator of the one consumer.
+    /// Creates the iterator of the one consumer.
     package func makeAsyncIterator() -> Iterator {
       Iterator(subscription: self)
     }
@@ -145,7 +144,7 @@ extension Broadcast {
   /// The buffer between the senders and one consumer.
   fileprivate final class Subscriber: Sendable {
     private struct State {
-      /// The elements from `start` on; those before are taken already.
+      /// The elements from `start` on; earlier ones have been taken.
       var elements: [Element?] = []
       var start = 0
       var isMarked = false
@@ -159,7 +158,7 @@ extension Broadcast {
         elements[start] = nil
         start += 1
         if start == elements.count { isMarked = false }
-        // Moved up rarely, so that taking costs the same whatever the size.
+        // The removal is rare, so that taking an element costs the same at every size.
         if start > 32, start * 2 > elements.count {
           elements.removeFirst(start)
           start = 0
@@ -185,9 +184,9 @@ extension Broadcast {
       state = Mutex(State(elements: first.map { [$0] } ?? []))
     }
 
-    /// Puts elements into the buffer.
+    /// Adds elements to the buffer.
     ///
-    /// - Returns: What to signal, outside of all locks.
+    /// - Returns: The wake-up to signal outside all locks.
     func append(_ elements: some Collection<Element>) -> WakeUp? {
       state.withLock { state in
         for element in elements { append(element, to: &state) }

@@ -1,25 +1,25 @@
 import Synchronization
 
-/// A value that comes later and is set once, for any number of tasks that wait for it.
+/// A value that is set once and later, for any number of waiting tasks.
 package final class Deferred<Value: Sendable>: Sendable {
   private typealias Waiter = UnsafeContinuation<Value?, Never>
 
   private struct State {
     var value: Value?
-    /// Empty once the value is there.
+    /// Empty once the value is set.
     var waiters: [UInt64: Waiter] = [:]
     var lastID: UInt64 = 0
   }
 
   private let state = Mutex(State())
 
-  /// Makes one whose value is missing.
+  /// Creates an instance without a value.
   package init() {}
 
-  /// The value, if it is there.
+  /// The value; nil until it is set.
   package var current: Value? { state.withLock { $0.value } }
 
-  /// Sets the value and resumes all who wait for it; only the first call has an effect.
+  /// Sets the value and resumes all waiting tasks; only the first call has an effect.
   ///
   /// - Parameter value: The value.
   /// - Returns: Whether this call set the value.
@@ -38,8 +38,8 @@ package final class Deferred<Value: Sendable>: Sendable {
 
   /// Waits for the value.
   ///
-  /// - Returns: The value; also to a cancelled task, if the value is there.
-  /// - Throws: `CancellationError` if the task is cancelled before the value is there.
+  /// - Returns: The value, which a cancelled task receives too once it is set.
+  /// - Throws: `CancellationError` if the task is cancelled before the value is set.
   package func value() async throws(CancellationError) -> Value {
     let id = state.withLock { state in
       state.lastID += 1

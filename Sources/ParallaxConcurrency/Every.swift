@@ -1,22 +1,22 @@
-/// Does something again and again, at a fixed rate, until the task is cancelled.
+/// Repeats work at a fixed rate until the task is cancelled.
 ///
-/// The first time comes at once, or an interval later. A run that takes longer than the interval, or a process that was paused, moves the
-/// schedule: the next run comes a whole interval later, missed ones are not made up for. Between two runs there is always a sleep, so this
+/// The first run begins at once or after an interval. A run that takes longer than the interval, or a suspended process, moves the
+/// schedule: the next run begins a whole interval later, and missed runs are not repeated. A sleep always separates two runs, so the loop
 /// never spins.
 ///
-/// It returns when the task is cancelled: during a sleep at once, during a run when that has ended.
+/// The function returns after the cancellation of the task: during a sleep at once, during a run when the run has ended.
 ///
 /// - Parameters:
-///   - interval: The time from the begin of one run to the begin of the next; more than zero.
-///   - clock: What the interval is measured by.
-///   - startsAtOnce: Whether the first run comes at once.
-///   - work: What to do.
-/// - Throws: What the work throws, which ends the repetition.
+///   - interval: The time from the beginning of one run to that of the next; more than zero.
+///   - clock: The clock of the interval.
+///   - startsAtOnce: Whether the first run begins at once; `true` by default.
+///   - work: The work.
+/// - Throws: The error of the work, which ends the repetition.
 nonisolated(nonsending) package func every<C: Clock, Failure: Error>(
   _ interval: C.Duration, clock: C, startsAtOnce: Bool = true,
   _ work: nonisolated(nonsending) () async throws(Failure) -> Void
 ) async throws(Failure) {
-  precondition(interval > .zero, "work that is repeated every \(interval) would never rest")
+  precondition(interval > .zero, "the interval must be more than zero, found \(interval)")
   var next = clock.now
   if !startsAtOnce { next = next.advanced(by: interval) }
   while true {

@@ -1,24 +1,24 @@
-/// How work ended that raced against an interruption.
+/// The end of work that raced against an interruption.
 package struct RaceOutcome<Value: Sendable>: Sendable {
-  /// What the work returned or threw, be it before the interruption or after.
+  /// The result of the work, whether it ended before the interruption or after it.
   package let result: Result<Value, any Error>
   /// Whether the interruption came before the work ended.
   package let isInterrupted: Bool
 }
 
-/// Runs work that is cancelled when something else returns.
+/// Runs work and cancels it when an interruption returns.
 ///
 /// Both are child tasks, and both are joined: the work is cancelled when the interruption returns, the interruption when the work ends, and
-/// this returns when both have ended. Nothing of the work is lost: what it returns after its cancellation is its result.
+/// the function returns when both have ended. No result is lost: a value that the work returns after its cancellation is its result.
 ///
-/// A cancellation of the caller's task reaches both. An interruption that throws, as it does then, does not interrupt the work.
+/// A cancellation of the caller's task reaches both. An interruption that throws, as it then does, does not interrupt the work.
 ///
 /// - Parameters:
-///   - work: What to do; it should end soon after its cancellation.
-///   - interruption: Returns when the work is to be cancelled; it must end when it is cancelled itself.
-///   - onInterruption: Called when the interruption has returned, before the work is joined: for those who must not wait for work that
-///     ignores its cancellation.
-/// - Returns: How the work ended.
+///   - work: The work, which should end soon after its cancellation.
+///   - interruption: Returns when the work is to be cancelled; it must end after its own cancellation.
+///   - onInterruption: Called after the interruption has returned and before the work is joined, for callers that must not wait for work
+///     that ignores its cancellation.
+/// - Returns: The end of the work.
 package func race<Value: Sendable>(
   _ work: @escaping @Sendable () async throws -> Value, until interruption: @escaping @Sendable () async throws -> Void,
   onInterruption: () -> Void = {}
@@ -51,6 +51,6 @@ package func race<Value: Sendable>(
 private enum RaceEvent<Value: Sendable>: Sendable {
   case ended(Result<Value, any Error>)
   case interrupted
-  /// The interruption will not come.
+  /// The interruption was cancelled or threw.
   case withdrawn
 }

@@ -1,27 +1,27 @@
-/// Work has not ended in time.
+/// The error of work that has not ended in time.
 package struct TimeoutError: Error, CustomStringConvertible {
-  /// How long the work had; `nil` if it had a deadline.
+  /// The limit of the work; `nil` if it had a deadline.
   package let limit: Duration?
-  /// What the work threw when it was cancelled.
+  /// The error that the work threw after its cancellation.
   package let cause: any Error
 
-  /// The limit, for people.
+  /// The limit as a sentence.
   package var description: String {
     limit.map { "it took longer than \($0)" } ?? "it did not end before its deadline"
   }
 }
 
-/// Runs work that is cancelled when it has not ended within a time.
+/// Runs work and cancels it if it has not ended within a limit.
 ///
-/// The work is always joined, so this can take longer than the limit when the work ignores its cancellation. What the work returns counts,
-/// however late: a value that arrives with the time-out, or with a cancellation of the caller's task, is returned rather than lost.
+/// The work is always joined, so the call exceeds the limit if the work ignores its cancellation. A value that the work returns is never
+/// lost: the call returns it, even if it arrives after the limit or after a cancellation of the caller's task.
 ///
 /// - Parameters:
-///   - limit: How long.
-///   - clock: What the limit is measured by.
-///   - work: What to do; it should end soon after its cancellation.
-/// - Returns: What the work returns.
-/// - Throws: ``TimeoutError`` if the time was over first and the work then threw; else what the work throws, as after a cancellation of the
+///   - limit: The limit.
+///   - clock: The clock of the limit.
+///   - work: The work, which should end soon after its cancellation.
+/// - Returns: The value of the work.
+/// - Throws: ``TimeoutError`` if the limit passed and the work then threw; else the error of the work, also after a cancellation of the
 ///   caller's task.
 package func withTimeout<C: Clock, Value: Sendable>(
   _ limit: Duration, clock: C, _ work: @escaping @Sendable () async throws -> Value
@@ -29,16 +29,16 @@ package func withTimeout<C: Clock, Value: Sendable>(
   try await withDeadline(clock.now.advanced(by: limit), limit: limit, clock: clock, work)
 }
 
-/// Runs work that is cancelled when it has not ended by an instant.
+/// Runs work and cancels it if it has not ended by an instant.
 ///
-/// As `withTimeout(_:clock:_:)`, with an instant in place of a time.
+/// The contract is that of `withTimeout(_:clock:_:)`, with an instant instead of a duration.
 ///
 /// - Parameters:
-///   - deadline: Until when.
+///   - deadline: The instant.
 ///   - clock: The clock of the deadline.
-///   - work: What to do; it should end soon after its cancellation.
-/// - Returns: What the work returns.
-/// - Throws: ``TimeoutError`` if the deadline passed first and the work then threw; else what the work throws.
+///   - work: The work, which should end soon after its cancellation.
+/// - Returns: The value of the work.
+/// - Throws: ``TimeoutError`` if the deadline passed and the work then threw; else the error of the work.
 package func withDeadline<C: Clock, Value: Sendable>(
   _ deadline: C.Instant, clock: C, _ work: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {

@@ -1,17 +1,17 @@
 import Synchronization
 
-/// Wakes the one task that waits for it: for a loop that has work now and then.
+/// Wakes the one task that waits for it, for a loop with occasional work.
 ///
 /// ```swift
 /// for await _ in wakeUp { await flush() }                             // ends when the task is cancelled
 /// let isSignalled = try await wakeUp.wait(until: deadline, on: clock)
 /// ```
 ///
-/// A signal is never lost: while nobody waits, any number of signals are kept as one, for the next wait. Each wait consumes the signal that
-/// ends it.
+/// A signal is never lost: without a waiting task, any number of signals are kept as one for the next wait. Each wait consumes the signal
+/// that ends it.
 ///
-/// A wait of a cancelled task throws, also when a signal is kept, which stays for the next wait. So no wait returns again and again without
-/// a new signal.
+/// A wait of a cancelled task throws even if a signal is kept, which stays for the next wait. So repeated waits never return without a new
+/// signal each.
 package final class WakeUp: Sendable {
   private enum State {
     case idle  // → signalled, waiting
@@ -26,12 +26,12 @@ package final class WakeUp: Sendable {
 
   private let state = Mutex(State.idle)
 
-  /// Makes a wake-up without a signal.
+  /// Creates a wake-up without a signal.
   package init() {}
 
-  /// Wakes the waiting task, or keeps the signal for the next wait; never blocks, and may be called from anywhere.
+  /// Wakes the waiting task, or keeps the signal for the next wait; never blocks, and may be called on any thread.
   ///
-  /// Not to be called under a lock that a cancellation handler of the waiting task takes.
+  /// Must not be called under a lock that a cancellation handler of the waiting task takes.
   package func signal() {
     let waiter: UnsafeContinuation<Bool, Never>? = state.withLock { state in
       if case .waiting(let continuation) = state {
@@ -46,7 +46,7 @@ package final class WakeUp: Sendable {
 
   /// Discards a kept signal.
   ///
-  /// - Returns: Whether there was one.
+  /// - Returns: Whether a signal was kept.
   @discardableResult
   package func silence() -> Bool {
     state.withLock { state in
@@ -58,7 +58,7 @@ package final class WakeUp: Sendable {
 
   /// Waits for a signal, or takes the kept one; one task at a time.
   ///
-  /// - Throws: `CancellationError` if the task is cancelled before a signal has ended the wait.
+  /// - Throws: `CancellationError` if the task is cancelled before a signal ends the wait.
   package func wait() async throws(CancellationError) {
     let isSignalled = await suspend { (continuation: UnsafeContinuation<Bool, Never>) in
       if case .over(let isSignalled) = begin(continuation) { continuation.resume(returning: isSignalled) }
@@ -89,15 +89,15 @@ package final class WakeUp: Sendable {
     }
   }
 
-  /// Waits for a signal, at most until an instant; one task at a time.
+  /// Waits for a signal until an instant; one task at a time.
   ///
-  /// A signal that comes in the moment of the deadline ends the wait as a signal, or is kept.
+  /// A signal at the moment of the deadline ends the wait as a signal, or is kept.
   ///
   /// - Parameters:
-  ///   - deadline: Until when; an instant that has passed asks only for a kept signal.
+  ///   - deadline: The end of the wait; an instant in the past checks for a kept signal only.
   ///   - clock: The clock of the deadline.
   /// - Returns: `true` at a signal, `false` at the deadline.
-  /// - Throws: `CancellationError` if the task is cancelled before both.
+  /// - Throws: `CancellationError` if the task is cancelled before either.
   package func wait<C: Clock>(until deadline: C.Instant, on clock: C) async throws(CancellationError) -> Bool {
     if Task.isCancelled { throw CancellationError() }
     if silence() { return true }
@@ -125,7 +125,7 @@ extension WakeUp: AsyncSequence {
     }
   }
 
-  /// Makes the iterator of the one loop.
+  /// Creates the iterator of the one loop.
   package func makeAsyncIterator() -> Iterator {
     Iterator(wakeUp: self)
   }

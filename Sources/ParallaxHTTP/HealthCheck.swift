@@ -1,49 +1,49 @@
-/// A check of one's own, which the health probes run at each request.
+/// A check of a service's own, which the health probes run at each request.
 ///
 /// ```swift
 /// let disk = HealthCheck("disk") { await disk.isFull ? .unhealthy("the disk is full") : .healthy }
 /// ```
 ///
-/// A check should look at what the service knows already rather than ask others: a probe that waits for a database takes every instance of
-/// the service off the load balancer when the database is slow.
+/// A check should use what the service already knows and ask no other service: a probe that waits for a database removes every instance of
+/// the service from the load balancer when the database is slow.
 public struct HealthCheck: Sendable {
-  /// Which probes a check counts for.
+  /// The probes that run a check.
   public enum Purpose: Sendable, Hashable {
-    /// `/health/live` and `/health`: an unhealthy process is to be restarted.
+    /// `/health/live` and `/health`: an unhealthy process should be restarted.
     case liveness
-    /// `/health/ready` and `/health`: an unhealthy process gets no traffic.
+    /// `/health/ready` and `/health`: an unhealthy process should get no traffic.
     case readiness
-    /// `/health` alone, where its `unhealthy` counts as degraded.
+    /// `/health` only, where `unhealthy` counts as degraded.
     case information
   }
 
-  /// What a check found.
+  /// The result of a check.
   public enum Outcome: Sendable, Hashable {
-    /// All is well.
+    /// No problem.
     case healthy
-    /// Something is amiss; traffic is still taken.
+    /// A problem with which the process still accepts traffic; the text describes it.
     case degraded(String)
-    /// The probe fails: 503.
+    /// The probe fails with 503; the text gives the reason.
     case unhealthy(String)
   }
 
-  /// The name under which the documents show the check.
+  /// The name of the check in the documents.
   public let name: String
-  /// Which probes the check counts for.
+  /// The probes that run the check.
   public let purpose: Purpose
   /// How long the check may take.
   public let timeout: Duration
   let run: @Sendable () async throws -> Outcome
 
-  /// Makes a check.
+  /// Creates a check.
   ///
   /// - Parameters:
-  ///   - name: The name in the documents, unique among the checks; not `node`, under which the stage stands.
-  ///   - purpose: Which probes the check counts for; `readiness` by default.
-  ///   - timeout: How long the check may take, 1 s by default. Then it is cancelled and counts as unhealthy; the probe waits until it has
-  ///     ended, so that a check has to obey its cancellation.
-  ///   - check: Says how it stands; called once for each request, several times at once if requests overlap. What it throws counts as
-  ///     unhealthy, and its description is shown to whoever may ask for the probe.
+  ///   - name: The name in the documents; unique among the checks, and not `node`, which names the stage.
+  ///   - purpose: The probes that run the check; `readiness` by default.
+  ///   - timeout: How long the check may take, 1 s by default. A check that takes longer is cancelled and counts as unhealthy; the probe
+  ///     waits for its end, so a check must react to cancellation.
+  ///   - check: The check; called once per request, concurrently for concurrent requests. A thrown error counts as unhealthy, and its
+  ///     description is visible to every client of the probe.
   public init(
     _ name: String, for purpose: Purpose = .readiness, timeout: Duration = .seconds(1),
     check: @escaping @Sendable () async throws -> Outcome

@@ -2,7 +2,7 @@ package import ParallaxAPI
 import ParallaxConcurrency
 import Synchronization
 
-/// The health of a service, as its probes tell it: `/health`, `/health/live` and `/health/ready`.
+/// The health of a service for its probes: `/health`, `/health/live` and `/health/ready`.
 ///
 /// ```swift
 /// let health = HealthProbes(nodeID: "worker-1", version: "1.4.0", checks: [disk])
@@ -12,20 +12,20 @@ import Synchronization
 ///
 /// | path | 200 | 503 |
 /// |---|---|---|
-/// | `/health` | no check is unhealthy, the stage is `running` | else; all checks are shown |
+/// | `/health` | no check is unhealthy, and the stage is `running` | else; all checks are shown |
 /// | `/health/live` | no check for liveness is unhealthy | else; the checks for liveness are shown |
-/// | `/health/ready` | no check for readiness is unhealthy, the stage is `running` | else; the unhealthy checks are shown |
+/// | `/health/ready` | no check for readiness is unhealthy, and the stage is `running` | else; the unhealthy checks are shown |
 ///
 /// The body is the document of `parallaxd`: `{"status","nodeId","version","uptime","checks":{name:{"status","detail"}}}`, `uptime` in
 /// milliseconds since the probes were made.
 public final class HealthProbes: Sendable {
-  /// Where a service stands in its life.
+  /// The stage of a service's life.
   public enum Stage: Sendable, Hashable {
-    /// Not ready yet; the reason says what is in the way.
+    /// Not ready; the text gives the reason.
     case starting(reason: String)
-    /// Ready as far as the checks say so.
+    /// Ready, unless a check is unhealthy.
     case running
-    /// About to stop: not ready, alive.
+    /// About to stop: alive, but not ready.
     case draining
   }
 
@@ -39,23 +39,23 @@ public final class HealthProbes: Sendable {
   private let uptime: @Sendable () -> Duration
   private let currentStage: Mutex<Stage>
 
-  /// Makes the probes of a service.
+  /// Creates the probes of a service.
   ///
   /// - Parameters:
-  ///   - nodeID: Which instance of the service answers; shown in the documents.
-  ///   - version: The version of the service; shown in the documents.
-  ///   - stage: Where the service stands; `running` by default.
-  ///   - checks: What its health depends on, with unique names; by default nothing.
+  ///   - nodeID: The name of the service's instance in the documents.
+  ///   - version: The version of the service in the documents.
+  ///   - stage: The stage of the service; `running` by default.
+  ///   - checks: The checks, with unique names; none by default.
   public convenience init(nodeID: String, version: String, stage: Stage = .running, checks: [HealthCheck] = []) {
     self.init(nodeID: nodeID, version: version, stage: stage, checks: checks, clock: ContinuousClock())
   }
 
-  /// Makes the probes of a service whose time-outs and uptime go by `clock`.
+  /// Creates the probes of a service whose time-outs and uptime use `clock`.
   package init<C: Clock>(nodeID: String, version: String, stage: Stage = .running, checks: [HealthCheck] = [], clock: C)
   where C.Duration == Duration {
     precondition(
       Set(checks.map(\.name) + [Self.stageName]).count == checks.count + 1,
-      "the names of health checks have to be unique, and none may be \"\(Self.stageName)\"")
+      "the names of health checks must be unique, and none may be \"\(Self.stageName)\"")
     self.nodeID = nodeID
     self.version = version
     self.checks = checks
@@ -65,9 +65,9 @@ public final class HealthProbes: Sendable {
     currentStage = Mutex(stage)
   }
 
-  /// Where the service stands; may be set from anywhere, and counts from the next request on.
+  /// The stage of the service; may be set on any thread, and applies from the next request on.
   ///
-  /// A service that stops sets `draining` first, and goes on answering until its load balancer has noticed.
+  /// A service that stops sets `draining` first, and keeps answering until its load balancer has noticed.
   public var stage: Stage {
     get { currentStage.withLock { $0 } }
     set { currentStage.withLock { $0 = newValue } }

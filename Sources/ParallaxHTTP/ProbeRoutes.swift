@@ -7,10 +7,10 @@ public import ParallaxMetrics
 extension RouterMethods {
   /// Adds `GET` and `HEAD` for `/health`, `/health/live` and `/health/ready`.
   ///
-  /// Added before middleware that asks for credentials, as to a group of its own, they answer everybody, which is what load balancers and
-  /// orchestrators need.
+  /// Routes that are added before authentication middleware, for example to a group of their own, answer every client, as load balancers
+  /// and orchestrators need.
   ///
-  /// - Parameter health: What the probes tell.
+  /// - Parameter health: The health of the service.
   /// - Returns: This router.
   @discardableResult
   public func addHealthProbes(_ health: HealthProbes) -> Self {
@@ -28,12 +28,12 @@ extension RouterMethods {
   ///
   /// - Parameters:
   ///   - registry: The metrics.
-  ///   - path: Where; `/metrics` by default.
+  ///   - path: The path; `/metrics` by default.
   /// - Returns: This router.
   @discardableResult
   public func addMetrics(_ registry: MetricsRegistry, at path: RouterPath = "/metrics") -> Self {
     addProbe(path) { request in
-      // Several headers of one name count as one with commas.
+      // Several headers of one name are equivalent to one with commas (RFC 9110, section 5.3).
       let accept = request.headers[values: .accept].joined(separator: ",")
       let format = ExpositionFormat(accept: accept)
       return Response.whole(ByteBuffer(bytes: registry.render(format)), contentType: format.contentType)
@@ -48,7 +48,7 @@ extension RouterMethods {
 }
 
 extension Response {
-  /// An answer that is complete, and that nobody between may keep.
+  /// A complete response that no cache may store.
   fileprivate static func whole(_ body: ByteBuffer, contentType: String, status: HTTPResponse.Status = .ok) -> Response {
     Response(
       status: status,

@@ -11,8 +11,9 @@ public import ServiceLifecycle
 /// try await ServiceGroup(services: [probes, worker], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 ///
-/// Services stop from the last to the first: listed first, the probes go on answering while the others stop. Everything else is 404.
-/// There is no TLS and no access control: what listens beyond loopback is for the network of the load balancer and of the scraper.
+/// A service group stops its services from the last to the first: a probe server that is listed first answers while the others stop. Every
+/// other path is 404. There is neither TLS nor access control: an address beyond loopback must be reachable only by the load balancer and
+/// the scraper.
 public struct ProbeServer: Service {
   private let health: HealthProbes
   private let metrics: MetricsRegistry?
@@ -21,15 +22,15 @@ public struct ProbeServer: Service {
   private let onListening: @Sendable (_ port: Int) async -> Void
   private let logger: Logger
 
-  /// Makes a server; nothing listens before ``run()``.
+  /// Creates a server, which listens from ``run()`` on.
   ///
   /// - Parameters:
-  ///   - health: What the probes tell.
-  ///   - metrics: What `/metrics` renders; nil, the default, leaves the path out.
+  ///   - health: The health of the service.
+  ///   - metrics: The metrics of `/metrics`; nil, the default, omits that path.
   ///   - host: The address or name to listen on; loopback by default.
   ///   - port: The port to listen on; 0 lets the system choose.
-  ///   - logger: Where the start of the server is told.
-  ///   - onListening: Called once with the port, when it is listened on.
+  ///   - logger: The logger of the server's start.
+  ///   - onListening: Called once with the port when the server listens.
   public init(
     health: HealthProbes, metrics: MetricsRegistry? = nil, host: String = "127.0.0.1", port: Int, logger: Logger,
     onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
@@ -42,9 +43,9 @@ public struct ProbeServer: Service {
     self.onListening = onListening
   }
 
-  /// Serves until a graceful shutdown or the cancellation of the task; requests that are being answered are answered.
+  /// Serves until a graceful shutdown or the cancellation of the task; requests in progress are answered.
   ///
-  /// - Throws: The error of the system if the address cannot be listened on.
+  /// - Throws: The error of the system if the server cannot listen on the address.
   public func run() async throws {
     let router = Router()
     router.addHealthProbes(health)

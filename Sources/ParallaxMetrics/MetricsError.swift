@@ -1,13 +1,12 @@
-/// A metric that could not be registered.
+/// The refused registration of a metric.
 ///
-/// Registration fails only for mistakes in the program that registers: the message says which name or label is wrong and what to do about
-/// it.
+/// Registration fails only for a mistake in the program: the message names the wrong name or label and the remedy.
 public struct MetricsError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// What kind of mistake an error reports.
+  /// The kind of a mistake.
   ///
-  /// More kinds may be added; compare with the constants rather than switching exhaustively.
+  /// Later versions may add kinds; compare with the constants instead of switching exhaustively.
   public struct Code: Hashable, Sendable, CustomStringConvertible {
-    /// The kind's name, as it appears in an error's description.
+    /// The name of the kind in an error's description.
     public let description: String
 
     /// The metric's name, help text, buckets or quantiles break the rules of the exposition format.
@@ -20,7 +19,7 @@ public struct MetricsError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// The kind of mistake.
   public let code: Code
-  /// What is wrong and what would be accepted, for a developer to read.
+  /// The mistake and the accepted form.
   public let message: String
 
   /// The code followed by the message.

@@ -18,16 +18,16 @@ package enum Hexadecimal {
   /// A number as text, in lower-case digits and the full width of its type.
   ///
   /// - Parameter number: The number.
-  /// - Returns: The digits, two for each byte.
+  /// - Returns: The digits, two per byte.
   package static func text(of number: some FixedWidthInteger & UnsignedInteger) -> String {
     let digits = String(number, radix: 16)
     return String(repeating: "0", count: number.bitWidth / 4 - digits.utf8.count) + digits
   }
 
-  /// The value of a digit, in either case.
+  /// The value of a digit in either case.
   ///
-  /// - Parameter digit: The digit's ASCII.
-  /// - Returns: Its value; `nil` if it is no digit.
+  /// - Parameter digit: The digit in ASCII.
+  /// - Returns: The value; `nil` if the byte is no digit.
   package static func value(of digit: UInt8) -> UInt8? {
     switch digit {
     case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")

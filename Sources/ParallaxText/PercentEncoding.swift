@@ -1,8 +1,8 @@
 /// Percent-encoding of RFC 3986.
 package enum PercentEncoding {
-  /// Why a text cannot be decoded.
+  /// The reason that a text cannot be decoded.
   package enum Fault: Error, Equatable {
-    /// Two hexadecimal digits do not follow a percent sign.
+    /// A percent sign is not followed by two hexadecimal digits.
     case brokenEscape
     /// The bytes are not UTF-8.
     case notUTF8
@@ -12,9 +12,9 @@ package enum PercentEncoding {
   ///
   /// - Parameters:
   ///   - text: The text.
-  ///   - plusIsSpace: Whether `+` stands for a space, as in the query of a form.
-  /// - Returns: What it stands for.
-  /// - Throws: Why there is none.
+  ///   - plusIsSpace: Whether `+` is a space, as in the query of a form; `false` by default.
+  /// - Returns: The decoded text.
+  /// - Throws: The fault of the text.
   package static func decode(_ text: Substring, plusIsSpace: Bool = false) throws(Fault) -> String {
     var bytes: [UInt8] = []
     var rest = text.utf8
@@ -37,7 +37,7 @@ package enum PercentEncoding {
   ///
   /// - Parameters:
   ///   - text: The text.
-  ///   - isKept: Which bytes stay as they are; letters, digits and `-._~` if nothing else is said. A percent sign should not.
+  ///   - isKept: Whether a byte stays unencoded; by default letters, digits and `-._~` do. A percent sign must not.
   /// - Returns: The encoded text, with upper-case digits.
   package static func encode(_ text: String, keeping isKept: (UInt8) -> Bool = isUnreserved) -> String {
     if text.utf8.allSatisfy(isKept) { return text }
@@ -48,10 +48,10 @@ package enum PercentEncoding {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Whether a byte means only itself anywhere in a URI: a letter, a digit or one of `-._~`.
+  /// Whether a byte never needs encoding in a URI: a letter, a digit or one of `-._~`.
   ///
-  /// - Parameter byte: The byte's ASCII.
-  /// - Returns: Whether it needs no encoding.
+  /// - Parameter byte: The byte in ASCII.
+  /// - Returns: Whether the byte is unreserved.
   package static func isUnreserved(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true

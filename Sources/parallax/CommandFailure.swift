@@ -1,4 +1,4 @@
-/// A failed command: its message for people and its exit code for scripts.
+/// A failed command: its message and its exit code.
 struct CommandFailure: Error {
   /// The exit codes of the command line.
   enum Code: Int32 {
@@ -9,7 +9,7 @@ struct CommandFailure: Error {
   }
 
   var exitCode: Code
-  /// One line for people; says what to do where that is known.
+  /// One line with the failure and, if known, its remedy.
   var message: String
 
   init(_ exitCode: Code, _ message: String) {

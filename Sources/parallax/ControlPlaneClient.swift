@@ -6,10 +6,10 @@ import NIOHTTP1
 import NIOPosix
 import ParallaxAPI
 
-/// Asks the nodes in turn: the next one when a node cannot be reached or does not take traffic.
+/// Sends a request to one node after the other, until a node can be reached and accepts traffic.
 ///
-/// Every request here may be repeated at another node: reading changes nothing, cancelling and applying twice is like once, and an
-/// execution carries an idempotency key.
+/// Every request here may be repeated at another node: reads change nothing, cancelling and applying are idempotent, and an execution has
+/// an idempotency key.
 struct ControlPlaneClient {
   private static let largestAnswer = 64 << 20
 
@@ -78,17 +78,17 @@ struct ControlPlaneClient {
     }
     throw CommandFailure(
       .unreachable,
-      "no control plane answers (\(faults.joined(separator: "; "))). Is parallaxd running? Give its address by --server or PARALLAX_SERVER."
+      "no control plane answers (\(faults.joined(separator: "; "))). Is parallaxd running? Set its address by --server or PARALLAX_SERVER."
     )
   }
 
-  /// What a node's refusal means, and whether another node may do better.
+  /// The message of a refusal, and whether another node may accept the request.
   private static func refusal(_ status: Int, _ body: Data, from address: String) -> (message: String, isElsewhere: Bool) {
     guard let document = try? JSON.decode(ErrorDocument.self, from: body) else {
       return ("\(address) answered \(status) without an error document of Parallax; check the address", false)
     }
     var message = "\(document.error.message) (\(document.error.code))"
-    if status == 401 || status == 403 { message += ". Give a key by --api-key or PARALLAX_API_KEY." }
+    if status == 401 || status == 403 { message += ". Set a key by --api-key or PARALLAX_API_KEY." }
     return (message, document.error.code == APIError.Code.notReady.rawValue)
   }
 
@@ -110,7 +110,7 @@ struct ControlPlaneClient {
 }
 
 extension String {
-  /// This text as one segment of a path.
+  /// The text as one segment of a path.
   var pathSegment: String {
     addingPercentEncoding(withAllowedCharacters: .urlPathAllowed.subtracting(CharacterSet(charactersIn: "/"))) ?? self
   }

@@ -56,7 +56,7 @@ enum ExecutionTables {
     Table.Cell(duration.map { $0.duration.text } ?? "-")
   }
 
-  /// What came in as JSON goes out as JSON; it holds no number that cannot be written.
+  /// JSON from a node can be written as JSON again: it has no number that JSON cannot express.
   private static func json(_ value: JSONValue) -> Table.Cell {
     Table.Cell((try? JSON.text(value)) ?? "-")
   }

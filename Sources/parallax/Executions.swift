@@ -27,7 +27,7 @@ struct Executions: AsyncParsableCommand {
     @Option(help: "The priority among executions that wait for the same agents.")
     var priority: Priority?
 
-    @Option(help: "The idempotency key: a repeat with the same key finds the same execution. Default: a new key.")
+    @Option(help: "The idempotency key: a repeat with the same key returns the same execution. Default: a new key.")
     var idempotencyKey: String?
 
     @OptionGroup var server: ServerOptions
@@ -45,7 +45,7 @@ struct Executions: AsyncParsableCommand {
       }
       let printer = Printer(server.output)
       guard let execution = try? JSON.decode(ExecutionDocument.self, from: answer, depthLimit: JSON.documentDepthLimit) else {
-        // Accepted: asked for, or the node is about to stop and the execution goes on elsewhere.
+        // The request asked for an acknowledgement, or the node is about to stop and the execution continues elsewhere.
         return try printer.show(answer, as: ExecutionAcceptance.self, ExecutionTables.acceptance)
       }
       try printer.show(answer, as: ExecutionDocument.self, ExecutionTables.details)
@@ -81,13 +81,13 @@ struct Executions: AsyncParsableCommand {
     @Option(help: "Only with this status.")
     var status: Status?
 
-    @Option(help: "How many, 1 to 100.")
+    @Option(help: "The number of executions, 1 to 100.")
     var limit = 20
 
     @OptionGroup var server: ServerOptions
 
     mutating func validate() throws {
-      guard (1...100).contains(limit) else { throw ValidationError("--limit is 1 to 100, not \(limit)") }
+      guard (1...100).contains(limit) else { throw ValidationError("--limit must be from 1 to 100, found \(limit)") }
     }
 
     mutating func run() async throws {
@@ -151,13 +151,13 @@ func duration(from text: String) throws -> Duration {
   return duration
 }
 
-/// An input given as text, as a file or on standard input.
+/// An input that is text, a file or standard input.
 enum InputText {
   static func value(of argument: String) throws -> JSONValue {
     do {
       return try JSON.decode(JSONValue.self, from: bytes(of: argument))
     } catch let fault as JSONFault {
-      throw CommandFailure(.usage, "--input is not valid JSON: \(fault); a text is written in quotes: --input '\"some text\"'")
+      throw CommandFailure(.usage, "--input is not valid JSON: \(fault); write a text in quotes: --input '\"some text\"'")
     }
   }
 

@@ -48,7 +48,7 @@ struct HA: AsyncParsableCommand {
   /// The command `parallax ha pause`.
   struct Pause: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Suspends elections: the leader stays, and has no successor when it goes.")
+      abstract: "Suspends elections: the leader stays, and gets no successor if it fails.")
 
     @OptionGroup var server: ServerOptions
 
@@ -66,7 +66,7 @@ struct HA: AsyncParsableCommand {
 }
 
 extension HAStatusDocument {
-  /// Fails with the exit code of a cluster without exactly one leader.
+  /// Throws the exit code of a cluster without exactly one leader.
   func check() throws {
     switch leaders.count {
     case 0: throw CommandFailure(.noLeader, "the cluster \(clusterId) has no leader")
@@ -79,6 +79,6 @@ extension HAStatusDocument {
 private func setPause(_ action: String, _ server: ServerOptions) async throws {
   let answer = try await ControlPlaneClient.with(server) { try await $0.post("/ha/\(action)", body: nil) }
   try Printer(server.output).show(answer, as: PauseDocument.self) {
-    [Table(rows: [[$0.paused ? "Elections are paused; to end it: parallax ha resume" : "Elections go on."]])]
+    [Table(rows: [[$0.paused ? "Elections are paused; resume them with: parallax ha resume" : "Elections are enabled."]])]
   }
 }

@@ -8,7 +8,7 @@ extension HA {
     static let configuration = CommandConfiguration(
       commandName: "stepdown", abstract: "Asks the leader to hand over; exit code 3 without a leader before or after.")
 
-    @Option(name: .customLong("to"), help: ArgumentHelp("The node that is to lead next.", valueName: "node"))
+    @Option(name: .customLong("to"), help: ArgumentHelp("The next leader.", valueName: "node"))
     var successor: String?
 
     @Option(help: "The reason, for the nodes' logs.")
@@ -31,7 +31,7 @@ extension HA {
     static let configuration = CommandConfiguration(
       abstract: "Asks the cluster to elect a leader now; exit code 3 without a leader afterwards.",
       discussion: """
-        Without --force, an election that is due comes at once; a leader that holds its lease stays. With --force the present leader \
+        Without --force, a pending election takes place at once; a leader that holds its lease stays. With --force the present leader \
         stops and is kept out for a while, and a pause ends. Two nodes never lead at once: a leader that does not answer keeps its lease \
         until it ends.
         """)
@@ -51,32 +51,32 @@ extension HA {
 }
 
 extension ControlPlaneClient {
-  /// The cluster's status; its term goes into a request, so that a repeat at another node does not end a second term.
+  /// The cluster's status; a request names its term, so that a repeat at another node does not end a second term.
   fileprivate func haStatus() async throws -> HAStatusDocument {
     try Printer.decode(try await get("/ha/status"))
   }
 }
 
-/// Asks for a handover, waits for it and says who leads.
+/// Requests a handover, waits for it and prints the leader.
 private func handOver(_ path: String, _ body: Data, _ server: ServerOptions) async throws {
   let answer = try await ControlPlaneClient.with(server) { client in
-    // As long as a hung leader's lease may last, and the election after it.
+    // The lease of a leader that does not answer, and the election after it, can take this long.
     try await client.post(path, body: body, timeout: .seconds(120))
   }
   let handover: HandoverDocument = try Printer.decode(answer)
   try Printer(server.output).show(answer, as: HandoverDocument.self) { [Table(rows: [["\($0.sentence)"]])] }
-  guard handover.new != nil else { throw CommandFailure(.noLeader, "nobody took over within \(handover.milliseconds) ms") }
+  guard handover.new != nil else { throw CommandFailure(.noLeader, "no node took over within \(handover.milliseconds) ms") }
 }
 
 extension HandoverDocument {
-  /// What happened, for people.
+  /// The handover as a sentence.
   var sentence: String {
     switch (old, new) {
     case (let old, let new?) where old == new: "\(new) leads (term \(term), \(milliseconds) ms)"
     case (let old?, let new?): "\(old) handed over to \(new) (term \(term), \(milliseconds) ms)"
     case (nil, let new?): "\(new) leads (term \(term), \(milliseconds) ms)"
-    case (let old?, nil): "\(old) stepped down; nobody leads yet"
-    case (nil, nil): "nobody leads yet"
+    case (let old?, nil): "\(old) stepped down; no node leads yet"
+    case (nil, nil): "no node leads yet"
     }
   }
 }

@@ -7,8 +7,8 @@ struct Parallax: AsyncParsableCommand {
     commandName: "parallax",
     abstract: "Runs executions on a Parallax control plane and shows its state.",
     discussion: """
-      The control plane is found by --server or PARALLAX_SERVER, else at http://127.0.0.1:8080.
-      Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no leader, 4 no server reachable.
+      The address of the control plane is --server or PARALLAX_SERVER, else http://127.0.0.1:8080.
+      Exit codes: 0 success, 1 failure, 2 wrong usage, 3 no leader, 4 no server reachable.
       """,
     subcommands: [Executions.self, Agents.self, Patterns.self, HA.self])
 }
@@ -27,7 +27,7 @@ enum Entry {
       FileHandle.standardError.write(Data("parallax: \(error.message)\n".utf8))
       exit(error.exitCode.rawValue)
     } catch {
-      // The parser's own code for wrong usage is 64; this tool's contract says 2.
+      // The parser's exit code for wrong usage is 64; the contract of this tool is 2.
       guard Parallax.exitCode(for: error) == .validationFailure else { Parallax.exit(withError: error) }
       FileHandle.standardError.write(Data("\(Parallax.fullMessage(for: error))\n".utf8))
       exit(CommandFailure.Code.usage.rawValue)

@@ -1,7 +1,7 @@
 import Foundation
 import ParallaxAPI
 
-/// Prints results as the options and the terminal want them.
+/// Prints results in the form that the options and the terminal require.
 struct Printer {
   var format: OutputFormat
   var colored: Bool
@@ -10,13 +10,13 @@ struct Printer {
     self.init(format, isTerminal: isatty(STDOUT_FILENO) == 1, environment: ProcessInfo.processInfo.environment)
   }
 
-  /// Color is for terminals that can show it and for people who did not refuse it (https://no-color.org).
+  /// Color is for terminals that support it and users who have not disabled it (https://no-color.org).
   init(_ format: OutputFormat, isTerminal: Bool, environment: [String: String]) {
     self.format = format
     colored = isTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
   }
 
-  /// Prints a node's answer: as it is in JSON, else as the tables made of its document.
+  /// Prints a node's answer: unchanged as JSON, or as the tables of its document.
   func show<Document: Decodable>(_ answer: Data, as type: Document.Type = Document.self, _ tables: (Document) -> [Table]) throws {
     switch format {
     case .json: print(try Self.indented(answer))
@@ -34,7 +34,8 @@ struct Printer {
       return try JSON.decode(type, from: answer, depthLimit: JSON.documentDepthLimit)
     } catch {
       throw CommandFailure(
-        .failed, "the node's answer cannot be read; the node may have another version: \(APIError(decoding: error, of: "answer").message)")
+        .failed,
+        "the node's answer cannot be decoded; the node may have another version: \(APIError(decoding: error, of: "answer").message)")
     }
   }
 

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 
-/// How every command finds and shows the control plane.
+/// The options of every command: the control plane's address, the key and the form of the output.
 struct ServerOptions: ParsableArguments {
   @Option(
     name: .customLong("server"),
@@ -16,14 +16,14 @@ struct ServerOptions: ParsableArguments {
   @Option(help: "The form of the output.")
   var output: OutputFormat = .table
 
-  /// The nodes in the order in which they are tried.
+  /// The nodes in the order of the requests.
   static func addresses(_ servers: [String], environment: [String: String] = ProcessInfo.processInfo.environment) throws -> [String] {
     let given = servers.isEmpty ? [environment["PARALLAX_SERVER"] ?? ""] : servers
     let texts = given.flatMap { $0.split(separator: ",") }.map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
     return try (texts.isEmpty ? ["http://127.0.0.1:8080"] : texts).map(Self.address)
   }
 
-  /// The key, or nil when none is given.
+  /// The key; nil if none is set.
   static func key(_ given: String?, environment: [String: String] = ProcessInfo.processInfo.environment) -> String? {
     (given ?? environment["PARALLAX_API_KEY"]).flatMap { $0.isEmpty ? nil : $0 }
   }
@@ -31,13 +31,13 @@ struct ServerOptions: ParsableArguments {
   private static func address(_ text: String) throws -> String {
     let full = text.contains("://") ? text : "http://" + text
     guard let url = URL(string: full), let scheme = url.scheme, ["http", "https"].contains(scheme), url.host != nil else {
-      throw CommandFailure(.usage, "'\(text)' is not a server's address: expected one such as http://127.0.0.1:8080")
+      throw CommandFailure(.usage, "'\(text)' is not the address of a server: expected one such as http://127.0.0.1:8080")
     }
     return full.hasSuffix("/") ? String(full.dropLast()) : full
   }
 }
 
-/// How results are printed.
+/// The form of the output.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
   case table, json
 }

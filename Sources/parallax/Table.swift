@@ -1,6 +1,6 @@
-/// Rows in aligned columns, two spaces between them; no lines are drawn, so that other tools can cut them.
+/// Rows in aligned columns, separated by two spaces and without ruled lines, so that other tools can split them.
 struct Table {
-  /// One value, and how it stands out on a terminal.
+  /// A value and its style on a terminal.
   struct Cell: ExpressibleByStringInterpolation {
     var text: String
     var style: Style?
@@ -37,7 +37,7 @@ struct Table {
   }
 }
 
-/// How a value stands out on a terminal.
+/// The style of a value on a terminal.
 enum Style: String {
   case title = "1"
   case good = "32"
@@ -48,7 +48,7 @@ enum Style: String {
 }
 
 extension String {
-  /// This text with every control character replaced: names come from outside, and must not steer the terminal.
+  /// The text with every control character replaced: names of other parties must not control the terminal.
   var printable: String {
     String(String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{fffd}" : $0 }))
   }

@@ -22,8 +22,8 @@ struct ParallaxDaemon: AsyncParsableCommand {
     commandName: "parallaxd",
     abstract: "A Parallax control-plane node.",
     discussion: """
-      Without any configuration it is a single node on 127.0.0.1:8080 that keeps its state in memory. Flags win over environment \
-      variables, those over the configuration file, that over the defaults.
+      Without a configuration the node runs alone on 127.0.0.1:8080 and keeps its state in memory. Flags override environment \
+      variables, which override the configuration file, which overrides the defaults.
       """,
     version: ParallaxNode.version)
 
@@ -33,20 +33,20 @@ struct ParallaxDaemon: AsyncParsableCommand {
   var nodeID: String?
   @Option(help: "The address to listen on (server.host).")
   var host: String?
-  @Option(help: "The port to listen on; 0 takes any free one (server.port).")
+  @Option(help: "The port to listen on; 0 takes any free port (server.port).")
   var port: String?
-  @Option(name: .customLong("redis-url"), help: "Where Redis is, as redis://[user:password@]host:port/database (redis.url).")
+  @Option(name: .customLong("redis-url"), help: "The address of Redis, redis://[user:password@]host:port/database (redis.url).")
   var redisURL: String?
   @Option(help: "The directory of pattern files (patterns.directory).")
   var patterns: String?
   @Option(help: "trace, debug, info, notice, warning, error or critical (logging.level).")
   var logLevel: String?
-  @Flag(help: "Check the configuration and end.")
+  @Flag(help: "Check the configuration and exit.")
   var checkConfig = false
-  @Flag(help: "Print the configuration in force, without secrets, and end.")
+  @Flag(help: "Print the effective configuration, without secrets, and exit.")
   var printConfig = false
 
-  /// As in sysexits.h: something is wrong with the configuration.
+  /// The exit code of a configuration error in sysexits.h.
   private static let configurationFault = ExitCode(78)
 
   func run() async throws {
@@ -71,7 +71,7 @@ struct ParallaxDaemon: AsyncParsableCommand {
     hooks.onListening = { url in Self.announce(url, configuration, patterns: names) }
     hooks.onReady = { logger.notice("ready") }
     hooks.onStuckDuty = {
-      logger.critical("a leader's duty does not end with its term: ending the process, as leaderElection.onStuckDuty says")
+      logger.critical("a duty has not ended with its term; ending the process, as leaderElection.onStuckDuty requires")
       _exit(EXIT_FAILURE)
     }
     let metrics = MetricsRegistry()
@@ -105,7 +105,7 @@ struct ParallaxDaemon: AsyncParsableCommand {
     }
   }
 
-  /// Says on standard output where the node listens and what to do with it.
+  /// Prints the node's address on standard output, with the next steps.
   private static func announce(_ url: String, _ configuration: NodeConfiguration, patterns: [String]) {
     var lines = ["parallaxd \(ParallaxNode.version) listens on \(url) as \(configuration.node.id)"]
     let agents = url.replacing("http://", with: "ws://", maxReplacements: 1) + "/ws/agent"

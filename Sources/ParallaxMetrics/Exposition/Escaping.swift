@@ -24,7 +24,7 @@ enum Escaping {
   }
 }
 
-/// The labels of one series, formatted once so that a scrape only copies bytes.
+/// The labels of one series, formatted once, so that a scrape only copies bytes.
 struct LabelBytes: Sendable {
   /// `a="x",b="y"`, without braces.
   private let pairs: String
@@ -33,12 +33,12 @@ struct LabelBytes: Sendable {
     pairs = zip(names, values).map { "\($0)=\"\(Escaping.labelValue($1))\"" }.joined(separator: ",")
   }
 
-  /// A sample line up to its value: the name, the labels in braces if there are any, a space.
+  /// The beginning of a sample line: the name, the labels in braces if there are any, a space.
   func line(_ name: String) -> [UInt8] {
     Array((pairs.isEmpty ? "\(name) " : "\(name){\(pairs)} ").utf8)
   }
 
-  /// As `line(_:)`, with a label of the metric type's own at the end.
+  /// As `line(_:)`, with the metric type's own label at the end.
   func line(_ name: String, _ label: String, _ value: String) -> [UInt8] {
     Array("\(name){\(pairs)\(pairs.isEmpty ? "" : ",")\(label)=\"\(value)\"} ".utf8)
   }

@@ -1,6 +1,6 @@
-/// A text format in which Prometheus reads metrics.
+/// A text format of metrics for Prometheus.
 public enum ExpositionFormat: Hashable, Sendable {
-  /// The Prometheus text format 0.0.4, which every scraper reads.
+  /// The Prometheus text format 0.0.4, which every scraper supports.
   case text
   /// OpenMetrics 1.0.0.
   case openMetrics
@@ -15,9 +15,9 @@ public enum ExpositionFormat: Hashable, Sendable {
 
   /// Chooses the format for a request.
   ///
-  /// OpenMetrics is chosen only where the client names it and likes it at least as well as plain text; anything else, also a header that
-  /// cannot be read, gets the text format.
-  /// - Parameter accept: The value of the request's `Accept` header; several headers joined by commas; nil if there is none.
+  /// OpenMetrics is chosen only if the client names it and prefers it at least as much as plain text; any other header, and an unreadable
+  /// one, gets the text format.
+  /// - Parameter accept: The value of the request's `Accept` header, several headers joined by commas; nil without that header.
   public init(accept: String?) {
     var openMetrics = 0.0
     var text = 0.0

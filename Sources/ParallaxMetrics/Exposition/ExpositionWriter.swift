@@ -5,7 +5,7 @@ struct ExpositionWriter: ~Copyable {
 
   init(_ format: ExpositionFormat, expectedSize: Int) {
     self.format = format
-    // A little more than the last scrape's size, as numbers grow.
+    // Slightly more than the size of the last scrape, since numbers grow.
     bytes.reserveCapacity(expectedSize + expectedSize / 16)
   }
 
@@ -31,7 +31,7 @@ struct ExpositionWriter: ~Copyable {
   }
 
   private mutating func append(_ value: Double) {
-    // Up to 2^53 every whole Double is one exact integer, which is quicker to write and shorter to read.
+    // Up to 2^53 every whole Double is an exact integer, which is faster to write and shorter.
     if value.magnitude < 0x1p53, value.rounded() == value {
       if value < 0 { bytes.append(UInt8(ascii: "-")) }
       appendDigits(UInt64(value.magnitude))
@@ -58,10 +58,10 @@ struct ExpositionWriter: ~Copyable {
   }
 }
 
-/// Numbers as the formats spell them.
+/// Numbers in the notation of the formats.
 enum NumberText {
-  /// `+Inf`, `-Inf`, `NaN` or the shortest text that reads back as the same number; whole numbers keep `.0`, as OpenMetrics wants in `le`
-  /// and `quantile`.
+  /// `+Inf`, `-Inf`, `NaN` or the shortest text of the same number; whole numbers keep `.0`, as OpenMetrics requires in `le` and
+  /// `quantile`.
   static func of(_ value: Double) -> String {
     if value.isNaN { return "NaN" }
     if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }

@@ -1,10 +1,10 @@
 extension MetricsRegistry {
-  /// Registers the metrics of the process itself, read at each scrape.
+  /// Registers the metrics of the process, which are read at each scrape.
   ///
   /// `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`, `process_open_fds`, `process_max_fds`
-  /// and `process_start_time_seconds`, as other Prometheus clients have them. They come from `/proc`; where that is missing they are left
-  /// out of the scrape.
-  /// - Throws: ``MetricsError`` if they are registered already.
+  /// and `process_start_time_seconds`, as in other Prometheus clients. Their source is `/proc`; without it they are missing from the
+  /// scrape.
+  /// - Throws: ``MetricsError`` if they are already registered.
   public func registerProcessMetrics() throws(MetricsError) {
     try registerCounter("process_cpu_seconds_total", help: "Total user and system CPU time spent in seconds.") {
       samples(ProcessStatus.read()?.cpuSeconds)

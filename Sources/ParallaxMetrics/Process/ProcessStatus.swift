@@ -6,24 +6,24 @@ import Musl
 import Darwin
 #endif
 
-/// What `/proc/self/stat` says of this process.
+/// The contents of `/proc/self/stat`.
 struct ProcessStatus: Equatable {
   let cpuSeconds: Double
   let virtualBytes: Double
   let residentBytes: Double
-  /// When the process started, after the machine did.
+  /// The time from the start of the machine to that of the process, in seconds.
   let startedAfterBoot: Double
 
   /// - Parameters:
-  ///   - stat: The line in `/proc/self/stat`.
-  ///   - ticksPerSecond: The unit of its times.
-  ///   - pageSize: The unit of its resident size.
+  ///   - stat: The line of `/proc/self/stat`.
+  ///   - ticksPerSecond: The number of its time units per second.
+  ///   - pageSize: The unit of its resident size, in bytes.
   init?(stat: String, ticksPerSecond: Double, pageSize: Double) {
-    // The second field is the command in parentheses, which may contain anything; all that follows is separated by spaces.
+    // The second field is the command in parentheses, which may contain any character; spaces separate the fields behind it.
     guard let commandEnd = stat.lastIndex(of: ")") else { return nil }
     let fields = stat[commandEnd...].split(whereSeparator: \.isWhitespace)
     func number(_ field: Int) -> Double? {
-      // `fields` starts with the end of field 2 as proc(5) counts them.
+      // The first element of `fields` ends field 2 of proc(5).
       fields.indices.contains(field - 2) ? Double(fields[field - 2]) : nil
     }
     guard let user = number(14), let system = number(15), let start = number(22), let virtual = number(23), let resident = number(24) else {
@@ -41,13 +41,13 @@ struct ProcessStatus: Equatable {
     }
   }
 
-  /// The process's start in seconds since 1970.
+  /// The start of the process in seconds since 1970.
   static func startTime() -> Double? {
     guard let status = read(), let boot = SystemFile.text("/proc/stat").flatMap(bootTime(stat:)) else { return nil }
     return boot + status.startedAfterBoot
   }
 
-  /// The machine's start as `/proc/stat` gives it, in seconds since 1970.
+  /// The start of the machine from `/proc/stat`, in seconds since 1970.
   static func bootTime(stat: String) -> Double? {
     stat.split(separator: "\n").first { $0.hasPrefix("btime ") }.flatMap { Double($0.dropFirst("btime ".count)) }
   }
@@ -60,7 +60,7 @@ enum ProcessFiles {
     defer { closedir(directory) }
     var entries = 0
     while readdir(directory) != nil { entries += 1 }
-    // Not counted: "." and "..", and the descriptor of the directory itself.
+    // Without ".", ".." and the descriptor of the directory itself.
     return Double(entries - 3)
   }
 
@@ -68,7 +68,7 @@ enum ProcessFiles {
     SystemFile.text("/proc/self/limits").flatMap(limit(limits:))
   }
 
-  /// The soft limit as `/proc/self/limits` gives it.
+  /// The soft limit from `/proc/self/limits`.
   static func limit(limits: String) -> Double? {
     let title = "Max open files"
     guard let line = limits.split(separator: "\n").first(where: { $0.hasPrefix(title) }),
@@ -78,7 +78,7 @@ enum ProcessFiles {
   }
 }
 
-/// Files of the kernel, which have no size to read by.
+/// Files of the kernel, which report no size.
 private enum SystemFile {
   static func text(_ path: String) -> String? {
     guard let file = fopen(path, "r") else { return nil }

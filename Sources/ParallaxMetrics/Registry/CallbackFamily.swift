@@ -1,16 +1,16 @@
 import Synchronization
 
-/// One value that a callback reports at a scrape.
+/// A value that a callback reports at a scrape.
 public struct MetricSample: Hashable, Sendable {
-  /// One value for each label of the metric, in the order in which the labels were registered.
+  /// One value per label of the metric, in the order of registration.
   public let labelValues: [String]
   /// The value in the metric's base unit.
   public let value: Double
 
-  /// Makes a sample.
+  /// Creates a sample.
   /// - Parameters:
   ///   - value: The value in the metric's base unit.
-  ///   - labelValues: One value for each label of the metric; none for a metric without labels.
+  ///   - labelValues: One value per label of the metric; none, the default, for a metric without labels.
   public init(_ value: Double, labelValues: [String] = []) {
     self.value = value
     self.labelValues = labelValues
@@ -45,7 +45,7 @@ final class CallbackFamily: RenderableFamily {
     }
   }
 
-  /// Those samples that may be exposed: one wrong sample must not make the whole scrape unreadable.
+  /// The samples that may be exposed: one invalid sample must not make the whole scrape unreadable.
   private func accepted(_ samples: [MetricSample]) -> [MetricSample] {
     var seen: Set<[String]> = []
     let accepted = samples.filter { sample in

@@ -1,4 +1,4 @@
-/// What a family of series is: everything that is fixed when the metric is registered.
+/// The properties of a family that its registration fixes.
 struct FamilyDescriptor: Sendable {
   enum Kind: Hashable, Sendable {
     case counter
@@ -6,7 +6,7 @@ struct FamilyDescriptor: Sendable {
     case histogram(bounds: [Double])
     case summary(quantiles: [Double], window: Duration)
 
-    /// The type's name, in both exposition formats.
+    /// The name of the type in both exposition formats.
     var name: String {
       switch self {
       case .counter: "counter"
@@ -16,7 +16,7 @@ struct FamilyDescriptor: Sendable {
       }
     }
 
-    /// The label that the samples of this type use for themselves.
+    /// The label that samples of this type use themselves.
     var ownLabel: String? {
       switch self {
       case .counter, .gauge: nil
@@ -41,7 +41,7 @@ struct FamilyDescriptor: Sendable {
     try validateLabels()
   }
 
-  /// Every name that this family may occupy in either format; two families must not share one.
+  /// Every name of this family in either format; two families must not share one.
   var claimedNames: [String] {
     switch kind {
     case .counter: [name, openMetricsName]

@@ -1,27 +1,27 @@
 import Synchronization
 
-/// What the registry asks of every family at a scrape.
+/// A family as the registry sees it at a scrape.
 protocol RenderableFamily: Sendable {
   var descriptor: FamilyDescriptor { get }
-  /// How often a series was asked for or offered that the family had no room for.
+  /// The number of lookups and samples for which the family had no room.
   var droppedSeries: UInt64 { get }
   func render(into writer: inout ExpositionWriter)
 }
 
-/// All series of one metric: one for each combination of label values.
+/// All series of one metric: one per combination of label values.
 ///
-/// A ``MetricsRegistry`` makes families. A family without labels has its one series from the start, so that it is exposed as 0 before
-/// anything happened.
+/// A ``MetricsRegistry`` creates families. A family without labels has its only series from the start, so that it is exposed as 0 before
+/// the first event.
 public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily {
   private struct Entry {
     let series: Series
-    /// Lookups that were not given back.
+    /// The lookups that have not been released.
     var holders = 0
   }
 
   private struct State {
     var entries: [[String]: Entry] = [:]
-    // In the order of their creation, so that the lines of two scrapes can be compared.
+    // In the order of creation, so that the lines of two scrapes can be compared.
     var series: [Series] = []
     // Shared by all callers beyond the limit, and never exposed.
     var overflow: Series?
@@ -59,20 +59,19 @@ public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily 
     }
   }
 
-  /// The series with these label values; it is created when it is first asked for.
+  /// The series with these label values, created at its first lookup.
   ///
-  /// This hashes strings and takes a lock: where something is counted often, keep the series.
-  /// - Parameter values: One value for each label of the metric, in the order in which the labels were registered; another number of values
-  ///   is a programming error and traps.
-  /// - Returns: The series. When the registry's limit of series for one metric is reached, or a value is longer than
-  ///   ``MetricsRegistry/labelValueLimit``, a series that can be used as any other but is not exposed;
-  ///   `parallax_metrics_dropped_series_total` counts how often that happened.
+  /// A lookup hashes strings and takes a lock: keep the series for frequent use.
+  /// - Parameter values: One value per label of the metric, in the order of registration; a different number of values is a programming
+  ///   error and traps.
+  /// - Returns: The series. If the metric has reached the registry's limit, or a value is longer than ``MetricsRegistry/labelValueLimit``:
+  ///   a series that works but is not exposed; `parallax_metrics_dropped_series_total` counts such lookups.
   public func withLabels(_ values: String...) -> Series {
     lookUp(values)
   }
 
-  /// Stops exposing the series with these label values; a later lookup makes a new one.
-  /// - Parameter values: One value for each label, as for ``withLabels(_:)``. Nothing happens if there is no such series.
+  /// Stops exposing the series with these label values; a later lookup creates a new one.
+  /// - Parameter values: One value per label, as for ``withLabels(_:)``. The call has no effect without such a series.
   public func remove(_ values: String...) {
     state.withLock { $0.remove(values) }
   }
@@ -80,7 +79,7 @@ public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily 
   func lookUp(_ values: [String]) -> Series {
     precondition(
       values.count == descriptor.labels.count,
-      "\(descriptor.name) has the labels \(descriptor.labels), but was given \(values.count) values.")
+      "\(descriptor.name) has the labels \(descriptor.labels), but received \(values.count) values.")
     return state.withLock { state in
       if let entry = state.entries[values] {
         state.entries[values]?.holders += 1
@@ -99,7 +98,7 @@ public final class MetricFamily<Series: AnyObject & Sendable>: RenderableFamily 
     }
   }
 
-  /// Gives back one lookup of `series`; with the last one the series is removed.
+  /// Releases one lookup of `series`; the last release removes the series.
   func release(_ series: Series, _ values: [String]) {
     state.withLock { state in
       guard let entry = state.entries[values], entry.series === series else { return }

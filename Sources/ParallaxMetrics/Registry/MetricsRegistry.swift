@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The metrics of a process, and their text for Prometheus.
+/// The metrics of a process, and their exposition for Prometheus.
 ///
 /// ```swift
 /// let registry = MetricsRegistry()
@@ -10,22 +10,21 @@ import Synchronization
 /// let body = registry.render(.text)
 /// ```
 ///
-/// Safe to use from any number of threads. Registering the same metric again, with the same type and labels, gives the same family. Memory
-/// is bounded: a metric keeps at most `seriesLimit` series, and what is beyond is counted in `parallax_metrics_dropped_series_total` rather
-/// than kept.
+/// Safe on any number of threads. Registering a metric again with the same type and labels returns the same family. Memory is bounded: a
+/// metric keeps at most `seriesLimit` series, and `parallax_metrics_dropped_series_total` counts the lookups and samples beyond.
 public final class MetricsRegistry: Sendable {
-  /// How many series a metric may have unless the registry was made with another number.
+  /// The default limit of the series of one metric.
   public static let defaultSeriesLimit = 1_000
-  /// The longest label value that is exposed, in bytes of UTF-8.
+  /// The longest exposed label value, in bytes of UTF-8.
   public static let labelValueLimit = 1_024
-  /// Upper bounds, in seconds, that suit requests and commands: from half a millisecond to ten seconds.
+  /// Upper bounds for requests and commands: from half a millisecond to ten seconds, in seconds.
   public static let durationBuckets: [Double] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
   private struct State {
-    // By name, so that the text is in the same order whoever registers first.
+    // By name, so that the order of the text does not depend on that of the registrations.
     var families: [any RenderableFamily] = []
     var byName: [String: any RenderableFamily] = [:]
-    /// Which metric occupies which name of a family or sample.
+    /// The metric that claims each name of a family or sample.
     var claims: [String: String] = [:]
 
     mutating func insert(_ family: any RenderableFamily) throws(MetricsError) {
@@ -50,19 +49,19 @@ public final class MetricsRegistry: Sendable {
   private let seriesLimit: Int
   private let now: @Sendable () -> Duration
   private let state = Mutex(State())
-  /// How long the last text was.
+  /// The size of the last text.
   private let lastSize = Atomic<Int>(0)
-  /// Says how many series each family had no room for; what it shows is known to the render only, which has all families at hand.
+  /// The counter of lookups and samples beyond the limits; only the render, which has all families, computes its samples.
   private let droppedSeries: CallbackFamily
 
-  /// Makes an empty registry.
-  /// - Parameter seriesLimit: How many series one metric may have; at least 1.
+  /// Creates an empty registry.
+  /// - Parameter seriesLimit: The number of series that one metric may have, at least 1; ``defaultSeriesLimit`` by default.
   public convenience init(seriesLimit: Int = MetricsRegistry.defaultSeriesLimit) {
     let origin = ContinuousClock.now
     self.init(seriesLimit: seriesLimit) { origin.duration(to: .now) }
   }
 
-  /// Makes an empty registry whose summaries slide by `now`, the time since any fixed origin.
+  /// Creates an empty registry whose summaries slide by `now`, the time since any fixed origin.
   package init(seriesLimit: Int = MetricsRegistry.defaultSeriesLimit, now: @escaping @Sendable () -> Duration) {
     precondition(seriesLimit >= 1, "A metric needs room for one series; the limit is \(seriesLimit).")
     self.seriesLimit = seriesLimit
@@ -74,12 +73,12 @@ public final class MetricsRegistry: Sendable {
     state.withLock { try? $0.insert(droppedSeries) }
   }
 
-  /// Registers a counter, or gets the one registered before.
+  /// Registers a counter, or returns the registered one.
   /// - Parameters:
-  ///   - name: The metric's name; it ends in `_total`.
-  ///   - help: One sentence that says what is counted.
-  ///   - labels: The names of its labels.
-  /// - Returns: The family, which makes its series.
+  ///   - name: The metric's name, which must end in `_total`.
+  ///   - help: One sentence about the counted events.
+  ///   - labels: The names of its labels; none by default.
+  /// - Returns: The family, which creates its series.
   /// - Throws: ``MetricsError`` if a name is invalid or the name belongs to another metric.
   public func makeCounter(_ name: String, help: String, labels: [String] = []) throws(MetricsError) -> MetricFamily<CounterSeries> {
     let descriptor = try FamilyDescriptor(name: name, help: help, kind: .counter, labels: labels)
@@ -90,12 +89,12 @@ public final class MetricsRegistry: Sendable {
     }
   }
 
-  /// Registers a gauge, or gets the one registered before.
+  /// Registers a gauge, or returns the registered one.
   /// - Parameters:
   ///   - name: The metric's name, with its unit at the end.
-  ///   - help: One sentence that says what is measured.
-  ///   - labels: The names of its labels.
-  /// - Returns: The family, which makes its series.
+  ///   - help: One sentence about the measured value.
+  ///   - labels: The names of its labels; none by default.
+  /// - Returns: The family, which creates its series.
   /// - Throws: ``MetricsError`` if a name is invalid or the name belongs to another metric.
   public func makeGauge(_ name: String, help: String, labels: [String] = []) throws(MetricsError) -> MetricFamily<GaugeSeries> {
     let descriptor = try FamilyDescriptor(name: name, help: help, kind: .gauge, labels: labels)
@@ -106,13 +105,14 @@ public final class MetricsRegistry: Sendable {
     }
   }
 
-  /// Registers a histogram, or gets the one registered before.
+  /// Registers a histogram, or returns the registered one.
   /// - Parameters:
   ///   - name: The metric's name, with its unit at the end.
-  ///   - help: One sentence that says what is observed.
-  ///   - labels: The names of its labels; not `le`.
-  ///   - buckets: The upper bounds of its buckets in ascending order, in the unit of the metric; `+Inf` is added.
-  /// - Returns: The family, which makes its series.
+  ///   - help: One sentence about the observed value.
+  ///   - labels: The names of its labels, without `le`; none by default.
+  ///   - buckets: The upper bounds of its buckets in ascending order, in the unit of the metric; `+Inf` is added. ``durationBuckets`` by
+  ///     default.
+  /// - Returns: The family, which creates its series.
   /// - Throws: ``MetricsError`` if a name or the buckets are invalid or the name belongs to another metric.
   public func makeHistogram(
     _ name: String, help: String, labels: [String] = [], buckets: [Double] = MetricsRegistry.durationBuckets
@@ -125,16 +125,17 @@ public final class MetricsRegistry: Sendable {
     }
   }
 
-  /// Registers a summary, or gets the one registered before.
+  /// Registers a summary, or returns the registered one.
   ///
   /// A series takes about 100 kB, and quantiles of several nodes cannot be combined: prefer a histogram where either matters.
   /// - Parameters:
   ///   - name: The metric's name, with its unit at the end.
-  ///   - help: One sentence that says what is observed.
-  ///   - labels: The names of its labels; not `quantile`.
-  ///   - quantiles: The quantiles to expose, each from 0 to 1.
-  ///   - window: How long an observation counts in the quantiles; at least one second. It leaves them in steps of a sixth of the window.
-  /// - Returns: The family, which makes its series.
+  ///   - help: One sentence about the observed value.
+  ///   - labels: The names of its labels, without `quantile`; none by default.
+  ///   - quantiles: The exposed quantiles, each from 0 to 1; 0.5, 0.9 and 0.99 by default.
+  ///   - window: How long the quantiles include an observation; at least 1 s, and 60 s by default. Observations leave in steps of a sixth
+  ///     of the window.
+  /// - Returns: The family, which creates its series.
   /// - Throws: ``MetricsError`` if a name, the quantiles or the window are invalid or the name belongs to another metric.
   public func makeSummary(
     _ name: String, help: String, labels: [String] = [], quantiles: [Double] = [0.5, 0.9, 0.99], window: Duration = .seconds(60)
@@ -150,10 +151,10 @@ public final class MetricsRegistry: Sendable {
   /// Registers a gauge whose series are computed at each scrape.
   /// - Parameters:
   ///   - name: The metric's name, with its unit at the end.
-  ///   - help: One sentence that says what is measured.
-  ///   - labels: The names of its labels.
-  ///   - collect: Gives the present samples, quickly and without blocking. An empty list leaves the metric out of the scrape; samples with
-  ///     the wrong number of label values or with the labels of an earlier one are dropped.
+  ///   - help: One sentence about the measured value.
+  ///   - labels: The names of its labels; none by default.
+  ///   - collect: Returns the current samples, quickly and without blocking. Without samples the metric is missing from the scrape; samples
+  ///     with a wrong number of label values, or with the labels of an earlier sample, are dropped.
   /// - Throws: ``MetricsError`` if a name is invalid or already registered.
   public func registerGauge(
     _ name: String, help: String, labels: [String] = [], collect: @escaping @Sendable () -> [MetricSample]
@@ -163,10 +164,10 @@ public final class MetricsRegistry: Sendable {
 
   /// Registers a counter whose series are computed at each scrape.
   /// - Parameters:
-  ///   - name: The metric's name; it ends in `_total`.
-  ///   - help: One sentence that says what is counted.
-  ///   - labels: The names of its labels.
-  ///   - collect: Gives the present samples, as for a gauge; the values must not fall while the process lives.
+  ///   - name: The metric's name, which must end in `_total`.
+  ///   - help: One sentence about the counted events.
+  ///   - labels: The names of its labels; none by default.
+  ///   - collect: Returns the current samples, as for a gauge; the values must not fall while the process lives.
   /// - Throws: ``MetricsError`` if a name is invalid or already registered.
   public func registerCounter(
     _ name: String, help: String, labels: [String] = [], collect: @escaping @Sendable () -> [MetricSample]
@@ -175,8 +176,7 @@ public final class MetricsRegistry: Sendable {
   }
 
   /// The text of all metrics.
-  /// - Parameter format: The format; ``ExpositionFormat/init(accept:)`` chooses it for a request, and its `contentType` belongs in the
-  ///   response.
+  /// - Parameter format: The format; ``ExpositionFormat/init(accept:)`` chooses it for a request, and the response needs its `contentType`.
   /// - Returns: The text in UTF-8.
   public func render(_ format: ExpositionFormat) -> [UInt8] {
     let families = state.withLock { $0.families }

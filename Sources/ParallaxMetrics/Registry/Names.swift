@@ -2,7 +2,7 @@
 enum MetricName {
   static let counterSuffix = "_total"
 
-  /// Suffixes by which the formats tell the samples of one family apart; a family's own name must not end in one.
+  /// Suffixes that distinguish the samples of one family in the formats; a family's own name must not end in one.
   private static let reservedSuffixes = ["_total", "_created", "_bucket", "_count", "_sum", "_info"]
 
   static func isValid(_ name: String) -> Bool {
@@ -14,14 +14,14 @@ enum MetricName {
     reservedSuffixes.first { name.hasSuffix($0) }
   }
 
-  /// A valid base name for any label that a library may use: snake case, without a suffix that is reserved or that `dropping` names.
+  /// A valid base name for any label of a library: snake case, without reserved suffixes and those in `dropping`.
   static func sanitized(_ label: String, dropping suffixes: [String] = []) -> String {
     var name = snakeCase(label, keeping: [UInt8(ascii: ":")])
     if name.utf8.first?.isDigit ?? true { name = "_" + name }
     while let suffix = reservedSuffix(of: name) ?? suffixes.first(where: { name.hasSuffix($0) }), suffix.count < name.count {
       name.removeLast(suffix.count)
     }
-    // What is left may be a suffix and nothing else, which is a good name without its underscore.
+    // The rest may be a suffix only, which is a valid name without its underscore.
     return reservedSuffix(of: name) == nil ? name : String(name.drop { $0 == "_" })
   }
 }
@@ -33,7 +33,7 @@ enum LabelName {
     return name.utf8.allSatisfy(\.isWordByte)
   }
 
-  /// A valid label name for any dimension that a library may use; the labels that histograms and summaries own are renamed.
+  /// A valid label name for any dimension of a library; the labels of histograms and summaries are renamed.
   static func sanitized(_ dimension: String) -> String {
     let bare = snakeCase(dimension, keeping: []).drop { $0 == "_" }
     guard let first = bare.utf8.first else { return "label" }
@@ -42,9 +42,9 @@ enum LabelName {
   }
 }
 
-/// Lower case at word borders, and `_` for every byte that neither a word nor `keeping` allows.
+/// Converts to snake case: lower case with `_` at word borders, and `_` for every byte that neither a word nor `keeping` allows.
 ///
-/// A name in snake case stays as it is.
+/// A name in snake case is unchanged.
 private func snakeCase(_ text: String, keeping: [UInt8]) -> String {
   var result: [UInt8] = []
   var previous: UInt8 = 0

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A number that is added to without a lock.
+/// A number with additions without a lock.
 struct AtomicDouble: ~Copyable, Sendable {
   private let bits: Atomic<UInt64>
 
@@ -25,9 +25,9 @@ struct AtomicDouble: ~Copyable, Sendable {
   }
 }
 
-/// A fixed number of counters, all zero at first.
+/// A fixed number of counters, initially zero.
 ///
-/// Unchecked because a pointer is not Sendable: it is never replaced or shared, and every access to what it points to is atomic.
+/// Unchecked because a pointer is not Sendable: it is never replaced or shared, and every access to its memory is atomic.
 struct AtomicCells: ~Copyable, @unchecked Sendable {
   let count: Int
   private let cells: UnsafeMutablePointer<Atomic<UInt64>>

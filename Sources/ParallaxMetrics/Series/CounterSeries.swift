@@ -2,11 +2,10 @@ import Synchronization
 
 /// One counter: a number that only grows while the process lives.
 ///
-/// Safe to use from any number of threads; an increment is one atomic addition. Keep the series where it is used often rather than looking
-/// it up each time.
+/// Safe on any number of threads; an increment is one atomic addition. Keep the series for frequent use instead of looking it up each time.
 public final class CounterSeries: Sendable {
   private let line: [UInt8]
-  // Whole increments, which nearly all are, need no compare-and-exchange loop.
+  // Whole increments, which are the rule, need no compare-and-exchange loop.
   private let whole = Atomic<UInt64>(0)
   private let fraction = AtomicDouble()
 
@@ -15,13 +14,13 @@ public final class CounterSeries: Sendable {
   }
 
   /// Adds a whole number.
-  /// - Parameter amount: How much to add; 1 if not given.
+  /// - Parameter amount: The amount; 1 by default.
   public func increment(by amount: UInt64 = 1) {
     whole.wrappingAdd(amount, ordering: .relaxed)
   }
 
-  /// Adds a number that need not be whole.
-  /// - Parameter amount: How much to add; NaN, infinities and numbers that are not positive are ignored, as a counter cannot fall.
+  /// Adds a number that may have a fraction.
+  /// - Parameter amount: The amount; NaN, infinities and numbers that are not positive are ignored, because a counter cannot fall.
   public func add(_ amount: Double) {
     guard amount > 0, amount.isFinite else { return }
     fraction.add(amount)

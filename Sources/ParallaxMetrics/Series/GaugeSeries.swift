@@ -1,6 +1,6 @@
-/// One gauge: a number that goes up and down.
+/// One gauge: a number that rises and falls.
 ///
-/// Safe to use from any number of threads.
+/// Safe on any number of threads.
 public final class GaugeSeries: Sendable {
   private let line: [UInt8]
   private let cell = AtomicDouble()
@@ -10,24 +10,24 @@ public final class GaugeSeries: Sendable {
   }
 
   /// Replaces the value.
-  /// - Parameter value: The new value; NaN and infinities are exposed as such.
+  /// - Parameter value: The new value; NaN and infinities are exposed unchanged.
   public func set(_ value: Double) {
     cell.store(value)
   }
 
   /// Adds to the value.
-  /// - Parameter amount: How much to add; 1 if not given.
+  /// - Parameter amount: The amount; 1 by default.
   public func increment(by amount: Double = 1) {
     cell.add(amount)
   }
 
   /// Subtracts from the value.
-  /// - Parameter amount: How much to subtract; 1 if not given.
+  /// - Parameter amount: The amount; 1 by default.
   public func decrement(by amount: Double = 1) {
     cell.add(-amount)
   }
 
-  /// The present value; 0 at first.
+  /// The current value; initially 0.
   public var value: Double { cell.value }
 
   func render(into writer: inout ExpositionWriter) {

@@ -1,9 +1,9 @@
-/// One histogram: how many observations fell under each of a few fixed upper bounds.
+/// One histogram: the number of observations up to each of a few fixed upper bounds.
 ///
-/// Safe to use from any number of threads. Histograms of several nodes can be added up, which summaries cannot.
+/// Safe on any number of threads. Histograms of several nodes can be added, which summaries cannot.
 public final class HistogramSeries: Sendable {
   private let bounds: [Double]
-  // Each observation counts in one cell; the format's running totals are made when scraped.
+  // Each observation counts in one cell; a scrape computes the running totals of the format.
   private let cells: AtomicCells
   private let total = AtomicDouble()
   private let bucketLines: [[UInt8]]
@@ -19,8 +19,8 @@ public final class HistogramSeries: Sendable {
   }
 
   /// Counts one observation.
-  /// - Parameter value: What was observed, in the metric's base unit (seconds for durations); NaN is ignored, as it would spoil the sum for
-  ///   good.
+  /// - Parameter value: The observed value in the metric's base unit (seconds for durations); NaN is ignored, because it would make the sum
+  ///   NaN forever.
   public func observe(_ value: Double) {
     guard !value.isNaN else { return }
     var index = 0
@@ -30,7 +30,7 @@ public final class HistogramSeries: Sendable {
   }
 
   /// Counts one observation of a duration, in seconds.
-  /// - Parameter duration: What was observed.
+  /// - Parameter duration: The observed duration.
   public func observe(_ duration: Duration) {
     observe(duration.inSeconds)
   }

@@ -1,10 +1,10 @@
 import Synchronization
 
-/// Quantiles of the observations of the last while, in constant memory and without a lock.
+/// Quantiles of the observations within a sliding window, in constant memory and without a lock.
 ///
-/// A ring of log-linear histograms, each for one slice of time: 32 buckets for every power of two, so that a quantile is within 1.6 % of an
-/// observed value, from about a nanosecond to centuries if the unit is the second. Observations made while a slice is being cleared for its
-/// next use may be lost, which at slices of seconds is not seen.
+/// A ring of log-linear histograms, each for one slice of time, with 32 buckets per power of two. A quantile is within 1.6 % of an observed
+/// value, from about a nanosecond to centuries if the unit is the second. Observations made while a slice is cleared for reuse may be lost;
+/// with slices of seconds their number is negligible.
 struct SlidingQuantiles: ~Copyable, Sendable {
   private static let sliceCount = 6
 
@@ -22,7 +22,7 @@ struct SlidingQuantiles: ~Copyable, Sendable {
     slices[number % Self.sliceCount].observe(value, number: number)
   }
 
-  /// The quantiles in the order asked for; NaN for all if nothing was observed within the window.
+  /// The quantiles in the given order; NaN for all if the window has no observation.
   func values(_ quantiles: [Double], now: Duration) -> [Double] {
     let current = sliceNumber(now)
     let live = slices.filter { $0.belongs(to: (current - Self.sliceCount + 1)...current) }
@@ -54,7 +54,7 @@ private final class Slice: Sendable {
 
   func observe(_ value: Double, number current: Int) {
     let last = number.load(ordering: .acquiring)
-    // A slower thread that still holds an older number must not clear a slice already in its next use.
+    // A slower thread with an older number must not clear a slice that is in use again.
     if last < current, number.compareExchange(expected: last, desired: current, ordering: .acquiringAndReleasing).exchanged,
       last != Self.unused
     {
@@ -71,14 +71,14 @@ private final class Slice: Sendable {
   func load(_ bucket: Int) -> UInt64 { cells.load(bucket) }
 }
 
-/// Buckets whose width grows with the value: the exponent and the first bits of the significand, as they stand in a Double.
+/// Buckets whose width grows with the value: the exponent and the first bits of the significand of a Double.
 enum LogLinearScale {
   private static let significandBits = 5
   private static let exponents = -30...33
   private static let shift = UInt64(Double.significandBitCount - significandBits)
   private static let first = scalbn(exponent: exponents.lowerBound).bitPattern >> shift
 
-  /// One bucket for everything below the scale, those of the scale, whose last one also takes everything above.
+  /// One bucket below the scale, and those of the scale, the last of which also takes all greater values.
   static let bucketCount = 1 + exponents.count << significandBits
 
   static func bucket(of value: Double) -> Int {

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// One summary: quantiles of what was observed within a sliding window, and the sum and count of everything observed.
+/// One summary: the quantiles of the observations within a sliding window, and the sum and number of all observations.
 ///
-/// Safe to use from any number of threads. A quantile is within 1.6 % of an observed value; observations that are not positive count as 0.
-/// It is NaN while the window is empty.
+/// Safe on any number of threads. A quantile is within 1.6 % of an observed value; observations that are not positive count as 0. It is NaN
+/// while the window is empty.
 public final class SummarySeries: Sendable {
   private let quantiles: [Double]
   private let recent: SlidingQuantiles
@@ -24,8 +24,8 @@ public final class SummarySeries: Sendable {
   }
 
   /// Counts one observation.
-  /// - Parameter value: What was observed, in the metric's base unit (seconds for durations); NaN is ignored, as it would spoil the sum for
-  ///   good.
+  /// - Parameter value: The observed value in the metric's base unit (seconds for durations); NaN is ignored, because it would make the sum
+  ///   NaN forever.
   public func observe(_ value: Double) {
     guard !value.isNaN else { return }
     recent.observe(value, now: now())
@@ -34,7 +34,7 @@ public final class SummarySeries: Sendable {
   }
 
   /// Counts one observation of a duration, in seconds.
-  /// - Parameter duration: What was observed.
+  /// - Parameter duration: The observed duration.
   public func observe(_ duration: Duration) {
     observe(duration.inSeconds)
   }

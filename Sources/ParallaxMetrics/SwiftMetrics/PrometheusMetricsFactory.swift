@@ -1,7 +1,7 @@
 public import CoreMetrics
 import Synchronization
 
-/// Lets libraries that report through swift-metrics report to a ``MetricsRegistry``.
+/// Connects libraries that report through swift-metrics to a ``MetricsRegistry``.
 ///
 /// | swift-metrics | Prometheus |
 /// |---|---|
@@ -10,31 +10,31 @@ import Synchronization
 /// | `Recorder` | histogram, or summary if listed |
 /// | `Timer` | histogram in seconds, `_seconds`, or summary if listed |
 ///
-/// A label in snake case that already has the right suffix stays as it is. Other labels and dimension names are brought to the form that
-/// Prometheus asks for: `.` and `-` become `_`, `requestCount` becomes `request_count`, a time unit at a timer's end becomes `_seconds`.
+/// A label in snake case with the right suffix is unchanged. Other labels and dimension names are converted to the form that Prometheus
+/// requires: `.` and `-` become `_`, `requestCount` becomes `request_count`, a time unit at the end of a timer's label becomes `_seconds`.
 /// Destroying the last handler of a series removes the series.
 ///
-/// What cannot be registered (the same label with other dimension names or as another type) is not recorded; `onRefusal` is told once for
-/// each name.
+/// A label that cannot be registered, because it has other dimension names or another type than before, is not recorded; `onRefusal` is
+/// called once per name.
 public struct PrometheusMetricsFactory: MetricsFactory {
-  /// How labels become metrics.
+  /// The conversion of labels to metrics.
   public struct Configuration: Sendable {
-    /// Help texts by the metric's final name; others get one that names the label.
+    /// The help texts by the metric's final name; others get a text with the label.
     public var help: [String: String] = [:]
-    /// Final names of timers and recorders that become summaries rather than histograms.
+    /// The final names of timers and recorders that become summaries instead of histograms.
     ///
     /// Their quantiles are 0.5, 0.9 and 0.99. None by default.
     public var summaries: Set<String> = []
-    /// Buckets by the metric's final name, for single timers and recorders.
+    /// The buckets of single timers and recorders by the metric's final name; none by default.
     public var buckets: [String: [Double]] = [:]
-    /// Buckets of all other timers, in seconds.
+    /// The buckets of all other timers, in seconds; ``MetricsRegistry/durationBuckets`` by default.
     public var timerBuckets = MetricsRegistry.durationBuckets
-    /// Buckets of all other recorders; powers of ten from 1 to a million by default, each with its 2 and 5 fold.
+    /// The buckets of all other recorders; by default the powers of ten from 1 to a million, and twice and five times each.
     public var recorderBuckets: [Double] = [
       1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,
     ]
 
-    /// The defaults.
+    /// Creates the defaults.
     public init() {}
   }
 
@@ -42,11 +42,11 @@ public struct PrometheusMetricsFactory: MetricsFactory {
   private let configuration: Configuration
   private let refusals: Refusals
 
-  /// Makes a factory, to be given to `MetricsSystem.bootstrap`.
+  /// Creates a factory for `MetricsSystem.bootstrap`.
   /// - Parameters:
-  ///   - registry: Where the metrics go.
-  ///   - configuration: How labels become metrics.
-  ///   - onRefusal: Told when a label cannot be registered, with the reason; at most once for each name, from any thread. A place to log.
+  ///   - registry: The registry of the metrics.
+  ///   - configuration: The conversion of labels to metrics.
+  ///   - onRefusal: Called with the reason when a label cannot be registered, at most once per name, on any thread; no call by default.
   public init(
     _ registry: MetricsRegistry, configuration: Configuration = Configuration(),
     onRefusal: @escaping @Sendable (MetricsError) -> Void = { _ in }
@@ -71,7 +71,7 @@ public struct PrometheusMetricsFactory: MetricsFactory {
     gauge(label, dimensions) ?? NOOPMetricsHandler.instance
   }
 
-  /// A handler that observes in a histogram or summary, or sets a gauge if it shall not aggregate.
+  /// A handler that observes in a histogram or summary, or sets a gauge without aggregation.
   public func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
     guard aggregate else { return gauge(label, dimensions) ?? NOOPMetricsHandler.instance }
     return distribution(name: MetricName.sanitized(label), label, dimensions, buckets: configuration.recorderBuckets)
@@ -137,7 +137,7 @@ public struct PrometheusMetricsFactory: MetricsFactory {
   }
 }
 
-/// Dimensions as labels: valid names, each once, and in one order, as their order means nothing in swift-metrics.
+/// Dimensions as labels: valid unique names in a fixed order, since swift-metrics gives their order no meaning.
 struct LabelPairs {
   let names: [String]
   let values: [String]
@@ -151,7 +151,7 @@ struct LabelPairs {
   }
 }
 
-/// Tells of each name's refusal once, and remembers a bounded number of names.
+/// Reports the refusal of each name once, and remembers a bounded number of names.
 private final class Refusals: Sendable {
   private static let limit = 1_000
 

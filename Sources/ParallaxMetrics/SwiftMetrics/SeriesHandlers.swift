@@ -1,11 +1,11 @@
 import CoreMetrics
 
-/// A handler that can give its series back.
+/// A handler that releases its series.
 protocol SeriesHandler {
   func release()
 }
 
-/// A series looked up on behalf of a handler.
+/// A series looked up for a handler.
 struct HeldSeries<Series: AnyObject & Sendable>: Sendable {
   let series: Series
   private let family: MetricFamily<Series>
@@ -54,7 +54,7 @@ final class GaugeAdapter: MeterHandler, RecorderHandler, SeriesHandler {
   func release() { held.release() }
 }
 
-/// A recorder or a timer, on a histogram or a summary.
+/// A recorder or a timer with a histogram or a summary.
 final class DistributionAdapter: RecorderHandler, TimerHandler, SeriesHandler {
   private enum Target {
     case histogram(HeldSeries<HistogramSeries>)
