@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all fuzz format bench bench-failover bench-json bench-redis endurance demo docs run clean
+.PHONY: help build test test-all fuzz format bench bench-failover bench-json bench-redis endurance mutants demo docs run clean
 
 # Where the project is checked, warnings are errors; where it is used, they are not.
 STRICT := PARALLAX_STRICT=1
@@ -31,6 +31,9 @@ bench: ## Executions per second, embedded and on Redis, and where the time goes
 endurance: ## A million commands while Redis fails over and slots move; about five minutes
 	$(STRICT) swift build --build-tests
 	PARALLAX_ENDURANCE_COMMANDS=500000 swift test --skip-build --disable-xctest --filter EnduranceTests
+
+mutants: ## Plant known slips, and see each caught by its suites; ARGS="NAME…" for some, ARGS=--list
+	@Scripts/mutants.py $(ARGS)
 
 bench-failover: ## How long a cluster is without a leader; about ten minutes
 	swift build -c release --product parallaxd
