@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long a cluster of three nodes on Redis is without a leader: handovers on request, on SIGTERM, and after kill -9.
+"""Measures the time without a leader of three nodes on Redis: handovers on request, on SIGTERM, and after kill -9.
 
 Usage: failover.py FOLDER_OF_EXECUTABLES [ROUNDS_OF_HAND_OVERS [ROUNDS_OF_KILLS [KILLS_AT_15_S]]]   (100, 30 and 3 rounds by default)
 Needs redis-server. Times are taken from the nodes' logs and the election record, all by the one wall clock of this machine.
@@ -35,7 +35,7 @@ class Sampler(threading.Thread):
                 if term:
                     total += 1
                     former = self.last.get(node)
-                    # A term that was lost never comes back: between two answers of one term the node led all the time.
+                    # A lost term never returns: a node with the same term in two answers led all the time between them.
                     if former and former[0] == term:
                         self.spans.append((former[1], began, node))
                 self.last[node] = (term, time.monotonic())
@@ -80,14 +80,14 @@ class Cluster:
         return json.loads(text)
 
     def first_duty(self, leader, since, limit=30):
-        """When a node that did not lead before began its first duty after `since`."""
+        """The time at which a node other than the leader began its first duty after `since`."""
         log = self.processes.folder / f"{self.name}-node-{leader}.log"
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             for line in log.read_text(errors="replace").splitlines():
                 if line.startswith("{") and '"looks for lost node sessions"' in line:
                     began = instant(json.loads(line)["time"])
-                    # The log has whole milliseconds.
+                    # The log rounds to whole milliseconds.
                     if began >= since - 0.001:
                         return began
             time.sleep(0.01)
@@ -101,7 +101,7 @@ class Cluster:
                 if status and status.get("leader") not in (None, f"node-{leader}"):
                     return int(status["leader"].rpartition("-")[2])
             time.sleep(0.005)
-        raise SystemExit("nobody took over")
+        raise SystemExit("no node took over")
 
     def step_down(self, leader):
         began = time.time()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What clients that mean no good cost a node: its memory, its processor time, and how long probes wait meanwhile.
+"""Measures the cost of hostile clients for a node: its memory, its processor time, and the latency of its probes.
 
 Starts a parallaxd on a free port and prints one line per attack:
   - pipelining: 100,000 requests for /metrics on one connection whose answers nobody reads;

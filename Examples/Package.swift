@@ -30,7 +30,7 @@ let package = Package(
     .trait(name: "ControlPlane", description: "EmbeddedNode: swift run --traits ControlPlane EmbeddedNode"),
   ],
   dependencies: [
-    // Without traits: no SwiftNIO, nothing that an election does not need. With Redis: the client. With HTTP: a web server.
+    // Without a trait, no SwiftNIO. Redis adds the Redis client, HTTP a web server, ControlPlane the node.
     .package(
       name: "parallax-ha", path: "..",
       traits: [

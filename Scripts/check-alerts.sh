@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks alerts and dashboards: the rules' syntax, that each fires and stays quiet in a test, that each metric and each runbook exists.
+# Checks alerts and dashboards: the rules parse, each rule fires and stays quiet in a test, each metric and each runbook section exists.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=deploy/prometheus

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Holds the rule that time is an argument: no code below Sources sleeps on, or reads, a clock that a test cannot replace. Prints each violation
-# and fails if there is one.
+# Fails if code below Sources reads a clock or sleeps on a clock that a test cannot replace, and prints each such line: components take their
+# Clock as an argument.
 # Usage: Scripts/check-clocks.sh [DIRECTORY OF TARGETS]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 sources=${1:-Sources}
 
-# file or folder: why it may. A row without a use is reported, so that the table shrinks with the uses.
+# file or folder: why it may. A row without a use is reported and must be removed.
 allowed='
 ParallaxControlPlane/Node/NodeClock.swift:          the clock of a node is made here
 ParallaxControlPlane/Node/NodeMembership.swift:     a clock is handed on

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks what a package outside the repository gets for each library and its traits: which packages it resolves, and with "build" which of this
-# package's modules it compiles, from Tests/Consumers, and that nothing else is needed for that.
+# Checks the cost of each library and its traits for a package outside the repository: the packages that it resolves and, with "build", the
+# modules of this package that it compiles. The consumers are in Tests/Consumers.
 # Usage: Scripts/check-consumers.sh [build]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -74,7 +74,7 @@ check_resolution() {
   echo "$library, traits \"$traits\": resolves $(wc -w <<<"$resolved") packages"
 }
 
-# Ours are removed first, so that what is there afterwards is what this consumer compiles.
+# The modules of this package are removed first: those present after the build were compiled for this consumer.
 check_build() {
   local library=$1 expected=$2 products compiled
   products=$(swift_package build --show-bin-path)

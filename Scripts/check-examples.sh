@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the examples for embedders, runs their tests, and holds the promise that who uses ParallaxHA alone does not even resolve SwiftNIO.
-# Usage: Scripts/check-examples.sh [all], where all builds what needs a trait: the examples on Redis and those with a server
+# Builds the examples for embedders, runs their tests, and checks that a package that uses ParallaxHA alone does not resolve SwiftNIO.
+# Usage: Scripts/check-examples.sh [all], where all also builds the examples that need a trait: those on Redis and those with a server
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scratch=.build/examples
@@ -12,7 +12,7 @@ fi
 
 swift build --package-path Examples --scratch-path "$scratch" --build-tests
 if ls -d "$scratch"/checkouts/swift-nio* 2>/dev/null; then
-  echo "error: the examples bring SwiftNIO along, though they ask for no trait of the package" >&2
+  echo "error: the examples resolve SwiftNIO without a trait of the package" >&2
   exit 1
 fi
 swift test --package-path Examples --scratch-path "$scratch" --skip-build

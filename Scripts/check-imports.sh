@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Holds the floors: which modules each target may import. Imports point down only; ParallaxHA and ParallaxState know no network and
-# no Redis; ParallaxTesting needs no test framework; one file of ParallaxControlPlane chooses the backend. Prints each violation and fails
-# if there is one.
+# Checks the modules that each target imports against the floors: imports point down only; ParallaxHA and ParallaxState import no network
+# and no Redis; ParallaxTesting needs no test framework; one file of ParallaxControlPlane chooses the backend. Prints each violation and
+# fails if there is one.
 #
 # The table in this script is the one source of the floors; the table in ARCHITECTURE.md is written from it and compared with it.
 #
@@ -11,8 +11,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 sources=${1:-Sources}
 
-# A number is the floor of the targets below it. Each target: the modules that it may import. FoundationEssentials stands for the small Foundation; where a platform has only the large one, the import in the
-# #else of `#if canImport(FoundationEssentials)` counts as the small one.
+# A number is the floor of the targets below it. Each target has the modules that it may import. Where a platform lacks
+# FoundationEssentials, the import of Foundation in the #else of `#if canImport(FoundationEssentials)` counts as FoundationEssentials.
 floors='
 0
 ParallaxConcurrency:  Synchronization
@@ -35,10 +35,10 @@ parallaxd:            FoundationEssentials Foundation Glibc Musl Darwin Argument
 parallax:             FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser AsyncHTTPClient NIOCore NIOFoundationCompat NIOHTTP1 NIOPosix ParallaxAPI
 '
 
-# What targets may import also on the same floor.
+# The modules that targets on the same floor may import too.
 ground=' ParallaxConcurrency ParallaxText '
 
-# Prints the floors as a table for people, without the modules of the platform.
+# Prints the floors as a Markdown table, without the modules of the platform.
 # shellcheck disable=SC2016 # awk's own fields, not the shell's
 table() {
   awk -v ground="$ground" '

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks docs/model/election.pml with spin: the right rules must hold in every state, and each wrong rule must be found out.
-# Prints one line per check and fails if one did not come out as it should. Needs spin and gcc; works in a temporary directory.
+# Checks docs/model/election.pml with spin: the rules must hold in every state, and spin must find the violation of each wrong rule.
+# Prints one line per check and fails if a check has another result than expected. Needs spin and gcc; works in a temporary directory.
 # Usage: Scripts/check-model.sh [PART OF THE NAMES OF THE CHECKS TO RUN]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,10 +19,10 @@ trap 'rm -rf "$directory"' EXIT
 failures=0
 checks=0
 
-# build [-DNAME…]: makes the verifier for these definitions.
+# build [-DNAME…]: compiles the verifier for these definitions.
 build() {
   local search=-DSAFETY
-  [[ " $* " != *" -DPROGRESS "* ]] || search=-DNFAIR=4 # as many processes as the model has; weak fairness needs to know
+  [[ " $* " != *" -DPROGRESS "* ]] || search=-DNFAIR=4 # the number of the model's processes, which weak fairness needs
   rm -rf "${directory:?}"/*
   (
     cd "$directory"
@@ -33,7 +33,7 @@ build() {
   }
 }
 
-# explore [OPTION…]: runs the verifier; what it says is in $directory/pan.log.
+# explore [OPTION…]: runs the verifier; its output is in $directory/pan.log.
 explore() {
   (cd "$directory" && ./pan -m100000 "$@") >"$directory/pan.log" 2>&1 || true
 }
@@ -61,7 +61,7 @@ is_wanted() {
   checks=$((checks + 1))
 }
 
-# holds NAME -DNAME…: nothing is violated in any state. Progress holds under weak fairness, and without.
+# holds NAME -DNAME…: no state violates a property. Progress holds with and without weak fairness.
 holds() {
   local name=$1 said
   shift
@@ -85,7 +85,7 @@ holds() {
   fi
 }
 
-# breaks NAME WHAT -DNAME…: the violation is found, and is the one expected.
+# breaks NAME WHAT -DNAME…: spin finds a violation, and it is the expected one.
 breaks() {
   local name=$1 expected=$2
   shift 2

@@ -16,7 +16,7 @@ PATTERN = {
 
 
 class Load:
-    """Callers that wait for each result; one whose node is gone repeats its request, with the same key, at the next node."""
+    """Callers that wait for each result; after a lost node they repeat the request with the same key at the next node."""
 
     def __init__(self, ports):
         self.ports, self.lock, self.stopped = ports, threading.Lock(), threading.Event()
@@ -141,7 +141,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="parallax-demo-") as folder:
         processes = Processes(pathlib.Path(folder))
         demo = Demo(processes)
-        # A signal to end ends all that was started, too.
+        # SIGTERM must also stop the started processes.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         try:
             return demo.run()

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Fuzzes the decoder of ParallaxRedis, each way for a bounded time: with libFuzzer under the address sanitizer, and against hiredis.
-# Fails on a crash, a property that does not hold or a disagreement, and names the input that shows it.
+# Fuzzes the decoder of ParallaxRedis with libFuzzer under the address sanitizer and against hiredis, each for a bounded time.
+# Fails on a crash, a violated property or a difference from hiredis, and names the input.
 # Usage: Scripts/fuzz.sh [SECONDS, 60 by default] [all|decoder|oracle|merge]
-#   merge puts what libFuzzer has found into the kept corpus, as few files as reach the same code.
+#   merge adds the inputs that libFuzzer found to the kept corpus and reduces it to the files that reach the same code.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds=${1:-60}
 what=${2:-all}
 kept=Tests/ParallaxRedisTests/Corpus
 work=.build/fuzz
-# Swift's own report of a crash would keep libFuzzer from writing the input.
+# Swift's own report of a crash would prevent libFuzzer from writing the input.
 export SWIFT_BACKTRACE=enable=no
 
 if [[ ! $seconds =~ ^[0-9]+$ || ! $what =~ ^(all|decoder|oracle|merge)$ ]]; then
@@ -25,11 +25,11 @@ build_fuzzer() {
 
 fuzz_decoder() {
   build_fuzzer
-  # The first folder gets what is found.
+  # libFuzzer writes new inputs to the first folder.
   if ! "$fuzzer" "$work/corpus" "$kept" -max_total_time="$seconds" -max_len=1024 -dict=Oracle/resp.dict \
     -artifact_prefix="$work/" -print_final_stats=1 >"$work/log" 2>&1; then
     tail -n 40 "$work/log" >&2
-    echo "error: the decoder fails on the input in $work/ that is named above; run it alone: $fuzzer FILE" >&2
+    echo "error: the decoder fails on the input in $work/ named above; to run it alone: $fuzzer FILE" >&2
     return 1
   fi
   echo "libFuzzer: $(sed -n 's/^Done //p' "$work/log"), $(find "$work/corpus" -type f | wc -l) files of corpus, no crash"
@@ -49,9 +49,9 @@ merge_corpus() {
   build_fuzzer
   rm -rf "$work/kept"
   mkdir -p "$work/kept"
-  # Files with a name that is no hash were written by hand, and stay.
+  # Files whose names are no hashes were written by hand and stay.
   find "$kept" -type f -name '*-*' -exec cp {} "$work/kept/" \;
-  # Code reached decides, not how often: some hundred files, not some thousand.
+  # Only the code reached decides, not how often: this keeps hundreds of files instead of thousands.
   if ! "$fuzzer" -merge=1 -use_counters=0 -max_len=1024 "$work/kept" "$kept" "$work/corpus" >"$work/log" 2>&1; then
     tail -n 40 "$work/log" >&2
     return 1

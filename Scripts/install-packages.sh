@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs packages of the system by apt-get, and says so; does nothing without packages.
-# Usage: Scripts/install-packages.sh WHO [PACKAGE…], where WHO needs them, as in "the tests".
+# Installs packages of the system by apt-get and prints their names; does nothing without packages.
+# Usage: Scripts/install-packages.sh PURPOSE [PACKAGE…], where messages name the PURPOSE, as in "the tests".
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 who=$1
@@ -9,7 +9,7 @@ shift
 [ $# -gt 0 ] || exit 0
 sudo=
 if ! command -v apt-get >/dev/null; then
-  echo "error: $who need: $*. This system has no apt-get: install them by its own package manager, then run this again." >&2
+  echo "error: $who need: $*. This system has no apt-get: install them with its package manager, then run this again." >&2
   exit 1
 fi
 if [ "$(id -u)" -ne 0 ]; then
@@ -25,6 +25,6 @@ echo "Installing by apt-get: $*"
 if ! { $sudo apt-get update -q &&
   $sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"; } >.build/apt.log 2>&1; then
   tail -n 20 .build/apt.log >&2
-  echo "error: apt-get could not install: $* (everything it said: .build/apt.log)" >&2
+  echo "error: apt-get could not install: $* (its output: .build/apt.log)" >&2
   exit 1
 fi

@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# Installs what the tests need and is not there yet, and says what it installs: redis-server, promtool, curl, openssl, spin and gcc from
-# the system's packages, and a Python environment for the example agent in .build/test-venv. Where there is no apt-get it lists all that is
-# missing.
+# Installs the missing tools of the tests and prints their names: redis-server, promtool, curl, openssl, spin and gcc from the system's
+# packages, and a Python environment for the example agent in .build/test-venv. Without apt-get it lists the missing tools and fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv=.build/test-venv
 requirements=Examples/python-agent/requirements.txt
 
-# What the tests call: a check that it is there, Debian's packages, and what it is called elsewhere.
+# Each tool of the tests: a check for it, its packages in Debian, and its name elsewhere.
 missing_tools() {
   command -v redis-server >/dev/null || echo "redis-server:redis-server, 7.0 or later"
   command -v redis-cli >/dev/null || echo "redis-tools:redis-cli"
@@ -27,15 +26,15 @@ install_python_environment() {
   echo "Installing in $venv: $(tr '\n' ' ' <"$requirements")"
   python3 -m venv --clear "$venv"
   if ! "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"; then
-    echo "error: pip could not install $requirements; is a package index within reach?" >&2
+    echo "error: pip could not install $requirements; is a package index reachable?" >&2
     return 1
   fi
-  cp "$requirements" "$venv/requirements.txt" # the mark that this environment is complete
+  cp "$requirements" "$venv/requirements.txt" # marks this environment as complete
 }
 
 missing=$(missing_tools)
 if [ -n "$missing" ] && ! command -v apt-get >/dev/null; then
-  echo "error: this system has no apt-get, and the tests need what follows. Install it by the system's own package manager:" >&2
+  echo "error: this system has no apt-get. Install these tools of the tests with its package manager:" >&2
   printf '%s\n' "$missing" | sed 's/^[^:]*:/error:   /' >&2
   exit 1
 fi

@@ -19,7 +19,7 @@ def request(port, method, path, body=None, timeout=30):
 
 
 def ha_status(port):
-    """What a node says of its cluster; None if it does not answer."""
+    """A node's view of its cluster; None if it does not answer."""
     try:
         return request(port, "GET", "/ha/status", timeout=2)[1]
     except (OSError, ValueError, http.client.HTTPException):
@@ -35,11 +35,11 @@ def wait_until_whole(ports, limit=60):
             if len({s["leader"] for s in seen}) == 1:
                 return int(seen[0]["leader"].rpartition("-")[2])
         time.sleep(0.02)
-    raise SystemExit(f"the cluster is not whole after {limit} s")
+    raise SystemExit(f"not all nodes see each other healthy and the same leader after {limit} s")
 
 
 class Processes:
-    """Everything that is started, each with its output in a file, stopped by its process id."""
+    """The started processes: each writes its output to a file and is stopped by its process id."""
 
     def __init__(self, folder):
         self.folder, self.running = folder, {}

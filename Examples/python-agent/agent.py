@@ -6,7 +6,7 @@ from websockets.exceptions import WebSocketException
 
 
 def work(capability, data):
-    """What this agent can do: toys, to be replaced by your own."""
+    """The capabilities of this agent; replace these samples by your own."""
     text = str(data.get("text", "")) if isinstance(data, dict) else str(data)
     if capability == "classification":
         return {"category": "question" if text.rstrip().endswith("?") else "statement", "confidence": 0.9}
@@ -25,7 +25,7 @@ class Agent:
         try:
             await socket.send(json.dumps({"type": kind, "id": id or str(uuid.uuid4()), "timestamp": now, "payload": payload}))
         except WebSocketException:
-            pass  # the connection is gone: `run` makes the next one, `session` sends again what counts
+            pass  # the connection is lost: `run` opens the next one, and `session` sends unacknowledged answers again
 
     async def perform(self, task, id):
         ids, started = {"taskId": task["taskId"], "executionId": task["executionId"]}, time.monotonic()
@@ -63,24 +63,24 @@ class Agent:
                 for answer in list(self.unacknowledged.values()):
                     await self.send(socket, *answer)
             elif kind == "task" and task_id in self.unacknowledged:
-                await self.send(socket, *self.unacknowledged[task_id])  # delivered twice, worked on once
+                await self.send(socket, *self.unacknowledged[task_id])  # a repeated delivery gets the kept answer
             elif kind == "task" and task_id not in self.running:
-                self.running[task_id] = asyncio.create_task(self.perform(payload, message["id"]))  # outlives the connection
-            elif kind == "reconnect" and payload["reason"] == "drain":  # this node stops: go to the next one in time
+                self.running[task_id] = asyncio.create_task(self.perform(payload, message["id"]))  # continues after a lost connection
+            elif kind == "reconnect" and payload["reason"] == "drain":  # this node stops: connect to the next one before it does
                 await asyncio.sleep(payload["afterMs"] / 1000)
                 await socket.close()
             elif kind == "result_ack":
                 self.unacknowledged.pop(task_id, None)
             elif kind == "task_cancelled" and task_id in self.running:
                 self.running.pop(task_id).cancel()
-                await self.send(socket, "task_cancelled_ack", {"taskId": task_id})  # its place is free
+                await self.send(socket, "task_cancelled_ack", {"taskId": task_id})  # frees the place in this agent's concurrency
             elif kind == "error":
                 print("error", payload["code"], payload["message"], flush=True)
-                refused = message.get("id")  # an answer that was refused will not be taken the next time either
+                refused = message.get("id")  # the node would refuse the same answer again
                 self.unacknowledged = {task: answer for task, answer in self.unacknowledged.items() if answer[2] != refused}
 
     async def run(self):
-        headers = {"X-Agent-Id": self.options.id}  # the same at each connection: so its work in progress is found again
+        headers = {"X-Agent-Id": self.options.id}  # the same at each connection, so that the node finds the agent's running tasks
         if "PARALLAX_API_KEY" in os.environ:
             headers["Authorization"] = "Bearer " + os.environ["PARALLAX_API_KEY"]
         attempts, urls = 0, itertools.cycle(self.options.url or ["ws://127.0.0.1:8080/ws/agent"])
@@ -93,7 +93,7 @@ class Agent:
             if self.socket:
                 attempts, self.socket = 0, None
                 self.beat.cancel()
-            await asyncio.sleep(random.uniform(0, min(30, 2**attempts)))  # full jitter: a crowd does not return at once
+            await asyncio.sleep(random.uniform(0, min(30, 2**attempts)))  # full jitter: agents do not all reconnect at once
             attempts += 1
 
 

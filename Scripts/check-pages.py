@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Checks that what the Markdown pages name exists: the files and headings of links, paths in code spans, targets of make, scripts.
+
+Prints each violation and fails if there is one. Reads only the files that git tracks or would add; uses no network.
+Usage: Scripts/check-pages.py
+"""
+import os, pathlib, re, subprocess, sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FENCE = re.compile(r"^( *)```.*?^\1``` *$", re.S | re.M)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+# A path has a folder and consists of ordinary names; a pattern, a URL, a DocC symbol or a Redis command has other characters.
+PATH = re.compile(r"\.?[A-Za-z][\w+-]*(?:/[\w.+-]+)+/?")
+# Folders from which pages name files in short.
+PREFIXES = ("", "Sources/", "docs/")
+# First parts of names with a slash that are no tracked paths: media types, paths of HTTP, results of a build.
+FOREIGN = {"text", "application", "ha", "health", "api", ".build"}
+
+
+def tracked():
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
+    files = {name for name in names.stdout.splitlines() if (ROOT / name).exists()}
+    folders = {str(parent) for name in files for parent in pathlib.PurePosixPath(name).parents}
+    return files, folders
+
+
+def slug(heading):
+    """The anchor that GitHub makes of a heading."""
+    text = re.sub(r"\]\([^)]*\)|[`*\[\]]", "", heading).strip().lower()
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
+def main():
+    files, folders = tracked()
+    pages = sorted(name for name in files if name.endswith(".md"))
+    texts = {page: (ROOT / page).read_text(encoding="utf-8") for page in pages}
+    prose = {page: FENCE.sub("", text) for page, text in texts.items()}
+    anchors = {page: {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, re.M)} for page, text in prose.items()}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    faults, checked = [], 0
+
+    def check(page, found, what):
+        nonlocal checked
+        checked += 1
+        if not found:
+            faults.append(f"{page}: {what}")
+
+    for page in pages:
+        folder = os.path.dirname(page)
+        for link in LINK.findall(prose[page]):
+            if re.match(r"[a-z]+:", link):
+                continue
+            path, _, anchor = link.partition("#")
+            target = os.path.normpath(os.path.join(folder, path)) if path else page
+            check(page, target in files or target in folders, f"the link {link} leads to no file")
+            if anchor and target in anchors:
+                check(page, anchor in anchors[target], f"the link {link} leads to no heading")
+        for span in SPAN.findall(prose[page]):
+            # Pages of DocC name symbols with a slash; their links are checked by docc.
+            if PATH.fullmatch(span) and span.split("/")[0] not in FOREIGN and ".docc/" not in page:
+                name = span.rstrip("/")
+                found = any(prefix + name in files or prefix + name in folders for prefix in PREFIXES) or os.path.join(folder, name) in files
+                check(page, found, f"the path {span} does not exist")
+            if make := re.match(r"make ([a-z-]+)", span):
+                check(page, make[1] in targets, f"the Makefile has no target {make[1]}")
+        for script in re.findall(r"\b((?:Scripts|Benchmarks)/[\w-]+\.(?:sh|py))\b", texts[page]):
+            check(page, script in files, f"the script {script} does not exist")
+
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    if faults:
+        sys.exit(f"error: {len(faults)} names on pages do not exist")
+    print(f"Pages: {checked} links, paths and commands on {len(pages)} pages exist")
+
+
+main()
