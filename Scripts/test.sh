@@ -115,7 +115,9 @@ if [ "$what" = all ]; then
   stage "What consumers compile" Scripts/check-consumers.sh build || true
   stage "Examples with Redis and with HTTP" Scripts/check-examples.sh all || true
   stage "Tests under the thread sanitizer" "${suites[@]}" --sanitize=thread --scratch-path .build/thread-sanitizer || true
-  stage "Redis 8.2, Valkey 9.1, Redis 6.2 refused" Scripts/test-servers.sh || true
+  stage "Redis 7.4 and 8.2, Valkey 9.1, Redis 6.2 refused" Scripts/test-servers.sh || true
+  stage "WebSocket libraries as agents" Scripts/test-clients.sh || true
+  stage "Autobahn cases on the agents' handler" Scripts/test-websocket-conformance.sh || true
   stage "Fuzzing of the Redis decoder" Scripts/fuzz.sh 60 || true
 fi
 
