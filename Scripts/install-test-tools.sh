@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the missing tools of the tests and prints their names: redis-server, promtool, curl, openssl, spin and gcc from the system's
-# packages, and a Python environment for the example agent in .build/test-venv. Without apt-get it lists the missing tools and fails.
+# Installs the missing tools of the tests and prints their names: redis-server, promtool, curl, openssl, nginx, spin and gcc from the
+# system's packages, and a Python environment for the example agent in .build/test-venv. Without apt-get it lists the missing tools and fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,6 +13,7 @@ missing_tools() {
   command -v redis-cli >/dev/null || echo "redis-tools:redis-cli"
   command -v promtool >/dev/null || echo "prometheus:promtool, from Prometheus"
   command -v curl >/dev/null || echo "curl:curl"
+  command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || echo "nginx:nginx"
   command -v spin >/dev/null || echo "spin:spin, the model checker"
   command -v openssl >/dev/null || echo "openssl:openssl"
   command -v gcc >/dev/null || echo "gcc libc6-dev:gcc or clang under the name gcc, with the C library's headers"

@@ -107,6 +107,7 @@ stage "Alerts and dashboards" Scripts/check-alerts.sh || true
 stage "Model of the election" Scripts/check-model.sh || true
 if stage "Build, warnings are errors" "${strict[@]}" swift build --build-tests; then
   stage "Tests" "${suites[@]}" --skip-build || true
+  stage "Nodes behind nginx" Scripts/test-proxies.sh short || true
 else
   skip "Tests" "the build failed"
 fi
@@ -118,6 +119,7 @@ if [ "$what" = all ]; then
   stage "Redis 7.4 and 8.2, Valkey 9.1, Redis 6.2 refused" Scripts/test-servers.sh || true
   stage "WebSocket libraries as agents" Scripts/test-clients.sh || true
   stage "Autobahn cases on the agents' handler" Scripts/test-websocket-conformance.sh || true
+  stage "Nodes behind nginx, HAProxy, Envoy and Caddy" Scripts/test-proxies.sh all || true
   stage "Fuzzing of the Redis decoder" Scripts/fuzz.sh 60 || true
 fi
 
