@@ -31,12 +31,12 @@ extension HA {
     static let configuration = CommandConfiguration(
       abstract: "Asks the cluster to elect a leader now; exit code 3 without a leader afterwards.",
       discussion: """
-        Without --force, a pending election takes place at once; a leader that holds its lease stays. With --force the present leader \
-        stops and is kept out for a while, and a pause ends. Two nodes never lead at once: a leader that does not answer keeps its lease \
+        Without --force, a pending election takes place at once, and a leader with a valid lease stays. With --force, the current leader \
+        steps down and lets the others go first for a while, and a pause ends. Two nodes never lead at once: a leader that does not answer keeps its lease \
         until it ends.
         """)
 
-    @Flag(help: "Replace the present leader, and end a pause.")
+    @Flag(help: "Replace the current leader, and end a pause.")
     var force = false
 
     @OptionGroup var server: ServerOptions

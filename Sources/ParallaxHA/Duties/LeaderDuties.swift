@@ -4,9 +4,9 @@ import ParallaxConcurrency
 
 /// Runs all duties of a leader for a term: the body for ``LeaderElection/campaign(_:)``.
 ///
-/// Duties run concurrently; one duty never runs twice at a time. A duty that fails is reported, counted, and tried again after its
-/// interval: it stops neither the other duties nor the term. When the term ends all of them are cancelled, and ``run(_:)`` returns once all
-/// have ended.
+/// Duties run concurrently; runs of one duty never overlap. A failed run is logged, counted, and repeated after the duty's interval: it
+/// stops neither the other duties nor the term. At the end of the term all duties are cancelled, and ``run(_:)`` returns when all have
+/// ended.
 ///
 /// Through swift-metrics it counts `parallax_ha_duty_runs_total` by `duty` and `outcome` (`success`, `failure` or `cancelled`), and times
 /// the runs as `parallax_ha_duty_seconds` by `duty`.
@@ -16,21 +16,21 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
   private let logger: Logger
   private let metrics: any MetricsFactory
 
-  /// Makes the duties of a leader; none runs before a term does.
+  /// Creates the duties of a leader, which run during its terms only.
   ///
   /// - Parameters:
   ///   - duties: The duties.
-  ///   - clock: What intervals are measured by.
-  ///   - logger: Where failures are reported: the first in a row as a warning, those that follow for debugging.
+  ///   - clock: The clock of the intervals.
+  ///   - logger: The logger of failures: the first in a row is a warning, further ones are at debug level.
   public init(_ duties: [LeaderDuty], clock: DutyClock, logger: Logger = Logger(label: "parallax.duties")) {
     self.init(duties, clock: clock, logger: logger, metrics: MetricsSystem.factory)
   }
 
-  /// Makes the duties of a leader on the system's continuous clock; none runs before a term does.
+  /// Creates the duties of a leader on the system's continuous clock, which run during its terms only.
   ///
   /// - Parameters:
   ///   - duties: The duties.
-  ///   - logger: Where failures are reported.
+  ///   - logger: The logger of failures.
   public init(_ duties: [LeaderDuty], logger: Logger = Logger(label: "parallax.duties")) where DutyClock == ContinuousClock {
     self.init(duties, clock: ContinuousClock(), logger: logger)
   }
@@ -44,13 +44,13 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
 
   /// Runs the duties until the task is cancelled, and returns when all of them have ended.
   ///
-  /// - Parameter token: The fencing token of the term, which each duty is given.
+  /// - Parameter token: The fencing token of the term, which each duty receives.
   public func run(_ token: FencingToken) async {
     await withDiscardingTaskGroup { group in
       for duty in duties {
         group.addTask { await perform(duty, in: token) }
       }
-      // A term without duties lasts as long as one with duties.
+      // A term without duties also lasts until its end.
       try? await WakeUp().wait()
     }
   }
@@ -63,14 +63,14 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
     do {
       if !duty.startsAtOnce { isHurried = try await rest(after: duty, unless: hurry) }
       while !Task.isCancelled {
-        // A later fire may be about something that this run misses.
+        // A later fire may have a reason that this run does not see.
         hurry.silence()
         let begin = clock.now
         let outcome = await tally.outcome(of: { try await duty.work(token) })
         tally.count(outcome, begin.duration(to: clock.now))
         isHurried = try await rest(after: duty, unless: hurry)
       }
-      // The fire ended the rest, and the end of the term came before the run.
+      // The fire ended the rest, and the term ended before the run began.
       if isHurried { hurry.signal() }
     } catch {
       // The term ended during a rest.
@@ -80,7 +80,7 @@ public struct LeaderDuties<DutyClock: Clock>: Sendable where DutyClock.Duration 
   /// The jitter keeps duties from running in step.
   ///
   /// - Returns: Whether a fire ended the rest.
-  /// - Throws: `CancellationError`.
+  /// - Throws: `CancellationError` at the end of the term.
   private func rest(after duty: LeaderDuty, unless hurry: WakeUp) async throws -> Bool {
     try await hurry.wait(until: clock.now.advanced(by: duty.interval * Double.random(in: 1...1.2)), on: clock)
   }
@@ -135,7 +135,7 @@ private struct DutyTally {
     case .failure(let error):
       failures.increment()
       logger.log(
-        level: isFailing ? .debug : .warning, "a leader's duty failed; it is tried again after its interval",
+        level: isFailing ? .debug : .warning, "a leader's duty failed; it runs again after its interval",
         metadata: ["error": "\(error)"])
       isFailing = true
     }

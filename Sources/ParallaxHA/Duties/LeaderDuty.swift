@@ -12,33 +12,33 @@ import Synchronization
 /// try await election.campaign { token in await duties.run(token) }
 /// ```
 ///
-/// A duty is cancelled when its term ends, and has to end soon after: see ``ElectionTimings/stopBudget``. What it writes should carry the
-/// fencing token, since a leader can be paused between any check and the write that follows.
+/// A duty is cancelled when its term ends, and must end soon after: see ``ElectionTimings/stopBudget``. Its writes should carry the fencing
+/// token, since a leader can be paused between any check and the following write.
 public struct LeaderDuty: Sendable {
   /// The duty's name in logs and metrics; unique among the duties of a leader.
   public let name: String
-  /// The rest after each run, failed or not; up to a fifth is added at random.
+  /// The rest after each run, failed or not; up to a fifth of it is added at random.
   public let interval: Duration
-  /// Whether the duty runs as soon as a term begins, rather than an interval later.
+  /// Whether the first run begins with the term, instead of an interval later.
   public let startsAtOnce: Bool
-  /// Makes the duty run before its interval ends.
+  /// Runs the duty before its interval ends.
   public let trigger: Trigger
 
   let work: @Sendable (FencingToken) async throws -> Void
 
-  /// Makes a duty; it runs by ``LeaderDuties``.
+  /// Creates a duty for ``LeaderDuties``.
   ///
   /// - Parameters:
   ///   - name: The duty's name in logs and metrics.
   ///   - interval: The rest after each run; more than zero.
-  ///   - startsAtOnce: Whether the duty runs as soon as a term begins, and so takes up what the last leader left undone.
-  ///   - trigger: Makes the duty run before its interval ends.
-  ///   - work: The work, given the fencing token of the term; never called again before it has ended.
+  ///   - startsAtOnce: Whether the first run begins with the term and completes what the last leader left unfinished; `true` by default.
+  ///   - trigger: Runs the duty before its interval ends; by default a trigger of its own.
+  ///   - work: The work, which receives the fencing token of the term; its calls never overlap.
   public init(
     _ name: String, every interval: Duration, startsAtOnce: Bool = true, trigger: Trigger = Trigger(),
     work: @escaping @Sendable (FencingToken) async throws -> Void
   ) {
-    precondition(interval > .zero, "the duty \"\(name)\" rests for \(interval) between its runs: it would never rest")
+    precondition(interval > .zero, "the duty \"\(name)\" has an interval of \(interval); it must be more than zero")
     self.name = name
     self.interval = interval
     self.startsAtOnce = startsAtOnce
@@ -48,9 +48,9 @@ public struct LeaderDuty: Sendable {
 }
 
 extension LeaderDuty {
-  /// Makes its duties run early, from anywhere and at any time.
+  /// Runs its duties early; may be fired on any thread and at any time.
   ///
-  /// Several fires before a run begins make one run. A fire during a run makes another run follow at once, since the first may have begun
+  /// Several fires before a run begins cause one run. A fire during a run causes another run at once, since the current one may have begun
   /// too early to see the reason of the fire. A fire while this node does not lead is kept for its next term.
   public final class Trigger: Sendable {
     private struct State {
@@ -61,10 +61,10 @@ extension LeaderDuty {
 
     private let state = Mutex(State())
 
-    /// Makes a trigger for one duty or several.
+    /// Creates a trigger for one or several duties.
     public init() {}
 
-    /// Makes the duties run now, or at the beginning of this node's next term; returns without waiting for them.
+    /// Runs the duties now, or at the beginning of this node's next term; returns without waiting for them.
     public func fire() {
       let listeners = state.withLock { state in
         if state.listeners.isEmpty { state.isKept = true }
@@ -73,7 +73,7 @@ extension LeaderDuty {
       for listener in listeners { listener.signal() }
     }
 
-    /// Adds one who is woken at each fire, and at once for a fire that was kept.
+    /// Adds a listener, which is woken at each fire, and at once for a kept fire.
     func listen() -> (id: UInt64, wakeUp: WakeUp) {
       let wakeUp = WakeUp()
       let (id, isKept) = state.withLock { state in
@@ -86,7 +86,7 @@ extension LeaderDuty {
       return (id, wakeUp)
     }
 
-    /// Removes a listener; a fire that it has not heeded is kept.
+    /// Removes a listener; a fire that it has not handled is kept.
     func stopListening(_ id: UInt64) {
       guard let wakeUp = state.withLock({ $0.listeners.removeValue(forKey: id) }), wakeUp.silence() else { return }
       fire()

@@ -1,6 +1,6 @@
 /// An operator's command, and its effect on the record.
 ///
-/// Any node writes the command into the record, also while the leader cannot be reached.
+/// Any node can write the command into the record, even while the leader cannot be reached.
 package enum ElectionCommand: Sendable, Hashable {
   case stepDown(to: String?)
   case elect
@@ -8,19 +8,19 @@ package enum ElectionCommand: Sendable, Hashable {
   case pause
   case resume
 
-  /// The record as the command leaves it, or nil if it stands so already.
+  /// The record after the command; nil if the command changes nothing.
   ///
   /// - Parameters:
   ///   - record: The stored record; nil if there is none.
   ///   - id: The id of the request.
-  ///   - clusterID: The cluster of the node that asks.
-  ///   - timings: How long holds last.
-  /// - Returns: What to write over the record.
-  /// - Throws: ``ElectionError`` if the command makes no sense for this record.
+  ///   - clusterID: The cluster of the requesting node.
+  ///   - timings: The durations of holds.
+  /// - Returns: The record to write.
+  /// - Throws: ``ElectionError`` if the command is invalid for this record.
   package func apply(
     to record: ElectionRecord?, id: String, clusterID: String, timings: ElectionTimings
   ) throws(ElectionError) -> ElectionRecord? {
-    // A leader that asserts its record again may die in between: the pause in its bootstrap record can still be ended.
+    // A leader that asserts its record again may fail in between; then `resume` can still end the pause in its bootstrap record.
     let isPausedBootstrap = record?.isBootstrap == true && record?.isPaused == true && self == .resume
     guard let record, !record.isBootstrap || isPausedBootstrap else {
       throw ElectionError(.noRecord, "there is no election record yet; wait until the first leader is elected")
@@ -39,7 +39,7 @@ package enum ElectionCommand: Sendable, Hashable {
     var next = record
     switch self {
     case .stepDown(let target):
-      guard let leader = record.leader else { throw ElectionError(.noLeader, "nobody leads, so nobody can step down") }
+      guard let leader = record.leader else { throw ElectionError(.noLeader, "no node leads, so no node can step down") }
       guard !record.isPaused else {
         throw ElectionError(.paused, "the cluster is paused and would be left without a leader; resume it first")
       }
@@ -60,7 +60,7 @@ package enum ElectionCommand: Sendable, Hashable {
         return next
       }
       next.request = ElectionRequest(id: id, kind: .force, targetTerm: record.term)
-      // One hold per term: a repeated command does not begin the hold anew.
+      // One hold per term: a repeated command does not restart the hold.
       next.cooldown = ElectionHold(id: "force-\(record.fencingToken)", node: leader, duration: timings.cooldown)
     case .pause, .resume:
       guard record.isPaused != (self == .pause) else { return nil }
@@ -69,12 +69,12 @@ package enum ElectionCommand: Sendable, Hashable {
     return next
   }
 
-  /// Whether the command has been carried out, once the record reads so.
+  /// Whether the command has been carried out in a stored record.
   ///
   /// - Parameters:
   ///   - record: The stored record.
-  ///   - written: The record that the command was written into, or that needed no change.
-  /// - Returns: Whether the command is carried out.
+  ///   - written: The record with the command, or the record that needed no change.
+  /// - Returns: Whether the command has been carried out.
   package func isDone(_ record: ElectionRecord, since written: ElectionRecord) -> Bool {
     switch self {
     case .pause, .resume: true

@@ -1,38 +1,39 @@
-/// How a node takes part in an election.
+/// The settings of a node's part in an election.
 public struct ElectionConfiguration: Sendable, Hashable {
-  /// Tells clusters apart; `default` by default.
+  /// The name of the cluster; `default` by default.
   ///
-  /// A node leaves alone the record of another cluster.
+  /// A node does not touch the record of another cluster.
   public var clusterID: String
-  /// Where other nodes and people reach this node, as shown in the record; none by default.
+  /// The address of this node for other nodes and people, shown in the record; none by default.
   public var address: String?
-  /// The durations that the election runs by; ``ElectionTimings/standard`` by default.
+  /// The durations of the election; ``ElectionTimings/standard`` by default.
   public var timings: ElectionTimings
-  /// Candidates with a greater priority go first when several could take over a lost leader's term; 0 by default, from -100 to 100.
+  /// The rank of this node among candidates for a lost leader's term, from -100 to 100; 0 by default.
   ///
-  /// It orders by powers of two: 1 goes ahead of 0, 2 and 3 ahead of 1, 4 to 7 ahead of those, and so on.
+  /// A candidate with a greater rank goes first. Ranks count in powers of two: 1 goes ahead of 0, 2 and 3 go ahead of 1, 4 to 7 go ahead of
+  /// those, and so on.
   public var priority: Int
-  /// Whether the node campaigns at all, or only watches; `true` by default.
+  /// Whether the node campaigns instead of only observing; `true` by default.
   public var campaigns: Bool
   /// Whether the node takes over from its own former incarnation at once; `false` by default.
   ///
   /// Only for deployments that guarantee one process per node id.
   public var reclaimsOnRestart: Bool
-  /// How long a candidate that has seen no record before waits on an absent one; one lease if `nil`, which is the default.
+  /// How long a candidate waits for a missing record if it has never seen one; `nil`, the default, is one lease.
   ///
-  /// A shorter wait accepts that the loss of the store's data together with a call may depose a leader.
+  /// A shorter wait accepts that a loss of the store's data together with a lost call may depose a leader.
   public var bootstrapWait: Duration?
 
-  /// Makes a configuration.
+  /// Creates a configuration.
   ///
   /// - Parameters:
-  ///   - clusterID: Tells clusters apart.
-  ///   - address: Where this node is reached.
-  ///   - timings: The durations that the election runs by.
-  ///   - priority: Who goes first; clamped to -100 to 100.
-  ///   - campaigns: Whether the node campaigns at all.
+  ///   - clusterID: The name of the cluster.
+  ///   - address: The address of this node.
+  ///   - timings: The durations of the election.
+  ///   - priority: The rank among candidates; limited to the range from -100 to 100.
+  ///   - campaigns: Whether the node campaigns.
   ///   - reclaimsOnRestart: Whether it takes over from its own former incarnation at once.
-  ///   - bootstrapWait: How long to wait on an absent record; one lease if `nil`.
+  ///   - bootstrapWait: How long to wait for a missing record; `nil` is one lease.
   public init(
     clusterID: String = "default", address: String? = nil, timings: ElectionTimings = .standard, priority: Int = 0, campaigns: Bool = true,
     reclaimsOnRestart: Bool = false, bootstrapWait: Duration? = nil

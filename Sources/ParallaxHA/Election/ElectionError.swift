@@ -1,49 +1,49 @@
-/// Why an election could not be set up, or could not do as it was asked.
+/// An error in the setup of an election, or of a request to it.
 public struct ElectionError: Error, Sendable, CustomStringConvertible {
-  /// The kind of an error; more may be added.
+  /// The kind of an error; later versions may add kinds.
   public struct Code: Sendable, Hashable, CustomStringConvertible {
     /// The name of the code, such as `noLeader`.
     public let description: String
 
-    /// A duration is out of bounds, or two of them do not fit each other.
+    /// A duration is out of bounds, or two durations violate a relation.
     public static let invalidTimings = Code(description: "invalidTimings")
-    /// The stored record is not one that this version can read; it is left alone.
+    /// This version cannot read the stored record; the record is not changed.
     public static let unreadableRecord = Code(description: "unreadableRecord")
-    /// The stored record belongs to another cluster; it is left alone.
+    /// The stored record belongs to another cluster; the record is not changed.
     public static let foreignCluster = Code(description: "foreignCluster")
-    /// There is no record yet, or only a bootstrap record: nothing to ask of anyone.
+    /// There is no record, or only a bootstrap record, so no node can carry out the request.
     public static let noRecord = Code(description: "noRecord")
-    /// Nobody leads, so nobody can hand over.
+    /// No node leads, so no node can hand over.
     public static let noLeader = Code(description: "noLeader")
     /// The cluster is paused.
     public static let paused = Code(description: "paused")
-    /// The named node cannot be what it was named for.
+    /// The named node cannot be the target of the request.
     public static let invalidTarget = Code(description: "invalidTarget")
-    /// The request stands in the record, but was not carried out in time.
+    /// The request is stored, but was not carried out in time.
     public static let timedOut = Code(description: "timedOut")
     /// The store did not answer: whether the request was written is unknown.
     public static let storeUnavailable = Code(description: "storeUnavailable")
-    /// Neither ``LeaderElection/observe()`` nor ``LeaderElection/campaign(_:)`` runs, so nothing can be carried out.
+    /// Neither ``LeaderElection/observe()`` nor ``LeaderElection/campaign(_:)`` runs, so no request can be carried out.
     public static let notRunning = Code(description: "notRunning")
-    /// A write carried a fencing token that is older than one accepted before.
+    /// A write carried an older fencing token than an accepted one.
     public static let staleFencingToken = Code(description: "staleFencingToken")
-    /// The election is running already, or has a body already.
+    /// The election already runs, or already has a body.
     public static let alreadyRunning = Code(description: "alreadyRunning")
   }
 
   /// The kind of the error.
   public var code: Code
-  /// What happened and what to do about it.
+  /// The failure and its remedy.
   public var message: String
-  /// The error underneath.
+  /// The underlying error; nil if there is none.
   public var cause: (any Error)?
 
-  /// Makes an error.
+  /// Creates an error.
   ///
   /// - Parameters:
   ///   - code: The kind.
-  ///   - message: What happened and what to do about it.
-  ///   - cause: The error underneath.
+  ///   - message: The failure and its remedy.
+  ///   - cause: The underlying error; nil by default.
   public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
     self.code = code
     self.message = message
@@ -55,6 +55,6 @@ public struct ElectionError: Error, Sendable, CustomStringConvertible {
 
   static func unreadable(_ what: String, cause: (any Error)? = nil) -> ElectionError {
     ElectionError(
-      .unreadableRecord, "the stored election record cannot be read (\(what)); nothing is overwritten, see what wrote it", cause: cause)
+      .unreadableRecord, "the stored election record cannot be read (\(what)); it is not overwritten; find its writer", cause: cause)
   }
 }

@@ -34,35 +34,35 @@ package enum ElectionNotice: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// Why a term ended.
+/// The reason for the end of a term.
 package enum TermEnd: Sendable, Hashable, CustomStringConvertible {
   /// No renewal was acknowledged in time.
   case deadlinePassed
   /// The record names another incarnation.
   case superseded(by: String?, term: Int64)
-  /// An operator asked for it.
+  /// An operator requested it.
   case requested(ElectionRequest.Kind)
-  /// No body waits for a term any longer.
+  /// No body waits for a term.
   case withdrawn
-  /// The node is not fit to lead, and another node is.
+  /// This node is not fit to lead, and another node is.
   case ineligible
-  /// The node leaves.
+  /// The node resigned.
   case resigned
 
   package var description: String {
     switch self {
     case .deadlinePassed: "no renewal was acknowledged in time"
     case .superseded(let leader?, let term): "the record names \(leader) in term \(term)"
-    case .superseded(nil, let term): "the record names nobody, in term \(term)"
+    case .superseded(nil, let term): "the record names no leader, in term \(term)"
     case .requested(.force): "an operator forced an election"
-    case .requested: "an operator asked for it"
-    case .withdrawn: "no body waits for a term any longer"
-    case .ineligible: "the node is not fit to lead"
+    case .requested: "an operator requested it"
+    case .withdrawn: "no body waits for a term"
+    case .ineligible: "the node is not eligible"
     case .resigned: "the node resigned"
     }
   }
 
-  /// Whether the node gives up a lease that it holds.
+  /// Whether the node gives up a lease that it still holds.
   var isVoluntary: Bool {
     switch self {
     case .deadlinePassed, .superseded: false
@@ -71,11 +71,11 @@ package enum TermEnd: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// The notices that stand, so that each is logged once.
+/// The current notices, so that each is logged once.
 struct NoticeMemory: Sendable {
   var storeFailed = false
   var unreadable = false
   var foreignCluster: String?
-  /// The other incarnation under this node's id, its last renewal count, and how often the count grew.
+  /// The other incarnation under this node's id, its last renewal count, and the number of times the count has grown.
   var twin: (incarnation: String, renewalCount: Int64, growth: Int)?
 }

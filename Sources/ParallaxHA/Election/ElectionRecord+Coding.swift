@@ -4,18 +4,18 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The JSON form of a record, as stores keep it and operators read it.
+/// The JSON form of a record for stores and operators.
 extension ElectionRecord: Codable {
-  /// The format that this version writes, and the newest that it reads.
+  /// The format that this version writes, and the newest one that it reads.
   static let formatVersion = 1
 
-  /// More bytes than any record has: what is longer is not one.
+  /// More bytes than any record has; longer data is no record.
   private static let maximumSize = 65_536
 
-  /// Encodes the record as the bytes that a store keeps: JSON with its fields sorted.
+  /// Encodes the record for a store: JSON with sorted fields.
   ///
   /// - Returns: The bytes.
-  /// - Throws: ``ElectionError`` with `unreadableRecord` if the record has values that no node would read back.
+  /// - Throws: ``ElectionError`` with `unreadableRecord` if the record has values that no node would accept.
   public func encoded() throws(ElectionError) -> [UInt8] {
     if let fault { throw .unreadable("the record to write is not valid: \(fault)") }
     let encoder = JSONEncoder()
@@ -27,9 +27,9 @@ extension ElectionRecord: Codable {
     }
   }
 
-  /// Decodes the bytes that a store keeps.
+  /// Decodes the bytes of a store.
   ///
-  /// - Parameter bytes: What ``encoded()`` gave, of this version or the one before.
+  /// - Parameter bytes: The result of ``encoded()``, of this version or the one before.
   /// - Throws: ``ElectionError`` with `unreadableRecord`; such a record must not be overwritten.
   public init(decoding bytes: some Collection<UInt8>) throws(ElectionError) {
     guard bytes.count <= Self.maximumSize else { throw .unreadable("it has \(bytes.count) bytes") }
@@ -54,7 +54,7 @@ extension ElectionRecord: Codable {
 
   /// Reads the fields of the JSON form.
   ///
-  /// - Parameter decoder: Where they are.
+  /// - Parameter decoder: The source.
   /// - Throws: `DecodingError` if a field is missing or of another type, or the format is newer than this version's.
   public init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: CodingKeys.self)
@@ -81,10 +81,10 @@ extension ElectionRecord: Codable {
     renewedAt = try fields.decodeIfPresent(String.self, forKey: .renewedAt).flatMap { try? Date($0, strategy: Self.instant) }
   }
 
-  /// Writes the fields of the JSON form; `leader` is written as null when nobody leads.
+  /// Writes the fields of the JSON form; `leader` is null without a leader.
   ///
-  /// - Parameter encoder: Where they go.
-  /// - Throws: What the encoder throws.
+  /// - Parameter encoder: The destination.
+  /// - Throws: The error of the encoder.
   public func encode(to encoder: any Encoder) throws {
     var fields = encoder.container(keyedBy: CodingKeys.self)
     try fields.encode(Self.formatVersion, forKey: .version)
@@ -115,7 +115,7 @@ extension ElectionHold: Codable {
 
   /// Reads the fields of the JSON form.
   ///
-  /// - Parameter decoder: Where they are.
+  /// - Parameter decoder: The source.
   /// - Throws: `DecodingError` if a field is missing or of another type.
   public init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: CodingKeys.self)
@@ -126,8 +126,8 @@ extension ElectionHold: Codable {
 
   /// Writes the fields of the JSON form.
   ///
-  /// - Parameter encoder: Where they go.
-  /// - Throws: What the encoder throws.
+  /// - Parameter encoder: The destination.
+  /// - Throws: The error of the encoder.
   public func encode(to encoder: any Encoder) throws {
     var fields = encoder.container(keyedBy: CodingKeys.self)
     try fields.encode(id, forKey: .id)
@@ -137,7 +137,7 @@ extension ElectionHold: Codable {
 }
 
 extension Duration {
-  /// Whole milliseconds, rounded up: what others wait by must not shrink on its way.
+  /// Whole milliseconds, rounded up: rounding must never shorten another node's wait.
   var milliseconds: Int64 {
     let (seconds, attoseconds) = components
     return seconds * 1_000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000

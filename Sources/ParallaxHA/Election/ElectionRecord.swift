@@ -8,62 +8,62 @@ public import Foundation
 ///
 /// There is one record per election. Nodes change it only by compare-and-set over the whole record.
 public struct ElectionRecord: Sendable, Hashable {
-  /// The cluster that the record belongs to; nodes of another cluster leave it alone.
+  /// The cluster of the record; nodes of another cluster do not touch it.
   public var clusterID: String
-  /// The id of the node that leads, or `nil` after a release and in a bootstrap record.
+  /// The id of the leader; `nil` after a release and in a bootstrap record.
   public var leader: String?
-  /// The leader's address, for people and other nodes.
+  /// The leader's address for people and other nodes.
   public var address: String?
   /// The incarnation of the leader, of the former leader after a release, or of the creator of a bootstrap record.
   public var incarnation: String
   /// The fencing token; it grows with each acquisition.
   public var term: Int64
-  /// How many times the holder has renewed: standbys time by it, and nothing else changes it.
+  /// The number of renewals by the holder, by which standbys measure their patience; no other write changes it.
   ///
   /// In JSON, `renewal`.
   public var renewalCount: Int64
-  /// How many times any node has written the record, so that no two versions have the same bytes.
+  /// The number of writes of the record by any node, so that no two versions have the same bytes.
   public var sequence: Int64
-  /// How many times leadership has been taken.
+  /// The number of acquisitions.
   ///
   /// In JSON, `transitions`.
   public var transitionCount: Int64
-  /// The lease as the holder runs it.
+  /// The holder's lease.
   public var leaseDuration: Duration
-  /// Whether the record only marks that there was none: nobody leads by it.
+  /// Whether the record only marks that none was stored: it has no leader.
   ///
   /// In JSON, `bootstrap`.
   public var isBootstrap: Bool
   /// An operator's request to the leader or the candidates.
   public var request: ElectionRequest?
-  /// The node that the next term is kept for.
+  /// The node for which the next term is reserved.
   ///
   /// In JSON, `reserved`.
   public var reservation: ElectionHold?
-  /// The node that lets others go first.
+  /// The node that lets the others go first.
   ///
   /// In JSON, `barred`.
   public var cooldown: ElectionHold?
-  /// Whether nobody is to be elected: maintenance.
+  /// Whether elections are suspended, for maintenance.
   public var isPaused: Bool
-  /// When the term began, by the holder's wall clock; for people alone.
+  /// The beginning of the term by the holder's wall clock; for people only.
   public var acquiredAt: Date?
-  /// When the lease was renewed, by the holder's wall clock; for people alone.
+  /// The last renewal by the holder's wall clock; for people only.
   public var renewedAt: Date?
 
-  /// Makes a record.
+  /// Creates a record.
   ///
   /// - Parameters:
-  ///   - clusterID: The cluster that the record belongs to.
-  ///   - leader: The id of the leader, or `nil` if nobody leads.
+  ///   - clusterID: The cluster of the record.
+  ///   - leader: The id of the leader, or `nil`.
   ///   - address: The leader's address.
-  ///   - incarnation: The incarnation of the node that writes the record.
+  ///   - incarnation: The incarnation of the writing node.
   ///   - term: The fencing token.
-  ///   - renewalCount: The count of renewals.
-  ///   - sequence: The count of writes.
-  ///   - transitionCount: The count of acquisitions.
-  ///   - leaseDuration: The lease as the writer runs it.
-  ///   - isBootstrap: Whether the record only marks that there was none.
+  ///   - renewalCount: The number of renewals.
+  ///   - sequence: The number of writes.
+  ///   - transitionCount: The number of acquisitions.
+  ///   - leaseDuration: The writer's lease.
+  ///   - isBootstrap: Whether the record only marks that none was stored.
   public init(
     clusterID: String, leader: String?, address: String? = nil, incarnation: String, term: Int64, renewalCount: Int64 = 1,
     sequence: Int64 = 1,
@@ -82,24 +82,24 @@ public struct ElectionRecord: Sendable, Hashable {
     isPaused = false
   }
 
-  /// Whether the record was given back by its leader and may be taken at once.
+  /// Whether the leader has released the record, so that it may be taken at once.
   public var isReleased: Bool { leader == nil && !isBootstrap }
 
-  /// The fencing token of the term that the record speaks of.
+  /// The fencing token of the record's term.
   public var fencingToken: FencingToken { FencingToken(term: term, incarnation: incarnation) }
 
-  /// Orders versions of one record by age, as far as term and sequence can tell.
+  /// Orders versions of one record by age, as far as term and sequence determine it.
   package func isNewer(than other: ElectionRecord) -> Bool {
     (term, sequence) > (other.term, other.sequence)
   }
 
-  /// The greatest count that a record may carry: above it JSON readers lose digits.
+  /// The greatest count in a record: JSON readers lose digits of greater numbers.
   package static let maximumCount: Int64 = 1 << 53
 
-  /// The longest duration that a record may ask others to wait.
+  /// The longest wait that a record may ask of other nodes.
   package static let maximumDuration: Duration = .seconds(86_400)
 
-  /// A value that no node could work with, or `nil`: anyone who reaches the store may have written the record.
+  /// An invalid value, or `nil`: any client of the store may have written the record.
   package var fault: String? {
     for (name, count) in [("term", term), ("renewal", renewalCount), ("sequence", sequence), ("transitions", transitionCount)]
     where !(0..<Self.maximumCount).contains(count) {
@@ -117,30 +117,30 @@ public struct ElectionRecord: Sendable, Hashable {
 public struct ElectionRequest: Sendable, Hashable, Codable {
   /// The kind of a request.
   public enum Kind: String, Sendable, Hashable, CaseIterable, Codable {
-    /// The leader is to hand over.
+    /// The leader must hand over.
     case stepDown
-    /// The candidates are to elect without rank delay and cooldown.
+    /// The candidates must elect without rank delay and cooldown.
     case elect
-    /// The leader is to hand over and stay away for a while; a pause ends.
+    /// The leader must hand over and lets the others go first for a while; a pause ends.
     case force
   }
 
-  /// Tells requests apart.
+  /// The id of the request.
   public var id: String
-  /// What is asked for.
+  /// The kind of the request.
   public var kind: Kind
-  /// The node that is to lead next, if one was named.
+  /// The requested next leader, or `nil`.
   public var to: String?
-  /// The term of the request, which means nothing in any other term.
+  /// The term of the request, which has no effect in any other term.
   public var targetTerm: Int64
 
-  /// Makes a request.
+  /// Creates a request.
   ///
   /// - Parameters:
-  ///   - id: Tells requests apart.
-  ///   - kind: What is asked for.
-  ///   - to: The node that is to lead next.
-  ///   - targetTerm: The term that it speaks of.
+  ///   - id: The id of the request.
+  ///   - kind: The kind of the request.
+  ///   - to: The requested next leader; nil by default.
+  ///   - targetTerm: The term of the request.
   public init(id: String, kind: Kind, to: String? = nil, targetTerm: Int64) {
     self.id = id
     self.kind = kind
@@ -149,21 +149,21 @@ public struct ElectionRequest: Sendable, Hashable, Codable {
   }
 }
 
-/// A node that is preferred or kept away for a while; each node counts from its first receipt of the id.
+/// A preference or a delay of one node for a while; each node counts from its first receipt of the id.
 public struct ElectionHold: Sendable, Hashable {
-  /// Tells holds apart: one that is written again with its id does not begin anew.
+  /// The id of the hold: writing a hold again under its id does not restart it.
   public var id: String
-  /// The node that the hold is about.
+  /// The node of the hold.
   public var node: String
-  /// How long the hold lasts from its receipt.
+  /// How long the hold lasts after its receipt.
   public var duration: Duration
 
-  /// Makes a hold.
+  /// Creates a hold.
   ///
   /// - Parameters:
-  ///   - id: Tells holds apart.
-  ///   - node: The node that the hold is about.
-  ///   - duration: How long it lasts from its receipt.
+  ///   - id: The id of the hold.
+  ///   - node: The node of the hold.
+  ///   - duration: How long it lasts after its receipt.
   public init(id: String, node: String, duration: Duration) {
     self.id = id
     self.node = node

@@ -8,9 +8,9 @@ package import Foundation
 extension ElectionStateMachine {
   /// The readings of a node's two clocks.
   ///
-  /// The wall clock decides nothing but the first term over a bootstrap record.
+  /// The wall clock decides only the first term over a bootstrap record.
   package struct Moment: Sendable {
-    /// The time since a fixed origin, on a clock that goes on while the computer sleeps; never negative.
+    /// The time since a fixed origin, on a clock that continues while the computer sleeps; never negative.
     package var instant: Duration
     package var wall: Date
 
@@ -26,11 +26,11 @@ extension ElectionStateMachine {
     case timer
     case reply(UInt64, Reply)
     case hint(ElectionSnapshot)
-    /// Whether there is anything to lead for.
+    /// Whether a body waits for a term.
     case candidacy(Bool)
-    /// Whether the node is fit to lead, or no other node is.
+    /// Whether the node may lead: it is fit to lead, or no other node is.
     case eligibility(Bool)
-    /// Where the node is reached.
+    /// The node's address.
     case address(String?)
     /// The duties of the ended term have ended.
     case dutiesJoined
@@ -59,7 +59,7 @@ extension ElectionStateMachine {
     /// The record to write; nil for a read.
     package var record: ElectionRecord?
     package var expecting: ElectionVersion?
-    /// The instant of the decision, which is before the send.
+    /// The instant of the decision, before the call is sent.
     package var sentAt: Duration
   }
 

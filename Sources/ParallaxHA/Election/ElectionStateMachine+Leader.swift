@@ -1,6 +1,6 @@
-/// Holding a term and giving it up.
+/// Holding and giving up a term.
 extension ElectionStateMachine {
-  /// An acquisition was acknowledged: the lease counts from before the send, so it may have run out already.
+  /// An acquisition was acknowledged: the lease counts from before the send, so it may have ended already.
   mutating func acquired(_ snapshot: ElectionSnapshot, sentAt: Duration) {
     observe(snapshot)
     let validUntil = sentAt + timings.renewDeadline
@@ -69,10 +69,13 @@ extension ElectionStateMachine {
     }
   }
 
-  /// The store has lost the record: the leader writes a bootstrap record, the only record that a late packet can write too, and then
-  /// asserts the term over it.
+  /// Restores a record that the store has lost.
+  ///
+  /// The leader first writes a bootstrap record, which is the only kind of record that a late packet can
+  /// write too, and then asserts the term over it.
   private mutating func restore(_ leadership: inout Leadership) {
-    // A renewal with the count of the bootstrap record would look like it to a standby, whose patience would run on.
+    // A standby could not distinguish a renewal with the count of the bootstrap record from that record, and its patience would not
+    // restart.
     leadership.renewals += 1
     role = .leading(leadership)
     var mark = bootstrapRecord(term: leadership.lease.token.term)
@@ -95,7 +98,7 @@ extension ElectionStateMachine {
     send(purpose, next, expecting: expecting)
   }
 
-  /// Every event that is handled after the end of the lease ends the term; a late timer changes nothing.
+  /// Every event after the end of the lease ends the term, so a late timer changes nothing.
   mutating func expireLease() {
     guard case .leading(let leadership) = role, now.instant >= leadership.lease.validUntil else { return }
     lose(.deadlinePassed)
@@ -117,7 +120,7 @@ extension ElectionStateMachine {
   private mutating func finish(_ end: TermEnd) {
     guard case .leading(let leadership) = role else { preconditionFailure("a term ended that the node did not lead") }
     var held: ElectionSnapshot?
-    // A call under way may have outdated the known version; a release then fails and shows the current version.
+    // A call in progress may have outdated the known version; a release then fails and returns the current version.
     if end.isVoluntary, case .present(let snapshot) = knowledge, isOwn(knowledge) { held = snapshot }
     let token = leadership.lease.token
     mayHold = true

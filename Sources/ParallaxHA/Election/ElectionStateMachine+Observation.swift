@@ -1,6 +1,6 @@
-/// What a node learns from the record.
+/// The machine's observations of the record.
 extension ElectionStateMachine {
-  /// Takes in the stored record, as it stands or stood a moment ago.
+  /// Handles the stored record, current or slightly outdated.
   mutating func observe(_ snapshot: ElectionSnapshot?) {
     guard let snapshot else {
       knowledge = .absent
@@ -49,7 +49,7 @@ extension ElectionStateMachine {
     return hold.id == before?.id ? before : ReceivedHold(id: hold.id, receivedAt: now.instant)
   }
 
-  /// Hints may be stale: a hint counts only when it is newer than the known record, and a leader never acts on one.
+  /// Hints may be stale: a hint is used only if it is newer than the known record, and a leader never acts on one.
   mutating func takeHint(_ hint: ElectionSnapshot) {
     guard hint.record.fault == nil else { return }
     guard hint.record.clusterID == configuration.clusterID else {
@@ -71,8 +71,8 @@ extension ElectionStateMachine {
 
   /// Whether a reply may be older than a hint that arrived before it.
   ///
-  /// Hints and replies travel separately: a hint of the next leader's acquisition may arrive before the reply to this node's release. The
-  /// node then reads again instead of taking in the older record, since the store may also have lost its data meanwhile.
+  /// Hints and replies arrive independently: a hint of the next leader's acquisition may precede the reply to this node's release. The node
+  /// then reads again instead of using the older record, since the store may also have lost its data meanwhile.
   func isOvertaken(_ snapshot: ElectionSnapshot?) -> Bool {
     guard hasHintSinceCall, case .present(let known) = knowledge else { return false }
     guard let snapshot else { return true }
@@ -92,7 +92,7 @@ extension ElectionStateMachine {
     if case .present(let known) = knowledge { known.version == hint.version } else { false }
   }
 
-  /// Whether the hint shows a write of this node: the one under way, or an earlier one.
+  /// Whether the hint shows a write of this node: the current one, or an earlier one.
   private func isOwnWrite(_ hint: ElectionSnapshot) -> Bool {
     let record = hint.record
     guard record.incarnation == session.incarnation else { return false }

@@ -4,9 +4,9 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Waiting for a term and taking it.
+/// Waiting for a term and acquiring it.
 extension ElectionStateMachine {
-  /// Whether the node would lead if it could.
+  /// Whether the node tries to lead.
   var isCampaigning: Bool {
     configuration.campaigns && isCandidate && isEligible && resignDeadline == nil && !isResigned
   }
@@ -29,7 +29,7 @@ extension ElectionStateMachine {
     return min(turn ?? read, read)
   }
 
-  /// The instant from which the node may write the record; nil while the node must not.
+  /// The instant from which the node may write the record; nil while it must not.
   package var turn: Duration? {
     guard isCampaigning else { return nil }
     switch knowledge {
@@ -54,7 +54,7 @@ extension ElectionStateMachine {
     return patience.since + lease + (isUrged ? .zero : rankDelay)
   }
 
-  /// The store may have lost the record of a living leader, which goes on until its lease ends.
+  /// The store may have lost the record of a living leader, which leads until its lease ends.
   private func waitOverBootstrap(_ record: ElectionRecord) -> Duration {
     if !hasHistory, let bootstrapWait { return max(bootstrapWait, .zero) }
     return max(timings.leaseDuration, longestLease, record.leaseDuration)
@@ -71,12 +71,12 @@ extension ElectionStateMachine {
     return end
   }
 
-  /// Spreads the candidates over some ten milliseconds, so that the hint of the first acquisition reaches the others in time.
+  /// Spreads the candidates over about ten milliseconds, so that the hint of the first acquisition reaches the others in time.
   ///
-  /// The delay has one step for each power of two of the priority; the hash of the node's id decides within a step.
+  /// The delay has one step per power of two of the priority; the hash of the node's id decides within a step.
   static func rankDelay(of nodeID: String, _ configuration: ElectionConfiguration) -> Duration {
     let step = min(.milliseconds(6), configuration.timings.retryPeriod / 20)
-    // A negative delay would cut patience short.
+    // A negative delay would shorten the patience.
     let priority = min(max(configuration.priority, -100), 100)
     let bits = Int.bitWidth - priority.magnitude.leadingZeroBitCount
     let level = priority < 0 ? -bits : bits
@@ -90,11 +90,11 @@ extension ElectionStateMachine {
     case .present(let snapshot):
       send(.acquire, acquisition(over: snapshot.record), expecting: snapshot.version)
     case .unknown, .unreadable:
-      preconditionFailure("a turn came while the record was not known")
+      preconditionFailure("a turn came while the record was unknown")
     }
   }
 
-  /// The floor for terms after the loss of all data.
+  /// The minimum term after a loss of all data.
   private var wallTerm: Int64 {
     let milliseconds = now.wall.timeIntervalSince1970 * 1_000
     let bounded = Int64(min(max(milliseconds, 0), Double(ElectionRecord.maximumCount / 2)))

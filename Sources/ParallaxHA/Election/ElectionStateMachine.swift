@@ -6,10 +6,10 @@ import Foundation
 
 /// Decides when a node campaigns, leads, renews, stops and releases.
 ///
-/// The machine is a value without clock, store, randomness or tasks: events with their instants go in, actions come out, and ``wakeUp``
-/// says when the next ``Event/timer`` is due. At most one call to the store is under way at a time.
+/// The machine is a value without clock, store, randomness or tasks: it takes events with their instants and returns actions, and
+/// ``wakeUp`` is the instant of the next ``Event/timer``. At most one call to the store is in progress at a time.
 package struct ElectionStateMachine: Sendable {
-  /// What the node knows of the record.
+  /// The node's knowledge of the record.
   enum Knowledge: Sendable {
     case unknown
     case unreadable
@@ -28,21 +28,21 @@ package struct ElectionStateMachine: Sendable {
     /// The last known version of the node's own record.
     var record: ElectionRecord
     var nextRenewal: Duration
-    /// The number of attempts, acknowledged or not: no two writes carry the same renewal count.
+    /// The number of attempts, acknowledged or not: no two writes have the same renewal count.
     var renewals: Int64
   }
 
   struct Stopping: Sendable {
     var token: FencingToken
     var end: TermEnd
-    /// What to release once the duties have ended; nil when it must be read first.
+    /// The version to release after the duties have ended; nil if it must be read first.
     var held: ElectionSnapshot?
     var isStuckAt: Duration
     var isReported = false
   }
 
   enum Role: Sendable {
-    /// The node watches, and takes over when its turn comes. Exits to leading, or to releasing when the record names the node.
+    /// The node observes, and takes over at its turn. Exits to leading, or to releasing when the record names the node.
     case standby
     /// The node holds the lease. Exits to stopping.
     case leading(Leadership)
@@ -52,7 +52,7 @@ package struct ElectionStateMachine: Sendable {
     case releasing
   }
 
-  /// The renewal that a standby times by, and the instant of its first receipt.
+  /// The renewal from which a standby measures its patience, and the instant of its first receipt.
   struct Patience: Sendable, Equatable {
     var incarnation = ""
     var term: Int64 = -1
@@ -84,7 +84,7 @@ package struct ElectionStateMachine: Sendable {
   var knowledge = Knowledge.unknown
   package internal(set) var lastRecord: ElectionRecord?
   var lastAnswerAt: Duration?
-  /// Whether a hint was taken for what the store holds since the last call was sent.
+  /// Whether a hint has changed the known record since the last call was sent.
   var hasHintSinceCall = false
   var patience = Patience()
   var reservation: ReceivedHold?
@@ -94,7 +94,7 @@ package struct ElectionStateMachine: Sendable {
   var longestLease: Duration = .zero
   var highestTerm: Int64 = 0
   var highestSequence: Int64 = 0
-  /// Whether an acquisition may stand in the store although the node does not lead.
+  /// Whether the store may contain an acquisition of this node, which does not lead.
   var mayHold = false
 
   // Calls and notices.
@@ -108,12 +108,12 @@ package struct ElectionStateMachine: Sendable {
   var now = Moment(instant: .zero, wall: Date(timeIntervalSince1970: 0))
   var output: [Action] = []
 
-  /// Makes the machine of a node that knows nothing yet.
+  /// Creates the machine of a node that does not know the record.
   ///
   /// - Parameters:
   ///   - session: The node and its incarnation.
-  ///   - configuration: How the node takes part.
-  ///   - needsBootstrapWait: Whether the store may have lost the record of a leader that lives.
+  ///   - configuration: The settings of the node's part in the election.
+  ///   - needsBootstrapWait: Whether the store may have lost the record of a living leader.
   package init(
     session: NodeSession, configuration: ElectionConfiguration, needsBootstrapWait: Bool = true
   ) {
@@ -126,12 +126,12 @@ package struct ElectionStateMachine: Sendable {
 
   // MARK: For the driver
 
-  /// The lease, while the node leads: the caller compares `validUntil` with the clock at each use.
+  /// The lease, while the node leads; the caller compares `validUntil` with the clock at each use.
   package var lease: Lease? {
     if case .leading(let leadership) = role { leadership.lease } else { nil }
   }
 
-  /// Whether the node neither holds the record nor has anything to give back.
+  /// Whether the node neither holds the record nor has one to release.
   package var isSettled: Bool {
     if case .standby = role { true } else { false }
   }
@@ -141,14 +141,15 @@ package struct ElectionStateMachine: Sendable {
     if case .stopping(let stopping) = role { stopping.isReported } else { false }
   }
 
-  /// Whether the node has nothing to do before time passes; calls that do not hang and duties that end count as something to do.
+  /// Whether the node has nothing to do before time passes; a call that does not hang, and duties that are about to end, count as something
+  /// to do.
   func isWaiting(at instant: Duration, inHungCall isHung: Bool) -> Bool {
     if case .stopping(let stopping) = role, !stopping.isReported { return false }
     guard call == nil || isHung else { return false }
     return wakeUp.map { $0 > instant } ?? true
   }
 
-  /// When the next ``Event/timer`` is due, unless something else happens before; nil for never.
+  /// The instant of the next ``Event/timer``, unless another event precedes it; nil for none.
   package var wakeUp: Duration? {
     guard isStarted else { return nil }
     let next = call.map { $0.sentAt + timings.callTimeout }
@@ -166,12 +167,12 @@ package struct ElectionStateMachine: Sendable {
     }
   }
 
-  /// Takes in an event.
+  /// Handles an event.
   ///
   /// - Parameters:
-  ///   - event: What happened.
+  ///   - event: The event.
   ///   - now: The readings of the clocks, never earlier than at the previous event; calls among the actions are sent later.
-  /// - Returns: What to do, in order.
+  /// - Returns: The actions, in order.
   package mutating func handle(_ event: Event, at now: Moment) -> [Action] {
     self.now = now
     output.removeAll(keepingCapacity: true)
@@ -215,7 +216,7 @@ package struct ElectionStateMachine: Sendable {
     nextPoll = now.instant
   }
 
-  /// Does the next thing that is due, if no call is under way.
+  /// Takes the next step that is due, if no call is in progress.
   private mutating func proceed() {
     guard isStarted else { return }
     if case .standby = role, call?.purpose == .read, let turn, now.instant >= turn {
@@ -270,7 +271,7 @@ package struct ElectionStateMachine: Sendable {
     settle(call, .failed)
   }
 
-  /// Only the reply to the call under way counts; the outcome of every earlier call was taken as unknown at its time-out.
+  /// Only the reply to the current call counts; the outcome of every earlier call has counted as unknown since its time-out.
   private mutating func take(_ reply: Reply, to id: UInt64) {
     guard let call, call.id == id else { return }
     settle(call, reply)

@@ -1,27 +1,27 @@
-/// How an election stands, as one node sees it.
+/// The state of an election, as one node sees it.
 public struct ElectionStatus: Sendable, Hashable {
-  /// The id of the node that the record names as the leader, or `nil` if it names none or is not known.
+  /// The id of the leader in the record; `nil` if the record names none or is unknown.
   public var leader: String?
-  /// The leader's address, if it gave one.
+  /// The leader's address, if the record has one.
   public var leaderAddress: String?
-  /// The term of the record; 0 if it is not known.
+  /// The term of the record; 0 if it is unknown.
   public var term: Int64
-  /// How many times leadership has been taken; 0 if it is not known.
+  /// The number of acquisitions; 0 if it is unknown.
   public var transitionCount: Int64
-  /// Whether nobody is to be elected.
+  /// Whether elections are suspended.
   public var isPaused: Bool
-  /// The lease as the leader runs it; nodes that run another one should be brought in line.
+  /// The leader's lease, which should equal that of all nodes.
   public var leaseDuration: Duration?
-  /// Whether this node leads at this moment.
+  /// Whether this node leads at the moment of the status.
   public var isLeader: Bool
   /// The time until the lease ends without another renewal: on the leader until it stops, elsewhere until others may take over.
   public var leaseRemaining: Duration?
-  /// The age of the last answer of the store, and so of this status; `nil` while the store answers in time.
+  /// The age of the store's last answer, and so of this status; `nil` while the store answers in time.
   public var staleFor: Duration?
   /// A fault of this node or of the cluster, and its remedy, in a sentence for an operator; `nil` if none is known.
   public var problem: String?
 
-  /// Makes the status of an unknown election.
+  /// Creates the status of an unknown election.
   public init() {
     term = 0
     transitionCount = 0
@@ -29,7 +29,7 @@ public struct ElectionStatus: Sendable, Hashable {
     isLeader = false
   }
 
-  /// The status without the parts that change with time alone.
+  /// The status without the durations, which change without an event.
   var withoutDurations: ElectionStatus {
     var status = self
     status.leaseRemaining = nil
@@ -39,10 +39,10 @@ public struct ElectionStatus: Sendable, Hashable {
 }
 
 extension ElectionStateMachine {
-  /// How the election stands.
+  /// The state of the election.
   ///
   /// - Parameter instant: The reading of the node's clock.
-  /// - Returns: What the node knows at that moment.
+  /// - Returns: The status at that instant.
   package func status(at instant: Duration) -> ElectionStatus {
     var status = ElectionStatus()
     if let record = lastRecord {
@@ -60,7 +60,7 @@ extension ElectionStateMachine {
       let end = patience.since + max(record.leaseDuration, timings.leaseDuration)
       status.leaseRemaining = max(end - instant, .zero)
     }
-    // A healthy node hears from the store at least once in 1.2 retry periods.
+    // A healthy node receives an answer of the store at least once in 1.2 retry periods.
     let silence = lastAnswerAt.map { instant - $0 } ?? instant
     if notices.storeFailed || silence > timings.retryPeriod * 1.2 + timings.callTimeout { status.staleFor = silence }
     status.problem = problem
@@ -71,7 +71,7 @@ extension ElectionStateMachine {
     if case .stopping(let stopping) = role, stopping.isReported {
       return "duties of term \(stopping.token.term) have ignored their cancellation; the lease was left to expire"
     }
-    if case .unreadable = knowledge { return "the stored election record cannot be read; it is left alone, so nobody is elected" }
+    if case .unreadable = knowledge { return "the stored election record cannot be read; it is not overwritten, so no node is elected" }
     if case .present(let snapshot) = knowledge, snapshot.record.clusterID != configuration.clusterID {
       return """
         the election record belongs to cluster "\(snapshot.record.clusterID)" and this node to "\(configuration.clusterID)"; \
@@ -79,10 +79,11 @@ extension ElectionStateMachine {
         """
     }
     if let twin = notices.twin, twin.growth >= 2 {
-      return "another process with incarnation \(twin.incarnation) runs under this node's id \"\(session.nodeID)\"; give each its own id"
+      return
+        "another process with incarnation \(twin.incarnation) runs under this node's id \"\(session.nodeID)\"; give each process its own id"
     }
     if notices.storeFailed { return "the store does not answer" }
-    // In the record a lease is in whole milliseconds.
+    // The record has its lease in whole milliseconds.
     if let record = lastRecord, record.leader != nil, record.leaseDuration.milliseconds != timings.leaseDuration.milliseconds {
       return """
         the leader runs a lease of \(record.leaseDuration) and this node one of \(timings.leaseDuration); during a \

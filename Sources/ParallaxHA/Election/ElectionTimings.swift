@@ -1,4 +1,4 @@
-/// The durations that an election runs by, checked when they are made.
+/// The durations of an election, checked at initialization.
 ///
 /// Two relations keep them safe and live:
 ///
@@ -10,43 +10,43 @@
 public struct ElectionTimings: Sendable, Hashable {
   /// How long the other nodes wait for a silent leader.
   public let leaseDuration: Duration
-  /// How long a leader goes on after it sent its last acknowledged renewal.
+  /// How long a leader leads after it sent its last acknowledged renewal.
   public let renewDeadline: Duration
   /// How long a leader waits between renewals, and a standby between reads; up to a fifth is added at random.
   public let retryPeriod: Duration
-  /// How long duties may take to end once they are cancelled.
+  /// How long cancelled duties may take to end.
   public let stopBudget: Duration
   /// How long one call to the store may take before its outcome counts as unknown.
   public let callTimeout: Duration
-  /// By how much the rate of any node's clock may be off: 0.05 is five percent.
+  /// The maximum deviation of the rate of any node's clock: 0.05 is five percent.
   public let clockRateError: Double
 
   /// The allowance for a round trip to the store.
   package static let roundTrip: Duration = .milliseconds(50)
 
-  /// 15 s, 10 s and 2 s, as Kubernetes components run by.
+  /// 15 s, 10 s and 2 s, the durations of Kubernetes components.
   public static let standard = ElectionTimings(
     unchecked: .seconds(15), .seconds(10), .seconds(2), stopBudget: .milliseconds(1_500), callTimeout: .milliseconds(2_500),
     clockRateError: 0.05)
 
-  /// Makes timings from a lease, in the proportions 15 : 10 : 2.
+  /// Creates timings from a lease, in the proportions 15 : 10 : 2.
   ///
-  /// - Parameter leaseDuration: How long the other nodes wait for a silent leader; about 310 ms at least.
-  /// - Throws: ``ElectionError`` with `invalidTimings` naming the broken relation and its values.
+  /// - Parameter leaseDuration: How long the other nodes wait for a silent leader; at least about 310 ms.
+  /// - Throws: ``ElectionError`` with `invalidTimings`, which names the violated relation and its values.
   public init(leaseDuration: Duration) throws(ElectionError) {
     try self.init(leaseDuration: leaseDuration, renewDeadline: leaseDuration * 10 / 15, retryPeriod: leaseDuration * 2 / 15)
   }
 
-  /// Makes timings.
+  /// Creates timings.
   ///
   /// - Parameters:
   ///   - leaseDuration: How long the other nodes wait for a silent leader; at most a day.
-  ///   - renewDeadline: How long a leader goes on after its last acknowledged renewal.
+  ///   - renewDeadline: How long a leader leads after it sent its last acknowledged renewal.
   ///   - retryPeriod: How long to wait between renewals and between reads.
-  ///   - stopBudget: How long cancelled duties may take; a tenth of the lease if `nil`.
-  ///   - callTimeout: How long one call to the store may take; a quarter of `renewDeadline` if `nil`.
-  ///   - clockRateError: By how much the rate of any node's clock may be off; from 0 to below 1.
-  /// - Throws: ``ElectionError`` with `invalidTimings` naming the broken relation and its values.
+  ///   - stopBudget: How long cancelled duties may take; `nil`, the default, is a tenth of the lease.
+  ///   - callTimeout: How long one call to the store may take; `nil`, the default, is a quarter of `renewDeadline`.
+  ///   - clockRateError: The maximum deviation of the rate of any node's clock, from 0 to below 1.
+  /// - Throws: ``ElectionError`` with `invalidTimings`, which names the violated relation and its values.
   public init(
     leaseDuration: Duration, renewDeadline: Duration, retryPeriod: Duration, stopBudget: Duration? = nil, callTimeout: Duration? = nil,
     clockRateError: Double = 0.05
@@ -58,7 +58,7 @@ public struct ElectionTimings: Sendable, Hashable {
     try checkRelations()
   }
 
-  /// Makes timings that may break the relations: to ask whether they do, and to show in simulation what the relations are for.
+  /// Creates timings that may violate the relations, to check them, and to simulate the consequences.
   package init(
     unchecked leaseDuration: Duration, _ renewDeadline: Duration, _ retryPeriod: Duration, stopBudget: Duration? = nil,
     callTimeout: Duration? = nil, clockRateError: Double = 0.05
@@ -71,19 +71,19 @@ public struct ElectionTimings: Sendable, Hashable {
     self.clockRateError = clockRateError
   }
 
-  /// How long the next term is kept for the node that a step down names.
+  /// How long the next term is reserved for the node that a step down names.
   public var reservation: Duration { renewDeadline }
 
-  /// How long a leader that was asked to hand over lets others go first.
+  /// How long a leader that was asked to hand over lets the others go first.
   public var cooldown: Duration { leaseDuration }
 
-  /// How many times `renewDeadline + stopBudget` the lease must be more than, since clocks run at different rates.
+  /// The minimum ratio of the lease to `renewDeadline + stopBudget`, given clocks of different rates.
   package var leaseRatio: Double { (1 + clockRateError) / (1 - clockRateError) }
 
   /// Whether every node has stopped before another can lead.
   package var isLeaseLongEnough: Bool { leaseDuration / (renewDeadline + stopBudget) > leaseRatio }
 
-  /// What `renewDeadline` must be more than: the time to the next renewal, one hung call and two round trips.
+  /// The minimum of `renewDeadline`: the time to the next renewal, one hung call and two round trips.
   package var renewalTime: Duration { retryPeriod * 1.2 + callTimeout + Self.roundTrip * 2 }
 
   /// Whether a leader keeps its term when one call to the store hangs.

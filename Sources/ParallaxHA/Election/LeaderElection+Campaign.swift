@@ -4,7 +4,7 @@ import Synchronization
 
 /// Running a body while the node leads.
 extension LeaderElection {
-  /// Claims the place of the one body; nil if another body has it.
+  /// Registers the election's single body; nil if another body is registered.
   func beginCampaign() -> WakeUp? {
     state.withLock { state in
       if state.campaign != nil { return nil }
@@ -53,7 +53,7 @@ extension LeaderElection {
     process(.dutiesJoined)
   }
 
-  /// Runs the body until it ends, or until the end of the term cancels it: then there is no result.
+  /// Runs the body until it ends; nil if the end of the term cancelled it.
   private func lead(
     _ token: FencingToken, until stop: WakeUp, _ body: @escaping @Sendable (FencingToken) async throws -> Void
   ) async -> Result<Void, any Error>? {
@@ -62,12 +62,12 @@ extension LeaderElection {
     } until: {
       try await stop.wait()
     }
-    // The cancellation of the task ended the body, whatever the body returned.
+    // The cancellation of the task ended the body, whatever its result.
     guard outcome.isInterrupted || Task.isCancelled else { return outcome.result }
     if case .failure(let error) = outcome.result, !(error is CancellationError) {
       logger.warning("the duties of an ended term ended with an error", metadata: ["term": "\(token.term)", "error": "\(error)"])
     }
-    // The machine must be stopping before it hears that the duties are joined.
+    // The machine must be stopping before it receives the event that the duties are joined.
     endTerm()
     return nil
   }

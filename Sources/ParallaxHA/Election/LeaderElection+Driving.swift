@@ -4,7 +4,7 @@ import Synchronization
 
 /// The driver of the state machine: store calls and timers.
 extension LeaderElection {
-  /// The most calls at a time: a store that ignores cancellation must not let calls pile up.
+  /// The maximum number of concurrent calls: calls to a store that ignores cancellation must not accumulate.
   private static var maximumRunningCalls: Int { 16 }
 
   /// Adds a call of `observe()` or `campaign(_:)`, and starts the driver for the first.
@@ -18,9 +18,9 @@ extension LeaderElection {
     }
   }
 
-  /// Starts the driver, unless it runs already.
+  /// Starts the driver, unless it runs.
   ///
-  /// The machine starts in the same step: a resignation that comes next would be undone by a later start.
+  /// The machine starts in the same step: a later start would undo a resignation in between.
   private func startDriving(_ state: inout State) -> [ElectionStateMachine.Event] {
     guard state.driver == nil else { return [] }
     state.outgoing = []
@@ -66,7 +66,7 @@ extension LeaderElection {
   private func nextStep() -> ([ElectionStateMachine.Call], wakeUp: Duration?)? {
     state.withLock { state in
       if state.isLeaving, state.machine.isResigned { return nil }
-      // A call that is not sent has an unknown outcome, as a lost one has: the machine's time-out covers both.
+      // A call that is not sent has an unknown outcome, like a lost one; the machine's time-out covers both.
       let room = max(Self.maximumRunningCalls - state.runningCalls, 0)
       let calls = Array(state.outgoing.prefix(room))
       state.outgoing = []
@@ -75,18 +75,18 @@ extension LeaderElection {
     }
   }
 
-  /// Whether nothing happens on this node until time passes or a hint comes; for tests on a manual clock.
+  /// Whether this node does nothing until time passes or a hint arrives; for tests with a manual clock.
   ///
-  /// - Parameter isHung: Whether a call that is under way does not count, since its store does not answer.
+  /// - Parameter isHung: Whether to ignore a call in progress, because its store does not answer.
   /// - Returns: `false` while a call, the end of duties or the delivery of a status is awaited.
   package func isWaiting(inHungCall isHung: Bool = false) -> Bool {
     state.withLock { state in
-      guard state.outgoing.isEmpty, state.campaign?.pending == nil, !state.isTelling else { return false }
+      guard state.outgoing.isEmpty, state.campaign?.pending == nil, !state.isDelivering else { return false }
       return state.machine.isWaiting(at: elapsed, inHungCall: isHung)
     }
   }
 
-  /// When the node does something by itself next; for tests on a manual clock.
+  /// The instant of this node's next action of its own; for tests with a manual clock.
   package var nextWakeUp: ElectionClock.Instant? {
     state.withLock { state in
       state.driver == nil ? nil : state.machine.wakeUp.map { origin.advanced(by: $0) }
@@ -98,10 +98,10 @@ extension LeaderElection {
     update { state in
       state.isLeaving = false
       state.driver = nil
-      // A caller came while the driver was leaving.
+      // A caller arrived while the driver was ending.
       guard state.users == 0 else { return startDriving(&state) }
       let (observers, watchers) = (Array(state.observers.values), Array(state.watchers.values))
-      state.news.append {
+      state.deliveries.append {
         for observer in observers { observer.finish() }
         for watcher in watchers { watcher.finish() }
       }
@@ -135,7 +135,7 @@ extension LeaderElection {
     } until: {
       try await self.clock.sleep(for: self.configuration.timings.callTimeout)
     } onInterruption: {
-      // A store that ignores its cancellation must not delay the outcome.
+      // A store that ignores cancellation must not delay the outcome.
       process(.reply(call.id, .failed))
     }
     if !outcome.isInterrupted { process(.reply(call.id, (try? outcome.result.get()) ?? .failed)) }

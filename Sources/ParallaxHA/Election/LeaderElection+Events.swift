@@ -10,18 +10,18 @@ import Foundation
 
 /// The events of the state machine, and the effects of its actions.
 extension LeaderElection {
-  /// The time since the election was made.
+  /// The time since the election was created.
   var elapsed: Duration { origin.duration(to: clock.now) }
 
-  /// Hands an event to the machine and performs the actions.
+  /// Passes an event to the machine and performs the actions.
   func process(_ event: ElectionStateMachine.Event) {
     update { _ in [event] }
   }
 
-  /// Changes the state and hands the resulting events to the machine in one step; then performs the actions.
+  /// Changes the state and passes the resulting events to the machine in one step; then performs the actions.
   ///
-  /// No task is resumed under the lock: resuming waits for the cancellation handlers of a task that is being cancelled, and those may
-  /// want the lock, as anyone may ask an election for its status.
+  /// No task is resumed under the lock: resuming waits for the cancellation handlers of a task that is being cancelled, and those may need
+  /// the lock, for example for the election's status.
   func update(_ change: (inout State) -> [ElectionStateMachine.Event]) {
     var effects = Effects()
     state.withLock { state in
@@ -74,7 +74,7 @@ extension LeaderElection {
       if case .dutiesStuck = notice { finishResigning(&state, &effects) }
     case .resigned:
       finishResigning(&state, &effects)
-      // A campaign that begins while the driver leaves is served by the next driver.
+      // A campaign that begins while the driver is ending belongs to the next driver.
       guard !state.isLeaving, let wake = state.campaign?.wake else { return false }
       state.campaign?.isOver = true
       effects.wakeUps.append(wake)
@@ -90,28 +90,28 @@ extension LeaderElection {
   private func show(_ state: inout State, at instant: Duration) {
     if !state.watchers.isEmpty, let record = state.machine.lastRecord {
       let watchers = Array(state.watchers.values)
-      state.news.append { for watcher in watchers { watcher.yield(record) } }
+      state.deliveries.append { for watcher in watchers { watcher.yield(record) } }
     }
     let current = state.machine.status(at: instant)
     guard current.withoutDurations != state.shown else { return }
     state.shown = current.withoutDurations
     let observers = Array(state.observers.values)
-    state.news.append { for observer in observers { observer.yield(current) } }
+    state.deliveries.append { for observer in observers { observer.yield(current) } }
   }
 
-  /// Delivers statuses and records outside the lock, in order: a second caller leaves its deliveries to the one that is delivering.
+  /// Delivers statuses and records outside the lock, in order: a second caller leaves its deliveries to the caller that is delivering.
   private func publish() {
-    var isTelling = false
+    var isDelivering = false
     while true {
-      let news: [@Sendable () -> Void] = state.withLock { state in
-        guard isTelling || !state.isTelling else { return [] }
-        state.isTelling = !state.news.isEmpty
-        defer { state.news = [] }
-        return state.news
+      let due: [@Sendable () -> Void] = state.withLock { state in
+        guard isDelivering || !state.isDelivering else { return [] }
+        state.isDelivering = !state.deliveries.isEmpty
+        defer { state.deliveries = [] }
+        return state.deliveries
       }
-      guard !news.isEmpty else { return }
-      isTelling = true
-      for tell in news { tell() }
+      guard !due.isEmpty else { return }
+      isDelivering = true
+      for deliver in due { deliver() }
     }
   }
 
@@ -137,7 +137,7 @@ extension LeaderElection {
         "the election record belongs to another cluster; this node does not campaign",
         metadata: ["found": "\(clusterID)", "own": "\(configuration.clusterID)"])
     case .unreadableRecord:
-      logger.error("the election record cannot be read; it is left alone and this node does not campaign")
+      logger.error("the election record cannot be read; it is not overwritten, and this node does not campaign")
     case .storeFailed:
       logger.warning("the election store does not answer")
     case .storeAnswers:

@@ -3,46 +3,46 @@ import Synchronization
 
 /// A change of leadership.
 public struct Handover: Sendable, Hashable {
-  /// The node that led before, or `nil` if none did.
+  /// The former leader, or `nil` if there was none.
   public var from: String?
-  /// The node that leads now.
+  /// The new leader.
   public var to: String?
   /// The term of the new leader.
   public var term: Int64
-  /// The time from the request until this node knew of the new leader.
+  /// The time from the request until this node observed the new leader.
   public var duration: Duration
 }
 
-/// Operators' requests, which are written into the record: any node takes them, also while the leader cannot be reached.
+/// Operators' requests, which are written into the record: any node accepts them, even while the leader cannot be reached.
 extension LeaderElection {
   /// Asks the leader to hand over, and waits until another term has begun.
   ///
-  /// The old leader lets others go first for ``ElectionTimings/cooldown``; if it is the only node, it then leads again.
+  /// The old leader lets the others go first for ``ElectionTimings/cooldown``; the only node of a cluster then leads again.
   ///
   /// - Parameters:
-  ///   - target: The node for which the next term is kept for ``ElectionTimings/reservation``; any if `nil`.
-  ///   - timeout: How long to wait; if `nil`, as long as a leader that does not answer, or a target that is gone, may take.
-  /// - Returns: Who led and who leads.
-  /// - Throws: ``ElectionError``: `noRecord`, `noLeader`, `paused`, `invalidTarget` (it leads already), `timedOut` (the request stands),
-  ///   `storeUnavailable`, `notRunning`; or `CancellationError`.
+  ///   - target: The node for which the next term is reserved for ``ElectionTimings/reservation``; `nil`, the default, for any node.
+  ///   - timeout: How long to wait; `nil`, the default, is the longest time that a leader without an answer or a missing target can cause.
+  /// - Returns: The former and the new leader.
+  /// - Throws: ``ElectionError``: `noRecord`, `noLeader`, `paused`, `invalidTarget` (the target already leads), `timedOut` (the request is
+  ///   stored), `storeUnavailable`, `notRunning`; or `CancellationError`.
   public func stepDown(to target: String? = nil, timeout: Duration? = nil) async throws -> Handover {
     try await carryOut(.stepDown(to: target), timeout: timeout)
   }
 
-  /// Asks the candidates to elect without rank delay and cooldown, and waits until somebody leads.
+  /// Asks the candidates to elect without rank delay and cooldown, and waits until a node leads.
   ///
   /// - Parameters:
-  ///   - force: Whether a present leader is to hand over and stay away for ``ElectionTimings/cooldown``, and a pause is to end. A
-  ///     leader that does not answer still leads until its lease ends. Asking again in the same term changes nothing.
-  ///   - timeout: How long to wait; if `nil`, as long as a leader that does not answer may take.
-  /// - Returns: Who led and who leads.
-  /// - Throws: ``ElectionError``: `noRecord`, `paused` (unless forced), `timedOut` (the request stands), `storeUnavailable`, `notRunning`;
-  ///   or `CancellationError`.
+  ///   - force: Whether the current leader must hand over and lets the others go first for ``ElectionTimings/cooldown``, and a pause ends;
+  ///     `false` by default. A leader that does not answer leads until its lease ends. A repeat in the same term has no effect.
+  ///   - timeout: How long to wait; `nil`, the default, is the longest time that a leader without an answer can cause.
+  /// - Returns: The former and the new leader.
+  /// - Throws: ``ElectionError``: `noRecord`, `paused` (unless forced), `timedOut` (the request is stored), `storeUnavailable`,
+  ///   `notRunning`; or `CancellationError`.
   public func elect(force: Bool = false, timeout: Duration? = nil) async throws -> Handover {
     try await carryOut(force ? .force : .elect, timeout: timeout)
   }
 
-  /// Keeps anyone from being elected until ``resume()``; a leader that lives goes on.
+  /// Suspends elections until ``resume()``; a living leader keeps leading.
   ///
   /// - Throws: ``ElectionError``: `noRecord`, `storeUnavailable`, `notRunning`; or `CancellationError`.
   public func pause() async throws {
@@ -70,7 +70,7 @@ extension LeaderElection {
         now = try await withTimeout(limit, clock: clock) {
           for await record in records where command.isDone(record, since: written) { return record }
           try Task.checkCancellation()
-          throw ElectionError(.notRunning, "the election ended before the request was carried out; the request stands")
+          throw ElectionError(.notRunning, "the election ended before the request was carried out; the request is stored")
         }
       } catch let error as TimeoutError {
         throw ElectionError(.timedOut, "\(error)")
@@ -79,7 +79,7 @@ extension LeaderElection {
     return Handover(from: before.leader, to: now.leader, term: now.term, duration: elapsed - begin)
   }
 
-  /// The longest that a request may take: a lease and the holds run out, then a term begins.
+  /// The longest time of a request: a lease and the holds end, then a term begins.
   private func patience(with record: ElectionRecord) -> Duration {
     let timings = configuration.timings
     return max(record.leaseDuration, timings.leaseDuration) * 2 + timings.cooldown + timings.reservation
@@ -97,7 +97,7 @@ extension LeaderElection {
 
   /// Writes the command into the record.
   ///
-  /// - Returns: The record before, and the one that carries the command.
+  /// - Returns: The record before, and the record with the command.
   private func write(_ command: ElectionCommand, id: String) async throws -> (before: ElectionRecord, written: ElectionRecord) {
     var found = try await call { try await self.store.read() }
     while true {
@@ -125,7 +125,7 @@ extension LeaderElection {
       throw error
     } catch {
       throw ElectionError(
-        .storeUnavailable, "the election store did not answer, so the request may or may not stand; try again", cause: error)
+        .storeUnavailable, "the election store did not answer, so the request may or may not be stored; try again", cause: error)
     }
   }
 }

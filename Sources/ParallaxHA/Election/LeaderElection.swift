@@ -19,43 +19,43 @@ import Foundation
 /// ```
 ///
 /// Given a store whose compare-and-set is linearizable and node clocks whose *rates* differ by no more than the timings allow (their
-/// readings may differ by any amount), it promises:
+/// readings may differ by any amount), the election promises:
 ///
-/// 1. At most one valid leader: the validity of any two terms does not overlap; nor across a loss of the store's data, as long as all
-///    nodes run the same `leaseDuration`.
-/// 2. Terms only grow, and each is granted once. (Only the loss of all data can undo this, when the node elected next remembers no term
-///    and its wall clock is behind the one that the last terms began by.)
-/// 3. A fenced write that carries an older term than one already accepted is rejected, whatever the clocks do; so is an equal term
-///    from another incarnation. See ``FencingToken/admits(_:)``.
-/// 4. No duty that honors cancellation runs outside its term: duties are cancelled and joined before the lease is released. One
-///    that does not is reported, and its lease is left to expire.
-/// 5. Lost is final: a late success never brings a term back; the node campaigns for a new one.
-/// 6. Once the store and at least one healthy candidate can talk, there is a leader within `leaseDuration`, a round trip and some
-///    jitter, also while operators keep sending requests. No quorum of nodes is needed: the store decides.
-/// 7. Losing the store's data does not depose a healthy leader: it asserts its record again, with its term.
+/// 1. At most one valid leader: the validity of any two terms does not overlap, not even across a loss of the store's data, as long as all
+///    nodes have the same `leaseDuration`.
+/// 2. Terms only grow, and each is granted once. (Only a loss of all data can undo this, if the next leader remembers no term
+///    and its wall clock is behind the clock of the last terms.)
+/// 3. A fenced write with an older term than an accepted one is rejected, whatever the clocks do; so is an equal term
+///    of another incarnation. See ``FencingToken/admits(_:)``.
+/// 4. No duty that honors cancellation runs outside its term: duties are cancelled and joined before the lease is released. A duty
+///    that does not honor it is reported, and its lease is left to expire.
+/// 5. A lost term is final: a late success never restores it; the node campaigns for a new one.
+/// 6. Once the store and at least one healthy candidate can communicate, there is a leader within `leaseDuration`, a round trip and
+///    some jitter, even while operators keep sending requests. No quorum of nodes is needed: the store decides.
+/// 7. A loss of the store's data does not depose a healthy leader: it asserts its record again, with its term.
 ///
-/// It does not promise, and nothing of its kind can:
+/// The election does not promise, and no election can:
 ///
 /// - that side effects without a fencing token exclude each other when a process is paused between checking and acting;
-/// - the same when a store that replicates asynchronously fails over and loses a write that it had acknowledged: two nodes may then even
-///   have been granted the same term, hence the incarnation in a ``FencingToken``.
+/// - the same when a store that replicates asynchronously fails over and loses an acknowledged write: two nodes may then even
+///   have been granted the same term, which is why a ``FencingToken`` has an incarnation.
 ///
-/// For both, use the fencing token.
+/// In both cases, use the fencing token.
 public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: Sendable where ElectionClock.Duration == Duration {
-  /// A call of `campaign(_:)` that is under way.
+  /// A call of `campaign(_:)` in progress.
   struct Campaign {
-    /// Signalled when a term has begun or the campaign is over.
+    /// Signaled when a term has begun or the campaign is over.
     let wake = WakeUp()
-    /// A term whose duties have not begun yet.
+    /// A term whose duties have not begun.
     var pending: (token: FencingToken, stop: WakeUp)?
-    /// Signalled when the term that is led has ended.
+    /// Signaled when the current term has ended.
     var stop: WakeUp?
     var isOver = false
   }
 
   struct State {
     var machine: ElectionStateMachine
-    /// How many calls of `observe()` and `campaign(_:)` are under way: the first one starts the driver, the last one ends the driver.
+    /// The number of calls of `observe()` and `campaign(_:)` in progress: the first starts the driver, the last ends it.
     var users = 0
     var driver: Task<Void, Never>?
     var isLeaving = false
@@ -68,9 +68,9 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
     var observers: [UInt64: AsyncStream<ElectionStatus>.Continuation] = [:]
     var watchers: [UInt64: AsyncStream<ElectionRecord>.Continuation] = [:]
     var shown: ElectionStatus?
-    /// Deliveries that are due, and whether a caller is delivering.
-    var news: [@Sendable () -> Void] = []
-    var isTelling = false
+    /// The due deliveries, and whether a caller is delivering.
+    var deliveries: [@Sendable () -> Void] = []
+    var isDelivering = false
   }
 
   let store: Store
@@ -82,22 +82,22 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   let lease = Mutex<ElectionStateMachine.Lease?>(nil)
   let alarm = WakeUp()
 
-  /// The node and its incarnation, under which it leads.
+  /// The node and its incarnation.
   public let session: NodeSession
 
-  /// How the node takes part.
+  /// The settings of the node's part in the election.
   public let configuration: ElectionConfiguration
 
-  /// Makes an election; nothing happens until ``observe()`` or ``campaign(_:)`` is called.
+  /// Creates an election, which is idle until ``observe()`` or ``campaign(_:)`` is called.
   ///
   /// - Parameters:
-  ///   - store: Where the record is kept.
+  ///   - store: The store of the record.
   ///   - session: The node and its incarnation.
-  ///   - configuration: How the node takes part.
-  ///   - clock: What time is measured by; it has to go on while the machine sleeps.
-  ///   - logger: Where terms, losses and faults are reported.
-  ///   - onStuckDuties: Called when the duties of a term that ended have not ended within ``ElectionTimings/stopBudget``, beside the
-  ///     report; it should do no more than end the process or set a flag.
+  ///   - configuration: The settings of the node's part in the election; the defaults of ``ElectionConfiguration`` by default.
+  ///   - clock: The clock of the election, which must continue while the machine sleeps.
+  ///   - logger: The logger of terms, losses and faults.
+  ///   - onStuckDuties: Called when the duties of an ended term have not ended within ``ElectionTimings/stopBudget``, in addition to the
+  ///     log entry; it should only end the process or set a flag.
   public init(
     store: Store, session: NodeSession, configuration: ElectionConfiguration = ElectionConfiguration(), clock: ElectionClock,
     logger: Logger = Logger(label: "parallax.election"), onStuckDuties: (@Sendable (FencingToken) -> Void)? = nil
@@ -116,13 +116,13 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
         machine: ElectionStateMachine(session: session, configuration: configuration, needsBootstrapWait: store.needsBootstrapWait)))
   }
 
-  /// Makes the election of a process that starts now, by the system's continuous clock.
+  /// Creates the election of a process that starts now, on the system's continuous clock.
   ///
   /// - Parameters:
-  ///   - store: Where the record is kept.
+  ///   - store: The store of the record.
   ///   - nodeID: The node's id, unique among the nodes of the election.
-  ///   - configuration: How the node takes part.
-  ///   - logger: Where terms, losses and faults are reported.
+  ///   - configuration: The settings of the node's part in the election; the defaults of ``ElectionConfiguration`` by default.
+  ///   - logger: The logger of terms, losses and faults.
   public convenience init(
     store: Store, nodeID: String, configuration: ElectionConfiguration = ElectionConfiguration(),
     logger: Logger = Logger(label: "parallax.election")
@@ -130,28 +130,29 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
     self.init(store: store, session: .starting(nodeID: nodeID), configuration: configuration, clock: ContinuousClock(), logger: logger)
   }
 
-  // MARK: Looking
+  // MARK: State
 
-  /// Whether this node leads at this moment: its term is compared with the clock at each call.
+  /// Whether this node leads at this moment: each call compares its term with the clock.
   ///
-  /// Cheap, and safe to call from any thread. The answer may be outdated by the time the caller acts: writes carry the ``fencingToken``.
+  /// Cheap, and safe on any thread. The answer may be outdated when the caller acts, so writes carry the ``fencingToken``.
   public var isLeader: Bool { fencingToken != nil }
 
-  /// The fencing token of the term that this node leads at this moment, or `nil`.
+  /// The fencing token of the current term of this node, or `nil`.
   public var fencingToken: FencingToken? {
     guard let lease = lease.withLock({ $0 }), elapsed < lease.validUntil else { return nil }
     return lease.token
   }
 
-  /// How the election stands, as this node sees it.
+  /// The state of the election, as this node sees it.
   public var status: ElectionStatus {
     let instant = elapsed
     return state.withLock { $0.machine.status(at: instant) }
   }
 
-  /// The status now, and again whenever leader, term, pause or problem change; observing is not campaigning.
+  /// The current status, and each change of leader, term, pause or problem; observing is not campaigning.
   ///
-  /// - Returns: The statuses, for one consumer; who falls behind by more than 16 misses the oldest. It ends when the election does.
+  /// - Returns: The statuses, for one consumer; a consumer that falls behind by more than 16 misses the oldest. The sequence ends with the
+  ///   election.
   public func changes() -> AsyncStream<ElectionStatus> {
     let (stream, continuation) = AsyncStream.makeStream(of: ElectionStatus.self, bufferingPolicy: .bufferingNewest(16))
     let instant = elapsed
@@ -169,9 +170,9 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
     return stream
   }
 
-  // MARK: Taking part
+  // MARK: Participation
 
-  /// Sets where this node is reached, for a node that learns its address only after the election was made.
+  /// Sets the address of this node, if it is known only after the election was created.
   ///
   /// The next write of the record has the address.
   ///
@@ -180,9 +181,9 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
     process(.address(address))
   }
 
-  /// Sets whether the node is fit to lead, or no other node is; `true` at first.
+  /// Sets whether the node may lead: it is fit to lead, or no other node is; initially `true`.
   ///
-  /// A leader that is not fit hands over; a node that is not fit does not campaign.
+  /// An ineligible leader hands over; an ineligible node does not campaign.
   ///
   /// - Parameter isEligible: Whether the node may lead.
   public func setEligible(_ isEligible: Bool) {
@@ -192,8 +193,8 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   /// Gives up leadership for good: the body of ``campaign(_:)`` is cancelled and joined, the record is released, and `campaign(_:)`
   /// returns.
   ///
-  /// Observing and requests go on. It returns when all that is done, or the store has not answered within two call time-outs, or the
-  /// body has not ended within ``ElectionTimings/stopBudget``.
+  /// Observing and requests continue. The call returns after these steps, or if the store has not answered within two call time-outs, or if
+  /// the body has not ended within ``ElectionTimings/stopBudget``.
   public func resign() async {
     await withCheckedContinuation { continuation in
       var isOver = true
@@ -207,9 +208,10 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
     }
   }
 
-  /// Observes the election without campaigning: keeps ``status`` up to date, and carries out requests.
+  /// Observes the election without campaigning: keeps ``status`` current, and carries out requests.
   ///
-  /// A node that also campaigns calls ``campaign(_:)`` beside it; then observing goes on between two campaigns, and after ``resign()``.
+  /// A node that also campaigns calls ``campaign(_:)`` concurrently; observing then continues between two campaigns, and after
+  /// ``resign()``.
   ///
   /// Returns on a graceful shutdown or when the task is cancelled, after a ``resign()``.
   public func observe() async {
@@ -222,18 +224,18 @@ public final class LeaderElection<Store: ElectionStore, ElectionClock: Clock>: S
   /// Campaigns, and runs a body while this node leads.
   ///
   /// When leadership is lost, the body is cancelled and joined, and the node campaigns again. When the body returns or throws by itself,
-  /// the term is released and `campaign(_:)` returns or throws. ``observe()`` may run beside it, and need not.
+  /// the term is released and `campaign(_:)` returns or throws. ``observe()`` may run concurrently, and need not.
   ///
   /// On cancellation, a graceful shutdown and ``resign()`` the body is cancelled and joined and the term released.
   ///
-  /// A leader that does several things again and again has ``LeaderDuties`` run them as its body.
+  /// A leader with several periodic tasks uses ``LeaderDuties`` as its body.
   ///
-  /// - Parameter body: What to do as the leader; it has to end soon after it is cancelled, within ``ElectionTimings/stopBudget``.
-  /// - Throws: What the body throws by itself; `CancellationError` if the task was cancelled; ``ElectionError`` with `alreadyRunning` if
-  ///   the election has a body already.
+  /// - Parameter body: The leader's work; it must end within ``ElectionTimings/stopBudget`` after its cancellation.
+  /// - Throws: The error that the body throws by itself; `CancellationError` if the task was cancelled; ``ElectionError`` with
+  ///   `alreadyRunning` if the election already has a body.
   public func campaign(_ body: @escaping @Sendable (FencingToken) async throws -> Void) async throws {
     guard let wake = beginCampaign() else {
-      throw ElectionError(.alreadyRunning, "this election has a body already; run all duties of a leader in one")
+      throw ElectionError(.alreadyRunning, "this election already has a body; run all duties of a leader in one body")
     }
     enter()
     let result = await withGracefulShutdownHandler {

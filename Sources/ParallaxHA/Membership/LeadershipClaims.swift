@@ -1,23 +1,22 @@
-/// Decides which of several members that claim to lead are believed.
+/// Decides which claims of leadership are valid if several members claim it.
 ///
-/// Claims are compared by the order in which they were seen to be written, not by time: a claim of an older term counts only when its
-/// holder wrote again after the claim of the newest term stood in the store. A claim that a dead, paused or slow holder left over does not
-/// count.
+/// Claims are compared by the order of their writes, not by time: a claim of an older term is valid only if its holder wrote again after
+/// the claim of the newest term was stored. A leftover claim of a dead, paused or slow holder is not valid.
 struct LeadershipClaims: Sendable {
   private struct Claim {
     var incarnation: String
     var term: Int64
     var sequence: Int64
-    /// The number of the read that first showed this incarnation lead this term.
+    /// The number of the first read in which this incarnation leads this term.
     var since: UInt64
-    /// The number of the read that first showed this sequence.
+    /// The number of the first read with this sequence.
     var renewed: UInt64
   }
 
   private var claims: [String: Claim] = [:]
   private var reads: UInt64 = 0
 
-  /// Takes in a read.
+  /// Handles a read.
   mutating func read(_ records: some Sequence<MemberRecord>) {
     reads += 1
     var present: [String: Claim] = [:]
@@ -33,7 +32,7 @@ struct LeadershipClaims: Sendable {
     claims = present
   }
 
-  /// The ids of the believed claims, among members that are alive.
+  /// The ids of the valid claims, among living members.
   func believed(among isAlive: (String) -> Bool) -> Set<String> {
     let alive = claims.filter { isAlive($0.key) }
     guard let newest = alive.values.max(by: { ($0.term, $1.since) < ($1.term, $0.since) }) else { return [] }

@@ -10,7 +10,7 @@ extension MemberRecord: Codable {
     case version, clusterId
   }
 
-  /// The intervals that are believed: another node's record must not make this node wait forever.
+  /// The accepted intervals: another node's record must not make this node wait forever.
   private static let intervals = 1...Int64(600_000)
 
   /// Reads a record; throws `DecodingError` for a newer format, a missing field or a value out of bounds.
@@ -62,7 +62,7 @@ extension MemberRecord: Codable {
   private static let withMilliseconds = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
 
   private static func text(of instant: Date) -> String {
-    // The style truncates, and a double rarely holds a whole millisecond: half a millisecond more makes the result exact.
+    // The style truncates, and a double rarely represents a whole millisecond: adding half a millisecond makes the result exact.
     instant.addingTimeInterval(0.000_5).formatted(withMilliseconds)
   }
 
@@ -77,7 +77,7 @@ extension MemberRecord: Codable {
 }
 
 extension Duration {
-  /// The duration in milliseconds, rounded up, so that none above zero becomes zero.
+  /// The duration in milliseconds, rounded up, so that no positive duration becomes zero.
   fileprivate var roundedMilliseconds: Int64 {
     let (seconds, attoseconds) = components
     let unit: Int64 = 1_000_000_000_000_000

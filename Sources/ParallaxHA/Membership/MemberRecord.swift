@@ -12,36 +12,36 @@ public enum MemberRole: String, Sendable, Hashable, Codable, CaseIterable {
   case standby
 }
 
-/// A node's health, by its own checks.
+/// A node's health by its own checks.
 public enum MemberHealth: String, Sendable, Hashable, Codable, CaseIterable {
   /// All checks pass.
   case healthy
-  /// The node works with a fault.
+  /// The node works despite a fault.
   case degraded
-  /// The node should not be given work.
+  /// The node should not receive work.
   case unhealthy
 }
 
 /// A node's state at a heartbeat.
 ///
-/// ``Membership`` asks for a report whenever it writes the node's field.
+/// ``Membership`` requests a report for each write of the node's field.
 public struct MemberReport: Sendable, Hashable {
   /// The node's role in the election.
   public var role: MemberRole
 
-  /// The term that the node leads, or the highest term that it knows; 0 when it knows none.
+  /// The term that the node leads, or the highest one that it knows; 0 if it knows none.
   public var term: Int64
 
   /// The node's health.
   public var health: MemberHealth
 
-  /// How many executions the node drives.
+  /// The number of executions that the node drives.
   public var executions: Int
 
-  /// How many agents are connected to the node.
+  /// The number of agents connected to the node.
   public var agents: Int
 
-  /// Makes a report; without arguments, the report of a healthy, idle standby.
+  /// Creates a report; the defaults describe a healthy, idle standby.
   public init(role: MemberRole = .standby, term: Int64 = 0, health: MemberHealth = .healthy, executions: Int = 0, agents: Int = 0) {
     self.role = role
     self.term = term
@@ -51,59 +51,59 @@ public struct MemberReport: Sendable, Hashable {
   }
 }
 
-/// One node's field among the members of the cluster.
+/// The field of one node among the members of the cluster.
 ///
-/// Other nodes tell that the node lives by a change of (`incarnation`, `sequence`) alone; the instants are for people to read, and are
-/// never compared. In JSON instants are ISO 8601 in UTC, durations whole milliseconds, and `format` is the version of this shape.
+/// Other nodes detect a living node only by a change of (`incarnation`, `sequence`); the instants are for people and never compared. In
+/// JSON instants are ISO 8601 in UTC, durations whole milliseconds, and `format` is the version of this form.
 public struct MemberRecord: Sendable, Hashable, Identifiable {
-  /// The version of the JSON that this version of the library writes, and the newest that it reads.
+  /// The version of the JSON that this version of the library writes, and the newest one that it reads.
   public static let formatVersion = 1
 
   /// The node's id, unique in the cluster and stable over restarts.
   public var id: String
 
-  /// Where the node's API is reached, `host:port`.
+  /// The address of the node's API, `host:port`.
   public var address: String
 
-  /// Random per process start; told apart, never ordered.
+  /// Random per process start; compared for equality only, never ordered.
   public var incarnation: String
 
-  /// The cluster that the node takes part in; nil if it runs alone.
+  /// The cluster of the node; nil if it runs alone.
   public var clusterID: String?
 
-  /// Grows by one with each write of this incarnation.
+  /// The number of writes of this incarnation.
   public var sequence: Int64
 
-  /// The node's state when it wrote the record.
+  /// The node's state at the write of the record.
   public var report: MemberReport
 
-  /// How often the node writes; other nodes wait at least as long.
+  /// The interval of the node's writes; other nodes wait at least as long.
   public var checkInterval: Duration
 
-  /// When the node's process started, by the node's wall clock, to the millisecond.
+  /// The start of the node's process by its wall clock, to the millisecond.
   public var startedAt: Date {
     didSet { startedAt = startedAt.wholeMilliseconds }
   }
 
-  /// When the record was written, by the node's wall clock, to the millisecond.
+  /// The write of the record by the node's wall clock, to the millisecond.
   public var lastHeartbeat: Date {
     didSet { lastHeartbeat = lastHeartbeat.wholeMilliseconds }
   }
 
-  /// The version of the software that the node runs.
+  /// The version of the node's software.
   public var version: String
 
-  /// Makes a record.
+  /// Creates a record.
   ///
   /// - Parameters:
   ///   - session: The node's id and incarnation.
-  ///   - clusterID: The cluster that the node takes part in; nil if it runs alone.
-  ///   - address: Where the node's API is reached.
+  ///   - clusterID: The cluster of the node; nil, the default, if it runs alone.
+  ///   - address: The address of the node's API.
   ///   - sequence: The number of this write.
-  ///   - report: The node's state.
-  ///   - checkInterval: How often the node writes.
-  ///   - startedAt: When the process started; rounded to milliseconds.
-  ///   - lastHeartbeat: When the record is written; rounded to milliseconds.
+  ///   - report: The node's state; that of a healthy, idle standby by default.
+  ///   - checkInterval: The interval of the node's writes.
+  ///   - startedAt: The start of the process; rounded to milliseconds.
+  ///   - lastHeartbeat: The write of the record; rounded to milliseconds.
   ///   - version: The version of the software.
   public init(
     session: NodeSession, clusterID: String? = nil, address: String, sequence: Int64, report: MemberReport = MemberReport(),
@@ -121,18 +121,18 @@ public struct MemberRecord: Sendable, Hashable, Identifiable {
     self.version = version
   }
 
-  /// The life of the node that wrote the record.
+  /// The session of the node that wrote the record.
   public var session: NodeSession { NodeSession(nodeID: id, incarnation: incarnation) }
 
   /// The node's role in the election.
   public var role: MemberRole { report.role }
 
-  /// The term that the node leads, or the highest that it knows.
+  /// The term that the node leads, or the highest one that it knows.
   public var term: Int64 { report.term }
 }
 
 extension Date {
-  /// The instant in whole milliseconds, so that a record reads back from JSON as it was written.
+  /// The instant in whole milliseconds, so that encoding and decoding preserve a record.
   var wholeMilliseconds: Date {
     Date(timeIntervalSince1970: (timeIntervalSince1970 * 1_000).rounded() / 1_000)
   }

@@ -11,15 +11,15 @@ public import Foundation
 
 /// A node's membership in its cluster: writes the node's heartbeat, and watches the heartbeats of the others.
 ///
-/// While ``run()`` runs, the node writes its field every `checkInterval`, and at once after ``announce()``, and reads the others'. It
-/// judges each member on its own continuous clock by when that member's field last changed; no clocks of different nodes are compared.
-/// ``events()`` tells of changes, ``view`` is the present state.
+/// While ``run()`` runs, the node writes its field every `checkInterval`, and at once after ``announce()``, and reads the other fields. It
+/// judges each member on its own continuous clock by the last change of that member's field; clocks of different nodes are never compared.
+/// ``events()`` reports changes, ``view`` is the current state.
 ///
-/// Of several processes under one node id, the last one started keeps the field; the others find a ``twin``, and stop writing for good.
+/// Of several processes with one node id, the last one to start keeps the field; the others find a ``twin``, and stop writing for good.
 public final class Membership<Store: MembershipStore, C: Clock>: Service where C.Duration == Duration {
   private struct State {
     var judge: MembershipJudge
-    /// What each heartbeat begins with.
+    /// The constant parts of each heartbeat.
     var template: MemberRecord
     var sequence: Int64 = 0
     var asOf: Date?
@@ -27,7 +27,7 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     var isAnnounced = false
     var isRunning = false
     var failing: Set<StoreCall> = []
-    /// Set once the read that they wait for has ended.
+    /// Set after the read that the callers wait for.
     var readers: [Deferred<Void>] = []
   }
 
@@ -36,16 +36,16 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     case read = "read"
   }
 
-  /// How many events are kept for a slow subscriber.
+  /// The number of events that are kept for a slow subscriber.
   private static var eventBuffer: Int { 1_024 }
 
-  /// How often a starting node tries to take its field in one heartbeat, while other incarnations take the field too.
+  /// How often a starting node tries to take its field in one heartbeat while other incarnations take it too.
   private static var joinAttempts: Int { 3 }
 
-  /// This life of the node.
+  /// The node's session.
   public let session: NodeSession
 
-  /// How the node watches the others.
+  /// The settings of the mutual observation.
   public let settings: MembershipSettings
 
   private let store: Store
@@ -58,19 +58,19 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
   private let wakeUp = WakeUp()
   private let broadcast = Broadcast<MembershipEvent>()
 
-  /// Makes a membership; nothing is written before ``run()``.
+  /// Creates a membership, which writes from ``run()`` on.
   ///
   /// - Parameters:
-  ///   - store: Where the fields are kept.
-  ///   - session: This life of the node.
-  ///   - clusterID: The cluster that the node takes part in; nil if it runs alone.
-  ///   - address: Where the node's API is reached, `host:port`; ``setAddress(_:)`` changes it.
+  ///   - store: The store of the fields.
+  ///   - session: The node's session.
+  ///   - clusterID: The cluster of the node; nil, the default, if it runs alone.
+  ///   - address: The address of the node's API, `host:port`; ``setAddress(_:)`` changes it.
   ///   - version: The version of the software, for people.
-  ///   - settings: How the node watches the others.
-  ///   - clock: The node's clock, which goes on while the computer sleeps, as `ContinuousClock` does.
-  ///   - wallClock: The instants that people read in the field; never used to decide.
-  ///   - logger: Where outages of the store and twins are reported, each once.
-  ///   - report: The node's state, asked at each heartbeat; must not block.
+  ///   - settings: The settings of the mutual observation.
+  ///   - clock: The node's clock, which must continue while the computer sleeps, like `ContinuousClock`.
+  ///   - wallClock: The clock of the instants for people in the field; it decides nothing.
+  ///   - logger: The logger of outages of the store and of twins, each of which is logged once.
+  ///   - report: The node's state at each heartbeat; must not block.
   public init(
     store: Store, session: NodeSession, clusterID: String? = nil, address: String, version: String, settings: MembershipSettings, clock: C,
     wallClock: @escaping @Sendable () -> Date = { Date.now }, logger: Logger, report: @escaping @Sendable () -> MemberReport
@@ -93,33 +93,33 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
 
   // MARK: State
 
-  /// The members as they were last read, judged at this moment.
+  /// The members of the last read, judged at this moment.
   public var view: MembershipView {
     let now = now
     return state.withLock { $0.judge.view(now: now, asOf: $0.asOf) }
   }
 
-  /// Whether other nodes may be taking over this node's work: it could not write for the detection window, or has a twin.
+  /// Whether other nodes may be taking over this node's work: it has not written for the detection window, or has a twin.
   ///
-  /// Computed at each call, so `true` at once in a process that was paused.
+  /// Computed at each call, so it is `true` at once in a process that was paused.
   public var isCutOff: Bool {
     let now = now
     return state.withLock { $0.judge.isCutOff(now: now) }
   }
 
-  /// The process under the same node id that took this node's field, if one did; final.
+  /// The process with the same node id that took this node's field, or nil; final.
   public var twin: MemberRecord? { state.withLock { $0.judge.twin } }
 
   /// The events from now on, until ``run()`` ends.
   ///
-  /// Each call makes a sequence for one consumer; a consumer that falls behind by 1,024 events loses the oldest.
+  /// Each call returns a sequence for one consumer; a consumer that falls behind by 1,024 events loses the oldest.
   public func events() -> AsyncStream<MembershipEvent> {
     broadcast.subscribe(buffering: Self.eventBuffer).stream()
   }
 
   // MARK: Actions
 
-  /// Sets where the node's API is reached, for a node that learns its address only after the membership was made.
+  /// Sets the address of the node's API, if it is known only after the membership was created.
   ///
   /// The next write of the field has the address.
   ///
@@ -139,7 +139,7 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
 
   /// Reads the members and returns the view; concurrent callers share one read.
   ///
-  /// Returns the last known view at once when the last read failed or ``run()`` does not run, and early when the task is cancelled.
+  /// Returns the last known view at once if the last read failed or ``run()`` does not run, and early if the task is cancelled.
   public func refreshedView() async -> MembershipView {
     let done = Deferred<Void>()
     let isAwaited = state.withLock { state in
@@ -154,18 +154,18 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     return view
   }
 
-  /// Removes the field of a member that is gone for good, if the field is still of this incarnation.
+  /// Removes the field of a member that has ended for good, if the field still has this incarnation.
   ///
-  /// - Parameter session: The life of the member.
-  /// - Throws: ``MembershipError`` with `timedOut`, or what the store throws; the field may be gone or not.
+  /// - Parameter session: The member's session.
+  /// - Throws: ``MembershipError`` with `timedOut`, or the store's error; the outcome is then unknown.
   public func remove(_ session: NodeSession) async throws {
     try await bounded { [store] in try await store.remove(session) }
   }
 
-  /// Writes and reads until the task is cancelled or a graceful shutdown begins; to be called once.
+  /// Writes and reads until the task is cancelled or a graceful shutdown begins; may be called once.
   ///
-  /// On a graceful shutdown the node leaves: it removes its field, so that the others know at once. A cancelled task leaves the field in
-  /// place, as a crash does. `run()` goes on while the store cannot be reached.
+  /// On a graceful shutdown the node leaves: it removes its field, so that the other nodes know at once. A cancelled task leaves the field
+  /// in place, as a crash does. `run()` continues while the store cannot be reached.
   public func run() async throws {
     state.withLock { $0.isRunning = true }
     await cancelWhenGracefulShutdown {
@@ -253,7 +253,7 @@ extension Membership {
       try await remove(session)
     } catch {
       logger.warning(
-        "the node's membership could not be removed; the other nodes notice its silence", metadata: ["error": "\(error)"])
+        "cannot remove the node's membership; the other nodes will detect its silence", metadata: ["error": "\(error)"])
     }
   }
 
@@ -267,7 +267,7 @@ extension Membership {
     for reader in readers { reader.set() }
   }
 
-  /// Bounds a call of the store by the time-out.
+  /// Limits a call of the store to the time-out.
   private func bounded<Value: Sendable>(_ call: @escaping @Sendable () async throws -> Value) async throws -> Value {
     do {
       return try await withTimeout(settings.timeout, clock: clock, call)
@@ -285,7 +285,7 @@ extension Membership {
     let events = state.withLock { change(&$0, now) }
     for event in events { log(event) }
     broadcast.send(events)
-    // What was just written was said by a node that was cut off.
+    // The last write has the role and term of a node that was cut off, so the field is written again.
     if events.contains(.reconnected) { announce() }
   }
 

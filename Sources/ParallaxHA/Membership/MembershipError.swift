@@ -9,27 +9,27 @@ public struct MembershipError: Error, Sendable, CustomStringConvertible {
     public static let invalidSettings = Code(description: "invalidSettings")
     /// The store did not answer within `timeout`: the outcome is unknown.
     public static let timedOut = Code(description: "timedOut")
-    /// The node's own field cannot be decoded; nothing was changed.
+    /// The node's own field cannot be decoded; it is not changed.
     public static let unreadable = Code(description: "unreadable")
-    /// Another node, outside this node's cluster, uses the store and is alive or may be.
+    /// Another node, outside this node's cluster, uses the store and is or may be alive.
     public static let storeInUse = Code(description: "storeInUse")
   }
 
   /// The kind of failure.
   public let code: Code
 
-  /// What happened and what to do about it, in one line.
+  /// The failure and its remedy, in one line.
   public let message: String
 
-  /// The error underneath, if there is one.
+  /// The underlying error; nil if there is none.
   public let cause: (any Error)?
 
-  /// Makes an error.
+  /// Creates an error.
   ///
   /// - Parameters:
   ///   - code: The kind of failure.
-  ///   - message: What happened and what to do about it.
-  ///   - cause: The error underneath.
+  ///   - message: The failure and its remedy.
+  ///   - cause: The underlying error; nil by default.
   public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
     self.code = code
     self.message = message

@@ -6,14 +6,14 @@ package import Foundation
 
 /// Judges the members of a cluster by the writes and reads of one node.
 ///
-/// The judge is a value without clock: every `now` is the time on the node's own continuous clock since a fixed instant. No other clock
-/// enters, so a wall clock that jumps changes nothing.
+/// The judge is a value without clock: every `now` is the time on the node's own continuous clock since a fixed instant. It uses no other
+/// clock, so a wall clock that jumps has no effect.
 package struct MembershipJudge: Sendable {
   private struct Member {
     let record: MemberRecord
-    /// When (incarnation, sequence) was last seen to change.
+    /// The last observed change of (incarnation, sequence).
     let lastSeen: Duration
-    /// The start of the silence that counts: `lastSeen`, or later if the member was granted a full window anew.
+    /// The beginning of the counted silence: `lastSeen`, or later if the member was granted another full window.
     var patientSince: Duration
     var isAlive = true
 
@@ -25,7 +25,7 @@ package struct MembershipJudge: Sendable {
   }
 
   private enum OwnField {
-    /// Not written yet; `former` is the life that holds the field.
+    /// Not written; `former` is the session that holds the field.
     case joining(former: MemberRecord?)
     case held
     case lost(to: MemberRecord)
@@ -34,24 +34,24 @@ package struct MembershipJudge: Sendable {
   private let session: NodeSession
   private let settings: MembershipSettings
   private var ownField = OwnField.joining(former: nil)
-  /// The members by id, the node itself included.
+  /// The members by id, including the node itself.
   private var members: [String: Member]
   private var claims = LeadershipClaims()
   private var unreadable: [String: String] = [:]
 
-  /// When the last acknowledged write was sent, or when the judge was made.
+  /// The instant at which the last acknowledged write was sent, or the judge was created.
   private var lastWrite: Duration
   private var isReportedCutOff = false
   private var lastRead: Duration?
   private var lastReadFailed = false
-  /// Until when a missing field does not mean that its owner left, because the store lost data.
+  /// Until when a missing field may be due to a loss of the store's data instead of a departure.
   private var absenceGrace = Duration.zero
 
-  /// Makes a judge that knows only the node itself.
+  /// Creates a judge that knows only the node itself.
   ///
   /// - Parameters:
   ///   - record: The node's record.
-  ///   - settings: How long silence may last.
+  ///   - settings: The limits of silence.
   ///   - now: The time on the node's own clock.
   package init(record: MemberRecord, settings: MembershipSettings, now: Duration) {
     session = record.session
@@ -62,7 +62,7 @@ package struct MembershipJudge: Sendable {
 
   // MARK: The node's own field
 
-  /// Takes in where the node is reached, for the view before the first write.
+  /// Sets the node's address for the view before the first write.
   package mutating func setAddress(_ address: String) {
     guard let own = members[session.nodeID] else { return }
     var record = own.record
@@ -70,7 +70,7 @@ package struct MembershipJudge: Sendable {
     members[session.nodeID] = Member(record, at: own.lastSeen)
   }
 
-  /// The former life of this node that the next write is to replace.
+  /// The former session of this node that the next write replaces.
   package var replacedIncarnation: String? {
     guard case .joining(let former) = ownField else { return nil }
     return former?.incarnation
@@ -82,18 +82,18 @@ package struct MembershipJudge: Sendable {
     return other
   }
 
-  /// Whether other nodes may be taking over this node's work: it could not write for the detection window, or lost its field.
+  /// Whether other nodes may be taking over this node's work: it has not written for the detection window, or lost its field.
   package func isCutOff(now: Duration) -> Bool {
     twin != nil || now - lastWrite >= settings.detectionWindow
   }
 
-  /// Takes in the store's answer to a write.
+  /// Handles the store's answer to a write.
   ///
   /// - Parameters:
   ///   - record: The record of the write.
   ///   - outcome: The answer.
-  ///   - sentAt: When the write was sent, which is before any node can have seen it.
-  ///   - now: When the answer came.
+  ///   - sentAt: The instant of the send, before which no node can have seen the record.
+  ///   - now: The instant of the answer.
   /// - Returns: The resulting events.
   package mutating func wrote(_ record: MemberRecord, _ outcome: MemberWriteOutcome, sentAt: Duration, now: Duration) -> [MembershipEvent] {
     switch (outcome, ownField) {
@@ -106,11 +106,11 @@ package struct MembershipJudge: Sendable {
       ownField = .held
       lastWrite = max(lastWrite, sentAt)
       let events = acknowledge(record, sentAt: sentAt)
-      // An earlier attempt of unknown outcome may have replaced the former life already, so the answer does not matter.
+      // An earlier attempt of unknown outcome may already have replaced the former session, so the answer does not matter.
       guard let former else { return events }
       return events + [.restarted(record, former: former.session)]
     case (.added, .held):
-      // The field was removed: a store that lost its data has lost the fields of the others too.
+      // The field was removed: a store that lost its data has lost the fields of the other nodes too.
       absenceGrace = now + settings.detectionWindow
       grantFullWindow(now: now)
       return acknowledge(record, sentAt: sentAt)
@@ -118,7 +118,7 @@ package struct MembershipJudge: Sendable {
     }
   }
 
-  /// Checks whether this node is cut off; to be called after a failed write.
+  /// Checks whether this node is cut off; called after a failed write.
   package mutating func check(now: Duration) -> [MembershipEvent] {
     guard twin == nil, !isReportedCutOff, isCutOff(now: now) else { return [] }
     isReportedCutOff = true
@@ -126,7 +126,7 @@ package struct MembershipJudge: Sendable {
   }
 
   private mutating func acknowledge(_ record: MemberRecord, sentAt: Duration) -> [MembershipEvent] {
-    // A paused process could not notice in time that it was cut off.
+    // A paused process could not detect in time that it was cut off.
     let events = sentAt - lastWrite >= settings.detectionWindow && !isReportedCutOff ? [MembershipEvent.cutOff] : []
     members[record.id] = Member(record, at: sentAt)
     lastWrite = sentAt
@@ -142,14 +142,14 @@ package struct MembershipJudge: Sendable {
 
   // MARK: The other members
 
-  /// Takes in a failed read, which tells nothing about any member.
+  /// Handles a failed read, which says nothing about any member.
   package mutating func readFailed() {
     lastReadFailed = true
   }
 
-  /// Takes in a read.
+  /// Handles a read.
   package mutating func read(_ snapshot: MembershipSnapshot, now: Duration) -> [MembershipEvent] {
-    // In a longer gap this process was paused or the store was away: silence meanwhile does not count.
+    // A longer gap means that this process was paused or the store unavailable: silence in the gap does not count.
     if let lastRead, now - lastRead > settings.checkInterval * 2 { grantFullWindow(now: now) }
     lastRead = now
     lastReadFailed = false
@@ -216,7 +216,7 @@ extension MembershipJudge {
   ///
   /// - Parameters:
   ///   - now: The time on the node's own clock.
-  ///   - asOf: When the members were last read, by the wall clock.
+  ///   - asOf: The last read of the members by the wall clock.
   /// - Returns: All known members.
   package func view(now: Duration, asOf: Date?) -> MembershipView {
     func isAlive(_ member: Member) -> Bool {

@@ -1,13 +1,14 @@
-/// Decides whether a node, or its cluster, has the store to itself.
+/// Decides whether a node, or its cluster, is the only user of the store.
 ///
-/// The watch is a value without clock: `now` is the time on the node's own clock. Another node is alive when its field changes under the
-/// watch; a node that stays silent for 1.2 of its own intervals is not. Former lives of the node and members of its cluster do not count.
+/// The watch is a value without clock: `now` is the time on the node's own clock. Another node is alive if its field changes during the
+/// watch, and counts as dead after a silence of 1.2 of its own intervals. Former sessions of the node and members of its cluster do not
+/// count.
 package struct StoreWatch: Sendable {
   /// The state of the watch after a read.
   package enum Decision: Sendable, Hashable {
     /// No other node is alive; the sessions are those of silent nodes.
     case clear(silent: [NodeSession])
-    /// Not known yet; the next read is due after this long.
+    /// Undecided; the next read is due after this duration.
     case undecided(next: Duration)
     /// Another node is alive.
     case conflict(with: MemberRecord)
@@ -25,17 +26,17 @@ package struct StoreWatch: Sendable {
   private var others: [String: Other]?
   private var lastRead = Duration.zero
 
-  /// Makes a watch before the first read.
+  /// Creates a watch before the first read.
   ///
   /// - Parameters:
-  ///   - nodeID: The id of the node that wants to start.
-  ///   - clusterID: The node's cluster; nil if the node runs alone.
+  ///   - nodeID: The id of the starting node.
+  ///   - clusterID: The node's cluster; nil, the default, if the node runs alone.
   package init(nodeID: String, clusterID: String? = nil) {
     self.nodeID = nodeID
     self.clusterID = clusterID
   }
 
-  /// Takes in a read.
+  /// Handles a read.
   package mutating func read(_ snapshot: MembershipSnapshot, now: Duration) -> Decision {
     if let (id, reason) = snapshot.unreadable.filter({ $0.key != nodeID }).min(by: { $0.key < $1.key }) {
       return .unreadable(nodeID: id, reason: reason)
@@ -49,11 +50,11 @@ package struct StoreWatch: Sendable {
     }
     var current: [String: Other] = [:]
     for record in records {
-      // A field that appears or changes under the watch was just written.
+      // A field that appears or changes during the watch has just been written.
       guard var other = former[record.id], other.record.session == record.session, other.record.sequence == record.sequence else {
         return .conflict(with: record)
       }
-      // In a longer gap, a pause or an outage, the other node may not have been able to write.
+      // In a longer gap, by a pause or an outage, the other node may have been unable to write.
       if sinceLastRead > Self.window(of: record) / 3 { other.since = now }
       current[record.id] = other
     }
@@ -70,7 +71,8 @@ package struct StoreWatch: Sendable {
   private static func window(of record: MemberRecord) -> Duration { record.checkInterval * 12 / 10 }
 }
 
-/// Keeps a node from sharing its store by mistake: a node alone with any other node, a member of a cluster with a node outside the cluster.
+/// Prevents a node from sharing its store by mistake: a lone node with any other node, a member of a cluster with a node outside the
+/// cluster.
 package struct StoreGuard<Store: MembershipStore, C: Clock>: Sendable where C.Duration == Duration {
   private let store: Store
   private let nodeID: String
@@ -78,14 +80,14 @@ package struct StoreGuard<Store: MembershipStore, C: Clock>: Sendable where C.Du
   private let keyPrefix: String
   private let clock: C
 
-  /// Makes a guard.
+  /// Creates a guard.
   ///
   /// - Parameters:
-  ///   - store: Where nodes keep their fields.
-  ///   - nodeID: The id of the node that wants to start.
-  ///   - clusterID: The node's cluster; nil if the node runs alone.
+  ///   - store: The store of the nodes' fields.
+  ///   - nodeID: The id of the starting node.
+  ///   - clusterID: The node's cluster; nil, the default, if the node runs alone.
   ///   - keyPrefix: The prefix of the store's keys, for error messages.
-  ///   - clock: The node's clock, which goes on while the computer sleeps.
+  ///   - clock: The node's clock, which must continue while the computer sleeps.
   package init(store: Store, nodeID: String, clusterID: String? = nil, keyPrefix: String, clock: C) {
     self.store = store
     self.nodeID = nodeID
@@ -94,14 +96,14 @@ package struct StoreGuard<Store: MembershipStore, C: Clock>: Sendable where C.Du
     self.clock = clock
   }
 
-  /// Watches the store until it is clear whether another node is alive: at once if there is no other field, else for at most 1.2 intervals
-  /// of the other node.
+  /// Watches the store until it is known whether another node is alive: at once without other fields, else for at most 1.2 intervals of the
+  /// other node.
   ///
-  /// The node's own membership must run already, so that two nodes that start at the same time see each other.
+  /// The node's own membership must already run, so that two nodes that start at the same time see each other.
   ///
-  /// - Returns: The sessions of the other nodes, all silent, whose work is to be recovered.
-  /// - Throws: ``MembershipError`` with `storeInUse` if another node is alive or may be; what the store throws, after which the check must
-  ///   be repeated from its start.
+  /// - Returns: The sessions of the other nodes, all silent, whose work must be recovered.
+  /// - Throws: ``MembershipError`` with `storeInUse` if another node is or may be alive; the store's error, after which the check must be
+  ///   repeated from its start.
   package func check() async throws -> [NodeSession] {
     var watch = StoreWatch(nodeID: nodeID, clusterID: clusterID)
     let start = clock.now

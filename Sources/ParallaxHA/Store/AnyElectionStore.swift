@@ -1,4 +1,4 @@
-/// Any election store, for a program that chooses its store when it runs.
+/// A type-erased election store, for a program that chooses its store at run time.
 ///
 /// ```swift
 /// let store: any ElectionStore = isEmbedded ? InMemoryElectionStore() : FileElectionStore(path: path)
@@ -9,27 +9,27 @@ public struct AnyElectionStore: ElectionStore {
 
   /// Wraps a store.
   ///
-  /// - Parameter base: The store that every call goes to.
+  /// - Parameter base: The store that receives every call.
   public init(_ base: any ElectionStore) {
     self.base = base
   }
 
-  /// What the wrapped store says.
+  /// The value of the wrapped store.
   public var needsBootstrapWait: Bool { base.needsBootstrapWait }
 
   /// Reads the record.
   ///
-  /// - Returns: The record and its version, or `nil` if there is none.
-  /// - Throws: What the wrapped store throws.
+  /// - Returns: The record and its version, or `nil` if no record is stored.
+  /// - Throws: The error of the wrapped store.
   public func read() async throws -> ElectionSnapshot? { try await base.read() }
 
-  /// Writes a record if the stored version is still the expected one.
+  /// Writes a record if the stored version is the expected one.
   ///
   /// - Parameters:
   ///   - record: The new record.
-  ///   - expecting: The version that it replaces; `nil` if there must be none.
-  /// - Returns: The new version, or what is stored instead of the expected version.
-  /// - Throws: What the wrapped store throws.
+  ///   - expecting: The version to replace; `nil` if no record may be stored.
+  /// - Returns: The new version, or the stored record if it has another version.
+  /// - Throws: The error of the wrapped store.
   public func compareAndSet(_ record: ElectionRecord, expecting: ElectionVersion?) async throws -> CompareAndSetResult {
     try await base.compareAndSet(record, expecting: expecting)
   }
@@ -42,17 +42,17 @@ public struct AnyElectionStore: ElectionStore {
 
 /// The hints of an ``AnyElectionStore``.
 public struct AnyElectionChanges: AsyncSequence, Sendable {
-  /// What the sequence consists of.
+  /// The elements of the sequence.
   public typealias Element = ElectionSnapshot
 
-  /// Reads the hints.
+  /// The iterator of the hints.
   public struct AsyncIterator: AsyncIteratorProtocol {
     fileprivate let nextSnapshot: () async throws -> ElectionSnapshot?
 
-    /// The next hint, or `nil` when there will be none.
+    /// The next hint; `nil` at the end.
     ///
-    /// - Returns: The next hint.
-    /// - Throws: What the wrapped sequence throws.
+    /// - Returns: The hint.
+    /// - Throws: The error of the wrapped sequence.
     public mutating func next() async throws -> ElectionSnapshot? { try await nextSnapshot() }
   }
 
@@ -65,6 +65,6 @@ public struct AnyElectionChanges: AsyncSequence, Sendable {
     }
   }
 
-  /// Begins to read.
+  /// Creates an iterator.
   public func makeAsyncIterator() -> AsyncIterator { makeIterator() }
 }

@@ -1,40 +1,41 @@
-/// The store of one election's record: all that a backend has to provide.
+/// The store of one election's record: the part of an election that a backend provides.
 ///
 /// ``compareAndSet(_:expecting:)`` must be linearizable: once it has answered ``CompareAndSetResult/written(_:)``, every later call, on any
 /// node, sees that record or a later one. An election survives every other fault: lost replies, slow calls, the loss of all data.
 ///
-/// A call that throws has an *unknown* outcome; it was not refused. Calls must honor cancellation: an election gives up a call
-/// after ``ElectionTimings/callTimeout`` and goes on without it. `ElectionStoreConformance` in `ParallaxTesting` holds a
-/// store to these rules.
+/// A call that throws has an *unknown* outcome; it was not refused. Calls must honor cancellation: an election gives up a call after
+/// ``ElectionTimings/callTimeout`` and continues without it. `ElectionStoreConformance` in `ParallaxTesting` tests a store against these
+/// rules.
 public protocol ElectionStore: Sendable {
-  /// The hints that the record changed.
+  /// The type of the hints.
   associatedtype Changes: AsyncSequence & Sendable = NoElectionChanges where Changes.Element == ElectionSnapshot
 
   /// Reads the record.
   ///
-  /// - Returns: The record and its version, or `nil` if there is none.
-  /// - Throws: ``ElectionError`` with `unreadableRecord` if what is stored cannot be decoded; any other error if the store did not answer.
+  /// - Returns: The record and its version, or `nil` if no record is stored.
+  /// - Throws: ``ElectionError`` with `unreadableRecord` if the stored record cannot be decoded; any other error if the store did not
+  ///   answer.
   func read() async throws -> ElectionSnapshot?
 
-  /// Writes a record if the stored version is still the expected one.
+  /// Writes a record if the stored version is the expected one.
   ///
   /// - Parameters:
   ///   - record: The new record.
-  ///   - expecting: The version that it replaces; `nil` if there must be none.
-  /// - Returns: The new version, or what is stored instead of the expected version.
-  /// - Throws: ``ElectionError`` with `unreadableRecord` if what is stored cannot be decoded; any other error if the outcome is unknown.
+  ///   - expecting: The version to replace; `nil` if no record may be stored.
+  /// - Returns: The new version, or the stored record if it has another version.
+  /// - Throws: ``ElectionError`` with `unreadableRecord` if the stored record cannot be decoded; any other error if the outcome is unknown.
   func compareAndSet(_ record: ElectionRecord, expecting: ElectionVersion?) async throws -> CompareAndSetResult
 
   /// Hints that the record changed, so that nodes need not wait for their next read.
   ///
-  /// Hints may be lost, repeated, delayed and reordered. The sequence may end or throw; then the election reads on its own time alone.
+  /// Hints may be lost, repeated, delayed and reordered. The sequence may end or throw; the election then relies on its periodic reads.
   ///
-  /// - Returns: The written records, those of this node included; none by default.
+  /// - Returns: The written records, including those of this node; none by default.
   func changes() -> Changes
 
-  /// Whether a candidate has to wait one lease on an absent record, because the store may have lost the record of a leader that lives.
+  /// Whether a candidate must wait one lease for a missing record, because the store may have lost the record of a living leader.
   ///
-  /// `true` by default; `false` suits a store that lives and dies with all its nodes.
+  /// `true` by default; `false` suits a store whose data lives exactly as long as all its nodes.
   var needsBootstrapWait: Bool { get }
 }
 
@@ -48,9 +49,9 @@ extension ElectionStore {
   public var needsBootstrapWait: Bool { true }
 }
 
-/// The hints of a store that has none: the sequence ends at once.
+/// The empty hints of a store without hints: the sequence ends at once.
 public struct NoElectionChanges: AsyncSequence, Sendable {
-  /// The element of the sequence.
+  /// The elements of the sequence.
   public typealias Element = ElectionSnapshot
   /// The sequence never fails.
   public typealias Failure = Never
@@ -66,10 +67,10 @@ public struct NoElectionChanges: AsyncSequence, Sendable {
     public mutating func next(isolation actor: isolated (any Actor)?) async -> ElectionSnapshot? { nil }
   }
 
-  /// Makes the sequence.
+  /// Creates the sequence.
   public init() {}
 
-  /// Makes an iterator.
+  /// Creates an iterator.
   public func makeAsyncIterator() -> AsyncIterator { AsyncIterator() }
 }
 
@@ -80,23 +81,23 @@ public struct ElectionSnapshot: Sendable, Hashable {
   /// The version of the record, which ``ElectionStore/compareAndSet(_:expecting:)`` expects.
   public var version: ElectionVersion
 
-  /// Makes a snapshot.
+  /// Creates a snapshot.
   ///
   /// - Parameters:
   ///   - record: The record.
-  ///   - version: Its version.
+  ///   - version: The version of the record.
   public init(record: ElectionRecord, version: ElectionVersion) {
     self.record = record
     self.version = version
   }
 }
 
-/// The version of a stored record, unique among the versions of that record; only the store knows its meaning.
+/// The version of a stored record, unique among the versions of that record; opaque to all but the store.
 public struct ElectionVersion: Sendable, Hashable {
-  /// The bytes of the version; a store without versions of its own takes those of the encoded record.
+  /// The bytes of the version; a store without versions of its own uses those of the encoded record.
   public var bytes: [UInt8]
 
-  /// Makes a version.
+  /// Creates a version.
   ///
   /// - Parameter bytes: The bytes of the version.
   public init(_ bytes: [UInt8]) {

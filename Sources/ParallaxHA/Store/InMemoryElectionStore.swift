@@ -1,9 +1,9 @@
 import ParallaxConcurrency
 import Synchronization
 
-/// Keeps the record of an election in memory, for the nodes of one process: tests, and services that run alone.
+/// Keeps the record of an election in memory, for the nodes of one process: for tests, and for services that run alone.
 ///
-/// The store loses nothing while its nodes live, so the first node is elected at once.
+/// The store loses no data while its nodes live, so the first node is elected at once.
 public final class InMemoryElectionStore: ElectionStore {
   private struct State {
     var snapshot: ElectionSnapshot?
@@ -13,25 +13,25 @@ public final class InMemoryElectionStore: ElectionStore {
   private let state = Mutex(State())
   private let writes = Broadcast<ElectionSnapshot>()
 
-  /// Makes a store without a record.
+  /// Creates a store without a record.
   public init() {}
 
-  /// `false`: the store lives and dies with all its nodes.
+  /// `false`: the store's data lives exactly as long as all its nodes.
   public var needsBootstrapWait: Bool { false }
 
   /// Reads the record.
   ///
-  /// - Returns: The record and its version, or `nil` if there is none.
+  /// - Returns: The record and its version, or `nil` if no record is stored.
   public func read() -> ElectionSnapshot? {
     state.withLock { $0.snapshot }
   }
 
-  /// Writes a record if the stored version is still the expected one.
+  /// Writes a record if the stored version is the expected one.
   ///
   /// - Parameters:
   ///   - record: The new record.
-  ///   - expecting: The version that it replaces; `nil` if there must be none.
-  /// - Returns: The new version, or what is stored instead of the expected version.
+  ///   - expecting: The version to replace; `nil` if no record may be stored.
+  /// - Returns: The new version, or the stored record if it has another version.
   public func compareAndSet(_ record: ElectionRecord, expecting: ElectionVersion?) -> CompareAndSetResult {
     let result: CompareAndSetResult = state.withLock { state in
       guard state.snapshot?.version == expecting else { return .conflict(state.snapshot) }
@@ -49,7 +49,7 @@ public final class InMemoryElectionStore: ElectionStore {
     writes.subscribe(buffering: 16).stream()
   }
 
-  /// Forgets the record, as a store without persistence does when it restarts; for tests of what depends on an election.
+  /// Removes the record, like the restart of a store without persistence; for tests of services with an election.
   public func removeRecord() {
     state.withLock { $0.snapshot = nil }
   }

@@ -1,13 +1,13 @@
 import Synchronization
 
-/// Keeps the members' fields in this process: for embedded nodes, tests and simulations.
+/// Keeps the members' fields in memory: for embedded nodes, tests and simulations.
 public final class InMemoryMembershipStore: MembershipStore {
   private let fields = Mutex<[String: MemberRecord]>([:])
 
-  /// Makes a store without members.
+  /// Creates a store without members.
   public init() {}
 
-  /// Writes a node's field, unless another life of the node holds it.
+  /// Writes a node's field, unless another session of the node holds it.
   public func write(_ record: MemberRecord, replacing incarnation: String?) -> MemberWriteOutcome {
     fields.withLock { fields in
       let former = fields[record.id]
@@ -18,12 +18,12 @@ public final class InMemoryMembershipStore: MembershipStore {
     }
   }
 
-  /// All fields as they stand.
+  /// The current fields.
   public func members() -> MembershipSnapshot {
     MembershipSnapshot(records: fields.withLock { Array($0.values) })
   }
 
-  /// Removes a node's field if it is of this incarnation; else does nothing.
+  /// Removes a node's field if it has this incarnation; else does nothing.
   public func remove(_ session: NodeSession) {
     fields.withLock { fields in
       if fields[session.nodeID]?.incarnation == session.incarnation { fields[session.nodeID] = nil }

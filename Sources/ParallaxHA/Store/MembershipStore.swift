@@ -1,31 +1,31 @@
 /// The store of a cluster's members: one field per node id, which holds a ``MemberRecord``.
 ///
-/// A call that throws has an unknown outcome; it may be repeated with the same arguments. The conformance suite
-/// `MembershipStoreConformance` in `ParallaxTesting` states what an implementation has to do.
+/// A call that throws has an unknown outcome, and may be repeated with the same arguments. The conformance suite
+/// `MembershipStoreConformance` in `ParallaxTesting` tests an implementation.
 public protocol MembershipStore: Sendable {
-  /// Writes a node's field, unless another life of the node holds it.
+  /// Writes a node's field, unless another session of the node holds it.
   ///
-  /// The check and the write are one atomic step. The field is written when there is none, when it holds the record's own incarnation, and
-  /// when it holds the incarnation to be replaced. A starting process names the former life in the field; later writes name none, and so
-  /// notice when another process has taken the field.
+  /// The check and the write are one atomic step. The field is written if it is missing, if it has the record's own incarnation, or if it
+  /// has the incarnation to be replaced. A starting process names the former session in the field; later writes name none, and so detect
+  /// another process that has taken the field.
   ///
   /// - Parameters:
-  ///   - record: The record to write.
+  ///   - record: The record.
   ///   - incarnation: The former incarnation of the same node id that may be replaced; nil for none.
-  /// - Returns: What the field held before, or which incarnation holds it.
-  /// - Throws: What the store's client throws; ``MembershipError`` with `unreadable` if the field cannot be decoded.
+  /// - Returns: The former content of the field, or its holder.
+  /// - Throws: The error of the store's client; ``MembershipError`` with `unreadable` if the field cannot be decoded.
   func write(_ record: MemberRecord, replacing incarnation: String?) async throws -> MemberWriteOutcome
 
-  /// Reads all fields as they stand at one moment.
+  /// Reads all fields atomically.
   ///
-  /// - Returns: The records, and the ids of the fields that cannot be read; an unreadable field must not hide the others.
-  /// - Throws: What the store's client throws.
+  /// - Returns: The records, and the ids of unreadable fields; an unreadable field must not hide the others.
+  /// - Throws: The error of the store's client.
   func members() async throws -> MembershipSnapshot
 
-  /// Removes a node's field if it is of this incarnation; else does nothing.
+  /// Removes a node's field if it has this incarnation; else does nothing.
   ///
-  /// - Parameter session: The life of the node whose field is to go.
-  /// - Throws: What the store's client throws.
+  /// - Parameter session: The session whose field is removed.
+  /// - Throws: The error of the store's client.
   func remove(_ session: NodeSession) async throws
 }
 
@@ -46,14 +46,14 @@ public struct MembershipSnapshot: Sendable, Hashable {
   /// The records, in no order, one per node id.
   public var records: [MemberRecord]
 
-  /// The node ids whose fields cannot be read, each with the reason.
+  /// The node ids of unreadable fields, each with the reason.
   public var unreadable: [String: String]
 
-  /// Makes a snapshot.
+  /// Creates a snapshot.
   ///
   /// - Parameters:
   ///   - records: The records, one per node id.
-  ///   - unreadable: The node ids whose fields cannot be read, each with the reason.
+  ///   - unreadable: The node ids of unreadable fields, each with the reason; none by default.
   public init(records: [MemberRecord], unreadable: [String: String] = [:]) {
     self.records = records
     self.unreadable = unreadable
