@@ -1,6 +1,6 @@
-/// One rule of a conformance suite, with the check that holds a store or a bus to it.
+/// One rule of a conformance suite, and the check of a store or a bus against it.
 public struct ConformanceCheck<Subject>: Sendable, CustomStringConvertible {
-  /// The rule, in words.
+  /// The rule as a sentence.
   public let rule: String
 
   private let body: @Sendable (Subject) async throws -> Void
@@ -10,13 +10,13 @@ public struct ConformanceCheck<Subject>: Sendable, CustomStringConvertible {
     self.body = body
   }
 
-  /// The rule, in words.
+  /// The rule as a sentence.
   public var description: String { rule }
 
-  /// Runs the check on a subject that is new and that nobody else uses.
+  /// Runs the check on a new subject that no other code uses.
   ///
-  /// - Parameter makeSubject: Makes the store or the bus.
-  /// - Throws: An error that says how the subject breaks the rule, or what the subject throws.
+  /// - Parameter makeSubject: Creates the store or the bus.
+  /// - Throws: An error that describes the violation, or the error of the subject.
   public func run(_ makeSubject: () async throws -> Subject) async throws {
     try await body(makeSubject())
   }

@@ -1,12 +1,12 @@
 extension ManualClock {
-  /// Lets time pass, from one deadline to the next, for as long as an operation takes.
+  /// Advances the clock from one deadline to the next while an operation runs.
   ///
-  /// It is for what ends by a time-out, such as a node that leaves while its store does not answer. The tasks that wake have some turns
-  /// before the time moves on, but no more: what has to be in time by this clock should not depend on it.
+  /// It suits operations that end by a time-out, such as the stop of a node whose store does not answer. Woken tasks get a few turns before
+  /// the next step, but no more: a test that requires a task to act in time should not use it.
   ///
-  /// - Parameter operation: What to wait for.
-  /// - Returns: What the operation returns.
-  /// - Throws: What the operation throws.
+  /// - Parameter operation: The operation.
+  /// - Returns: The value of the operation.
+  /// - Throws: The error of the operation.
   public func advance<Value>(during operation: () async throws -> Value) async rethrows -> Value {
     // Cancelled and joined at the end of the scope.
     async let _: Void = passUntilCancelled()

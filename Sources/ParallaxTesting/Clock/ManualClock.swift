@@ -1,8 +1,8 @@
 import Synchronization
 
-/// A clock whose time only moves when a test says so.
+/// A clock whose time moves only when a test moves it.
 ///
-/// Hand it to what takes a `Clock`, wait until the code under test sleeps, then move the time:
+/// Pass the clock to the code under test, wait until that code sleeps, then move the time:
 ///
 /// ```swift
 /// let clock = ManualClock()
@@ -11,22 +11,22 @@ import Synchronization
 /// clock.advance(by: .seconds(2))
 /// ```
 ///
-/// Nothing ever waits on real time. A task that sleeps until an instant that has been reached does not wait at all, so a task that
-/// is woken by a long step and sleeps again catches up within that step.
+/// No call waits for real time. A task that sleeps until a past instant does not wait, so a task that is woken by a long step and sleeps
+/// again catches up within that step.
 public final class ManualClock: Clock {
-  /// A point in the clock's time.
+  /// An instant of the clock.
   public struct Instant: InstantProtocol, CustomStringConvertible {
-    /// The time since the clock was made.
+    /// The time since the beginning of the clock.
     public var sinceStart: Duration
 
-    /// Makes an instant.
+    /// Creates an instant.
     ///
-    /// - Parameter sinceStart: The time since the clock was made.
+    /// - Parameter sinceStart: The time since the beginning of the clock.
     public init(sinceStart: Duration) {
       self.sinceStart = sinceStart
     }
 
-    /// The instant that lies a duration later.
+    /// The instant after a duration.
     public func advanced(by duration: Duration) -> Instant {
       Instant(sinceStart: sinceStart + duration)
     }
@@ -41,7 +41,7 @@ public final class ManualClock: Clock {
       left.sinceStart < right.sinceStart
     }
 
-    /// The time since the clock was made.
+    /// The time since the beginning of the clock.
     public var description: String { "\(sinceStart)" }
   }
 
@@ -59,7 +59,7 @@ public final class ManualClock: Clock {
   private struct State {
     var now = Instant(sinceStart: .zero)
     var lastID: UInt64 = 0
-    /// By deadline, then in the order in which they began.
+    /// By deadline, then in the order in which the sleeps began.
     var sleepers: [Sleeper] = []
     var watchers: [Watcher] = []
 
@@ -78,23 +78,23 @@ public final class ManualClock: Clock {
 
   private let state = Mutex(State())
 
-  /// Makes a clock that stands at zero.
+  /// Creates a clock at zero.
   public init() {}
 
-  /// Where the clock stands.
+  /// The current instant.
   public var now: Instant { state.withLock { $0.now } }
 
-  /// Zero: the clock moves by any duration.
+  /// Zero: the clock can move by any duration.
   public var minimumResolution: Duration { .zero }
 
-  /// The earliest instant that anyone sleeps until; `nil` when nobody sleeps.
+  /// The earliest deadline of a sleeping task; `nil` if none sleeps.
   public var nextDeadline: Instant? { state.withLock { $0.sleepers.first?.deadline } }
 
-  /// Moves the time forward and wakes, in the order of their deadlines, all who sleep until then.
+  /// Moves the time forward and wakes the tasks whose deadlines have been reached, in the order of the deadlines.
   ///
-  /// Those who are woken run when their executor lets them, not before this returns.
+  /// The woken tasks run when their executors schedule them, not before this call returns.
   ///
-  /// - Parameter duration: How far; not negative.
+  /// - Parameter duration: The step; not negative.
   public func advance(by duration: Duration) {
     precondition(duration >= .zero, "a clock does not go back: advance(by: \(duration))")
     let due = state.withLock { state in
@@ -104,9 +104,9 @@ public final class ManualClock: Clock {
     for sleeper in due { sleeper.continuation.resume() }
   }
 
-  /// Waits until at least so many tasks sleep; cancellation does not end the wait.
+  /// Waits until at least this number of tasks sleep; cancellation does not end the wait.
   ///
-  /// - Parameter count: How many; 1 by default.
+  /// - Parameter count: The number of tasks; 1 by default.
   public func sleepers(atLeast count: Int = 1) async {
     await withCheckedContinuation { continuation in
       let isSatisfied = state.withLock { state in
@@ -118,12 +118,12 @@ public final class ManualClock: Clock {
     }
   }
 
-  /// Sleeps until the clock is advanced to the deadline; at once if it stands there already.
+  /// Sleeps until the clock reaches the deadline; returns at once if it already has.
   ///
   /// - Parameters:
-  ///   - deadline: Until when.
-  ///   - tolerance: Without meaning here.
-  /// - Throws: `CancellationError` if the task is cancelled before.
+  ///   - deadline: The end of the sleep.
+  ///   - tolerance: Has no effect.
+  /// - Throws: `CancellationError` if the task is cancelled before the deadline.
   public func sleep(until deadline: Instant, tolerance: Duration? = nil) async throws {
     let id = state.withLock { state in
       state.lastID += 1
@@ -148,7 +148,7 @@ public final class ManualClock: Clock {
       case asleep([Watcher])
     }
     let outcome: Outcome = state.withLock { state in
-      // Under the lock: a cancellation that comes later finds the sleeper.
+      // Under the lock, so that a later cancellation finds the sleeper.
       if Task.isCancelled { return .cancelled }
       if sleeper.deadline <= state.now { return .due }
       let place = state.sleepers.firstIndex { sleeper.deadline < $0.deadline } ?? state.sleepers.endIndex

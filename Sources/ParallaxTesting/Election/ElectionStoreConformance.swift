@@ -6,7 +6,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// What every `ElectionStore` has to do, as checks that any test framework can run: they throw where a store falls short.
+/// The rules of every `ElectionStore`, as checks for any test framework: a check throws if the store violates its rule.
 ///
 /// ```swift
 /// @Test(arguments: ElectionStoreConformance.checks)                     // Swift Testing
@@ -19,8 +19,7 @@ import Foundation
 /// }
 /// ```
 ///
-/// A store that keeps bytes which others can overwrite also has to leave alone what it cannot decode:
-/// ``checkUnreadable(in:after:)``.
+/// A store whose bytes others can overwrite must also refuse to overwrite a record that it cannot decode: ``checkUnreadable(in:after:)``.
 public enum ElectionStoreConformance {
   /// One rule with its check.
   public typealias Check = ConformanceCheck<any ElectionStore>
@@ -39,19 +38,19 @@ public enum ElectionStoreConformance {
         try expect(snapshot.version, is: version ?? ElectionVersion([]), "its version")
       }
     },
-    Check("a write that expects no record finds the one that there is, and changes nothing") { store in
+    Check("a write that expects no record conflicts with a stored record and changes nothing") { store in
       let version = try await write(ElectionSample.held, to: store, expecting: nil)
       let answer = try await store.compareAndSet(ElectionSample.renewed, expecting: nil)
       try expect(
         answer, is: .conflict(ElectionSnapshot(record: ElectionSample.held, version: version)), "the answer to the second write")
       try expect(await store.read()?.record, is: ElectionSample.held, "the record")
     },
-    Check("a write that expects a version finds no record") { store in
+    Check("a write that expects a version conflicts without a record") { store in
       let answer = try await store.compareAndSet(ElectionSample.held, expecting: ElectionVersion([1, 2, 3]))
       try expect(answer, is: .conflict(nil), "the answer to a write over nothing")
       try expect(await store.read(), is: nil, "the record")
     },
-    Check("a write that expects an outdated version finds the newer record, and changes nothing") { store in
+    Check("a write that expects an outdated version conflicts with the newer record and changes nothing") { store in
       let first = try await write(ElectionSample.held, to: store, expecting: nil)
       let second = try await write(ElectionSample.renewed, to: store, expecting: first)
       let answer = try await store.compareAndSet(ElectionSample.released, expecting: first)
@@ -68,32 +67,32 @@ public enum ElectionStoreConformance {
         version = next
       }
     },
-    Check("of many who write over one version, one succeeds") { store in
+    Check("of many concurrent writes over one version, one succeeds") { store in
       let version = try await write(ElectionSample.held, to: store, expecting: nil)
       let winners = try await winners(of: 16, in: store, expecting: version)
       try expect(winners.count, is: 1, "how many wrote")
       try expect(await store.read()?.record.incarnation, is: winners.first, "whose record stands")
     },
-    Check("of many who write over no record, one succeeds") { store in
+    Check("of many concurrent writes over no record, one succeeds") { store in
       let winners = try await winners(of: 16, in: store, expecting: nil)
       try expect(winners.count, is: 1, "how many wrote")
       try expect(await store.read()?.record.incarnation, is: winners.first, "whose record stands")
     },
-    Check("no write of many is lost") { store in
+    Check("no acknowledged write of many is lost") { store in
       try await checkCounting(in: store)
     },
     Check("a read never shows an earlier record than a read before it") { store in
       try await checkOrder(in: store)
     },
-    Check("hints, if there are any, tell of records that were written") { store in
+    Check("hints, if there are any, have records that were written") { store in
       try await checkHints(of: store)
     },
   ]
 
   /// Runs all checks, each on a store of its own.
   ///
-  /// - Parameter makeStore: Makes a store without a record.
-  /// - Throws: What says which rule the store breaks, and how; or what the store throws.
+  /// - Parameter makeStore: Creates a store without a record.
+  /// - Throws: An error that names the violated rule and the violation, or the error of the store.
   public static func run(_ makeStore: () async throws -> any ElectionStore) async throws {
     for check in checks {
       do {
@@ -104,12 +103,12 @@ public enum ElectionStoreConformance {
     }
   }
 
-  /// Checks that what cannot be decoded is neither taken for an absent record nor overwritten.
+  /// Checks that a record that cannot be decoded neither counts as missing nor is overwritten.
   ///
   /// - Parameters:
   ///   - store: A store without a record.
-  ///   - spoil: Puts nonsense where the store keeps the record.
-  /// - Throws: What says how the store breaks the rule; or what spoiling throws.
+  ///   - spoil: Replaces the stored record by invalid bytes.
+  /// - Throws: An error that describes the violation, or the error of `spoil`.
   public static func checkUnreadable(in store: any ElectionStore, after spoil: () async throws -> Void) async throws {
     try await spoil()
     try await expectUnreadable("a read") { _ = try await store.read() }
@@ -153,7 +152,7 @@ public enum ElectionStoreConformance {
     }
   }
 
-  /// Many add to a number, each over the version that it has seen.
+  /// Many tasks increment a number, each over the version that it has read.
   private static func checkCounting(in store: some ElectionStore) async throws {
     var first = ElectionSample.held
     first.sequence = 0
@@ -175,7 +174,7 @@ public enum ElectionStoreConformance {
     try expect(await store.read()?.record.sequence, is: 80, "the sum of all writes")
   }
 
-  /// Some read while one writes.
+  /// Several tasks read while one writes.
   private static func checkOrder(in store: some ElectionStore) async throws {
     let last: Int64 = 60
     var record = ElectionSample.held
@@ -200,7 +199,7 @@ public enum ElectionStoreConformance {
     }
   }
 
-  /// Hints may all be lost, so silence is no fault; what comes must have been written.
+  /// All hints may be lost, so silence is no violation; a hint must have a written record.
   private static func checkHints(of store: some ElectionStore) async throws {
     let changes = store.changes()
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -222,7 +221,7 @@ public enum ElectionStoreConformance {
   }
 }
 
-/// Records with every field in every form; instants are whole milliseconds, as stores may keep no more.
+/// Records with every field in every form; instants are whole milliseconds, the precision that stores must keep.
 enum ElectionSample {
   static let held: ElectionRecord = {
     var record = ElectionRecord(

@@ -4,23 +4,23 @@ import Synchronization
 
 /// An election store with faults on demand, for tests of services that depend on an election.
 ///
-/// ``faults`` can be set at any time, and hold for calls that begin later.
+/// ``faults`` can be set at any time, and apply to calls that begin later.
 public final class FaultInjectingElectionStore<Base: ElectionStore>: ElectionStore {
   /// The faults of a store.
   public struct Faults: Sendable, Hashable {
-    /// Whether requests get lost before they reach the store.
+    /// Whether requests are lost on their way to the store.
     public var losesRequests = false
-    /// Whether the store carries out calls but its replies get lost.
+    /// Whether the store executes calls but its replies are lost.
     public var losesReplies = false
-    /// Whether calls hang until they are cancelled, and never reach the store.
+    /// Whether calls hang until their cancellation, without reaching the store.
     public var hangs = false
-    /// Whether hints get lost.
+    /// Whether hints are lost.
     public var losesHints = false
 
-    /// No faults.
+    /// Creates a value without faults.
     public init() {}
 
-    /// The node is cut off: requests and hints get lost.
+    /// The faults of a node that is cut off: requests and hints are lost.
     public static var cutOff: Faults {
       var faults = Faults()
       faults.losesRequests = true
@@ -35,37 +35,37 @@ public final class FaultInjectingElectionStore<Base: ElectionStore>: ElectionSto
   private let base: Base
   private let state = Mutex(Faults())
 
-  /// Makes a store without faults.
+  /// Creates a store without faults.
   ///
-  /// - Parameter base: The store behind it.
+  /// - Parameter base: The store that receives the calls.
   public init(_ base: Base) {
     self.base = base
   }
 
-  /// The present faults.
+  /// The current faults.
   public var faults: Faults {
     get { state.withLock { $0 } }
     set { state.withLock { $0 = newValue } }
   }
 
-  /// The value of the store behind.
+  /// The value of the base store.
   public var needsBootstrapWait: Bool { base.needsBootstrapWait }
 
-  /// Reads the record, if the call gets through.
+  /// Reads the record, if the call is not lost.
   ///
-  /// - Returns: What the store behind it has.
-  /// - Throws: ``Lost``, or what the store behind it throws.
+  /// - Returns: The record of the base store.
+  /// - Throws: ``Lost``, or the error of the base store.
   public func read() async throws -> ElectionSnapshot? {
     try await pass { try await self.base.read() }
   }
 
-  /// Writes a record, if the call gets through.
+  /// Writes a record, if the call is not lost.
   ///
   /// - Parameters:
   ///   - record: The new record.
-  ///   - expecting: The version that it replaces.
-  /// - Returns: What the store behind it answers.
-  /// - Throws: ``Lost``, or what the store behind it throws.
+  ///   - expecting: The version to replace.
+  /// - Returns: The answer of the base store.
+  /// - Throws: ``Lost``, or the error of the base store.
   public func compareAndSet(_ record: ElectionRecord, expecting: ElectionVersion?) async throws -> CompareAndSetResult {
     try await pass { try await self.base.compareAndSet(record, expecting: expecting) }
   }

@@ -3,9 +3,9 @@ import ParallaxConcurrency
 import ParallaxHA
 public import ParallaxState
 
-/// What every `EventBus` has to do, as checks that any test framework can run: they throw where a bus falls short.
+/// The rules of every `EventBus`, as checks for any test framework: a check throws if the bus violates its rule.
 ///
-/// A bus that keeps an event back lets its check wait forever: run the checks with a time limit.
+/// The check of a bus that withholds an event waits forever: run the checks with a time limit.
 public enum EventBusConformance {
   /// One rule with its check.
   public typealias Check = ConformanceCheck<any EventBus>
@@ -27,7 +27,7 @@ public enum EventBusConformance {
     Check("an event arrives as it was published") { bus in
       var deliveries = bus.subscribe(to: [.agent]).makeAsyncIterator()
       try expect(await deliveries.next(), is: .gap, "the first delivery")
-      // A missing value and a null are one in an event.
+      // A missing value and a null are equal in an event.
       for (index, value) in Sample.values.enumerated() where value != .null {
         var published = event(Int64(index), details: value)
         published.type = "registered \"ä\""
@@ -35,7 +35,7 @@ public enum EventBusConformance {
         try expect(await deliveries.next(), is: .event(published, .agent), "the event with \(value)")
       }
     },
-    Check("only the channels subscribed to are heard") { bus in
+    Check("a subscription delivers only its channels") { bus in
       var deliveries = bus.subscribe(to: [.execution, .cluster]).makeAsyncIterator()
       try expect(await deliveries.next(), is: .gap, "the first delivery")
       for channel in [ClusterEvent.Channel.agent, .cluster, .execution] { try await bus.publish(event(1), on: channel) }

@@ -9,10 +9,10 @@ extension InboxConformance {
       let sent = messages(1...10)
       try await send(sent, in: store)
       let batches = try await receive(10, in: store, limit: 4)
-      try expect(batches.map(\.count), is: [4, 4, 2], "the sizes of what was handed out")
+      try expect(batches.map(\.count), is: [4, 4, 2], "the sizes of the batches")
       try expect(batches.flatMap { $0 }.map(\.message), is: sent, "the messages")
     },
-    Check("a message that comes later reaches a waiting receiver") { store in
+    Check("a later message reaches a waiting receiver") { store in
       let (batches, continuation) = AsyncStream.makeStream(of: [ReceivedNodeMessage].self)
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask {
@@ -22,7 +22,7 @@ extension InboxConformance {
         var iterator = batches.makeAsyncIterator()
         for message in messages(1...3) {
           try await send([message], in: store)
-          try expect(await iterator.next()?.map(\.message), is: [message], "what was handed out")
+          try expect(await iterator.next()?.map(\.message), is: [message], "the delivered batch")
         }
         group.cancelAll()
       }
@@ -43,16 +43,16 @@ extension InboxConformance {
       try await send(sent, in: store)
       try expect(await receive(sent.count, in: store).flatMap { $0 }.map(\.message), is: sent, "the messages")
     },
-    Check("what was handled is not handed out again") { store in
+    Check("a handled message is not delivered again") { store in
       let sent = messages(1...3)
       try await send(Array(sent.prefix(2)), in: store)
-      // That the second was handed out means that the first was taken out.
-      try expect(await receive(2, in: store, limit: 1).count, is: 2, "the number of times that something was handed out")
+      // The second delivery proves that the first message was removed.
+      try expect(await receive(2, in: store, limit: 1).count, is: 2, "the number of deliveries")
       try await send([sent[2]], in: store)
       let later = try await receive(until: sent[2], in: store)
       try expect(!later.contains(sent[0]), "the handled message not to come again")
     },
-    Check("what was not handled is handed out again, before what is new, and the error is passed on") { store in
+    Check("an unhandled message is delivered again, before new ones, and the error is passed on") { store in
       struct Trouble: Error {}
       let sent = messages(1...4)
       try await send(Array(sent.prefix(3)), in: store)
@@ -99,7 +99,7 @@ extension InboxConformance {
   ]
 
   static let bounds: [Check] = [
-    Check("a full inbox refuses all of a sending and keeps what it has") { store in
+    Check("a full inbox refuses all messages of a call and keeps its own") { store in
       let sent = messages(1...capacity)
       try await send(Array(sent.dropLast()), in: store)
       let two = messages(1_001...1_002)
@@ -109,7 +109,7 @@ extension InboxConformance {
       try await send([two[0]], to: Sample.alice, in: store)
       try expect(await receive(capacity, in: store).flatMap { $0 }.map(\.message), is: sent, "the messages")
     },
-    Check("what is handled makes room") { store in
+    Check("a handled message makes room") { store in
       try await send(messages(1...capacity), in: store)
       let more = messages(1_001...1_002)
       let (answers, continuation) = AsyncStream.makeStream(of: [Bool].self)
@@ -123,12 +123,12 @@ extension InboxConformance {
           }
         }
         var iterator = answers.makeAsyncIterator()
-        try expect(await iterator.next(), is: [false, false], "what a full inbox took")
-        try expect(await iterator.next(), is: [true, false], "what it took after one message was handled")
+        try expect(await iterator.next(), is: [false, false], "the outcomes at a full inbox")
+        try expect(await iterator.next(), is: [true, false], "the outcomes after one message was handled")
         group.cancelAll()
       }
     },
-    Check("to send nothing is possible at any time") { store in
+    Check("sending no message succeeds at any time") { store in
       try expect(await store.send([], to: Sample.bob), is: true, "an empty sending")
       try await send(messages(1...capacity), in: store)
       try expect(await store.send([], to: Sample.bob), is: true, "an empty sending to a full inbox")
@@ -154,10 +154,10 @@ extension InboxConformance {
         }
         var iterator = batches.makeAsyncIterator()
         try await send([sent[0]], in: store)
-        try expect(await iterator.next()?.map(\.message), is: [sent[0]], "what was handed out before")
+        try expect(await iterator.next()?.map(\.message), is: [sent[0]], "the batch before the removal")
         try await store.removeInbox(of: Sample.bob)
         try await send([sent[1]], in: store)
-        try expect(await iterator.next()?.map(\.message), is: [sent[1]], "what was handed out after")
+        try expect(await iterator.next()?.map(\.message), is: [sent[1]], "the batch after the removal")
         group.cancelAll()
       }
     },
@@ -171,14 +171,14 @@ extension InboxConformance {
     try expect(await store.send(messages, to: session), is: true, "the sending of \(messages.count)")
   }
 
-  /// Receives until a number of messages were handed out.
+  /// Receives until this number of messages were delivered.
   private static func receive(
     _ count: Int, at session: NodeSession = Sample.bob, in store: any InboxStore, limit: Int = 1_000
   ) async throws -> [[ReceivedNodeMessage]] {
     try await receive(at: session, in: store, limit: limit) { $0.joined().count >= count }
   }
 
-  /// Receives until a message was handed out.
+  /// Receives until a message was delivered.
   private static func receive(until last: NodeMessage, in store: any InboxStore) async throws -> [NodeMessage] {
     let isLast: ([[ReceivedNodeMessage]]) -> Bool = { $0.last?.last?.message == last }
     return try await receive(at: Sample.bob, in: store, limit: 1_000, until: isLast).joined().compactMap(\.message)

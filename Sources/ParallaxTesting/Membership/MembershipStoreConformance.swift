@@ -6,7 +6,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// What every `MembershipStore` has to do, as checks that any test framework can run: they throw where a store falls short.
+/// The rules of every `MembershipStore`, as checks for any test framework: a check throws if the store violates its rule.
 ///
 /// ```swift
 /// @Test(arguments: MembershipStoreConformance.checks)
@@ -29,19 +29,19 @@ public enum MembershipStoreConformance {
       }
       try await expectMembers([MemberSample.alice(), MemberSample.full], in: store, "after their first writes")
     },
-    Check("a later write of the same incarnation takes the place of the earlier") { store in
+    Check("a later write of the same incarnation replaces the earlier one") { store in
       try expect(await store.write(MemberSample.alice(1), replacing: nil), is: .added, "the first write")
       var second = MemberSample.alice(2)
       second.report = MemberReport(role: .leader, term: 7, health: .degraded, executions: 3, agents: 4)
       try expect(await store.write(second, replacing: nil), is: .renewed, "the second write")
       try await expectMembers([second], in: store, "after the second write")
     },
-    Check("a write without word of the former life finds it and changes nothing") { store in
+    Check("a write that does not name the former session finds a twin and changes nothing") { store in
       _ = try await store.write(MemberSample.alice(), replacing: nil)
       try expect(await store.write(MemberSample.aliceAgain(), replacing: nil), is: .twin(MemberSample.alice()), "the write of a new life")
       try await expectMembers([MemberSample.alice()], in: store, "after the new life's write")
     },
-    Check("a write that names the former life takes its place, and the former life finds out") { store in
+    Check("a write that names the former session replaces it, and the former session finds a twin") { store in
       _ = try await store.write(MemberSample.alice(), replacing: nil)
       let former = MemberSample.alice().incarnation
       try expect(await store.write(MemberSample.aliceAgain(1), replacing: former), is: .replaced, "the write of the new life")
@@ -50,7 +50,7 @@ public enum MembershipStoreConformance {
         await store.write(MemberSample.alice(2), replacing: nil), is: .twin(MemberSample.aliceAgain(2)), "a write of the former life")
       try await expectMembers([MemberSample.aliceAgain(2)], in: store, "after the former life's write")
     },
-    Check("a write that names another life than the one that is there changes nothing") { store in
+    Check("a write that names another session than the stored one changes nothing") { store in
       _ = try await store.write(MemberSample.aliceAgain(), replacing: nil)
       var third = MemberSample.alice()
       third.incarnation = "00000000000000a3"
@@ -58,7 +58,7 @@ public enum MembershipStoreConformance {
         await store.write(third, replacing: MemberSample.alice().incarnation), is: .twin(MemberSample.aliceAgain()), "the write of a third")
       try await expectMembers([MemberSample.aliceAgain()], in: store, "after the third's write")
     },
-    Check("of concurrent new lives one takes the field") { store in
+    Check("of concurrent new sessions one takes the field") { store in
       _ = try await store.write(MemberSample.alice(), replacing: nil)
       let outcomes = try await StateStoreConformance.concurrently(8) { number in
         var record = MemberSample.alice()
@@ -68,7 +68,7 @@ public enum MembershipStoreConformance {
       try expect(outcomes.count { $0 == .replaced }, is: 1, "the number of lives that took the field")
       try expect(await store.members().records.count, is: 1, "the number of members")
     },
-    Check("a removal takes the field of that life, again and again") { store in
+    Check("a repeated removal of a session leaves its field removed") { store in
       _ = try await store.write(MemberSample.alice(), replacing: nil)
       _ = try await store.write(MemberSample.full, replacing: nil)
       for _ in 0..<2 {
@@ -77,7 +77,7 @@ public enum MembershipStoreConformance {
       }
       try expect(await store.write(MemberSample.alice(2), replacing: nil), is: .added, "a write after the removal")
     },
-    Check("a removal of another life changes nothing") { store in
+    Check("a removal of another session changes nothing") { store in
       _ = try await store.write(MemberSample.aliceAgain(), replacing: nil)
       try await store.remove(MemberSample.alice().session)
       try await expectMembers([MemberSample.aliceAgain()], in: store, "after the removal of the former life")
@@ -101,9 +101,9 @@ public enum MembershipStoreConformance {
   }
 }
 
-/// What the checks store.
+/// The records of the checks.
 private enum MemberSample {
-  /// 2026-01-15T10:30:00.007Z, which no double holds exactly.
+  /// 2026-01-15T10:30:00.007Z, which no double represents exactly.
   static let instant = Date(timeIntervalSince1970: 1_768_473_000.007)
 
   static func alice(_ sequence: Int64 = 1) -> MemberRecord {
@@ -112,14 +112,14 @@ private enum MemberSample {
       startedAt: instant, lastHeartbeat: instant, version: "1.0.0")
   }
 
-  /// Alice's node after a restart.
+  /// The session of Alice's node after a restart.
   static func aliceAgain(_ sequence: Int64 = 1) -> MemberRecord {
     var record = alice(sequence)
     record.incarnation = "00000000000000a2"
     return record
   }
 
-  /// Every field with a value of its own, the numbers at their edges.
+  /// Every field with a distinct value, numbers at their limits.
   static let full = MemberRecord(
     session: NodeSession(nodeID: "node-b", incarnation: "00000000000000b1"), address: "[fe80::1]:8080", sequence: .max,
     report: MemberReport(role: .leader, term: .max, health: .unhealthy, executions: .max, agents: 10_000),

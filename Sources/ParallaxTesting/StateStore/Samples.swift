@@ -2,11 +2,11 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// What the checks store.
+/// The records of the checks.
 enum Sample {
   static let alice = NodeSession(nodeID: "node-a", incarnation: "00000000000000a1")
   static let bob = NodeSession(nodeID: "node-b", incarnation: "00000000000000b1")
-  /// Alice's node after a restart.
+  /// The session of Alice's node after a restart.
   static let aliceAgain = NodeSession(nodeID: "node-a", incarnation: "00000000000000a2")
 
   /// 2026-01-15T10:30:00.250Z.
@@ -53,7 +53,7 @@ enum Sample {
       session: session, connectedAt: instant)
   }
 
-  /// One value of every kind, at its edges, and nested.
+  /// One value of every kind, at its limits, and nested.
   static let values: [JSONValue] = [
     nil, true, false, 0, -1, .integer(.max), .integer(.min), 0.1, -1.5e300, .number(.leastNonzeroMagnitude), "", "null",
     "line\nfeed\u{0}\u{1f}\"\\/",
@@ -63,12 +63,12 @@ enum Sample {
 }
 
 extension StateStoreConformance {
-  /// Stores an execution that is not there yet.
+  /// Stores a new execution.
   static func create(_ stored: StoredExecution, in store: any StateStore) async throws {
     try expect(await store.create(stored), is: .created, "the creation of \(stored.execution.id)")
   }
 
-  /// Makes a change and returns the execution as it then has to stand.
+  /// Applies a change and returns the expected execution.
   static func apply(_ change: ExecutionChange, to stored: StoredExecution, in store: any StateStore) async throws -> StoredExecution {
     try expect(await store.update(change), is: .applied, "the change of \(change.id) to revision \(change.revision)")
     var changed = stored
@@ -76,12 +76,12 @@ extension StateStoreConformance {
     return changed
   }
 
-  /// Holds the store to what it should have under an id.
+  /// Compares the stored execution with the expected one.
   static func expectStored(_ stored: StoredExecution, in store: any StateStore, _ when: String) async throws {
     try expect(await store.execution(stored.execution.id), is: stored, "the stored execution \(when)")
   }
 
-  /// Runs an operation several times at once.
+  /// Runs an operation several times concurrently.
   static func concurrently<Value: Sendable>(
     _ count: Int, _ operation: @escaping @Sendable (Int) async throws -> Value
   ) async throws -> [Value] {

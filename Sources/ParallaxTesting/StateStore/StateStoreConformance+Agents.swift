@@ -54,7 +54,7 @@ extension StateStoreConformance {
       for _ in 1...2 { try expect(await store.update(record), is: true, "the update's success") }
       try expect(await store.agent("agent_1"), is: record, "the agent")
     },
-    Check("what an earlier registration's node wants is refused") { store in
+    Check("calls for an earlier registration are refused") { store in
       var former = Sample.agent()
       former.epoch = try await store.register(former)
       var current = Sample.agent(at: Sample.bob)
@@ -129,7 +129,7 @@ extension StateStoreConformance {
   ]
 
   static let idempotency: [Check] = [
-    Check("an idempotency key is its first claimant's") { store in
+    Check("an idempotency key belongs to its first claimant") { store in
       let claim = try await store.claimIdempotencyKey("key", executionID: "exec_1", digest: "digest 1")
       try expect(claim, is: .claimed, "the first claim")
       for digest in ["digest 1", "another"] {
@@ -138,12 +138,12 @@ extension StateStoreConformance {
           is: .existing(executionID: "exec_1", digest: "digest 1"), "the second claim")
       }
     },
-    Check("a repeated claim of a key is taken as done") { store in
+    Check("a repeated claim of a key succeeds") { store in
       for _ in 1...2 {
         try expect(await store.claimIdempotencyKey("key", executionID: "exec_1", digest: "d"), is: .claimed, "the claim")
       }
     },
-    Check("of concurrent claims of a key one wins, and all others learn whose it is") { store in
+    Check("of concurrent claims of a key one wins, and all others receive its execution") { store in
       let claims = try await concurrently(16) { number in
         (number, try await store.claimIdempotencyKey("key", executionID: "exec_\(number)", digest: "d\(number)"))
       }
@@ -151,7 +151,7 @@ extension StateStoreConformance {
       try expect(winners.count, is: 1, "the number of winners")
       let winner = winners[0].0
       for (number, claim) in claims where number != winner {
-        try expect(claim, is: .existing(executionID: "exec_\(winner)", digest: "d\(winner)"), "what another claimant learns")
+        try expect(claim, is: .existing(executionID: "exec_\(winner)", digest: "d\(winner)"), "the answer to another claimant")
       }
     },
     Check("an idempotency key outlives its execution") { store in

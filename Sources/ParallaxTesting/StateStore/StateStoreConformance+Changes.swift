@@ -3,7 +3,7 @@ import ParallaxState
 
 extension StateStoreConformance {
   static let changes: [Check] = [
-    Check("a change sets what it names and nothing else") { store in
+    Check("a change sets its fields and no others") { store in
       var stored = Sample.execution(tasks: [Sample.task("task_1")])
       stored.execution.metadata = ["kept": true]
       try await create(stored, in: store)
@@ -21,7 +21,7 @@ extension StateStoreConformance {
       stored = try await apply(change, to: stored, in: store)
       try await expectStored(stored, in: store, "after it failed")
     },
-    Check("a change without fields only counts") { store in
+    Check("a change without fields only raises the revision") { store in
       var stored = Sample.execution()
       try await create(stored, in: store)
       stored = try await apply(Sample.change(of: stored), to: stored, in: store)
@@ -35,7 +35,7 @@ extension StateStoreConformance {
       done.confidence = 0.5
       let change = Sample.change(of: stored, tasks: [Sample.task("task_0", slot: 1, attempt: 2), done])
       stored = try await apply(change, to: stored, in: store)
-      try expect(stored.tasks.map(\.id), is: ["task_b", "task_a", "task_0"], "what is to be stored")
+      try expect(stored.tasks.map(\.id), is: ["task_b", "task_a", "task_0"], "the expected order")
       try await expectStored(stored, in: store, "after the change of its tasks")
     },
     Check("a replaced task keeps nothing of its former record") { store in
@@ -47,7 +47,7 @@ extension StateStoreConformance {
       stored = try await apply(Sample.change(of: stored, tasks: [Sample.task("task_1", state: .completed)]), to: stored, in: store)
       try await expectStored(stored, in: store, "after the change of its task")
     },
-    Check("a repeat of the last change is taken as done") { store in
+    Check("a repeat of the last change succeeds") { store in
       var stored = Sample.execution()
       try await create(stored, in: store)
       let change = Sample.change(of: stored, status: .running, tasks: [Sample.task("task_1")])
@@ -83,7 +83,7 @@ extension StateStoreConformance {
       stored = try await apply(good, to: stored, in: store)
       try await expectStored(stored, in: store, "after the right change")
     },
-    Check("a terminal execution does not change any longer") { store in
+    Check("a terminal execution does not change") { store in
       for status in ExecutionStatus.allCases where status.isTerminal {
         var stored = Sample.execution(tasks: [Sample.task("task_1")])
         try await create(stored, in: store)

@@ -31,16 +31,16 @@ extension StateStoreConformance {
       try await create(stored, in: store)
       try await expectStored(stored, in: store, "after its creation")
     },
-    Check("there is nothing under an id that was never stored") { store in
+    Check("an id that was never stored has no execution") { store in
       try expect(await store.execution(Sample.id()), is: nil, "the execution")
       try expect(await store.update(Sample.change(of: Sample.execution())), is: .missing, "a change to it")
     },
-    Check("a repeated creation is taken as done") { store in
+    Check("a repeated creation succeeds") { store in
       let stored = Sample.execution(tasks: [Sample.task("task_1")])
       try await create(stored, in: store)
       try await create(stored, in: store)
       try await expectStored(stored, in: store, "after the repeat")
-      try expect(await store.executions(ownedBy: Sample.alice), is: [stored.execution.id], "what the owner owns")
+      try expect(await store.executions(ownedBy: Sample.alice), is: [stored.execution.id], "the executions of the owner")
       try expect(await store.executions(ExecutionQuery()).total, is: 1, "the number of executions")
     },
     Check("a creation under a taken id changes nothing") { store in
@@ -64,7 +64,7 @@ extension StateStoreConformance {
       try expect(await store.create(stored), is: .exists, "a late creation")
       try await expectStored(changed, in: store, "after a late creation")
     },
-    Check("of concurrent creations under one id one counts") { store in
+    Check("of concurrent creations under one id one succeeds") { store in
       let id = Sample.id()
       let outcomes = try await concurrently(8) { number in
         var stored = Sample.execution(id: id)
@@ -102,16 +102,16 @@ extension StateStoreConformance {
         all.append(stored)
       }
       for stored in all { try await expectStored(stored, in: store, "under \"\(stored.execution.id)\"") }
-      try expect(Set(await store.executions(ownedBy: Sample.alice)), is: Set(ids), "what the owner owns")
+      try expect(Set(await store.executions(ownedBy: Sample.alice)), is: Set(ids), "the executions of the owner")
       try expect(
         Set(await store.executions(ExecutionQuery(limit: 100)).executions.map(\.execution.id)), is: Set(ids), "the list of executions")
     },
-    Check("tasks keep the order in which they were made") { store in
+    Check("tasks keep the order of their creation") { store in
       let tasks = (0..<300).map { Sample.task("task_\(($0 * 7_919) % 1_000)", slot: $0) }
       let stored = Sample.execution(tasks: Array(tasks[..<250]))
       try await create(stored, in: store)
       let changed = try await apply(Sample.change(of: stored, tasks: Array(tasks[250...])), to: stored, in: store)
-      try expect(changed.tasks, is: tasks, "what is to be stored")
+      try expect(changed.tasks, is: tasks, "the expected order")
       try await expectStored(changed, in: store, "with its tasks in order")
     },
   ]

@@ -7,11 +7,11 @@ extension StateStoreConformance {
       try expect(
         await store.executions(ExecutionQuery()), is: ExecutionPage(executions: [], total: 0, nextCursor: nil), "the first page")
     },
-    Check("executions are listed newest first, whatever the order of their creation") { store in
+    Check("executions are listed newest first, in whatever order they were created") { store in
       let all = try await populate(store, count: 12)
       try expect(await store.executions(ExecutionQuery(limit: 100)), is: page(all, total: 12), "the list")
     },
-    Check("of executions of one millisecond the greatest id comes first") { store in
+    Check("executions of one millisecond are listed by descending id") { store in
       let ids = ["exec_a", "exec_B", "exec_b", "exec_aa", "exec_ä", "exec_Z"]
       for id in ids { try await create(Sample.execution(id: id), in: store) }
       let sorted = ["exec_ä", "exec_b", "exec_aa", "exec_a", "exec_Z", "exec_B"]
@@ -29,7 +29,7 @@ extension StateStoreConformance {
         try expect(await walk(store, ExecutionQuery(limit: limit)), is: all, "pages of \(limit)")
       }
     },
-    Check("a page by offset passes over that many") { store in
+    Check("a page by offset skips that number of executions") { store in
       let all = try await populate(store, count: 12)
       for offset in [0, 1, 5, 11, 12, 13, 10_000] {
         let rest = all.dropFirst(offset)
@@ -39,23 +39,23 @@ extension StateStoreConformance {
           "the page at offset \(offset)")
       }
     },
-    Check("a cursor wins over an offset") { store in
+    Check("a cursor takes precedence over an offset") { store in
       let all = try await populate(store, count: 6)
       let query = ExecutionQuery(limit: 2, cursor: all[1].execution.id, offset: 3)
       try expect(await store.executions(query).executions, is: Array(all[2..<4]), "the page behind the cursor")
     },
-    Check("a cursor stays good when new executions come and its own goes") { store in
+    Check("a cursor stays valid after new executions and the removal of its own") { store in
       let all = try await populate(store, count: 6, status: .completed)
       let cursor = all[2].execution.id
       try await create(Sample.execution(createdAt: Sample.instant + .seconds(86_400)), in: store)
-      try expect(await store.executions(ExecutionQuery(cursor: cursor)).executions, is: Array(all[3...]), "what is behind the cursor")
+      try expect(await store.executions(ExecutionQuery(cursor: cursor)).executions, is: Array(all[3...]), "the page behind the cursor")
       let removed = try await store.removeExecutions(
         createdBefore: all[2].execution.createdAt + .milliseconds(1), maxRetained: 1_000, limit: 100)
       try expect(removed, is: 4, "the number of removed executions")
       try await create(Sample.execution(createdAt: all[4].execution.createdAt), in: store)
-      try expect(await store.executions(ExecutionQuery(cursor: cursor)).executions.count, is: 1, "what is behind the removed cursor")
+      try expect(await store.executions(ExecutionQuery(cursor: cursor)).executions.count, is: 1, "the page behind the removed cursor")
     },
-    Check("a cursor that means nothing leads to an empty last page") { store in
+    Check("an invalid cursor leads to an empty last page") { store in
       _ = try await populate(store, count: 3)
       for cursor in ["", "x", "exec_", "{}", "*", "-1"] {
         let page = try await store.executions(ExecutionQuery(cursor: cursor))
@@ -83,7 +83,7 @@ extension StateStoreConformance {
         try expect(await store.executions(query).executions, is: Array(matching.dropFirst(2)), "the page of \(query)")
       }
     },
-    Check("filters see executions as they are now") { store in
+    Check("filters apply to the current state of executions") { store in
       let stored = Sample.execution()
       try await create(stored, in: store)
       let running = try await apply(Sample.change(of: stored, status: .running), to: stored, in: store)
@@ -103,10 +103,10 @@ extension StateStoreConformance {
       let instant = all[3].execution.createdAt
       let remove = { try await store.removeExecutions(createdBefore: instant, maxRetained: 1_000, limit: 4) }
       try expect(await remove(), is: 4, "the number removed")
-      try expect(await store.executions(ExecutionQuery()), is: page(Array(all.prefix(6)), total: 6), "what is left")
+      try expect(await store.executions(ExecutionQuery()), is: page(Array(all.prefix(6)), total: 6), "the remaining executions")
       try expect(await remove(), is: 2, "the number removed after that")
       try expect(await remove(), is: 0, "the number removed at last")
-      try expect(await store.executions(ExecutionQuery()), is: page(Array(all.prefix(4)), total: 4), "what is left at last")
+      try expect(await store.executions(ExecutionQuery()), is: page(Array(all.prefix(4)), total: 4), "the remaining executions at last")
       for gone in all[4...] { try expect(await store.execution(gone.execution.id), is: nil, "a removed execution") }
     },
     Check("executions that are not terminal are never removed") { store in
@@ -115,16 +115,16 @@ extension StateStoreConformance {
       let removed = try await store.removeExecutions(
         createdBefore: Sample.instant + .seconds(1_000_000), maxRetained: 0, limit: 1_000)
       try expect(removed, is: ended.count, "the number removed")
-      try expect(await store.executions(ExecutionQuery()), is: page(running, total: 4), "what is left")
+      try expect(await store.executions(ExecutionQuery()), is: page(running, total: 4), "the remaining executions")
       for stored in running { try await expectStored(stored, in: store, "after the removal of others") }
     },
-    Check("what is above the number to keep is removed, oldest first, however young") { store in
+    Check("executions beyond the number to keep are removed, oldest first, at any age") { store in
       let all = try await populate(store, count: 10, status: .failed)
       let remove = { try await store.removeExecutions(createdBefore: Sample.instant, maxRetained: 6, limit: 3) }
       try expect(await remove(), is: 3, "the number removed")
       try expect(await remove(), is: 1, "the number removed after that")
       try expect(await remove(), is: 0, "the number removed at last")
-      try expect(await store.executions(ExecutionQuery()), is: page(Array(all.prefix(6)), total: 6), "what is left")
+      try expect(await store.executions(ExecutionQuery()), is: page(Array(all.prefix(6)), total: 6), "the remaining executions")
     },
     Check("a removed execution is gone everywhere") { store in
       let stored = Sample.execution(status: .completed, tasks: [Sample.task("task_1")])
@@ -133,12 +133,12 @@ extension StateStoreConformance {
       try expect(await store.removeExecutions(createdBefore: later, maxRetained: 9, limit: 9), is: 1, "the number removed")
       try expect(await store.execution(stored.execution.id), is: nil, "the execution")
       try expect(await store.update(Sample.change(of: stored)), is: .missing, "a change to it")
-      try expect(await store.executions(ownedBy: Sample.alice), is: [], "what its owner owns")
+      try expect(await store.executions(ownedBy: Sample.alice), is: [], "the executions of its owner")
       try expect(await store.claim(stored.execution.id, from: Sample.alice, to: Sample.bob), is: nil, "a claim of it")
     },
   ]
 
-  /// Stores executions 25 s apart in mixed order, over three patterns and statuses unless one is given; returns them newest first.
+  /// Stores executions 25 s apart in mixed order, with three patterns and statuses unless one status is given; returns them newest first.
   private static func populate(_ store: any StateStore, count: Int, status: ExecutionStatus? = nil) async throws -> [StoredExecution] {
     let statuses: [ExecutionStatus] = [.pending, .running, .completed, .running]
     let all = (0..<count).map { number in
@@ -156,7 +156,7 @@ extension StateStoreConformance {
     ExecutionPage(executions: executions, total: total, nextCursor: next)
   }
 
-  /// All that a query finds, page after page.
+  /// All executions of a query, page by page.
   private static func walk(_ store: any StateStore, _ query: ExecutionQuery) async throws -> [StoredExecution] {
     var query = query
     var found: [StoredExecution] = []

@@ -68,7 +68,7 @@ extension StateStoreConformance {
       stored.execution.recordings = 1
       try await expectStored(stored, in: store, "after the outcomes")
     },
-    Check("an outcome of what is not there, or by another agent, is unknown and changes nothing") { store in
+    Check("an outcome of a missing task, or by another agent, is unknown and changes nothing") { store in
       let stored = Sample.execution(tasks: [Sample.task("task_1")])
       try await create(stored, in: store)
       let id = stored.execution.id

@@ -4,7 +4,7 @@ import ParallaxState
 
 extension StateStoreConformance {
   static let ownership: [Check] = [
-    Check("a session's entry goes unless the execution is live and its own") { store in
+    Check("a session's entry is removed unless the execution is live and its own") { store in
       let stored = Sample.execution()
       try await create(stored, in: store)
       let id = stored.execution.id
@@ -16,7 +16,7 @@ extension StateStoreConformance {
       try expect(await store.executions(ownedBy: Sample.alice), is: [], "what alice owns after the claim")
       try expect(await store.executions(ownedBy: Sample.bob), is: [id], "what bob owns")
     },
-    Check("a session owns what it created until it releases it") { store in
+    Check("a session owns the executions that it created until it releases them") { store in
       let first = Sample.execution()
       let second = Sample.execution()
       let others = Sample.execution(owner: Sample.aliceAgain)
@@ -47,7 +47,7 @@ extension StateStoreConformance {
       try expect(await store.executions(ownedBy: Sample.alice), is: [], "what the former owner owns")
       try expect(await store.executions(ownedBy: Sample.bob), is: [stored.execution.id], "what the new owner owns")
     },
-    Check("a claim bars the former owner, and the new one goes on") { store in
+    Check("a claim bars the former owner, and the new one continues") { store in
       let stored = Sample.execution()
       try await create(stored, in: store)
       let last = Sample.change(of: stored, status: .running)
@@ -63,7 +63,7 @@ extension StateStoreConformance {
       let changed = try await apply(Sample.change(of: claimed, status: .aggregating), to: claimed, in: store)
       try await expectStored(changed, in: store, "after the new owner's change")
     },
-    Check("a repeated claim returns what it claimed") { store in
+    Check("a repeated claim returns the same execution") { store in
       let stored = Sample.execution()
       try await create(stored, in: store)
       let first = try await store.claim(stored.execution.id, from: Sample.alice, to: Sample.bob)
@@ -75,7 +75,7 @@ extension StateStoreConformance {
       try expect(own, is: first, "what a claim from oneself returns")
       try expect(await store.executions(ownedBy: Sample.bob), is: [stored.execution.id], "what the owner owns after that")
     },
-    Check("a terminal execution is not claimed but taken off the list") { store in
+    Check("a claim of a terminal execution removes its entry instead") { store in
       var stored = Sample.execution()
       try await create(stored, in: store)
       stored = try await apply(Sample.change(of: stored, status: .completed), to: stored, in: store)
@@ -92,7 +92,7 @@ extension StateStoreConformance {
       try await create(Sample.execution(id: id, owner: Sample.bob), in: store)
       try expect(await store.executions(ownedBy: Sample.bob), is: [id], "what its later creator owns")
     },
-    Check("an execution is claimed from its owner alone") { store in
+    Check("an execution can be claimed from its owner only") { store in
       let stored = Sample.execution()
       try await create(stored, in: store)
       try expect(await store.claim(stored.execution.id, from: Sample.aliceAgain, to: Sample.bob), is: nil, "the claim")
@@ -125,7 +125,7 @@ extension StateStoreConformance {
       for _ in 1...2 { try await store.close(Sample.alice, generation: 2) }
       try expect(await store.sessions(), is: [Sample.bob: 1, Sample.aliceAgain: 1, odd: 1], "the sessions after one closed")
     },
-    Check("a session that was opened again is not closed by whoever had taken it for lost") { store in
+    Check("a session that was opened again is not closed under its former generation") { store in
       try await store.open(Sample.alice)
       let before = try await store.sessions()
       try await store.open(Sample.alice)

@@ -2,9 +2,9 @@ import ParallaxAPI
 import ParallaxState
 
 extension StateStoreConformance {
-  /// A store that can lose what it acknowledged is brought up to date by whoever knows better.
+  /// Restorations of a store that may lose acknowledged writes.
   static let restoration: [Check] = [
-    Check("a change that builds on what the store has lost finds it behind, and changes nothing") { store in
+    Check("a change over a revision that the store has lost finds it behind and changes nothing") { store in
       var stored = Sample.execution(tasks: [Sample.task("task_1")])
       stored.execution.epoch = 4
       try await create(stored, in: store)
@@ -20,7 +20,7 @@ extension StateStoreConformance {
         try await expectStored(stored, in: store, "after a change \(what)")
       }
     },
-    Check("what is missing is restored, listed and owned") { store in
+    Check("a missing execution is restored, listed and owned") { store in
       var stored = Sample.execution(status: .running, tasks: [Sample.task("task_b", state: .completed), Sample.task("task_a", slot: 1)])
       (stored.execution.epoch, stored.execution.revision, stored.execution.startedAt) = (2, 7, Sample.instant)
       try expect(await store.restore(stored, as: .owner), is: .restored, "the restoration")
@@ -30,7 +30,7 @@ extension StateStoreConformance {
       try expect(await store.restore(stored, as: .owner), is: .intact, "a repeat")
       _ = try await apply(Sample.change(of: stored, status: .aggregating), to: stored, in: store)
     },
-    Check("what has ended is restored without an owner's having it on its list") { store in
+    Check("a terminal execution is restored without an entry of its owner") { store in
       var stored = Sample.execution(status: .completed)
       stored.execution.revision = 5
       try expect(await store.restore(stored, as: .owner), is: .restored, "the restoration")
@@ -38,7 +38,7 @@ extension StateStoreConformance {
       try expect(await store.executions(ExecutionQuery()).executions, is: [stored], "the list")
       try expect(await store.executions(ownedBy: Sample.alice), is: [], "what its owner owns")
     },
-    Check("an earlier revision of the same owner's is written over, but for results that others recorded") { store in
+    Check("an earlier revision of the same owner is replaced, except for results that other nodes recorded") { store in
       let old = Sample.execution(tasks: [Sample.task("task_1"), Sample.task("task_2", slot: 1)])
       try await create(old, in: store)
       var done = Sample.task("task_2", slot: 1, state: .completed)
@@ -55,7 +55,7 @@ extension StateStoreConformance {
       known.execution.recordings = 1
       try await expectStored(known, in: store, "after its restoration")
     },
-    Check("a task that has ended is not opened again") { store in
+    Check("a task that has ended is not reopened") { store in
       let old = Sample.execution(tasks: [Sample.task("task_1")])
       try await create(old, in: store)
       var failed = Sample.task("task_1", state: .failed)
@@ -70,19 +70,19 @@ extension StateStoreConformance {
       known.execution.recordings = 1
       try await expectStored(known, in: store, "after its restoration")
     },
-    Check("what is old is not created by its restoration, only written over") { store in
+    Check("the restoration of an old execution replaces it and never creates it") { store in
       var known = Sample.execution(status: .running)
       known.execution.revision = 3
-      try expect(await store.restore(known, as: .ownerOfOld), is: .barred, "the restoration of what is not there")
+      try expect(await store.restore(known, as: .ownerOfOld), is: .barred, "the restoration of a missing execution")
       try expect(await store.execution(known.execution.id), is: nil, "the execution")
       var old = known
       old.execution.revision = 2
       try await create(old, in: store)
-      try expect(await store.restore(known, as: .ownerOfOld), is: .restored, "the restoration of what is there")
+      try expect(await store.restore(known, as: .ownerOfOld), is: .restored, "the restoration of a stored execution")
       try await expectStored(known, in: store, "after its restoration")
       try expect(await store.restore(known, as: .ownerOfOld), is: .intact, "a repeat")
     },
-    Check("whatever has not ended gives way to a witness of the end") { store in
+    Check("a live execution is replaced by a witness of its end") { store in
       var ended = Sample.execution(status: .completed, tasks: [Sample.task("task_1", state: .completed)])
       (ended.execution.epoch, ended.execution.revision) = (2, 5)
       var claimed = ended
@@ -92,7 +92,7 @@ extension StateStoreConformance {
       try expect(await store.restore(ended, as: .owner), is: .stale, "the restoration by its owner")
       try expect(await store.restore(ended, as: .witnessOfEnd), is: .restored, "the restoration by a witness")
       try await expectStored(ended, in: store, "after its restoration")
-      try expect(await store.update(Sample.change(of: claimed)), is: .stale, "a change by whoever had claimed it")
+      try expect(await store.update(Sample.change(of: claimed)), is: .stale, "a change by the claimant")
 
       var other = ended
       (other.execution.id, other.execution.status) = (Sample.id(), .failed)
@@ -102,7 +102,7 @@ extension StateStoreConformance {
       try expect(await store.restore(mine, as: .witnessOfEnd), is: .stale, "the restoration over another end")
       try await expectStored(other, in: store, "that has ended otherwise")
     },
-    Check("an execution that is missing while its owner lives may still be restored by it") { store in
+    Check("a living owner may restore a missing execution") { store in
       let stored = Sample.execution(status: .running)
       let id = stored.execution.id
       try expect(
@@ -112,7 +112,7 @@ extension StateStoreConformance {
       let claimed = try require(await store.claim(id, from: Sample.alice, isGone: false, to: Sample.bob), "the claim after that")
       try expect(claimed.execution.epoch, is: 2, "the epoch after the claim")
     },
-    Check("an earlier epoch is written over, whoever owned it then") { store in
+    Check("an earlier epoch of any owner is replaced") { store in
       let old = Sample.execution(owner: Sample.alice, tasks: [Sample.task("task_1")])
       try await create(old, in: store)
       var known = old
@@ -122,7 +122,7 @@ extension StateStoreConformance {
       try expect(await store.executions(ownedBy: Sample.bob), is: [known.execution.id], "what the new owner owns")
       try expect(await store.update(Sample.change(of: old)), is: .stale, "a change by the former owner")
     },
-    Check("what counts more stays: another owner's, a later one, one that has ended") { store in
+    Check("another owner's, a later and a terminal execution stay") { store in
       let mine = Sample.execution(status: .running, tasks: [Sample.task("task_1")])
       let better: [(String, (inout Execution) -> Void)] = [
         ("another owner's of the same epoch", { ($0.owner, $0.revision) = (Sample.bob, 1) }),

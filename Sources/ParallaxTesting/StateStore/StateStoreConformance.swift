@@ -1,6 +1,6 @@
 public import ParallaxState
 
-/// What every `StateStore` has to do, as checks that any test framework can run: they throw where a store falls short.
+/// The rules of every `StateStore`, as checks for any test framework: a check throws if the store violates its rule.
 ///
 /// ```swift
 /// @Test(arguments: StateStoreConformance.checks)
@@ -17,18 +17,18 @@ public enum StateStoreConformance {
     creation + changes + restoration + outcomes + ownership + listing + retention + idempotency + agents + catalogue
 }
 
-/// How a store broke a rule.
+/// The violation of a rule.
 public struct ConformanceFailure: Error, CustomStringConvertible {
-  /// The rule that was broken, what was expected and what was found.
+  /// The violated rule, the expected and the actual value.
   public let description: String
 }
 
-/// Holds a store to a condition.
+/// Throws unless a condition holds.
 func expect(_ condition: Bool, _ expectation: String, file: StaticString = #fileID, line: Int = #line) throws {
   if !condition { throw ConformanceFailure(description: "expected \(expectation) (\(file):\(line))") }
 }
 
-/// Holds a store to a value.
+/// Throws unless a value is the expected one.
 func expect<Value: Equatable>(
   _ value: Value, is expected: Value, _ what: String, file: StaticString = #fileID, line: Int = #line
 ) throws {
@@ -37,7 +37,7 @@ func expect<Value: Equatable>(
   }
 }
 
-/// Holds a store to having an answer.
+/// Returns a value, or throws if there is none.
 func require<Value>(_ value: Value?, _ what: String, file: StaticString = #fileID, line: Int = #line) throws -> Value {
   guard let value else { throw ConformanceFailure(description: "expected \(what), found none (\(file):\(line))") }
   return value

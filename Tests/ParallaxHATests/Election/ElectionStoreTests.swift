@@ -16,7 +16,7 @@ import Testing
   @Test func allChecksRunInOneCallForOtherTestFrameworks() async throws {
     try await ElectionStoreConformance.run { StoreWithoutHints() }
     let failure = await #expect(throws: (any Error).self) { try await ElectionStoreConformance.run { CarelessStore() } }
-    #expect(failure.map { "\($0)" }?.contains("a write that expects no record finds the one that there is") == true)
+    #expect(failure.map { "\($0)" }?.contains("a write that expects no record conflicts with a stored record") == true)
   }
 
   @Test func whatCannotBeDecodedIsLeftAlone() async throws {

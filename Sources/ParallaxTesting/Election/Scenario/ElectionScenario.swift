@@ -1,4 +1,4 @@
-/// A scripted run of an election: a text of commands, each followed by what happens.
+/// A scripted run of an election: a text of commands, each followed by its effects.
 ///
 /// ```
 /// # A leader that is cut off stops by its deadline.
@@ -14,8 +14,8 @@
 /// …
 /// ```
 ///
-/// Commands stand above a line of dashes, what happens below it up to an empty line. Every message takes ten milliseconds, and the wall
-/// clocks begin at zero, so terms are small. ``ScenarioCommand`` lists the commands.
+/// Commands precede a line of dashes; the effects follow it, up to an empty line. Every message takes ten milliseconds, and the wall clocks
+/// begin at zero, so terms are small. ``ScenarioCommand`` lists the commands.
 package struct ElectionScenario {
   private enum Part {
     case text(String)
@@ -31,7 +31,7 @@ package struct ElectionScenario {
 
   /// Reads a script.
   ///
-  /// - Parameter script: Its text, with what was expected to happen, or without.
+  /// - Parameter script: The text, with or without the expected effects.
   package init(_ script: String) {
     var parts: [Part] = []
     var commands: [(Int, String)] = []
@@ -63,9 +63,9 @@ package struct ElectionScenario {
 
   /// Runs the script.
   ///
-  /// - Parameter defect: The defect of a name that the script may use after `defect`; nil for a name that means none.
-  /// - Returns: The script, with what happened.
-  /// - Throws: ``Mistake`` with the line at fault.
+  /// - Parameter defect: Returns the defect of a name that the script uses after `defect`; nil for an unknown name.
+  /// - Returns: The script with the actual effects.
+  /// - Throws: ``Mistake`` with the faulty line.
   package func run(defect: @escaping (String) -> (any ElectionDefect)? = { _ in nil }) throws(Mistake) -> String {
     var stage = ScenarioStage(defect: defect)
     var lines: [String] = []

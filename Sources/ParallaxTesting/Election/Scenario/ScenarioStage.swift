@@ -1,6 +1,6 @@
 import ParallaxHA
 
-/// The cluster that a script directs.
+/// The cluster that a script controls.
 struct ScenarioStage {
   private typealias Mistake = ElectionScenario.Mistake
 
@@ -14,7 +14,7 @@ struct ScenarioStage {
     self.defect = defect
   }
 
-  /// What happened since it was last asked.
+  /// The trace since the last call.
   mutating func takeLines() -> [String] {
     defer { shown = simulation.report.trace.count }
     let lines = simulation.report.trace[shown...].filter { isVerbose || !$0.isDetail }.map(\.description)
@@ -70,7 +70,7 @@ struct ScenarioStage {
     }
   }
 
-  // MARK: Setting up
+  // MARK: Setup
 
   private mutating func setDefect(_ name: String) throws(ElectionScenario.Mistake) {
     guard let defect = defect(name) else { throw Mistake(description: "there is no defect \"\(name)\"") }
@@ -114,7 +114,7 @@ struct ScenarioStage {
     simulation.start(simulation.nodes.count - 1)
   }
 
-  // MARK: Letting things happen
+  // MARK: Events
 
   private mutating func run(_ command: ScenarioCommand) throws(ElectionScenario.Mistake) {
     let isAbsolute = try command.argument(0) == "to"
@@ -186,7 +186,7 @@ struct ScenarioStage {
     simulation.nodes[index].held = []
   }
 
-  // MARK: Looking
+  // MARK: Output
 
   private mutating func write(_ index: Int) {
     let name = simulation.nodes[index].name

@@ -1,36 +1,36 @@
 package import ParallaxHA
 
-/// A way in which simulated nodes, their store or their resource go wrong, so that the simulator has something to find.
+/// A defect of simulated nodes, their store or their resource, which the simulator must detect.
 ///
-/// The product knows no defect: a defect acts from outside. It changes what a machine hears, remembers or does, as if one of its rules were
-/// another. Every node gets a copy at each start. What a defect leaves out is as in the product.
+/// The product has no code for defects: a defect acts from outside and changes the inputs, the state or the outputs of a machine, as if one
+/// of its rules were different. Every node gets a copy at each start. The defaults are the behavior of the product.
 package protocol ElectionDefect: Sendable {
-  /// Hands an event to a node's machine.
+  /// Passes an event to a node's machine.
   ///
   /// - Parameters:
-  ///   - event: What happens.
-  ///   - now: What the node's clocks read.
+  ///   - event: The event.
+  ///   - now: The readings of the node's clocks.
   ///   - machine: The machine of the node.
-  /// - Returns: What the node does.
+  /// - Returns: The node's actions.
   mutating func handle(
     _ event: ElectionStateMachine.Event, at now: ElectionStateMachine.Moment, by machine: inout ElectionStateMachine
   ) -> [ElectionStateMachine.Action]
 
-  /// Makes of the record what an operator asks for.
+  /// Applies an operator's command to the record.
   ///
   /// - Parameters:
-  ///   - command: What the operator asks for.
-  ///   - record: What the store holds; nil if nothing.
-  ///   - id: Tells the request from all others.
+  ///   - command: The command.
+  ///   - record: The stored record; nil if there is none.
+  ///   - id: The id of the request.
   ///   - clusterID: The cluster of the node that writes the request.
-  ///   - timings: How long holds last.
-  /// - Returns: What to write; nil for nothing.
-  /// - Throws: Why the command is refused.
+  ///   - timings: The durations of holds.
+  /// - Returns: The record to write; nil for none.
+  /// - Throws: The reason to refuse the command.
   func apply(
     _ command: ElectionCommand, to record: ElectionRecord?, id: String, clusterID: String, timings: ElectionTimings
   ) throws(ElectionError) -> ElectionRecord?
 
-  /// Whether the store writes what a call brings, whatever version the call expects.
+  /// Whether the store executes a write without comparing versions.
   ///
   /// - Parameter call: The call.
   /// - Returns: `false` in the product.
@@ -41,7 +41,7 @@ package protocol ElectionDefect: Sendable {
   /// - Parameters:
   ///   - token: The token of the write.
   ///   - accepted: The last token that the resource accepted.
-  /// - Returns: Whether it does.
+  /// - Returns: Whether the resource accepts the write.
   func admits(_ token: FencingToken, after accepted: FencingToken) -> Bool
 }
 
@@ -63,5 +63,5 @@ extension ElectionDefect {
   package func admits(_ token: FencingToken, after accepted: FencingToken) -> Bool { accepted.admits(token) }
 }
 
-/// The product as it is.
+/// The unchanged product.
 struct NoDefect: ElectionDefect {}

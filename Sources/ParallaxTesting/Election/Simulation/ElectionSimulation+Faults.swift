@@ -1,6 +1,6 @@
 import ParallaxHA
 
-/// What goes wrong by plan, and operators.
+/// Planned faults and operators.
 extension ElectionSimulation {
   mutating func planFaults() {
     let rates: [(Double, SimulationFault.Kind)] = [
@@ -106,10 +106,10 @@ extension ElectionSimulation {
     _ = try? carryOut(command, over: snapshot)
   }
 
-  /// Writes a command into the record, as some node would on behalf of an operator.
+  /// Writes a command into the record, as a node does for an operator.
   ///
-  /// - Returns: Whether anything was written.
-  /// - Throws: Why it makes no sense.
+  /// - Returns: Whether the record changed.
+  /// - Throws: The reason to refuse the command.
   mutating func carryOut(_ command: ElectionCommand, over snapshot: ElectionSnapshot?) throws(ElectionError) -> Bool {
     let next = try defect.apply(
       command, to: snapshot?.record, id: "request-\(report.events)", clusterID: mix.hasForeigner || !isScripted ? "own" : "default",
@@ -131,7 +131,7 @@ extension ElectionSimulation {
     }
   }
 
-  /// From here on there has to be a leader soon, and then always.
+  /// From now on there must be a leader soon, and then always.
   mutating func endFaults() {
     trace("the faults end")
     faultsAreOn = false

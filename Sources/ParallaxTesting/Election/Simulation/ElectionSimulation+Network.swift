@@ -2,19 +2,19 @@ import ParallaxHA
 
 /// The messages between nodes and store.
 extension ElectionSimulation {
-  /// How long a message takes whose way is not disturbed; a round trip takes 20 ms on average.
+  /// The travel time of an undisturbed message; a round trip takes 20 ms on average.
   private func travel(_ kind: SimulationFault.Kind, _ index: Int, _ number: UInt64) -> Double {
     guard !isSteady else { return 10e6 }
     var draws = chance.draws(for: kind, node: index, number: number, part: 1)
     return 20e6 * draws.between(0.2, 0.8)
   }
 
-  /// How late a message comes that is delayed; none is later than the faults last.
+  /// The delay of a delayed message, which ends with the faults at the latest.
   private func delay(_ draws: inout SimulationRandom) -> Double {
     min(draws.between(0, mix.longestDelay * lease), Double(max(faultsEnd - now, 0)) + 12e6)
   }
 
-  /// Calls are numbered through the lives of a node.
+  /// Calls are numbered across the lives of a node.
   private func number(_ call: ElectionStateMachine.Call, of index: Int, epoch: Int) -> UInt64 { UInt64(epoch) << 32 | call.id }
 
   mutating func transmit(_ call: ElectionStateMachine.Call, from index: Int) {
@@ -39,7 +39,7 @@ extension ElectionSimulation {
     plan(request, after: way)
   }
 
-  /// Does at the store what a call asks for, and sends the answer back.
+  /// Executes a call at the store, and sends the answer.
   mutating func carryOut(_ call: ElectionStateMachine.Call, of index: Int, epoch: Int) {
     let reply: ElectionStateMachine.Reply
     if store.isUnreadable {

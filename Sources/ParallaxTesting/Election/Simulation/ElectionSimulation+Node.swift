@@ -6,12 +6,12 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// What a simulated process does: its clocks, its driver, its duties.
+/// A simulated process: its clocks, its driver, its duties.
 extension ElectionSimulation {
-  /// What becomes of the messages of one kind between a node and the store.
+  /// The fate of one kind of messages between a node and the store.
   enum Flow {
     case open, lost, held
-    /// The store, or what is before it, says at once that it failed.
+    /// The store, or a proxy in front of it, reports a failure at once.
     case failing
   }
 
@@ -24,11 +24,11 @@ extension ElectionSimulation {
     var needsBootstrapWait = true
     var isAlive = false
     var isPaused = false
-    /// Counts the lives of the node: what was under way in a former one does not reach it.
+    /// The number of the node's life: messages of a former life do not reach it.
     var epoch = 0
     var rate = 1.0
     var offset = 0.0
-    /// Seconds.
+    /// In seconds.
     var wallOffset = 0.0
     var cutUntil: Int64 = 0
     var requests = Flow.open
@@ -44,7 +44,7 @@ extension ElectionSimulation {
     var duties: FencingToken?
     var areDutiesStuck = false
     var areDutiesEnding = false
-    /// A process that was paused could not stop its duties in time.
+    /// Whether the process was paused during a term, so that it could not stop its duties in time.
     var wasPausedInTerm = false
 
     init(_ name: String, id: String, _ configuration: ElectionConfiguration) {
@@ -65,7 +65,7 @@ extension ElectionSimulation {
     var count = mix.nodes
     if mix.varyNodes {
       var draws = chance.draws(for: .node)
-      // As many small clusters as large ones, by powers of two.
+      // Small clusters are as frequent as large ones, by powers of two.
       let least = 1 << draws.index(below: Int.bitWidth - mix.nodes.leadingZeroBitCount)
       count = min(least + draws.index(below: least), mix.nodes)
     }
@@ -92,10 +92,10 @@ extension ElectionSimulation {
     return draws.happens(0.6) ? (draws.happens(0.5) ? 1 + error : 1 - error) : draws.between(1 - error, 1 + error)
   }
 
-  /// What a node's continuous clock reads.
+  /// The reading of a node's continuous clock.
   func reading(on index: Int) -> Double { nodes[index].offset + nodes[index].rate * Double(now) }
 
-  /// How long it takes until a node's clock has gone a duration further.
+  /// The simulated time until a node's clock has advanced by a duration.
   private func trueTime(for local: Double, on index: Int) -> Double { local / nodes[index].rate }
 
   mutating func start(_ index: Int) {
@@ -141,7 +141,7 @@ extension ElectionSimulation {
     planWake(index)
   }
 
-  /// Does what the driver does: hands an event to the machine, performs the actions, sleeps until it wants to be woken.
+  /// Acts as the driver: passes an event to the machine, performs the actions, and plans the next timer.
   mutating func handle(_ event: ElectionStateMachine.Event, on index: Int) {
     let instant = reading(on: index)
     let beginning = isScripted ? 0 : 1_700_000_000.0
@@ -212,7 +212,7 @@ extension ElectionSimulation {
 
   private mutating func planWake(_ index: Int) {
     guard nodes[index].isAlive, let wakeUp = nodes[index].machine.wakeUp else { return }
-    // One nanosecond more, so that rounding never wakes a node before its time.
+    // One nanosecond more, so that rounding never wakes a node too early.
     let local = Double(wakeUp.nanoseconds) + 1 - reading(on: index)
     let time = now + max(Int64(trueTime(for: local, on: index)) + 1, 1)
     guard time != nodes[index].plannedWake else { return }

@@ -1,8 +1,8 @@
 import ParallaxHA
 
-/// What is checked.
+/// The checks of the promises.
 extension ElectionSimulation {
-  /// Whether a node leads validly at this moment.
+  /// Whether a node validly leads at this moment.
   func leads(_ index: Int) -> Bool {
     guard nodes[index].isAlive, let lease = nodes[index].machine.lease else { return false }
     return Int64(reading(on: index)) < lease.validUntil.nanoseconds
@@ -31,9 +31,9 @@ extension ElectionSimulation {
     if report.longestGap > report.longestAllowedGap { found.append(.noLeader) }
   }
 
-  /// A resource that guards itself by fencing tokens.
+  /// Writes to a resource with a fencing guard.
   ///
-  /// - Returns: Whether it accepted the write.
+  /// - Returns: Whether the resource accepted the write.
   @discardableResult
   mutating func write(with token: FencingToken) -> Bool {
     guard let accepted else {

@@ -1,11 +1,11 @@
 import ParallaxHA
 
-/// A whole cluster in one thread on a virtual clock: the real state machines, a store, clocks of their own, and faults from a seed.
+/// A whole cluster in one thread on a virtual clock: the real state machines, a store, a clock per node, and faults from a seed.
 ///
-/// The promises of `LeaderElection` are checked after every event. The same seed gives the same run, and the same seed with some faults
-/// left out a run that is the same until the first of them.
+/// The promises of `LeaderElection` are checked after every event. The same seed gives the same run; without some of the faults, the run is
+/// the same until the first of them.
 package struct ElectionSimulation {
-  /// Indirect, since the queue moves events.
+  /// Indirect, because the queue moves events.
   indirect enum Event {
     case start(Int)
     case wake(Int, epoch: Int, token: UInt64)
@@ -40,19 +40,19 @@ package struct ElectionSimulation {
   let isTraced: Bool
   /// Whether every message takes ten milliseconds.
   let isSteady: Bool
-  /// Whether a script says what happens, rather than a seed.
+  /// Whether a script controls the events, instead of a seed.
   let isScripted: Bool
   let lease: Double
   let faultsEnd: Int64
   let end: Int64
 
-  /// Makes a simulation.
+  /// Creates a simulation.
   ///
   /// - Parameters:
   ///   - mix: The faults and their rates.
   ///   - seed: The seed of all draws.
-  ///   - defect: What nodes, store and resource do wrong; nothing if nil.
-  ///   - only: The faults that may strike; all if nil.
+  ///   - defect: The defect of nodes, store and resource; nil, the default, for none.
+  ///   - only: The faults that may strike; nil, the default, for all.
   ///   - isRecorded: Whether the report lists the faults that struck.
   ///   - isTraced: Whether the report has a trace.
   package init(
@@ -62,7 +62,7 @@ package struct ElectionSimulation {
     self.init(mix, chance: SimulationChance(seed: seed, only: only, isRecorded: isRecorded), defect: defect, isTraced: isTraced)
   }
 
-  /// Makes a cluster without nodes whose messages all take ten milliseconds, for a script to direct.
+  /// Creates a cluster without nodes, with messages of ten milliseconds, for a script.
   init(scriptedWith defect: (any ElectionDefect)?) {
     let chance = SimulationChance(seed: 0, only: [], isRecorded: false)
     self.init(FaultMix("script"), chance: chance, defect: defect, isTraced: true, isScripted: true)
@@ -82,7 +82,7 @@ package struct ElectionSimulation {
     lease = Double(mix.timings.leaseDuration.nanoseconds)
     faultsEnd = Int64(lease * mix.leases)
     let slowest = 1 / (1 - mix.clockRateError) * (mix.mixesLeases ? 2 : 1)
-    // A lease that runs out, the holds of a request, and what may still be on its way.
+    // A lease that ends, the holds of a request, and delayed messages.
     let allowed = lease * slowest * 1.6 + lease * (mix.stuckDuties > 0 ? 3 : 0)
     report.longestAllowedGap = .nanoseconds(Int64(allowed))
     end = faultsEnd + Int64(allowed * 1.5 + lease)
@@ -124,7 +124,7 @@ package struct ElectionSimulation {
   ///
   /// - Parameters:
   ///   - line: The text.
-  ///   - isDetail: Whether the line is left out of terse traces.
+  ///   - isDetail: Whether terse traces omit the line.
   mutating func trace(_ line: String, isDetail: Bool = false) {
     if isTraced { report.trace.append(.init(time: .nanoseconds(now), text: line, isDetail: isDetail)) }
   }
@@ -159,7 +159,7 @@ package struct ElectionSimulation {
     }
   }
 
-  /// Performs an event of a node, at once or when the node's pause ends.
+  /// Performs an event of a node at once, or at the end of the node's pause.
   private mutating func reach(_ index: Int, _ event: Event, _ body: (inout ElectionSimulation) -> Void) {
     guard nodes[index].isAlive else { return }
     if nodes[index].isPaused { nodes[index].deferred.append(event) } else { body(&self) }

@@ -10,13 +10,13 @@ package struct FaultMix: Sendable {
 
   package var name: String
   package var nodes = 3
-  /// Whether a seed draws how many nodes there are, up to ``nodes``.
+  /// Whether a seed draws the number of nodes, up to ``nodes``.
   package var varyNodes = false
   package var timings = ElectionTimings.standard
-  /// How long faults strike.
+  /// How long faults strike, in leases.
   package var leases = 8.0
 
-  // The network between nodes and store; a round trip takes 20 ms otherwise.
+  // The network between nodes and store; an undisturbed round trip takes 20 ms.
   package var losesRequest = 0.0
   package var losesReply = 0.0
   package var delaysRequest = 0.0
@@ -37,7 +37,7 @@ package struct FaultMix: Sendable {
   package var sparesStandbys = false
   package var resignations = 0.0
   package var unfitness = 0.0
-  /// By how much clock rates are off, at most; most nodes are at one of the ends.
+  /// The maximum deviation of clock rates; most nodes are at one of the bounds.
   package var clockRateError = 0.0
   package var wallClocksDiffer = false
   package var stuckDuties = 0.0
@@ -45,13 +45,13 @@ package struct FaultMix: Sendable {
   // The store.
   package var dataLosses = 0.0
   package var shortestTimeBetweenLosses = 0.0
-  /// Restores an older record now and then, as a failover of an asynchronous replica does.
+  /// Restores an older record at times, like a failover to an asynchronous replica.
   package var failovers = 0.0
 
   // Operators.
   package var operations = 0.0
   package var operationKinds = Operation.allCases
-  /// Whether operators go on after all other faults have ended.
+  /// Whether operators continue after all other faults have ended.
   package var operatesForEver = false
 
   // Nodes.
@@ -60,7 +60,7 @@ package struct FaultMix: Sendable {
   package var mixesLeases = false
   package var reclaims = false
 
-  // Promises beside those that always hold.
+  // Promises in addition to those that always hold.
   package var expectsNoTransition = false
   package var checksDuties = false
   /// Whether the store is linearizable; if not, only the promise of fencing is checked.
@@ -71,7 +71,7 @@ package struct FaultMix: Sendable {
     change(&self)
   }
 
-  /// The same with lossy, slow and repeating messages.
+  /// The same mix with lossy, slow and repeating messages.
   package func withNetworkFaults(_ factor: Double = 1) -> FaultMix {
     var mix = self
     mix.losesRequest = 0.03 * factor
@@ -84,7 +84,7 @@ package struct FaultMix: Sendable {
     return mix
   }
 
-  /// The same with pauses, crashes and cut-off nodes.
+  /// The same mix with pauses, crashes and cut-off nodes.
   package func withProcessFaults() -> FaultMix {
     var mix = self
     mix.pauses = 0.45

@@ -1,17 +1,17 @@
-/// A run that breaks a promise, with as few faults as could be found.
+/// A run that breaks a promise, with as few faults as the search found.
 package struct ShrunkSimulation: Sendable, CustomStringConvertible {
-  /// The faults that are left.
+  /// The remaining faults.
   package let faults: [SimulationFault]
-  /// The run with these faults alone, traced.
+  /// The traced run with these faults only.
   package let report: SimulationReport
 
-  /// Leaves out faults of a failing run, many at a time and then one by one, as long as it breaks the same promise.
+  /// Removes faults of a failing run, many at a time and then one by one, while the run breaks the same promise.
   ///
   /// - Parameters:
   ///   - mix: The faults and their rates.
-  ///   - seed: The seed that fails.
-  ///   - defect: What nodes, store and resource do wrong; nothing if nil.
-  ///   - attempts: How many runs to try at most.
+  ///   - seed: The failing seed.
+  ///   - defect: The defect of nodes, store and resource; nil, the default, for none.
+  ///   - attempts: The maximum number of runs; 2,000 by default.
   package init?(_ mix: FaultMix, seed: UInt64, defect: (any ElectionDefect)? = nil, attempts: Int = 2_000) {
     var whole = ElectionSimulation(mix, seed: seed, defect: defect, isRecorded: true)
     let first = whole.run()
@@ -23,7 +23,7 @@ package struct ShrunkSimulation: Sendable, CustomStringConvertible {
       while start < kept.count, left > 0 {
         left -= 1
         let dropped = start..<min(start + size, kept.count)
-        // Without its nodes any cluster has no leader.
+        // Any cluster lacks a leader without its nodes.
         let candidate = kept.enumerated().filter { !dropped.contains($0) || (kind == .noLeader && $1.kind == .node) }.map(\.element)
         var simulation = ElectionSimulation(mix, seed: seed, defect: defect, only: Set(candidate), isRecorded: true)
         let report = simulation.run()
@@ -42,7 +42,7 @@ package struct ShrunkSimulation: Sendable, CustomStringConvertible {
     faults = kept
   }
 
-  /// What was broken, by which faults, and what happened.
+  /// The broken promise, the faults and the trace.
   package var description: String {
     let names = faults.map(\.description).joined(separator: " ")
     return "\(report)\nwith \(faults.count) faults: \(names)\n" + report.trace.map(\.description).joined(separator: "\n")

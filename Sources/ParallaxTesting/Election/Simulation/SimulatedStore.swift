@@ -2,7 +2,7 @@ import ParallaxHA
 
 /// The record of a simulated cluster, and the checks of each write.
 struct SimulatedStore {
-  /// What distinguishes the bytes of two versions.
+  /// The parts that distinguish the bytes of two versions.
   private struct Content: Hashable {
     var incarnation: String
     var term: Int64
@@ -33,7 +33,7 @@ struct SimulatedStore {
     isLinearizable = mix.isLinearizable
   }
 
-  /// Writes if the version is the expected one.
+  /// Writes if the stored version is the expected one.
   ///
   /// - Returns: The new version; nil on a conflict.
   mutating func compareAndSet(
@@ -67,7 +67,7 @@ struct SimulatedStore {
 
   mutating func loseData() { snapshot = nil }
 
-  /// Stores a record as if it had been there.
+  /// Stores a record without a write of a node.
   mutating func put(_ record: ElectionRecord) {
     let version = ElectionVersion(Array("put-\(history.count)".utf8))
     let written = ElectionSnapshot(record: record, version: version)

@@ -1,16 +1,16 @@
 /// A fault of a simulation: its kind, the node that it strikes, and its number there.
 ///
-/// Whether and how a fault strikes follows from the seed and from these three alone, so that leaving one out does not change the others.
+/// The seed and these three values alone determine whether and how a fault strikes, so omitting one fault does not change the others.
 package struct SimulationFault: Hashable, Sendable, CustomStringConvertible {
   package enum Kind: UInt64, Sendable, CaseIterable {
-    // Who takes part, and how.
+    // The nodes and their properties.
     case node = 1
     case clockRate, wallClock, otherLease, unevenTravel
-    // Messages; numbered by the calls of a node, hints by the writes of the store.
+    // Messages, numbered by the calls of a node; hints by the writes of the store.
     case lostRequest, lateRequest, lostReply, lateReply, lostHint, lateHint, repeatedHint
     // Numbered by the terms of a node.
     case stuckDuties
-    // Planned ahead and numbered as they come.
+    // Planned in advance, and numbered in order.
     case pause, crash, cut, resignation, unfitness, dataLoss, failover, operation
   }
 
@@ -42,7 +42,7 @@ struct SimulationChance {
   let seed: UInt64
   /// The faults that may strike; nil for all.
   let only: Set<SimulationFault>?
-  /// Whether the faults that strike are recorded.
+  /// Whether to record the faults that strike.
   let isRecorded: Bool
   private(set) var struck: [SimulationFault] = []
 
@@ -52,7 +52,7 @@ struct SimulationChance {
     self.isRecorded = isRecorded
   }
 
-  /// The draws for one purpose, the same whatever else is drawn.
+  /// The draws for one purpose, independent of all other draws.
   func draws(for kind: SimulationFault.Kind, node: Int = 0, number: UInt64 = 0, part: UInt64 = 0) -> SimulationRandom {
     var state = seed &* 0x9E37_79B9_7F4A_7C15
     for value in [kind.rawValue &+ part << 8, UInt64(truncatingIfNeeded: node), number] {
@@ -64,7 +64,7 @@ struct SimulationChance {
 
   /// Decides whether a fault strikes.
   ///
-  /// - Returns: What its details are drawn from; nil if it does not strike.
+  /// - Returns: The draws for its details; nil if it does not strike.
   mutating func strikes(_ kind: SimulationFault.Kind, node: Int = 0, number: UInt64 = 0, probability: Double = 1) -> SimulationRandom? {
     guard probability > 0 else { return nil }
     var random = draws(for: kind, node: node, number: number)

@@ -23,7 +23,7 @@ struct SimulationQueue<Event> {
     }
   }
 
-  /// Takes the next event, unless it lies after the end.
+  /// Takes the next event, unless it is after the end.
   mutating func next(until end: Int64) -> Entry? {
     guard let first = entries.first, first.time <= end else { return nil }
     let last = entries.removeLast()

@@ -2,23 +2,23 @@
 package struct SimulationReport: Sendable, CustomStringConvertible {
   package struct Violation: Sendable, CustomStringConvertible {
     package enum Kind: String, Sendable, CaseIterable {
-      /// Two nodes lead validly at one moment.
+      /// Two nodes validly lead at the same moment.
       case overlap
       case termGrantedTwice, termWentBack
       /// A resource accepted a write of an earlier term, or of another incarnation in the same term.
       case staleWriteAccepted
-      /// A term begins while duties of another one run that honor cancellation.
+      /// A term begins while duties of another one run, although they honor cancellation.
       case dutyOutsideTerm
       /// The record was released while duties of its term ran.
       case releasedBeforeJoin
-      /// A term that was lost began again.
+      /// A lost term began again.
       case revived
-      /// Nobody leads for longer than the faults explain.
+      /// No node leads for longer than the faults explain.
       case noLeader
-      /// Leadership changed where nothing should have changed it.
+      /// Leadership changed without a cause.
       case transition
       case sameBytesTwice
-      /// A machine asks to be woken at a time that has passed.
+      /// A machine requests a timer in the past.
       case sleepless
     }
 
@@ -31,24 +31,24 @@ package struct SimulationReport: Sendable, CustomStringConvertible {
   package var mix: String
   package var seed: UInt64
   package var violations: [Violation] = []
-  /// How often a term was granted.
+  /// The number of granted terms.
   package var grants = 0
   package var events = 0
   package var storeCalls = 0
   /// The longest time without a leader after the faults had ended.
   package var longestGap: Duration = .zero
   package var longestAllowedGap: Duration = .zero
-  /// The longest time from a leader's last write until another node's first write, where the leader did not release.
+  /// The longest time from a leader's last write to another node's first write, without a release in between.
   package var longestTakeover: Duration = .zero
-  /// The faults that struck, if asked for.
+  /// The faults that struck, if requested.
   package var faults: [SimulationFault] = []
-  /// The trace, if asked for.
+  /// The trace, if requested.
   package var trace: [Line] = []
 
   package struct Line: Sendable, Hashable, CustomStringConvertible {
     package var time: Duration
     package var text: String
-    /// Whether the line is left out of terse traces.
+    /// Whether terse traces omit the line.
     package var isDetail: Bool
 
     package var description: String {
@@ -58,7 +58,7 @@ package struct SimulationReport: Sendable, CustomStringConvertible {
     }
   }
 
-  /// The mix and the seed, which replay the run, and the violations.
+  /// The mix and the seed, which reproduce the run, and the violations.
   package var description: String {
     "\(mix), seed \(seed): \(violations.isEmpty ? "no violation" : violations.map(\.description).joined(separator: ", "))"
   }
