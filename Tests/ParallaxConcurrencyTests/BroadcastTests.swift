@@ -4,7 +4,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct BroadcastTests {
   private let broadcast = Broadcast<Int>()
 
-  /// What is in the buffer, and what comes until the broadcast is finished.
+  /// The buffered elements, and those until the broadcast is finished.
   private func rest(_ subscription: Broadcast<Int>.Subscription) async -> [Int] {
     var elements: [Int] = []
     for await element in subscription { elements.append(element) }
@@ -58,7 +58,7 @@ import Testing
     let subscription = broadcast.subscribe(buffering: 2, overflow: .mark(-1))
     broadcast.send(1...4)
     #expect(await subscription.next() == 1)
-    // The mark takes the place that has become free.
+    // The mark takes the free place.
     broadcast.send(5)
     #expect(await subscription.next() == 2)
     broadcast.send(6...8)

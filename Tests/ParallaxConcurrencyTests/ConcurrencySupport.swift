@@ -14,15 +14,15 @@ func whenCancelled<Value: Sendable>(_ body: @escaping @Sendable () async throws 
   return await task.result
 }
 
-/// Lets other tasks run until a condition holds, which a test's time limit bounds.
+/// Lets other tasks run until a condition holds; the test's time limit bounds the wait.
 func until(_ condition: () -> Bool) async {
   while !condition() { await Task.yield() }
 }
 
-/// What work throws that fails by itself.
+/// The error of work that fails by itself.
 struct WorkFailure: Error, Equatable {}
 
-/// The instants at which something happened.
+/// The instants of events.
 final class Record: Sendable {
   private let instants = Mutex<[Duration]>([])
 

@@ -41,7 +41,7 @@ import Testing
       group.addTask { [clock] in
         await every(.seconds(2), clock: clock) {
           times.add(clock)
-          // A run in which five seconds pass.
+          // A run that takes five seconds.
           clock.advance(by: .seconds(5))
         }
       }

@@ -40,7 +40,7 @@ import Testing
   @Test func theInterruptionIsToldBeforeTheWorkIsJoined() async {
     let stubborn = Deferred<Void>()
     let outcome = await race {
-      // Ignores its cancellation.
+      // This work ignores its cancellation.
       await Task { try await stubborn.value() }.result
     } until: {
     } onInterruption: {

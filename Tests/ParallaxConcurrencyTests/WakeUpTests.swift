@@ -47,7 +47,7 @@ import Testing
     await clock.sleepers(atLeast: 1)
     clock.advance(by: .seconds(2))
     #expect(try await !isSignalled)
-    // Nobody waits any more: a signal is for the next wait.
+    // No task waits, so the signal is kept for the next wait.
     wakeUp.signal()
     #expect(wakeUp.silence())
   }

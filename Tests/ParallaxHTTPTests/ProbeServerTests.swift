@@ -81,7 +81,7 @@ struct ProbeServerTests {
     return logger
   }
 
-  /// Runs a service on a free port for the length of a test, and stops it gracefully whatever happened.
+  /// Runs a service on a free port during a test, and stops it gracefully, also after a failure.
   private static func running(
     _ makeService: @escaping @Sendable (@escaping @Sendable (_ port: Int) async -> Void) -> any Service,
     _ test: (_ url: String) async throws -> Void
@@ -114,7 +114,7 @@ struct ProbeServerTests {
     var request = HTTPClientRequest(url: url)
     request.method = method == "HEAD" ? .HEAD : .GET
     if let accept { request.headers.add(name: "accept", value: accept) }
-    // A connection that is kept would hold up the graceful shutdown.
+    // A kept connection would delay the graceful shutdown.
     request.headers.add(name: "connection", value: "close")
     let response = try await HTTPClient.shared.execute(request, timeout: .seconds(10))
     let body = try await response.body.collect(upTo: 1 << 20)

@@ -1,7 +1,7 @@
 import ParallaxMetrics
 
 extension MetricsRegistry {
-  /// What a scrape reads.
+  /// The text of a scrape.
   func text(_ format: ExpositionFormat = .text) -> String {
     String(decoding: render(format), as: UTF8.self)
   }

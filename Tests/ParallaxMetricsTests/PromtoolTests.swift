@@ -6,7 +6,7 @@ import Testing
 private let promtool = "/usr/bin/promtool"
 
 @Suite struct PromtoolTests {
-  /// Prometheus's own reader and linter, over every kind of metric and every odd name.
+  /// Prometheus's own parser and linter, with every kind of metric and every unusual name.
   @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: promtool)))
   func `Prometheus reads the text and has nothing to remark`() async throws {
     let registry = MetricsRegistry(seriesLimit: 3)
@@ -20,7 +20,7 @@ private let promtool = "/usr/bin/promtool"
     Recorder(label: "batch_size_total", factory: factory).record(3)
     Meter(label: "1st.queueLength_sum", dimensions: [("queueName", "x")], factory: factory).set(3)
 
-    // Files instead of pipes: a child that another test starts meanwhile could inherit a pipe's end and keep it open.
+    // Files instead of pipes: a child process of another test could inherit the end of a pipe and keep it open.
     let folder = FileManager.default.temporaryDirectory.appending(path: "promtool-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }

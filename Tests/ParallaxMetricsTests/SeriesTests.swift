@@ -94,7 +94,7 @@ import Testing
     #expect(registry.text().contains("sync_seconds{quantile=\"0.5\"} 1.015625\n"))
     time.now = .seconds(91)
     #expect(registry.text().contains("sync_seconds{quantile=\"0.5\"} NaN\n"))
-    // The same slice of the ring again, with what it held before gone.
+    // The same slice of the ring again, without its former content.
     time.now = .seconds(120)
     summary.observe(2)
     #expect(registry.text().contains("sync_seconds{quantile=\"0.5\"} 2.03125\nsync_seconds_sum 5.5\nsync_seconds_count 5\n"))
@@ -117,7 +117,7 @@ import Testing
   }
 }
 
-/// Time since an origin, moved by hand.
+/// The time since an origin, moved by the test.
 private final class ManualTime: Sendable {
   private let value = Mutex(Duration.zero)
 

@@ -3,7 +3,7 @@ import ParallaxHA
 import ParallaxTesting
 import Testing
 
-/// Each rule that looks right and is not: the simulator has to find it.
+/// Each plausible but wrong rule: the simulator must detect it.
 @Suite(.serialized) struct ElectionMutationTests {
   struct Mutation: Sendable, CustomStringConvertible {
     var rule: WrongRule
@@ -62,9 +62,9 @@ import Testing
 
   private static let corpusFile = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Corpus.txt")
 
-  /// Seeds that show a defect, five for each: at least one of them still has to, and none may show anything by the right rules.
+  /// Seeds that show a defect, five for each: at least one must still show it, and none may show a violation of the right rules.
   ///
-  /// A change of the state machine can change what a seed brings about; `PARALLAX_REWRITE=1` looks for five anew.
+  /// A change of the state machine can change the effect of a seed; `PARALLAX_REWRITE=1` searches for five new ones.
   @Test func seedsOfTheCorpusShowTheirDefectsAndNothingElse() async throws {
     if isRewriting { try await rewriteCorpus() }
     let lines = try String(contentsOf: Self.corpusFile, encoding: .utf8).split(separator: "\n").filter { !$0.hasPrefix("#") }

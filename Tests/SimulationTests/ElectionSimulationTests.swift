@@ -4,15 +4,15 @@ import Testing
 
 /// Whole clusters on a virtual clock.
 ///
-/// Each run prints the seeds that it takes; a mix and a seed replay a run exactly. A seed that fails is shrunk to the faults that it takes.
-/// What it teaches is kept as a scenario, since a seed means the same only as long as the simulator draws the same.
+/// Each run prints its seeds; a mix and a seed reproduce a run exactly. A failing seed is shrunk to the faults that it needs. Its lesson is
+/// kept as a scenario, since a seed keeps its meaning only while the simulator makes the same draws.
 @Suite(.serialized) struct ElectionSimulationTests {
   @Test func thePromisesHoldUnderFreshSeeds() async {
     let first = UInt64.random(in: 0..<1_000_000_000)
     print("simulation: seeds from \(first)")
     var (runs, failovers, storeCalls) = (0, 0, 0)
     let begin = ContinuousClock.now
-    // All mixes at least once, however slow the machine.
+    // Every mix at least once, even on a slow machine.
     while runs < FaultMixes.all16.count || begin.duration(to: .now) < simulationBudget {
       let mix = FaultMixes.all16[runs % FaultMixes.all16.count]
       await Task.yield()
@@ -79,7 +79,7 @@ import Testing
     let report = simulation.run()
     #expect(report.violations.isEmpty)
     #expect(report.grants == 1)
-    // A read per node and retry period, the renewals, and a burst at the first grant: 81 s of 15/10/2.
+    // One read per node and retry period, the renewals, and a burst at the first grant: 81 s of 15/10/2.
     #expect(report.storeCalls < 200 * 81 / 2 + 1_000)
   }
 

@@ -1,7 +1,7 @@
 import ParallaxHA
 import ParallaxTesting
 
-/// What the simulated clusters are put through.
+/// The faults of the simulated clusters.
 enum FaultMixes {
   private static let everything = FaultMix("").withNetworkFaults().withProcessFaults()
 
@@ -72,7 +72,7 @@ enum FaultMixes {
     $0.varyNodes = true
   }
 
-  // What brings out defects that need little room for error.
+  // Mixes for defects that need tight timings.
 
   static let tightDeadline = mix("a renew deadline near the lease, with slow replies", FaultMix("")) {
     $0.timings = .tight

@@ -3,9 +3,9 @@ import ParallaxHA
 import ParallaxTesting
 import Testing
 
-/// Scripted runs: the texts in *Scenarios*, each with what has to happen.
+/// Scripted runs: the texts in *Scenarios*, each with its expected effects.
 ///
-/// `PARALLAX_REWRITE=1 swift test --filter ScenarioTests` writes what happens into the texts, for `git diff` to show.
+/// `PARALLAX_REWRITE=1 swift test --filter ScenarioTests` writes the actual effects into the texts, for `git diff`.
 @Suite struct ScenarioTests {
   private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Scenarios")
 
@@ -67,7 +67,7 @@ import Testing
   }
 }
 
-/// The lines of two texts side by side: gone with a minus, new with a plus.
+/// The lines of two texts side by side: removed with a minus, added with a plus.
 private func difference(from old: String, to new: String) -> String {
   let (old, new) = (
     old.split(separator: "\n", omittingEmptySubsequences: false), new.split(separator: "\n", omittingEmptySubsequences: false)

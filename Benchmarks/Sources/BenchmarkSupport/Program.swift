@@ -2,16 +2,16 @@ package import Foundation
 
 /// Finds programs and runs them to their end.
 package enum Program {
-  /// Where a program is.
+  /// The path of a program.
   package static func named(_ name: String) throws -> URL {
     for folder in (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":") {
       let candidate = URL(filePath: String(folder)).appending(path: name)
       if FileManager.default.isExecutableFile(atPath: candidate.path) { return candidate }
     }
-    throw BenchmarkError("\(name) is not on the PATH: Benchmarks/README.md says what the benchmarks need")
+    throw BenchmarkError("\(name) is not on the PATH: Benchmarks/README.md lists the tools of the benchmarks")
   }
 
-  /// What a program prints, or an error if it fails.
+  /// The output of a program, or an error if it fails.
   package static func output(
     of executable: URL, _ arguments: [String], environment: [String: String] = [:]
   ) throws -> String {

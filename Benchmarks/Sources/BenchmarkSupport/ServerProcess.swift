@@ -28,7 +28,7 @@ package struct ServerProcess: Sendable {
 
   package var log: String { (try? String(contentsOf: folder.appending(path: "log"), encoding: .utf8)) ?? "" }
 
-  /// Waits for something in the log or anywhere else.
+  /// Waits for a condition in the log or elsewhere.
   package func wait<Value>(for what: String, _ found: () throws -> Value?) async throws -> Value {
     for _ in 0..<1_000 {
       if let value = try found() { return value }
@@ -39,7 +39,7 @@ package struct ServerProcess: Sendable {
   }
 
   package func stop() {
-    // By force: a child of a Dispatch thread inherits its signal mask, in which SIGTERM is blocked, and there is nothing to save.
+    // SIGKILL, because a child of a Dispatch thread inherits its signal mask, which blocks SIGTERM; the server has no data to save.
     kill(pid, SIGKILL)
     while process.isRunning { usleep(1_000) }
     try? FileManager.default.removeItem(at: folder)

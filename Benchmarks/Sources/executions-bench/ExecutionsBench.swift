@@ -2,7 +2,7 @@ import ArgumentParser
 import BenchmarkSupport
 import Foundation
 
-/// How many executions a second a node takes, and where the time goes.
+/// The number of executions per second of a node, and where the time goes.
 @main
 struct ExecutionsBench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -25,7 +25,7 @@ struct ExecutionsBench: AsyncParsableCommand {
   @Option(help: "Agents.")
   var agents = 8
 
-  @Flag(name: .customLong("async"), help: "Take the 202 as the answer instead of waiting for the result.")
+  @Flag(name: .customLong("async"), help: "Wait for the 202 instead of the result.")
   var asynchronous = false
 
   @Flag(help: "Only on Redis.")
@@ -43,7 +43,7 @@ struct ExecutionsBench: AsyncParsableCommand {
       throw ValidationError("--duration, --rounds, --connections and --agents start at 1")
     }
     guard FileManager.default.isExecutableFile(atPath: daemon) else {
-      throw ValidationError("\(daemon) is not there: swift build -c release --product parallaxd")
+      throw ValidationError("\(daemon) is missing: swift build -c release --product parallaxd")
     }
   }
 

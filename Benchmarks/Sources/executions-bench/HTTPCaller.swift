@@ -1,7 +1,7 @@
 import BenchmarkSupport
 import NIOCore
 
-/// A response as far as the benchmark looks at it.
+/// The parts of a response that the benchmark uses.
 struct HTTPResponse {
   var status: Int
   var body: ByteBuffer
@@ -9,7 +9,7 @@ struct HTTPResponse {
 
 /// A keep-alive HTTP/1.1 connection with one request at a time.
 ///
-/// What to send next is asked after each response; nil closes.
+/// `next` returns the next request after each response; nil closes.
 final class HTTPCaller: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -80,7 +80,7 @@ final class HTTPCaller: ChannelInboundHandler {
 }
 
 extension UnsafeRawBufferPointer {
-  /// The index after the first place where this text stands.
+  /// The index after the first occurrence of this text.
   func end(of text: StaticString, from start: Int = 0) -> Int? {
     let length = text.utf8CodeUnitCount
     guard count - start >= length else { return nil }
@@ -91,7 +91,7 @@ extension UnsafeRawBufferPointer {
     return nil
   }
 
-  /// The text of the first string member of this name, which must be written as `"name":"`.
+  /// The text of the first string member of this name, in the form `"name":"`.
   func member(_ prefix: StaticString) -> UnsafeRawBufferPointer? {
     guard let start = end(of: prefix), let close = self[start...].firstIndex(of: UInt8(ascii: "\"")) else { return nil }
     return UnsafeRawBufferPointer(rebasing: self[start..<close])

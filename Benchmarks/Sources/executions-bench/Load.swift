@@ -3,7 +3,7 @@ import Foundation
 import NIOCore
 import NIOPosix
 
-/// What one round measured.
+/// The measurements of one round.
 struct Round: Sendable {
   var seconds: Double
   var answers: Int
@@ -46,12 +46,12 @@ struct Load: Sendable {
     return load
   }
 
-  /// Lets the load run until nothing is new to node and Redis any more.
+  /// Runs the load until the caches of node and Redis are warm.
   func warmUp() async throws {
     try await Task.sleep(for: .seconds(2))
   }
 
-  /// Counts for some seconds.
+  /// Measures for several seconds.
   func round(seconds: Int, node: NodeProcess, redis: RedisProcess?) async throws -> Round {
     let nodeBefore = try ProcessorTime.of(pid: node.server.pid)
     let redisBefore = try redis.map { (try ProcessorTime.of(pid: $0.server.pid), try $0.commands()) }
@@ -136,7 +136,7 @@ struct Load: Sendable {
   }
 }
 
-/// What callers and agents count; lives on the event loop.
+/// The counts of callers and agents; used on the event loop only.
 final class Counters {
   struct Values: Sendable {
     var answers = 0

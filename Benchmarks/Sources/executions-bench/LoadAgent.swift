@@ -1,7 +1,8 @@
 import BenchmarkSupport
 import NIOCore
 
-/// An agent that answers each task at once: RFC 6455 and the agent protocol with as little work as can be, so that the node is measured.
+/// An agent that answers each task at once, with a minimal implementation of RFC 6455 and the agent protocol, so that the node dominates
+/// the measurement.
 final class LoadAgent: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -106,7 +107,7 @@ final class LoadAgent: ChannelInboundHandler {
 
   /// Writes a masked frame.
   ///
-  /// The key is zero: the bytes stand as they are, and the node unmasks them all the same.
+  /// The key is zero, so the bytes are unchanged; the node unmasks them nevertheless.
   private func send(_ context: ChannelHandlerContext, _ payload: ByteBuffer, opcode: UInt8 = 1) {
     var frame = context.channel.allocator.buffer(capacity: payload.readableBytes + 8)
     frame.writeInteger(0x80 | opcode)

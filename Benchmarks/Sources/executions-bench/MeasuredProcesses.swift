@@ -1,7 +1,7 @@
 import BenchmarkSupport
 import Foundation
 
-/// A redis-server on a free port that appends to its file and syncs it every second.
+/// A redis-server on a free port with an append-only file that is synced every second.
 struct RedisProcess: Sendable {
   let server: ServerProcess
   let port: Int
@@ -20,7 +20,7 @@ struct RedisProcess: Sendable {
     return RedisProcess(server: server, port: port)
   }
 
-  /// How many commands the server has executed, those that scripts call included.
+  /// The number of commands that the server has executed, including those of scripts.
   func commands() throws -> RedisCommands {
     let text = try Program.output(of: Program.named("redis-cli"), ["-p", "\(port)", "info", "commandstats"])
     var commands = RedisCommands()
@@ -49,7 +49,7 @@ struct NodeProcess: Sendable {
   static func start(daemon: String, redisPort: Int?) async throws -> NodeProcess {
     var environment = ["PARALLAX_PORT": "0", "PARALLAX_NODE_ID": "bench"]
     if let redisPort { environment["PARALLAX_REDIS_URL"] = "redis://127.0.0.1:\(redisPort)" }
-    // One agent here stands for many: what an ordinary agent may send in a second is not the limit to measure.
+    // One agent here stands for many, so the limit of an ordinary agent's messages must not apply.
     let configuration = "agents:\n  maxMessagesPerSecond: 1000000\n"
     let server = try ServerProcess(
       URL(filePath: daemon), [], environment: environment, files: ["parallax.config.yaml": configuration])

@@ -1,12 +1,12 @@
 import BenchmarkSupport
 import Foundation
 
-/// User and system time that a process has used since its start.
+/// The user and system time of a process since its start.
 enum ProcessorTime {
   /// Of any process, from `/proc/PID/stat`, whose clock ticks are 10 ms.
   static func of(pid: Int32) throws -> Duration {
     let text = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
-    // The command's name stands in parentheses and may hold spaces; utime and stime are the 12th and 13th fields after it.
+    // The command's name in parentheses may have spaces; utime and stime are the 12th and 13th fields after it.
     let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
     guard fields.count > 13, let user = Int(fields[12]), let system = Int(fields[13]) else {
       throw BenchmarkError("/proc/\(pid)/stat has an unknown format: \(text)")

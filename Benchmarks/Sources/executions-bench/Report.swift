@@ -19,7 +19,7 @@ struct Report {
       "store", "executions/s", "p50 ms", "p99 ms", "failed", "node µs", "redis µs", "generator µs", "redis commands", "node, of a core",
     ]
     lines += Self.aligned([titles] + rows.map(cells))
-    lines += ["", "µs and commands: processor time and Redis commands per execution; Redis counts what a script calls as well."]
+    lines += ["", "µs and commands: processor time and Redis commands per execution; Redis also counts the commands of scripts."]
     for row in rows {
       guard let commands = row.round.redisCommands, !commands.calls.isEmpty else { continue }
       let named = commands.calls.sorted { ($0.value, $1.key) > ($1.value, $0.key) }
@@ -48,7 +48,7 @@ struct Report {
     ]
   }
 
-  /// A number with a fixed count of decimals.
+  /// A number with a fixed number of decimals.
   private static func decimal(_ value: Double, _ digits: Int) -> String {
     value.formatted(.number.precision(.fractionLength(digits)).grouping(.never))
   }

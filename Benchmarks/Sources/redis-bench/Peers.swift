@@ -10,7 +10,7 @@ struct Measurement {
   var rate: Double { Double(commands) / seconds }
 }
 
-/// The server on one core, and on the other in turn the programs that are compared.
+/// Runs the server on one core, and the compared programs in turn on the other.
 struct Peers {
   private static let serverCore = "0"
   private static let clientCore = "1"
@@ -67,7 +67,7 @@ struct Peers {
     try? FileManager.default.removeItem(at: folder)
   }
 
-  /// Sets the value that is read.
+  /// Sets the value that the workload reads.
   func setValue(of workload: Workload) throws {
     let value = String(repeating: "x", count: workload.bytes)
     _ = try Program.output(of: Program.named("redis-cli"), ["-p", "\(port)", "set", Workload.key, value])
@@ -75,12 +75,12 @@ struct Peers {
 
   // MARK: Measuring
 
-  /// The client, with commands that were made beforehand, as those of hiredis are.
+  /// The client with prepared commands, as with hiredis.
   func client(_ workload: Workload, seconds: Double) throws -> Measurement {
     try measurement(worker(workload, seconds: seconds))
   }
 
-  /// The client under a counter of allocations, those for making the commands included.
+  /// The client under a counter of allocations, including those of creating the commands.
   func clientCountingAllocations(_ workload: Workload, seconds: Double) throws -> Measurement {
     try measurement(worker(workload, seconds: seconds) + ["--making-commands"], environment: ["LD_PRELOAD": preload.path])
   }
@@ -100,7 +100,7 @@ struct Peers {
       [hiredis.path, "\(port)", workload.command.rawValue, "\(workload.bytes)"] + shape + ["\(seconds)"])
   }
 
-  /// redis-benchmark on one connection, with so many commands that it takes about the given time.
+  /// redis-benchmark on one connection, with a number of commands that takes about the given time.
   func redisBenchmark(_ workload: Workload, seconds: Double, expectedRate: Double) throws -> Measurement {
     let length =
       switch workload.shape {
@@ -115,7 +115,7 @@ struct Peers {
       }
     let text = try pinned(
       [redisBenchmark.path, "-p", "\(port)", "-c", "1", "-P", "\(length)", "-n", "\(commands)", "--csv"] + command)
-    // The second line holds the command and its rate, in quotation marks.
+    // The second line has the command and its rate in quotation marks.
     guard let line = text.split(separator: "\n").last, let rate = line.split(separator: "\"").dropFirst(2).first.flatMap({ Double($0) })
     else { throw BenchmarkError("redis-benchmark has printed no rate: \(text)") }
     return Measurement(commands: commands, seconds: Double(commands) / rate)

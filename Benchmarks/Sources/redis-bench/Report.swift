@@ -39,7 +39,7 @@ struct Report {
     return lines.joined(separator: "\n")
   }
 
-  /// Which workloads allocate more than they may.
+  /// The workloads that exceed their bound of allocations.
   var excess: String? {
     let names = rows.filter { $0.allocationsPerCommand > $0.workload.allocations }.map(\.workload.name)
     return names.isEmpty ? nil : "More allocations per command than the bound allows: \(names.joined(separator: ", "))."

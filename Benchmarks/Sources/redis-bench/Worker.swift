@@ -5,7 +5,7 @@ import NIOCore
 import ParallaxRedis
 import Synchronization
 
-/// Measures the client in a process of its own, so that a core is all it has.
+/// Measures the client in a process of its own on one core.
 struct Worker: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker", abstract: "Prints commands, nanoseconds and allocations of one workload.", shouldDisplay: false)
@@ -19,7 +19,7 @@ struct Worker: AsyncParsableCommand {
   @Option(help: "Seconds to measure.")
   var seconds: Double
 
-  @Flag(help: "Make each command anew, as most programs do, instead of once, as the program for hiredis does.")
+  @Flag(help: "Create each command again, as most programs do, instead of once, as the program for hiredis does.")
   var makingCommands = false
 
   func run() async throws {
@@ -41,7 +41,7 @@ struct Worker: AsyncParsableCommand {
     }
   }
 
-  /// What the preload has counted; 0 without it.
+  /// The count of the preloaded library; 0 without it.
   private static func allocationsSoFar() -> Int {
     guard let symbol = dlsym(nil, "allocations_so_far") else { return 0 }
     return unsafeBitCast(symbol, to: (@convention(c) () -> Int).self)()
@@ -54,7 +54,7 @@ struct WorkerLoad: Sendable {
   let workload: Workload
   let makesCommands: Bool
 
-  /// How many commands were answered until the time was up.
+  /// The number of commands that were answered in time.
   func run(seconds: Double) async throws -> Int {
     let stop = StopFlag()
     return try await withThrowingTaskGroup(of: Int.self) { group in
@@ -110,7 +110,7 @@ struct WorkerLoad: Sendable {
   }
 }
 
-/// Tells callers to stop, at the cost of a load.
+/// Stops callers at the cost of one atomic load.
 final class StopFlag: Sendable {
   private let flag = Atomic(false)
 

@@ -1,4 +1,4 @@
-/// What is sent how: the same for the client and for its peers.
+/// The commands and their concurrency: the same for the client and its peers.
 struct Workload: Sendable {
   enum Command: String {
     case get, set
@@ -7,7 +7,7 @@ struct Workload: Sendable {
   enum Shape {
     /// Callers that wait for a reply before they send the next command, all on one connection.
     case callers(Int, onLoop: Bool)
-    /// One caller that sends so many commands at a time.
+    /// One caller that sends this many commands at a time.
     case pipeline(Int, onLoop: Bool)
   }
 
@@ -16,9 +16,9 @@ struct Workload: Sendable {
   let command: Command
   let bytes: Int
   let shape: Shape
-  /// What the client must reach, as a share of what hiredis does.
+  /// The required share of hiredis's rate.
   let target: Double?
-  /// How many allocations a command may cost.
+  /// The maximum number of allocations per command.
   let allocations: Double
 
   static let all = [

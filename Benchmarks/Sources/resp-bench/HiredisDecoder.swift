@@ -3,7 +3,7 @@ import NIOCore
 
 /// Decodes with hiredis, into its own reply objects or into the values of the client.
 final class HiredisDecoder {
-  /// The values being built, by hiredis's callbacks, which follow one another depth first.
+  /// The values under construction by hiredis's callbacks, which follow each other depth first.
   final class Builder {
     @exclusivity(unchecked) private var stack: [(missing: Int, elements: [RESPValue])] = []
     @exclusivity(unchecked) private var result: RESPValue?
@@ -57,12 +57,12 @@ final class HiredisDecoder {
     hiredis_free_reader(valueReader)
   }
 
-  /// How many replies there are, each as hiredis's object and freed again.
+  /// The number of replies, each created as hiredis's object and freed.
   func readObjects(_ bytes: UnsafeRawBufferPointer) -> Int {
     hiredis_read_objects(objectReader, bytes.baseAddress, bytes.count)
   }
 
-  /// How many replies there are, each as a value.
+  /// The number of replies, each created as a value.
   func readValues(_ bytes: UnsafeRawBufferPointer) -> Int {
     hiredis_read_values(valueReader, bytes.baseAddress, bytes.count)
   }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import NIOCore
 
-/// The decoder against that of hiredis.
+/// The decoder and hiredis's decoder.
 @main
 struct RESPBench: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,11 +1,11 @@
 import NIOCore
 
-/// A kind of reply, as it comes from the server.
+/// A kind of reply, in the server's bytes.
 struct ReplyShape {
   let name: String
-  /// The reply in the form for the client.
+  /// The reply for the client.
   let reply: String
-  /// The same in RESP2, which is all that hiredis knows before its version 1.
+  /// The same reply in RESP2, the only version of hiredis before 1.0.
   let reply2: String
 
   init(_ name: String, _ reply: String, inRESP2 reply2: String? = nil) {
@@ -38,7 +38,7 @@ struct ReplyShape {
     (0..<count).map { _ in bulk(6) + bulk(16) }.joined()
   }
 
-  /// What XREAD answers.
+  /// A reply to XREAD.
   private static var stream: String {
     array([array([bulk(8), array((0..<10).map { _ in array([bulk(15), array([bulk(6), bulk(16), bulk(6), bulk(16)])]) })])])
   }

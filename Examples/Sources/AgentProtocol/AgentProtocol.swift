@@ -1,10 +1,10 @@
 import Foundation
 import ParallaxAPI
 
-/// The agent protocol as values, without a connection: what an agent answers to each message of the control plane.
+/// The agent protocol as values, without a connection: an agent's answers to the messages of the control plane.
 ///
-/// `swift run AgentProtocol` reads frames from standard input, one on each line, and writes the answers. With any WebSocket client between
-/// it and `/ws/agent` it is an agent that greets.
+/// `swift run AgentProtocol` reads frames from standard input, one per line, and writes the answers. With any WebSocket client between it
+/// and `/ws/agent` it is a complete agent.
 @main struct AgentProtocol {
   static func main() throws {
     var agent = GreetingAgent()
@@ -20,9 +20,9 @@ import ParallaxAPI
   }
 }
 
-/// Decides what to say; does nothing itself.
+/// Decides the answers, without any I/O.
 struct GreetingAgent {
-  /// Results that the control plane has not acknowledged: to be sent again on the next connection.
+  /// The unacknowledged results, which must be sent again on the next connection.
   private(set) var unacknowledged: [String: AgentMessage.TaskResult] = [:]
 
   func hello() -> AgentMessage {

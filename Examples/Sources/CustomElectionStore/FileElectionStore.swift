@@ -1,9 +1,9 @@
 import Foundation
 public import ParallaxHA
 
-/// Keeps the record of an election in a file, for processes of one machine: all that a store of one's own has to do.
+/// Keeps the record of an election in a file, for processes of one machine: a complete store of your own.
 ///
-/// The bytes of the record are its version, as each version of a record has bytes of its own.
+/// The bytes of the record are its version, since no two versions of a record have the same bytes.
 public struct FileElectionStore: ElectionStore {
   private let file: LockedFile
   private let pollInterval: Duration
@@ -11,8 +11,8 @@ public struct FileElectionStore: ElectionStore {
   /// Makes a store.
   ///
   /// - Parameters:
-  ///   - path: Where the record is kept, on a file system of this machine.
-  ///   - pollInterval: How often to look whether the file has changed.
+  ///   - path: The path of the record, on a file system of this machine.
+  ///   - pollInterval: The interval of checks for changes of the file; 20 ms by default.
   public init(path: String, pollInterval: Duration = .milliseconds(20)) {
     file = LockedFile(path: path)
     self.pollInterval = pollInterval
@@ -23,18 +23,18 @@ public struct FileElectionStore: ElectionStore {
     try Self.snapshot(of: file.contents())
   }
 
-  /// Writes a record if the stored version is still the expected one.
+  /// Writes a record if the stored version is the expected one.
   public func compareAndSet(_ record: ElectionRecord, expecting: ElectionVersion?) async throws -> CompareAndSetResult {
     let bytes = try record.encoded()
     return try await file.update { contents in
-      // What cannot be decoded throws here, so it is never overwritten.
+      // A record that cannot be decoded throws here, so it is never overwritten.
       let current = try Self.snapshot(of: contents)
       guard current?.version == expecting else { return (nil, .conflict(current)) }
       return (Data(bytes), .written(ElectionVersion(bytes)))
     }
   }
 
-  /// Tells of the file's changes; a store may leave this out, and its nodes then notice a release at their next read.
+  /// Reports changes of the file; without this method, nodes would notice a release at their next read.
   public func changes() -> AsyncStream<ElectionSnapshot> {
     let (stream, continuation) = AsyncStream.makeStream(of: ElectionSnapshot.self, bufferingPolicy: .bufferingNewest(1))
     let watch = Task {

@@ -12,11 +12,11 @@ import ParallaxRedisStores
 
 /// A service with one leader.
 ///
-/// `swift run EmbeddedElection worker-1 /tmp/leader.json` in two or three terminals, each with an id of its own: one of them leads. End it
-/// with Ctrl-C, and another one leads at once; kill it, and another one leads when its lease of three seconds is over. The same over a
-/// Redis, and so from several machines: `swift run --traits Redis EmbeddedElection worker-1 redis://127.0.0.1`.
+/// Run `swift run EmbeddedElection worker-1 /tmp/leader.json` in two or three terminals, each with an id of its own: one of them leads.
+/// Stop it with Ctrl-C, and another one leads at once; kill it, and another one leads when its lease of three seconds ends. On Redis the
+/// processes may be on several machines: `swift run --traits Redis EmbeddedElection worker-1 redis://127.0.0.1`.
 ///
-/// Without arguments three nodes run in one process over a store in memory.
+/// Without arguments three nodes run in one process over an in-memory store.
 @main struct EmbeddedElection {
   static func main() async throws {
     let arguments = Array(CommandLine.arguments.dropFirst())
@@ -30,7 +30,7 @@ import ParallaxRedisStores
       let client = try RedisClient(
         configuration: RedisConfiguration(url: arguments[1]), scripts: RedisElectionStore.scripts, logger: Logger(label: "redis"))
       let node = try Node(arguments[0], store: RedisElectionStore(client: client, key: "embedded-election:leader"))
-      // Stopped from the last to the first: the election needs its store to hand over.
+      // A service group stops from the last to the first: the election needs its store to hand over.
       try await run([client, node.service])
       #else
       print("build with Redis: swift run --traits Redis EmbeddedElection \(arguments.joined(separator: " "))")
@@ -51,7 +51,7 @@ import ParallaxRedisStores
   }
 }
 
-/// One node: it prints who leads, and says tick while that is itself.
+/// One node: it prints the leader, and `tick` while it leads.
 struct Node<Store: ElectionStore> {
   private let election: LeaderElection<Store, ContinuousClock>
 

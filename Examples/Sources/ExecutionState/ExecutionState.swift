@@ -8,11 +8,11 @@ import ParallaxRedis
 import ParallaxRedisStores
 #endif
 
-/// Who drives an execution, and what the store refuses to others: `swift run ExecutionState` in memory, and
-/// `swift run --traits Redis ExecutionState redis://127.0.0.1` on a Redis.
+/// The ownership of an execution, and the writes that the store refuses: `swift run ExecutionState` in memory, and `swift run --traits
+/// Redis ExecutionState redis://127.0.0.1` on Redis.
 ///
-/// Two node sessions share a store. Alice creates an execution and starts it, then is taken for lost, and Bob claims the execution by its
-/// epoch. What Alice writes after that is refused, and Bob ends it.
+/// Two node sessions share a store. Alice creates and starts an execution. Bob, who considers Alice lost, claims the execution, which
+/// raises its epoch. The store refuses Alice's later write, and Bob ends the execution.
 @main struct ExecutionState {
   static func main() async throws {
     guard let url = CommandLine.arguments.dropFirst().first else {
@@ -36,7 +36,7 @@ import ParallaxRedisStores
     let bob = NodeSession.starting(nodeID: "bob")
     let pattern = PatternDefinition(name: "greeting", agents: AgentRequirement(capabilities: ["greeting"]))
 
-    // A session is on the list before it owns anything: whoever recovers reads the list.
+    // A session is opened before it owns anything, because recovery reads the list of open sessions.
     try await store.open(alice)
     let id = makeID()
     let new = Execution(
@@ -48,7 +48,7 @@ import ParallaxRedisStores
     start.startedAt = .now
     start.tasks = [TaskRecord(id: "task_1", agentID: "agent_1", slot: 0)]
     print("alice starts it: \(try await store.update(start))")
-    // The reply was lost? The same change again is taken as done.
+    // A repeat after a lost reply succeeds.
     print("alice repeats that: \(try await store.update(start))")
 
     guard let claimed = try await store.claim(id, from: alice, isGone: true, to: bob) else {

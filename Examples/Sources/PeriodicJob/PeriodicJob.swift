@@ -5,10 +5,10 @@ import ParallaxHA
 import ServiceLifecycle
 import UnixSignals
 
-/// A report that is written once a day by one of several processes, whichever of them leads.
+/// A report that one of several processes, the leader, writes once a day.
 ///
-/// `swift run PeriodicJob worker-1 /tmp/reports` in two or three terminals, each with an id of its own. The leader looks every ten
-/// seconds, and at once when its term begins, whether today's report is there: so a report is made up for whose time came while nobody led.
+/// Run `swift run PeriodicJob worker-1 /tmp/reports` in two or three terminals, each with an id of its own. The leader checks for today's
+/// report every ten seconds, and at the beginning of its term: so a report that was due while no process led is written later.
 @main struct PeriodicJob {
   static func main() async throws {
     guard CommandLine.arguments.count == 3 else {
@@ -36,7 +36,7 @@ import UnixSignals
   }
 }
 
-/// Does the duties while this process leads.
+/// Runs the duties while this process leads.
 private struct Campaign<Store: ElectionStore>: Service {
   let election: LeaderElection<Store, ContinuousClock>
   let duties: LeaderDuties<ContinuousClock>

@@ -2,10 +2,10 @@ import CustomElectionStore
 import Foundation
 import ParallaxHA
 
-/// The reports that were written, in a file that refuses a leader that is none any more.
+/// The written reports, in a file that refuses a deposed leader.
 ///
-/// The token is compared and kept in the same step as the report, under the file's lock: a process that was paused after it had made sure
-/// that it leads is refused, if another one has written since.
+/// The token is compared and stored in the same step as the report, under the file's lock: the ledger refuses a process that was paused
+/// after it had checked that it leads, if another process has written since.
 struct ReportLedger: Sendable {
   private struct Contents: Codable {
     var fencingToken: FencingToken?
@@ -18,9 +18,9 @@ struct ReportLedger: Sendable {
     file = LockedFile(path: path)
   }
 
-  /// Writes the report of a day, unless there is one.
+  /// Writes the report of a day, unless it exists.
   ///
-  /// - Returns: Whether it was written now.
+  /// - Returns: Whether this call wrote it.
   func write(_ report: String, of day: String, fencedBy token: FencingToken) async throws -> Bool {
     try await file.update { data in
       var contents = try data.map { try JSONDecoder().decode(Contents.self, from: $0) } ?? Contents()

@@ -9,8 +9,8 @@ import UnixSignals
 
 /// Health probes and metrics, for a service without a server of its own and for one that is a Hummingbird application.
 ///
-/// `swift run --traits HTTP Probes` serves on port 9000, `swift run --traits HTTP Probes application` adds the same to routes of its own,
-/// on port 8000. Ask for `/health`, `/health/live`, `/health/ready` and `/metrics`.
+/// `swift run --traits HTTP Probes` serves on port 9000; `swift run --traits HTTP Probes application` adds the same routes to those of an
+/// application on port 8000. Request `/health`, `/health/live`, `/health/ready` and `/metrics`.
 @main struct Probes {
   static func main() async throws {
     #if HTTP
@@ -37,7 +37,7 @@ import UnixSignals
     } else {
       server = ProbeServer(health: health, metrics: registry, port: 9000, logger: logger)
     }
-    // Stopped from the last to the first: the probes answer until the worker has ended.
+    // A service group stops from the last to the first: the probes answer until the worker has ended.
     let group = ServiceGroup(services: [server, worker], gracefulShutdownSignals: [.sigint, .sigterm], logger: logger)
     try await group.run()
     #else
@@ -47,7 +47,7 @@ import UnixSignals
 }
 
 #if HTTP
-/// What the service does.
+/// The work of the service.
 actor Worker: Service {
   private let rounds: CounterSeries
   private var lastRound = ContinuousClock.now

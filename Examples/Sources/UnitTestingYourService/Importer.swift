@@ -1,19 +1,19 @@
 public import ParallaxHA
 public import ServiceLifecycle
 
-/// A service of yours: it imports what has arrived, on one node at a time.
+/// An example of your service: it imports new data, on one node at a time.
 ///
-/// Generic over store and clock, it runs on any store in production and on a manual clock in its tests.
+/// Generic over store and clock, it uses any store in production and a manual clock in its tests.
 public struct Importer<Store: ElectionStore, ImportClock: Clock>: Service where ImportClock.Duration == Duration {
   private let election: LeaderElection<Store, ImportClock>
   private let duties: LeaderDuties<ImportClock>
 
-  /// Makes the service.
+  /// Creates the service.
   ///
   /// - Parameters:
   ///   - election: Decides which node imports.
   ///   - clock: The clock of the election.
-  ///   - importAll: Imports what has arrived, with the fencing token for its writes.
+  ///   - importAll: Imports the new data, with the fencing token for its writes.
   public init(
     election: LeaderElection<Store, ImportClock>, clock: ImportClock, importAll: @escaping @Sendable (FencingToken) async throws -> Void
   ) {

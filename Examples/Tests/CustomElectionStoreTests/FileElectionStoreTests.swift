@@ -6,7 +6,7 @@ import ParallaxTesting
 import Testing
 import XCTest
 
-/// A file of its own, removed in the end.
+/// A temporary file, removed at the end.
 private func withTemporaryFile(_ body: (String) async throws -> Void) async throws {
   let folder = FileManager.default.temporaryDirectory.appending(path: "election-\(UUID().uuidString)")
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -30,7 +30,7 @@ private func withTemporaryFile(_ body: (String) async throws -> Void) async thro
 
   @Test func nodesThatShareAFileElectOneAndFollowItWhenItResigns() async throws {
     try await withTemporaryFile { path in
-      // The file is ours alone, so nobody can have led by it before.
+      // The file is new, so no node can have led by it.
       let configuration = ElectionConfiguration(timings: try ElectionTimings(leaseDuration: .seconds(3)), bootstrapWait: .zero)
       let elections = (0..<3).map {
         LeaderElection(store: FileElectionStore(path: path), nodeID: "node-\($0)", configuration: configuration)
@@ -60,7 +60,7 @@ private func withTemporaryFile(_ body: (String) async throws -> Void) async thro
   }
 }
 
-/// The same suite for those who use XCTest.
+/// The same suite with XCTest.
 final class FileElectionStoreXCTests: XCTestCase {
   func testConforms() async throws {
     try await ElectionStoreConformance.run {

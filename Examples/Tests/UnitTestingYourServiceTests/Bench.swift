@@ -15,7 +15,7 @@ final class Bench: Sendable {
   let clock: ManualClock
   let stores: [Store]
   let elections: [LeaderElection<Store, ManualClock>]
-  /// The imports that began, and the nodes whose import was cancelled.
+  /// The imports that have begun, and the nodes whose import was cancelled.
   let imports = Events<Import>()
   let cancellations = Events<Int>()
   private let services: [Importer<Store, ManualClock>]
@@ -38,7 +38,7 @@ final class Bench: Sendable {
     self.clock = clock
   }
 
-  /// Runs the services while a body looks at them.
+  /// Runs the services during a body.
   func run(_ body: () async throws -> Void) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for service in services {
@@ -51,13 +51,13 @@ final class Bench: Sendable {
     }
   }
 
-  /// Lets time pass, and every node do in time what it has to.
+  /// Moves the time, and lets every node do its due work in time.
   func pass(_ duration: Duration) async {
     await clock.advance(by: duration, with: elections)
   }
 }
 
-/// What happened, to be waited for one after the other.
+/// Events that a test awaits one after the other.
 final class Events<Event: Sendable>: Sendable {
   private let stream: AsyncStream<Event>
   private let continuation: AsyncStream<Event>.Continuation

@@ -3,14 +3,14 @@ import ParallaxTesting
 import Testing
 import UnitTestingYourService
 
-/// A service is tested without a server, without waiting, and with every fault of its store: by a manual clock and a store that fails on
+/// Tests of a service without a server, without waiting, and with every fault of its store: with a manual clock and a store that fails on
 /// demand.
 @Suite(.timeLimit(.minutes(1))) struct ImporterTests {
   @Test func itImportsAtOnceAndOnceAMinute() async throws {
     let bench = Bench(nodes: 1)
     try await bench.run {
       _ = await bench.imports.next()
-      // The time does not move by itself: let a minute pass, with its jitter, renewing the lease on the way.
+      // A minute passes, with its jitter, and the leader renews its lease meanwhile.
       await bench.pass(.seconds(72))
       _ = await bench.imports.next()
     }
@@ -23,7 +23,7 @@ import UnitTestingYourService
       await bench.elections[first.node].resign()
       let second = try #require(await bench.imports.next())
       #expect(second.node == 1 - first.node)
-      // What the second one writes is accepted, what the first one still writes is not.
+      // The resource accepts the second leader's writes and refuses the first's.
       let guarded = FencingGuard(accepted: first.fencingToken)
       try guarded.accept(second.fencingToken)
       #expect(throws: ElectionError.self) { try guarded.accept(first.fencingToken) }
@@ -35,7 +35,7 @@ import UnitTestingYourService
     try await bench.run {
       let first = try #require(await bench.imports.next())
       bench.stores[0].faults = .cutOff
-      // Beyond the deadline nothing renews the lease: leadership is lost, whatever the store holds.
+      // Beyond the deadline no renewal is possible: leadership is lost, whatever the store contains.
       bench.clock.advance(by: bench.elections[0].configuration.timings.renewDeadline)
       #expect(!bench.elections[0].isLeader)
       bench.stores[0].faults = .init()

@@ -4,7 +4,7 @@ import ParallaxHA
 import ParallaxTesting
 import Synchronization
 
-/// Duties on a manual clock, and what they did.
+/// Duties on a manual clock, with a record of their runs.
 final class DutyBench: Sendable {
   struct Run: Sendable {
     var token: FencingToken
@@ -23,7 +23,7 @@ final class DutyBench: Sendable {
 
   var begins: [ManualClock.Instant] { state.withLock { $0.runs.map(\.begin) } }
 
-  /// The work of a duty: writes down that it began.
+  /// The work of a duty: records its beginning.
   @Sendable func note(_ token: FencingToken) {
     let run = Run(token: token, begin: clock.now)
     let waiting = state.withLock { state in
@@ -34,7 +34,7 @@ final class DutyBench: Sendable {
     waiting?.resume(returning: run)
   }
 
-  /// Waits until a run has begun, counted from 1.
+  /// Waits until a run has begun; the first run has the number 1.
   func run(number: Int) async -> Run {
     await withCheckedContinuation { continuation in
       let run: Run? = state.withLock { state in
@@ -46,7 +46,7 @@ final class DutyBench: Sendable {
     }
   }
 
-  /// Waits until somebody sleeps, and moves the time to when the first of them wakes.
+  /// Waits until a task sleeps, and moves the time to the first deadline.
   func passTime() async {
     await clock.sleepers()
     if let next = clock.nextDeadline { clock.advance(by: clock.now.duration(to: next)) }
@@ -54,7 +54,7 @@ final class DutyBench: Sendable {
 
   func run(_ duty: LeaderDuty, _ body: () async -> Void) async { await run([duty], body) }
 
-  /// Runs the duties of a term while a body runs.
+  /// Runs the duties of a term during a body.
   func run(_ duties: [LeaderDuty], _ body: () async -> Void) async {
     let runner = LeaderDuties(duties, clock: clock, logger: Logger(label: "test") { [log] _ in log }, metrics: metrics)
     await withTaskGroup(of: Void.self) { group in
@@ -69,7 +69,7 @@ extension [ManualClock.Instant] {
   var adjacentDistances: [Duration] { zip(self, dropFirst()).map { $0.duration(to: $1) } }
 }
 
-/// Lets one at a time pass for each time that it is opened.
+/// Lets one caller pass per opening.
 final class Gate: Sendable {
   private let stream: AsyncStream<Void>
   private let continuation: AsyncStream<Void>.Continuation
@@ -81,7 +81,7 @@ final class Gate: Sendable {
   func pass() async { for await _ in stream { break } }
 }
 
-/// Keeps the levels of what is logged.
+/// Records the levels of log entries.
 final class RecordedLog: LogHandler {
   private let recorded = Mutex<[Logger.Level]>([])
 
@@ -103,7 +103,7 @@ final class RecordedLog: LogHandler {
   func log(event: LogEvent) { recorded.withLock { $0.append(event.level) } }
 }
 
-/// Keeps what is counted and timed, by label and dimensions.
+/// Records counts and times, by label and dimensions.
 final class RecordedMetrics: MetricsFactory {
   private final class Handler: CounterHandler, TimerHandler, FloatingPointCounterHandler, RecorderHandler {
     let value = Mutex<(sum: Int64, times: Int)>((0, 0))

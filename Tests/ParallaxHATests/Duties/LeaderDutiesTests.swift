@@ -43,7 +43,7 @@ import Testing
       bench.clock.advance(by: .seconds(60))
       duty.trigger.fire()
       gate.open()
-      // The one that was fired for begins when the first has ended.
+      // The fired run begins after the end of the first.
       #expect(await bench.run(number: 2).begin.sinceStart == .seconds(60))
       gate.open()
       await bench.passTime()

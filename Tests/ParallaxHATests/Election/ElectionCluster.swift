@@ -6,7 +6,7 @@ import Testing
 
 let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-/// Elections of several nodes over one store and one manual clock.
+/// The elections of several nodes over one store and one manual clock.
 struct ElectionCluster: Sendable {
   typealias Store = FaultInjectingElectionStore<InMemoryElectionStore>
 
@@ -20,16 +20,16 @@ struct ElectionCluster: Sendable {
   /// The nodes that lead at this moment.
   var leaders: [Int] { elections.indices.filter { elections[$0].isLeader } }
 
-  /// Waits, without time passing, until one node leads.
+  /// Waits, without moving the time, until one node leads.
   func leader(otherThan former: Int? = nil) async throws -> Int {
     try await eventually { leaders.contains { $0 != former } }
     return try #require(leaders.first)
   }
 
-  /// Lets time pass until a condition holds, or for two minutes.
+  /// Moves the time until a condition holds, for two minutes at most.
   ///
-  /// Time goes from one deadline to the next, and only when all nodes have nothing left to do before it: however busy the machine is, no
-  /// node is late by this clock.
+  /// The time moves from one deadline to the next, each time after all nodes have done their work: no node is late by this clock, however
+  /// busy the machine is.
   func advance(atLeast least: Duration = .zero, until condition: () -> Bool) async throws {
     let begin = elapsed
     try await settle()
@@ -40,7 +40,7 @@ struct ElectionCluster: Sendable {
     }
   }
 
-  /// Lets time pass while an operation goes on, from its first write on.
+  /// Moves the time during an operation, from its first write on.
   func passTime<Value: Sendable>(during operation: @escaping @Sendable () async throws -> Value) async throws -> Value {
     let isOver = Mutex(false)
     let version = store.read()?.version
@@ -53,14 +53,14 @@ struct ElectionCluster: Sendable {
     return try await value
   }
 
-  /// A node that is about to sleep does not sleep on the clock yet, but knows until when.
+  /// A node that is about to sleep is not yet known to the clock, but knows its deadline.
   private var nextDeadline: ManualClock.Instant? {
     (elections.map(\.nextWakeUp) + [clock.nextDeadline]).compactMap(\.self).min()
   }
 
-  /// Waits until no node has anything to do before time passes.
+  /// Waits until no node has work before the next step.
   private func settle() async throws {
-    // Hints that are on their way cannot be seen, nor who waits for a request; they have their turn among some turns of the other tasks.
+    // Hints in transit and callers of requests are invisible here; a number of turns of other tasks must suffice for them.
     var turns = 0
     try await eventually {
       turns = zip(elections, stores).allSatisfy { $0.isWaiting(inHungCall: $1.faults.hangs) } ? turns + 1 : 0
@@ -69,7 +69,7 @@ struct ElectionCluster: Sendable {
   }
 }
 
-/// Runs elections with bodies that run until they are cancelled, and some without.
+/// Runs elections with bodies that run until their cancellation, and some elections without a body.
 func withCluster(of count: Int, watchers: Int = 0, _ body: (ElectionCluster) async throws -> Void) async throws {
   let clock = ManualClock()
   let store = InMemoryElectionStore()
@@ -91,13 +91,13 @@ func withCluster(of count: Int, watchers: Int = 0, _ body: (ElectionCluster) asy
     do { result = .success(try await body(cluster)) } catch { result = .failure(error) }
     for store in stores { store.faults = .init() }
     group.cancelAll()
-    // A call that hung ends by its time-out, whatever the body did.
+    // A hung call ends by its time-out, whatever the body does.
     try await clock.advance { try await group.waitForAll() }
     try result.get()
   }
 }
 
-/// Waits until a condition holds that other tasks bring about without time passing.
+/// Waits, without moving the time, until other tasks have made a condition true.
 func eventually(_ condition: () -> Bool) async throws {
   let limit = ContinuousClock.now + .seconds(60)
   while !condition() {

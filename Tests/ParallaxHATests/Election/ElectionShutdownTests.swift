@@ -51,7 +51,7 @@ import Testing
   @Test func anotherNodeLeadsOnceOneHasShutDown() async throws {
     let (first, second, gate) = (election("first"), election("second"), Gate())
     try await withThrowingTaskGroup(of: Void.self) { group in
-      // Outside of what is shut down.
+      // Outside the group that is shut down.
       group.addTask {
         await gate.pass()
         do { try await second.campaign { _ in await untilCancelled() } } catch is CancellationError {}

@@ -275,7 +275,7 @@ import Testing
     other.handle(.hint(other.snapshot(renewed)))
     other.answer(.read(other.snapshot(Scripted.held)))
     #expect(other.machine.lastRecord == renewed && other.call?.purpose == .read && other.sent.count == reads + 1)
-    // The store has lost its data: that is believed of an answer that nothing has overtaken.
+    // The store has lost its data, by an answer that no hint has overtaken.
     other.answer(.read(nil))
     #expect(other.call?.purpose == .bootstrap)
   }
@@ -300,7 +300,7 @@ import Testing
   }
 }
 
-/// One machine with a clock in hand.
+/// One machine with a manual clock.
 private struct Scripted {
   static let held = ElectionRecord(
     clusterID: "default", leader: "other", incarnation: "other", term: 1_700_000_000_100, renewalCount: 5, sequence: 7, transitionCount: 2,
@@ -318,7 +318,7 @@ private struct Scripted {
     machine = ElectionStateMachine(session: NodeSession(nodeID: id, incarnation: "incarnation-\(id)"), configuration: configuration)
   }
 
-  /// A machine whose acquisition is on its way.
+  /// A machine whose acquisition is in transit.
   static func leader() -> Scripted {
     var node = Scripted("a")
     var released = held
@@ -357,7 +357,7 @@ private struct Scripted {
     if let call { handle(.reply(call.id, reply)) }
   }
 
-  /// The record that the call under way writes, if it is of that purpose.
+  /// The record of the current call, if the call has that purpose.
   func written(_ purpose: ElectionStateMachine.Call.Purpose) -> ElectionRecord? {
     call?.purpose == purpose ? call?.record : nil
   }
@@ -366,7 +366,7 @@ private struct Scripted {
     if let record = call?.record { answer(.written(snapshot(record).version)) }
   }
 
-  /// Lets time pass; reads find nothing new.
+  /// Moves the time; reads find no change.
   mutating func advance(to instant: Duration) {
     while let wakeUp = machine.wakeUp, wakeUp <= instant {
       now = max(now, wakeUp)
@@ -375,7 +375,7 @@ private struct Scripted {
     now = max(now, instant)
   }
 
-  /// Lets time pass while no call but a read of the given record is answered.
+  /// Moves the time while only reads of the given record are answered.
   mutating func failAllCalls(until instant: Duration, reading record: ElectionRecord?? = nil) {
     while let wakeUp = machine.wakeUp, wakeUp <= instant {
       now = max(now, wakeUp)

@@ -35,7 +35,7 @@ import Testing
   }
 }
 
-/// About as little as a store can do.
+/// A minimal store that conforms.
 private actor StoreWithoutHints: ElectionStore {
   private var bytes: [UInt8]?
 

@@ -97,7 +97,7 @@ import Testing
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
         try await election.campaign { _ in
-          // A task of its own does not hear of the cancellation.
+          // A separate task does not receive the cancellation.
           await Task { for await _ in release { break } }.value
         }
       }
@@ -106,7 +106,7 @@ import Testing
       try await eventually { !election.isLeader }
       clock.advance(by: election.configuration.timings.stopBudget)
       await resignation
-      // Who asks once more does not wait for what is known not to end.
+      // A second caller does not wait for duties that are known to be stuck.
       await election.resign()
       try await eventually { !stuck.withLock { $0 }.isEmpty }
       #expect(store.read()?.record.leader == "node-0")
@@ -236,7 +236,7 @@ import Testing
     #expect(seen.last == false)
   }
 
-  /// A cancellation handler runs while the runtime holds a lock of the task, which resuming that task has to wait for.
+  /// A cancellation handler runs while the runtime holds a lock of its task, and resuming that task waits for the lock.
   @Test func aCancellationHandlerMayAskForTheStatusWhileTheStatusChanges() async throws {
     let election = LeaderElection(store: InMemoryElectionStore(), session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
     try await withThrowingTaskGroup(of: Void.self) { group in

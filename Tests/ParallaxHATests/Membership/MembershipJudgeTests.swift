@@ -63,7 +63,7 @@ import Testing
     #expect(test.view(at: 0).healthyCount == 1)
   }
 
-  // MARK: What is nobody's fault
+  // MARK: Silence that does not count
 
   @Test func afterAPauseOrAnOutageEveryoneHasAFullWindowAgain() throws {
     var test = try JudgeUnderTest()
@@ -103,7 +103,7 @@ import Testing
     #expect(test.read(memberRecord("b", 2), at: 10).isEmpty)
   }
 
-  // MARK: Coming and going
+  // MARK: Arrivals and departures
 
   @Test func aRemovedFieldIsADeparture() throws {
     var test = try JudgeUnderTest()

@@ -42,7 +42,7 @@ struct JudgeUnderTest {
     return judge.wrote(memberRecord("me", sequence), outcome, sentAt: .seconds(seconds), now: .seconds(seconds))
   }
 
-  /// Reads the own field and those of others.
+  /// Reads the node's own field and those of other nodes.
   mutating func read(_ others: MemberRecord..., unreadable: [String: String] = [:], at seconds: Double) -> [MembershipEvent] {
     judge.read(MembershipSnapshot(records: others + [memberRecord("me", sequence)], unreadable: unreadable), now: .seconds(seconds))
   }
@@ -52,7 +52,7 @@ struct JudgeUnderTest {
   }
 }
 
-/// A store whose calls tests can count, hold up and make fail.
+/// A store whose calls tests can count, delay and fail.
 final class ScriptedMembershipStore: MembershipStore {
   struct Failure: Error {}
 
@@ -78,16 +78,16 @@ final class ScriptedMembershipStore: MembershipStore {
     set { state.withLock { $0.failsReads = newValue } }
   }
 
-  /// Calls wait until they are cancelled.
+  /// Whether calls wait until their cancellation.
   var hangs: Bool {
     get { state.withLock { $0.hangs } }
     set { state.withLock { $0.hangs = newValue } }
   }
 
-  /// How many calls have begun.
+  /// The number of calls that have begun.
   var calls: Int { state.withLock { $0.calls } }
 
-  /// Waits until so many calls have begun.
+  /// Waits until this number of calls have begun.
   func calls(atLeast count: Int) async {
     let (reached, continuation) = AsyncStream<Never>.makeStream()
     state.withLock { state in
@@ -96,7 +96,7 @@ final class ScriptedMembershipStore: MembershipStore {
     for await _ in reached {}
   }
 
-  /// What was to be written, whatever came of it.
+  /// The records of all writes, successful or not.
   var written: [MemberRecord] { state.withLock { $0.written } }
 
   func write(_ record: MemberRecord, replacing incarnation: String?) async throws -> MemberWriteOutcome {
@@ -128,7 +128,7 @@ final class ScriptedMembershipStore: MembershipStore {
   }
 }
 
-/// What a test node says of itself.
+/// The report of a test node.
 final class ReportBox: Sendable {
   private let value = Mutex(MemberReport())
 
@@ -138,7 +138,7 @@ final class ReportBox: Sendable {
   }
 }
 
-/// A node with intervals of 5 s on a manual clock, and what it noticed.
+/// A node with intervals of 5 s on a manual clock, with a record of its events.
 struct NodeUnderTest {
   let membership: Membership<ScriptedMembershipStore, ManualClock>
   let store: ScriptedMembershipStore
@@ -158,7 +158,7 @@ struct NodeUnderTest {
     stream = membership.events()
   }
 
-  /// Runs the node while the body works with it, then ends it as a crash would.
+  /// Runs the node during the body, then ends it like a crash.
   func run<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [membership] in try await membership.run() }
@@ -175,7 +175,7 @@ struct NodeUnderTest {
     await store.calls(atLeast: calls + 2 * nodes)
   }
 
-  /// The first event from the node's making on that meets the condition.
+  /// The first event of the node that meets the condition.
   func event(where condition: @Sendable (MembershipEvent) -> Bool) async -> MembershipEvent? {
     await stream.first(where: condition)
   }

@@ -100,7 +100,7 @@ import Testing
       await node.beat()
       #expect(await node.event { $0 == .reconnected } != nil)
       #expect(!node.membership.isCutOff)
-      // What it wrote while it was cut off is corrected at once: two calls at the start and at each of four beats, and one more.
+      // The write of the cut-off node is corrected at once: two calls at the start and at each of four heartbeats, and one more.
       await node.store.calls(atLeast: 11)
     }
   }

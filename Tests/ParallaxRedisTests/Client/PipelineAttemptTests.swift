@@ -69,7 +69,7 @@ struct PipelineAttemptTests {
     #expect(again.pause == .zero)
     #expect(moved.pending.map(\.command.name) == ["MULTI", "GET", "INCR", "EXEC"])
     #expect(moved.pending.compactMap(\.redirection).map(\.slot) == [slot])
-    // Also where the slot moves between the last command and EXEC.
+    // The slot may also move between the last command and EXEC.
     for message in ["ASK \(slot) h:1", "TRYAGAIN Multiple keys.", "CLUSTERDOWN The cluster is down"] {
       var waiting = Self.transaction(RedisCommand("GET", "k"))
       guard case .again(let again) = waiting.judge([Self.queued, Self.queued, Self.error(message)], remaining: .seconds(1), random: 0)

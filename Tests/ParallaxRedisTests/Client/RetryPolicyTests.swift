@@ -48,7 +48,7 @@ struct RetryPolicyTests {
   func unreachable() {
     let refused = RedisError(.authenticationFailed, message: "wrong")
     #expect(Self.verdict(RedisCommand("GET", "k").idempotent, .failed(.unreachable(refused))) == "fail authenticationFailed")
-    // A connection that was left for what its peer has sent is replaced.
+    // A connection that was closed for its peer's input is replaced.
     let violation = RedisError(.protocolViolation, message: "garbage")
     #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.notSent(violation))) == "reconnect")
   }

@@ -3,7 +3,7 @@ import NIOCore
 @testable import ParallaxRedis
 
 extension RedisCommand {
-  /// What is sent, as words with spaces between.
+  /// The command as words separated by spaces.
   var words: String {
     let arguments = arguments.map { argument in
       switch argument.storage {
@@ -17,12 +17,12 @@ extension RedisCommand {
   }
 }
 
-/// What is sent, with a `!` before it if it is idempotent.
+/// The command, with a leading `!` if it is idempotent.
 func sent(_ command: RedisTypedCommand<some Any>) -> String {
   (command.command.isIdempotent ? "!" : "") + command.command.words
 }
 
-/// The text of the error that a reply makes.
+/// The message of the error for a reply.
 func mismatch(_ command: RedisTypedCommand<some Any>, _ reply: RESPValue) -> String? {
   do {
     _ = try command.reply(from: reply)

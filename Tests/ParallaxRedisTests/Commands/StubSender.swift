@@ -2,7 +2,7 @@ import NIOCore
 import ParallaxRedis
 import Synchronization
 
-/// Answers commands with replies made up beforehand, and remembers what was sent.
+/// Answers commands with prepared replies, and records the commands.
 final class StubSender: RedisCommandSender {
   private let state: Mutex<(replies: [Result<RESPValue, RedisError>], sent: [RedisCommand])>
 

@@ -22,7 +22,7 @@ struct HandshakeTests {
     }
   }
 
-  /// What is said when the server answers thus.
+  /// The commands of the client, given the server's replies.
   private static func dialogue(
     _ replies: [RESPValue], mustBeMaster: Bool = false, _ change: (inout RedisConfiguration) -> Void = { _ in }
   ) -> [String] {

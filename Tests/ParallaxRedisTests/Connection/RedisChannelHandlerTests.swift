@@ -16,7 +16,7 @@ struct RedisChannelHandlerTests {
     var all: [String] { lines.withLock { $0 } }
   }
 
-  /// Breaks the connection in the midst of a write, as SwiftNIO does when the socket refuses the bytes.
+  /// Breaks the connection during a write, as SwiftNIO does when the socket refuses the bytes.
   private final class BreakingHandler: ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
 
@@ -77,7 +77,7 @@ struct RedisChannelHandlerTests {
     Self.describe(await connection.execute(RedisCommand(name), timeout: timeout))
   }
 
-  /// Performs a command whose bytes have been written when this returns.
+  /// Sends a command; its bytes have been written when the call returns.
   private func begin(_ name: String, timeout: TimeAmount = .seconds(10)) async throws -> Task<String, Never> {
     let task = Task { await execute(name, timeout: timeout) }
     #expect(try await written() == "*1\r\n$1\r\n\(name)\r\n")

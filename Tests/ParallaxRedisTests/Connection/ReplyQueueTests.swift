@@ -22,7 +22,7 @@ struct ReplyQueueTests {
       id: id, waiter: waiter, replies: replies, submitted: at(milliseconds), deadline: at(milliseconds + timeout), bytes: 10)
   }
 
-  /// Who gets the replies that come next.
+  /// The waiters for the next replies.
   private static func take(_ replies: Int, from queue: inout Queue) -> [String] {
     var takers: [String] = []
     for _ in 0..<replies {

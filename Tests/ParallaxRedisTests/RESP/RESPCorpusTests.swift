@@ -6,7 +6,7 @@ import Testing
 
 @Suite("RESP corpus")
 struct RESPCorpusTests {
-  /// What the fuzzer has found to reach different code; `Scripts/fuzz.sh 60 merge` writes it anew.
+  /// Inputs that the fuzzer has found to reach different code; `Scripts/fuzz.sh 60 merge` updates them.
   private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(
     path: "Corpus")
 
@@ -14,7 +14,7 @@ struct RESPCorpusTests {
     try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().map { folder.appending(path: $0) }
   }
 
-  /// What a decoder makes of bytes: its values, in a form in which numbers that are not numbers are equal, and its error.
+  /// The result of a decoder: its values, with NaN equal to itself, and its error.
   private struct Outcome: Equatable {
     var values: [String] = []
     var error: RESPDecodingError?

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("RESP decoder")
 struct RESPDecoderTests {
-  /// Values and, at the end, the error of decoding bytes in chunks.
+  /// The values of bytes that are decoded in chunks and, at the end, the error.
   static func decode(_ bytes: [UInt8], chunk: Int, limits: RESPLimits = RESPLimits()) -> ([RESPValue], RESPDecodingError?) {
     var decoder = RESPDecoder(limits: limits)
     var values: [RESPValue] = []
@@ -74,7 +74,7 @@ struct RESPDecoderTests {
     }
   }
 
-  /// The kept corpus of what must be refused, and why.
+  /// The inputs that must be refused, each with its error.
   static let refused: [(String, RESPDecodingError)] = [
     ("HTTP/1.1 400 Bad Request\r\n", .unknownType(UInt8(ascii: "H"))),
     ("\r\n", .unknownType(UInt8(ascii: "\r"))),

@@ -91,7 +91,7 @@ struct MasterDiscoveryTests {
     #expect(SentinelReply.answer([.success(.null), .success(.null)], about: "mymaster") == .unknownName)
     let unknown = RedisError(.serverError, message: "", serverMessage: "ERR No such master with that name")
     #expect(SentinelReply.answer([.failure(unknown), .failure(unknown)], about: "mymaster") == .unknownName)
-    // A sentinel that cannot resolve the host name of its master tells an empty one.
+    // A sentinel that cannot resolve the host name of its master reports an empty one.
     let nowhere = RESPValue.array([Self.text(""), Self.text("6379")])
     guard case .failed(let error) = SentinelReply.answer([.success(nowhere), .success(.map(fields))], about: "mymaster") else {
       Issue.record("an empty host is taken for a master")

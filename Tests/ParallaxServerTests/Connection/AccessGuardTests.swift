@@ -39,7 +39,7 @@ import Testing
 
   @Test func refusesBrowsersThatCallAnOpenNodeByAPublicName() throws {
     let open = AccessGuard(isLoopback: false, allowUnauthenticated: true, knownHosts: ["parallax.example.org"])
-    // A name that its owner has made to mean this node: the page's own origin.
+    // A name that an attacker has pointed at this node: the origin of the attacker's page.
     #expect(try code(open, "POST", host: "evil.example", origin: "http://evil.example") == .forbidden)
     #expect(try code(open, host: "evil.example", isFromBrowser: true) == .forbidden)
     #expect(try code(open, host: "evil.example") == nil, "no browser")

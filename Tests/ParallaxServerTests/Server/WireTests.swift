@@ -6,9 +6,9 @@ import Testing
 
 @testable import ParallaxServer
 
-/// What goes over a connection, byte for byte: RFC 9110, RFC 9112 and the browsers' rules.
+/// The bytes on a connection, by RFC 9110, RFC 9112 and the rules of browsers.
 @Suite struct WireTests {
-  /// Sends bytes, says that nothing follows, and gets all that is answered.
+  /// Sends bytes, ends the output, and returns the whole response.
   private func exchange(
     _ text: String, change: @Sendable (inout HTTPServer.Configuration) -> Void = { _ in }, isLeaving: Bool = false
   ) async throws -> String {
@@ -37,7 +37,7 @@ import Testing
     #expect(statuses(try await exchange(get("/health") + get("/health") + get("/health"))) == ["200", "200", "200"])
     let mixed = get("/api/agents") + get("/health") + get("/nothing") + get("/api/agents") + get("/metrics")
     #expect(statuses(try await exchange(mixed)) == ["200", "200", "404", "200", "200"])
-    // An incomplete one at the end is answered too, as what it is.
+    // An incomplete request at the end is answered too, with an error.
     #expect(statuses(try await exchange(get("/health") + get("/api/agents") + "GET /health HT")) == ["200", "200", "400"])
   }
 
@@ -65,14 +65,14 @@ import Testing
       }
     ) { server in
       try await server.connect { connection in
-        // A few bytes each: all of them arrive long before the answers, of 66 MB, are read.
+        // A few bytes each, so all requests arrive long before the responses of 66 MB are read.
         try await connection.send(String(repeating: get("/metrics"), count: count))
         var mostAhead = 0
         for index in 0..<count {
           #expect(try await connection.response().hasPrefix("HTTP/1.1 200 "))
           mostAhead = max(mostAhead, answered.withLock { $0 } - index)
         }
-        // What sockets and buffers hold, some megabytes.
+        // The capacity of sockets and buffers, several megabytes.
         #expect(mostAhead < count / 2, "\(mostAhead) answers were ahead of the reader")
         #expect(answered.withLock { $0 } == count)
       }
@@ -146,7 +146,7 @@ import Testing
         try await connection.send(request)
         return try await connection.untilEnd()
       }
-      // A route that reads no body has answered; either way nothing is read any further.
+      // A route that reads no body has already answered; in both cases nothing further is read.
       #expect(["413", "200", "404"].contains(statuses(answer).first ?? ""), "\(answer)")
       #expect(statuses(answer).count == 1)
     }

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Frames as a client writes them: masked.
+/// The masked frames of a client.
 enum ClientFrame {
   static let text: UInt8 = 0x1
   static let binary: UInt8 = 0x2
@@ -9,7 +9,8 @@ enum ClientFrame {
   static let ping: UInt8 = 0x9
   static let pong: UInt8 = 0xA
 
-  /// A frame with any fault one likes: the three `reserved` bits set, no masking `key`, another `declared` length than the payload's.
+  /// A frame with an optional fault: `reserved` bits that are set, a missing masking `key`, a `declared` length that differs from the
+  /// payload's.
   static func make(
     _ opcode: UInt8, _ payload: [UInt8] = [], isFinal: Bool = true, reserved: UInt8 = 0, key: [UInt8]? = [0x37, 0xFA, 0x21, 0x3D],
     declared: UInt64? = nil
@@ -35,7 +36,7 @@ enum ClientFrame {
   }
 }
 
-/// Frames as a server writes them, read back.
+/// The frames of a server, parsed.
 struct ServerFrame: Equatable, CustomStringConvertible {
   var opcode: UInt8
   var payload: [UInt8]
@@ -50,7 +51,7 @@ struct ServerFrame: Equatable, CustomStringConvertible {
 
   var description: String { "\(opcode): \(String(decoding: payload, as: UTF8.self))" }
 
-  /// Takes one whole frame off the front of the buffer.
+  /// Removes one whole frame from the front of the buffer.
   static func read(from buffer: inout ByteBuffer) -> ServerFrame? {
     var copy = buffer
     guard let (first, second) = copy.readMultipleIntegers(as: (UInt8, UInt8).self) else { return nil }

@@ -3,7 +3,7 @@ import ParallaxState
 
 @testable import ParallaxServer
 
-/// Answers with what it was asked, so that a test sees what the routes understood.
+/// Returns its arguments, so that a test sees the values that the routes have parsed.
 struct FakeControlPlane: ControlPlaneService {
   struct Failure: Error {}
 

@@ -5,7 +5,7 @@ import ParallaxAPI
 
 @testable import ParallaxServer
 
-/// A connection in memory with the codec and the front, as the server sets it up.
+/// An in-memory connection with the codec and the front handler, as the server sets it up.
 final class FrontChannelFixture {
   let channel = EmbeddedChannel()
   let gateway: RecordingGateway
@@ -49,12 +49,12 @@ final class FrontChannelFixture {
     while var buffer = try channel.readOutbound(as: ByteBuffer.self) { output.writeBuffer(&buffer) }
   }
 
-  /// Everything written so far that was not taken yet.
+  /// All bytes written since the last call.
   func takeText() -> String {
     output.readString(length: output.readableBytes) ?? ""
   }
 
-  /// Drops what was written up to and including the end of a response's head.
+  /// Drops the written bytes up to the end of a response's head.
   func skipHead() {
     let bytes = output.readableBytesView
     let end = bytes.firstRange(of: Array("\r\n\r\n".utf8))?.upperBound ?? bytes.endIndex

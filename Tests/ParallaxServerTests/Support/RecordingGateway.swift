@@ -4,7 +4,7 @@ import Synchronization
 
 @testable import ParallaxServer
 
-/// Accepts agents, echoes their messages when told to, and remembers what happened.
+/// Accepts agents, optionally echoes their messages, and records events.
 final class RecordingGateway: AgentGateway {
   enum Event: Equatable {
     case opened
@@ -42,7 +42,7 @@ final class RecordingGateway: AgentGateway {
     events.compactMap { if case .closed(let reason) = $0 { reason } else { nil } }
   }
 
-  /// Returns when an event has happened that fits, also one before the call.
+  /// Returns after a matching event, including one before the call.
   func waitFor(_ matches: @Sendable (Event) -> Bool) async {
     if events.contains(where: matches) { return }
     for await event in changes where matches(event) { return }

@@ -8,12 +8,12 @@ import ServiceLifecycle
 
 @testable import ParallaxServer
 
-/// A server on a free loopback port for the length of a test.
+/// A server on a free loopback port during a test.
 struct RunningServer {
   let port: Int
   private let services: ServiceGroup
 
-  /// Starts the server, gives it to the test, and stops it gracefully whatever happened.
+  /// Starts the server, passes it to the test, and stops it gracefully, also after a failure.
   static func with(
     controlPlane: FakeControlPlane = FakeControlPlane(), gateway: any AgentGateway = RecordingGateway.echo(),
     change: (inout HTTPServer.Configuration) -> Void = { _ in },
@@ -61,8 +61,8 @@ struct RunningServer {
 
   /// Returns when a connection is refused.
   ///
-  /// That can be a moment after the socket was closed: a child process that another test is just starting holds a copy of it until it has
-  /// executed its program.
+  /// That can be a moment after the socket was closed: a child process that another test is just starting holds a copy of the socket until
+  /// it has executed its program.
   func untilNothingIsAccepted() async {
     while true {
       do { try await connect { _ in } } catch { return }
@@ -89,7 +89,7 @@ struct RunningServer {
       headers: Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { first, _ in first }, text: text)
   }
 
-  /// A TCP connection, for what no well-behaved client would send.
+  /// A TCP connection, for input that no correct client would send.
   func connect<Result>(_ body: (RawConnection) async throws -> Result) async throws -> Result {
     let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .connect(host: "127.0.0.1", port: port) { channel in
@@ -104,7 +104,7 @@ struct RunningServer {
   }
 }
 
-/// Bytes to and from a server.
+/// A connection to a server, byte by byte.
 final class RawConnection {
   private var inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
   private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
@@ -148,7 +148,7 @@ final class RawConnection {
     }
   }
 
-  /// Everything until the server ends the connection.
+  /// All bytes until the server ends the connection.
   func untilEnd() async throws -> String {
     while try await receive() {}
     return rest()

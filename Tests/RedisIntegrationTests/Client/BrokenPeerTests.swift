@@ -74,13 +74,13 @@ struct BrokenPeerTests {
       $0.commandTimeout = .seconds(1)
     } _: { _, proxy, client in
       _ = try await client.send(RedisCommand("PING").withTimeout(.seconds(10)))
-      // Whatever the server answers from now on is an element of this.
+      // Every later answer of the server is an element of this array.
       proxy.inject("*1000000\r\n")
       let began = ContinuousClock.now
       try await withThrowingTaskGroup(of: Void.self) { group in
         for number in 0..<5 {
           group.addTask {
-            // One after the other, so that there is always something that arrives.
+            // One after the other, so that bytes keep arriving.
             try await Task.sleep(for: .milliseconds(200 * number))
             try await eventually("the client has left the connection") {
               try await redisError { try await client.send(RedisCommand("ECHO", "e")) } == nil

@@ -4,7 +4,7 @@ import ParallaxRedis
 import Synchronization
 import TestSupport
 
-/// Collects what is logged.
+/// Collects log entries.
 final class LogCollector: Sendable {
   private let lines = Mutex<[String]>([])
 
@@ -34,7 +34,7 @@ final class LogCollector: Sendable {
 let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 extension RedisServer {
-  /// A configuration for tests: quick to try again, and with time for a busy machine.
+  /// A configuration for tests: short pauses between attempts, and long time-outs for a busy machine.
   func configuration(_ change: (inout RedisConfiguration) throws -> Void = { _ in }) throws -> RedisConfiguration {
     var configuration = try RedisConfiguration(url: url)
     configuration.connectTimeout = .seconds(10)
@@ -45,7 +45,7 @@ extension RedisServer {
   }
 }
 
-/// Runs a client while the body works with it.
+/// Runs a client during the body.
 func withClient<Value: Sendable>(
   _ configuration: RedisConfiguration, scripts: [RedisScript] = [], logger: Logger = quietLogger,
   _ body: @Sendable (RedisClient) async throws -> Value
@@ -64,7 +64,7 @@ func withClient<Value: Sendable>(
   }
 }
 
-/// Runs a client of a server of its own.
+/// Runs a client of a separate server.
 func withServerAndClient<Value: Sendable>(
   _ options: RedisServer.Options = .init(), scripts: [RedisScript] = [], _ change: (inout RedisConfiguration) -> Void = { _ in },
   _ body: @Sendable (RedisServer, RedisClient) async throws -> Value
@@ -74,7 +74,7 @@ func withServerAndClient<Value: Sendable>(
   }
 }
 
-/// The error a body throws, if it is one of the client's.
+/// The `RedisError` that a body throws, or nil.
 func redisError(_ body: () async throws -> some Any) async throws -> RedisError? {
   do {
     _ = try await body()

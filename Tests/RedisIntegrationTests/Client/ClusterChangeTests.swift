@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Changes of a real cluster under load", .onCluster(), .serialized, .timeLimit(.minutes(2)))
 struct ClusterChangeTests {
-  /// Runs a load while the body changes the cluster; no command may fail.
+  /// Runs a load while the body changes the cluster; every command must succeed.
   private func changing(
     _ name: String, _ body: @Sendable (RedisClusterDeployment, ClusterLoad) async throws -> Void
   ) async throws {
@@ -24,7 +24,7 @@ struct ClusterChangeTests {
       #expect(seen.failures.isEmpty)
       #expect(seen.wrong.isEmpty)
       #expect(seen.lostIncrements == 0 && seen.lostValues == 0)
-      // Three servers in each of at most ten rounds a second.
+      // Three servers in each of at most ten rounds per second.
       #expect(Double(asked) < 30 * (seconds + 1))
       for (key, counter) in seen.counters { #expect(try await client.send(RedisCommand("GET", key)).int == counter.value) }
     }
@@ -40,7 +40,7 @@ struct ClusterChangeTests {
       let migration = cluster.migration(of: slots, from: source, to: target)
       try migration.begin()
       try await load.advance()
-      // Of each pair one: the caller of the pair waits until the other is there too.
+      // One of each pair: the caller of the pair waits for the other key too.
       try migration.move(moving.map { "one\($0)" })
       try await eventually("TRYAGAIN") { try source.errors("TRYAGAIN") > 0 }
       try migration.move(moving.map { ClusterLoad.counter($0) })
@@ -114,7 +114,7 @@ struct ClusterChangeTests {
       try migration.move(moving.map { ClusterLoad.counter($0) })
       try await load.advance(moving)
       let connection = try newcomer.clientConnections
-      // A change elsewhere, of which the client learns, does not end the connection to the newcomer.
+      // A change elsewhere that the client learns of must not end the connection to the new server.
       let other = RedisHashSlot.of(load.tags[0])
       let owner = try cluster.primary(ofSlot: other)
       try await cluster.migrate(slots: [other], from: owner, to: try cluster.primary(ofKey: load.tags[4]))
@@ -151,11 +151,11 @@ struct ClusterChangeTests {
             return lines.contains { $0.text?.hasPrefix(former) == true }
           }
         }
-        // A read is not held, but sent on.
+        // A read is not delayed, but redirected.
         #expect(try await client.send(RedisCommand("EXISTS", key)).int == 0)
         #expect(try await client.send(RedisCommand("INCR", key)).int == 1)
         let held = await result
-        // On a slow machine the client has given up the silent server before that says MOVED.
+        // On a slow machine the client has given up the silent server before its MOVED.
         let outcome = try #require(try await redisError { try held.get() })
         #expect(outcome.serverCode == "MOVED" || outcome.code == .unknownOutcome, "\(outcome)")
         #expect(try await redisError { try await connection.send(RedisCommand("INCR", key)) }?.mayHaveExecuted == false)
@@ -166,7 +166,7 @@ struct ClusterChangeTests {
 }
 
 extension RedisClusterDeployment {
-  /// How often CLUSTER SHARDS was called at all nodes that run.
+  /// The number of CLUSTER SHARDS calls at all running nodes.
   var timesAskedForShards: Int {
     get throws {
       try nodes.filter(\.isResponsive).reduce(0) { sum, node in
@@ -186,16 +186,16 @@ extension RedisClusterDeployment {
 }
 
 extension RedisServer {
-  /// How many errors with this code the server has answered with.
+  /// The number of replies of the server with this error code.
   func errors(_ code: String) throws -> Int {
     try info("errorstats")["errorstat_\(code)"]?.split(separator: "=").last.flatMap { Int($0) } ?? 0
   }
 
-  /// The identifiers of the connections that clients share, as the load's does.
+  /// The ids of shared connections, such as those of the load.
   var clientConnections: [String] {
     get throws {
       let lines = try command("CLIENT", "LIST", "TYPE", "normal").text?.split(separator: "\n") ?? []
-      // The one on the Unix socket asks this.
+      // The connection on the Unix socket sends this command.
       return lines.filter { $0.contains("resp=3") }.compactMap { $0.split(separator: " ").first.map(String.init) }
     }
   }

@@ -9,7 +9,7 @@ struct ClusterCommandTests {
     let cluster = try #require(OnCluster.running)
     let configuration = cluster.configuration {
       $0.deployment = .cluster(nodes: seeds)
-      // A server that does not answer must not hold up those that do.
+      // A server that does not answer must not delay the others.
       $0.connectTimeout = .seconds(30)
       $0.commandTimeout = .seconds(10)
     }
@@ -74,7 +74,7 @@ struct ClusterCommandTests {
     try await withClusterClient { _, client async throws in
       for key in keys("unknown") {
         _ = try await client.send(RedisCommand("PFADD", key, "a"))
-        // For debugging the server, and the only command that has its key there.
+        // A command for debugging the server, the only one with its key in that place.
         let command = RedisCommand("PFDEBUG", "ENCODING", key)
         #expect(try await client.send(command).string == "sparse")
         #expect(try await client.pipeline([command, command]).map { try $0.get().string } == ["sparse", "sparse"])

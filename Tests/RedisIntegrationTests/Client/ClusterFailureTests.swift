@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Failures of masters of a real cluster under load", .onCluster(), .serialized, .timeLimit(.minutes(2)))
 struct ClusterFailureTests {
-  /// Stops the master of the first two tags under load, lets the body go on from there, and checks what was lost and what failed.
+  /// Stops the master of the first two tags under load, continues with the body, and checks losses and failures.
   private func losingMaster(
     _ name: String, _ body: @Sendable (RedisClusterDeployment, ClusterLoad, RedisServer) async throws -> Void
   ) async throws {
@@ -22,7 +22,7 @@ struct ClusterFailureTests {
         let replica = try #require(try cluster.replicas(of: master).first)
         master.pause()
         let stopped = clock.now
-        // What the client has been told by then, and what the replica has, stand still now.
+        // From here on the client's acknowledgements and the replica's data do not change.
         try await Task.sleep(for: .milliseconds(50))
         let told = load.seen.counters
         let kept = try replica.withConnection { connection in
@@ -35,14 +35,14 @@ struct ClusterFailureTests {
         try await body(cluster, load, master)
         try await load.advance(by: 1, Array(victims))
         print("\(name): written again after \(clock.now - stopped)")
-        // Sooner than the commands in flight to it time out, after 20 s.
+        // Earlier than the time-out of the commands in flight, 20 s.
         #expect(clock.now - stopped < .seconds(18))
         try await load.advance()
         let now = load.seen.counters
         for (key, value) in kept {
           let since = (now[key]?.acknowledged ?? 0) - (told[key]?.acknowledged ?? 0)
           let present = try await client.send(RedisCommand("GET", key)).int ?? 0
-          // The one reply that was under way to the counter's caller when the master stopped may be counted after.
+          // The reply in transit to the counter's caller when the master stopped may be counted later.
           #expect(present >= value + since - 1, "\(key): the replica had \(value), and \(since) were acknowledged since")
         }
         let unreplicated = kept.reduce(0) { $0 + max(0, (told[$1.key]?.value ?? 0) - $1.value) }
@@ -53,7 +53,7 @@ struct ClusterFailureTests {
       #expect(seen.wrong.isEmpty)
       let unexpected = seen.failures.filter { !victims.contains($0.tag) || ($0.error as? RedisError)?.code != .unknownOutcome }
       #expect(unexpected.isEmpty)
-      // Their callers each had something in flight.
+      // Each of their callers had a command in flight.
       #expect(Set(seen.failures.map(\.tag)) == Set(victims))
       let seconds = (clock.now - began) / .seconds(1)
       let asked = try cluster.timesAskedForShards - rounds

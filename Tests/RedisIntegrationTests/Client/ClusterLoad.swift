@@ -4,10 +4,10 @@ import TestSupport
 
 /// Callers that write and read in many slots while a cluster changes, and check every reply.
 ///
-/// Each key has one caller. Counters are not idempotent, and tell whether a write was lost or executed twice; values are, and so are
-/// pairs, which need both of their keys on one server.
+/// Each key has one caller. Counters are not idempotent, and show whether a write was lost or executed twice; values are idempotent, and so
+/// are pairs, which need both of their keys on one server.
 final class ClusterLoad: Sendable {
-  /// What a counter's caller knows of it.
+  /// The knowledge of a counter's caller.
   struct Counter {
     var value = 0
     var acknowledged = 0
@@ -17,13 +17,13 @@ final class ClusterLoad: Sendable {
 
   struct Record {
     var counters: [String: Counter] = [:]
-    /// Errors, by the hash tag of the keys.
+    /// The errors, by the hash tag of the keys.
     var failures: [(tag: String, error: any Error)] = []
-    /// Replies that cannot be.
+    /// Impossible replies.
     var wrong: [String] = []
-    /// Acknowledged increments that were gone later.
+    /// Acknowledged increments that were lost.
     var lostIncrements = 0
-    /// Values that were older than acknowledged, or gone.
+    /// Values older than the acknowledged ones, or missing ones.
     var lostValues = 0
     var slowest: [String: Duration] = [:]
     var done = 0
@@ -44,7 +44,7 @@ final class ClusterLoad: Sendable {
 
   static func counter(_ tag: String) -> String { "counter\(tag)" }
 
-  /// Works while the body runs, and finishes what has begun.
+  /// Works during the body, and finishes the work in progress.
   func run(_ body: @Sendable () async throws -> Void) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for tag in tags {
@@ -74,7 +74,7 @@ final class ClusterLoad: Sendable {
     }
   }
 
-  /// Waits until each counter of the tags has been written so often again.
+  /// Waits until each counter of the tags has been written this many times again.
   func advance(by count: Int = 5, _ tags: [String]? = nil, within limit: Duration = .seconds(15)) async throws {
     let tags = tags ?? self.tags
     let before = seen.counters
@@ -105,7 +105,7 @@ final class ClusterLoad: Sendable {
     if results.allSatisfy({ (try? $0.get()) != nil }) { took("all", since: began) }
   }
 
-  /// Two increments that are executed both or not at all.
+  /// Two increments that are both executed or both not.
   private func transact(_ tag: String) async {
     let key = "transacted\(tag)"
     await attempt(tag, [key, key]) {

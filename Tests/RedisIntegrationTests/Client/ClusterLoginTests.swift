@@ -21,7 +21,7 @@ struct ClusterLoginTests {
           $0.tls?.trustRoots = .file(certificates.authority)
         }
       }
-      // The second is not allowed to ask for CLUSTER SHARDS, as a server before 7.0 does not know it.
+      // The second user has no right to CLUSTER SHARDS, like a client of a server before 7.0.
       for user in ["worker", "old"] {
         try await withClient(configuration(user)) { client async throws in
           for key in keys("tls \(user)") { #expect(try await client.send(RedisCommand("SET", key, "v")).string == "OK") }
@@ -70,7 +70,7 @@ struct ClusterLoginTests {
 
   @Test("A client that finds no server ends when it is told to, and does not complain then")
   func shutDownWhileSearching() async throws {
-    // Far below the time that it would wait for the server to answer.
+    // Far shorter than the wait for the server's answer.
     let limit = ContinuousClock.now + .seconds(10)
     try await RedisServer.with { server in
       try await ChokeProxy.with(to: server.port, at: "HELLO") { proxy in

@@ -9,7 +9,7 @@ struct ClusterOutageTests {
   func subscription(isKilled: Bool) async throws {
     let cluster = try #require(OnCluster.running)
     let channel = "news \(isKilled)"
-    // Where nothing else is sent, only a probe finds out that a server does not answer.
+    // Without other commands, only a probe detects a server that does not answer.
     let configuration = cluster.configuration { $0.keepAliveInterval = .milliseconds(500) }
     try await withClient(configuration) { client async throws in
       var events = client.subscribe(to: [channel]).makeAsyncIterator()
@@ -45,7 +45,7 @@ struct ClusterOutageTests {
       #expect(error?.mayHaveExecuted == false)
       let patient = Task { try await client.send(RedisCommand("SET", keys[0], "during")) }
       try await eventually("some time without any server") { client.status.disconnectedFor ?? .zero > .milliseconds(500) }
-      // The master of the first key stays away until its replica has taken over.
+      // The master of the first key stays unavailable until its replica has taken over.
       for node in others { try await node.start() }
       try await cluster.awaitPrimary(ofSlot: RedisHashSlot.of(keys[0]), otherThan: master)
       try await master.start()
@@ -55,7 +55,7 @@ struct ClusterOutageTests {
       for key in keys { #expect(try await client.send(RedisCommand("SET", key, "after")).string == "OK") }
       #expect(try cluster.replicas(of: try cluster.primary(ofKey: keys[0])).contains { $0 === master })
       try await eventually("all masters are connected") { client.status.isConnected }
-      // Once each: that a server is gone, and that the map is.
+      // Once each: the loss of a server, and the loss of the map.
       #expect(log.errors.count <= 10)
     }
   }

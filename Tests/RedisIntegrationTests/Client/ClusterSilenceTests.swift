@@ -35,12 +35,12 @@ struct ClusterSilenceTests {
       let node = try #require(cluster.nodes.first { "\($0.port)" == chosen })
       node.pause()
       defer { node.resume() }
-      // Something is in flight there until the connection is given up.
+      // A command is in flight there until the connection is given up.
       async let given = redisError { try await client.send(RedisCommand("PING")) }
       try await eventually("another answers") {
         try await redisError { try await client.send(RedisCommand("PING").withTimeout(.milliseconds(100))) } == nil
       }
-      // The silent one's connection is still kept, and awaited by who has used it.
+      // The silent server's connection is kept and awaited by its callers.
       #expect(client.status.isConnected)
       #expect(try await given?.mayHaveExecuted == true)
       try await eventually("its connection is given up") { !client.status.isConnected }

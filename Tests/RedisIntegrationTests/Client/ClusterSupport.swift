@@ -7,7 +7,7 @@ extension RedisServer {
 }
 
 extension RedisClusterDeployment {
-  /// A configuration for tests: impatient, so that failures show soon, but for commands, which have to wait for failovers.
+  /// A configuration for tests: short time-outs, so that failures show soon, except for commands, which must wait for failovers.
   func configuration(_ change: (inout RedisConfiguration) -> Void = { _ in }) -> RedisConfiguration {
     var configuration = RedisConfiguration(deployment: .cluster(nodes: nodes.map(\.endpoint)))
     configuration.commandTimeout = .seconds(20)
@@ -17,7 +17,7 @@ extension RedisClusterDeployment {
   }
 }
 
-/// Keys with different hash tags, so many for each third of the slots, which is the part of one of three masters.
+/// Keys with different hash tags, this many for each third of the slots, which is the part of one of three masters.
 func keys(_ name: String, perThird count: Int = 1) -> [String] {
   var thirds = [[String]](repeating: [], count: 3)
   for number in 0... {
@@ -29,9 +29,9 @@ func keys(_ name: String, perThird count: Int = 1) -> [String] {
   return thirds.flatMap { $0 }
 }
 
-/// Runs the tests of a suite on one cluster, which starts before the first of them and ends after the last.
+/// Runs the tests of a suite on one cluster, which runs from before the first test to after the last.
 struct OnCluster: SuiteTrait, TestScoping {
-  /// The cluster of the suite that runs.
+  /// The cluster of the running suite.
   @TaskLocal static var running: RedisClusterDeployment?
 
   let options: RedisClusterDeployment.Options

@@ -100,7 +100,7 @@ struct CommandTests {
       try await withThrowingTaskGroup(of: String?.self) { group in
         for number in 0..<10 { group.addTask { try await client.send(RedisCommand("ECHO", number)).string } }
         let cancelled = Task { try await client.send(RedisCommand("ECHO", "cancelled")) }
-        // Time for the command to leave; a cancellation before that must end it as well.
+        // Time for the command to be sent; an earlier cancellation must end it too.
         try await Task.sleep(for: .milliseconds(50))
         cancelled.cancel()
         await #expect(throws: CancellationError.self) { try await cancelled.value }
@@ -146,7 +146,7 @@ struct CommandTests {
         var codes: [RedisError.Code?] = []
         for await code in group {
           codes.append(code)
-          // Nothing is answered until all that do not fit have been refused.
+          // No reply arrives until all commands beyond the limit have been refused.
           if codes.count == 20 { server.resume() }
         }
         return codes

@@ -15,7 +15,7 @@ import Testing
       try await withClient(configuration) { client in
         #expect(try await client.send(RedisCommand("PING").idempotent).string == "PONG")
         _ = try await client.send(RedisCommand("CONFIG", "SET", "requirepass", "new"))
-        // The connection ends, as it does when a server restarts.
+        // The connection ends, as at a restart of the server.
         _ = try? await client.send(RedisCommand("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"))
         let error = try await redisError { try await client.send(RedisCommand("PING").idempotent.withTimeout(.seconds(1))) }
         #expect(error?.code == .authenticationFailed)

@@ -4,13 +4,13 @@ import TestSupport
 import Glibc
 #endif
 
-/// A port that is listened on by somebody who never takes a connection.
+/// A listening port whose owner never accepts a connection.
 final class DeafListener: Sendable {
   let port: Int
   private let descriptors: [Int32]
 
-  /// - Parameter isFull: Whether the system takes no further connections on the listener's behalf either, and leaves attempts unanswered.
-  /// - Throws: `ProcessFailure` if the system gives no port.
+  /// - Parameter isFull: Whether the system accepts no further connections for the listener either, so that attempts get no answer.
+  /// - Throws: `ProcessFailure` if the system provides no port.
   init(isFull: Bool) throws {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)

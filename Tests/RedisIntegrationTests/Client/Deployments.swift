@@ -4,7 +4,7 @@ import ParallaxRedis
 import TestSupport
 import Testing
 
-/// The kinds of Redis that everything has to work on.
+/// The deployments of Redis on which all features must work.
 enum Deployment: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case sentinel = "Sentinel"
   case cluster = "Cluster"
@@ -14,7 +14,7 @@ enum Deployment: String, CaseIterable, Sendable, CustomTestStringConvertible {
 
   var testDescription: String { rawValue }
 
-  /// Starts the servers, and hands a configuration for them to the body.
+  /// Starts the servers, and passes a configuration for them to the body.
   func with<Value: Sendable>(_ body: @Sendable (RedisConfiguration) async throws -> Value) async throws -> Value {
     switch self {
     case .sentinel:
@@ -79,7 +79,7 @@ enum Deployment: String, CaseIterable, Sendable, CustomTestStringConvertible {
     for server in servers { _ = try server.withConnection { try $0.command(["ACL", "SETUSER"] + words) } }
   }
 
-  /// The rule of a user as the documentation tells it.
+  /// The rule of a user from the documentation.
   private static func rule(_ name: String) throws -> String {
     let text = try String(contentsOf: ProjectLayout.root.appending(path: "docs/redis.md"), encoding: .utf8)
     guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("user \(name) ") }) else {
@@ -90,7 +90,7 @@ enum Deployment: String, CaseIterable, Sendable, CustomTestStringConvertible {
 }
 
 extension RedisSentinelDeployment {
-  /// A configuration for the master that the sentinels name.
+  /// A configuration for the master of the sentinels.
   var configuration: RedisConfiguration {
     let sentinels = sentinelEndpoints.map { RedisConfiguration.Endpoint.host($0.host, port: $0.port) }
     return RedisConfiguration(deployment: .sentinel(.init(masterName: masterName, sentinels: sentinels)))

@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 import UnixSignals
 
-/// The code of the articles in Sources/ParallaxRedis/ParallaxRedis.docc: each test is named after its article, and changes with it.
+/// The code of the articles in Sources/ParallaxRedis/ParallaxRedis.docc: each test has the name of its article, and changes with it.
 @Suite("Examples of the documentation", .timeLimit(.minutes(1)))
 struct DocumentationExamples {
   private let logger = quietLogger
@@ -62,7 +62,7 @@ struct DocumentationExamples {
       configuration.password = password
       configuration.commandTimeout = .seconds(20)
       try await withClient(configuration) { redis in
-        // Without WAIT the failover may lose it, as FailureSemantics.md says.
+        // Without WAIT the failover may lose the write, as FailureSemantics.md describes.
         let replicas = try await redis.withConnection { connection in
           try await connection.send(.set("k", "v"))
           return try await connection.send(.wait(replicas: 2, wait: .seconds(10)))

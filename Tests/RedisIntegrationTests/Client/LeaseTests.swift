@@ -66,7 +66,7 @@ struct LeaseTests {
       }
       let first = try await identify()
       #expect(try await identify() == first)
-      // So that it is worth leaving.
+      // Makes the connection old enough to be left.
       try await Task.sleep(for: .milliseconds(1_100))
       try server.command("REPLICAOF", "127.0.0.1", "1")
       let write = RedisCommand("SET", "k", "v").withTimeout(.seconds(1))

@@ -2,12 +2,12 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A TCP proxy to a real server that can put bytes of its own between the server's, and pass its replies on byte by byte.
+/// A TCP proxy to a real server that can insert bytes into the server's output, and pass its replies on byte by byte.
 final class MeddlingProxy: Sendable {
   private let channel: any Channel
   private let meddler: Meddler
 
-  /// Where clients connect.
+  /// The port for clients.
   var port: Int { channel.localAddress?.port ?? 0 }
 
   private init(to port: Int) async throws {
@@ -32,7 +32,7 @@ final class MeddlingProxy: Sendable {
       .bind(host: "127.0.0.1", port: 0).get()
   }
 
-  /// Starts a proxy to a port of this machine, hands it to the body, and stops it whatever happens.
+  /// Starts a proxy to a port of this machine, passes it to the body, and stops it, also after a failure.
   static func with<Value>(to port: Int, _ body: (MeddlingProxy) async throws -> Value) async throws -> Value {
     let proxy = try await MeddlingProxy(to: port)
     do {
@@ -52,10 +52,10 @@ final class MeddlingProxy: Sendable {
 
   /// Passes the server's replies on byte by byte from now on.
   ///
-  /// - Parameter count: After how many bytes nothing passes any more, until ``passAll()``.
+  /// - Parameter count: The number of bytes after which the proxy holds the rest, until ``passAll()``.
   func trickle(upTo count: Int = .max) { meddler.setAllowance(count) }
 
-  /// Passes the server's replies on as they come.
+  /// Passes the server's replies on unchanged.
   func passAll() { meddler.setAllowance(nil) }
 }
 
@@ -65,13 +65,13 @@ private final class Meddler: Sendable {
   var clients: [any Channel] { state.withLock { $0.clients } }
   func add(_ client: any Channel) { state.withLock { $0.clients.append(client) } }
 
-  /// How many bytes may pass, one by one; all at once if `nil`.
+  /// The number of bytes that may pass one by one; nil for no limit.
   var allowance: Int? { state.withLock { $0.allowance } }
   func setAllowance(_ count: Int?) { state.withLock { $0.allowance = count } }
   func countByte() { state.withLock { $0.allowance = $0.allowance.map { $0 - 1 } } }
 }
 
-/// Passes what comes on to another channel.
+/// Passes its input on to another channel.
 private final class Passage: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
 

@@ -1,7 +1,7 @@
 import NIOCore
 import NIOPosix
 
-/// Runs a server that answers whatever comes as an HTTP server would.
+/// Runs a server that answers all input like an HTTP server.
 func withServerOfNonsense(_ body: (Int) async throws -> Void) async throws {
   let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
     .childChannelInitializer { channel in

@@ -16,7 +16,7 @@ struct OutageTests {
         #expect(error.command == "PING")
         #expect(error.serverCode == "WRONGPASS")
         #expect(!"\(error)".contains("wrong-secret"))
-        // Some attempts later:
+        // Several attempts later:
         try await Task.sleep(for: .milliseconds(300))
         #expect(log.errors.count == 1)
         #expect(log.errors.allSatisfy { $0.contains("WRONGPASS") && !$0.contains("wrong-secret") })
@@ -101,7 +101,7 @@ struct OutageTests {
     }
   }
 
-  /// Kills the server while it holds the INCR that the operation sends, and starts it again.
+  /// Kills the server while it delays the INCR of the operation, and restarts it.
   private func killing<Value: Sendable>(
     _ server: RedisServer, _ client: RedisClient, while operation: @escaping @Sendable () async throws -> Value
   ) async throws -> Result<Value, any Error> {

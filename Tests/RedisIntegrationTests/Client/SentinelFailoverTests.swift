@@ -29,12 +29,12 @@ extension SentinelTests {
           try deployment.delayDemotion()
           let former = try deployment.killPrimary()
           let began = ContinuousClock.now
-          // A lease asked for during the outage waits for the new master like any command.
+          // A lease that is requested during the outage waits for the new master, like any command.
           let leased = try await client.withConnection { try await $0.send(.whichServer).port }
           print("sentinel, kill -9: a lease at the new master after \(ContinuousClock.now - began)")
           #expect(leased != former.port)
           try await load.progress()
-          // It takes itself for a master again, and has lost everything.
+          // The server is a master again, and has lost all data.
           try await former.start()
           for _ in 0..<3 {
             try deployment.primary().command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -55,8 +55,8 @@ extension SentinelTests {
       #expect(report.longestPause < .seconds(10))
     }
 
-    /// What is lost was acknowledged by the former master, which the sentinels have left a master for now, and not passed on by it; and
-    /// nothing was sent to it after the first answer of the new one.
+    /// The lost writes were acknowledged by the former master while the sentinels still named it, and not replicated; no write was sent to
+    /// it after the new master's first answer.
     private func checkLosses(_ report: WriterReport, of former: RedisServer) throws {
       try former.withConnection { connection in
         guard try connection.command("ROLE").elements.first?.text == "master" else { return }

@@ -3,7 +3,7 @@ import ParallaxRedis
 import TestSupport
 
 extension RedisSentinelDeployment {
-  /// The configuration for this deployment, impatient as ``RedisServer/configuration(_:)`` is.
+  /// A configuration for this deployment, with short time-outs like ``RedisServer/configuration(_:)``.
   func configuration(
     _ change: (inout RedisConfiguration, inout RedisConfiguration.Sentinel) throws -> Void = { _, _ in }
   ) throws -> RedisConfiguration {
@@ -27,11 +27,11 @@ extension RedisSentinelDeployment {
     _ body: @Sendable (RedisSentinelDeployment, RedisClient) async throws -> Value
   ) async throws -> Value {
     try await with(options) { deployment in
-      // The sentinels vote again after twice this time when none of them got a majority.
+      // The sentinels vote again after twice this time if none got a majority.
       for sentinel in deployment.sentinels {
         try sentinel.command("SENTINEL", "SET", deployment.masterName, "failover-timeout", "2000")
       }
-      // A replica that has just been connected may get no writes for a second yet.
+      // A replica may get no writes during the first second of its connection.
       try await eventually("the replicas take writes") {
         try deployment.primary().withConnection { connection in
           try connection.command("SET", "first", "1")
@@ -45,7 +45,7 @@ extension RedisSentinelDeployment {
 }
 
 extension TestCertificates {
-  /// The settings of a client that trusts the good authority and shows the good certificate, unless said otherwise.
+  /// The settings of a client that trusts the valid authority and presents the valid certificate, unless overridden.
   func clientConfiguration(authority: String? = nil, identity: Identity?) throws -> TLSConfiguration {
     var tls = TLSConfiguration.makeClientConfiguration()
     tls.trustRoots = .file(authority ?? self.authority)
@@ -60,12 +60,12 @@ extension TestCertificates {
 }
 
 extension RedisCommand {
-  /// Asks a server who it is.
+  /// Asks a server for its identity.
   static let whichServer = RedisCommand("INFO", "server").idempotent
 }
 
 extension RESPValue {
-  /// The port in a server's answer to ``RedisCommand/whichServer``.
+  /// The port in a server's reply to ``RedisCommand/whichServer``.
   var port: Int? {
     let line = string?.split(separator: "\r\n").first { $0.hasPrefix("tcp_port:") }
     return line.flatMap { Int($0.dropFirst("tcp_port:".count)) }
@@ -73,10 +73,10 @@ extension RESPValue {
 }
 
 extension RedisClient {
-  /// The port of the server that the client's commands go to.
+  /// The port of the server that receives the client's commands.
   func portInUse() async throws -> Int? { try await send(.whichServer).port }
 
-  /// Whether the client's commands go to a server; no if it does not answer soon.
+  /// Whether a server receives the client's commands; false if it does not answer soon.
   func isUsing(_ server: RedisServer) async throws -> Bool {
     do { return try await send(.whichServer.withTimeout(.seconds(1))).port == server.port } catch is RedisError { return false }
   }

@@ -2,7 +2,7 @@ import ParallaxRedis
 import TestSupport
 import Testing
 
-/// One after the other: each has six servers, and what it measures depends on the time that they get.
+/// Serialized: each test has six servers, and its measurements depend on their processor time.
 @Suite("Real sentinels", .serialized, .timeLimit(.minutes(1)))
 struct SentinelTests {
   @Test("With a password for each kind of server and one sentinel dead the master is found at once")
@@ -24,7 +24,7 @@ struct SentinelTests {
     }
   }
 
-  /// A new connection to a sentinel is none to a server that could have lost data.
+  /// A new connection to a sentinel is no connection to a server that could have lost data.
   private func reconnectToSentinel(_ sentinel: RedisServer, _ client: RedisClient) async throws {
     let news = client.connectionEvents()
     let isTold = Task {
@@ -36,7 +36,7 @@ struct SentinelTests {
       let clients = try sentinel.command("CLIENT", "LIST").text?.split(separator: "\n") ?? []
       return clients.contains { $0.contains(" sub=0 ") && $0.contains(" resp=3") }
     }
-    // Time for the client to have told.
+    // Time for the client to report.
     try await Task.sleep(for: .milliseconds(200))
     isTold.cancel()
     #expect(await !isTold.value)

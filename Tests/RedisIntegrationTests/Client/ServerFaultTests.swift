@@ -58,7 +58,7 @@ struct ServerFaultTests {
         #expect(error.serverCode == code, "\(error)")
         #expect(ContinuousClock.now - began > .seconds(1))
       }
-      // Commands that wait must not make the client connect over and over.
+      // Waiting commands must not make the client reconnect in a loop.
       let connectedNow = try server.info("stats")["total_connections_received"].flatMap { Int($0) }
       #expect(try #require(connectedNow) - #require(connected) < 10)
       let refused = try server.info("errorstats")["errorstat_READONLY"]

@@ -7,20 +7,20 @@ import Testing
 struct StoppedMasterTests {
   @Test("Nothing reaches it after the switch, by whatever connection", arguments: [Duration.seconds(10), .seconds(2)])
   func stoppedMaster(patience: Duration) async throws {
-    // With little patience the shared connection is given up before the sentinels have noticed anything.
+    // With short time-outs the client gives up the shared connection before the sentinels notice the failure.
     try await RedisSentinelDeployment.withClient {
       $0.commandTimeout = patience
-      // An attempt to connect to the stopped master is given up at the switch, however long it might take.
+      // The client gives up an attempt to connect to the stopped master at the switch, whatever its time-out.
       $0.connectTimeout = .seconds(50)
     } _: { deployment, client async throws in
-      // A stopped sentinel as well, which knows nothing of the failover when it goes on.
+      // A stopped sentinel too, which does not know about the failover when it continues.
       let sleeper = deployment.sentinels[0]
       let former = try deployment.primary()
       try deployment.delayDemotion()
       try await eventually("the client is connected") { client.status.isConnected }
       let oldLease = try await client.withConnection { lease async throws in
         _ = try await lease.send(RedisCommand("PING"))
-        // The connection of a lease that is over is kept for the next.
+        // The connection of an ended lease is kept for the next lease.
         _ = try await client.withConnection { try await $0.send(RedisCommand("PING")) }
         sleeper.pause()
         former.pause()
@@ -44,7 +44,7 @@ struct StoppedMasterTests {
     }
   }
 
-  /// Writes on connections of all ages, while both servers take themselves for the master.
+  /// Writes on connections of all ages while both servers consider themselves the master.
   private func checkLaterWrites(_ client: RedisClient, _ deployment: RedisSentinelDeployment, _ former: RedisServer) async throws {
     let master = try deployment.primary()
     for round in 0..<20 {

@@ -60,7 +60,7 @@ struct SubscriptionTests {
         try await Self.publish(client, "news", "\(number)")
         #expect(await quick.next() == .message(channel: "news", payload: ByteBuffer(string: "\(number)")))
       }
-      // Once this has arrived, every subscription has been handed what came before.
+      // When this has arrived, every subscription has received the earlier messages.
       try await Self.publish(client, "end", "")
       #expect(await quick.next() == .message(channel: "end", payload: ByteBuffer()))
       for number in 0..<10 { #expect(await slow.next() == .message(channel: "news", payload: ByteBuffer(string: "\(number)"))) }
@@ -164,7 +164,7 @@ struct SubscriptionTests {
         try await eventually("all subscriptions are active") {
           try await client.send(RedisCommand("PUBSUB", "NUMSUB", "own.998")).array?.last?.int == 1
         }
-        // No more is under way at a time than the buffers hold.
+        // No more messages are in transit at a time than the buffers hold.
         for number in 0..<messages {
           try await Self.publish(client, "news", "\(number)")
           guard number % 40 == 39 else { continue }
@@ -180,7 +180,7 @@ struct SubscriptionTests {
   }
 }
 
-/// How many messages have arrived at all consumers together.
+/// The total number of messages that all consumers have received.
 private final class Arrivals: Sendable {
   let count = Atomic(0)
 }

@@ -3,7 +3,7 @@ import ParallaxRedis
 import TestSupport
 import Testing
 
-/// Every test runs in RESP3, and in RESP2 where the server has no HELLO.
+/// Every test runs with RESP3, and with RESP2 on a server without HELLO.
 @Suite("Typed commands on a real server", .timeLimit(.minutes(1)))
 struct TypedCommandTests {
   private static let protocols: [[String]] = [[], ["--rename-command", "HELLO", ""]]

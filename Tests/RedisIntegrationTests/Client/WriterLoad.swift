@@ -2,17 +2,17 @@ import ParallaxRedis
 import Synchronization
 import TestSupport
 
-/// Tasks that write all the time, each to keys of its own, and remember what they were told.
+/// Tasks that write continuously, each to keys of its own, and record the replies.
 ///
-/// Each counts up a counter with INCR, which must not be sent twice, and then sets a mark to the number of its round, which may be. A
-/// counter begins at a value of its own, so that an answer meant for another writer shows.
+/// Each task increments a counter with INCR, which must not be sent twice, and then sets a mark to the number of its round, which may be. A
+/// counter begins at a value of its own, so that a reply for another writer shows.
 final class WriterLoad: Sendable {
   enum Answer {
     case acknowledged(Int)
     case failed(RedisError)
   }
 
-  /// What one writer was told.
+  /// The replies of one writer.
   struct History {
     var counter: [Answer] = []
     var marks: [Answer] = []
@@ -34,9 +34,9 @@ final class WriterLoad: Sendable {
     state = Mutex(State(histories: Array(repeating: History(), count: writers)))
   }
 
-  /// Lets the writers work while the body does what it does.
+  /// Lets the writers work during the body.
   ///
-  /// - Returns: What all were told.
+  /// - Returns: The replies of all writers.
   static func run(
     on client: RedisClient, writers: Int = 8, while body: @Sendable (WriterLoad) async throws -> Void
   ) async throws -> WriterReport {
@@ -59,7 +59,7 @@ final class WriterLoad: Sendable {
     }
   }
 
-  /// Waits until some hundred more writes have been acknowledged.
+  /// Waits until several hundred further writes have been acknowledged.
   func progress() async throws {
     let before = state.withLock { $0.acknowledged }
     try await eventually("writes go on") { state.withLock { $0.acknowledged } > before + 200 }
@@ -81,7 +81,7 @@ final class WriterLoad: Sendable {
         return reply.string == "OK" ? number : -1
       }
       note(marked) { $0.histories[writer].marks.append(marked) }
-      // A load, but one that leaves the machine to others as well.
+      // A load that leaves processor time to others.
       try await Task.sleep(for: .milliseconds(2))
     }
   }

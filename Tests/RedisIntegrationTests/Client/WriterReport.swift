@@ -1,14 +1,14 @@
 import ParallaxRedis
 import TestSupport
 
-/// What the writers of a ``WriterLoad`` were told, and whether it can be true.
+/// The replies of a ``WriterLoad``, and whether they are consistent.
 struct WriterReport {
   let histories: [WriterLoad.History]
   let acknowledged: Int
-  /// The longest time in which no write was acknowledged.
+  /// The longest time without an acknowledged write.
   let longestPause: Duration
 
-  /// The counter of one writer, as its answers tell of it.
+  /// The counter of one writer, according to its replies.
   struct Count {
     /// The last value before the counter fell back; `nil` if it never did.
     var peak: Int?
@@ -16,7 +16,7 @@ struct WriterReport {
     var lost = 0
     /// The last acknowledged value.
     var last: Int
-    /// The increments since then, or before the fall, that may have been executed as well.
+    /// The increments since then, or before the fall, that may have been executed too.
     var unknown = 0
     var unknownAtPeak = 0
     var wrong: [String] = []
@@ -26,7 +26,7 @@ struct WriterReport {
     histories.flatMap { $0.counter + $0.marks }.compactMap { if case .failed(let error) = $0 { error } else { nil } }
   }
 
-  /// The acknowledged increments that are gone: a server that others have replaced took them and never passed them on.
+  /// The lost acknowledged increments: a replaced server accepted them and never replicated them.
   var lost: Int { counts.reduce(0) { $0 + $1.lost } }
 
   var counts: [Count] {
@@ -55,7 +55,7 @@ struct WriterReport {
     return count
   }
 
-  /// What is wrong with the answers, given what the server that the last writes went to has in the end; empty if all is well.
+  /// The inconsistencies of the replies with the final state of the server of the last writes; empty if there are none.
   func complaints(_ server: RedisServer) throws -> [String] {
     try server.withConnection { connection in
       try histories.indices.flatMap { writer in

@@ -58,7 +58,7 @@ import Testing
         group.addTask {
           var record = Self.record
           var version: ElectionVersion?
-          // The subscription may begin after the first writes: it goes on from what it then reads.
+          // The subscription may begin after the first writes: it continues from the record that it then reads.
           for sequence in 4...10 {
             record.sequence = Int64(sequence)
             guard case .written(let next) = try await store.compareAndSet(record, expecting: version) else { return nil }
@@ -80,7 +80,7 @@ import Testing
       let error = await #expect(throws: ElectionError.self) { try await careful.compareAndSet(Self.record, expecting: nil) }
       #expect(error?.code == .storeUnavailable)
       #expect(try await store.read()?.record == Self.record)
-      // A conflict wrote nothing that a replica would have to have.
+      // A conflict wrote nothing that a replica would need.
       #expect(try await careful.compareAndSet(Self.record, expecting: nil) == .conflict(store.read()))
     }
   }
@@ -105,7 +105,7 @@ import Testing
 @Suite struct RedisElectionTests {
   @Test func threeNodesElectOneAndHandOverByItsResignation() async throws {
     try await withElectionStore { store, client, _ in
-      // Far longer than any handover takes, also on a machine that is busy with a hundred other tests.
+      // Far longer than any handover, even on a machine that runs a hundred other tests.
       let configuration = ElectionConfiguration(bootstrapWait: .zero)
       let elections = (0..<3).map {
         LeaderElection(store: store, nodeID: "node-\($0)", configuration: configuration, logger: quietLogger)
@@ -118,7 +118,7 @@ import Testing
         try await eventually("one node leads") { elections.filter(\.isLeader).count == 1 }
         let first = try #require(elections.first { $0.isLeader })
         let term = try #require(first.fencingToken?.term)
-        // The others have to know the leader before they can follow it at once.
+        // The others must know the leader before they can follow it at once.
         try await eventually("all know the leader") { elections.allSatisfy { $0.status.leader == first.session.nodeID } }
 
         let begin = ContinuousClock.now

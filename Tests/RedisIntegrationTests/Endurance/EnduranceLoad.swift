@@ -2,15 +2,15 @@ import ParallaxRedis
 import Synchronization
 import TestSupport
 
-/// A continuous load of commands whose answers can all be checked: each worker has keys of its own, and knows what may be in them.
+/// A continuous load of verifiable commands: each worker has keys of its own, and knows their possible values.
 final class EnduranceLoad: Sendable {
   private struct State {
     var report = EnduranceReport()
     var commands = 0
     var eventsAreOver = false
-    /// When each worker last got a reply.
+    /// The time of each worker's last reply.
     var lastReplies: [ContinuousClock.Instant]
-    /// The longest time that a worker was without a reply since this was last asked.
+    /// The longest time that a worker was without a reply since the last call.
     var longestSilence = Duration.zero
   }
 
@@ -26,8 +26,8 @@ final class EnduranceLoad: Sendable {
     state = Mutex(State(lastReplies: Array(repeating: .now, count: workers)))
   }
 
-  /// Sends so many commands or more, and meanwhile does what is named, evenly spread; what was seen, the keys read back at the end
-  /// included.
+  /// Sends at least this many commands, and performs the events meanwhile, evenly spread; returns the observations, including the final
+  /// reads of all keys.
   static func run(
     _ commands: Int, on client: RedisClient, workers: Int = 16,
     events: [(name: String, action: @Sendable () async throws -> Void)]
@@ -54,7 +54,7 @@ final class EnduranceLoad: Sendable {
     try await eventually("\(share) of the load", within: .seconds(600)) { state.withLock { Double($0.commands) } >= Double(goal) * share }
   }
 
-  /// Does something to the servers, and measures how long a worker had to wait because of it.
+  /// Performs an event on the servers, and measures the wait of the workers.
   private func observe(_ name: String, _ action: () async throws -> Void) async throws {
     state.withLock { $0.longestSilence = .zero }
     try await action()
@@ -117,7 +117,7 @@ final class EnduranceLoad: Sendable {
         keys[index].acknowledged()
         expect(reply.string == "OK", "SET answered \(reply)")
       case .success(let reply):
-        // When its SET failed and was repeated the GET may have come before it.
+        // If its SET failed and was repeated, the GET may have come before it.
         if case .success = results[position - 1] { judge(keys[index].read(reply.string), keys[index]) }
       }
     }

@@ -1,15 +1,15 @@
 import Foundation
 
-/// What an ``EnduranceLoad`` has seen.
+/// The observations of an ``EnduranceLoad``.
 struct EnduranceReport: Sendable, CustomStringConvertible {
   var commands = 0
-  /// Replies that no server can have meant for the command.
+  /// Replies that no server can have sent for the command.
   var wrongReplies: [String] = []
-  /// How often a key was found to have forgotten an acknowledged write.
+  /// The number of keys that have lost an acknowledged write.
   var lostWrites = 0
   /// The failures by code.
   var errors: [String: Int] = [:]
-  /// For each event the longest time that a worker waited for its next reply.
+  /// The longest wait of a worker for its next reply, per event.
   var silences: [(event: String, longest: Duration)] = []
   /// The memory of this process, after each 50,000 commands.
   var residentMegabytes: [Int] = []
@@ -23,17 +23,17 @@ struct EnduranceReport: Sendable, CustomStringConvertible {
   }
 }
 
-/// A key that one worker alone writes to, with values that name it: the worker knows which of them can be there.
+/// A key with a single writer, whose values name it: the worker knows the possible ones.
 struct OwnKey {
   enum Reading {
     case expected
-    /// An older value than the last that was acknowledged.
+    /// A value older than the last acknowledged one.
     case lost
     case wrong(String)
   }
 
   let name: String
-  /// The last value that was sent, and the last that was acknowledged.
+  /// The last sent value, and the last acknowledged one.
   private var sent = 0
   private var kept = 0
 
@@ -62,7 +62,7 @@ struct OwnKey {
   }
 }
 
-/// A counter that one worker alone counts up.
+/// A counter with a single writer.
 struct OwnCounter {
   enum Reading {
     case expected, lost, wrong

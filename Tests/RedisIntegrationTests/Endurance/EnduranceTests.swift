@@ -5,14 +5,13 @@ import Testing
 
 /// A continuous load while the servers change.
 ///
-/// `PARALLAX_ENDURANCE_COMMANDS` sets how many commands each test sends; `make endurance`
-/// sends a million in all.
+/// `PARALLAX_ENDURANCE_COMMANDS` sets the number of commands of each test; `make endurance` sends a million in all.
 @Suite("Endurance", .serialized, .timeLimit(.minutes(10)))
 struct EnduranceTests {
   private static let isLong = ProcessInfo.processInfo.environment["PARALLAX_ENDURANCE_COMMANDS"] != nil
   private static let commands = ProcessInfo.processInfo.environment["PARALLAX_ENDURANCE_COMMANDS"].flatMap { Int($0) } ?? 20_000
 
-  /// What a caller may be told while servers fail over.
+  /// The errors that a caller may receive while servers fail over.
   private static let documented: Set<String> = ["unknownOutcome", "timedOut", "connectionFailed"]
 
   @Test("Sentinel: a failover by command loses nothing, the master's death what was not replicated; all replies are right")
@@ -74,7 +73,7 @@ struct EnduranceTests {
     #expect(report.wrongReplies.isEmpty)
     #expect(report.errors.keys.allSatisfy { documented.contains($0) }, "\(report.errors)")
     for (event, longest) in report.silences { #expect(longest < .seconds(10), "\(event)") }
-    // Other tests run in this process beside the short form.
+    // Other tests run in this process during the short form.
     if isLong, let first = report.residentMegabytes.dropFirst(2).first, let last = report.residentMegabytes.last {
       #expect(last <= first + 10, "\(report.residentMegabytes)")
     }

@@ -4,7 +4,7 @@ import ParallaxRedisStores
 import ParallaxState
 import TestSupport
 
-/// The inboxes of a server of its own, and a look at what is in the server.
+/// The inboxes on a separate server, with a view of the server's data.
 struct InboxesUnderTest: Sendable {
   static let session = NodeSession(nodeID: "node-1", incarnation: "00000000000000a1")
 
@@ -16,14 +16,14 @@ struct InboxesUnderTest: Sendable {
     try await client.send(RedisCommand("XLEN", key)).int
   }
 
-  /// The connection on which a receiver waits for messages; nil while none does.
+  /// The connection on which a receiver waits for messages; nil while none waits.
   func waitingConnection() async throws -> String? {
     let list = try await client.send(RedisCommand("CLIENT", "LIST")).string ?? ""
     let line = list.split(whereSeparator: \.isNewline).first { $0.contains("cmd=xreadgroup") && $0.contains("flags=b") }
     return line?.split(separator: " ").first { $0.hasPrefix("id=") }.map { String($0.dropFirst("id=".count)) }
   }
 
-  /// Receives while the body works, and hands it what was received.
+  /// Receives during the body, and passes it the received messages.
   func receiving<Value: Sendable>(
     limit: Int = 100, _ body: @Sendable (inout AsyncStream<[ReceivedNodeMessage]>.Iterator) async throws -> Value
   ) async throws -> Value {

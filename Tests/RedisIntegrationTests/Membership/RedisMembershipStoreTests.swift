@@ -100,7 +100,7 @@ import Testing
           #expect(await events.next()?.description == "joined b")
           second.cancelAll()
         }
-        // Silence is judged by what is read in between, so that the time passes in steps.
+        // Silence is judged at reads, so the time moves in steps.
         for _ in 0..<20 where nodes[0].view["b"]?.isAlive == true {
           await clock.sleepers()
           clock.advance(by: settings.checkInterval)
@@ -108,7 +108,7 @@ import Testing
         }
         #expect(await events.next()?.description == "becameUnhealthy b")
         _ = try await client.send(RedisCommand("FLUSHALL"))
-        // The next heartbeat writes the node's own field anew.
+        // The next heartbeat writes the node's own field again.
         try await eventually("the field is gone") {
           clock.advance(by: settings.checkInterval)
           return await nodes[0].refreshedView().members.map(\.id) == ["a"]
@@ -122,7 +122,7 @@ import Testing
 }
 
 extension MembershipEvent {
-  /// The kind of event and the member that it is about.
+  /// The kind of an event and its member.
   fileprivate var description: String {
     switch self {
     case .joined(let member): "joined \(member.id)"

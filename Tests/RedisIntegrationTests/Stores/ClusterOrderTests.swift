@@ -4,7 +4,7 @@ import ParallaxState
 import TestSupport
 import Testing
 
-/// What lists an execution is there before the execution, also where the two are on different masters.
+/// The index entries of an execution are written before the execution, even if they are on different masters.
 @Suite(.serialized, .timeLimit(.minutes(1))) struct ClusterOrderTests {
   @Test func whatCannotBeListedIsNotCreated() async throws {
     try await RedisClusterDeployment.with(.init(replicasPerPrimary: 0)) { cluster in

@@ -4,7 +4,7 @@ import ParallaxTesting
 import TestSupport
 import Testing
 
-/// Redis Cluster refuses a command or script whose keys lie in several slots, also where one server has all the slots.
+/// Redis Cluster refuses a command or script with keys of several slots, even if one server has all the slots.
 @Suite struct ClusterSlotTests {
   @Test func theStoreKeepsTheRulesOnAServerInClusterMode() async throws {
     try await withServerAndClient(.init(arguments: ["--cluster-enabled", "yes"]), scripts: RedisStateStore.scripts) { _, client in

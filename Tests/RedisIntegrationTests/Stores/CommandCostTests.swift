@@ -5,7 +5,7 @@ import ParallaxRedisStores
 import ParallaxState
 import Testing
 
-/// What the store costs Redis, in commands: those of the scripts are counted by the server too, so each is told apart by its name.
+/// The cost of the store in Redis commands: the server also counts those of scripts, which are distinguished by their names.
 @Suite(.serialized) struct CommandCostTests {
   @Test func anExecutionCostsSixCommands() async throws {
     try await withStore { test in
@@ -19,7 +19,7 @@ import Testing
       }
       let counts = try await test.counts()
       let sent = counts.filter { ["evalsha", "eval", "sadd", "zadd", "srem"].contains($0.key) }
-      // One ZADD more enters the minute in the index.
+      // One more ZADD adds the minute to the index.
       #expect(sent == ["evalsha": 150, "sadd": 50, "zadd": 51, "srem": 50])
       let byScripts = Set(counts.keys).subtracting(sent.keys).subtracting(["info", "config|resetstat", "ping"])
       #expect(byScripts.isSubset(of: ["hmget", "hset", "hget", "hlen", "del"]), "\(byScripts)")
@@ -96,7 +96,7 @@ import Testing
       let page = try await test.store.executions(ExecutionQuery(since: Sample.instant, limit: 20))
       #expect(page.executions.count == 20)
       let counts = try await test.counts()
-      // One lists the minutes, the others read two batches of sixteen of them.
+      // One command lists the minutes, the others read two batches of sixteen minutes.
       #expect(counts["zrange"] == 33)
       #expect(counts["evalsha"] == 20)
     }

@@ -5,11 +5,11 @@ import ParallaxRedisStores
 import ParallaxState
 import Testing
 
-/// A process can die between the index entries and the hash; and one that was only paused can go on later.
+/// A process can fail between the index entries and the hash, and a paused one can continue later.
 @Suite(.serialized) struct CrashLeftoverTests {
   private static let later = Sample.instant + .seconds(3_600)
 
-  /// What a creator leaves that dies before it writes the hash.
+  /// The entries of a creator that fails before it writes the hash.
   private func leaveIndexEntries(of stored: StoredExecution, in test: StoreUnderTest) async throws {
     let execution = stored.execution
     let bucket = ExecutionBucket(at: execution.createdAt)

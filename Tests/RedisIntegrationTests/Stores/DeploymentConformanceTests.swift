@@ -6,7 +6,7 @@ import ParallaxTesting
 import TestSupport
 import Testing
 
-/// What every store has to do, on every kind of Redis, for a user that may do no more than the documentation says it needs.
+/// The conformance of every store on every deployment of Redis, for a user with the documented rights only.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct DeploymentConformanceTests {
   @Test("All stores keep their rules", arguments: Deployment.allCases)
   func conforms(on deployment: Deployment) async throws {
@@ -16,7 +16,7 @@ import Testing
       try await withClient(configuration, scripts: scripts) { client in
         var faults: [String] = []
         var count = 0
-        // Each check has keys of its own, so that all of them can share the servers.
+        // Each check has keys of its own, so that all can share the servers.
         func run(_ name: String, _ body: (KeySpace) async throws -> Void) async throws {
           count += 1
           do {

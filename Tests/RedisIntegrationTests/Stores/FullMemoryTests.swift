@@ -7,7 +7,7 @@ import ParallaxState
 import TestSupport
 import Testing
 
-/// A server that has reached `maxmemory` and evicts nothing: what is new is refused, and what frees memory is not.
+/// A server at `maxmemory` without eviction refuses new data, and accepts writes that free memory.
 @Suite(.serialized) struct FullMemoryTests {
   private static let later = Sample.instant + .seconds(3_600)
 
@@ -114,7 +114,7 @@ import Testing
         try await fill(test)
         for number in 0..<3 { _ = try await storeErrorCode { try await store.create(Sample.execution("exec_\(number)")) } }
         #expect(condition.refusal?.reason == "OOM command not allowed when used memory > 'maxmemory'.")
-        // Longer than the pause between two probes.
+        // Longer than the interval between two probes.
         try await Task.sleep(for: .milliseconds(1_500))
         #expect(condition.refusal != nil)
         try await empty(test)
@@ -143,7 +143,7 @@ import Testing
       let condition = WriteCondition(client: test.client, keys: test.keys, logger: quietLogger)
       let store = RedisStateStore(client: test.client, keys: test.keys, condition: condition, logger: quietLogger)
       _ = try await test.client.send(RedisCommand("REPLICAOF", "127.0.0.1", 1))
-      // The connection may be made anew first, for a server that has become a replica.
+      // The client may reconnect first, in case the server has become a replica.
       try await eventually("a store that takes no writes") {
         try await storeErrorCode { try await store.create(Sample.execution()) } == .unwritable
       }

@@ -31,7 +31,7 @@ import Testing
   }
 
   @Test func theSlotIsThatOfRedis() {
-    // From the specification of Redis Cluster, and CLUSTER KEYSLOT of a server.
+    // The values are from the Redis Cluster specification, and from CLUSTER KEYSLOT of a server.
     #expect(hashSlot("123456789") == 12_739)
     #expect(hashSlot("foo{hash_tag}") == hashSlot("hash_tag"))
     #expect(hashSlot("foo{}{bar}") != hashSlot("bar"))
@@ -54,7 +54,7 @@ import Testing
   }
 }
 
-/// The Cluster slot of a key: CRC16 (XMODEM) of the key, or of what stands in its first pair of braces unless that is nothing.
+/// The Cluster slot of a key: CRC16 (XMODEM) of the key, or of the text in its first pair of braces unless that text is empty.
 private func hashSlot(_ key: String) -> Int {
   var bytes = Array(key.utf8)
   if let open = bytes.firstIndex(of: UInt8(ascii: "{")),

@@ -6,7 +6,7 @@ import ParallaxState
 import TestSupport
 import Testing
 
-/// The removal of executions: its order, its cost, and what stays.
+/// The removal of executions: its order, its cost, and the remaining ones.
 @Suite(.serialized) struct RetentionTests {
   private static let later = Sample.instant + .seconds(3_600)
 
@@ -31,7 +31,7 @@ import Testing
       let keyTTL = try #require(try await test.client.send(RedisCommand("PTTL", test.keys.idempotency("key"))).int)
       #expect(ttl >= keyTTL)
 
-      // Neither a late creator nor a recovery revives it or shortens what is remembered.
+      // Neither a late creator nor a recovery restores it or shortens its tombstone.
       #expect(try await test.store.create(keyed("exec_1", "key", createdAt: now)) == .barred)
       #expect(try await test.store.claim("exec_1", from: Sample.session, to: Sample.other) == nil)
       #expect(try await test.client.send(RedisCommand("PTTL", test.keys.execution("exec_1"))).int ?? 0 > keyTTL - 60_000)
@@ -100,7 +100,7 @@ import Testing
       #expect(try await remove() == 250)
       try await test.resetCounts()
       #expect(try await remove() == 0)
-      // One to list the minutes.
+      // One command lists the minutes.
       #expect(try await test.counts()["zrange"] ?? 0 <= 2)
     }
   }
@@ -125,7 +125,7 @@ import Testing
       #expect(try await test.store.executions(ExecutionQuery(limit: 20)).total == nil)
       #expect(try await test.counts()["zcard"] ?? 0 <= 128)
 
-      // The leader's round counts them, and removes the entries that name nothing.
+      // The leader's round counts them, and removes the entries without executions.
       _ = try await test.store.removeExecutions(createdBefore: Sample.instant, maxRetained: 1_000_000, limit: 5_000)
       try await test.resetCounts()
       #expect(try await test.store.executions(ExecutionQuery(limit: 20)).total == minutes + 1)

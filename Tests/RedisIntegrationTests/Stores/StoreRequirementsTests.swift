@@ -7,16 +7,16 @@ import ParallaxTesting
 import TestSupport
 import Testing
 
-/// What the nodes need of a server is found out when they connect.
+/// The client checks the requirements of the nodes when it connects.
 @Suite(.serialized) struct StoreRequirementsTests {
-  /// The rule that docs/redis.md gives.
+  /// The rule in docs/redis.md.
   private static func documentedRule() throws -> String {
     let page = try String(contentsOf: ProjectLayout.root.appending(path: "docs/redis.md"), encoding: .utf8)
     let line = try #require(page.split(separator: "\n").first { $0.hasPrefix("user parallax on >password") })
     return String(line.dropFirst("user ".count))
   }
 
-  /// Connects as a user with a rule and does something; what goes wrong.
+  /// Connects as a user with a rule and runs the body; returns the error.
   private func refusal(of rule: String, _ options: RedisServer.Options = .init()) async throws -> RedisError? {
     let keys = try KeySpace()
     var options = options
@@ -83,7 +83,7 @@ import Testing
       let record = ElectionRecord(
         clusterID: "c", leader: "node-a", incarnation: "a1", term: 5, sequence: 3, leaseDuration: .seconds(15))
       _ = try await test.client.send(RedisCommand("ACL", "SETUSER", "default", "resetchannels"))
-      // The hint is lost, and the write stands: it is acknowledged, not refused.
+      // The hint is lost, but the write is stored and acknowledged.
       guard case .written = try await store.compareAndSet(record, expecting: nil) else {
         Issue.record("the record is not written")
         return

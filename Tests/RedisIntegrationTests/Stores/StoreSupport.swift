@@ -5,7 +5,7 @@ import ParallaxRedisStores
 import ParallaxState
 import TestSupport
 
-/// A store on a server of its own, and a look at what is in the server.
+/// A store on a separate server, with a view of the server's data.
 struct StoreUnderTest: Sendable {
   let store: RedisStateStore
   let client: RedisClient
@@ -26,7 +26,7 @@ struct StoreUnderTest: Sendable {
     try await client.send(RedisCommand("KEYS", "*")).array?.compactMap(\.string).sorted() ?? []
   }
 
-  /// How often each command was called since `resetCounts()`, by scripts too.
+  /// The number of calls of each command since `resetCounts()`, including those of scripts.
   func counts() async throws -> [String: Int] {
     let text = try await client.send(RedisCommand("INFO", "commandstats")).string ?? ""
     var counts: [String: Int] = [:]
@@ -83,7 +83,7 @@ enum Sample {
   }
 }
 
-/// The code of the error that a body throws, if it is one of the store's.
+/// The code of the `StateStoreError` that a body throws, or nil.
 func storeErrorCode(_ body: () async throws -> some Any) async throws -> StateStoreError.Code? {
   do {
     _ = try await body()

@@ -1,31 +1,31 @@
-/// A rule that looks right and was seen to break a promise: see *docs/model*, where each is a macro of the same name.
+/// A plausible rule that breaks a promise: *docs/model* has a macro of the same name for each.
 enum WrongRule: String, Sendable, CaseIterable {
-  /// The lease counts from the reply rather than from before the send.
+  /// The lease counts from the reply instead of from before the send.
   case validityFromReply
-  /// Finding one's own incarnation in the record settles an unknown outcome.
+  /// The own incarnation in the record settles an unknown outcome.
   case readSettlesUnknown
-  /// A success after the deadline brings the term back.
+  /// A success after the deadline restores the term.
   case lateSuccessRevives
   /// The record is released before the duties have ended.
   case releaseBeforeJoin
   /// The record is released whatever its version.
   case releaseWithoutCompare
-  /// A standby waits by its own lease rather than by the longer one.
+  /// A standby waits for its own lease instead of the longer one.
   case patienceByOwnLease
   /// Every version of the record restarts patience.
   case patienceByVersion
-  /// An absent record is taken without a bootstrap record before.
+  /// A missing record is acquired without a bootstrap record before it.
   case acquireOverAbsent
-  /// A leader whose record vanished writes the same bytes again.
+  /// A leader whose record is missing writes the same bytes again.
   case reassertSameBytes
   /// An operator's election does not wait for patience.
   case electSkipsPatience
-  /// A request on an absent record creates a released one.
+  /// A request over a missing record creates a released one.
   case requestCreatesRecord
-  /// The next term follows from the record alone.
+  /// The next term depends on the record alone.
   case termFromRecordAlone
-  /// A standby times by the wall-clock instant of the renewal.
+  /// A standby measures its patience by the wall-clock instant of the renewal.
   case patienceByWallClock
-  /// A resource compares the terms of fencing tokens alone.
+  /// A resource compares only the terms of fencing tokens.
   case fenceByTermAlone
 }

@@ -3,14 +3,14 @@ import ParallaxTesting
 
 @testable import ParallaxHA
 
-/// Makes a simulated cluster go by a wrong rule.
+/// Applies a wrong rule to a simulated cluster.
 ///
-/// The rule is brought about from outside: by what the machine hears, remembers or does. The machine itself has no branch for it.
+/// The rule acts from outside, on the inputs, the state or the outputs of the machine, which has no branch for it.
 struct WrongRules: ElectionDefect {
   typealias Machine = ElectionStateMachine
 
   let rule: WrongRule
-  /// The renewal that was under way when its term ended, for ``WrongRule/lateSuccessRevives``.
+  /// The renewal in progress at the end of its term, for ``WrongRule/lateSuccessRevives``.
   private var lateRenewal: Machine.Call?
 
   init(_ rule: WrongRule) {
@@ -67,7 +67,7 @@ extension WrongRules {
     return actions
   }
 
-  /// Turns the answer to a read that shows the node's own incarnation into the answer to the write that was lost.
+  /// Turns the answer to a read that shows the node's own incarnation into the answer to the lost write.
   private static func settlement(by event: Machine.Event, at now: Machine.Moment, of machine: inout Machine) -> Machine.Event {
     guard case .reply(let id, .read(let snapshot?)) = event, let call = machine.call, call.id == id, machine.isOwn(.present(snapshot)),
       now.instant < call.sentAt + machine.timings.renewDeadline
@@ -81,7 +81,7 @@ extension WrongRules {
     return .reply(id, .written(snapshot.version))
   }
 
-  /// Keeps a renewal under way when its term ends, and takes its success for an acquisition.
+  /// Keeps a renewal in progress at the end of its term, and treats its success as an acquisition.
   private mutating func revive(_ event: Machine.Event, at now: Machine.Moment, by machine: inout Machine) -> [Machine.Action] {
     if case .reply(let id, .written) = event, let call = machine.call, call.id == id, call.id == lateRenewal?.id {
       machine.role = .standby
@@ -112,7 +112,7 @@ extension WrongRules {
 // MARK: Waiting
 
 extension WrongRules {
-  /// Lets a node read its own lease in the records of others.
+  /// Shows a node its own lease in the records of others.
   private static func withLease(_ lease: Duration, _ event: Machine.Event) -> Machine.Event {
     func changed(_ snapshot: ElectionSnapshot) -> ElectionSnapshot {
       var snapshot = snapshot
@@ -153,7 +153,7 @@ extension WrongRules {
     return actions
   }
 
-  /// Ends patience a lease after the instant of the renewal, by the node's wall clock.
+  /// Ends the patience one lease after the instant of the renewal, by the node's wall clock.
   private static func setPatience(of machine: inout Machine, at now: Machine.Moment) {
     guard let record = machine.lastRecord, !record.isBootstrap, let renewedAt = record.renewedAt else { return }
     let lease = max(record.leaseDuration, machine.timings.leaseDuration)
@@ -162,10 +162,10 @@ extension WrongRules {
   }
 }
 
-// MARK: Taking
+// MARK: Acquiring
 
 extension WrongRules {
-  /// Sends something else where the machine sends a bootstrap record.
+  /// Replaces a bootstrap record that the machine sends.
   private static func replaceBootstrap(
     _ event: Machine.Event, at now: Machine.Moment, by machine: inout Machine, _ replacement: (Machine.Call, Machine) -> Machine.Call
   ) -> [Machine.Action] {
