@@ -156,14 +156,14 @@ private final class Refusals: Sendable {
   private static let limit = 1_000
 
   private let report: @Sendable (MetricsError) -> Void
-  private let told = Mutex<Set<String>>([])
+  private let reported = Mutex<Set<String>>([])
 
   init(report: @escaping @Sendable (MetricsError) -> Void) {
     self.report = report
   }
 
   func tell(_ error: MetricsError, name: String) {
-    let isNew = told.withLock { $0.count < Self.limit && $0.insert(name).inserted }
+    let isNew = reported.withLock { $0.count < Self.limit && $0.insert(name).inserted }
     if isNew { report(error) }
   }
 }

@@ -16,7 +16,7 @@ final class LeasePool: Sendable {
 
   private let state: Mutex<LeaseStateMachine<RedisConnection, Waiter>>
   /// The connections on lease.
-  private let lent = Mutex<[ObjectIdentifier: RedisConnection]>([:])
+  private let leased = Mutex<[ObjectIdentifier: RedisConnection]>([:])
   private let eventLoop: any EventLoop
   private let lastID = Atomic<UInt64>(0)
 
@@ -51,11 +51,11 @@ final class LeasePool: Sendable {
   }
 
   func lend(_ connection: RedisConnection) {
-    lent.withLock { $0[ObjectIdentifier(connection)] = connection }
+    leased.withLock { $0[ObjectIdentifier(connection)] = connection }
   }
 
   func giveBack(_ connection: RedisConnection, isClean: Bool) {
-    lent.withLock { $0[ObjectIdentifier(connection)] = nil }
+    leased.withLock { $0[ObjectIdentifier(connection)] = nil }
     if isClean, !connection.isClosed {
       perform(state.withLock { $0.gaveBack(connection) })
     } else {
@@ -85,13 +85,13 @@ final class LeasePool: Sendable {
   /// Lets the connections in use finish their current commands, and refuses new ones.
   func drain(within grace: TimeAmount, reason: RedisError) {
     closeIdle()
-    for connection in lent.withLock({ Array($0.values) }) { connection.drain(within: grace, reason: reason) }
+    for connection in leased.withLock({ Array($0.values) }) { connection.drain(within: grace, reason: reason) }
   }
 
   /// Closes all connections, leased ones included, for which `reason` returns an error.
   func fail(_ reason: @Sendable (RedisConnection) -> RedisError?) {
     for connection in state.withLock({ $0.takeIdle { reason($0) != nil } }) { connection.close() }
-    for connection in lent.withLock({ Array($0.values) }) {
+    for connection in leased.withLock({ Array($0.values) }) {
       if let reason = reason(connection) { connection.fail(reason) }
     }
   }

@@ -5,9 +5,9 @@ import ParallaxConcurrency
 /// Keeps the router's map current: asks servers of the cluster on request, one round at a time.
 struct ClusterRefresher: Sendable {
   /// How often the nodes are checked for silence.
-  private static let lookEvery = Duration.milliseconds(500)
+  private static let checkInterval = Duration.milliseconds(500)
   /// The number of checks between two refreshes without a request.
-  private static let looksPerRefresh = 20
+  private static let checksPerRefresh = 20
   /// The shortest time between two rounds.
   private static let pause = Duration.milliseconds(100)
   /// The number of servers that are asked at a time.
@@ -54,13 +54,13 @@ struct ClusterRefresher: Sendable {
 
   /// Checks for servers that do not answer.
   private func watch() async {
-    var looks = 0
+    var checks = 0
     var owing: [ObjectIdentifier: NIODeadline] = [:]
-    await every(Self.lookEvery, clock: ContinuousClock(), startsAtOnce: false) {
-      looks += 1
-      let isWell = router.look(&owing)
-      if looks >= Self.looksPerRefresh || !isWell {
-        looks = 0
+    await every(Self.checkInterval, clock: ContinuousClock(), startsAtOnce: false) {
+      checks += 1
+      let isWell = router.checkSilence(&owing)
+      if checks >= Self.checksPerRefresh || !isWell {
+        checks = 0
         router.askForRefresh()
       }
     }
@@ -104,7 +104,7 @@ struct ClusterRefresher: Sendable {
         case .report(.success(let report), let place):
           missing -= 1
           // A server that does not answer must not delay the others.
-          if reports.isEmpty { group.addTask { await Self.bePatient() } }
+          if reports.isEmpty { group.addTask { await Self.waitForOthers() } }
           reports[place] = report
         case .report(.failure(let failure), _):
           missing -= 1
@@ -117,7 +117,7 @@ struct ClusterRefresher: Sendable {
     }
   }
 
-  private static func bePatient() async -> Answer {
+  private static func waitForOthers() async -> Answer {
     try? await Task.sleep(for: patience)
     return .enough
   }

@@ -146,7 +146,7 @@ final class ClusterRouter: Sendable {
   ///
   /// - Parameter owing: The connections that owed replies at the last check, each with the time of its last arrival.
   /// - Returns: Whether all masters are connected and answer.
-  func look(_ owing: inout [ObjectIdentifier: NIODeadline]) -> Bool {
+  func checkSilence(_ owing: inout [ObjectIdentifier: NIODeadline]) -> Bool {
     state.withLock { state in
       let before = owing
       owing = [:]

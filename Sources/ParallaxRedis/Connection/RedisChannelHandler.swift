@@ -284,7 +284,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     setTimer(noLaterThan: expiry.next)
   }
 
-  private func takeReplies(of waiting: ReplyQueue<ReplyWaiter>.Disappointed) -> PipelineOutcome {
+  private func takeReplies(of waiting: ReplyQueue<ReplyWaiter>.Unanswered) -> PipelineOutcome {
     waiting.received > 0 ? takeHeadOutcome() : PipelineOutcome()
   }
 

@@ -33,7 +33,7 @@ struct ReplyQueue<Waiter>: ~Copyable {
   }
 
   /// A waiter that gets no reply, or not all of its replies.
-  struct Disappointed {
+  struct Unanswered {
     let waiter: Waiter
     /// Whether the server may have executed the unanswered commands.
     let isWritten: Bool
@@ -55,7 +55,7 @@ struct ReplyQueue<Waiter>: ~Copyable {
   /// The result of a check of the deadlines.
   struct Expiry {
     /// The waiters past their deadlines.
-    var timedOut: [Disappointed] = []
+    var timedOut: [Unanswered] = []
     /// Whether replies are due but no complete one has arrived for so long that the connection must be closed.
     var isStalled = false
     /// Whether nothing is in flight and the peer has been silent for the keep-alive interval.
@@ -126,17 +126,17 @@ struct ReplyQueue<Waiter>: ~Copyable {
   // MARK: Giving up
 
   /// Removes the waiter with this id; `nil` if it has received its reply or has given up.
-  mutating func cancel(_ id: UInt64) -> Disappointed? {
+  mutating func cancel(_ id: UInt64) -> Unanswered? {
     // From the end, because most cancellations concern recent commands.
     for index in entries.indices.reversed() where entries[index].id == id { return giveUp(index) }
     return nil
   }
 
   /// Removes the waiter of an entry; the entry stays.
-  private mutating func giveUp(_ index: Int) -> Disappointed? {
+  private mutating func giveUp(_ index: Int) -> Unanswered? {
     let received = entries[index].received
     let isWritten = received > 0 || index < entries.count - unwritten
-    return entries[index].waiter.take().map { Disappointed(waiter: $0, isWritten: isWritten, received: received) }
+    return entries[index].waiter.take().map { Unanswered(waiter: $0, isWritten: isWritten, received: received) }
   }
 
   mutating func expire(now: NIODeadline) -> Expiry {
@@ -162,8 +162,8 @@ struct ReplyQueue<Waiter>: ~Copyable {
   }
 
   /// The connection has ended; returns all waiters.
-  mutating func close() -> [Disappointed] {
-    var waiting: [Disappointed] = []
+  mutating func close() -> [Unanswered] {
+    var waiting: [Unanswered] = []
     for index in entries.indices {
       if let next = giveUp(index) { waiting.append(next) }
     }

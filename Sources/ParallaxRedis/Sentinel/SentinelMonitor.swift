@@ -13,7 +13,7 @@ import Synchronization
 final class SentinelMonitor: Sendable {
   private struct Sentinel {
     let node: RedisNode
-    let news: SubscriptionHub
+    let announcements: SubscriptionHub
   }
 
   private struct State {
@@ -64,7 +64,7 @@ final class SentinelMonitor: Sendable {
       let locator = ServerLocator.fixed(endpoint, name: "sentinel \(endpoint)", outageLevel: .warning)
       return Sentinel(
         node: RedisNode(locator, configuration: configuration, connector: connector, scripts: KnownScripts([]), logger: logger),
-        news: SubscriptionHub(locator, configuration: configuration, connector: connector, logger: logger))
+        announcements: SubscriptionHub(locator, configuration: configuration, connector: connector, logger: logger))
     }
   }
 
@@ -77,8 +77,10 @@ final class SentinelMonitor: Sendable {
     await withDiscardingTaskGroup { group in
       for sentinel in sentinels {
         group.addTask { await sentinel.node.run() }
-        group.addTask { await sentinel.news.run() }
-        group.addTask { await self.listen(to: sentinel.news.subscribe(to: SentinelNews.channels.map { .channel($0) }), leave) }
+        group.addTask { await sentinel.announcements.run() }
+        group.addTask {
+          await self.listen(to: sentinel.announcements.subscribe(to: SentinelAnnouncement.channels.map { .channel($0) }), leave)
+        }
       }
       group.addTask {
         await every(Self.interval, clock: ContinuousClock(), startsAtOnce: false) { self.wakeUp.signal() }
@@ -93,7 +95,7 @@ final class SentinelMonitor: Sendable {
     for await event in events {
       switch event {
       case .message(let channel, let payload):
-        switch SentinelNews(channel: channel, message: String(buffer: payload), of: masterName) {
+        switch SentinelAnnouncement(channel: channel, message: String(buffer: payload), of: masterName) {
         case nil: break
         case .begins:
           state.withLock { $0.heldUntil = .now() + Self.longestFailover }

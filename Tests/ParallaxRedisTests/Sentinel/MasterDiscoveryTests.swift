@@ -111,7 +111,7 @@ struct MasterDiscoveryTests {
   @Test(
     "Only news of the own master count",
     arguments: [
-      ("+switch-master", "mymaster 10.0.0.1 6379 10.0.0.2 6379", SentinelNews.switched),
+      ("+switch-master", "mymaster 10.0.0.1 6379 10.0.0.2 6379", SentinelAnnouncement.switched),
       ("+promoted-slave", "slave 10.0.0.2:6379 10.0.0.2 6379 @ mymaster 10.0.0.1 6379", .switched),
       ("+failover-state-send-slaveof-noone", "slave 10.0.0.2:6379 10.0.0.2 6379 @ mymaster 10.0.0.1 6379", .begins),
       ("-failover-abort-no-good-slave", "master mymaster 10.0.0.1 6379", .aborted),
@@ -120,8 +120,8 @@ struct MasterDiscoveryTests {
       ("+failover-state-send-slaveof-noone", "slave 10.0.0.2:6379 10.0.0.2 6379 @ other 10.0.0.1 6379", nil),
       ("+sdown", "master mymaster 10.0.0.1 6379", nil),
     ])
-  func news(channel: String, message: String, expected: SentinelNews?) {
-    #expect(SentinelNews(channel: channel, message: message, of: "mymaster") == expected)
+  func news(channel: String, message: String, expected: SentinelAnnouncement?) {
+    #expect(SentinelAnnouncement(channel: channel, message: message, of: "mymaster") == expected)
   }
 
   @Test("While a failover is under way all sentinels are waited for, since one alone may know of it")

@@ -1,5 +1,5 @@
 /// A sentinel's announcement of a failover, as far as it concerns a client.
-enum SentinelNews: Equatable {
+enum SentinelAnnouncement: Equatable {
   /// A replica has been chosen and is about to be promoted, within about a tenth of a second.
   ///
   /// The former master accepts writes until it is reconfigured, seconds later, and then discards them.
