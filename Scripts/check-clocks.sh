@@ -13,8 +13,6 @@ ParallaxControlPlane/Node/NodeMembership.swift:     a clock is handed on
 ParallaxControlPlane/Node/NodeAssembly+Parts.swift: a clock is handed on
 ParallaxControlPlane/Cluster/Leadership.swift:      the type of the election names its clock
 ParallaxControlPlane/Dispatch/Dispatcher.swift:     the Redis client says by this clock when a connection was made
-ParallaxControlPlane/Dispatch/StoreWork.swift:      repeats of writes pause
-ParallaxControlPlane/Dispatch/StoreRestoration.swift: restorations pause
 ParallaxHA/Election/LeaderElection.swift:           the default of a public initializer
 ParallaxHA/Duties/LeaderDuties.swift:               the default of a public initializer
 ParallaxMetrics/Registry/MetricsRegistry.swift:     the default of a public initializer

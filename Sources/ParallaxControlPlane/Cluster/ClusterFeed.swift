@@ -64,7 +64,7 @@ struct ClusterFeed: Service {
         group.addTask { await readAgents() }
         group.addTask { await readMembers() }
         group.addTask { await every(Self.readInterval, clock: clock.monotonic) { agentReads.signal() } }
-        group.addTask { await every(Self.loadInterval, clock: clock.monotonic) { dispatcher.publishLoads() } }
+        group.addTask { await every(Self.loadInterval, clock: clock.monotonic) { dispatcher.handle(.agent(.loadsDue)) } }
         group.addTask { await every(Self.markerInterval, clock: clock.monotonic) { sendMarker() } }
       }
     }
@@ -80,14 +80,14 @@ struct ClusterFeed: Service {
       switch effect {
       case .readAgents: agentReads.signal()
       case .readMembers: memberReads.signal()
-      case .announced(let news, let sender): dispatcher.heard(news, from: sender)
-      case .tellLoads: dispatcher.tellAllLoads()
+      case .announced(let news, let sender): dispatcher.handle(.agent(.announced(news, from: sender)))
+      case .tellLoads: dispatcher.handle(.agent(.loadsMissed))
       case .patternChanged(let name): patterns.forget(name)
       case .markerReturned(let marker): latency.received(marker, at: clock.now.instant)
       case .regained(let session): messenger.remember(session)
       case .lost(let session):
         messenger.forget(session)
-        dispatcher.memberLost(session)
+        dispatcher.handle(.agent(.memberLost(session)))
         onLoss()
       case .releaseAgents: dispatcher.askAgentsToReconnect(reason: "cut_off", over: Self.releaseSpread)
       }
@@ -132,7 +132,7 @@ struct ClusterFeed: Service {
     for member in view.members where member.isAlive && member.record.session != session {
       let home = member.record.session
       let before = dispatcher.agentEpochs(at: home)
-      dispatcher.listed(try await store.agents(at: home), at: home, before: before)
+      dispatcher.handle(.agent(.listed(try await store.agents(at: home), at: home, before: before)))
     }
   }
 }

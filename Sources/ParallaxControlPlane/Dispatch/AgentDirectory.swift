@@ -1,6 +1,20 @@
 import HeapModule
 package import ParallaxHA
 
+/// A task that an agent has in hand.
+package struct TaskInHand: Sendable, Hashable {
+  /// Empty where only the agent itself told of the task.
+  package var executionID: String
+  /// Whether this node drives its execution.
+  package var isOwn: Bool
+  /// Whether the task is in the store, so that the agent may have it.
+  package var isRecorded = false
+  /// How often the agent came back without it.
+  package var losses = 0
+  /// Whether the agent lost it with others which may have been why.
+  package var isLostAmongOthers = false
+}
+
 /// The agents that this node can give tasks to: what they can do, how loaded they are, what they have in hand.
 ///
 /// An agent is connected to this node, or to another one that tells of it. Selection is by least load, then by who was used least recently,
@@ -22,11 +36,8 @@ package struct AgentDirectory: Sendable {
     package var isDraining: Bool
     /// What it said, when it registered, that it still had; nil: it cannot tell.
     package var reportedTasks: Set<String>?
-    /// The tasks in hand that this node knows of, each with its execution.
-    ///
-    /// Those are the ones that this node gave it and, if it is connected here, those of other nodes too. The execution is empty where only
-    /// the agent itself told of a task.
-    package fileprivate(set) var tasks: [String: String] = [:]
+    /// The tasks in hand that this node knows of: those that this node gave it and, if it is connected here, those of other nodes too.
+    package fileprivate(set) var tasks: [String: TaskInHand] = [:]
     /// Which of them were handed over to the connection that it has now.
     fileprivate var delivered: Set<String> = []
     /// Which were handed over to the connection before.
@@ -88,6 +99,13 @@ package struct AgentDirectory: Sendable {
 
   /// How many are connected to this node.
   package var connectedCount: Int { agents.values.count { $0.isConnected && $0.home == nil } }
+
+  /// The epochs of the agents that are connected to another node session, as far as this node knows.
+  package func epochs(at home: NodeSession) -> [String: Int64] {
+    agents.values.reduce(into: [:]) { epochs, agent in
+      if agent.home == home, agent.isConnected { epochs[agent.id] = agent.epoch }
+    }
+  }
 
   /// The loads of this node's agents that changed since the last call, or of all.
   package mutating func takeLoads(all: Bool = false) -> [String: Int] {
@@ -182,11 +200,18 @@ package struct AgentDirectory: Sendable {
   }
 
   /// Puts a task into an agent's hands.
-  package mutating func assign(task: String, execution: String, to id: String) {
+  package mutating func assign(_ task: String, _ inHand: TaskInHand, to id: String) {
     clock += 1
-    agents[id]?.tasks[task] = execution
+    agents[id]?.tasks[task] = inHand
     agents[id]?.lastUsed = clock
     refresh(id)
+  }
+
+  /// Changes what is known of a task in an agent's hands, if it is there.
+  package mutating func edit(_ task: String, of id: String, _ change: (inout TaskInHand) -> Void) {
+    guard var inHand = agents[id]?.tasks[task] else { return }
+    change(&inHand)
+    agents[id]?.tasks[task] = inHand
   }
 
   /// Notes that a task goes out to the connection that its agent has now; false if it went before.
@@ -227,7 +252,9 @@ package struct AgentDirectory: Sendable {
     guard let agent = agents[id] else { return }
     agents[id]?.tellsTasks = true
     for task in agent.ending where !tasks.contains(task) { free(task: task, from: id, completed: false) }
-    for (task, execution) in agent.tasks where execution.isEmpty && !tasks.contains(task) { free(task: task, from: id, completed: false) }
+    for (task, inHand) in agent.tasks where inHand.executionID.isEmpty && !tasks.contains(task) {
+      free(task: task, from: id, completed: false)
+    }
   }
 
   // MARK: Selection

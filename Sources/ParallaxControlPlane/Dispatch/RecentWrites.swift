@@ -7,22 +7,22 @@ import ParallaxState
 ///
 /// Bounded by number and, roughly, by size: while the store is away nothing is added, so what was acknowledged last before an outage is
 /// still here after it, however long it took. The executions that this node drives are not among these.
-struct RecentWrites: Sendable {
+package struct RecentWrites: Sendable {
   /// The outcome of a task, recorded for another node's execution.
-  struct Outcome: Sendable, Hashable {
+  package struct Outcome: Sendable, Hashable {
     var task: TaskRecord
     var execution: String
   }
 
   /// An idempotency key and what it stands for.
-  struct Claim: Sendable, Hashable {
+  package struct Claim: Sendable, Hashable {
     var key: String
     var executionID: String
     var digest: String
   }
 
   /// How many of each kind are kept at most, and about how many bytes of them.
-  static let greatestCapacity = 4_096
+  package static let greatestCapacity = 4_096
   static let byteLimit = 16 << 20
   /// How far behind its master a replica can be, at most, that takes over: what was written so long before the last is not written again.
   static let greatestLag = Duration.seconds(60)

@@ -37,7 +37,7 @@ package struct ControlPlane: ControlPlaneService {
     if let key = options.idempotencyKey {
       let digest = try Self.digest(of: request, pattern: name, version: version)
       switch try await storeCall({ try await store.claimIdempotencyKey(key, executionID: execution.id, digest: digest) }) {
-      case .claimed: dispatcher.claimed(RecentWrites.Claim(key: key, executionID: execution.id, digest: digest))
+      case .claimed: dispatcher.handle(.keyClaimed(RecentWrites.Claim(key: key, executionID: execution.id, digest: digest)))
       case .existing(let id, digest):
         if let answer = try await repeated(id, isAsync: isAsync) { return answer }
         execution.id = id

@@ -50,7 +50,11 @@ extension NodeAssembly {
     let overdue = OverdueExecutions(
       store: store, clock: clock,
       remind: { [session, dispatcher, messenger] id, owner in
-        if owner == session { dispatcher.outcomeRecorded(of: id) } else { messenger.tell(.recorded(execution: id, task: ""), to: owner) }
+        if owner == session {
+          dispatcher.handle(.outcomeRecorded(of: id))
+        } else {
+          messenger.tell(.recorded(execution: id, task: ""), to: owner)
+        }
       }, logger: logger)
     let duties = [
       LeaderDuty("recovery", every: RecoveryDuty.interval, trigger: losses) { _ in try await recovery.run() },
@@ -111,7 +115,7 @@ extension NodeAssembly {
   }
 }
 
-extension Dispatcher.Peers {
+extension Peers {
   /// The way to the other nodes of a cluster.
   init(session: NodeSession, messenger: NodeMessenger, publisher: EventPublisher) {
     self.init(

@@ -59,10 +59,10 @@ struct NodeAssembly {
     let dispatcher = Dispatcher(
       settings: DispatchMachine.Settings(
         session: session, agentWait: configuration.executions.agentWait, resumeGrace: configuration.agents.resumeGrace,
-        relocationDelay: .milliseconds(250)),
-      store: store, lossy: backend.traits.losesAcknowledgedWrites, retention: configuration.executions.retention,
-      maxRetained: configuration.executions.maxRetained,
-      peers: Dispatcher.Peers(session: session, messenger: messenger, publisher: publisher),
+        relocationDelay: .milliseconds(250), isStoreLossy: backend.traits.losesAcknowledgedWrites,
+        maxRetained: configuration.executions.maxRetained),
+      store: store, retention: configuration.executions.retention,
+      peers: Peers(session: session, messenger: messenger, publisher: publisher),
       timerLoop: Self.group.next(), clock: clock, metrics: try DispatchMetrics(registry: registry), logger: logger)
     self.dispatcher = dispatcher
     election = try Self.election(configuration, backend, session, onStuckDuty: onStuckDuty, logger)

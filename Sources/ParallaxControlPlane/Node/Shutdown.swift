@@ -93,10 +93,10 @@ final class Shutdown: Service {
     case .finishWork: await finishWork(within: left)
     case .stopAccepting: parts.health.stage = .draining
     case .sendAgentsAway(let spread): parts.dispatcher.askAgentsToReconnect(reason: "drain", over: spread)
-    case .handOverExecutions: parts.dispatcher.handOver(to: current.successors)
+    case .handOverExecutions: parts.dispatcher.handle(.handOver(to: current.successors))
     case .awaitCallers: await waitUntilIdle(includingExecutions: false, within: left)
     case .answerCallers:
-      parts.dispatcher.releaseCallers()
+      parts.dispatcher.handle(.stopping)
       parts.watch.release()
     case .awaitAgents(let spread): await awaitAgents(within: min(left, spread + ShutdownPlan.agentReaction))
     case .closeAgents: parts.dispatcher.closeAgents(reason: "the node is shutting down")

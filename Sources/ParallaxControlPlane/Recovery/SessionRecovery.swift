@@ -61,7 +61,7 @@ package final class SessionRecovery: Sendable {
 
   private func recover(_ lost: NodeSession, generation: Int64) async throws {
     let now = clock.now.instant
-    for agent in try await store.agents(at: lost) { dispatcher.expectAgent(agent.id, epoch: agent.epoch, home: lost) }
+    for agent in try await store.agents(at: lost) { dispatcher.handle(.agent(.expected(agent.id, epoch: agent.epoch, home: lost))) }
     let (count, unreadable) = try await takeOverExecutions(of: lost)
     let isFirst = ledger.withLock { $0.recovered(lost, since: now) }
     if let example = unreadable.first {
@@ -101,7 +101,7 @@ package final class SessionRecovery: Sendable {
         case .taken(let stored):
           taken += 1
           recovered.withLabels(action(for: stored.execution.status)).increment()
-          dispatcher.recover(stored)
+          dispatcher.handle(.recovered(stored))
         }
       }
       return (taken, unreadable)

@@ -6,22 +6,16 @@ import Synchronization
 
 /// An agent connection as its driver: reads frames, asks the session's machine, performs what it decides.
 ///
-/// Confined to the connection's event loop, but for `send` and `replace`, which any thread may call.
-package final class AgentSession: AgentMessageHandler, AgentLink {
-  private struct Outbox {
-    var messages: [(message: ControlPlaneMessage, id: String?)] = []
-    var isScheduled = false
-  }
-
+/// Confined to the connection's event loop; `SessionLink` is the way to it from any thread.
+package final class AgentSession: AgentMessageHandler, Sendable {
   private static let renewalPause = TimeAmount.seconds(1)
 
   private let machine: NIOLoopBoundBox<AgentSessionMachine>
-  private let connection: any AgentConnection
+  fileprivate let connection: any AgentConnection
   private let dispatcher: Dispatcher
-  private let clock: NodeClock
+  fileprivate let clock: NodeClock
   private let metrics: SessionMetrics
   private let logger: Logger
-  private let outbox = Mutex(Outbox())
   /// What the agent was given over this connection and has not answered.
   private let unanswered: NIOLoopBoundBox<UnansweredTasks>
   private let lastMessage: Atomic<Int64>
@@ -73,65 +67,14 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
     perform(machine.value.connectionClosed())
   }
 
-  // MARK: AgentLink
+  // MARK: Sending
 
-  package func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
-    let schedule = outbox.withLock { outbox in
-      outbox.messages.append((message, id))
-      defer { outbox.isScheduled = true }
-      return !outbox.isScheduled
-    }
-    if schedule { connection.eventLoop.execute { self.flush() } }
-  }
+  /// The way to this session from any thread.
+  var link: SessionLink { SessionLink(session: self, eventLoop: connection.eventLoop) }
 
-  package func replace() {
-    connection.eventLoop.execute { self.perform(self.machine.value.replaced()) }
-  }
-
-  package func registerAnew() {
-    connection.eventLoop.execute { self.perform(self.machine.value.storeLost()) }
-  }
-
-  package func end(_ reason: String) {
-    closeBehindMessages(code: .normal, reason: reason)
-  }
-
-  package func restart(_ reason: String) {
-    // Some libraries read 1012 as a protocol error.
-    closeBehindMessages(code: .goingAway, reason: reason)
-  }
-
-  /// What was sent before goes out first.
-  private func closeBehindMessages(code: WebSocketCloseCode, reason: String) {
-    connection.eventLoop.execute {
-      self.flush()
-      self.connection.close(code: code, reason: reason)
-    }
-  }
-
-  package func registrationEnded(_ outcome: Result<Int64, any Error>) {
-    connection.eventLoop.execute {
-      switch outcome {
-      case .success(let epoch): self.perform(self.machine.value.registrationStored(epoch: epoch, at: self.clock.now))
-      case .failure: self.perform(self.machine.value.registrationFailed("the node cannot reach its store; try another node"))
-      }
-    }
-  }
-
-  // MARK: Doing
-
-  private func flush() {
-    let messages = outbox.withLock { outbox in
-      defer { outbox = Outbox() }
-      return outbox.messages
-    }
-    let now = clock.now.wall
-    for (message, id) in messages { write(message, id, now) }
-  }
-
-  private func write(_ message: ControlPlaneMessage, _ id: String?, _ now: Timestamp) {
+  fileprivate func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
     do {
-      let data = try message.encoded(id: id ?? nextID(for: message), timestamp: now)
+      let data = try message.encoded(id: id ?? nextID(for: message), timestamp: clock.now.wall)
       switch message {
       case .task(let task):
         if let limit = machine.value.agentMessageLimit, data.count > limit {
@@ -154,40 +97,46 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
     return "msg_\(messageCount.wrappingAdd(1, ordering: .relaxed).newValue)"
   }
 
+  // MARK: Doing
+
+  fileprivate func perform(_ event: (inout AgentSessionMachine) -> [AgentSessionMachine.Action]) {
+    perform(event(&machine.value))
+  }
+
   private func perform(_ actions: [AgentSessionMachine.Action]) {
     for action in actions {
       switch action {
-      case .register(let registration): dispatcher.register(registration, session: self)
+      case .register(let registration): dispatcher.register(registration, link: link)
       case .reply(let message, let id): reply(message, id)
       case .registered(let registration, let epoch):
         logger.info("agent registered", metadata: ["agent": "\(registration.agentID)", "epoch": "\(epoch)"])
-        dispatcher.agentRegistered(registration, epoch: epoch, link: self)
-      case .renewed(let agentID, let former, let epoch): dispatcher.agentRenewed(agentID, from: former, epoch: epoch)
+        dispatcher.registered(registration, epoch: epoch, link: link)
+      case .renewed(let agentID, let former, let epoch): dispatcher.renewed(agentID, from: former, epoch: epoch)
       case .renewLater:
-        connection.eventLoop.scheduleTask(in: Self.renewalPause) { self.perform(self.machine.value.storeLost()) }
+        connection.eventLoop.scheduleTask(in: Self.renewalPause) { self.perform { $0.storeLost() } }
       case .taskCompleted(let result, let id):
         unanswered.value.remove(result.taskId)
-        forward { dispatcher.taskCompleted(result, by: $0, messageID: id) }
+        forward { .completed(result, by: $0, messageID: id) }
       case .taskFailed(let error, let id):
         unanswered.value.remove(error.taskId)
-        forward { dispatcher.taskFailed(error, by: $0, messageID: id) }
-      case .placeFreed(let task): forward { dispatcher.placeFreed(task, by: $0) }
+        forward { .failed(error, by: $0, messageID: id) }
+      case .placeFreed(let task): forward { .agent(.stopped(task: task, by: $0)) }
       case .reported(let tasks):
         guard let (agentID, epoch) = machine.value.registration else { continue }
-        dispatcher.agentReported(agentID, epoch: epoch, tasks: tasks)
+        dispatcher.handle(.agent(.reported(agentID, epoch: epoch, tasks: tasks)))
       case .changed(let capabilities, let limit, let isDraining):
         guard let (agentID, epoch) = machine.value.registration else { continue }
-        dispatcher.agentChanged(agentID, epoch: epoch, capabilities: capabilities, limit: limit, isDraining: isDraining)
+        dispatcher.handle(
+          .agent(.changed(agentID, epoch: epoch, capabilities: capabilities, limit: limit, isDraining: isDraining)))
       case .left(let agentID, let epoch, let graceful):
         logger.info("agent left", metadata: ["agent": "\(agentID)", "epoch": "\(epoch)", "graceful": "\(graceful)"])
-        dispatcher.agentLeft(agentID, epoch: epoch, graceful: graceful)
+        dispatcher.left(agentID, epoch: epoch, graceful: graceful)
       case .ping: connection.ping()
       case .close(let ending): close(ending)
       }
     }
   }
 
-  /// Answers go the way of all messages, so that none overtakes another.
   private func reply(_ message: ControlPlaneMessage, _ id: String?) {
     if case .error(let fault) = message { metrics.fault(fault.code) }
     send(message, inAnswerTo: id)
@@ -212,20 +161,66 @@ package final class AgentSession: AgentMessageHandler, AgentLink {
     logger.warning("a message is too large", metadata: ["task": "\(task.id)", "execution": "\(task.executionID)", "reason": "\(message)"])
     let failure = ExecutionFailure(code: "MESSAGE_TOO_LARGE", message: message)
     let error = AgentMessage.TaskError(taskId: task.id, executionId: task.executionID, error: failure, retryable: true)
-    forward { dispatcher.taskFailed(error, by: $0, messageID: nil) }
+    forward { .failed(error, by: $0, messageID: nil) }
   }
 
-  private func forward(_ deliver: (String) -> Void) {
-    if let agentID = machine.value.registration?.agentID { deliver(agentID) }
+  private func forward(_ event: (String) -> DispatchEvent) {
+    if let agentID = machine.value.registration?.agentID { dispatcher.handle(event(agentID)) }
   }
 
   private func close(_ ending: AgentSessionMachine.Ending) {
-    flush()
     switch ending {
-    case .left: connection.close(code: .normal, reason: "good-bye")
-    case .silent: connection.close(code: .goingAway, reason: "silent for longer than heartbeatTimeout")
-    case .refused: connection.close(code: .goingAway, reason: "not ready")
-    case .notRegistered, .tooManyMessages, .replaced: connection.close(code: .policyViolation, reason: ending.rawValue)
+    case .left: link.close(code: .normal, reason: "good-bye")
+    case .silent: link.close(code: .goingAway, reason: "silent for longer than heartbeatTimeout")
+    case .refused: link.close(code: .goingAway, reason: "not ready")
+    case .notRegistered, .tooManyMessages, .replaced: link.close(code: .policyViolation, reason: ending.rawValue)
     }
+  }
+}
+
+/// The way from any thread to a session on its event loop; the connection keeps the session, the link does not.
+struct SessionLink: AgentLink {
+  fileprivate weak let session: AgentSession?
+  fileprivate let eventLoop: any EventLoop
+
+  var lastSeen: Timestamp? { session?.lastSeen }
+
+  func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
+    inOrder { $0.send(message, inAnswerTo: id) }
+  }
+
+  func registrationEnded(_ outcome: Result<Int64, any Error>) {
+    inOrder { session in
+      switch outcome {
+      case .success(let epoch): session.perform { $0.registrationStored(epoch: epoch, at: session.clock.now) }
+      case .failure: session.perform { $0.registrationFailed("the node cannot reach its store; try another node") }
+      }
+    }
+  }
+
+  func replace() {
+    inOrder { session in session.perform { $0.replaced() } }
+  }
+
+  func registerAnew() {
+    inOrder { session in session.perform { $0.storeLost() } }
+  }
+
+  func end(_ reason: String) {
+    close(code: .normal, reason: reason)
+  }
+
+  func restart(_ reason: String) {
+    // Some libraries read 1012 as a protocol error.
+    close(code: .goingAway, reason: reason)
+  }
+
+  fileprivate func close(code: WebSocketCloseCode, reason: String) {
+    inOrder { $0.connection.close(code: code, reason: reason) }
+  }
+
+  /// Does something behind all that was asked before.
+  private func inOrder(_ work: @escaping @Sendable (AgentSession) -> Void) {
+    eventLoop.execute { session.map(work) }
   }
 }

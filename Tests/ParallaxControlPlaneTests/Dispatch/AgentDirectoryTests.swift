@@ -18,11 +18,11 @@ import Testing
 
   @Test func theLeastLoadedComesFirstByShareOfItsLimit() {
     var agents = directory([("a", ["text"], 10), ("b", ["text"], 2)])
-    agents.assign(task: "1", execution: "e", to: "a")
-    agents.assign(task: "2", execution: "e", to: "a")
-    agents.assign(task: "3", execution: "e", to: "b")
+    agents.assign("1", TaskInHand(executionID: "e", isOwn: true), to: "a")
+    agents.assign("2", TaskInHand(executionID: "e", isOwn: true), to: "a")
+    agents.assign("3", TaskInHand(executionID: "e", isOwn: true), to: "b")
     #expect(select(&agents, text) == "a")
-    for task in ["4", "5", "6", "7"] { agents.assign(task: task, execution: "e", to: "a") }
+    for task in ["4", "5", "6", "7"] { agents.assign(task, TaskInHand(executionID: "e", isOwn: true), to: "a") }
     #expect(select(&agents, text) == "b")
   }
 
@@ -32,7 +32,7 @@ import Testing
     for task in 0..<7 {
       guard let id = select(&agents, text) else { break }
       order.append(id)
-      agents.assign(task: "\(task)", execution: "e", to: id)
+      agents.assign("\(task)", TaskInHand(executionID: "e", isOwn: true), to: id)
       agents.free(task: "\(task)", from: id, completed: true)
     }
     #expect(order == ["a", "b", "c", "a", "b", "c", "a"])
@@ -42,7 +42,7 @@ import Testing
     var agents = directory([("a", ["text"], 2), ("b", ["text"], 1)])
     for task in 0..<3 {
       guard let id = select(&agents, text) else { Issue.record("no room at \(task)"); return }
-      agents.assign(task: "\(task)", execution: "e", to: id)
+      agents.assign("\(task)", TaskInHand(executionID: "e", isOwn: true), to: id)
     }
     #expect(select(&agents, text) == nil)
     #expect(agents.hasRoom(text) == false)
@@ -53,7 +53,7 @@ import Testing
 
   @Test func aLowerLimitIsKeptOnceEnoughIsDone() {
     var agents = directory([("a", ["text"], 3)])
-    for task in 0..<3 { agents.assign(task: "\(task)", execution: "e", to: "a") }
+    for task in 0..<3 { agents.assign("\(task)", TaskInHand(executionID: "e", isOwn: true), to: "a") }
     agents.upsert(id: "a", epoch: 1, capabilities: ["text"], limit: 1)
     agents.free(task: "0", from: "a", completed: true)
     agents.free(task: "1", from: "a", completed: true)
@@ -118,7 +118,7 @@ import Testing
     _ = agents.capableCount(text)
     _ = agents.takeRefreshed()
     #expect(agents.takeRefreshed() == [])
-    agents.assign(task: "1", execution: "e", to: "a")
+    agents.assign("1", TaskInHand(executionID: "e", isOwn: true), to: "a")
     #expect(agents.takeRefreshed() == [])
     agents.free(task: "1", from: "a", completed: false)
     #expect(agents.takeRefreshed() == [text])
@@ -132,10 +132,10 @@ import Testing
 
   @Test func tasksStayWithAnAgentThatRegistersAgain() {
     var agents = directory([("a", ["text"], 2)])
-    agents.assign(task: "1", execution: "e1", to: "a")
+    agents.assign("1", TaskInHand(executionID: "e1", isOwn: true), to: "a")
     agents.setConnected(false, id: "a")
     agents.upsert(id: "a", epoch: 2, capabilities: ["text"], limit: 2)
-    #expect(agents["a"]?.tasks == ["1": "e1"] && agents["a"]?.epoch == 2)
+    #expect(agents["a"]?.tasks["1"]?.executionID == "e1" && agents["a"]?.epoch == 2)
     agents.free(task: "1", from: "a", completed: true)
     agents.free(task: "1", from: "a", completed: true)
     #expect(agents["a"]?.tasksCompleted == 1)
@@ -144,7 +144,7 @@ import Testing
   @Test func manyChangesLeaveNoHeapOfOutdatedEntries() {
     var agents = directory([("a", ["text"], 1_000_000), ("b", ["text"], 1)])
     _ = agents.capableCount(text)
-    for task in 0..<20_000 { agents.assign(task: "\(task)", execution: "e", to: "a") }
+    for task in 0..<20_000 { agents.assign("\(task)", TaskInHand(executionID: "e", isOwn: true), to: "a") }
     #expect(agents.candidateCount(text) <= 2 * 2 + 65)
     #expect(select(&agents, text) == "b")
   }

@@ -59,7 +59,7 @@ import Testing
     world.fail("task_2_0", by: "a")
     world.settle()
     if isDraining {
-      world.perform { $0.agentChanged("b", epoch: epoch, capabilities: nil, limit: nil, isDraining: true, at: $1) }
+      world.handle(.agent(.changed("b", epoch: epoch, capabilities: nil, limit: nil, isDraining: true)))
     } else {
       world.leave("b")
     }
@@ -113,7 +113,7 @@ import Testing
     #expect(world.store["exec_1"]?.tasks[0].confidence == 1)
     world.submit()
     let result = AgentMessage.TaskResult(taskId: "task_2_0", executionId: "exec_2", result: ["confidence": 0.2], confidence: 0.4)
-    world.perform { $0.taskCompleted(result, by: "a", messageID: nil, at: $1) }
+    world.handle(.completed(result, by: "a", messageID: nil))
     world.settle()
     #expect(world.store["exec_2"]?.tasks[0].confidence == 0.4)
   }
@@ -230,18 +230,16 @@ import Testing
     let former = world.connect("a")
     world.submit()
     world.connect("a", limit: 3, activeTasks: ["task_1_0"])
-    world.perform { $0.agentLeft("a", epoch: former, graceful: true, at: $1) }
-    world.perform { $0.agentChanged("a", epoch: former, capabilities: ["other"], limit: 9, isDraining: true, at: $1) }
-    world.perform { machine, now in
-      machine.agentRegistered("a", epoch: former, capabilities: ["other"], limit: 9, activeTasks: [], at: now)
-    }
+    world.handle(.agent(.left("a", epoch: former, graceful: true)))
+    world.handle(.agent(.changed("a", epoch: former, capabilities: ["other"], limit: 9, isDraining: true)))
+    world.handle(.agent(.registered("a", epoch: former, capabilities: ["other"], limit: 9, activeTasks: [])))
     #expect(world.machine.agent("a")?.isConnected == true && world.load("a") == 1)
     #expect(world.machine.agent("a")?.limit == 3 && world.machine.agent("a")?.capabilities == ["text"])
   }
 
   @Test func aRegistrationThatEndedBeforeItWasKnownIsTakenOffTheStore() {
     var world = World()
-    world.perform { $0.agentLeft("a", epoch: 7, graceful: false, at: $1) }
+    world.handle(.agent(.left("a", epoch: 7, graceful: false)))
     #expect(world.gone == ["a"])
   }
 
@@ -321,13 +319,13 @@ import Testing
     var world = World()
     let epoch = world.connect("a", limit: 2)
     world.submit()
-    world.perform { $0.agentChanged("a", epoch: epoch, capabilities: nil, limit: nil, isDraining: true, at: $1) }
+    world.handle(.agent(.changed("a", epoch: epoch, capabilities: nil, limit: nil, isDraining: true)))
     world.submit()
     #expect(world.tasks == ["task_1_0 a"])
     world.complete("task_1_0", by: "a")
     world.settle()
     #expect(world.status("exec_1") == .completed)
-    world.perform { $0.agentChanged("a", epoch: epoch, capabilities: nil, limit: nil, isDraining: false, at: $1) }
+    world.handle(.agent(.changed("a", epoch: epoch, capabilities: nil, limit: nil, isDraining: false)))
     world.settle()
     #expect(world.tasks.last == "task_2_0 a")
   }
@@ -335,8 +333,8 @@ import Testing
   @Test func aDrainingAgentStaysSoWhenItsLimitChanges() {
     var world = World()
     let epoch = world.connect("a")
-    world.perform { $0.agentChanged("a", epoch: epoch, capabilities: nil, limit: nil, isDraining: true, at: $1) }
-    world.perform { $0.agentChanged("a", epoch: epoch, capabilities: ["text"], limit: 5, isDraining: nil, at: $1) }
+    world.handle(.agent(.changed("a", epoch: epoch, capabilities: nil, limit: nil, isDraining: true)))
+    world.handle(.agent(.changed("a", epoch: epoch, capabilities: ["text"], limit: 5, isDraining: nil)))
     world.submit()
     #expect(world.tasks == [])
   }
@@ -346,10 +344,10 @@ import Testing
     let epoch = world.connect("a", ["other"])
     world.submit()
     world.submit()
-    world.perform { $0.agentChanged("a", epoch: epoch, capabilities: ["text"], limit: nil, isDraining: nil, at: $1) }
+    world.handle(.agent(.changed("a", epoch: epoch, capabilities: ["text"], limit: nil, isDraining: nil)))
     world.settle()
     #expect(world.tasks == ["task_1_0 a"])
-    world.perform { $0.agentChanged("a", epoch: epoch, capabilities: nil, limit: 2, isDraining: nil, at: $1) }
+    world.handle(.agent(.changed("a", epoch: epoch, capabilities: nil, limit: 2, isDraining: nil)))
     world.settle()
     #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
   }

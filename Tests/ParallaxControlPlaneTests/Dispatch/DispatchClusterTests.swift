@@ -119,7 +119,7 @@ import Testing
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit(World.pattern(retries: 1))
-    world.perform { $0.memberLost(World.other, at: $1) }
+    world.handle(.agent(.memberLost(World.other)))
     world.connect("near")
     world.advance(by: .milliseconds(29_999))
     #expect(world.tasks == [])
@@ -134,7 +134,7 @@ import Testing
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.submit()
-    world.perform { $0.memberLost(World.other, at: $1) }
+    world.handle(.agent(.memberLost(World.other)))
     world.hear(.registered("far", epoch: 2, capabilities: ["text"], limit: 1, activeTasks: ["task_1_0"]), from: Self.third)
     world.advance(by: .seconds(29))
     #expect(world.deliveries == ["task_1_0 far node-b"])
@@ -177,7 +177,7 @@ import Testing
     world.hear(.registered("late", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let record = AgentRecord(
       id: "new", capabilities: ["text"], session: World.other, epoch: 3, connectedAt: World.start, activeTasks: nil)
-    world.perform { $0.listed([record], at: World.other, before: before, at: $1) }
+    world.handle(.agent(.listed([record], at: World.other, before: before)))
     #expect(Set(world.machine.agentEpochs(at: World.other).keys) == ["late", "new"])
   }
 
@@ -186,7 +186,7 @@ import Testing
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit()
     let before = world.machine.agentEpochs(at: World.other)
-    world.perform { $0.listed([], at: World.other, before: before, at: $1) }
+    world.handle(.agent(.listed([], at: World.other, before: before)))
     world.advance(by: .seconds(29))
     world.settle()
     #expect(world.status(id) == .running)
@@ -200,9 +200,9 @@ import Testing
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.submit()
-    world.perform { $0.memberLost(World.other, at: $1) }
+    world.handle(.agent(.memberLost(World.other)))
     let record = AgentRecord(id: "far", capabilities: ["text"], session: World.other, epoch: 1, connectedAt: World.start)
-    world.perform { $0.listed([record], at: World.other, before: [:], at: $1) }
+    world.handle(.agent(.listed([record], at: World.other, before: [:])))
     world.advance(by: .seconds(29))
     #expect(world.machine.agent("far")?.isConnected == true && world.load("far") == 1)
     // What was on its way to a node that was taken for lost may have been dropped; that node knows better.
@@ -260,7 +260,7 @@ import Testing
     var world = World()
     world.connect("near")
     let (id, _) = world.submit()
-    world.perform { $0.received(.adopted(execution: id), at: $1) }
+    world.handle(.message(.adopted(execution: id)))
     #expect(world.machine.execution(id) != nil)
   }
 
@@ -330,12 +330,9 @@ import Testing
 
   @Test func anAgentThatWasExpectedIsKnownWithWhatItCanDoWhenItsNodeTurnsOutToLive() {
     var world = World(Self.clustered)
-    world.perform { machine, now in
-      machine.agentExpected("far", epoch: 3, home: World.other, at: now)
-      return []
-    }
+    world.handle(.agent(.expected("far", epoch: 3, home: World.other)))
     let record = AgentRecord(id: "far", capabilities: ["text"], session: World.other, epoch: 3, connectedAt: World.start)
-    world.perform { $0.listed([record], at: World.other, before: [:], at: $1) }
+    world.handle(.agent(.listed([record], at: World.other, before: [:])))
     world.submit()
     #expect(world.deliveries == ["task_1_0 far node-b"])
   }
@@ -344,7 +341,7 @@ import Testing
     var world = World()
     world.hear(.registered("far", epoch: 3, capabilities: ["image"], limit: 1, activeTasks: nil))
     let record = AgentRecord(id: "far", capabilities: ["text"], session: World.other, epoch: 3, connectedAt: World.start)
-    world.perform { $0.listed([record], at: World.other, before: [:], at: $1) }
+    world.handle(.agent(.listed([record], at: World.other, before: [:])))
     world.submit()
     #expect(world.deliveries == ["task_1_0 far node-b"])
   }
@@ -382,7 +379,7 @@ import Testing
     world.forward("task_7_0", to: "near")
     world.withdraw("task_7_0", from: "near")
     #expect(world.machine.agent("near")?.load == 1)
-    world.perform { $0.placeFreed("task_7_0", by: "near", at: $1) }
+    world.handle(.agent(.stopped(task: "task_7_0", by: "near")))
     #expect(world.machine.agent("near")?.load == 0 && world.cancelled == ["task_7_0 near cancelled"])
   }
 
@@ -401,15 +398,16 @@ import Testing
     var world = World()
     let epoch = world.connect("near", limit: 2, activeTasks: ["task_7_0"])
     world.submit()
-    let now = world.now
-    #expect(world.machine.takeLoads(at: now) == ["near": 2] && world.machine.takeLoads(at: now).isEmpty)
-    // Those who missed it hear of it again.
+    let first = [world.takeLoads(), world.takeLoads()]
+    #expect(first == [["near": 2], [:]])
+    // A node that missed the announcement gets it again.
     world.advance(by: .seconds(10))
-    let later = world.now
-    #expect(world.machine.takeLoads(at: later) == ["near": 2])
+    let later = world.takeLoads()
+    #expect(later == ["near": 2])
     // Another node may have missed it, and asks.
-    world.machine.tellAllLoads()
-    #expect(world.machine.takeLoads(at: later) == ["near": 2] && world.machine.takeLoads(at: later).isEmpty)
+    world.handle(.agent(.loadsMissed))
+    let asked = [world.takeLoads(), world.takeLoads()]
+    #expect(asked == [["near": 2], [:]])
     world.leave("near")
     #expect(
       world.news == [
@@ -446,9 +444,9 @@ import Testing
     var world = World()
     world.connect("near")
     let (id, waiter) = world.submit()
-    world.perform { machine, _ in machine.watch(id, by: Self.third) }
+    world.handle(.message(.watch(execution: id, watcher: Self.third)))
     world.steal(id)
-    world.perform { $0.received(.adopted(execution: id), at: $1) }
+    world.handle(.message(.adopted(execution: id)))
     #expect(world.machine.execution(id) == nil && world.load("near") == 1)
     #expect(world.resolutions[waiter] == .accepted(ExecutionAcceptance(executionId: id, status: .running)))
     #expect(world.told == [World.Told(message: .ended(execution: id), session: Self.third)])
@@ -460,12 +458,12 @@ import Testing
     var world = World()
     world.connect("near")
     let (id, _) = world.submit()
-    world.perform { machine, _ in machine.watch(id, by: World.other) }
+    world.handle(.message(.watch(execution: id, watcher: World.other)))
     world.complete("task_1_0", by: "near")
     #expect(world.told == [])
     world.settle()
     #expect(world.told == [World.Told(message: .ended(execution: id), session: World.other)])
-    world.perform { machine, _ in machine.watch(id, by: Self.third) }
+    world.handle(.message(.watch(execution: id, watcher: Self.third)))
     #expect(world.told.last == World.Told(message: .ended(execution: id), session: Self.third))
   }
 
@@ -473,7 +471,7 @@ import Testing
     var world = World()
     world.connect("near", limit: 9)
     for waits in [true, false, false] { world.submit(waits: waits) }
-    world.perform { machine, _ in machine.handOver(to: [World.other, Self.third]) }
+    world.handle(.handOver(to: [World.other, Self.third]))
     #expect(
       world.told == [
         World.Told(message: .adopt(execution: "exec_2", owner: World.session), session: World.other),
@@ -513,7 +511,7 @@ import Testing
 
 extension World {
   mutating func hear(_ news: AgentAnnouncement, from home: NodeSession = World.other) {
-    perform { $0.heard(news, from: home, at: $1) }
+    handle(.agent(.announced(news, from: home)))
   }
 
   /// The tasks that went to other nodes, as "task agent node", in order.
@@ -529,16 +527,16 @@ extension World {
     let message = ControlPlaneMessage.Task(
       taskId: task, executionId: Self.execution(of: task), patternName: "pattern", patternVersion: "1.0.0", capability: "text", input: [:],
       timeout: .seconds(60), priority: .normal, context: .init(stepIndex: 0, totalSteps: 1))
-    perform { $0.forwarded(message, to: agent, at: $1) }
+    handle(.message(.deliver(message, agent: agent, owner: World.other)))
   }
 
   mutating func withdraw(_ task: String, from agent: String) {
     let message = ControlPlaneMessage.TaskCancelled(taskId: task, executionId: Self.execution(of: task), reason: "cancelled")
-    perform { $0.withdrawn(message, from: agent, at: $1) }
+    handle(.message(.withdraw(message, agent: agent)))
   }
 
   mutating func readOutcomes(_ id: String) {
     let stored = store[id]
-    perform { $0.executionRead(id, stored, at: $1) }
+    handle(.read(id, stored))
   }
 }

@@ -60,7 +60,7 @@ import Testing
     let (id, first) = world.begin()
     let repeated = world.execution(id)
     let second = world.newWaiter()
-    world.perform { $0.submit(repeated, waiter: second, waits: false, at: $1) }
+    world.handle(.submitted(repeated, second, waits: false, isRepeatable: false))
     world.settle()
     #expect(world.tasks == ["task_1_0 a"])
     #expect(world.load("a") == 1)
@@ -79,16 +79,16 @@ import Testing
     let asking = world.newWaiter()
     let left = world.newWaiter()
     for (waiter, waits) in [(waiting, true), (asking, false), (left, true)] {
-      world.perform { machine, _ in machine.attach(waiter, to: id, waits: waits).actions }
+      world.handle(.attached(waiter, to: id, waits: waits))
     }
     #expect(world.resolutions[asking] == .accepted(ExecutionAcceptance(executionId: id, status: .running)))
-    world.machine.detach(left, from: id)
+    world.handle(.detached(left, from: id))
     world.complete("task_1_0", by: "a")
     world.settle()
     guard case .finished? = world.resolutions[waiting] else { Issue.record("no outcome"); return }
-    #expect(world.resolutions[left] == nil)
-    let attached = world.machine.attach(99, to: id, waits: true).attached
-    #expect(!attached)
+    #expect(world.resolutions[left] == .accepted(ExecutionAcceptance(executionId: id, status: .running)))
+    world.handle(.attached(99, to: id, waits: true))
+    #expect(world.refused == [99])
   }
 
   @Test func theIDOfAnotherExecutionIsNotTakenOver() {
@@ -109,11 +109,11 @@ import Testing
     world.connect("a")
     let (id, waiter) = world.begin()
     let refusal = APIError(.notReady, "no store")
-    world.perform { $0.creationDelayed(id, error: refusal, at: $1) }
+    world.handle(.creationDelayed(id, refusal))
     #expect(world.resolutions[waiter] == .failed(refusal))
     #expect(world.load("a") == 0)
     let later = world.newWaiter()
-    world.perform { machine, _ in machine.attach(later, to: id, waits: true).actions }
+    world.handle(.attached(later, to: id, waits: true))
     #expect(world.resolutions[later] == .failed(refusal))
     world.settle()
     #expect(world.tasks == [] && world.cancelled == [])
@@ -126,12 +126,12 @@ import Testing
     world.connect("a")
     let (id, waiter) = world.begin(isRepeatable: true)
     let refusal = APIError(.notReady, "no store")
-    world.perform { $0.creationDelayed(id, error: refusal, at: $1) }
+    world.handle(.creationDelayed(id, refusal))
     #expect(world.resolutions[waiter] == .failed(refusal))
     world.settle()
     #expect(world.tasks.count == 1 && world.store[id]?.execution.status == .running)
     let later = world.newWaiter()
-    world.perform { machine, _ in machine.attach(later, to: id, waits: true).actions }
+    world.handle(.attached(later, to: id, waits: true))
     #expect(world.resolutions[later] == nil)
   }
 
@@ -140,7 +140,7 @@ import Testing
     world.connect("a")
     let (id, waiter) = world.submit()
     world.steal(id)
-    world.perform { $0.cancel(id, waiter: 99, at: $1).actions }
+    world.handle(.cancelled(id, by: 99))
     world.settle()
     #expect(world.resolutions[waiter] == .accepted(ExecutionAcceptance(executionId: id, status: .cancelled)))
     #expect(world.resolutions[99] != nil)
@@ -267,11 +267,11 @@ import Testing
     world.advance(by: .seconds(2))
     world.settle()
     #expect(world.status(first) == .timedOut && world.machine.agent("a")?.load == 1)
-    world.perform { $0.agentReported("a", epoch: epoch, tasks: ["task_1_0"], at: $1) }
+    world.handle(.agent(.reported("a", epoch: epoch, tasks: ["task_1_0"])))
     world.advance(by: .seconds(40))
     world.settle()
     #expect(world.tasks == ["task_1_0 a"])
-    world.perform { $0.agentReported("a", epoch: epoch, tasks: [], at: $1) }
+    world.handle(.agent(.reported("a", epoch: epoch, tasks: [])))
     world.settle()
     #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
   }
@@ -301,7 +301,7 @@ import Testing
     // What is registered once more goes on waiting for its place.
     let (second, _) = world.submit(timeout: .seconds(600))
     _ = world.cancel(second)
-    world.perform { $0.agentRenewed("a", from: epoch, epoch: epoch + 1, at: $1) }
+    world.handle(.agent(.renewed("a", from: epoch, epoch: epoch + 1)))
     world.advance(by: .seconds(30))
     #expect(world.machine.agent("a")?.load == 0)
   }
@@ -360,7 +360,7 @@ import Testing
     #expect(world.cancelled == ["task_1_0 a cancelled"])
     // Its place is free when the agent says so.
     #expect(world.tasks == ["task_1_0 a"])
-    world.perform { $0.placeFreed("task_1_0", by: "a", at: $1) }
+    world.handle(.agent(.stopped(task: "task_1_0", by: "a")))
     world.settle()
     #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
     #expect(world.resolutions[waiter] == canceller.flatMap { world.resolutions[$0] })
@@ -386,13 +386,13 @@ import Testing
     world.connect("a")
     let (first, waiting) = world.submit()
     let (second, creating) = world.begin()
-    world.perform { machine, _ in machine.releaseWaiters() }
+    world.handle(.stopping)
     #expect(world.resolutions[waiting] == .accepted(ExecutionAcceptance(executionId: first, status: .running)))
     #expect(world.resolutions[creating] == nil)
     world.settle()
     #expect(world.resolutions[creating] == .accepted(ExecutionAcceptance(executionId: second, status: .pending)))
     let late = world.newWaiter()
-    world.perform { machine, _ in machine.attach(late, to: first, waits: true).actions }
+    world.handle(.attached(late, to: first, waits: true))
     #expect(world.resolutions[late] != nil)
     #expect(world.machine.executionCount == 2)
   }
@@ -405,7 +405,7 @@ import Testing
       world.complete("task_\(number)_0", by: "a")
       world.settle()
     }
-    #expect(world.machine.timers.count <= 1_025)
+    #expect(world.machine.sizes.timers <= 1_025)
   }
 
   @Test func placesOfExecutionsThatEndedAreDropped() {
@@ -416,11 +416,11 @@ import Testing
       _ = world.cancel(id)
       world.settle()
     }
-    #expect((world.machine.waiting.values.map(\.count).first ?? 0) <= 1_025)
+    #expect(world.machine.sizes.waiting <= 1_025)
     world.connect("a")
     world.settle()
     #expect(world.tasks == ["task_1_0 a"] && world.status(first) == .running)
     world.complete("task_1_0", by: "a")
-    #expect(world.machine.waiting.isEmpty)
+    #expect(world.machine.sizes.waiting == 0)
   }
 }

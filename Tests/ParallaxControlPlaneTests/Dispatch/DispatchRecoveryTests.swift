@@ -35,10 +35,7 @@ import Testing
 
   @Test func runningGoesOnAtItsAgents() {
     var world = World()
-    world.perform { machine, now in
-      machine.agentExpected("a", epoch: 0, home: World.other, at: now)
-      return []
-    }
+    world.handle(.agent(.expected("a", epoch: 0, home: World.other)))
     recovered(.running, [task(0, "a"), task(1, "b")], in: &world)
     world.connect("a", activeTasks: ["task_1_0"])
     world.connect("b", activeTasks: ["task_1_1"])
@@ -120,7 +117,7 @@ import Testing
     world.connect("a")
     let (id, _) = world.submit()
     let before = world.machine.execution(id)
-    if let before { world.perform { $0.recover(before, at: $1) } }
+    if let before { world.handle(.recovered(before)) }
     #expect(world.machine.execution(id) == before && world.load("a") == 1)
     world.complete("task_1_0", by: "a")
     world.settle()

@@ -153,7 +153,7 @@ private struct RandomWalk {
     let limit = Int.random(in: 1...3, using: &generator)
     agents[agent]?.isDraining = isDraining
     agents[agent]?.limit = limit
-    world.perform { $0.agentChanged(agent, epoch: epoch, capabilities: nil, limit: limit, isDraining: isDraining, at: $1) }
+    world.handle(.agent(.changed(agent, epoch: epoch, capabilities: nil, limit: limit, isDraining: isDraining)))
   }
 
   private mutating func cancel() {
@@ -163,13 +163,8 @@ private struct RandomWalk {
   private mutating func attach() {
     guard let id = pick(submitted.suffix(20)) else { return }
     let waiter = world.newWaiter()
-    let waits = chance(50)
-    var isAttached = false
-    world.perform { machine, _ in
-      let (attached, actions) = machine.attach(waiter, to: id, waits: waits)
-      isAttached = attached
-      return actions
-    }
+    let isAttached = world.machine.execution(id) != nil
+    world.handle(.attached(waiter, to: id, waits: chance(50)))
     if isAttached { waiters.insert(waiter) }
   }
 
@@ -186,7 +181,7 @@ private struct RandomWalk {
 
   private mutating func delayCreation() {
     for case .create(let stored) in world.writes.prefix(1) {
-      world.perform { $0.creationDelayed(stored.execution.id, error: APIError(.notReady, "no store"), at: $1) }
+      world.handle(.creationDelayed(stored.execution.id, APIError(.notReady, "no store")))
     }
   }
 

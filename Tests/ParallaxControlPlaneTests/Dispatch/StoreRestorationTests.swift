@@ -18,8 +18,9 @@ import Testing
 
   private func withDispatcher(retention: Duration = .seconds(86_400), _ body: @Sendable (Dispatcher) async throws -> Void) async throws {
     let dispatcher = Dispatcher(
-      settings: DispatchMachine.Settings(session: World.session), store: store, lossy: true, retention: retention, maxRetained: 100,
-      peers: Dispatcher.Peers(tell: { [told] message, session in told.add(message, session) }),
+      settings: DispatchMachine.Settings(session: World.session, isStoreLossy: true, maxRetained: 100), store: store,
+      retention: retention,
+      peers: Peers(tell: { [told] message, session in told.add(message, session) }),
       timerLoop: MultiThreadedEventLoopGroup.singleton.next(), clock: NodeClock(),
       metrics: try DispatchMetrics(registry: MetricsRegistry()), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -90,7 +91,7 @@ import Testing
 
   @Test func idempotencyKeysAreClaimedAgain() async throws {
     try await withDispatcher { dispatcher in
-      dispatcher.claimed(RecentWrites.Claim(key: "key", executionID: "exec_1", digest: "d"))
+      dispatcher.handle(.keyClaimed(RecentWrites.Claim(key: "key", executionID: "exec_1", digest: "d")))
       failOver(dispatcher)
       try await eventually("the claim") { store.claimedKeys == ["key"] }
       // It does not live longer for having been lost.
@@ -108,7 +109,7 @@ import Testing
       foreign.execution.status = .running
       _ = store.create(foreign)
       let result = AgentMessage.TaskResult(taskId: "task_7_0", executionId: "exec_7", result: "done")
-      dispatcher.taskCompleted(result, by: "near", messageID: nil)
+      dispatcher.handle(.completed(result, by: "near", messageID: nil))
       try await eventually("the owner hears of it") { told.all.count == 1 }
 
       failOver(dispatcher)
@@ -126,7 +127,7 @@ import Testing
       register("near", at: dispatcher, epoch: 1, link)
       failOver(dispatcher)
       let result = AgentMessage.TaskResult(taskId: "task_7_0", executionId: "exec_7", result: "done")
-      dispatcher.taskCompleted(result, by: "near", messageID: nil)
+      dispatcher.handle(.completed(result, by: "near", messageID: nil))
       try await Task.sleep(for: .milliseconds(50))
       // The agent would forget its result.
       #expect(link.sent == [])
@@ -141,7 +142,7 @@ import Testing
   private func register(_ id: String, at dispatcher: Dispatcher, epoch: Int64, _ link: FakeLink) {
     let registration = AgentSessionMachine.Registration(
       agentID: id, name: nil, capabilities: ["text"], limit: 1, metadata: nil, activeTasks: [])
-    dispatcher.agentRegistered(registration, epoch: epoch, link: link)
+    dispatcher.registered(registration, epoch: epoch, link: link)
   }
 
   @Test func registrationsThatAreLostAreStoredAgainAndNoOthers() async throws {
@@ -195,11 +196,13 @@ private final class FakeLink: AgentLink {
 
   var sent: [ControlPlaneMessage] { state.withLock { $0.sent } }
   var renewals: Int { state.withLock { $0.renewals } }
-  let lastSeen = World.start
+  let lastSeen: Timestamp? = World.start
 
   func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) { state.withLock { $0.sent.append(message) } }
 
   func registerAnew() { state.withLock { $0.renewals += 1 } }
+
+  func registrationEnded(_ outcome: Result<Int64, any Error>) {}
 
   func replace() {}
 

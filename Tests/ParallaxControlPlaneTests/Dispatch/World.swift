@@ -52,9 +52,12 @@ struct World {
   private(set) var writes: [Write] = []
   private(set) var sent: [Sent] = []
   private(set) var resolutions: [WaiterID: Resolution] = [:]
+  /// Callers that were told that this node does not drive their execution.
+  private(set) var refused: Set<WaiterID> = []
   private(set) var ended: [String: Int] = [:]
   private(set) var released: [String] = []
   private(set) var lookUps: [LookUp] = []
+  private(set) var changed: [String] = []
   private(set) var vanished: [String] = []
   private(set) var gone: [String] = []
   private(set) var reads: [String] = []
@@ -62,8 +65,10 @@ struct World {
   private(set) var checkedAgents: [String] = []
   private(set) var told: [Told] = []
   private(set) var news: [AgentAnnouncement] = []
+  private var loads: [String: Int] = [:]
   private(set) var statuses: [String] = []
   private(set) var moved: [String] = []
+  private(set) var restorations: [RecentWrites] = []
   private(set) var faults: [String] = []
   private var epoch: Int64 = 0
   private var lastWaiter: WaiterID = 0
@@ -75,43 +80,52 @@ struct World {
 
   // MARK: Events
 
-  mutating func perform(_ event: (inout DispatchMachine, Moment) -> [DispatchAction]) {
-    for action in event(&machine, now) { note(action) }
+  mutating func handle(_ event: DispatchEvent) {
+    for action in machine.handle(event, at: now) { note(action) }
   }
 
   private mutating func note(_ action: DispatchAction) {
     switch action {
-    case .create(let stored): begin(.create(stored))
-    case .update(let change): begin(.update(change))
-    case .restore(let stored): begin(.restore(stored))
-    case .release(let id, _): released.append(id)
+    case .store(let call): note(call)
     case .send(let message, let agent, let messageID):
       check(message, to: agent)
       sent.append(Sent(agent: agent, message: message, messageID: messageID))
-    case .resolve(let waiter, let resolution):
+    case .resolve(let waiter, let resolution?):
       if resolutions.updateValue(resolution, forKey: waiter) != nil { faults.append("waiter \(waiter) was answered twice") }
+    case .resolve(let waiter, nil): refused.insert(waiter)
     case .ended(let stored):
       let execution = stored.execution
       ended[execution.id, default: 0] += 1
       if store[execution.id]?.execution != execution { faults.append("\(execution.id) ended otherwise than it is stored") }
-    case .record(let outcome, _, _): lookUps.append(LookUp(task: outcome.id, agent: outcome.agentID))
-    case .read(let id):
-      reads.append(id)
-      let stored = store[id]
-      perform { $0.executionRead(id, stored, at: $1) }
-    case .claim(let id, let owner, let cancels):
-      let stored = store[id].flatMap { $0.execution.owner == Self.session && !$0.execution.status.isTerminal ? $0 : nil }
-      perform { $0.claimFinished(id, from: owner, stored, cancels: cancels, at: $1) }
-    case .unlist(let id): unlisted.append(id)
-    case .checkAgent(let id): checkedAgents.append(id)
-    case .agentVanished(let id, _): vanished.append(id)
-    case .agentGone(let id, _): gone.append(id)
     case .tell(let message, let other):
       if case .deliver(let task, let agent, _) = message { check(.task(task), to: agent) }
       told.append(Told(message: message, session: other))
-    case .publish(let agentNews): news.append(agentNews)
+    case .publish(.loads(let announced)): loads.merge(announced) { $1 }
+    case .publish(let announcement): news.append(announcement)
     case .publishStatus(let execution): statuses.append("\(execution.id) \(execution.status.rawValue)")
     case .agentMoved(let id): moved.append(id)
+    case .restore(let recent): restorations.append(recent)
+    }
+  }
+
+  private mutating func note(_ call: StoreCall) {
+    switch call {
+    case .create(let stored): begin(.create(stored))
+    case .update(let change): begin(.update(change))
+    case .restore(let stored): begin(.restore(stored))
+    case .release(let id, _): released.append(id)
+    case .record(let outcome, _, _): lookUps.append(LookUp(task: outcome.id, agent: outcome.agentID))
+    case .read(let id):
+      reads.append(id)
+      handle(.read(id, store[id]))
+    case .claim(let id, let owner, let cancels):
+      let stored = store[id].flatMap { $0.execution.owner == Self.session && !$0.execution.status.isTerminal ? $0 : nil }
+      handle(.claimed(id, from: owner, stored, cancels: cancels))
+    case .unlist(let id): unlisted.append(id)
+    case .changeAgent(let id, _, _, _): changed.append(id)
+    case .checkAgent(let id): checkedAgents.append(id)
+    case .disconnectAgent(let id, _): vanished.append(id)
+    case .removeAgent(let id, _): gone.append(id)
     }
   }
 
@@ -150,22 +164,21 @@ struct World {
       let isNew = store[id] == nil
       if isNew { store[id] = stored }
       noteTasks(of: id)
-      perform {
-        $0.writeFinished(
-          id, epoch: stored.execution.epoch, revision: stored.execution.revision, isNew ? .applied : .stale, at: $1)
-      }
+      written(stored, isNew ? .applied : .stale)
     case .update(let change):
       let outcome = apply(change)
       noteTasks(of: change.id)
-      perform { $0.writeFinished(change.id, epoch: change.epoch, revision: change.revision, outcome, at: $1) }
+      handle(.written(change.id, epoch: change.epoch, revision: change.revision, outcome))
     case .restore(let stored):
       let outcome = restore(stored)
       noteTasks(of: stored.execution.id)
-      perform {
-        $0.writeFinished(
-          stored.execution.id, epoch: stored.execution.epoch, revision: stored.execution.revision, outcome, at: $1)
-      }
+      written(stored, outcome)
     }
+  }
+
+  private mutating func written(_ stored: StoredExecution, _ outcome: UpdateOutcome) {
+    let execution = stored.execution
+    handle(.written(execution.id, epoch: execution.epoch, revision: execution.revision, outcome))
   }
 
   private mutating func noteTasks(of id: String) {
@@ -230,7 +243,7 @@ struct World {
 
   /// This node is told that the store may have lost writes.
   mutating func resetStore() {
-    perform { $0.storeReset(at: $1) }
+    handle(.storeReset(connectedAt: nil))
   }
 
   /// This node claims an execution of another and goes on with it.
@@ -238,7 +251,7 @@ struct World {
     store[id]?.execution.owner = Self.session
     store[id]?.execution.epoch += 1
     guard let stored = store[id] else { return }
-    perform { $0.recover(stored, at: $1) }
+    handle(.recovered(stored))
   }
 
   /// Another node records how a task ended: with a result, or with an error that may be tried again.
@@ -291,7 +304,7 @@ struct World {
     lastID += 1
     let execution = execution("exec_\(lastID)", pattern, priority: priority, timeout: timeout)
     let waiter = newWaiter()
-    perform { $0.submit(execution, waiter: waiter, waits: waits, isRepeatable: isRepeatable, at: $1) }
+    handle(.submitted(execution, waiter, waits: waits, isRepeatable: isRepeatable))
     return (execution.id, waiter)
   }
 
@@ -307,13 +320,8 @@ struct World {
 
   mutating func cancel(_ id: String) -> WaiterID? {
     let waiter = newWaiter()
-    var cancelled = false
-    perform { machine, now in
-      let (isCancelled, actions) = machine.cancel(id, waiter: waiter, at: now)
-      cancelled = isCancelled
-      return actions
-    }
-    return cancelled ? waiter : nil
+    handle(.cancelled(id, by: waiter))
+    return refused.contains(waiter) ? nil : waiter
   }
 
   // MARK: Agents
@@ -324,26 +332,24 @@ struct World {
   ) -> Int64 {
     epoch += 1
     let epoch = epoch
-    perform { machine, now in
-      machine.agentRegistered(agent, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks, at: now)
-    }
+    handle(.agent(.registered(agent, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks)))
     return epoch
   }
 
   mutating func leave(_ agent: String, graceful: Bool = false) {
     let epoch = machine.agent(agent)?.epoch ?? 0
-    perform { $0.agentLeft(agent, epoch: epoch, graceful: graceful, at: $1) }
+    handle(.agent(.left(agent, epoch: epoch, graceful: graceful)))
   }
 
   mutating func complete(_ task: String, by agent: String, result: JSONValue = "done", messageID: String? = nil) {
     let result = AgentMessage.TaskResult(taskId: task, executionId: Self.execution(of: task), result: result)
-    perform { $0.taskCompleted(result, by: agent, messageID: messageID, at: $1) }
+    handle(.completed(result, by: agent, messageID: messageID))
   }
 
   mutating func fail(_ task: String, by agent: String, retryable: Bool = true) {
     let failure = ExecutionFailure(code: "BROKEN", message: "it broke")
     let error = AgentMessage.TaskError(taskId: task, executionId: Self.execution(of: task), error: failure, retryable: retryable)
-    perform { $0.taskFailed(error, by: agent, messageID: nil, at: $1) }
+    handle(.failed(error, by: agent, messageID: nil))
   }
 
   static func execution(of task: String) -> String {
@@ -353,7 +359,14 @@ struct World {
   mutating func advance(by duration: Duration) {
     now.instant += duration
     now.wall = now.wall + duration
-    perform { $0.timePassed(at: $1) }
+    handle(.timePassed)
+  }
+
+  /// Has loads announced, and returns them.
+  mutating func takeLoads() -> [String: Int] {
+    handle(.agent(.loadsDue))
+    defer { loads = [:] }
+    return loads
   }
 
   // MARK: Looking

@@ -50,7 +50,7 @@ import Testing
     let nodeClock = NodeClock(clock) { World.start }
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     dispatcher = Dispatcher(
-      settings: DispatchMachine.Settings(session: World.session), store: store, lossy: false, retention: .seconds(60), maxRetained: 100,
+      settings: DispatchMachine.Settings(session: World.session), store: store, retention: .seconds(60),
       timerLoop: MultiThreadedEventLoopGroup.singleton.next(), clock: nodeClock, metrics: try DispatchMetrics(registry: registry),
       logger: logger)
     recovery = try SessionRecovery(

@@ -23,7 +23,7 @@ import Testing
     let clock = NodeClock()
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let dispatcher = Dispatcher(
-      settings: DispatchMachine.Settings(session: World.session), store: store, lossy: false, retention: .seconds(60), maxRetained: 10,
+      settings: DispatchMachine.Settings(session: World.session), store: store, retention: .seconds(60),
       timerLoop: connection.eventLoop, clock: clock, metrics: try DispatchMetrics(registry: registry), logger: logger)
     let metrics = try SessionMetrics(registry: registry)
     let settings = AgentSessionMachine.Settings(
@@ -66,11 +66,11 @@ import Testing
     }
     try await withSession { session, _ in
       try await register(session)
-      session.replace()
+      session.link.replace()
       try await eventually("the end") { connection.codes.last == .policyViolation }
     }
     try await withSession { session, _ in
-      session.restart("the node is shutting down")
+      session.link.restart("the node is shutting down")
       try await eventually("the end") { connection.codes.last == .goingAway && connection.codes.count == 3 }
     }
   }

@@ -73,7 +73,6 @@ final class DispatchSimulation {
 
   let mix: Mix
   let seed: UInt64
-  let rules: DispatchRules
   var random: SimulationRandom
   private(set) var now = Duration.zero
   private var queue: [Planned] = []
@@ -95,10 +94,9 @@ final class DispatchSimulation {
   var trace: [String] = []
   let isTraced: Bool
 
-  init(_ mix: Mix, seed: UInt64, rules: DispatchRules = DispatchRules(), isTraced: Bool = false) {
+  init(_ mix: Mix, seed: UInt64, isTraced: Bool = false) {
     self.mix = mix
     self.seed = seed
-    self.rules = rules
     self.isTraced = isTraced
     random = SimulationRandom(seed: seed)
   }

@@ -29,21 +29,4 @@ private let simulationBudget: Duration = {
       await Task.yield()
     }
   }
-
-  private static let missing: [(Set<DispatchRules.Defect>, Mix)] = [
-    ([.keepsEarlierEpoch, .neverReadsAgain], .paused), ([.dropsOutcomes], .paused), ([.overlooksRecordings], .hasty),
-    ([.tellsLoadsOnce], .hasty),
-  ]
-
-  /// Each rule that was missing once is missed by some seed.
-  @Test(arguments: missing)
-  func aMissingRuleIsFound(defects: Set<DispatchRules.Defect>, mix: Mix) async {
-    for seed in 1...200 as ClosedRange<UInt64> {
-      let simulation = DispatchSimulation(mix, seed: seed, rules: DispatchRules(without: defects))
-      simulation.run()
-      if !simulation.faults.isEmpty { return }
-      await Task.yield()
-    }
-    Issue.record("no seed shows \(defects)")
-  }
 }

@@ -64,7 +64,7 @@ final class SimulatedNode {
     (deferred, plannedWake, hasOpened, lastWrite) = ([], nil, false, world.now - .seconds(100))
     machine = DispatchMachine(
       settings: DispatchMachine.Settings(
-        session: session, resumeGrace: Self.resumeGrace, relocationDelay: .milliseconds(250), rules: world.rules))
+        session: session, resumeGrace: Self.resumeGrace, relocationDelay: .milliseconds(250)))
     world.note("\(session) starts")
     beat()
     look()
@@ -121,9 +121,8 @@ final class SimulatedNode {
 
   // MARK: The machine
 
-  private func perform(_ event: (inout DispatchMachine, Moment) -> [DispatchAction]) {
-    let actions = event(&machine, moment)
-    for action in actions { act(action) }
+  private func handle(_ event: DispatchEvent) {
+    for action in machine.handle(event, at: moment) { act(action) }
     arm()
   }
 
@@ -136,21 +135,35 @@ final class SimulatedNode {
 
   private func wake() {
     plannedWake = nil
-    perform { $0.timePassed(at: $1) }
+    handle(.timePassed)
   }
 
   private func act(_ action: DispatchAction) {
     switch action {
+    case .store(let call): make(call)
+    case .send(let message, let agent, _): send(message, to: agent)
+    case .resolve(let waiter, let resolution): if let resolution { resolve(waiter, resolution) }
+    case .tell(let message, let other): tell(message, other)
+    case .publish(let announcement): publish(announcement)
+    case .agentMoved(let id):
+      if let link = links.removeValue(forKey: id) { later { link.agent.connectionEnded(link.connection) } }
+    case .ended, .publishStatus, .restore: break
+    }
+  }
+
+  private func make(_ call: StoreCall) {
+    let session = session
+    switch call {
     case .create(let stored):
-      call({ $0.create(stored) }, about: stored.execution.id) { outcome in
+      self.call({ $0.create(stored) }, about: stored.execution.id) { outcome in
         self.written(stored.execution, outcome == .created ? .applied : .stale)
       }
     case .update(let change):
-      call({ $0.update(change) }, about: change.id) { outcome in
-        self.perform { $0.writeFinished(change.id, epoch: change.epoch, revision: change.revision, outcome, at: $1) }
+      self.call({ $0.update(change) }, about: change.id) { outcome in
+        self.handle(.written(change.id, epoch: change.epoch, revision: change.revision, outcome))
       }
     case .restore(let stored):
-      call({ $0.restore(stored, as: .owner) }, about: stored.execution.id) { outcome in
+      self.call({ $0.restore(stored, as: .owner) }, about: stored.execution.id) { outcome in
         let result: UpdateOutcome =
           switch outcome {
           case .intact, .restored: .applied
@@ -159,46 +172,40 @@ final class SimulatedNode {
           }
         self.written(stored.execution, result)
       }
-    case .release(let id, let owner): call({ $0.release(id, owner: owner) }) { _ in }
-    case .send(let message, let agent, _): send(message, to: agent)
-    case .resolve(let waiter, let resolution): resolve(waiter, resolution)
-    case .ended: break
-    case .record(let outcome, let execution, _): record(outcome, of: execution)
-    case .read(let id): call({ $0.execution(id) }) { stored in self.perform { $0.executionRead(id, stored, at: $1) } }
+    case .read(let id): self.call({ $0.execution(id) }) { self.handle(.read(id, $0)) }
+    case .release(let id, let owner): self.call({ $0.release(id, owner: owner) }) { _ in }
     case .claim(let id, let owner, let cancels):
-      let session = session
-      call({ $0.claim(id, from: owner, isGone: false, to: session) }, about: id) { stored in
-        self.perform { $0.claimFinished(id, from: owner, stored, cancels: cancels, at: $1) }
+      self.call({ $0.claim(id, from: owner, isGone: false, to: session) }, about: id) { stored in
+        self.handle(.claimed(id, from: owner, stored, cancels: cancels))
       }
-    case .unlist(let id):
-      let session = session
-      call({ $0.unlist(id, from: session) }) { _ in }
+    case .unlist(let id): self.call({ $0.unlist(id, from: session) }) { _ in }
+    case .record(let outcome, let execution, let messageID):
+      self.call({ $0.record(outcome, of: execution) }, about: execution) { result in
+        self.handle(.recorded(outcome, execution: execution, messageID: messageID, result))
+      }
+    case .changeAgent(let id, let epoch, let capabilities, let limit):
+      change(id, epoch: epoch) {
+        if let capabilities { $0.capabilities = capabilities }
+        if let limit { $0.maxConcurrentTasks = limit }
+      }
+    case .disconnectAgent(let id, let epoch): change(id, epoch: epoch) { $0.isConnected = false }
+    case .removeAgent(let id, let epoch): self.call({ $0.removeAgent(id, epoch: epoch, session: session) }) { _ in }
     case .checkAgent(let id):
-      // As `Dispatcher` does: twice, since a registration may be about to be known here.
-      let session = session
-      call({ $0.agent(id) }) { record in
+      // As `StoreWorker` does: twice, since a registration may be about to be known here.
+      self.call({ $0.agent(id) }) { record in
         guard let record, record.session == session, (self.machine.agent(id)?.epoch ?? 0) < record.epoch else { return }
         self.here(after: .seconds(5)) {
           guard (self.machine.agent(id)?.epoch ?? 0) < record.epoch else { return }
           self.call({ $0.removeAgent(id, epoch: record.epoch, session: session) }) { _ in
-            self.publish(.left(id, epoch: record.epoch, graceful: true))
+            self.handle(.agent(.removed(id, epoch: record.epoch)))
           }
         }
       }
-    case .agentVanished(let id, let epoch): change(id, epoch: epoch) { $0.isConnected = false }
-    case .agentGone(let id, let epoch):
-      let session = session
-      call({ $0.removeAgent(id, epoch: epoch, session: session) }) { _ in }
-    case .tell(let message, let other): tell(message, other)
-    case .publish(let announcement): publish(announcement)
-    case .publishStatus: break
-    case .agentMoved(let id):
-      if let link = links.removeValue(forKey: id) { later { link.agent.connectionEnded(link.connection) } }
     }
   }
 
   private func written(_ execution: Execution, _ outcome: UpdateOutcome) {
-    perform { $0.writeFinished(execution.id, epoch: execution.epoch, revision: execution.revision, outcome, at: $1) }
+    handle(.written(execution.id, epoch: execution.epoch, revision: execution.revision, outcome))
   }
 
   /// Calls the store, again and again until an answer has come.
@@ -233,7 +240,7 @@ final class SimulatedNode {
         self.lastWaiter += 1
         let waiter = self.lastWaiter
         self.waiters[waiter] = (execution.id, answer)
-        self.perform { $0.submit(execution, waiter: waiter, waits: self.world.chance(0.5), at: $1) }
+        self.handle(.submitted(execution, waiter, waits: self.world.chance(0.5), isRepeatable: false))
       }
     }
   }
@@ -253,15 +260,14 @@ final class SimulatedNode {
         epoch: self.machine.agent(agent.id)?.epoch ?? 0, connectedAt: World.start, activeTasks: activeTasks)
       self.call({ $0.register(record) }) { epoch in
         guard agent.connection == connection else {
-          return self.perform { $0.agentLeft(agent.id, epoch: epoch, graceful: false, at: $1) }
+          return self.handle(.agent(.left(agent.id, epoch: epoch, graceful: false)))
         }
         if (self.machine.agent(agent.id)?.epoch ?? 0) >= epoch { return self.later { agent.connectionEnded(connection) } }
         if let former = self.links[agent.id] { self.later { former.agent.connectionEnded(former.connection) } }
         self.links[agent.id] = (epoch, agent, connection)
         self.later { agent.registered(connection) }
-        self.perform {
-          $0.agentRegistered(agent.id, epoch: epoch, capabilities: ["text"], limit: agent.limit, activeTasks: activeTasks, at: $1)
-        }
+        self.handle(
+          .agent(.registered(agent.id, epoch: epoch, capabilities: ["text"], limit: agent.limit, activeTasks: activeTasks)))
       }
     }
   }
@@ -271,7 +277,7 @@ final class SimulatedNode {
     here(after: .zero) {
       guard let link = self.links[agent.id], link.connection == connection else { return }
       self.links[agent.id] = nil
-      self.perform { $0.agentLeft(agent.id, epoch: link.epoch, graceful: graceful, at: $1) }
+      self.handle(.agent(.left(agent.id, epoch: link.epoch, graceful: graceful)))
     }
   }
 
@@ -285,14 +291,14 @@ final class SimulatedNode {
           "\(self.session) heard what \(agent.id) gave for \(task), and it is not kept: \(self.world.describe(World.execution(of: task)))")
       }
       let message = AgentMessage.TaskResult(taskId: task, executionId: World.execution(of: task), result: result)
-      self.perform { $0.taskCompleted(message, by: agent.id, messageID: nil, at: $1) }
+      self.handle(.completed(message, by: agent.id, messageID: nil))
     }
   }
 
   func stopped(_ task: String, by agent: SimulatedAgent, connection: Int) {
     here(after: .zero) {
       guard self.links[agent.id]?.connection == connection else { return }
-      self.perform { $0.placeFreed(task, by: agent.id, at: $1) }
+      self.handle(.agent(.stopped(task: task, by: agent.id)))
     }
   }
 
@@ -300,21 +306,6 @@ final class SimulatedNode {
     guard let link = links[agent] else { return }
     if case .resultAck(let ack) = message { world.checkAcknowledgement(of: ack.taskId) }
     later { link.agent.receive(message, link.connection) }
-  }
-
-  private func record(_ outcome: TaskRecord, of execution: String) {
-    call({ $0.record(outcome, of: execution) }, about: execution) { result in
-      switch result {
-      case .recorded(let owner), .alreadyRecorded(let owner, terminal: false):
-        if owner == self.session {
-          self.perform { machine, _ in machine.outcomeRecorded(of: execution) }
-        } else {
-          self.tell(.recorded(execution: execution, task: outcome.id), owner)
-        }
-      case .alreadyRecorded(_, terminal: true), .unknown: break
-      }
-      self.send(.resultAck(ControlPlaneMessage.ResultAck(taskId: outcome.id)), to: outcome.agentID)
-    }
   }
 
   // MARK: Other nodes
@@ -326,24 +317,18 @@ final class SimulatedNode {
   }
 
   func receive(_ message: NodeMessage) {
-    here(after: .zero) { self.perform { $0.received(message, at: $1) } }
+    here(after: .zero) { self.handle(.message(message)) }
   }
 
   private func publish(_ announcement: AgentAnnouncement) {
     let sender = session
     for node in world.nodes where node !== self && !(world.hasFaults && world.chance(world.mix.lostEvents)) {
-      later { node.here(after: .zero) { node.perform { $0.heard(announcement, from: sender, at: $1) } } }
+      later { node.here(after: .zero) { node.handle(.agent(.announced(announcement, from: sender))) } }
     }
   }
 
   private func tellLoads() {
-    var loads: [String: Int] = [:]
-    let now = moment
-    perform { machine, _ in
-      loads = machine.takeLoads(at: now)
-      return []
-    }
-    if !loads.isEmpty { publish(.loads(loads)) }
+    handle(.agent(.loadsDue))
     here(after: .milliseconds(500)) { self.tellLoads() }
   }
 
@@ -352,7 +337,7 @@ final class SimulatedNode {
     for other in world.members.keys.sorted(by: { $0.description < $1.description }) where other != session && !lost.contains(other) {
       let before = machine.agentEpochs(at: other)
       call({ $0.agents(at: other).sorted { $0.id < $1.id } }) { records in
-        self.perform { $0.listed(records, at: other, before: before, at: $1) }
+        self.handle(.agent(.listed(records, at: other, before: before)))
       }
     }
     here(after: .seconds(60)) { self.look() }
@@ -384,10 +369,10 @@ final class SimulatedNode {
       call({ $0.register(record) }) { epoch in
         guard self.links[id]?.connection == link.connection else { return }
         self.links[id]?.epoch = epoch
-        self.perform { $0.agentRenewed(id, from: link.epoch, epoch: epoch, at: $1) }
+        self.handle(.agent(.renewed(id, from: link.epoch, epoch: epoch)))
       }
     }
-    perform { $0.storeReset(at: $1) }
+    handle(.storeReset(connectedAt: nil))
   }
 
   private func judge(_ beats: [NodeSession: UInt64]) {
@@ -396,13 +381,13 @@ final class SimulatedNode {
         guard world.now - seen.at > Self.detection, lost.insert(other).inserted else { continue }
         world.note("\(session) takes \(other) for lost")
         gone.insert(other)
-        perform { $0.memberLost(other, at: $1) }
+        handle(.agent(.memberLost(other)))
       } else {
         lastSeen[other] = (count, world.now)
         if lost.remove(other) != nil {
           gone.remove(other)
           call({ $0.agents(at: other).sorted { $0.id < $1.id } }) { records in
-            self.perform { $0.listed(records, at: other, before: [:], at: $1) }
+            self.handle(.agent(.listed(records, at: other, before: [:])))
           }
         }
       }
@@ -435,15 +420,12 @@ final class SimulatedNode {
     let session = session
     call({ $0.agents(at: former).sorted { $0.id < $1.id } }) { records in
       for record in records {
-        self.perform { machine, now in
-          machine.agentExpected(record.id, epoch: record.epoch, home: former, at: now)
-          return []
-        }
+        self.handle(.agent(.expected(record.id, epoch: record.epoch, home: former)))
       }
       self.call({ $0.executions(ownedBy: former).sorted() }) { ids in
         for id in ids {
           self.call({ $0.claim(id, from: former, isGone: true, to: session) }, about: id) { stored in
-            if let stored { self.perform { $0.recover(stored, at: $1) } }
+            if let stored { self.handle(.recovered(stored)) }
           }
         }
         guard let since = self.recoveries[former] else {

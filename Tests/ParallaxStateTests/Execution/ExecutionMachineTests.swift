@@ -6,7 +6,7 @@ import Testing
 @Suite struct ExecutionMachineTests {
   @Test func nothingEndsBeforeItBegan() {
     var driven = Driven()
-    driven.perform { $0.create(agents: ["a"], at: $1) }
+    driven.create(agents: ["a"])
     driven.settle()
     driven.now = driven.now + .seconds(-600)
     driven.complete(0)
@@ -16,7 +16,7 @@ import Testing
 
   private func running(_ pattern: PatternDefinition = Sample.pattern(), agents: [String] = ["a"]) -> Driven {
     var driven = Driven(pattern)
-    driven.perform { $0.create(agents: agents, at: $1) }
+    driven.create(agents: agents)
     driven.settle()
     _ = driven.takeActions()
     return driven
@@ -24,7 +24,7 @@ import Testing
 
   @Test func withAgentsAtHandItIsCreatedRunningAndAcceptedThenSent() {
     var driven = Driven(Sample.pattern(.all, min: 2))
-    driven.perform { $0.create(agents: ["a", "b"], at: $1) }
+    driven.create(agents: ["a", "b"])
     #expect(driven.takeNames() == [])
     #expect(driven.pending == .create(driven.machine.stored))
     driven.write()
@@ -37,7 +37,7 @@ import Testing
 
   @Test func withoutAgentsItIsCreatedPendingAndStartsWhenItGetsThem() {
     var driven = Driven()
-    driven.perform { $0.create(agents: [], at: $1) }
+    driven.create(agents: [])
     driven.write()
     #expect(driven.takeNames() == ["accepted", "wantsAgents"])
     #expect(driven.machine.isWaitingForAgents)

@@ -7,7 +7,7 @@ import Testing
 @Suite struct ExecutionMachineWriteTests {
   private func creating(_ pattern: PatternDefinition = Sample.pattern(), agents: [String] = ["a"]) -> Driven {
     var driven = Driven(pattern)
-    driven.perform { $0.create(agents: agents, at: $1) }
+    driven.create(agents: agents)
     return driven
   }
 
@@ -235,7 +235,7 @@ import Testing
     driven.fail(0, retryable: true)
     driven.settle()
     let known = driven.machine.stored
-    func standing(_ make: (inout Execution) -> Void) -> ExecutionMachine.Standing {
+    func standing(_ make: (inout Execution) -> Void) -> StoredExecution.Standing {
       var found = known
       make(&found.execution)
       return driven.machine.standing(of: found)

@@ -35,7 +35,7 @@ enum Sample {
 struct Driven {
   var machine: ExecutionMachine
   private(set) var store: StoredExecution?
-  private(set) var pending: ExecutionMachine.Action?
+  private(set) var pending: StoreCall?
   /// Everything that came out, but for the writes.
   private(set) var actions: [ExecutionMachine.Action] = []
   var now = Sample.start
@@ -58,12 +58,22 @@ struct Driven {
     return actions
   }
 
+  /// Creates the execution.
+  mutating func create(agents: [String]) {
+    let execution = machine.stored.execution
+    perform { machine, now in
+      let (created, actions) = ExecutionMachine.create(execution, agents: agents, at: now)
+      machine = created
+      return actions
+    }
+  }
+
   mutating func perform(_ event: (inout ExecutionMachine, Timestamp) -> [ExecutionMachine.Action]) {
     for action in event(&machine, now) {
       switch action {
-      case .create, .update, .restore:
+      case .store(let call) where !call.isRead:
         precondition(pending == nil, "two writes at once")
-        pending = action
+        pending = call
       default: actions.append(action)
       }
     }
@@ -114,9 +124,7 @@ extension ExecutionMachine.Action {
   /// The action without what it carries: enough to see what happens in which order.
   var name: String {
     switch self {
-    case .create: "create"
-    case .update: "update"
-    case .restore: "restore"
+    case .store(let call): call.name
     case .wantsAgents: "wantsAgents"
     case .wantsAgent(let slot): "wantsAgent \(slot)"
     case .send(let task): "send \(task.agentID)"
@@ -125,10 +133,24 @@ extension ExecutionMachine.Action {
     case .withdraw(let task, let reason): "withdraw \(task.agentID) \(reason)"
     case .accepted: "accepted"
     case .finished: "finished"
-    case .read: "read"
     case .lost(let outcomes): (["lost"] + outcomes.map(\.agentID)).joined(separator: " ")
     }
   }
+}
+
+extension StoreCall {
+  /// The call without what it carries.
+  var name: String {
+    switch self {
+    case .create: "create"
+    case .update: "update"
+    case .restore: "restore"
+    case .read: "read"
+    default: "\(self)"
+    }
+  }
+
+  fileprivate var isRead: Bool { name == "read" }
 }
 
 extension Driven {

@@ -1,0 +1,252 @@
+import ParallaxAPI
+import ParallaxHA
+import ParallaxState
+
+/// The agents as this node knows them: its own by their sessions, those of other nodes by what these announce; which tasks they have in
+/// hand, and when they are given up.
+struct AgentMachine: Sendable {
+  /// What follows for executions and for others.
+  enum Action: Sendable {
+    case perform(DispatchAction)
+    /// The agent has lost a task of an execution that this node drives.
+    case lost(task: String, execution: String, TaskLoss)
+    /// The agent may lack a task: it gets it once more unless the store turns out to have the outcome.
+    case redeliver(task: String, execution: String)
+    /// An agent of another node works on the execution.
+    case recheck(execution: String)
+  }
+
+  /// An agent whose tasks are given to others unless it comes back, under a greater epoch or at the same node.
+  private struct Grace: Sendable {
+    var agent: String
+    var epoch: Int64
+  }
+
+  private let settings: DispatchMachine.Settings
+  /// The tasks that agents have in hand.
+  var tasks: AssignmentMachine
+  private var announcer = LoadAnnouncer()
+  private var timers = TimerQueue<Grace>()
+
+  init(settings: DispatchMachine.Settings) {
+    self.settings = settings
+    tasks = AssignmentMachine(settings: settings)
+  }
+
+  var directory: AgentDirectory { tasks.directory }
+  var timerCount: Int { timers.count + tasks.timerCount }
+  var nextWake: Duration? { [timers.next, tasks.nextWake].compactMap { $0 }.min() }
+
+  // MARK: Events
+
+  mutating func handle(_ event: AgentEvent, at now: Moment) -> [Action] {
+    switch event {
+    case .expected(let id, let epoch, let home):
+      guard directory[id] == nil else { return [] }
+      tasks.directory.expect(id: id, epoch: epoch, home: home)
+      awaitReturn(of: id, epoch: epoch, at: now)
+      return []
+    case .registered(let id, let epoch, let capabilities, let limit, let activeTasks):
+      return registered(id, epoch, capabilities, limit, activeTasks, at: now)
+    case .renewed(let id, let former, let epoch): return renewed(id, from: former, epoch: epoch, at: now)
+    case .changed(let id, let epoch, let capabilities, let limit, let isDraining):
+      return changed(id, epoch, capabilities, limit, isDraining)
+    case .left(let id, let epoch, let graceful): return left(id, epoch, graceful: graceful, at: now)
+    case .stopped(let task, let id):
+      tasks.answered(task, by: id)
+      return []
+    case .reported(let id, let epoch, let held):
+      if isHere(id, epoch: epoch) { tasks.directory.keepPlaces(of: Set(held), id: id) }
+      return []
+    case .removed(let id, let epoch): return [.perform(.publish(.left(id, epoch: epoch, graceful: true)))]
+    case .announced(let announcement, let home): return announced(announcement, from: home, at: now)
+    case .listed(let records, let home, let before): return listed(records, at: home, before: before, at: now)
+    case .memberLost(let home):
+      return directory.epochs(at: home).sorted { $0.key < $1.key }.flatMap { id, epoch in
+        leftElsewhere(id, epoch: epoch, graceful: false, home: home, at: now)
+      }
+    case .loadsDue: return announcer.announcements(of: &tasks.directory, at: now).map { .perform(.publish($0)) }
+    case .loadsMissed:
+      tasks.directory.tellAllLoads()
+      return []
+    }
+  }
+
+  /// Gives up agents that did not come back, and sees to tasks that agents said nothing of.
+  mutating func timePassed(at now: Moment) -> [Action] {
+    var actions = tasks.timePassed(at: now)
+    while let grace = timers.popDue(at: now.instant) {
+      guard let agent = directory[grace.agent], agent.epoch == grace.epoch, !agent.isConnected else { continue }
+      actions += forget(grace.agent)
+    }
+    return actions
+  }
+
+  /// Puts an open task into the hands of its agent, to which a former owner of the execution gave it.
+  mutating func expect(_ task: TaskRecord, of execution: String, at now: Moment) -> [Action] {
+    let actions = tasks.expect(task, of: execution, at: now)
+    if let agent = directory[task.agentID], !agent.isConnected { awaitReturn(of: agent.id, epoch: agent.epoch, at: now) }
+    return actions
+  }
+
+  private mutating func awaitReturn(of id: String, epoch: Int64, at now: Moment) {
+    let directory = directory
+    timers.compact { directory[$0.agent]?.epoch == $0.epoch }
+    timers.add(Grace(agent: id, epoch: epoch), at: now.instant + settings.resumeGrace)
+  }
+
+  private func isHere(_ id: String, epoch: Int64) -> Bool {
+    directory[id].map { $0.epoch == epoch && $0.isConnected && $0.home == nil } ?? false
+  }
+
+  /// Gives up on an agent: its tasks are lost, its registration goes.
+  private mutating func forget(_ id: String) -> [Action] {
+    guard let agent = directory[id] else { return [] }
+    let losses = tasks.remove(id)
+    // The registration of an agent elsewhere is that node's to remove, or of whoever recovers it.
+    return losses + (agent.home == nil ? [.perform(.store(.removeAgent(id, epoch: agent.epoch)))] : [])
+  }
+}
+
+// MARK: - Agents of this node
+
+extension AgentMachine {
+  private mutating func registered(
+    _ id: String, _ epoch: Int64, _ capabilities: [String], _ limit: Int, _ activeTasks: [String]?, at now: Moment
+  ) -> [Action] {
+    if let known = directory[id], known.epoch >= epoch { return [] }
+    enter(id, epoch, capabilities, limit, activeTasks)
+    let reported = directory[id]?.reportedTasks ?? []
+    // Tasks of other nodes that it lacks take up nothing, their owners give them to it again; tasks that only it knows of do.
+    tasks.releaseTasksOfOthers(of: id) { !reported.contains($0) }
+    for task in reported.sorted() {
+      if directory[id]?.tasks[task] == nil { tasks.directory.assign(task, TaskInHand(executionID: "", isOwn: false), to: id) }
+      _ = tasks.directory.deliver(task: task, to: id)
+    }
+    tasks.noteLosses(of: id)
+    tasks.confirmTasks(of: id, at: now)
+    return [
+      .perform(.publish(.registered(id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks)))
+    ]
+  }
+
+  private mutating func renewed(_ id: String, from former: Int64, epoch: Int64, at now: Moment) -> [Action] {
+    guard let agent = directory[id], isHere(id, epoch: former) else { return [] }
+    tasks.directory.renew(epoch: epoch, id: id)
+    // The timers of the former epoch mean nothing any more.
+    for task in agent.ending.sorted() { tasks.watchPlace(of: task, at: id, at: now) }
+    tasks.confirmTasks(of: id, at: now)
+    let announcement = AgentAnnouncement.registered(
+      id, epoch: epoch, capabilities: agent.capabilities.sorted(), limit: agent.limit, activeTasks: agent.tasks.keys.sorted())
+    return [.perform(.publish(announcement))]
+  }
+
+  private mutating func changed(
+    _ id: String, _ epoch: Int64, _ capabilities: [String]?, _ limit: Int?, _ isDraining: Bool?
+  ) -> [Action] {
+    guard let agent = directory[id], isHere(id, epoch: epoch) else { return [] }
+    let (known, most) = (capabilities.map { Set($0) } ?? agent.capabilities, limit ?? agent.limit)
+    let isDraining = isDraining ?? agent.isDraining
+    tasks.directory.upsert(id: id, epoch: epoch, capabilities: known, limit: most)
+    tasks.directory.setDraining(isDraining, id: id)
+    let announcement = AgentAnnouncement.changed(
+      id, epoch: epoch, capabilities: known.sorted(), limit: most, isDraining: isDraining)
+    guard capabilities != nil || limit != nil else { return [.perform(.publish(announcement))] }
+    return [
+      .perform(.store(.changeAgent(id, epoch: epoch, capabilities: capabilities, limit: limit))), .perform(.publish(announcement)),
+    ]
+  }
+
+  /// An agent that said good-bye gets no grace.
+  private mutating func left(_ id: String, _ epoch: Int64, graceful: Bool, at now: Moment) -> [Action] {
+    guard isHere(id, epoch: epoch) else {
+      // It left before its registration was known here: nobody else would take that off the store.
+      return (directory[id]?.epoch ?? 0) < epoch ? [.perform(.store(.removeAgent(id, epoch: epoch)))] : []
+    }
+    tasks.directory.setConnected(false, id: id)
+    tasks.disconnected(id)
+    let announcement = Action.perform(.publish(.left(id, epoch: epoch, graceful: graceful)))
+    if graceful { return [announcement] + forget(id) }
+    awaitReturn(of: id, epoch: epoch, at: now)
+    return [announcement, .perform(.store(.disconnectAgent(id, epoch: epoch)))]
+  }
+
+  private mutating func enter(
+    _ id: String, _ epoch: Int64, _ capabilities: [String], _ limit: Int, _ activeTasks: [String]?, home: NodeSession? = nil
+  ) {
+    tasks.directory.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit, home: home)
+    tasks.directory.setReportedTasks(activeTasks.map { Set($0) }, id: id)
+    tasks.disconnected(id)
+  }
+
+}
+
+// MARK: - Agents of other nodes
+
+extension AgentMachine {
+  private mutating func announced(_ announcement: AgentAnnouncement, from home: NodeSession, at now: Moment) -> [Action] {
+    switch announcement {
+    case .registered(let id, let epoch, let capabilities, let limit, let activeTasks):
+      return registeredElsewhere(id, epoch, capabilities, limit, activeTasks, home: home, at: now)
+    case .changed(let id, let epoch, let capabilities, let limit, let isDraining):
+      guard let agent = directory[id], agent.epoch == epoch, agent.home == home, agent.isConnected else { return [] }
+      tasks.directory.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit, home: home)
+      tasks.directory.setDraining(isDraining, id: id)
+    case .left(let id, let epoch, let graceful): return leftElsewhere(id, epoch: epoch, graceful: graceful, home: home, at: now)
+    case .loads(let loads): for (id, load) in loads where directory[id]?.home == home { tasks.directory.setLoad(load, id: id) }
+    }
+    return []
+  }
+
+  private mutating func listed(_ records: [AgentRecord], at home: NodeSession, before: [String: Int64], at now: Moment) -> [Action] {
+    var actions: [Action] = []
+    for record in records {
+      actions +=
+        record.isConnected
+        ? registeredElsewhere(
+          record.id, record.epoch, record.capabilities, record.maxConcurrentTasks, record.activeTasks, home: home, at: now)
+        : leftElsewhere(record.id, epoch: record.epoch, graceful: false, home: home, at: now)
+    }
+    let listed = Set(records.map(\.id))
+    for (id, epoch) in before.sorted(by: { $0.key < $1.key }) where !listed.contains(id) {
+      // A good-bye is announced: the registration of this one may only be lost, and about to be stored again.
+      actions += leftElsewhere(id, epoch: epoch, graceful: false, home: home, at: now)
+    }
+    return actions
+  }
+
+  private mutating func registeredElsewhere(
+    _ id: String, _ epoch: Int64, _ capabilities: [String], _ limit: Int, _ activeTasks: [String]?, home: NodeSession, at now: Moment
+  ) -> [Action] {
+    if let known = directory[id], known.epoch >= epoch {
+      guard known.epoch == epoch, known.home == home else { return [] }
+      if known.isConnected {
+        // The announcement of a change may have been lost.
+        guard known.capabilities != Set(capabilities) || known.limit != limit else { return [] }
+        tasks.directory.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit, home: home)
+        tasks.directory.setDraining(known.isDraining, id: id)
+      } else {
+        // Its node had been taken for lost, and messages to it may have been dropped; or the agent was only expected.
+        tasks.directory.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit, home: home)
+        for task in known.tasks.keys { tasks.directory.forgetDelivery(task: task, to: id) }
+        tasks.confirmTasks(of: id, at: now)
+      }
+      return []
+    }
+    let wasHere = directory[id].map { $0.home == nil && $0.isConnected } ?? false
+    enter(id, epoch, capabilities, limit, activeTasks, home: home)
+    tasks.releaseTasksOfOthers(of: id)
+    tasks.noteLosses(of: id)
+    tasks.confirmTasks(of: id, at: now)
+    let executions = Set((directory[id]?.tasks ?? [:]).values.map(\.executionID))
+    return (wasHere ? [.perform(.agentMoved(id))] : []) + executions.sorted().map { .recheck(execution: $0) }
+  }
+
+  private mutating func leftElsewhere(_ id: String, epoch: Int64, graceful: Bool, home: NodeSession, at now: Moment) -> [Action] {
+    guard let agent = directory[id], agent.epoch == epoch, agent.home == home, agent.isConnected else { return [] }
+    tasks.directory.setConnected(false, id: id)
+    if graceful { return forget(id) }
+    awaitReturn(of: id, epoch: epoch, at: now)
+    return []
+  }
+}

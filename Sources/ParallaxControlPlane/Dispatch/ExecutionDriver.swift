@@ -1,0 +1,399 @@
+import ParallaxAPI
+import ParallaxHA
+import ParallaxState
+
+/// Brings the executions of this node to their ends: gives them to agents, sends tasks, takes outcomes, answers callers.
+///
+/// Its parts know one thing each: `CallerMachine` who waits, `AgentMachine` which agents there are and what they have in hand,
+/// `PlacementQueues` what waits for agents, `OwnershipMachine` when to look whether this node still owns what it drives. This type holds
+/// the executions' machines and leads between them and the parts.
+struct ExecutionDriver: Sendable {
+  private enum Timer: Sendable {
+    case deadline(String)
+    case agentWait(String)
+
+    var execution: String {
+      switch self {
+      case .deadline(let id), .agentWait(let id): id
+      }
+    }
+  }
+
+  private let settings: DispatchMachine.Settings
+  private var executions: [String: DrivenExecution] = [:]
+  var callers = CallerMachine()
+  var agents: AgentMachine
+  private var queues = PlacementQueues()
+  var ownership: OwnershipMachine
+  private var timers = TimerQueue<Timer>()
+
+  init(settings: DispatchMachine.Settings) {
+    self.settings = settings
+    agents = AgentMachine(settings: settings)
+    ownership = OwnershipMachine(settings: settings)
+  }
+
+  // MARK: Views
+
+  var count: Int { executions.count }
+  var ids: [String] { executions.keys.sorted() }
+  var nextWake: Duration? { [timers.next, agents.nextWake, ownership.nextWake].compactMap { $0 }.min() }
+
+  var sizes: (timers: Int, waiting: Int) { (timers.count + agents.timerCount + ownership.timerCount, queues.count) }
+
+  func stored(_ id: String) -> StoredExecution? { executions[id]?.machine.stored }
+
+  /// How a stored execution compares with the one that this node drives; nil if it drives none of that id.
+  func standing(of stored: StoredExecution) -> StoredExecution.Standing? {
+    executions[stored.execution.id]?.machine.standing(of: stored)
+  }
+
+  func isWriting(_ id: String) -> Bool { executions[id]?.machine.isWriting ?? false }
+
+  /// Whether agents of other nodes have tasks of an execution.
+  func hasDistantTasks(_ id: String) -> Bool {
+    executions[id]?.openTasks.contains { agents.directory[$0.agentID]?.home != nil } ?? false
+  }
+
+  /// The executions that another node may as well drive: they are in the store, undecided, and nobody waits for them here.
+  var movable: [String] { ids.filter { executions[$0]?.machine.isDecided == false && callers.isUnattended($0) } }
+
+  // MARK: Callers
+
+  /// Takes a new execution: stores it, gives it to agents, tells the caller.
+  ///
+  /// One that this node drives already, since its request was repeated, gets a further caller.
+  mutating func submit(_ execution: Execution, _ waiter: WaiterID, waits: Bool, isRepeatable: Bool, at now: Moment) -> [DispatchAction] {
+    let id = execution.id
+    if executions[id] != nil { return attach(waiter, to: id, waits: waits) }
+    let (key, needs) = (PoolKey(execution.pattern.agents.capabilities), execution.pattern.agents)
+    // Those that wait already come first.
+    let isStarted = !queues.hasQueue(for: key) && execution.deadline > now.wall
+    let chosen = isStarted ? agents.tasks.choose(.start(min: needs.min, max: needs.max), from: key) : []
+    let (machine, actions) = ExecutionMachine.create(execution, agents: chosen, at: now.wall)
+    for task in machine.stored.tasks { agents.tasks.assign(task, of: id) }
+    callers.begin(id, waiter, waits: waits)
+    var driven = DrivenExecution(machine, at: now)
+    driven.isRepeatable = isRepeatable
+    drive(driven, at: now)
+    return perform(actions, of: id, at: now)
+  }
+
+  mutating func attach(_ waiter: WaiterID, to id: String, waits: Bool) -> [DispatchAction] {
+    executions[id].map { callers.attach(waiter, to: $0.execution, waits: waits) } ?? [.resolve(waiter, nil)]
+  }
+
+  mutating func detach(_ waiter: WaiterID, from id: String) -> [DispatchAction] {
+    executions[id].map { callers.detach(waiter, from: $0.execution) } ?? [.resolve(waiter, nil)]
+  }
+
+  mutating func cancel(_ id: String, _ waiter: WaiterID?, at now: Moment) -> [DispatchAction] {
+    guard let driven = executions[id], !driven.machine.isDecided else { return waiter.map { [.resolve($0, nil)] } ?? [] }
+    if let waiter { callers.join(waiter, id) }
+    return advance(id, at: now) { $0.cancel(at: now.wall) }
+  }
+
+  mutating func releaseCallers() -> [DispatchAction] {
+    let executions = executions
+    return callers.stop { executions[$0]?.execution }
+  }
+
+  /// Tells callers that the store does not take the execution in time, and ends it as soon as the store is there, lest it runs unknown.
+  ///
+  /// An execution with an idempotency key goes on: its caller will ask for it again by that key.
+  mutating func creationDelayed(_ id: String, _ error: APIError, at now: Moment) -> [DispatchAction] {
+    let refusals = callers.refuse(id, error)
+    if executions[id]?.isRepeatable ?? true { return refusals }
+    let failure = ExecutionFailure(code: "STORE_UNAVAILABLE", message: "the request was not acknowledged")
+    return refusals + advance(id, at: now) { $0.fail(failure, at: now.wall) }
+  }
+
+  // MARK: Beginning and ending to drive
+
+  /// Goes on with an execution that this node has claimed.
+  mutating func adopt(_ stored: StoredExecution, at now: Moment) -> [DispatchAction] {
+    let id = stored.execution.id
+    callers.adopt(id)
+    drive(DrivenExecution(ExecutionMachine(stored), at: now), at: now)
+    return expectTasks(of: id, at: now) + advance(id, at: now) { $0.resume(at: now.wall) }
+  }
+
+  /// Goes on from what the store holds of an execution that this node drives.
+  mutating func replace(with stored: StoredExecution, at now: Moment) -> [DispatchAction] {
+    let id = stored.execution.id
+    callers.adopt(id)
+    return advance(id, at: now) { $0.replace(with: stored, at: now.wall) } + expectTasks(of: id, at: now)
+  }
+
+  private mutating func drive(_ driven: DrivenExecution, at now: Moment) {
+    let id = driven.execution.id
+    executions[id] = driven
+    timers.add(.deadline(id), at: driven.due)
+    ownership.watch(id, at: now)
+  }
+
+  /// Puts open tasks into the hands of their agents, as a former owner gave them to those.
+  private mutating func expectTasks(of id: String, at now: Moment) -> [DispatchAction] {
+    (executions[id]?.openTasks ?? []).flatMap { perform(agents.expect($0, of: id, at: now), at: now) }
+  }
+
+  /// The execution has ended in the store.
+  private mutating func finish(_ id: String) -> [DispatchAction] {
+    guard let stored = forget(id)?.machine.stored else { return [] }
+    return [.ended(stored), .publishStatus(stored.execution), .store(.release(id, owner: stored.execution.owner))] + callers.finish(stored)
+  }
+
+  /// Another node owns the execution, or it is gone: callers are told that it was accepted, and look further; outcomes that only this node
+  /// knows are recorded for the owner.
+  mutating func leave(_ id: String) -> [DispatchAction] {
+    let outcomes = executions[id]?.machine.letGo() ?? []
+    return leave(id, outcomes)
+  }
+
+  private mutating func leave(_ id: String, _ outcomes: [TaskRecord]) -> [DispatchAction] {
+    guard let driven = forget(id) else { return [] }
+    for task in driven.openTasks { agents.tasks.disown(task) }
+    return callers.leave(driven.execution)
+      + outcomes.map { .store(.record($0, execution: id, messageID: driven.messageIDs[$0.id])) }
+  }
+
+  /// Another node has ended the execution: agents here stop.
+  mutating func endedElsewhere(_ stored: StoredExecution, at now: Moment) -> [DispatchAction] {
+    let id = stored.execution.id
+    let tasks = (executions[id]?.openTasks ?? []).filter { agents.tasks.isWithAgentHere($0) }
+    let answers = callers.finish(stored)
+    return answers + leave(id) + tasks.flatMap { withdraw($0, of: id, reason: "ended", at: now) }
+  }
+
+  private mutating func forget(_ id: String) -> DrivenExecution? {
+    guard let driven = executions.removeValue(forKey: id) else { return nil }
+    let executions = executions
+    timers.compact { executions[$0.execution] != nil }
+    ownership.forget(id) { executions[$0] != nil }
+    return driven
+  }
+}
+
+// MARK: - One execution's actions
+
+extension ExecutionDriver {
+  /// Takes an execution a step further, if this node drives it.
+  mutating func advance(_ id: String, at now: Moment, _ event: (inout ExecutionMachine) -> [ExecutionMachine.Action]) -> [DispatchAction] {
+    guard let index = executions.index(forKey: id) else { return [] }
+    let actions = event(&executions.values[index].machine)
+    return perform(actions, of: id, at: now)
+  }
+
+  private mutating func perform(_ actions: [ExecutionMachine.Action], of id: String, at now: Moment) -> [DispatchAction] {
+    guard !actions.isEmpty, let driven = executions[id] else { return [] }
+    var result: [DispatchAction] = []
+    for action in actions {
+      switch action {
+      case .store(.read(let id)): result += ownership.read(id)
+      case .store(let call): result.append(.store(call))
+      case .wantsAgents: wait(driven, need: .start(agents: driven.execution.pattern.agents.min), at: now)
+      case .wantsAgent(let slot): wait(driven, need: .slot(slot), at: now)
+      case .send(let task): result += deliver(task, of: id, at: now)
+      case .acknowledge(let task):
+        // An agent at another node was answered there, by the node that recorded the outcome.
+        guard agents.directory[task.agentID]?.home == nil else { continue }
+        let message = ControlPlaneMessage.ResultAck(taskId: task.id)
+        result.append(.send(.resultAck(message), to: task.agentID, inAnswerTo: driven.messageIDs[task.id]))
+      case .freed(let task):
+        let completed = driven.machine.stored.tasks.contains { $0.id == task.id && $0.state == .completed }
+        agents.tasks.free(task.id, from: task.agentID, completed: completed)
+      case .withdraw(let task, let reason): result += withdraw(task, of: id, reason: reason, at: now)
+      case .accepted: result += callers.accepted(driven.execution)
+      case .finished: result += finish(id)
+      case .lost(let outcomes): result += leave(id, outcomes) + ownership.read(id)
+      }
+    }
+    return result
+  }
+
+  private mutating func deliver(_ task: TaskRecord, of id: String, at now: Moment) -> [DispatchAction] {
+    guard let driven = executions[id], agents.tasks.isDeliverable(task) else { return [] }
+    let execution = driven.execution
+    let message = ControlPlaneMessage.Task(
+      taskId: task.id, executionId: id, patternName: execution.pattern.name, patternVersion: execution.pattern.version,
+      capability: execution.pattern.agents.capabilities.first ?? "", input: execution.input,
+      timeout: max(.milliseconds(1), driven.due - now.instant), priority: execution.priority,
+      context: ControlPlaneMessage.Task.Context(stepIndex: 0, totalSteps: 1))
+    return callers.publish(execution) + perform(agents.tasks.deliver(message, to: task.agentID, due: driven.due, at: now), at: now)
+  }
+
+  private mutating func withdraw(_ task: TaskRecord, of id: String, reason: String, at now: Moment) -> [DispatchAction] {
+    let message = ControlPlaneMessage.TaskCancelled(taskId: task.id, executionId: id, reason: reason)
+    return perform(agents.tasks.withdraw(message, from: task.agentID, at: now), at: now)
+  }
+
+  /// Takes in the outcomes that other nodes have recorded.
+  mutating func takeOutcomes(of stored: StoredExecution, at now: Moment) -> [DispatchAction] {
+    let id = stored.execution.id
+    let open = Set((executions[id]?.openTasks ?? []).map(\.id))
+    executions[id]?.machine.outcomesTaken(upTo: stored.execution.recordings)
+    return stored.tasks.filter { open.contains($0.id) }.flatMap { task in
+      advance(id, at: now) { $0.taskEnded(as: task, at: now.wall) }
+    }
+  }
+
+  /// Gives tasks that turned out to be open still to their agents once more, where that is due.
+  mutating func repeatDeliveries(of id: String, at now: Moment) -> [DispatchAction] {
+    let (isResent, redelivered) = ownership.takeRepeats(of: id)
+    guard let driven = executions[id], isResent || !redelivered.isEmpty else { return [] }
+    var actions: [DispatchAction] = []
+    for task in driven.openTasks where driven.machine.isSent(task.id) {
+      if isResent, agents.tasks.isWithDistantAgent(task) {
+        // The agent's node knows whether the agent has it, and passes it on only if not.
+        agents.tasks.forgetDelivery(of: task)
+        actions += deliver(task, of: id, at: now)
+      } else if redelivered.contains(task.id), agents.tasks.isDeliverable(task) {
+        if let loss = agents.tasks.loss(of: task) {
+          actions += advance(id, at: now) { $0.taskLost(task.id, loss, at: now.wall) }
+        } else {
+          actions += deliver(task, of: id, at: now)
+        }
+      }
+    }
+    return actions
+  }
+}
+
+// MARK: - Agents
+
+extension ExecutionDriver {
+  mutating func handle(_ event: AgentEvent, at now: Moment) -> [DispatchAction] { perform(agents.handle(event, at: now), at: now) }
+
+  mutating func deliverForOther(_ task: ControlPlaneMessage.Task, to agent: String, at now: Moment) -> [DispatchAction] {
+    perform(agents.tasks.deliverForOther(task, to: agent, at: now), at: now)
+  }
+
+  mutating func withdrawForOther(_ message: ControlPlaneMessage.TaskCancelled, from agent: String, at now: Moment) -> [DispatchAction] {
+    perform(agents.tasks.withdrawForOther(message, from: agent, at: now), at: now)
+  }
+
+  /// An agent gave a task's result.
+  mutating func completed(_ result: AgentMessage.TaskResult, by agent: String, _ messageID: String?, at now: Moment) -> [DispatchAction] {
+    let confidence = (result.confidence ?? result.result?["confidence"]?.doubleValue).map { min(max($0, 0), 1) }
+    let outcome = TaskRecord(
+      id: result.taskId, agentID: agent, slot: 0, state: .completed, result: result.result ?? .null, confidence: confidence,
+      duration: result.duration?.duration)
+    return ended(outcome, of: result.executionId, messageID, at: now)
+  }
+
+  /// An agent could not do a task.
+  mutating func failed(_ failure: AgentMessage.TaskError, by agent: String, _ messageID: String?, at now: Moment) -> [DispatchAction] {
+    let outcome = TaskRecord(
+      id: failure.taskId, agentID: agent, slot: 0, state: .failed, error: failure.error, retryable: failure.retryable ?? false)
+    return ended(outcome, of: failure.executionId, messageID, at: now)
+  }
+
+  /// Takes in an outcome, or has it recorded if this node does not drive the execution.
+  private mutating func ended(_ outcome: TaskRecord, of id: String, _ messageID: String?, at now: Moment) -> [DispatchAction] {
+    agents.tasks.answered(outcome.id, by: outcome.agentID)
+    guard executions[id]?.machine.stored.tasks.contains(where: { $0.id == outcome.id && $0.agentID == outcome.agentID }) == true else {
+      agents.tasks.free(outcome.id, from: outcome.agentID, completed: outcome.state == .completed)
+      return [.store(.record(outcome, execution: id, messageID: messageID))]
+    }
+    executions[id]?.messageIDs[outcome.id] = messageID
+    return advance(id, at: now) { $0.taskEnded(as: outcome, at: now.wall) }
+  }
+
+  private mutating func perform(_ actions: [AgentMachine.Action], at now: Moment) -> [DispatchAction] {
+    var result: [DispatchAction] = []
+    for action in actions {
+      switch action {
+      case .perform(let action): result.append(action)
+      case .lost(let task, let id, let loss): result += advance(id, at: now) { $0.taskLost(task, loss, at: now.wall) }
+      case .redeliver(let task, let id):
+        if executions[id]?.machine.isSent(task) == true { result += ownership.readForTask(task, of: id) }
+      case .recheck(let id): ownership.recheck(id, at: now)
+      }
+    }
+    return result
+  }
+}
+
+// MARK: - Time and placement
+
+extension ExecutionDriver {
+  /// Ends what is due, and gives up waiting for agents.
+  mutating func timePassed(at now: Moment) -> [DispatchAction] {
+    var actions: [DispatchAction] = []
+    while let timer = timers.popDue(at: now.instant) {
+      switch timer {
+      case .deadline(let id): actions += advance(id, at: now) { $0.deadlinePassed(at: now.wall) }
+      case .agentWait(let id): actions += agentWaitEnded(id, at: now)
+      }
+    }
+    return actions + perform(agents.timePassed(at: now), at: now)
+  }
+
+  private mutating func agentWaitEnded(_ id: String, at now: Moment) -> [DispatchAction] {
+    guard let driven = executions[id], driven.machine.isWaitingForAgents else { return [] }
+    let needed = driven.execution.pattern.agents.min
+    let capable = agents.tasks.directory.capableCount(driven.key)
+    guard capable < needed else { return [] }
+    let failure = ExecutionFailure(
+      code: APIError.Code.noAgents.rawValue,
+      message: "\(needed) connected agents with \(driven.key.capabilities.joined(separator: ", ")) are needed, \(capable) are there")
+    return advance(id, at: now) { $0.fail(failure, at: now.wall) }
+  }
+
+  private mutating func wait(_ driven: DrivenExecution, need: WaitingQueue.Need, at now: Moment) {
+    let (id, executions) = (driven.execution.id, executions)
+    queues.add(id, need: need, key: driven.key, priority: driven.execution.priority) {
+      executions[$0.executionID]?.machine.isDecided == false
+    }
+    guard case .start = need else { return }
+    if callers.isOutcomeAwaited(id) { timers.add(.agentWait(id), at: now.instant + settings.agentWait) }
+    ownership.offer(id, at: now)
+  }
+
+  /// Gives work to agents that became free: what other nodes have given to them before what waits here for any agent.
+  mutating func giveWork(at now: Moment) -> [DispatchAction] {
+    var actions = perform(agents.tasks.workOffBacklogs(at: now), at: now)
+    for key in queues.turns(refreshed: agents.tasks.directory.takeRefreshed()) { actions += serve(key, at: now) }
+    return actions
+  }
+
+  private mutating func serve(_ key: PoolKey, at now: Moment) -> [DispatchAction] {
+    guard var turn = queues.beginTurn(of: key) else { return [] }
+    var actions: [DispatchAction] = []
+    while agents.tasks.directory.hasRoom(key), let entry = turn.next() {
+      guard let demand = demand(of: entry, at: now) else { continue }
+      let chosen = agents.tasks.choose(demand, from: key)
+      if chosen.isEmpty { turn.pass(entry) } else { actions += start(entry, demand, chosen, at: now) }
+    }
+    queues.endTurn(turn)
+    return actions
+  }
+
+  /// Which agents an entry wants; nil if its execution waits no more.
+  ///
+  /// What is due is not started any more: its deadline ends it.
+  private func demand(of entry: WaitingQueue.Entry, at now: Moment) -> PlacementDemand? {
+    guard let driven = executions[entry.executionID], !driven.machine.isDecided, driven.due > now.instant else { return nil }
+    switch entry.need {
+    case .start(let needed): return .start(min: needed, max: driven.execution.pattern.agents.max)
+    case .slot(let slot): return .slot(tried: driven.machine.agentsTried(slot: slot), isSuspect: driven.machine.isSuspect(slot: slot))
+    }
+  }
+
+  private mutating func start(_ entry: WaitingQueue.Entry, _ demand: PlacementDemand, _ chosen: [String], at now: Moment)
+    -> [DispatchAction]
+  {
+    let id = entry.executionID
+    let before = executions[id]?.machine.stored.tasks.count ?? 0
+    guard let index = executions.index(forKey: id) else { return [] }
+    let actions =
+      switch entry.need {
+      case .start: executions.values[index].machine.start(agents: chosen, at: now.wall)
+      case .slot(let slot): executions.values[index].machine.retry(slot: slot, agent: chosen[0])
+      }
+    for task in executions[id]?.machine.stored.tasks.dropFirst(before) ?? [] {
+      agents.tasks.assign(task, of: id, isSuspect: demand.isSuspect)
+    }
+    return perform(actions, of: id, at: now)
+  }
+}

@@ -1,0 +1,207 @@
+import Logging
+import ParallaxAPI
+import ParallaxHA
+import ParallaxState
+import Synchronization
+
+/// Makes the calls of the store that the dispatch machine decides, and repeats each until the store has answered it.
+///
+/// What is to be written is known nowhere else, so a call is given up only when its task is cancelled.
+struct StoreWorker: Sendable {
+  /// What a worker needs of the dispatcher.
+  protocol Owner: AnyObject, Sendable {
+    /// Takes in what the store has answered.
+    func handle(_ event: DispatchEvent)
+    /// The epoch under which an agent is known to this node; 0 if it is not.
+    func knownEpoch(of agent: String) -> Int64
+    /// Whether the store may lack what its owners are about to restore.
+    var mayBeRestoring: Bool { get }
+  }
+
+  /// How long a registration that is stored may take to be known here.
+  private static let registrationDelay = Duration.seconds(5)
+  /// The pauses between attempts: the first, and the longest.
+  private static let pauses = (first: Duration.milliseconds(50), longest: Duration.seconds(2))
+
+  let store: any StateStore
+  let session: NodeSession
+  /// For how long an execution is sure to stay in the store.
+  let retention: Duration
+  let clock: NodeClock
+  let reports: StoreReports
+
+  // MARK: Calls
+
+  /// Makes a call and tells the owner what came of it.
+  func perform(_ call: StoreCall, for owner: any Owner) async {
+    switch call {
+    case .create(let stored): await create(stored, for: owner)
+    case .update(let change): await update(change, for: owner)
+    case .restore(let stored): await restore(stored, for: owner)
+    case .read(let id):
+      await repeating("read of an execution") {
+        owner.handle(.read(id, try await store.execution(id)))
+      } onUnreadable: {
+        owner.handle(.unreadable(id))
+      }
+    case .release(let id, let owner): await repeating("release of an execution") { try await store.release(id, owner: owner) }
+    case .claim(let id, let former, let cancels):
+      await repeating("claim of an execution") {
+        // Its owner lives: what is not in the store it may be about to restore.
+        let stored = try await store.claim(id, from: former, isGone: false, to: session)
+        owner.handle(.claimed(id, from: former, stored, cancels: cancels))
+      }
+    case .unlist(let id): await repeating("removal of an entry") { try await store.unlist(id, from: session) }
+    case .record(let outcome, let id, let messageID):
+      await repeating("record of an outcome") {
+        let result = try await store.record(outcome, of: id)
+        if result == .unknown, owner.mayBeRestoring { throw StateStoreError(.unavailable, "its execution may be about to be restored") }
+        owner.handle(.recorded(outcome, execution: id, messageID: messageID, result))
+      }
+    case .changeAgent(let id, let epoch, let capabilities, let limit):
+      await change(agent: id, epoch: epoch) { record in
+        if let capabilities { record.capabilities = capabilities }
+        if let limit { record.maxConcurrentTasks = limit }
+      }
+    case .disconnectAgent(let id, let epoch): await change(agent: id, epoch: epoch) { $0.isConnected = false }
+    case .removeAgent(let id, let epoch):
+      await repeating("removal of an agent") { try await store.removeAgent(id, epoch: epoch, session: session) }
+    case .checkAgent(let id): await checkAgent(id, for: owner)
+    }
+  }
+
+  /// Stores a registration.
+  ///
+  /// - Returns: The epoch under which the agent is registered, or why it is not.
+  func register(_ record: AgentRecord, for owner: any Owner) async -> Result<Int64, any Error> {
+    do {
+      return .success(try await store.register(record))
+    } catch {
+      reports.failed("registration of an agent", error)
+      return .failure(error)
+    }
+  }
+
+  private func create(_ stored: StoredExecution, for owner: any Owner) async {
+    await repeating("creation of an execution") {
+      let outcome: UpdateOutcome =
+        switch try await store.create(stored) {
+        case .created: .applied
+        case .exists: .stale
+        case .barred: .missing
+        }
+      owner.handle(.written(stored.execution, outcome))
+    } onUnreadable: {
+      owner.handle(.written(stored.execution, .stale))
+    } onFirstFailure: { error in
+      let reason = (error as? StateStoreError).flatMap { $0.code == .unwritable ? $0.message : nil }
+      let refusal = APIError(
+        .notReady, "\(reason ?? "the node's store did not take the execution"); repeat with an idempotencyKey", details: nil)
+      owner.handle(.creationDelayed(stored.execution.id, refusal))
+    }
+  }
+
+  private func update(_ change: ExecutionChange, for owner: any Owner) async {
+    func ended(_ outcome: UpdateOutcome) {
+      owner.handle(.written(change.id, epoch: change.epoch, revision: change.revision, outcome))
+    }
+    await repeating("change of an execution") {
+      let outcome = try await store.update(change)
+      if outcome == .stale { reports.hasOtherOwner(change.id) }
+      ended(outcome)
+    } onUnreadable: {
+      ended(.stale)
+    }
+  }
+
+  private func restore(_ stored: StoredExecution, for owner: any Owner) async {
+    // One that others have ended may have been removed since: it must not come back.
+    let claim: RestorationClaim = isKept(stored.execution.createdAt) ? .owner : .ownerOfOld
+    await repeating("restoration of an execution") {
+      let outcome: UpdateOutcome
+      switch try await store.restore(stored, as: claim) {
+      case .intact: outcome = .applied
+      case .restored:
+        reports.restored()
+        outcome = .applied
+      case .stale:
+        reports.hasOtherOwner(stored.execution.id)
+        outcome = .stale
+      case .barred: outcome = .missing
+      }
+      owner.handle(.written(stored.execution, outcome))
+    } onUnreadable: {
+      owner.handle(.written(stored.execution, .stale))
+    }
+  }
+
+  /// Whether an execution that was created then is sure to be in the store, if it ever was.
+  func isKept(_ createdAt: Timestamp) -> Bool { clock.now.wall - createdAt < retention }
+
+  // MARK: Agents
+
+  private func change(agent id: String, epoch: Int64, _ edit: (inout AgentRecord) -> Void) async {
+    await repeating("change of an agent") {
+      guard var record = try await store.agent(id), record.epoch == epoch else { return }
+      edit(&record)
+      _ = try await store.update(record)
+    }
+  }
+
+  /// Takes an agent off the store that is listed for this node and not connected here, as the others give it work.
+  private func checkAgent(_ id: String, for owner: any Owner) async {
+    var found: Int64?
+    await repeating("check of an agent") { found = try await ghost(id, owner) }
+    guard let found, (try? await clock.sleep(for: Self.registrationDelay)) != nil else { return }
+    await repeating("removal of an agent") {
+      guard try await ghost(id, owner) == found else { return }
+      try await store.removeAgent(id, epoch: found, session: session)
+      owner.handle(.agent(.removed(id, epoch: found)))
+    }
+  }
+
+  /// The epoch under which an agent is registered at this node without being known here; nil if it is not.
+  private func ghost(_ id: String, _ owner: any Owner) async throws -> Int64? {
+    guard let record = try await store.agent(id), record.session == session else { return nil }
+    return owner.knownEpoch(of: id) >= record.epoch ? nil : record.epoch
+  }
+
+  // MARK: Repeating
+
+  /// Repeats until it succeeds, this version cannot read what is stored, or the task is cancelled.
+  func repeating(
+    _ what: String, _ work: () async throws -> Void, onUnreadable: () -> Void = {}, onFirstFailure: (any Error) -> Void = { _ in }
+  ) async {
+    var pause = Self.pauses.first
+    var isFirst = true
+    while true {
+      do {
+        try await work()
+        return reports.served()
+      } catch let error as StateStoreError where error.code == .unreadable {
+        // Written by a newer version: a node of that version goes on with it.
+        reports.unreadable(what, error)
+        return onUnreadable()
+      } catch {
+        if isFirst {
+          reports.failed(what, error)
+          onFirstFailure(error)
+        }
+        isFirst = false
+      }
+      do {
+        try await clock.sleep(for: pause * Double.random(in: 0.5...1))
+      } catch {
+        return
+      }
+      pause = min(pause * 2, Self.pauses.longest)
+    }
+  }
+}
+
+extension DispatchEvent {
+  /// The write of a whole execution has ended.
+  fileprivate static func written(_ execution: Execution, _ outcome: UpdateOutcome) -> DispatchEvent {
+    .written(execution.id, epoch: execution.epoch, revision: execution.revision, outcome)
+  }
+}
