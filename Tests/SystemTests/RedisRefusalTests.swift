@@ -55,6 +55,10 @@ extension SystemTests {
             return response.status == 503 && response.text.contains("PUBLISH on the channel") ? response : nil
           }
           #expect(ready.text.contains("NOPERM"))
+          for path in ["/api/patterns", "/api/executions", "/api/agents"] {
+            let response = try await node.api.get(path)
+            #expect(response.status == 503 && response.text.contains("PUBLISH on the channel"), "\(path): \(response.text)")
+          }
           #expect((process.output + process.errorOutput).contains("NOPERM"))
           #expect(try redis.command("EXISTS", "parallax:ha:leader").number == 0)
         }

@@ -260,13 +260,13 @@ package struct ControlPlane: ControlPlaneService {
     return Hexadecimal.text(of: SHA256.hash(data: Array("\(pattern)\n\(version ?? "")\n\(text)".utf8)))
   }
 
-  /// A store that cannot be reached is the caller's business: another node may reach it, and so may a later attempt.
+  /// A store that cannot be reached, or refuses, is the caller's business: another node may reach it, and so may a later attempt.
   private func storeCall<Value>(_ call: () async throws -> Value) async throws -> Value {
     do {
       return try await call()
     } catch let error as StateStoreError where error.code == .unavailable {
       throw APIError(.notReady, "the node's store cannot be reached; try again or ask another node")
-    } catch let error as StateStoreError where error.code == .unwritable {
+    } catch let error as StateStoreError where error.code == .unwritable || error.code == .refused {
       throw APIError(.notReady, error.message)
     }
   }

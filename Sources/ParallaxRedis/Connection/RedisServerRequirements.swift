@@ -86,7 +86,7 @@ package struct RedisServerRequirements: Sendable {
     if forbidden.isEmpty { return nil }
     return RedisError(
       .invalidConfiguration,
-      message: "The user lacks rights at \(server) that this program needs (\(Self.list(forbidden))): grant them with ACL SETUSER.",
+      message: "\(server) denies the user what this program needs (\(Self.list(forbidden))): grant it with ACL SETUSER.",
       serverMessage: words)
   }
 
