@@ -3,11 +3,15 @@
 
 Starts a parallaxd on a free port and prints one line per attack:
   - pipelining: 100,000 requests for /metrics on one connection whose answers nobody reads;
-  - nesting: heartbeats of agents that are not registered, with arrays nested 4,000 deep, on three connections;
-  - no descriptor left: more connections than the limit of open files allows.
-Usage: Benchmarks/hostile_clients.py FOLDER OF parallaxd
+  - nesting: heartbeats of agents that are not registered, with objects nested 490 deep, on three connections;
+  - no descriptor left: more connections than the limit of open files allows;
+  - leader: the heartbeats of nesting, and requests that are nested as deep, at the leader of two nodes on Redis, while it executes; the
+    terms before and after tell whether it lost its lease. Needs redis-server.
+Usage: Benchmarks/hostile_clients.py FOLDER OF parallaxd [ATTACK…]
 """
 import base64
+import http.client
+import json
 import os
 import re
 import resource
@@ -22,13 +26,15 @@ import urllib.request
 
 
 class Node:
-    def __init__(self, folder, files=None):
+    def __init__(self, folder, files=None, settings=None):
         self.home = tempfile.TemporaryDirectory()
         limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
         self.log = open(os.path.join(self.home.name, "log"), "w+")
+        with open(os.path.join(self.home.name, "parallax.config.yaml"), "w") as configuration:
+            configuration.write("agents: { maxMessagesPerSecond: 100000 }")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PARALLAX_")}
         self.process = subprocess.Popen(
-            [os.path.join(folder, "parallaxd")], cwd=self.home.name, env=environment | {"PARALLAX_PORT": "0"},
+            [os.path.join(folder, "parallaxd")], cwd=self.home.name, env=environment | {"PARALLAX_PORT": "0"} | (settings or {}),
             stdout=self.log, stderr=subprocess.STDOUT, preexec_fn=limit)
         while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", self.text())):
             if self.process.poll() is not None:
@@ -54,9 +60,31 @@ class Node:
 
     def probe(self):
         start = time.monotonic()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/live", timeout=60) as answer:
-            answer.read()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/live", timeout=60) as answer:
+                answer.read()
+        except TimeoutError:
+            pass  # The minute counts.
         return (time.monotonic() - start) * 1000
+
+    def request(self, method, path, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        with connection.getresponse() as response:
+            answer = response.status, response.read()
+        connection.close()
+        return answer
+
+    def web_socket(self):
+        agent = self.connect()
+        key = base64.b64encode(os.urandom(16)).decode()
+        agent.sendall(
+            f"GET /ws/agent HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {key}\r\n\r\n".encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += agent.recv(1)
+        return agent
 
     def stop(self):
         self.process.terminate()
@@ -99,8 +127,8 @@ def pipelining(folder):
                 pass
             time.sleep(0.01)
     print(
-        f"pipelining: {(len(request) * 100_000 - len(rest)) // len(request)} of 100000 requests taken, {before:.0f} to {node.megabytes():.0f} MB, "
-        f"longest probe {max(watch.times):.0f} ms")
+        f"pipelining: {(len(request) * 100_000 - len(rest)) // len(request)} of 100000 requests taken, "
+        f"{before:.0f} to {node.megabytes():.0f} MB, longest probe {max(watch.times):.0f} ms")
     attacker.close()
     node.stop()
 
@@ -110,18 +138,14 @@ def frame(payload):
     return header + b"\0\0\0\0" + payload
 
 
+NESTED = b'{"abc":' * 490 + b"1" + b"}" * 490
+HEARTBEAT = frame(b'{"type":"heartbeat","payload":{"metrics":' + NESTED + b"}}")
+
+
 def nesting(folder):
     node = Node(folder)
-    agents = []
-    for _ in range(3):
-        agent = node.connect()
-        key = base64.b64encode(os.urandom(16)).decode()
-        agent.sendall(
-            f"GET /ws/agent HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Key: {key}\r\n\r\n".encode())
-        agent.recv(4096)
-        agents.append(agent)
-    message = frame(b'{"type":"heartbeat","payload":{"metrics":' + b"[" * 4000 + b"]" * 4000 + b"}}")
+    agents = [node.web_socket() for _ in range(3)]
+    message = HEARTBEAT
     before = node.processor_seconds()
     with Watch(node) as watch:
         for _ in range(20):
@@ -148,7 +172,96 @@ def descriptors(folder):
     node.stop()
 
 
-if len(sys.argv) != 2:
+def term(node):
+    status = json.loads(node.request("GET", "/ha/status")[1])
+    return status["term"], status["leader"]
+
+
+def work(node):
+    """An agent that answers each task."""
+    agent = node.web_socket()
+    agent.sendall(frame(b'{"type":"register","payload":{"capabilities":["bench"],"config":{"maxConcurrentTasks":100}}}'.ljust(126)))
+    stream = agent.makefile("rb")
+    try:
+        while header := stream.read(2):
+            size = header[1]
+            if size > 125:
+                size = int.from_bytes(stream.read(2 if size == 126 else 8), "big")
+            text = stream.read(size)
+            if header[0] == 0x81 and (message := json.loads(text))["type"] == "task":
+                ids = {name: message["payload"][name] for name in ("taskId", "executionId")}
+                agent.sendall(frame(json.dumps({"type": "task_result", "payload": {**ids, "result": {}}}).encode().ljust(126)))
+    except OSError:
+        pass  # The node has stopped.
+
+
+def attack_with(over, attempt):
+    """Repeats a hostile act on threads of its own, three at once."""
+    def repeat():
+        while not over.wait(0.1):
+            try:
+                attempt()
+            except OSError:
+                pass  # Refused, which is what a node may do.
+
+    threads = [threading.Thread(target=repeat) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def leader(folder):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    redis = subprocess.Popen(["redis-server", "--port", str(port), "--save", ""], stdout=subprocess.DEVNULL)
+    time.sleep(0.5)
+    settings = {"PARALLAX_HA_ENABLED": "true", "PARALLAX_REDIS_URL": f"redis://127.0.0.1:{port}"}
+    nodes = [Node(folder, settings=settings | {"PARALLAX_NODE_ID": name}) for name in ("first", "second")]
+    while term(nodes[0])[1] != "first":
+        time.sleep(0.1)
+    node = nodes[0]
+    pattern = {"name": "bench", "agents": {"capabilities": ["bench"]}, "aggregation": {"strategy": "first"}, "timeout": "30s"}
+    node.request("POST", "/api/patterns", json.dumps(pattern))
+    threading.Thread(target=work, args=(node,), daemon=True).start()
+    before, over, done = term(node), threading.Event(), []
+
+    def load():
+        while not over.is_set():
+            try:
+                done.append(node.request("POST", "/api/patterns/bench/execute", '{"input":{}}')[0])
+            except TimeoutError:
+                done.append("no answer")
+
+    def heartbeat():
+        agent = node.web_socket()
+        agent.sendall(HEARTBEAT)
+        agent.recv(4096)
+        agent.close()
+
+    time.sleep(1)
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    with Watch(node) as watch:
+        threads += attack_with(over, heartbeat)
+        threads += attack_with(over, lambda: node.request("POST", "/api/patterns/bench/execute", b'{"input":' + NESTED + b"}"))
+        time.sleep(30)
+        over.set()
+        for thread in threads:
+            thread.join()
+    after, times = term(node), sorted(watch.times)
+    statuses = ", ".join(f"{done.count(status)} with {status}" for status in sorted(set(done), key=str))
+    print(
+        f"leader: executions in 30 s: {statuses}; {before[1]} led in term {before[0]} before, {after[1]} in term {after[0]} after; "
+        f"{len(times)} probes, 99 % within {times[len(times) * 99 // 100]:.0f} ms, longest {times[-1]:.0f} ms")
+    for other in nodes:
+        other.stop()
+    redis.terminate()
+    redis.wait()
+
+
+ATTACKS = {"pipelining": pipelining, "nesting": nesting, "descriptors": descriptors, "leader": leader}
+if len(sys.argv) < 2 or not set(sys.argv[2:]) <= ATTACKS.keys():
     sys.exit(__doc__)
-for attack in (pipelining, nesting, descriptors):
-    attack(sys.argv[1])
+for name in sys.argv[2:] or ATTACKS:
+    ATTACKS[name](sys.argv[1])
