@@ -20,7 +20,7 @@ struct HealthProbesTests {
     HealthCheck("disk", for: purpose) { outcome }
   }
 
-  @Test("A service without checks is healthy, and says who it is and for how long")
+  @Test("A service without checks is healthy, with its name and uptime")
   func withoutChecks() async {
     let clock = ManualClock()
     let probes = Self.probes(clock: clock)
@@ -32,7 +32,7 @@ struct HealthProbesTests {
           status: .healthy, nodeId: "worker-1", version: "1.2.3", uptime: .seconds(3), checks: ["node": HealthDocument.Check(.healthy)]))
   }
 
-  @Test("A stage other than running fails readiness, and says why; the process lives all the same")
+  @Test("A stage other than running fails readiness with the reason, and not liveness")
   func stage() async {
     let probes = Self.probes(stage: .starting(reason: "migrating"))
     #expect(await probes.document(for: .ready).checks == ["node": HealthDocument.Check(.unhealthy, detail: "starting: migrating")])

@@ -55,7 +55,7 @@ struct ProbeServerTests {
     }
   }
 
-  @Test("A Hummingbird application takes the probes among its own routes, under a path of its choice")
+  @Test("A Hummingbird application adds the probes to its own routes, under a path of its choice")
   func application() async throws {
     try await Self.running({ [health, registry] onListening in
       let router = Router()

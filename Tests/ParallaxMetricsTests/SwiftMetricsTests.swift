@@ -141,7 +141,7 @@ import Testing
     #expect(registry.text() == "")
   }
 
-  @Test func `What cannot be registered is told once and not recorded`() {
+  @Test func `A metric that cannot be registered is reported once and not recorded`() {
     let refused = Mutex<[MetricsError]>([])
     let factory = PrometheusMetricsFactory(registry) { error in refused.withLock { $0.append(error) } }
     Counter(label: "jobs", dimensions: [("queue", "mail")], factory: factory).increment()

@@ -50,7 +50,7 @@ import Testing
     #expect(try String(contentsOf: root.appending(path: "Scripts/check-model.sh"), encoding: .utf8).contains("-D\(macro)"))
   }
 
-  @Test("A rule that looks right is found to break a promise", arguments: mutations)
+  @Test("A plausible wrong rule is found to break a promise", arguments: mutations)
   func isFound(_ mutation: Mutation) async {
     let first = UInt64.random(in: 0..<1_000_000_000)
     let found = await seeds(showing: mutation.expected, mutation.mix, among: first..<first + 1_000, defect: mutation.defect)
@@ -97,7 +97,7 @@ import Testing
 
   // MARK: Shrinking
 
-  @Test("A seed that fails is shrunk to the faults that it takes", arguments: mutations)
+  @Test("A failing seed is shrunk to the faults that it needs", arguments: mutations)
   func shrinks(_ mutation: Mutation) async throws {
     let seed = try #require(await seeds(showing: mutation.expected, mutation.mix, among: 1..<3_000, defect: mutation.defect).first)
     var whole = ElectionSimulation(mutation.mix, seed: seed, defect: mutation.defect, isRecorded: true)

@@ -19,7 +19,7 @@ import Testing
     try ElectionScenario(script).run { WrongRule(rawValue: $0).map(WrongRules.init) }
   }
 
-  @Test("It happens as it is written", arguments: scenarios)
+  @Test("The effects are those of the script", arguments: scenarios)
   func happens(as name: String) throws {
     let url = Self.folder.appending(path: name)
     let expected = try String(contentsOf: url, encoding: .utf8)
@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test("A trap is one for its wrong rule alone", arguments: scenarios.filter { $0.hasPrefix("traps/") })
+  @Test("A trap catches its wrong rule only", arguments: scenarios.filter { $0.hasPrefix("traps/") })
   func isTrap(_ name: String) throws {
     let text = try String(contentsOf: Self.folder.appending(path: name), encoding: .utf8)
     let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("defect ") })

@@ -104,7 +104,7 @@ import Testing
     }
   }
 
-  @Test("The refusal names the clusters and the way out", arguments: [("other", "highAvailability.clusterId"), (nil, "without high")])
+  @Test("The refusal names the clusters and the remedy", arguments: [("other", "highAvailability.clusterId"), (nil, "without high")])
   func foreignMember(clusterID: String?, remedy: String) async throws {
     let store = InMemoryMembershipStore()
     let clock = ManualClock()

@@ -17,7 +17,7 @@ struct ConnectionWaitListTests {
     }
   }
 
-  @Test("Those who wait get the connection when it comes, later ones at once")
+  @Test("Waiting callers get the connection when it is made, later ones at once")
   func connected() {
     var list = List()
     list.started(now: Self.at(0), name: "h:1")
@@ -31,7 +31,7 @@ struct ConnectionWaitListTests {
     #expect(Self.describe(list.request(4, "d", deadline: Self.at(100))) == "one")
   }
 
-  @Test("Those whose time is up are let go")
+  @Test("Callers past their deadline are released")
   func expiry() {
     var list = List()
     _ = list.request(1, "a", deadline: Self.at(100))
@@ -41,7 +41,7 @@ struct ConnectionWaitListTests {
     #expect(timer == Self.at(200))
   }
 
-  @Test("An unreachable server is waited for; one that refuses the log-in is not, until it is reachable otherwise")
+  @Test("Callers wait for an unreachable server, and not for one that refuses the login")
   func refusal() {
     var list = List()
     _ = list.request(1, "a", deadline: Self.at(100))
@@ -54,7 +54,7 @@ struct ConnectionWaitListTests {
     #expect(list.connected("one") == ["c"])
   }
 
-  @Test("A lost connection is waited for, whatever it was lost for")
+  @Test("Callers wait for a lost connection, whatever the reason of the loss")
   func lost() {
     var list = List()
     _ = list.connected("one")
@@ -64,7 +64,7 @@ struct ConnectionWaitListTests {
     #expect(Self.describe(list.request(1, "a", deadline: Self.at(100))) == "wait, timer 100")
   }
 
-  @Test("After the shutdown everybody is refused")
+  @Test("After the shutdown every caller is refused")
   func shutDown() {
     var list = List()
     _ = list.request(1, "a", deadline: Self.at(100))

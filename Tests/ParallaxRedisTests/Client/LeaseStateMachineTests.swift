@@ -24,7 +24,7 @@ struct LeaseStateMachineTests {
     }
   }
 
-  @Test("Connections are opened up to the maximum, reused, and handed on to those who wait, in order")
+  @Test("Connections are opened up to the maximum, reused, and passed to the waiting callers in order")
   func life() {
     var machine = Machine(maximum: 2, maximumIdle: 1)
     #expect((1...4).map { Self.describe(machine.request($0, "w\($0)")) } == ["open", "open", "wait", "wait"])
@@ -36,7 +36,7 @@ struct LeaseStateMachineTests {
     #expect(Self.describe(machine.request(6, "w6")) == "open")
   }
 
-  @Test("One who gives up is passed over")
+  @Test("A caller that gives up is skipped")
   func cancellation() {
     var machine = Machine(maximum: 1, maximumIdle: 1)
     _ = machine.request(1, "a")
@@ -47,7 +47,7 @@ struct LeaseStateMachineTests {
     #expect(Self.describe(machine.gaveBack("one")) == "c uses one")
   }
 
-  @Test("After the shutdown nothing is lent or kept")
+  @Test("After the shutdown no connection is leased or kept")
   func shutDown() {
     var machine = Machine(maximum: 1, maximumIdle: 1)
     _ = machine.request(1, "a")

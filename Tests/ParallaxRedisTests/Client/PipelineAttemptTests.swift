@@ -12,7 +12,7 @@ struct PipelineAttemptTests {
     return if case .done(let results) = attempt.judge(outcomes, remaining: .seconds(1), random: 0) { results } else { nil }
   }
 
-  @Test("Replies of later attempts stand in their places")
+  @Test("Replies of later attempts take their places")
   func places() throws {
     var attempt = PipelineAttempt([RedisCommand("A"), RedisCommand("B").idempotent, RedisCommand("C"), RedisCommand("D").idempotent])
     #expect(Self.judge(&attempt, PipelineOutcome(replies: [.integer(1)], failure: .lost(Self.lost))) == nil)
@@ -38,7 +38,7 @@ struct PipelineAttemptTests {
     #expect(attempt.pending.first?.command.arguments == [RedisArgument("return 1"), 1, "k", "x"])
   }
 
-  @Test("Nothing of a transaction is sent twice, unless none of it was sent")
+  @Test("No part of a transaction is sent twice, unless none was sent")
   func transaction() throws {
     let commands = [RedisCommand("MULTI"), RedisCommand("GET", "k").idempotent, RedisCommand("EXEC")]
     var lost = PipelineAttempt(commands)
@@ -57,7 +57,7 @@ struct PipelineAttemptTests {
     PipelineAttempt([RedisCommand("MULTI")] + middle + [RedisCommand("EXEC")], followsRedirections: true)
   }
 
-  @Test("A transaction that the server refuses as a whole is sent again as a whole, to where its key is")
+  @Test("A transaction that the server refuses as a whole is repeated as a whole, at the server of its key")
   func refusedTransaction() throws {
     let slot = HashSlot.of("k")
     var moved = Self.transaction(RedisCommand("GET", "k"), RedisCommand("INCR", "k"))
@@ -74,7 +74,7 @@ struct PipelineAttemptTests {
       var waiting = Self.transaction(RedisCommand("GET", "k"))
       guard case .again(let again) = waiting.judge([Self.queued, Self.queued, Self.error(message)], remaining: .seconds(1), random: 0)
       else {
-        Issue.record("\(message) is not waited for")
+        Issue.record("\(message) is not awaited")
         return
       }
       #expect(again.pause > .zero)
@@ -82,7 +82,7 @@ struct PipelineAttemptTests {
     }
   }
 
-  @Test("A transaction that was executed, is wrong in itself or has keys of several slots is not sent again")
+  @Test("A transaction that was executed, is invalid or has keys of several slots is not repeated")
   func finalTransaction() throws {
     let elsewhere = "MOVED \(HashSlot.of("other")) h:1"
     let cases: [(PipelineAttempt, [CommandOutcome])] = [
@@ -114,7 +114,7 @@ struct PipelineAttemptTests {
     #expect(!PipelineAttempt.isTransaction([RedisCommand("GET", "a")]))
   }
 
-  @Test("Without a connection the rest fails and what came before is kept")
+  @Test("Without a connection the remaining commands fail, and earlier replies are kept")
   func givingUp() {
     var attempt = PipelineAttempt([RedisCommand("A"), RedisCommand("B").idempotent])
     _ = Self.judge(&attempt, PipelineOutcome(replies: [.integer(1)], failure: .lost(Self.lost)))

@@ -37,7 +37,7 @@ struct RedisURLTests {
   }
 
   @Test(
-    "A mistake is named, and the URL, which may hold a password, is not repeated",
+    "The error names the mistake without repeating the URL, which may have a password",
     arguments: [
       ("localhost:6379", "redis://"), ("http://h", "'http'"), ("redis://", "host"), ("redis://:6379", "host"),
       ("redis://secret@h", ":password"), ("redis://user:@h", "empty"), ("redis://h:0", "port"), ("redis://h:65536", "port"),

@@ -29,14 +29,14 @@ struct RetryPolicyTests {
 
   private static func serverError(_ text: String) -> CommandOutcome { .reply(.error(ByteBuffer(string: text))) }
 
-  @Test("What was written and lost is tried again only if it is idempotent")
+  @Test("A written and lost command is repeated only if it is idempotent")
   func lostCommand() {
     #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.lost(Self.lost))) == "fail unknownOutcome unknown")
     #expect(Self.verdict(RedisCommand("GET", "k").idempotent, .failed(.lost(Self.lost))) == "reconnect")
     #expect(Self.verdict(RedisCommand("GET", "k").idempotent, .failed(.lost(Self.lost)), remaining: .zero) == "fail unknownOutcome unknown")
   }
 
-  @Test("What was not written is tried again within the deadline")
+  @Test("An unwritten command is repeated within the deadline")
   func unsentCommand() {
     #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.notSent(Self.lost))) == "reconnect")
     #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.notSent(Self.lost)), remaining: .zero) == "fail connectionFailed")
@@ -44,7 +44,7 @@ struct RetryPolicyTests {
     #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.notSent(shutDown))) == "fail shutDown")
   }
 
-  @Test("What no connection can be had for fails at once")
+  @Test("A command without an available connection fails at once")
   func unreachable() {
     let refused = RedisError(.authenticationFailed, message: "wrong")
     #expect(Self.verdict(RedisCommand("GET", "k").idempotent, .failed(.unreachable(refused))) == "fail authenticationFailed")
@@ -53,7 +53,7 @@ struct RetryPolicyTests {
     #expect(Self.verdict(RedisCommand("INCR", "k"), .failed(.notSent(violation))) == "reconnect")
   }
 
-  @Test("A server that answers NOSCRIPT to a script's source as well is not asked for ever")
+  @Test("A server that answers NOSCRIPT to a script's source too is not asked forever")
   func endlessNoScript() {
     var policy = RetryPolicy(.evaluate(RedisScript("return 1"), keys: []))
     let verdicts = (0..<2).map { _ in
@@ -63,7 +63,7 @@ struct RetryPolicyTests {
   }
 
   @Test(
-    "A server that is not ready is asked again within the deadline",
+    "A command is repeated within the deadline while the server is not ready",
     arguments: ["LOADING x", "TRYAGAIN x", "CLUSTERDOWN x", "MASTERDOWN x"])
   func refusals(text: String) {
     #expect(Self.verdict(RedisCommand("INCR", "k"), Self.serverError(text)) == "pause")
@@ -99,7 +99,7 @@ struct RetryPolicyTests {
     #expect(pauses == [.milliseconds(5), .milliseconds(10), .milliseconds(30), .milliseconds(80)])
   }
 
-  @Test("The last pause leaves time for a reply, and a refusal is told of even if no reply comes any more")
+  @Test("The last pause leaves time for a reply, and a refusal is reported even if no further reply arrives")
   func lastPause() {
     var policy = RetryPolicy(RedisCommand("GET", "k"))
     for _ in 0..<9 { _ = policy.judge(Self.serverError("LOADING x"), remaining: .seconds(9), random: 0.5) }
@@ -116,13 +116,13 @@ struct RetryPolicyTests {
     #expect(error.serverCode == "LOADING")
   }
 
-  @Test("A server that takes no writes any more is left, and the command tried on the next connection")
+  @Test("A server that stops accepting writes is left, and the command is repeated on the next connection")
   func readOnly() {
     #expect(Self.verdict(RedisCommand("INCR", "k"), Self.serverError("READONLY You can't write against a read only replica.")) == "leave")
     #expect(Self.verdict(RedisCommand("INCR", "k"), Self.serverError("READONLY x"), remaining: .zero) == "fail serverError")
   }
 
-  @Test("In a cluster redirections are followed, at once until servers send the command to and fro")
+  @Test("In a cluster redirections are followed, at once until servers redirect the command back and forth")
   func redirections() {
     var policy = RetryPolicy(RedisCommand("INCR", "k"), followsRedirections: true)
     let verdicts = ["MOVED 5 a:1", "ASK 5 b:1", "MOVED 5 a:1", "MOVED 5 b:1"].map { text in
@@ -132,7 +132,7 @@ struct RetryPolicyTests {
     #expect(Self.describe(policy.judge(Self.serverError("MOVED nonsense"), remaining: .seconds(1), random: 0.5)) == "fail serverError")
   }
 
-  @Test("Elsewhere a redirection is an error that tells what to configure")
+  @Test("Elsewhere a redirection is an error that names the setting")
   func unexpectedRedirection() {
     var policy = RetryPolicy(RedisCommand("GET", "k"))
     guard case .fail(let error) = policy.judge(Self.serverError("MOVED 5 a:1"), remaining: .seconds(1), random: 0) else {

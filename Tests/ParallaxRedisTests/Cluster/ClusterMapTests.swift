@@ -38,7 +38,7 @@ struct ClusterMapTests {
     #expect(map.coveredSlots == 400)
   }
 
-  @Test("A server that does not know its host is where it was reached, one that nobody knows is left out, and TLS has its own port")
+  @Test("A server without a host has the one that was reached, one without any address is left out, and TLS has its own port")
   func endpoints() throws {
     let nodes = [Self.node(nil, 1, "master", tls: 11), Self.node("", 2, "replica", tls: 12), Self.node("?", 3, "replica", tls: 13)]
     let map = try ClusterMap(shards: .array([Self.shard([0, 1], nodes)]), from: Self.source, usesTLS: true)
@@ -48,7 +48,7 @@ struct ClusterMapTests {
     #expect(plain.masters.isEmpty)
   }
 
-  @Test("The address stands in for a host name that a server does not have")
+  @Test("The address replaces a missing host name")
   func addresses() throws {
     let unnamed = RESPValue.map([
       Self.text("port"), .integer(1), Self.text("ip"), Self.text("10.0.0.1"), Self.text("endpoint"), Self.text("?"), Self.text("role"),
@@ -100,7 +100,7 @@ struct ClusterMapTests {
     view.received(reports, now: now)
   }
 
-  @Test("Of several reports the one with the greatest epoch counts, and of equal ones that which covers more")
+  @Test("Of several reports the one with the greatest epoch is valid, and of equal ones the one that covers more slots")
   func greatestEpoch() {
     var view = ClusterView()
     #expect(
@@ -109,7 +109,7 @@ struct ClusterMapTests {
     #expect(view.map?.master(of: 0) == Self.host("d", 1))
   }
 
-  @Test("A server that was cut off does not bring back the masters of before, unless for long nobody contradicts it")
+  @Test("An isolated server does not restore the former masters, unless no server contradicts it for a long time")
   func outdatedReport() {
     var view = ClusterView()
     #expect(Self.take([Self.report(5, "new")], at: .zero, &view) == true)
@@ -121,7 +121,7 @@ struct ClusterMapTests {
     #expect(view.map?.master(of: 0) == Self.host("afresh", 1))
   }
 
-  @Test("A server that knows no slots is no reason to forget them")
+  @Test("A server without slots does not clear the map")
   func emptyReport() {
     var view = ClusterView()
     #expect(Self.take([.init(map: ClusterMap(), epoch: 9)], at: .zero, &view) == false)
@@ -130,7 +130,7 @@ struct ClusterMapTests {
     #expect(view.map?.master(of: 7) == Self.host("a", 1))
   }
 
-  @Test("A server that knows that it cannot serve is believed only where none can, and its epoch stands in nobody's way")
+  @Test("The map of a server that cannot serve is used only if no server can, and its epoch never counts")
   func cutOffReplica() {
     var view = ClusterView()
     #expect(Self.take([Self.report(5, "a")], at: .zero, &view) == true)
@@ -167,7 +167,7 @@ struct ClusterMapTests {
 
   // MARK: Redirections
 
-  @Test("Redirections are read, hosts of all kinds and none")
+  @Test("Redirections are read with hosts of all kinds, and without one")
   func redirections() {
     #expect(Redirection("MOVED 3999 127.0.0.1:6381")?.target(from: Self.source) == Self.host("127.0.0.1", 6_381))
     #expect(Redirection("ASK 1 ::1:6381")?.target(from: Self.source) == Self.host("::1", 6_381))

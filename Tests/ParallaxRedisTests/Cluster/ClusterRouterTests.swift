@@ -31,7 +31,7 @@ struct ClusterRouterTests {
 
   private static func redirection(_ kind: String, slot: Int, to host: String) -> Redirection? { Redirection("\(kind) \(slot) \(host):1") }
 
-  @Test("A node that leaves the map ends, and comes back as a new one")
+  @Test("A node that leaves the map ends, and returns as a new one")
   func leaving() throws {
     receive([(0...99, Self.a), (100...16_383, Self.b)])
     let former = try #require(router.node(ofSlot: 0))
@@ -43,7 +43,7 @@ struct ClusterRouterTests {
     #expect(latter !== former && !latter.hasEnded)
   }
 
-  @Test("A server that is in no map yet is kept while commands are sent on to it, and not for ever")
+  @Test("A server outside the map is kept while commands are redirected to it, and not forever")
   func askedServer() throws {
     receive([(0...16_383, Self.a)])
     let ask = try #require(Self.redirection("ASK", slot: 0, to: "new"))
@@ -60,14 +60,14 @@ struct ClusterRouterTests {
     #expect(router.node(ofSlot: 0)?.hasEnded == false)
   }
 
-  @Test("A lease that is told of a slot on its way makes no connection for it")
+  @Test("A lease that learns of a migrating slot makes no connection for it")
   func lease() throws {
     receive([(0...16_383, Self.a)])
     router.learn(try #require(Self.redirection("ASK", slot: 0, to: "new")), from: Self.a)
     #expect(router.sources.others == [Self.a])
   }
 
-  @Test("A map that is known is kept when no server tells another")
+  @Test("A known map is kept when no server reports one")
   func failedRefresh() {
     let refusal = RedisError(.authenticationFailed, message: "no")
     router.refreshFailed(refusal)

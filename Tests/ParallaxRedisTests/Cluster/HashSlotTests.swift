@@ -6,7 +6,7 @@ import Testing
 @Suite("Hash slots")
 struct HashSlotTests {
   @Test(
-    "The slot is that of the whole key, or of what stands between the first braces",
+    "The slot is that of the whole key, or of the text in its first braces",
     arguments: [
       ("123456789", 12_739), ("foo", 12_182), ("foo{bar}baz", 5_061), ("{bar}", 5_061), ("bar", 5_061), ("foo{}{bar}", 8_363),
       ("foo{{bar}}zap", 4_015), ("foo{bar}{zap}", 5_061), ("", 0), ("{", 4_092),
@@ -18,7 +18,7 @@ struct HashSlotTests {
     #expect(RedisArgument(ByteBuffer(string: key)).slot == slot)
   }
 
-  @Test("The first key of a command decides, wherever it stands")
+  @Test("The first key of a command decides, at any position")
   func firstKeys() {
     let script = RedisScript("return 1")
     let commands: [(RedisCommand, String?)] = [
@@ -36,7 +36,7 @@ struct HashSlotTests {
     for (command, key) in commands { #expect(command.slot == key.map { HashSlot.of($0) }, "\(command.name)") }
   }
 
-  @Test("A command over several slots is split where its parts add up to the same, and its reply put together")
+  @Test("A command over several slots is divided if the effect is the same, and its reply combined")
   func split() throws {
     let deletion = try #require(MultiKeyCommand(RedisCommand("DEL", "{a}1", "{b}1", "{a}2").idempotent))
     #expect(deletion.parts.map(\.arguments) == [["{a}1", "{a}2"], ["{b}1"]])
@@ -50,7 +50,7 @@ struct HashSlotTests {
     #expect(MultiKeyCommand(RedisCommand("MSET", "a", 1, "b", 2)) == nil)
   }
 
-  @Test("When one part fails the whole does, and says that others are done")
+  @Test("If one part fails the command fails, and states that other parts were executed")
   func partialFailure() throws {
     let deletion = try #require(MultiKeyCommand(RedisCommand("DEL", "a", "b")))
     let error = RedisError(.connectionFailed, command: "DEL", message: "No.")

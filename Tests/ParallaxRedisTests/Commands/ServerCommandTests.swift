@@ -22,7 +22,7 @@ struct ServerCommandTests {
     #expect(try RedisTypedCommand.time().reply(from: .array([.bulk("5"), .bulk("7")])) == .microseconds(5_000_007))
   }
 
-  @Test("What would delay or disturb other users is refused on a shared connection, but whole transactions are not in pipelines")
+  @Test("Commands that would disturb other users are refused on a shared connection, except whole transactions in pipelines")
   func shareability() throws {
     for line in ["GET k", "XREAD COUNT 1 STREAMS s 0", "CLIENT LIST", "PUBLISH c m", "ZREMRANGEBYSCORE z 0 1", "NO-COMMAND-OF-REDIS"] {
       try Self.command(line).checkShareable()
@@ -65,7 +65,7 @@ struct ServerCommandTests {
     #expect(try count.reply(from: .map(flat)) == ["a": 1, "b": 0])
   }
 
-  @Test("A script's reply has the type asked for, and its source is still known to the client")
+  @Test("A script's reply has the requested type, and the client still has its source")
   func scripts() throws {
     let script = RedisScript("return 1")
     let command = RedisTypedCommand.evaluate(script, keys: ["k"], arguments: ["a"], as: [Int].self)

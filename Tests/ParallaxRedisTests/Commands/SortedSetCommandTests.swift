@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Commands of sorted sets")
 struct SortedSetCommandTests {
-  @Test("ZADD takes one member or several, with its options in the order that Redis wants")
+  @Test("ZADD takes one member or several, with its options in the order of Redis")
   func adding() {
     #expect(sent(.zadd("k", "m", score: 1.5)) == "ZADD k 1.5 m")
     #expect(sent(.zadd("k", [RedisScored("a", score: 1), RedisScored("b", score: -.infinity)])) == "ZADD k 1.0 a -inf b")

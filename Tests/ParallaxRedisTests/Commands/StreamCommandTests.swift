@@ -32,7 +32,7 @@ struct StreamCommandTests {
     #expect(several == "!XREAD STREAMS a b 1 2" || several == "!XREAD STREAMS b a 2 1")
   }
 
-  @Test("Groups hand out, take back and hand over")
+  @Test("Groups deliver, acknowledge and hand over entries")
   func groups() {
     #expect(sent(.xgroupCreate("k", group: "g")) == "XGROUP CREATE k g $")
     #expect(sent(.xgroupCreate("k", group: "g", after: "0", makesStream: true)) == "XGROUP CREATE k g 0 MKSTREAM")
@@ -50,7 +50,7 @@ struct StreamCommandTests {
   }
 
   @Test(
-    "A reading command that waits is known by its option, wherever that stands and however it is given",
+    "A blocking read is recognized by its option, in any position and form",
     arguments: [
       RedisCommand("XREADGROUP", "GROUP", "g", "c", "NOACK", "COUNT", 10, "BLOCK", 5_000, "STREAMS", "k", ">"),
       RedisCommand("XREAD", Array("block".utf8), 0, "STREAMS", "k", "$"),
@@ -84,7 +84,7 @@ struct StreamCommandTests {
     #expect(try RedisTypedCommand.xread(["k": "0"]).reply(from: reply) == ["k": entries])
   }
 
-  @Test("Nothing in time is no entry")
+  @Test("No entry in time is an empty reply")
   func nothing() throws {
     #expect(try RedisTypedCommand.xread("k", after: "0").reply(from: .null) == [])
     #expect(try RedisTypedCommand.xread(["k": "0"]).reply(from: .null) == [:])
@@ -98,7 +98,7 @@ struct StreamCommandTests {
     #expect(mismatch(.xread("k", after: "0"), .integer(1)) != nil)
   }
 
-  @Test("What is pending, and what was taken over, is read")
+  @Test("Pending and claimed entries are decoded")
   func pending() throws {
     let none = try RedisTypedCommand.xpending("k", group: "g").reply(from: .array([.integer(0), .null, .null, .null]))
     #expect(none.count == 0 && none.oldest == nil && none.consumers.isEmpty)

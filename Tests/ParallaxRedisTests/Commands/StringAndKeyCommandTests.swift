@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Commands of strings and keys")
 struct StringAndKeyCommandTests {
-  @Test("Strings are read and written with the options that Redis knows, and repeated where that does no harm")
+  @Test("Strings are read and written with the options of Redis, and repeated where that is safe")
   func strings() {
     #expect(sent(.get("k", as: Int.self)) == "!GET k")
     #expect(sent(.mget(["a", "b"], as: Int.self)) == "!MGET a b")
@@ -75,7 +75,7 @@ struct StringAndKeyCommandTests {
     #expect(mismatch(.ttl("k"), .null)?.contains("Expected an integer, got null") == true)
   }
 
-  @Test("The type of a key is a name, also of one that a module made")
+  @Test("The type of a key is a name, also for a module's type")
   func types() throws {
     #expect(sent(.type("k")) == "!TYPE k")
     #expect(try RedisTypedCommand.type("k").reply(from: .simple("zset")) == .sortedSet)

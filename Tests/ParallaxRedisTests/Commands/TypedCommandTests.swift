@@ -16,7 +16,7 @@ struct TypedCommandTests {
 
   private static let refusal = RedisError(.serverError, command: "INCR", message: "no")
 
-  @Test("A typed command is sent as it is, and its reply has the type asked for")
+  @Test("A typed command is sent unchanged, and its reply has the requested type")
   func send() async throws {
     let sender = StubSender(.success(.bulk("Ada")), .success(.null), .success(.bulk("x=7")), .success(.simple("OK")))
     let name: String? = try await sender.send(.get("name"))
@@ -36,7 +36,7 @@ struct TypedCommandTests {
     #expect(sender.sent == ["GET name", "INCR count", "SET k 1"])
   }
 
-  @Test("A pipeline throws the error of the first command that failed, or tells each one's fate")
+  @Test("A pipeline throws the error of the first failed command, or returns a result per command")
   func failures() async throws {
     let replies: [Result<RESPValue, RedisError>] = [.success(.integer(1)), .failure(Self.refusal), .success(.bulk("x"))]
     let error = await #expect(throws: RedisError.self) {
@@ -48,13 +48,13 @@ struct TypedCommandTests {
     #expect(first == .success(1))
     #expect(second == .failure(Self.refusal))
     guard case .failure(let unexpected) = third else {
-      Issue.record("a text was taken for an integer")
+      Issue.record("a text was accepted as an integer")
       return
     }
     #expect(unexpected.code == .unexpectedReply && unexpected.command == "DECR")
   }
 
-  @Test("A pipeline of commands alike gives an array of results")
+  @Test("A pipeline of commands of one type returns an array of results")
   func array() async throws {
     let sender = StubSender(.success(.bulk("a")), .success(.null))
     let results = try await sender.pipeline(["1", "2"].map { .get($0, as: String.self) })
@@ -63,7 +63,7 @@ struct TypedCommandTests {
     #expect(none.isEmpty)
   }
 
-  @Test("A sender that gives too few replies makes an error, not a trap")
+  @Test("A sender with too few replies causes an error, not a trap")
   func tooFew() async throws {
     let results = try await StubSender(.success(.integer(1))).pipeline([.incr("a"), .incr("b")])
     #expect(results[0] == .success(1))
@@ -85,7 +85,7 @@ struct TypedCommandTests {
     #expect(reply == ["a": [1, 2]])
   }
 
-  @Test("An error names the command and the types, with the place within the reply, and never what the reply holds")
+  @Test("An error names the command, the types and the place in the reply, never the content")
   func errors() throws {
     let secret = RESPValue.bulk("secret")
     #expect(mismatch(.incr("k"), secret) == "unexpectedReply (INCR): Expected an integer, got a bulk string.")

@@ -37,7 +37,7 @@ struct HandshakeTests {
     #expect(Self.dialogue([.map([])]) == ["HELLO 3", "done 3"])
   }
 
-  @Test("Log-in, name, database and role follow in order")
+  @Test("Login, name, database and role follow in order")
   func everything() {
     let words = Self.dialogue([.map([]), Self.ok, .array([.bulkString(ByteBuffer(string: "master"))])], mustBeMaster: true) {
       $0.username = "u"
@@ -48,7 +48,7 @@ struct HandshakeTests {
     #expect(words == ["HELLO 3 AUTH u p SETNAME n", "SELECT 4", "ROLE", "done 3"])
   }
 
-  @Test("A server without HELLO is spoken to in RESP2", arguments: ["ERR unknown command `HELLO`", "NOPROTO unsupported protocol version"])
+  @Test("A server without HELLO gets RESP2", arguments: ["ERR unknown command `HELLO`", "NOPROTO unsupported protocol version"])
   func fallBack(refusal: String) {
     let words = Self.dialogue([Self.error(refusal), Self.ok, Self.error("ERR unknown subcommand"), Self.ok, Self.ok]) {
       $0.password = "p"
@@ -59,7 +59,7 @@ struct HandshakeTests {
     #expect(Self.dialogue([Self.error(refusal), Self.ok]) == ["HELLO 3", "PING", "done 2"])
   }
 
-  @Test("Refused credentials are told from other refusals")
+  @Test("Refused credentials differ from other refusals")
   func refusals() {
     let wrongPassword = Self.dialogue([Self.error("WRONGPASS invalid")]) { $0.password = "p" }
     #expect(wrongPassword == ["HELLO 3 AUTH default p", "fail authenticationFailed"])
@@ -70,7 +70,7 @@ struct HandshakeTests {
   }
 
   @Test(
-    "A refusal that repeats the password, or as much of it as there is room for, is cut to its code",
+    "A refusal that repeats the password, or a part of it, is reduced to its code",
     arguments: ["secret", "secret" + String(repeating: "-of-many-words", count: 10)])
   func indiscreetRefusal(password: String) {
     var configuration = RedisConfiguration(host: "localhost")
@@ -79,7 +79,7 @@ struct HandshakeTests {
     _ = handshake.received(Self.error("ERR unknown command 'HELLO'"))
     let words = "ERR unknown command 'AUTH', with args beginning with: '\(password.prefix(128))' "
     guard case .fail(let error) = handshake.received(Self.error(words)) else {
-      Issue.record("a refused log-in has not failed")
+      Issue.record("a refused login has not failed")
       return
     }
     #expect(error.serverMessage == "ERR")

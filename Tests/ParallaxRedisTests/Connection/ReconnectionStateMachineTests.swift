@@ -60,7 +60,7 @@ struct ReconnectionStateMachineTests {
     #expect(machine.lost(Self.refused, now: Self.seconds(2), random: 0.5).0 == .wait(.milliseconds(25)))
   }
 
-  @Test("After the end nothing is tried or announced")
+  @Test("After the end there are no attempts and no announcements")
   func end() {
     var machine = Self.machine()
     _ = machine.start()

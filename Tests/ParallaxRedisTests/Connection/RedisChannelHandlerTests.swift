@@ -84,7 +84,7 @@ struct RedisChannelHandlerTests {
     return task
   }
 
-  @Test("Commands of one tick leave in one write, but thirty-two at once")
+  @Test("Commands of one tick leave in one write, at most thirty-two at a time")
   func coalescing() async throws {
     try await channel.testingEventLoop.executeInContext { [handler] in
       for _ in 0..<36 { handler.value.submit(CollectionOfOne(RedisCommand("A")), id: 0, waiter: .probe, timeout: .seconds(1)) }
@@ -96,7 +96,7 @@ struct RedisChannelHandlerTests {
     #expect(try await channel.readOutbound(as: ByteBuffer.self) == nil)
   }
 
-  @Test("Replies find their commands, however they are cut")
+  @Test("Replies reach their commands, in chunks of any size")
   func fragments() async throws {
     let first = try await begin("A")
     let second = try await begin("B")
@@ -116,7 +116,7 @@ struct RedisChannelHandlerTests {
     #expect(outcome.replies == [.integer(1), .error(ByteBuffer(string: "ERR two"))])
   }
 
-  @Test("A pipeline whose time is up keeps the replies that came, and the late ones are dropped")
+  @Test("A pipeline that times out keeps the replies that arrived, and late ones are dropped")
   func latePipeline() async throws {
     let task = Task { await connection.execute([RedisCommand("A"), RedisCommand("B")], timeout: .milliseconds(500)) }
     _ = try await written()
@@ -133,7 +133,7 @@ struct RedisChannelHandlerTests {
     #expect(await next.value == "mine")
   }
 
-  @Test("A late reply is dropped, and the connection goes on")
+  @Test("A late reply is dropped, and the connection stays in use")
   func lateReply() async throws {
     let slow = try await begin("A", timeout: .milliseconds(100))
     await channel.testingEventLoop.advanceTime(by: .milliseconds(100))
@@ -144,7 +144,7 @@ struct RedisChannelHandlerTests {
     #expect(channel.isActive)
   }
 
-  @Test("Silence beyond the time-out ends the connection, and what was written has an unknown fate")
+  @Test("Silence beyond the time-out ends the connection, and written commands have an unknown outcome")
   func stall() async throws {
     let first = try await begin("A", timeout: .milliseconds(100))
     let second = try await begin("B", timeout: .seconds(10))
@@ -170,7 +170,7 @@ struct RedisChannelHandlerTests {
     #expect(!channel.isActive)
   }
 
-  @Test("The refusal of a subscription is none of a probe's that is under way, and a probe may be refused itself")
+  @Test("The refusal of a subscription is not the reply to a pending probe, and a probe may be refused itself")
   func refusalBeforeProbe() async throws {
     let ping = "*1\r\n$4\r\nPING\r\n"
     await channel.testingEventLoop.advanceTime(by: .seconds(5))
@@ -188,7 +188,7 @@ struct RedisChannelHandlerTests {
     #expect(await next.value == "mine")
   }
 
-  @Test("What is sent in the end is not said to have been unwritten, although its time was up before")
+  @Test("A command that is written after its deadline is not reported as unwritten")
   func lateWrite() async throws {
     let outcome = await withUnsafeContinuation { continuation in
       channel.testingEventLoop.execute { [handler] in
@@ -201,7 +201,7 @@ struct RedisChannelHandlerTests {
     #expect(try await written() == "*1\r\n$1\r\nA\r\n")
   }
 
-  @Test("A deadline is counted from now, also when a long pipeline was sent before and nothing has come since")
+  @Test("A deadline counts from now, even after a long pipeline without replies")
   func clockAfterPipeline() async throws {
     let long = Array(repeating: RedisCommand("A"), count: 32)
     async let replies = withUnsafeContinuation { continuation in
@@ -229,7 +229,7 @@ struct RedisChannelHandlerTests {
     #expect(await replies.replies.count == 32)
   }
 
-  @Test("More than a buffer can have is refused, and what was sent before is not disturbed")
+  @Test("A command beyond the capacity of a buffer is refused, and earlier commands are not affected")
   func immense() async throws {
     let part = [UInt8](repeating: 0, count: 64 << 20)
     let immense = RedisCommand("RPUSH", arguments: Array(repeating: RedisArgument(part), count: 64))
@@ -254,7 +254,7 @@ struct RedisChannelHandlerTests {
     #expect(await next.value == "two")
   }
 
-  @Test("A command of a task that was cancelled before gets no reply")
+  @Test("A command of a cancelled task gets no reply")
   func cancelledBefore() async throws {
     let gate = AsyncStream<Void>.makeStream()
     let task = Task {
@@ -265,7 +265,7 @@ struct RedisChannelHandlerTests {
     #expect(await task.value == "cancelled")
   }
 
-  @Test("Pushes of both protocols are handed on, and take nobody's reply")
+  @Test("Pushes of both protocols are passed on, and replace no reply")
   func pushing() async throws {
     let task = try await begin("A")
     try await receive(">3\r\n+message\r\n+c\r\n+resp3\r\n*3\r\n+message\r\n+c\r\n+resp2\r\n+mine\r\n")
@@ -274,7 +274,7 @@ struct RedisChannelHandlerTests {
   }
 
   @Test(
-    "A peer that does not keep to the protocol is left",
+    "The connection to a peer that violates the protocol is closed",
     arguments: [("?", "lost: protocolViolation"), ("+a\r\n+b\r\n", "a")])
   func violations(bytes: String, outcome: String) async throws {
     let task = try await begin("A")
@@ -283,7 +283,7 @@ struct RedisChannelHandlerTests {
     #expect(!channel.isActive)
   }
 
-  @Test("A connection that breaks while it writes fails what has gathered meanwhile")
+  @Test("A connection that breaks during a write fails the commands of the batch")
   func breakingWrite() async throws {
     try await channel.testingEventLoop.executeInContext { [channel] in
       try channel.pipeline.syncOperations.addHandler(BreakingHandler(), position: .first)
@@ -333,7 +333,7 @@ struct RedisChannelHandlerTests {
     #expect(channel.isActive)
   }
 
-  @Test("Draining does not await replies for ever")
+  @Test("Draining does not await replies forever")
   func drainingInVain() async throws {
     let task = try await begin("A")
     connection.drain(within: .milliseconds(300), reason: RedisError(.shutDown, message: "over"))

@@ -49,7 +49,7 @@ struct ReplyQueueTests {
     #expect(queue.bytesInFlight == 0)
   }
 
-  @Test("A cancelled command's reply is dropped, and nobody else's")
+  @Test("A cancelled command's reply is dropped, and no other")
   func cancellation() {
     var queue = Self.queue()
     queue.append(Self.entry(1, "a"))
@@ -64,7 +64,7 @@ struct ReplyQueueTests {
     #expect(Self.take(4, from: &queue) == ["a", "dropped", "dropped", "c"])
   }
 
-  @Test("Those whose time is up are told, and their late replies are dropped")
+  @Test("Commands past their deadline time out, and their late replies are dropped")
   func timeOut() {
     var queue = Self.queue()
     queue.append(Self.entry(1, "slow", timeout: 1_000))
@@ -93,7 +93,7 @@ struct ReplyQueueTests {
     #expect(end.isStalled)
   }
 
-  @Test("A reply that keeps coming and does not end is a stall, some time after the one who asked has given up")
+  @Test("A reply without an end is a stall, some time after its waiter has given up")
   func endlessReply() {
     var queue = Self.queue()
     queue.append(Self.entry(1, "a"))
@@ -106,7 +106,7 @@ struct ReplyQueueTests {
     #expect(queue.expire(now: Self.at(200)).isStalled)
   }
 
-  @Test("Replies that keep coming are no stall, however late they are")
+  @Test("Replies that keep arriving are no stall, however late")
   func slowButAlive() {
     var queue = Self.queue()
     for id in 1...10 { queue.append(Self.entry(UInt64(id), "\(id)")) }
@@ -136,7 +136,7 @@ struct ReplyQueueTests {
     #expect(expiry.next == Self.at(1_000))
   }
 
-  @Test("A command with much patience does not delay the next look beyond the keep-alive interval")
+  @Test("A command with a long time-out does not delay the next check beyond the keep-alive interval")
   func probeAfterPatientCommand() {
     var queue = Self.queue()
     queue.append(Self.entry(1, "patient", timeout: 60_000))
@@ -147,7 +147,7 @@ struct ReplyQueueTests {
     #expect(queue.expire(now: Self.at(1_010)).needsProbe)
   }
 
-  @Test("At the end it is known who was written, and how much of a pipeline was answered")
+  @Test("The end reports which commands were written, and how much of a pipeline was answered")
   func close() {
     var queue = Self.queue()
     queue.append(Self.entry(1, "pipeline", replies: 3))

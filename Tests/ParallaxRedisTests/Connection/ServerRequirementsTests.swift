@@ -19,7 +19,7 @@ struct ServerRequirementsTests {
   private static func refusal(_ replies: RESPValue...) -> RedisError? { requirements.refusal(of: replies, server: "The server") }
 
   @Test(
-    "Any answer but a refusal is a yes",
+    "Any reply but a refusal confirms the right",
     arguments: [
       "WRONGTYPE Operation", "OOM command not allowed", "MOVED 1 h:1", "NOGROUP No such key", "READONLY You can't", "ERR syntax error",
       "LOADING Redis is loading", "ERR wrong number of arguments for 'hset' command",
@@ -28,7 +28,7 @@ struct ServerRequirementsTests {
     #expect(Self.refusal(Self.error(message), Self.ok, .null) == nil)
   }
 
-  @Test("What the user may not do is named, with the server's words")
+  @Test("A missing right is named, with the server's error")
   func rights() throws {
     let words = "NOPERM No permissions to access a channel"
     let error = try #require(Self.refusal(Self.ok, Self.error(words), Self.error("NOPERM User u has no permissions to run 'time'")))
@@ -38,7 +38,7 @@ struct ServerRequirementsTests {
   }
 
   @Test(
-    "What the server does not know is named, with what to use instead",
+    "An unknown command is named, with the alternative",
     arguments: ["ERR unknown command 'TIME', with args beginning with: ", "ERR unsupported command 'time'"])
   func commands(_ message: String) throws {
     let error = try #require(Self.refusal(Self.ok, Self.ok, Self.error(message)))
@@ -48,7 +48,7 @@ struct ServerRequirementsTests {
   }
 
   @Test(
-    "Versions of Redis are compared, other servers are judged by what they can",
+    "Versions of Redis are compared, other servers are checked by their features",
     arguments: [
       ("redis", "6.2.14", false), ("redis", "7.0.0", true), ("redis", "7.4.1", true), ("redis", "10.0.1", true), ("valkey", "9.1.2", true),
       ("valkey", "1.0", true), ("redis", "unstable", true),

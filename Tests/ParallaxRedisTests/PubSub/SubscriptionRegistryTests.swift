@@ -46,7 +46,7 @@ struct SubscriptionRegistryTests {
     #expect(registry.confirmed("b") == [.began(2)])
   }
 
-  @Test("A confirmation from before an unsubscription does not count for the subscription after it")
+  @Test("A confirmation from before an unsubscription does not confirm a later subscription")
   func staleConfirmation() {
     var registry = SubscriptionRegistry()
     _ = registry.connected()
@@ -58,7 +58,7 @@ struct SubscriptionRegistryTests {
     #expect(registry.confirmed("a") == [.began(2)])
   }
 
-  @Test("Confirmations that nothing was asked for are ignored")
+  @Test("Unsolicited confirmations are ignored")
   func unexpected() {
     var registry = SubscriptionRegistry()
     _ = registry.connected()
@@ -69,7 +69,7 @@ struct SubscriptionRegistryTests {
     #expect(registry.unsubscribe(9) == [])
   }
 
-  @Test("A pattern is another topic than the channel that is spelled like it")
+  @Test("A pattern and a channel of the same name are different topics")
   func patterns() {
     var registry = SubscriptionRegistry()
     _ = registry.connected()
@@ -81,7 +81,7 @@ struct SubscriptionRegistryTests {
     #expect(registry.unsubscribe(1) == [.unsubscribe([.pattern("a")])])
   }
 
-  @Test("A command refused for one topic is tried again topic by topic, and only who wants that topic is told")
+  @Test("A command refused for one topic is repeated topic by topic, and only that topic's subscriptions are refused")
   func refusal() {
     var registry = SubscriptionRegistry()
     _ = registry.subscribe(1, to: ["a"])

@@ -65,7 +65,7 @@ struct RESPDecoderTests {
     }
   }
 
-  @Test("A reply that is cut anywhere is waited for", arguments: replies.map(\.0))
+  @Test("A reply may be cut at any byte", arguments: replies.map(\.0))
   func truncation(reply: String) {
     let bytes = Array(reply.utf8)
     for length in 0..<bytes.count {
@@ -124,7 +124,7 @@ struct RESPDecoderTests {
     (String(repeating: "|1\r\n", count: 40), .tooDeep),
   ]
 
-  @Test("What is no reply is refused with the same reason, whatever the chunks", arguments: refused)
+  @Test("Invalid bytes are refused with the same error in any chunks", arguments: refused)
   func refusals(bytes: String, reason: RESPDecodingError) {
     let bytes = Array(bytes.utf8)
     for chunk in 1...bytes.count {
@@ -166,7 +166,7 @@ struct RESPDecoderTests {
     }
   }
 
-  @Test("The elements of all aggregates of a reply count together, those of the next reply anew")
+  @Test("The elements of all aggregates of one reply count together")
   func elementsOfAReply() {
     let cases: [(String, RESPDecodingError?)] = [
       ("*2\r\n*2\r\n:1\r\n:2\r\n:3\r\n", nil), ("*2\r\n*2\r\n:1\r\n:2\r\n*1\r\n:3\r\n", .tooManyElements),
@@ -193,7 +193,7 @@ struct RESPDecoderTests {
     #expect(Self.decode(Array("$2147483648\r\n".utf8), chunk: 64, limits: limits).1 == nil)
   }
 
-  @Test("A small string does not keep alive the large one that was received before it", arguments: ["*2\r\n", ""])
+  @Test("A small string does not retain the large one before it", arguments: ["*2\r\n", ""])
   func smallAfterLarge(head: String) throws {
     let large = "$1000000\r\n" + String(repeating: "x", count: 1_000_000) + "\r\n"
     let (values, error) = Self.decode(Array((head + large + "$5\r\nsmall\r\n").utf8), chunk: 65_536)
@@ -203,7 +203,7 @@ struct RESPDecoderTests {
     #expect(try #require(small.bytes).storageCapacity <= 65_536)
   }
 
-  @Test("Elements do not keep alive more of the buffers they came in than a small multiple of what was sent")
+  @Test("Elements retain at most a small multiple of their bytes")
   func sparseChunks() throws {
     var decoder = RESPDecoder()
     decoder.feed(ByteBuffer(string: "*3\r\n"))
@@ -220,7 +220,7 @@ struct RESPDecoderTests {
     for element in elements { #expect(try #require(element.bytes).storageCapacity <= 256) }
   }
 
-  @Test("A line without an end is refused, not gathered for ever")
+  @Test("A line without an end is refused, not accumulated forever")
   func endlessLine() {
     let (values, error) = Self.decode(Array(("+" + String(repeating: "x", count: 70_000)).utf8), chunk: 1_000)
     #expect(values.isEmpty)

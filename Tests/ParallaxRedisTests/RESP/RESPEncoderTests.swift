@@ -46,7 +46,7 @@ struct RESPEncoderTests {
     #expect(Self.encode(RedisCommand("ECHO", value)) == "*2\r\n$4\r\nECHO\r\n$\(text.utf8.count)\r\n\(text)\r\n")
   }
 
-  @Test("What is encoded is decoded to the same strings")
+  @Test("Encoded strings decode to the same strings")
   func roundTrip() throws {
     var decoder = RESPDecoder()
     var buffer = ByteBuffer()

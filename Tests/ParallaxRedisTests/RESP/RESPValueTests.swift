@@ -7,7 +7,7 @@ import Testing
 struct RESPValueTests {
   private static func bulk(_ string: String) -> RESPValue { .bulkString(ByteBuffer(string: string)) }
 
-  @Test("A map is read from both protocols, the last of equal keys winning")
+  @Test("A map is read from both protocols; the last of equal keys applies")
   func maps() {
     let flat = [Self.bulk("a"), .integer(1), Self.bulk("b"), .integer(2), Self.bulk("a"), .integer(3)]
     #expect(RESPValue.map(flat).map == ["a": .integer(3), "b": .integer(2)])
@@ -17,7 +17,7 @@ struct RESPValueTests {
     #expect(RESPValue.map(flat).array == flat)
   }
 
-  @Test("Numbers are read from numbers and from strings that spell them")
+  @Test("Numbers are read from numbers and from strings")
   func numbers() {
     #expect(RESPValue.integer(5).int == 5)
     #expect(Self.bulk("-5").int == -5)

@@ -25,21 +25,21 @@ struct MasterDiscoveryTests {
     round.answered(sentinel, answer)
   }
 
-  @Test("A majority is enough to decide, and the slowest sentinel is not waited for")
+  @Test("A majority is enough to decide, and the slowest sentinel is not awaited")
   func majority() {
     var round = Self.round()
     #expect(Self.answer(0, Self.master("a", 1), &round) == nil)
     #expect(Self.answer(2, Self.master("a", 1), &round) == Self.decision("a", 1))
   }
 
-  @Test("Of different answers the one of the greatest epoch counts")
+  @Test("Of different answers the one with the greatest epoch is valid")
   func greatestEpoch() {
     var round = Self.round()
     #expect(Self.answer(0, Self.master("new", 7), &round) == nil)
     #expect(Self.answer(1, Self.master("old", 6), &round) == Self.decision("new", 7))
   }
 
-  @Test("One sentinel alone is believed when the others do not answer")
+  @Test("The answer of one sentinel is used if the others do not answer")
   func minority() {
     var round = Self.round()
     #expect(Self.answer(1, Self.master("a", 3), &round) == nil)
@@ -48,7 +48,7 @@ struct MasterDiscoveryTests {
     #expect(Self.answer(2, Self.down, &round) == Self.decision("a", 3))
   }
 
-  @Test("A sentinel that was cut off does not bring back the master of before")
+  @Test("An isolated sentinel does not restore the former master")
   func outdatedSentinel() {
     var round = Self.round(seen: 7)
     #expect(Self.answer(0, Self.master("old", 6), &round) == nil)
@@ -56,7 +56,7 @@ struct MasterDiscoveryTests {
     #expect(Self.code(Self.answer(2, Self.down, &round)) == .connectionFailed)
   }
 
-  @Test("Sentinels that were set up anew are believed when most of them agree")
+  @Test("Sentinels that were set up anew are followed if most of them agree")
   func setUpAnew() {
     var round = Self.round(seen: 7)
     #expect(Self.answer(0, Self.master("a", 0), &round) == nil)
@@ -64,7 +64,7 @@ struct MasterDiscoveryTests {
     #expect(Self.answer(2, Self.down, &round) == Self.decision("a", 0))
   }
 
-  @Test("What is wrong is told: the name, the password, or that nobody answers")
+  @Test("The error names the cause: the name, the password, or missing answers")
   func failures() {
     var unknown = Self.round(1)
     #expect(Self.code(Self.answer(0, .unknownName, &unknown)) == .invalidConfiguration)
@@ -94,14 +94,14 @@ struct MasterDiscoveryTests {
     // A sentinel that cannot resolve the host name of its master reports an empty one.
     let nowhere = RESPValue.array([Self.text(""), Self.text("6379")])
     guard case .failed(let error) = SentinelReply.answer([.success(nowhere), .success(.map(fields))], about: "mymaster") else {
-      Issue.record("an empty host is taken for a master")
+      Issue.record("an empty host is accepted as a master")
       return
     }
     #expect(error.code == .connectionFailed)
     let noPort = RESPValue.array([Self.text("10.0.0.1"), Self.text("65536")])
     for malformed in [RESPValue.integer(1), noPort] {
       guard case .failed(let error) = SentinelReply.answer([.success(malformed), .success(.map(fields))], about: "mymaster") else {
-        Issue.record("a malformed reply is taken for an answer")
+        Issue.record("a malformed reply is accepted as an answer")
         continue
       }
       #expect(error.code == .unexpectedReply)
@@ -109,7 +109,7 @@ struct MasterDiscoveryTests {
   }
 
   @Test(
-    "Only news of the own master count",
+    "Only announcements of the client's master count",
     arguments: [
       ("+switch-master", "mymaster 10.0.0.1 6379 10.0.0.2 6379", SentinelAnnouncement.switched),
       ("+promoted-slave", "slave 10.0.0.2:6379 10.0.0.2 6379 @ mymaster 10.0.0.1 6379", .switched),
@@ -124,7 +124,7 @@ struct MasterDiscoveryTests {
     #expect(SentinelAnnouncement(channel: channel, message: message, of: "mymaster") == expected)
   }
 
-  @Test("While a failover is under way all sentinels are waited for, since one alone may know of it")
+  @Test("During a failover all sentinels are awaited, since a single one may know of it")
   func failoverUnderWay() {
     var round = MasterDiscovery(masterName: "mymaster", sentinels: 3, seenEpoch: 6, waitsForAll: true)
     #expect(Self.answer(0, Self.master("old", 6), &round) == nil)

@@ -4,9 +4,9 @@ import ParallaxRedis
 import TestSupport
 import Testing
 
-@Suite("Peers that speak badly or not at all", .serialized, .timeLimit(.minutes(1)))
+@Suite("Peers with invalid replies or none", .serialized, .timeLimit(.minutes(1)))
 struct BrokenPeerTests {
-  @Test("Garbage between the replies: the connection is left, and nobody gets a wrong answer")
+  @Test("Garbage between the replies: the connection is closed, and no caller gets a wrong reply")
   func garbage() async throws {
     let log = LogCollector()
     try await withProxy(logger: log.logger) { server, proxy, client in
@@ -28,7 +28,7 @@ struct BrokenPeerTests {
     }
   }
 
-  @Test("Replies that come byte by byte are put together, those of a long pipeline as well")
+  @Test("Replies that arrive byte by byte are combined, also those of a long pipeline")
   func byteByByte() async throws {
     try await withProxy { _, proxy, client in
       let items = (0..<100).map { RedisArgument("item\($0)") }
@@ -46,7 +46,7 @@ struct BrokenPeerTests {
     }
   }
 
-  @Test("A pipeline whose replies stop keeps those that came in time, and later replies reach those who asked")
+  @Test("A pipeline whose replies stop keeps those that arrived in time, and later replies reach their callers")
   func heldReplies() async throws {
     try await withProxy { _, proxy, client in
       let connection = try await client.send(RedisCommand("CLIENT", "ID")).int
@@ -68,7 +68,7 @@ struct BrokenPeerTests {
     }
   }
 
-  @Test("A reply without end does not hold up the client for ever")
+  @Test("A reply without end does not delay the client forever")
   func endlessReply() async throws {
     try await withProxy {
       $0.commandTimeout = .seconds(1)
@@ -93,7 +93,7 @@ struct BrokenPeerTests {
     }
   }
 
-  @Test("A host that does not answer, and a server that accepts and never speaks, are told apart", arguments: [true, false])
+  @Test("A host that does not answer differs from a server that accepts and never replies", arguments: [true, false])
   func silence(isFull: Bool) async throws {
     let listener = try DeafListener(isFull: isFull)
     var configuration = RedisConfiguration(host: "127.0.0.1", port: listener.port)
@@ -109,7 +109,7 @@ struct BrokenPeerTests {
     }
   }
 
-  @Test("A client ends at once although a connection, or a log-in, takes long", arguments: [true, false])
+  @Test("A client ends at once during a slow connection or login", arguments: [true, false])
   func endsWhileConnecting(isFull: Bool) async throws {
     let listener = try DeafListener(isFull: isFull)
     var configuration = RedisConfiguration(host: "127.0.0.1", port: listener.port)

@@ -54,7 +54,7 @@ struct ClusterChangeTests {
     }
   }
 
-  @Test("Commands of a pipeline that are sent on keep their order")
+  @Test("Redirected commands of a pipeline keep their order")
   func orderWhileMoving() async throws {
     try await withClusterClient { cluster, client async throws in
       let key = keys("order")[1]
@@ -73,7 +73,7 @@ struct ClusterChangeTests {
     }
   }
 
-  @Test("A reshard to and fro")
+  @Test("A reshard back and forth")
   func reshard() async throws {
     try await changing("reshard") { cluster, load async throws in
       let (source, target) = (try cluster.primary(ofSlot: 0), try cluster.primary(ofKey: load.tags[2]))
@@ -86,7 +86,7 @@ struct ClusterChangeTests {
     }
   }
 
-  @Test("A replica that takes over by CLUSTER FAILOVER costs no command and no write")
+  @Test("CLUSTER FAILOVER loses no command and no write")
   func failover() async throws {
     try await changing("failover") { cluster, load async throws in
       for tag in [load.tags[0], load.tags[2], load.tags[0]] {
@@ -133,7 +133,7 @@ struct ClusterChangeTests {
     }
   }
 
-  @Test("What is in flight on a leased connection when another master takes over comes to its end")
+  @Test("Commands in flight on a leased connection complete when another master takes over")
   func inFlight() async throws {
     try await withClusterClient { cluster, client async throws in
       let key = keys("in flight")[0]

@@ -24,12 +24,12 @@ struct ClusterCommandTests {
     }
   }
 
-  @Test("Commands reach the master of their key, whether the client was told of a master or of a replica", arguments: [1, 4])
+  @Test("Commands reach the master of their key, with a master or a replica as the seed", arguments: [1, 4])
   func anySeed(node: Int) async throws {
     try await checkRouting("seed \(node)", seeds: [try #require(OnCluster.running).nodes[node].endpoint])
   }
 
-  @Test("A seed that is dead and one that does not answer hold up nothing")
+  @Test("A dead seed and a silent one delay no command")
   func badSeeds() async throws {
     let cluster = try #require(OnCluster.running)
     let dead = try RedisServer()
@@ -38,7 +38,7 @@ struct ClusterCommandTests {
     }
   }
 
-  @Test("Keys with one hash tag live together, and commands without a key go to any master")
+  @Test("Keys with one hash tag share a slot, and commands without a key go to any master")
   func hashTagsAndNoKeys() async throws {
     try await withClusterClient { _, client async throws in
       for tag in keys("tag") {
@@ -51,7 +51,7 @@ struct ClusterCommandTests {
     }
   }
 
-  @Test("A command over several slots is split where its parts add up to the same, and otherwise refused by the server")
+  @Test("A command over several slots is divided if the effect is the same, and otherwise refused by the server")
   func multipleKeys() async throws {
     try await withClusterClient { _, client async throws in
       let keys = keys("multi", perThird: 4)
@@ -69,7 +69,7 @@ struct ClusterCommandTests {
     }
   }
 
-  @Test("A command whose key the client does not find follows where the servers send it")
+  @Test("A command whose key the client does not know follows redirections")
   func unknownCommand() async throws {
     try await withClusterClient { _, client async throws in
       for key in keys("unknown") {
@@ -86,7 +86,7 @@ struct ClusterCommandTests {
 
   private static let add = RedisScript("return redis.call('INCRBY', KEYS[1], ARGV[1])")
 
-  @Test("A script runs on each master, also after one of them forgot it")
+  @Test("A script runs on each master, also after one of them has lost it")
   func scripts() async throws {
     try await withClusterClient(scripts: [Self.add]) { cluster, client async throws in
       let keys = keys("script")

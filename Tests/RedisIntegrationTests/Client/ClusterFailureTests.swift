@@ -62,7 +62,7 @@ struct ClusterFailureTests {
     }
   }
 
-  @Test("kill -9: what was in flight has an unknown outcome, other slots go on, and a replica takes over")
+  @Test("kill -9: commands in flight have an unknown outcome, other slots are not affected, and a replica takes over")
   func kill() async throws {
     try await losingMaster("kill") { cluster, load, master async throws in
       master.kill()
@@ -72,7 +72,7 @@ struct ClusterFailureTests {
     }
   }
 
-  @Test("A master that is stopped, replaced, and goes on, gets no write any more")
+  @Test("A master that was suspended and replaced, and continues, receives no write")
   func stop() async throws {
     try await losingMaster("stop") { cluster, load, master async throws in
       try await cluster.awaitPrimary(ofSlot: RedisHashSlot.of(load.tags[0]), otherThan: master)

@@ -22,7 +22,7 @@ struct ClusterLeaseTests {
     }
   }
 
-  @Test("A transaction that watches a key is given up when somebody else changes it")
+  @Test("A transaction that watches a key is aborted when another client changes it")
   func watch() async throws {
     try await withClusterClient { _, client async throws in
       for key in keys("watched") {
@@ -41,7 +41,7 @@ struct ClusterLeaseTests {
     }
   }
 
-  @Test("WAIT speaks of the replicas of the key's master")
+  @Test("WAIT counts the replicas of the key's master")
   func waitForReplicas() async throws {
     try await withClusterClient { _, client async throws in
       for key in keys("replicated") {
@@ -53,7 +53,7 @@ struct ClusterLeaseTests {
     }
   }
 
-  @Test("A lease for one key does not follow another to its master, but says where it is")
+  @Test("A lease for one key does not follow a redirection, but reports it")
   func otherKey() async throws {
     try await withClusterClient { _, client async throws in
       let keys = keys("other")
@@ -65,7 +65,7 @@ struct ClusterLeaseTests {
     }
   }
 
-  @Test("A subscription hears what is published at any server, and nothing twice")
+  @Test("A subscription receives the messages of every server, and none twice")
   func publishAnywhere() async throws {
     try await withClusterClient { cluster, client async throws in
       var events = client.subscribe(to: ["news"]).makeAsyncIterator()

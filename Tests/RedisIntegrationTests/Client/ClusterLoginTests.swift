@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Joining a real cluster", .timeLimit(.minutes(1)))
 struct ClusterLoginTests {
-  @Test("TLS and users: the login works everywhere, or fails at once and says why")
+  @Test("TLS and users: the login works everywhere, or fails at once with the reason")
   func users() async throws {
     let certificates = try await TestCertificates()
     let users = [
@@ -45,7 +45,7 @@ struct ClusterLoginTests {
     }
   }
 
-  @Test("A server that is in no cluster is recognised, unless others are")
+  @Test("A server outside a cluster is recognized, unless other seeds are in one")
   func noCluster() async throws {
     try await RedisServer.with { server in
       var configuration = RedisConfiguration(deployment: .cluster(nodes: [server.endpoint]))
@@ -68,7 +68,7 @@ struct ClusterLoginTests {
     }
   }
 
-  @Test("A client that finds no server ends when it is told to, and does not complain then")
+  @Test("A client that finds no server ends on cancellation, without an error in the log")
   func shutDownWhileSearching() async throws {
     // Far shorter than the wait for the server's answer.
     let limit = ContinuousClock.now + .seconds(10)

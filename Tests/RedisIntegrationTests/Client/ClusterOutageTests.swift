@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Outages of a real cluster", .onCluster(), .serialized, .timeLimit(.minutes(2)))
 struct ClusterOutageTests {
-  @Test("When the server of a subscription is lost or replaced, it goes on at another after a gap", arguments: [true, false])
+  @Test("A subscription continues at another server after a gap when its server is lost or replaced", arguments: [true, false])
   func subscription(isKilled: Bool) async throws {
     let cluster = try #require(OnCluster.running)
     let channel = "news \(isKilled)"
@@ -28,7 +28,7 @@ struct ClusterOutageTests {
     }
   }
 
-  @Test("All servers go down, and come back in other roles")
+  @Test("All servers stop, and return in other roles")
   func allDown() async throws {
     let cluster = try #require(OnCluster.running)
     let log = LogCollector()

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Pipelines on a real cluster", .onCluster(.init(replicasPerPrimary: 0)), .timeLimit(.minutes(1)))
 struct ClusterPipelineTests {
-  @Test("A pipeline over all masters answers in the order of its commands, and an error stands in its own place")
+  @Test("A pipeline over all masters returns replies in the order of its commands, and an error in its own place")
   func order() async throws {
     try await withClusterClient { _, client async throws in
       let keys = keys("order", perThird: 20).shuffled()
@@ -26,7 +26,7 @@ struct ClusterPipelineTests {
     }
   }
 
-  @Test("ASKING sent by the caller is a command like another")
+  @Test("ASKING of a caller is an ordinary command")
   func asking() async throws {
     try await withClusterClient { _, client async throws in
       let key = keys("asking")[0]

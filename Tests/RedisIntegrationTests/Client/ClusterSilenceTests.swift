@@ -7,7 +7,7 @@ import Testing
   "A master of a real cluster that does not answer and is not replaced",
   .onCluster(.init(replicasPerPrimary: 0, arguments: ["--cluster-require-full-coverage", "no"])), .serialized, .timeLimit(.minutes(1)))
 struct ClusterSilenceTests {
-  @Test("Of a pipeline the other masters' results come, and its own fail with a time-out")
+  @Test("A pipeline returns the other masters' results, and those of the silent master time out")
   func pipeline() async throws {
     try await withClusterClient { cluster, client async throws in
       let keys = keys("paused")
@@ -24,7 +24,7 @@ struct ClusterSilenceTests {
     }
   }
 
-  @Test("Commands without a key go to another one, and the status tells of it when its connection is given up")
+  @Test("Commands without a key go to another master, and the status reports the closed connection")
   func withoutKeys() async throws {
     let cluster = try #require(OnCluster.running)
     let configuration = cluster.configuration { $0.commandTimeout = .seconds(4) }

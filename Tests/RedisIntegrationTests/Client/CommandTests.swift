@@ -34,7 +34,7 @@ struct CommandTests {
     }
   }
 
-  @Test("A pipeline answers in order, and an error stands in its own place")
+  @Test("A pipeline returns replies in order, and an error in its own place")
   func pipelineOrder() async throws {
     try await withServerAndClient { _, client async throws in
       let commands = (0..<100).map { RedisCommand("ECHO", $0) } + [RedisCommand("INCR", "word"), RedisCommand("PING")]
@@ -81,7 +81,7 @@ struct CommandTests {
     }
   }
 
-  @Test("A Unix domain socket serves as well")
+  @Test("A Unix domain socket works too")
   func unixSocket() async throws {
     try await RedisServer.with(.init(password: "secret")) { server in
       var configuration = try RedisConfiguration(url: "unix://:secret@\(server.socketPath)?db=1")
@@ -113,7 +113,7 @@ struct CommandTests {
   }
 
   @Test(
-    "Commands that would hold up others are refused on the shared connection",
+    "Commands that would delay others are refused on the shared connection",
     arguments: [
       RedisCommand("BLPOP", "list", 0), RedisCommand("select", 1), RedisCommand("SUBSCRIBE", "c"), RedisCommand("MULTI"),
       RedisCommand("WAIT", 1, 100), RedisCommand("XREAD", "COUNT", 1, "BLOCK", 0, "STREAMS", "s", "$"),

@@ -92,7 +92,7 @@ struct DocumentationExamples {
   }
 
   // FailureSemantics.md
-  @Test("What a caller knows after an error")
+  @Test("Failure semantics")
   func failureSemantics() async throws {
     try await withServerAndClient { _, redis in
       do {

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Leased connections on a real server", .timeLimit(.minutes(1)))
 struct LeaseTests {
-  @Test("A blocking command holds up nobody else")
+  @Test("A blocking command delays no other command")
   func blocking() async throws {
     try await withServerAndClient { _, client async throws in
       async let popped = client.withConnection { try await $0.send(RedisCommand("BLPOP", "list", 0)) }
@@ -16,7 +16,7 @@ struct LeaseTests {
     }
   }
 
-  @Test("A connection left within a transaction or another database is not given to the next")
+  @Test("A connection left in a transaction or another database is not leased again")
   func cleanliness() async throws {
     try await withServerAndClient { _, client async throws in
       let first = try await client.withConnection { connection async throws in
@@ -32,7 +32,7 @@ struct LeaseTests {
     }
   }
 
-  @Test("A clean connection is lent again, and not beyond its lease")
+  @Test("An unchanged connection is leased again, and cannot be used after its lease")
   func reuse() async throws {
     try await withServerAndClient { _, client async throws in
       let (first, leaked) = try await client.withConnection { (try await $0.send(RedisCommand("CLIENT", "ID")).int, $0) }
@@ -42,7 +42,7 @@ struct LeaseTests {
     }
   }
 
-  @Test("When all are taken a task waits for one to come back")
+  @Test("A task waits for a connection when all are leased")
   func bounded() async throws {
     try await withServerAndClient {
       $0.maximumLeasedConnections = 2
@@ -58,7 +58,7 @@ struct LeaseTests {
     }
   }
 
-  @Test("A server that takes no writes any more is not lent again, nor kept for lending", arguments: [true, false])
+  @Test("A connection to a server that stops accepting writes is neither leased again nor kept", arguments: [true, false])
   func demotion(isNoticedByLease: Bool) async throws {
     try await withServerAndClient { server, client async throws in
       func identify() async throws -> Int? {
@@ -78,7 +78,7 @@ struct LeaseTests {
     }
   }
 
-  @Test("WAIT speaks of the connection's own writes")
+  @Test("WAIT counts the connection's own writes")
   func waitForReplicas() async throws {
     try await withServerAndClient { _, client async throws in
       let replicas = try await client.withConnection { connection async throws in

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Outages of a real server", .timeLimit(.minutes(1)))
 struct OutageTests {
-  @Test("A wrong password fails commands at once, with the server's words and without the password, and is logged once")
+  @Test("A wrong password fails commands at once, with the server's error and without the password, and is logged once")
   func wrongPassword() async throws {
     try await RedisServer.with(.init(password: "right")) { server in
       let log = LogCollector()
@@ -24,7 +24,7 @@ struct OutageTests {
     }
   }
 
-  @Test("A server that asks for a password says so, whichever protocol it speaks", arguments: [[], ["--rename-command", "HELLO", ""]])
+  @Test("A server that requires a password is reported, in both protocols", arguments: [[], ["--rename-command", "HELLO", ""]])
   func missingPassword(arguments: [String]) async throws {
     try await RedisServer.with(.init(password: "right", arguments: arguments)) { server in
       try await withClient(server.configuration { $0.password = nil }) { client async throws in
@@ -51,7 +51,7 @@ struct OutageTests {
     }
   }
 
-  @Test("Each new shared connection is told to all who listen, until the client ends")
+  @Test("Each new shared connection is reported to all consumers, until the client ends")
   func connectionEvents() async throws {
     try await RedisServer.with { server in
       let streams = try await withClient(server.configuration()) { client async throws in
@@ -81,7 +81,7 @@ struct OutageTests {
     }
   }
 
-  @Test("Commands wait for a server that starts late; those out of patience learn why; it is logged once")
+  @Test("Commands wait for a server that starts late; those that time out have the reason; the outage is logged once")
   func lateServer() async throws {
     let server = try RedisServer()
     defer { server.kill() }
@@ -163,7 +163,7 @@ struct OutageTests {
     }
   }
 
-  @Test("A reply that comes too late is dropped, and the connection goes on")
+  @Test("A late reply is dropped, and the connection stays in use")
   func lateReply() async throws {
     try await withServerAndClient { _, client async throws in
       let connection = try await client.send(RedisCommand("CLIENT", "ID")).int
@@ -192,7 +192,7 @@ struct OutageTests {
     }
   }
 
-  @Test("An idle connection to a server that hangs is noticed")
+  @Test("An idle connection to a hung server is detected")
   func keepAlive() async throws {
     try await withServerAndClient {
       $0.commandTimeout = .milliseconds(500)
@@ -228,7 +228,7 @@ struct OutageTests {
     }
   }
 
-  @Test("A server that is not Redis is recognised")
+  @Test("A server that is not Redis is recognized")
   func notRedis() async throws {
     try await withServerOfNonsense { port in
       var configuration = RedisConfiguration(host: "127.0.0.1", port: port)

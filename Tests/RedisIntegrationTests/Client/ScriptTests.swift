@@ -6,7 +6,7 @@ import Testing
 struct ScriptTests {
   private static let add = RedisScript("return redis.call('INCRBY', KEYS[1], ARGV[1])")
 
-  @Test("A script runs although the server does not know it yet, and after it forgot it")
+  @Test("A script runs on a server that lacks it, also after it has lost it")
   func unknownScript() async throws {
     try await withServerAndClient { _, client async throws in
       #expect(try await client.evaluate(Self.add, keys: ["k"], arguments: [2]).int == 2)
@@ -26,7 +26,7 @@ struct ScriptTests {
     }
   }
 
-  @Test("In a transaction, and beside one, a script runs in its place although the server does not know it")
+  @Test("In a transaction, and beside one, a script that the server lacks runs in its place")
   func unknownScriptInTransaction() async throws {
     try await withServerAndClient { _, client async throws in
       let other = RedisScript("return redis.call('GET', KEYS[1])")
@@ -38,7 +38,7 @@ struct ScriptTests {
     }
   }
 
-  @Test("On a leased connection a script runs although the server does not know it: alone, in a pipeline, in a transaction")
+  @Test("On a leased connection a script that the server lacks runs: alone, in a pipeline, in a transaction")
   func unknownScriptOnLease() async throws {
     try await withServerAndClient { _, client async throws in
       let command = RedisCommand.evaluate(Self.add, keys: ["k"], arguments: [1])
@@ -57,7 +57,7 @@ struct ScriptTests {
     }
   }
 
-  @Test("A server that is too slow to load scripts is connected to nevertheless")
+  @Test("A server that is too slow to load scripts is used nevertheless")
   func slowLoading() async throws {
     try await RedisServer.with { server in
       try await ChokeProxy.with(to: server.port, at: "LOAD") { proxy in
@@ -80,7 +80,7 @@ struct ScriptTests {
     }
   }
 
-  @Test("An error of a script carries the server's words and not the arguments")
+  @Test("An error of a script has the server's message and not the arguments")
   func failingScript() async throws {
     try await withServerAndClient { _, client async throws in
       let script = RedisScript("return redis.error_reply('STALE the epoch is newer')")

@@ -5,7 +5,7 @@ import Testing
 extension SentinelTests {
   @Suite("Failover under load", .timeLimit(.minutes(1)))
   struct Failover {
-    @Test("By command, everything with TLS and passwords: no failure of a write that may be repeated, no wrong answer")
+    @Test("By command, with TLS and passwords: no idempotent write fails, and no reply is wrong")
     func byCommand() async throws {
       let options = RedisSentinelDeployment.Options(
         password: "for-servers", sentinelPassword: "for-sentinels", tls: .init(try await TestCertificates(), clientCertificates: .required))
@@ -22,7 +22,7 @@ extension SentinelTests {
     }
 
     @Test(
-      "By kill -9: no failure of a write that may be repeated, no wrong answer, and nothing is written where the killed server comes back")
+      "By kill -9: no idempotent write fails, no reply is wrong, and the killed server receives no write when it returns")
     func byKill() async throws {
       try await RedisSentinelDeployment.withClient { deployment, client async throws in
         let report = try await WriterLoad.run(on: client) { load in

@@ -5,7 +5,7 @@ import Testing
 /// Serialized: each test has six servers, and its measurements depend on their processor time.
 @Suite("Real sentinels", .serialized, .timeLimit(.minutes(1)))
 struct SentinelTests {
-  @Test("With a password for each kind of server and one sentinel dead the master is found at once")
+  @Test("With a password per kind of server and one dead sentinel the master is found at once")
   func discovery() async throws {
     let options = RedisSentinelDeployment.Options(replicas: 1, password: "for-servers", sentinelPassword: "for-sentinels")
     try await RedisSentinelDeployment.with(options) { deployment in

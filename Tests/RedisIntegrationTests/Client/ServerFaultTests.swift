@@ -2,9 +2,9 @@ import ParallaxRedis
 import TestSupport
 import Testing
 
-@Suite("Faults of a real server that goes on", .serialized, .timeLimit(.minutes(1)))
+@Suite("Faults of a real server that keeps running", .serialized, .timeLimit(.minutes(1)))
 struct ServerFaultTests {
-  @Test("CLIENT KILL under load: no write that may be repeated fails, none is made twice, and no answer is wrong")
+  @Test("CLIENT KILL under load: no idempotent write fails, no other write is executed twice, and no reply is wrong")
   func killedConnections() async throws {
     try await withServerAndClient { server, client async throws in
       let report = try await WriterLoad.run(on: client) { load in
@@ -20,7 +20,7 @@ struct ServerFaultTests {
     }
   }
 
-  @Test("CLIENT PAUSE: what times out may have been executed, and later replies reach those who asked")
+  @Test("CLIENT PAUSE: commands that time out may have been executed, and later replies reach their callers")
   func pausedClients() async throws {
     try await withServerAndClient { server, client async throws in
       let connection = try await client.send(RedisCommand("CLIENT", "ID")).int
@@ -45,7 +45,7 @@ struct ServerFaultTests {
     }
   }
 
-  @Test("A server that is made a replica: commands wait for its end or their own, and are told why")
+  @Test("A server that becomes a replica: commands wait within their time-outs, and fail with the reason")
   func demotion() async throws {
     try await withServerAndClient { server, client async throws in
       #expect(try await client.send(RedisCommand("SET", "k", "old")).string == "OK")

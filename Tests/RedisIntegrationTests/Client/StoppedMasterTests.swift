@@ -3,9 +3,9 @@ import ParallaxRedis
 import TestSupport
 import Testing
 
-@Suite("A master that was stopped, replaced, and goes on as one", .serialized, .timeLimit(.minutes(1)))
+@Suite("A master that was suspended and replaced, and continues as a master", .serialized, .timeLimit(.minutes(1)))
 struct StoppedMasterTests {
-  @Test("Nothing reaches it after the switch, by whatever connection", arguments: [Duration.seconds(10), .seconds(2)])
+  @Test("No command reaches the former master after the switch, on any connection", arguments: [Duration.seconds(10), .seconds(2)])
   func stoppedMaster(patience: Duration) async throws {
     // With short time-outs the client gives up the shared connection before the sentinels notice the failure.
     try await RedisSentinelDeployment.withClient {
@@ -64,7 +64,7 @@ struct StoppedMasterTests {
     #expect(try master.command("KEYS", "later:*").elements.count == 40)
   }
 
-  @Test("Subscriptions find a gap and hear the new master alone; a lease asked for meanwhile waits for it")
+  @Test("Subscriptions receive a gap and the new master's messages only; a lease requested meanwhile waits for that master")
   func subscriptions() async throws {
     try await RedisSentinelDeployment.withClient(.init(replicas: 1)) { deployment, client async throws in
       let former = try deployment.primary()

@@ -23,7 +23,7 @@ struct SubscriptionTests {
     }
   }
 
-  @Test("A lost subscription comes back and says that messages may be missing")
+  @Test("A lost subscription resumes with a gap")
   func gapAfterKill() async throws {
     try await withServerAndClient { _, client async throws in
       var events = client.subscribe(to: ["news"]).makeAsyncIterator()
@@ -35,7 +35,7 @@ struct SubscriptionTests {
     }
   }
 
-  @Test("A restart of the server is survived")
+  @Test("A subscription survives a restart of the server")
   func restart() async throws {
     try await withServerAndClient { server, client async throws in
       var events = client.subscribe(to: ["news"]).makeAsyncIterator()
@@ -47,7 +47,7 @@ struct SubscriptionTests {
     }
   }
 
-  @Test("A slow consumer loses the newest messages, finds a gap, and delays nobody")
+  @Test("A slow consumer loses the newest messages, receives a gap, and delays no other")
   func slowConsumer() async throws {
     try await withServerAndClient {
       $0.subscriptionBufferSize = 10
@@ -70,7 +70,7 @@ struct SubscriptionTests {
     }
   }
 
-  @Test("The server forgets a channel when its last subscription is gone")
+  @Test("The client unsubscribes from a channel after its last subscription")
   func unsubscribe() async throws {
     try await withServerAndClient { _, client async throws in
       do {
@@ -103,7 +103,8 @@ struct SubscriptionTests {
     #expect(last == nil || last == .subscribed)
   }
 
-  @Test("A pattern hears all channels that match, in RESP3 and in RESP2", arguments: [[], ["--rename-command", "HELLO", ""]])
+  @Test(
+    "A pattern receives the messages of all matching channels, in RESP3 and in RESP2", arguments: [[], ["--rename-command", "HELLO", ""]])
   func patterns(arguments: [String]) async throws {
     try await withServerAndClient(.init(arguments: arguments)) { _, client async throws in
       var events = client.subscribe(to: ["other"], patterns: ["news.*"]).makeAsyncIterator()
@@ -115,7 +116,7 @@ struct SubscriptionTests {
     }
   }
 
-  @Test("A channel that the user may not hear is told of, spoils no other subscription, and is heard once it is allowed")
+  @Test("A forbidden channel is reported, affects no other subscription, and begins when it is allowed")
   func refused() async throws {
     let options = RedisServer.Options(users: ["reader on >secret resetchannels &news +@all ~*"])
     try await withServerAndClient(options) {
@@ -126,7 +127,7 @@ struct SubscriptionTests {
       var forbidden = client.subscribe(to: ["news", "private"]).makeAsyncIterator()
       #expect(await allowed.next() == .subscribed)
       guard case .refused(let error) = await forbidden.next() else {
-        Issue.record("a forbidden channel is not told of")
+        Issue.record("a forbidden channel is not reported")
         return
       }
       #expect(error.serverCode == "NOPERM")

@@ -8,7 +8,7 @@ import Testing
 struct TLSTests {
   private typealias Settings = @Sendable (TestCertificates) throws -> TLSConfiguration?
 
-  @Test("A certificate that is missing or wrong is told of, and how")
+  @Test("The error names a missing or invalid certificate and its fault")
   func faults() async throws {
     let certificates = try await TestCertificates()
     let good: Settings = { try $0.clientConfiguration() }
@@ -32,7 +32,7 @@ struct TLSTests {
     }
   }
 
-  @Test("A server without TLS is recognised by a client that speaks TLS")
+  @Test("A client with TLS recognizes a server without")
   func plainServer() async throws {
     let certificates = try await TestCertificates()
     try await RedisServer.with { server in

@@ -8,7 +8,7 @@ import Testing
 struct TypedCommandTests {
   private static let protocols: [[String]] = [[], ["--rename-command", "HELLO", ""]]
 
-  @Test("Strings are read as the type asked for", arguments: protocols)
+  @Test("Strings are read as the requested type", arguments: protocols)
   func strings(arguments: [String]) async throws {
     try await withServerAndClient(.init(arguments: arguments)) { _, client async throws in
       try await client.send(.set("k", "5"))
@@ -62,7 +62,7 @@ struct TypedCommandTests {
     }
   }
 
-  @Test("Hashes, sets and lists keep what was put in", arguments: protocols)
+  @Test("Hashes, sets and lists keep their values", arguments: protocols)
   func collections(arguments: [String]) async throws {
     try await withServerAndClient(.init(arguments: arguments)) { _, client async throws in
       #expect(try await client.send(.hset("h", ["a": 1, "b": 2])) == 2)
@@ -131,7 +131,7 @@ struct TypedCommandTests {
     }
   }
 
-  @Test("A stream is read by range, by ID and by a group, and what is pending changes hands", arguments: protocols)
+  @Test("A stream is read by range, by ID and by a group, and pending entries are claimed", arguments: protocols)
   func streams(arguments: [String]) async throws {
     try await withServerAndClient(.init(arguments: arguments)) { _, client async throws in
       try await client.send(.xgroupCreate("s", group: "g", after: "0", makesStream: true))
@@ -165,7 +165,7 @@ struct TypedCommandTests {
     }
   }
 
-  @Test("Commands that block run on a leased connection, and are refused elsewhere", arguments: protocols)
+  @Test("Blocking commands run on a leased connection, and are refused elsewhere", arguments: protocols)
   func blocking(arguments: [String]) async throws {
     try await withServerAndClient(.init(arguments: arguments)) { _, client async throws in
       let read = RedisTypedCommand.xread("s", after: "0", wait: .milliseconds(10))
@@ -199,7 +199,7 @@ struct TypedCommandTests {
     }
   }
 
-  @Test("The server tells of itself, scripts and channels", arguments: protocols)
+  @Test("The server reports about itself, scripts and channels", arguments: protocols)
   func server(arguments: [String]) async throws {
     try await withServerAndClient(.init(arguments: arguments)) { _, client async throws in
       try await client.send(.ping())

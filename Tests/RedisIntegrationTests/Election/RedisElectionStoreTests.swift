@@ -26,7 +26,7 @@ import Testing
   }
 
   @Test(
-    "What is not a record is neither read nor overwritten",
+    "An invalid record is neither read nor overwritten",
     arguments: [["SET", "nonsense"], ["SET", ""], ["SET", "{}"], ["RPUSH", "x"]])
   func unreadable(_ command: [String]) async throws {
     try await withElectionStore { store, client, _ in

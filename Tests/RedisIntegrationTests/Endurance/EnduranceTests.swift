@@ -14,7 +14,7 @@ struct EnduranceTests {
   /// The errors that a caller may receive while servers fail over.
   private static let documented: Set<String> = ["unknownOutcome", "timedOut", "connectionFailed"]
 
-  @Test("Sentinel: a failover by command loses nothing, the master's death what was not replicated; all replies are right")
+  @Test("Sentinel: a failover by command loses nothing, the master's death only unreplicated writes; all replies are correct")
   func sentinel() async throws {
     try await RedisSentinelDeployment.with { servers in
       var configuration = servers.configuration
@@ -37,7 +37,7 @@ struct EnduranceTests {
     }
   }
 
-  @Test("Cluster: failovers and moving slots; all replies are right, and only the dead master's last writes can be lost")
+  @Test("Cluster: failovers and moving slots; all replies are correct, and only the dead master's last writes can be lost")
   func cluster() async throws {
     try await RedisClusterDeployment.with { servers in
       var configuration = servers.configuration

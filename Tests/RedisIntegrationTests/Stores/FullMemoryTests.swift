@@ -78,7 +78,7 @@ import Testing
     }
   }
 
-  @Test("What is under way is claimed and ends without a result", arguments: [ExecutionStatus.failed, .timedOut, .cancelled])
+  @Test("A running execution is claimed and ends without a result", arguments: [ExecutionStatus.failed, .timedOut, .cancelled])
   func ends(_ status: ExecutionStatus) async throws {
     try await withStore { test in
       let stored = Sample.execution("exec_1", status: .running, owner: Sample.other)
