@@ -135,12 +135,12 @@ final class RedisNode: Sendable {
   func leaveMaster() {
     attempts.followServers()
     let reason = RedisError(.connectionFailed, message: "\(locator.name) is being replaced.")
-    current?.drain(within: Self.farewell, reason: reason)
-    leases.drain(within: Self.farewell, reason: reason)
+    current?.drain(within: Self.drainTimeout, reason: reason)
+    leases.drain(within: Self.drainTimeout, reason: reason)
   }
 
   /// How long before the promotion of its replica a master can be known to be leaving: about a tick of the sentinels' clock.
-  private static let farewell = TimeAmount.milliseconds(50)
+  private static let drainTimeout = TimeAmount.milliseconds(50)
 
   /// Leaves a server that refused a write, since it may have become a replica; replies in flight are awaited.
   func leave(_ connection: RedisConnection) {

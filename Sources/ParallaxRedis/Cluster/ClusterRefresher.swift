@@ -13,7 +13,7 @@ struct ClusterRefresher: Sendable {
   /// The number of servers that are asked at a time.
   private static let breadth = 3
   /// How long the other servers are awaited after the first answer.
-  private static let patience = Duration.milliseconds(200)
+  private static let roundGrace = Duration.milliseconds(200)
 
   let router: ClusterRouter
 
@@ -118,7 +118,7 @@ struct ClusterRefresher: Sendable {
   }
 
   private static func waitForOthers() async -> Answer {
-    try? await Task.sleep(for: patience)
+    try? await Task.sleep(for: roundGrace)
     return .enough
   }
 }

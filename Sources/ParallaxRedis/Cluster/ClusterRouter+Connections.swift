@@ -3,7 +3,7 @@ import NIOCore
 /// Waits for a connection to a master that may change meanwhile.
 extension ClusterRouter {
   /// How long one server is awaited before the map is read again: the slot may have another master by then.
-  private static let patience = TimeAmount.milliseconds(200)
+  private static let attemptTimeout = TimeAmount.milliseconds(200)
   /// How long a slot without a master waits before the map is read again.
   private static let pause = Duration.milliseconds(50)
 
@@ -18,7 +18,7 @@ extension ClusterRouter {
   nonisolated(nonsending) func connection(
     forSlot slot: Int?, asking asked: RedisNode? = nil, before deadline: NIODeadline
   ) async throws -> RedisConnection {
-    if let asked, let connection = try? await asked.connection(before: min(deadline, .now() + Self.patience)) { return connection }
+    if let asked, let connection = try? await asked.connection(before: min(deadline, .now() + Self.attemptTimeout)) { return connection }
     try Task.checkCancellation()
     while true {
       try await map.value(before: deadline)
@@ -29,7 +29,7 @@ extension ClusterRouter {
         continue
       }
       do {
-        return try await node.connection(before: min(deadline, .now() + Self.patience))
+        return try await node.connection(before: min(deadline, .now() + Self.attemptTimeout))
       } catch let error as RedisError {
         let isFinal = !node.hasEnded && error.isFinal
         if isFinal || NIODeadline.now() >= deadline { throw error }

@@ -36,7 +36,7 @@ extension ClusterRouter {
     let target = redirection.target(from: source)
     return state.withLock { state in
       if state.isOver { return nil }
-      state.asked[target] = connector.eventLoop.now
+      state.lastRedirected[target] = connector.eventLoop.now
       return node(at: target, &state)
     }
   }

@@ -15,7 +15,7 @@ final class ClusterRouter: Sendable {
     /// The master of commands without a key.
     var chosen: (Endpoint, RedisNode)?
     /// The time of the last command that was redirected with ASK to each server: such a server may be missing from the map.
-    var asked: [Endpoint: NIODeadline] = [:]
+    var lastRedirected: [Endpoint: NIODeadline] = [:]
     /// The server that is most likely to know the latest change.
     var hint: Endpoint?
     /// The servers that owe replies and have been silent for a while, each with the beginning of its silence.
@@ -30,11 +30,11 @@ final class ClusterRouter: Sendable {
   }
 
   /// How long a server outside the map is kept after the last command that was redirected to it.
-  private static let memory = TimeAmount.seconds(10)
+  private static let redirectionRetention = TimeAmount.seconds(10)
   /// How long the replies of a silent server are awaited after it has ceased to be a master.
   ///
   /// A server that was suspended and resumes after a failover would acknowledge writes that are lost.
-  private static let farewell = TimeAmount.milliseconds(100)
+  private static let silentServerGrace = TimeAmount.milliseconds(100)
 
   let configuration: RedisConfiguration
   let scripts: KnownScripts
@@ -117,15 +117,15 @@ final class ClusterRouter: Sendable {
   /// - Returns: Whether the reports contain a credible map.
   func received(_ reports: [ClusterView.Report]) -> Bool {
     let now = connector.eventLoop.now
-    let patience = TimeAmount(clamping: configuration.commandTimeout)
-    let change = state.withLock { state -> (before: Set<Endpoint>, now: Set<Endpoint>, gone: [(node: RedisNode, grace: TimeAmount)])? in
+    let grace = TimeAmount(clamping: configuration.commandTimeout)
+    let change = state.withLock { state -> (before: Set<Endpoint>, now: Set<Endpoint>, obsolete: [(node: RedisNode, grace: TimeAmount)])? in
       let before = state.view.map?.owningMasters ?? []
       guard state.view.received(reports, now: Duration(now - .uptimeNanoseconds(0))) else { return nil }
-      let gone = reconcile(&state, now: now).map { (node: $0, grace: $1 ? Self.farewell : patience) }
-      return (before, state.view.map?.owningMasters ?? [], gone)
+      let obsolete = reconcile(&state, now: now).map { (node: $0, grace: $1 ? Self.silentServerGrace : grace) }
+      return (before, state.view.map?.owningMasters ?? [], obsolete)
     }
     guard let change else { return false }
-    for (node, grace) in change.gone {
+    for (node, grace) in change.obsolete {
       node.end(RedisError(.connectionFailed, message: "\(node.locator.name) is no longer a master of the cluster."), grace: grace)
     }
     map.provide(())
@@ -165,11 +165,11 @@ final class ClusterRouter: Sendable {
   private func reconcile(_ state: inout State, now: NIODeadline) -> [(RedisNode, isSilent: Bool)] {
     guard let map = state.view.map else { return [] }
     state.masters = map.masters.map { node(at: $0, &state) }
-    state.asked = state.asked.filter { now - $0.value < Self.memory }
+    state.lastRedirected = state.lastRedirected.filter { now - $0.value < Self.redirectionRetention }
     let masters = Set(map.masters)
-    let gone = state.nodes.keys.filter { !masters.contains($0) && state.asked[$0] == nil }
-    let nodes = gone.compactMap { endpoint in state.nodes[endpoint].map { ($0, isSilent: state.isSilent(endpoint)) } }
-    for endpoint in gone { state.nodes[endpoint] = nil }
+    let obsolete = state.nodes.keys.filter { !masters.contains($0) && state.lastRedirected[$0] == nil }
+    let nodes = obsolete.compactMap { endpoint in state.nodes[endpoint].map { ($0, isSilent: state.isSilent(endpoint)) } }
+    for endpoint in obsolete { state.nodes[endpoint] = nil }
     if let (endpoint, _) = state.chosen, !masters.contains(endpoint) { state.chosen = nil }
     return nodes
   }

@@ -26,8 +26,8 @@ enum ClusterSource: Sendable {
 
   private static func ask(_ connection: RedisConnection, _ configuration: RedisConfiguration) async throws(RedisError) -> ClusterView.Report
   {
-    let patience = TimeAmount(clamping: min(.seconds(1), configuration.connectTimeout))
-    let outcome = await connection.execute([RedisCommand("CLUSTER", "SHARDS"), RedisCommand("CLUSTER", "INFO")], timeout: patience)
+    let replyTimeout = TimeAmount(clamping: min(.seconds(1), configuration.connectTimeout))
+    let outcome = await connection.execute([RedisCommand("CLUSTER", "SHARDS"), RedisCommand("CLUSTER", "INFO")], timeout: replyTimeout)
     guard outcome.failure == nil else { throw late(connection) }
     let info = outcome.replies[1].string ?? ""
     if let message = outcome.replies[0].errorMessage, message.contains("cluster support disabled") {
@@ -39,7 +39,7 @@ enum ClusterSource: Sendable {
     let shards = try? ClusterMap(shards: outcome.replies[0], from: connection.endpoint, usesTLS: configuration.tls != nil)
     if let shards { return .init(map: shards, info: info) }
     // Redis has CLUSTER SHARDS since 7.0, and its reply does not always identify one master of a shard.
-    guard case .reply(let slots) = await connection.execute(RedisCommand("CLUSTER", "SLOTS"), timeout: patience) else {
+    guard case .reply(let slots) = await connection.execute(RedisCommand("CLUSTER", "SLOTS"), timeout: replyTimeout) else {
       throw late(connection)
     }
     if let message = slots.errorMessage { throw refused(by: connection, message) }

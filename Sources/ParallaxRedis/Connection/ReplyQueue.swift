@@ -145,9 +145,9 @@ struct ReplyQueue<Waiter>: ~Copyable {
       return now >= probe ? Expiry(needsProbe: true, next: now + min(stallTimeout, keepAliveInterval)) : Expiry(next: probe)
     }
     let (submitted, deadline) = (entries[0].submitted, entries[0].deadline)
-    let patience = max(stallTimeout, deadline - submitted)
+    let silenceLimit = max(stallTimeout, deadline - submitted)
     // A reply without an end blocks all others, as silence does.
-    let stall = min(max(lastArrival, submitted) + patience, max(lastReply, submitted) + patience + stallTimeout)
+    let stall = min(max(lastArrival, submitted) + silenceLimit, max(lastReply, submitted) + silenceLimit + stallTimeout)
     var expiry = Expiry(isStalled: now >= stall)
     // The queue may soon be empty, and then the connection must be probed in time.
     expiry.next = min(now >= stall ? now + stallTimeout : stall, now + keepAliveInterval)

@@ -32,13 +32,13 @@ final class SentinelMonitor: Sendable {
   /// The interval of queries during a failover.
   private static let failoverInterval = Duration.milliseconds(30)
   /// How long a sentinel is awaited during a failover.
-  private static let failoverPatience = Duration.milliseconds(300)
+  private static let failoverQuestionTimeout = Duration.milliseconds(300)
   /// The interval of queries without a failover.
   private static let interval = Duration.seconds(5)
 
   let masterName: String
   private let sentinels: [Sentinel]
-  private let patience: Duration
+  private let questionTimeout: Duration
   private let logger: Logger
   private let state = Mutex(State())
   /// Signaled to ask the sentinels.
@@ -58,7 +58,7 @@ final class SentinelMonitor: Sendable {
     // A sentinel has no data that could be lost.
     connector.newConnections = Broadcast()
     masterName = settings.masterName
-    patience = configuration.connectTimeout
+    questionTimeout = configuration.connectTimeout
     self.logger = logger
     sentinels = settings.sentinels.map { endpoint in
       let locator = ServerLocator.fixed(endpoint, name: "sentinel \(endpoint)", outageLevel: .warning)
@@ -127,14 +127,14 @@ final class SentinelMonitor: Sendable {
 
   private func ask() async throws(RedisError) -> RedisConfiguration.Endpoint {
     let (seen, isHeld) = state.withLock { ($0.epoch, $0.heldUntil.map { .now() < $0 } ?? false) }
-    let patience = isHeld ? min(patience, Self.failoverPatience) : patience
+    let questionTimeout = isHeld ? min(questionTimeout, Self.failoverQuestionTimeout) : questionTimeout
     var round = MasterDiscovery(masterName: masterName, sentinels: sentinels.count, seenEpoch: seen, waitsForAll: isHeld)
     let decision = await withTaskGroup(of: (Int, MasterDiscovery.Answer)?.self) { group in
       for (index, sentinel) in sentinels.enumerated() {
         group.addTask { (index, await self.question(sentinel.node)) }
       }
       group.addTask {
-        try? await Task.sleep(for: patience)
+        try? await Task.sleep(for: questionTimeout)
         return nil
       }
       defer { group.cancelAll() }
@@ -171,7 +171,7 @@ final class SentinelMonitor: Sendable {
 
   private func question(_ sentinel: RedisNode) async -> MasterDiscovery.Answer {
     do {
-      let questions = SentinelReply.questions(about: masterName).map { $0.withTimeout(patience) }
+      let questions = SentinelReply.questions(about: masterName).map { $0.withTimeout(questionTimeout) }
       return SentinelReply.answer(try await sentinel.pipeline(questions), about: masterName)
     } catch {
       return .failed(

@@ -51,9 +51,9 @@ extension RedisStateStore {
     let oldMinute = ExecutionBucket.minute(of: now) - Self.emptyBucketMinutes
     for index in sizes.indices.reversed() where sizes[index].count > 0 {
       guard removed < limit else { break }
-      let gone = try await remove(in: sizes[index].bucket, upTo: nil, limit: limit - removed, now: now)
-      removed += gone
-      sizes[index].count -= gone
+      let count = try await remove(in: sizes[index].bucket, upTo: nil, limit: limit - removed, now: now)
+      removed += count
+      sizes[index].count -= count
       if sizes[index].count <= 0, sizes[index].minute <= oldMinute { try await forgetIfEmpty(sizes[index].bucket) }
     }
     return removed

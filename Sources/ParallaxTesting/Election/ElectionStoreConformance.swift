@@ -240,7 +240,7 @@ enum ElectionSample {
     return record
   }()
 
-  static let asked: ElectionRecord = {
+  static let requested: ElectionRecord = {
     var record = renewed
     record.sequence = 11
     record.request = ElectionRequest(id: "request-1", kind: .stepDown, to: "node-ü\"", targetTerm: record.term)
@@ -248,7 +248,7 @@ enum ElectionSample {
   }()
 
   static let released: ElectionRecord = {
-    var record = asked
+    var record = requested
     record.sequence = 12
     record.leader = nil
     record.address = nil
@@ -263,5 +263,5 @@ enum ElectionSample {
     leaseDuration: .seconds(15),
     isBootstrap: true)
 
-  static let records = [held, renewed, asked, released, bootstrap]
+  static let records = [held, renewed, requested, released, bootstrap]
 }

@@ -117,9 +117,9 @@ extension InboxConformance {
         group.addTask {
           defer { continuation.finish() }
           try await store.receive(at: Sample.bob, limit: 1) { _ in
-            var taken: [Bool] = []
-            for message in more { taken.append(try await store.send([message], to: Sample.bob)) }
-            continuation.yield(taken)
+            var accepted: [Bool] = []
+            for message in more { accepted.append(try await store.send([message], to: Sample.bob)) }
+            continuation.yield(accepted)
           }
         }
         var iterator = answers.makeAsyncIterator()

@@ -141,6 +141,6 @@ extension ElectionSimulation {
       start(index)
     }
     for delay in [0, lease / 50, lease / 4] { plan(.endPause, after: delay) }
-    plan(.look, after: 0)
+    plan(.leaderCheck, after: 0)
   }
 }

@@ -17,7 +17,7 @@ package struct ElectionSimulation {
     case operatorWrites(ElectionCommand, ElectionSnapshot?)
     case endPause
     case fencedWrite(FencingToken)
-    case look
+    case leaderCheck
     case faultsEnd
   }
 
@@ -152,9 +152,9 @@ package struct ElectionSimulation {
     case .operatorWrites(let command, let snapshot): operatorWrites(command, over: snapshot)
     case .endPause: operatorWrites(.resume, over: store.snapshot)
     case .fencedWrite(let token): write(with: token)
-    case .look:
+    case .leaderCheck:
       checkForLeader()
-      plan(.look, after: lease / 50)
+      plan(.leaderCheck, after: lease / 50)
     case .faultsEnd: endFaults()
     }
   }
