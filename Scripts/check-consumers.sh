@@ -84,7 +84,8 @@ check_build() {
     fail "a consumer of $library does not compile"
     return 0
   }
-  compiled=$(find "$products" -maxdepth 1 -name 'Parallax*.build' -exec basename {} .build \; | LC_ALL=C sort | tr '\n' ' ')
+  # A plan leaves a folder for every module; the compiler leaves objects.
+  compiled=$(find "$products" -mindepth 2 -path '*/Parallax*.build/*.o' -printf '%P\n' | sed 's/\.build\/.*//' | LC_ALL=C sort -u | tr '\n' ' ')
   [ "$compiled" = "$expected " ] || fail "a consumer of $library compiles \"$compiled\", not \"$expected\""
   echo "$library: compiles $compiled"
 }

@@ -82,7 +82,7 @@ import Testing
       // The first node has left: whoever led before, the second one does now.
       try await eventually("the second node's leadership") { try await Self.status(other).leader == "node-b" }
       #expect(["node-a", "node-b"].contains(leader))
-      #expect(try await Self.status(other).members.map(\.id) == ["node-b"])
+      try await eventually("the second node is the only member") { try await Self.status(other).members.map(\.id) == ["node-b"] }
     }
   }
 
