@@ -110,7 +110,10 @@ package final class RawRedisConnection {
   }
 
   /// Sends a command and returns its reply, which may be an error.
-  package func reply(to arguments: String...) throws -> RawRedisReply { try replies(to: [arguments])[0] }
+  package func reply(to arguments: String...) throws -> RawRedisReply { try reply(to: arguments) }
+
+  /// Sends a command and returns its reply, also one that is an error.
+  package func reply(to arguments: [String]) throws -> RawRedisReply { try replies(to: [arguments])[0] }
 
   private func replies(to commands: [[String]]) throws -> [RawRedisReply] {
     let text = commands.map { arguments in

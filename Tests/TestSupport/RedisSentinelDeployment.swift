@@ -127,14 +127,16 @@ package final class RedisSentinelDeployment: Sendable {
   /// Has the sentinels make a replica the primary, and waits until they agree, and it takes writes and has the other replicas.
   ///
   /// The former primary goes on as one, and takes writes that will be lost, until the sentinels turn it into a replica some ten seconds
-  /// later, or sooner when somebody calls ``awaitHealthy(within:)``.
+  /// later, or sooner when somebody calls ``awaitHealthy(within:)``. With `coordinated`, which only Valkey can, it hands over by itself
+  /// and is a replica at once.
   ///
   /// - Returns: The new primary.
   @discardableResult
-  package func failover() async throws -> RedisServer {
+  package func failover(coordinated: Bool = false) async throws -> RedisServer {
     let former = try primary()
+    let command = ["SENTINEL", "FAILOVER", Self.masterName] + (coordinated ? ["COORDINATED"] : [])
     try await eventually("a sentinel begins the failover", within: .seconds(20)) {
-      switch try sentinels.first(where: \.isResponsive)?.withConnection({ try $0.reply(to: "SENTINEL", "FAILOVER", Self.masterName) }) {
+      switch try sentinels.first(where: \.isResponsive)?.withConnection({ try $0.reply(to: command) }) {
       case .string: true
       case .error(let message) where message.hasPrefix("NOGOODSLAVE") || message.hasPrefix("INPROG"): false
       case let other: throw RedisServer.Failure(description: "SENTINEL FAILOVER: \(other.map { "\($0)" } ?? "no sentinel runs")")

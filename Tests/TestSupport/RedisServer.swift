@@ -17,6 +17,10 @@ package final class RedisServer: Sendable {
 
   /// The server that tests run: Debian's, or another that is to be tried.
   private static let defaultExecutable = ProcessInfo.processInfo.environment["PARALLAX_TEST_REDIS_SERVER"] ?? "redis-server"
+  /// Whether that server speaks TLS; `Scripts/test-servers.sh` tells of one that was built without.
+  package static let hasTLS = ProcessInfo.processInfo.environment["PARALLAX_TEST_REDIS_WITHOUT_TLS"] == nil
+  /// Whether that server is Valkey, which hands over in ways that Redis does not know.
+  package static let isValkey = defaultExecutable.hasSuffix("valkey-server")
   private static let startTimeout = Duration.seconds(10)
   static let configurationName = "redis.conf"
   static let socketName = "redis.sock"

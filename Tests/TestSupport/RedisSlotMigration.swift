@@ -86,6 +86,20 @@ extension RedisClusterDeployment {
     try await awaitHealthy()
   }
 
+  /// Has Valkey move slots with their keys in one step (`CLUSTER MIGRATESLOTS`), and waits until every node knows.
+  package func migrateAtOnce(_ slots: [Int], from source: RedisServer, to target: RedisServer) async throws {
+    let ranges = slots.flatMap { ["\($0)", "\($0)"] }
+    let command = ["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE"] + ranges + ["NODE", try identifier(of: target)]
+    _ = try source.withConnection { try $0.command(command) }
+    try await eventually("the slots have moved", within: .seconds(20)) {
+      try nodes.allSatisfy { node in
+        let view = try node.withConnection { try RedisClusterView($0) }
+        return slots.allSatisfy { view.owner(ofSlot: $0) == target.port }
+      }
+    }
+    try await awaitHealthy()
+  }
+
   /// Moves a number of slots one after the other, as `redis-cli --cluster reshard` does, while others read and write.
   ///
   /// - Returns: The slots that moved.

@@ -86,6 +86,21 @@ struct ClusterChangeTests {
     }
   }
 
+  @Test("Valkey's atomic migration of slots needs no ASK", .enabled(if: RedisServer.isValkey))
+  func atomicMigration() async throws {
+    try await changing("atomic") { cluster, load async throws in
+      let slots = Set(load.tags[0...1].map { RedisHashSlot.of($0) }).sorted()
+      let (source, target) = (try cluster.primary(ofSlot: slots[0]), try cluster.primary(ofKey: load.tags[4]))
+      let asked = try source.errors("ASK")
+      for (from, to) in [(source, target), (target, source)] {
+        try await cluster.migrateAtOnce(slots, from: from, to: to)
+        try await load.advance()
+      }
+      #expect(try source.errors("MOVED") > 0)
+      #expect(try source.errors("ASK") == asked)
+    }
+  }
+
   @Test("CLUSTER FAILOVER loses no command and no write")
   func failover() async throws {
     try await changing("failover") { cluster, load async throws in

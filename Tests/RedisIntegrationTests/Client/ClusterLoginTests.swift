@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Joining a real cluster", .timeLimit(.minutes(1)))
 struct ClusterLoginTests {
-  @Test("TLS and users: the login works everywhere, or fails at once with the reason")
+  @Test("TLS and users: the login works everywhere, or fails at once with the reason", .enabled(if: RedisServer.hasTLS))
   func users() async throws {
     let certificates = try await TestCertificates()
     let users = [

@@ -12,6 +12,9 @@ enum Deployment: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case protectedCluster = "Cluster by TLS, as a user with the least rights"
   case protectedSentinel = "Sentinel, as users with the least rights"
 
+  /// Those that the server of the tests can be.
+  static let possible = allCases.filter { RedisServer.hasTLS || ($0 != .protected && $0 != .protectedCluster) }
+
   var testDescription: String { rawValue }
 
   /// Starts the servers, and passes a configuration for them to the body.

@@ -5,7 +5,9 @@ import Testing
 extension SentinelTests {
   @Suite("Failover under load", .timeLimit(.minutes(1)))
   struct Failover {
-    @Test("By command, with TLS and passwords: no idempotent write fails, and no reply is wrong")
+    @Test(
+      "By command, with TLS and passwords: no idempotent write fails, and no reply is wrong",
+      .enabled(if: RedisServer.hasTLS))
     func byCommand() async throws {
       let options = RedisSentinelDeployment.Options(
         password: "for-servers", sentinelPassword: "for-sentinels", tls: .init(try await TestCertificates(), clientCertificates: .required))
@@ -18,6 +20,23 @@ extension SentinelTests {
         }
         try check(report, deployment, "by command")
         try checkLosses(report, of: former)
+      }
+    }
+
+    @Test(
+      "By Valkey's COORDINATED: no acknowledged write is lost, and the former master is a replica at once",
+      .enabled(if: RedisServer.isValkey))
+    func coordinated() async throws {
+      try await RedisSentinelDeployment.withClient { deployment, client async throws in
+        let former = try deployment.primary()
+        let report = try await WriterLoad.run(on: client) { load in
+          let master = try await deployment.failover(coordinated: true)
+          #expect(try former.command("ROLE").elements.first?.text == "slave")
+          try await eventually("the client writes to the new master") { try await client.portInUse() == master.port }
+          try await load.progress()
+        }
+        try check(report, deployment, "coordinated")
+        #expect(report.lost == 0)
       }
     }
 
