@@ -91,7 +91,8 @@ final class Shutdown: Service {
     case .leave: parts.health.stage = .leaving(hasSuccessor: !current.successors.isEmpty)
     case .keepServing: try? await clock.sleep(for: left)
     case .finishWork: await finishWork(within: left)
-    case .stopAccepting: parts.health.stage = .draining
+    case .takeLateRequests: try? await clock.sleep(for: min(left, ShutdownPlan.lateRequests))
+    case .refuseWork: parts.health.stage = .draining
     case .sendAgentsAway(let spread): parts.dispatcher.askAgentsToReconnect(reason: "drain", over: spread)
     case .handOverExecutions: parts.dispatcher.handle(.handOver(to: current.successors))
     case .awaitCallers: await waitUntilIdle(includingExecutions: false, within: left)
@@ -100,7 +101,7 @@ final class Shutdown: Service {
       parts.watch.release()
     case .awaitAgents(let spread): await awaitAgents(within: min(left, spread + ShutdownPlan.agentReaction))
     case .closeAgents: parts.dispatcher.closeAgents(reason: "the node is shutting down")
-    case .closeConnections, .stop: break
+    case .stopAccepting, .closeConnections, .stop: break
     }
   }
 

@@ -13,6 +13,10 @@ struct ShutdownPlan: Sendable, Hashable {
     case finishWork
     /// The server accepts no further connections.
     case stopAccepting
+    /// Requests in transit are still taken, since proxies do not send them to another node.
+    case takeLateRequests
+    /// No further work is taken.
+    case refuseWork
     /// Agents are told to connect again, spread over a time.
     case sendAgentsAway(over: Duration)
     /// Executions that no caller waits for here go to other nodes.
@@ -38,6 +42,8 @@ struct ShutdownPlan: Sendable, Hashable {
     var deadline: Duration
   }
 
+  /// How long requests in transit are taken after the server stopped accepting: slightly longer than the server keeps idle connections.
+  static let lateRequests: Duration = .milliseconds(300)
   /// How long agents that leave by themselves are spread at most.
   static let longestSpread: Duration = .seconds(2)
   /// How long the last agent that was told to leave may take to do it.
@@ -65,7 +71,10 @@ struct ShutdownPlan: Sendable, Hashable {
     let connectionsEnd = agentsEnd + Self.connectionLimit
     var steps = [Timed(step: .leave, deadline: delay), Timed(step: .keepServing, deadline: delay)]
     if !hasSuccessor { steps.append(Timed(step: .finishWork, deadline: workEnd)) }
-    steps += [Timed(step: .stopAccepting, deadline: workEnd), Timed(step: .sendAgentsAway(over: spread), deadline: workEnd)]
+    steps.append(Timed(step: .stopAccepting, deadline: workEnd))
+    // A node that finishes its work refuses further work already.
+    if hasSuccessor { steps.append(Timed(step: .takeLateRequests, deadline: workEnd)) }
+    steps += [Timed(step: .refuseWork, deadline: workEnd), Timed(step: .sendAgentsAway(over: spread), deadline: workEnd)]
     if hasSuccessor { steps.append(Timed(step: .handOverExecutions, deadline: workEnd)) }
     steps += [
       Timed(step: .awaitCallers, deadline: workEnd), Timed(step: .answerCallers, deadline: workEnd),

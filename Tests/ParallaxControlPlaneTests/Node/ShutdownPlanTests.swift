@@ -1,3 +1,5 @@
+import NIOCore
+import ParallaxServer
 import Testing
 
 @testable import ParallaxControlPlane
@@ -7,8 +9,9 @@ import Testing
     let plan = ShutdownPlan(delay: .seconds(5), timeout: .seconds(30), hasSuccessor: true)
     #expect(
       plan.steps.map(\.step) == [
-        .leave, .keepServing, .stopAccepting, .sendAgentsAway(over: .seconds(2)), .handOverExecutions, .awaitCallers, .answerCallers,
-        .awaitAgents(spread: .seconds(2)), .closeAgents, .closeConnections, .stop(NodePart.behindServer.reversed()),
+        .leave, .keepServing, .stopAccepting, .takeLateRequests, .refuseWork, .sendAgentsAway(over: .seconds(2)), .handOverExecutions,
+        .awaitCallers, .answerCallers, .awaitAgents(spread: .seconds(2)), .closeAgents, .closeConnections,
+        .stop(NodePart.behindServer.reversed()),
       ])
   }
 
@@ -16,11 +19,11 @@ import Testing
     let plan = ShutdownPlan(delay: .seconds(5), timeout: .seconds(30), hasSuccessor: false)
     #expect(
       plan.steps.map(\.step) == [
-        .leave, .keepServing, .finishWork, .stopAccepting, .sendAgentsAway(over: .seconds(2)), .awaitCallers, .answerCallers,
-        .awaitAgents(spread: .seconds(2)), .closeAgents, .closeConnections, .stop(NodePart.behindServer.reversed()),
+        .leave, .keepServing, .finishWork, .stopAccepting, .refuseWork, .sendAgentsAway(over: .seconds(2)), .awaitCallers,
+        .answerCallers, .awaitAgents(spread: .seconds(2)), .closeAgents, .closeConnections, .stop(NodePart.behindServer.reversed()),
       ])
     #expect(plan.whileAccepting.map(\.step) == [.leave, .keepServing, .finishWork, .stopAccepting])
-    #expect(plan.afterAccepting.first?.step == .sendAgentsAway(over: .seconds(2)))
+    #expect(plan.afterAccepting.first?.step == .refuseWork)
     #expect(plan.whileAccepting.count + plan.afterAccepting.count == plan.steps.count)
   }
 
@@ -37,6 +40,13 @@ import Testing
     #expect(try deadline(.closeConnections) == .milliseconds(39_500))
     #expect(plan.limit == .milliseconds(54_500))
     #expect(zip(plan.steps, plan.steps.dropFirst()).allSatisfy { $0.deadline <= $1.deadline })
+  }
+
+  /// Work is refused only after the server has closed its idle connections.
+  @Test func workIsTakenAsLongAsTheServerLeavesConnectionsOpen() {
+    let plan = ShutdownPlan(delay: .zero, timeout: .seconds(30), hasSuccessor: true)
+    #expect(plan.afterAccepting.first?.step == .takeLateRequests)
+    #expect(ShutdownPlan.lateRequests > .nanoseconds(ConnectionLimits().stopGrace.nanoseconds))
   }
 
   @Test func withoutTimeForWorkAgentsAreToldToGoAtOnce() {
