@@ -81,6 +81,23 @@ import Testing
     }
   }
 
+  @Test func `A quantile between two observations is the greater one`() {
+    let quantiles = SlidingQuantiles(window: .seconds(60))
+    for value in [1.0, 2, 4] { quantiles.observe(value, now: .zero) }
+    for (quantile, exact) in [(0.33, 1.0), (0.34, 2), (0.5, 2), (0.66, 2), (0.67, 4)] {
+      let value = quantiles.values([quantile], now: .zero)[0]
+      #expect(abs(value - exact) <= exact * 0.016, "\(value) for \(quantile)")
+    }
+  }
+
+  @Test func `The quantiles count the whole window`() {
+    let quantiles = SlidingQuantiles(window: .seconds(60))
+    quantiles.observe(1, now: .zero)
+    let (last, after) = (quantiles.values([0.5], now: .milliseconds(59_999))[0], quantiles.values([0.5], now: .seconds(60))[0])
+    #expect(!last.isNaN)
+    #expect(after.isNaN)
+  }
+
   @Test func `Observations leave the quantiles with the window and stay in the sum`() throws {
     let time = ManualTime()
     let registry = MetricsRegistry(now: { time.now })

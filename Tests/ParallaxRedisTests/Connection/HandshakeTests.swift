@@ -48,6 +48,14 @@ struct HandshakeTests {
     #expect(words == ["HELLO 3 AUTH u p SETNAME n", "SELECT 4", "ROLE", "done 3"])
   }
 
+  @Test("A server that has to be a master and is a replica, or does not tell, is left")
+  func replica() {
+    let replica = RESPValue.array([.bulkString(ByteBuffer(string: "slave")), .bulkString(ByteBuffer(string: "127.0.0.1"))])
+    for role in [replica, .array([]), Self.ok] {
+      #expect(Self.dialogue([.map([]), role], mustBeMaster: true) == ["HELLO 3", "ROLE", "fail connectionFailed"])
+    }
+  }
+
   @Test("A server without HELLO gets RESP2", arguments: ["ERR unknown command `HELLO`", "NOPROTO unsupported protocol version"])
   func fallBack(refusal: String) {
     let words = Self.dialogue([Self.error(refusal), Self.ok, Self.error("ERR unknown subcommand"), Self.ok, Self.ok]) {

@@ -162,6 +162,16 @@ import Testing
     #expect(fixture.gateway.handshakes.isEmpty)
   }
 
+  @Test(arguments: ["Origin: http://evil.example", "Origin: null", "X-Forwarded-Host: evil.example\r\nOrigin: http://evil.example"])
+  func refusesAgentsThatAreWebPagesOfOthers(headers: String) throws {
+    let fixture = try Fixture()
+    try fixture.send(Fixture.handshake(headers: headers + "\r\n"))
+    #expect(fixture.takeText().hasPrefix("HTTP/1.1 403 "))
+    #expect(fixture.gateway.handshakes.isEmpty)
+    try fixture.send(Fixture.handshake(headers: "Origin: http://localhost:8080\r\n"))
+    #expect(fixture.takeText().hasPrefix("HTTP/1.1 101 "))
+  }
+
   @Test func namesTheVersionItSpeaks() throws {
     let fixture = try Fixture()
     try fixture.send(Fixture.handshake().replacingOccurrences(of: "Version: 13", with: "Version: 12"))
@@ -292,6 +302,7 @@ import Testing
     let fixture = try Fixture(isBeyondLimit: true)
     try fixture.send(Fixture.get("/health") + Fixture.get("/api/agents"))
     let answers = fixture.takeText().components(separatedBy: "HTTP/1.1 ")
+    try #require(answers.count == 3)
     #expect(answers[1].hasPrefix("200 "))
     #expect(answers[2].hasPrefix("503 ") && answers[2].contains("server.maxConnections") && answers[2].contains("Retry-After: 1"))
     #expect(!fixture.channel.isActive)

@@ -194,6 +194,11 @@ import Testing
       $0.knownHosts = ["parallax.example.org"]
     }
     #expect(statuses(try await exchange(request, change: trusting)) == ["200"])
+    let trustingOthers: @Sendable (inout HTTPServer.Configuration) -> Void = {
+      $0.trustedProxies = [IPNetwork("10.0.0.0/8")].compactMap(\.self)
+      $0.knownHosts = ["parallax.example.org"]
+    }
+    #expect(statuses(try await exchange(request, change: trustingOthers)) == ["403"])
   }
 
   // MARK: Connections

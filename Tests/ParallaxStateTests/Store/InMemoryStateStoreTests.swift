@@ -29,6 +29,20 @@ import Testing
         == .existing(executionID: "exec_2", digest: "d"))
   }
 
+  /// A key that is claimed again after a loss has less of its life before it than those that were claimed meanwhile.
+  @Test func aKeyThatIsRestoredEndsInItsOwnTime() {
+    let time = WallClock(Self.start)
+    let store = InMemoryStateStore { time.now }
+    func claim(_ key: String, _ lifetime: Duration) -> IdempotencyClaim {
+      store.claimIdempotencyKey(key, executionID: "exec_\(time.now.milliseconds)", digest: "d", lifetime: lifetime)
+    }
+    #expect(claim("new", .seconds(100)) == .claimed)
+    #expect(claim("restored", .seconds(10)) == .claimed)
+    time.now = Self.start + .seconds(10)
+    #expect(claim("restored", .seconds(100)) == .claimed)
+    #expect(claim("new", .seconds(100)) != .claimed)
+  }
+
   @Test func executionsThatHaveEndedAreBoundedInBytesAndTheOldestEndGoesFirst() throws {
     let store = InMemoryStateStore(now: { Self.start }, maximumEndedBytes: 50_000)
     let large = JSONValue.string(String(repeating: "x", count: 10_000))
