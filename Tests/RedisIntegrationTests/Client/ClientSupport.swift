@@ -64,14 +64,30 @@ func withClient<Value: Sendable>(
   }
 }
 
-/// Runs a client of a separate server.
+/// Runs a client of a separate server; the body begins once the client is connected or has failed to connect.
+///
+/// So no command time-out, however short, is spent on connecting. A short time-out is still only for commands that must not be answered.
 func withServerAndClient<Value: Sendable>(
   _ options: RedisServer.Options = .init(), scripts: [RedisScript] = [], _ change: (inout RedisConfiguration) -> Void = { _ in },
   _ body: @Sendable (RedisServer, RedisClient) async throws -> Value
 ) async throws -> Value {
   try await RedisServer.with(options) { server in
-    try await withClient(server.configuration(change), scripts: scripts) { client in try await body(server, client) }
+    try await withClient(server.configuration(change), scripts: scripts) { client in
+      try await eventually("the client is connected, or knows why not", within: .seconds(60)) {
+        client.status.isConnected || client.status.lastError != nil
+      }
+      return try await body(server, client)
+    }
   }
+}
+
+/// Kills the server of a connected client, and runs another client with a short command time-out in its absence.
+func withImpatientClient<Value: Sendable>(
+  after client: RedisClient, of server: RedisServer, scripts: [RedisScript] = [], _ body: @Sendable (RedisClient) async throws -> Value
+) async throws -> Value {
+  server.kill()
+  try await eventually("the loss of the connection") { !client.status.isConnected }
+  return try await withClient(server.configuration { $0.commandTimeout = .milliseconds(300) }, scripts: scripts, body)
 }
 
 /// The `RedisError` that a body throws, or nil.

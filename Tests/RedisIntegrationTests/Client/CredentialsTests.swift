@@ -17,7 +17,7 @@ import Testing
         _ = try await client.send(RedisCommand("CONFIG", "SET", "requirepass", "new"))
         // The connection ends, as at a restart of the server.
         _ = try? await client.send(RedisCommand("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"))
-        let error = try await redisError { try await client.send(RedisCommand("PING").idempotent.withTimeout(.seconds(1))) }
+        let error = try await redisError { try await client.send(RedisCommand("PING").idempotent) }
         #expect(error?.code == .authenticationFailed)
         password.withLock { $0 = "new" }
         try await eventually("the client has logged in with the new password") {
@@ -31,7 +31,7 @@ import Testing
     try await RedisServer.with { server in
       let configuration = try server.configuration { $0.credentials = { throw CocoaError(.fileReadNoSuchFile) } }
       try await withClient(configuration) { client in
-        let error = try await redisError { try await client.send(RedisCommand("PING").withTimeout(.seconds(1))) }
+        let error = try await redisError { try await client.send(RedisCommand("PING")) }
         #expect(error?.code == .authenticationFailed)
         #expect(error?.message.contains("cannot be obtained") == true)
       }

@@ -69,7 +69,7 @@ struct LeaseTests {
       // Makes the connection old enough to be left.
       try await Task.sleep(for: .milliseconds(1_100))
       try server.command("REPLICAOF", "127.0.0.1", "1")
-      let write = RedisCommand("SET", "k", "v").withTimeout(.seconds(1))
+      let write = RedisCommand("SET", "k", "v").withTimeout(.seconds(3))
       let error = try await redisError {
         isNoticedByLease ? try await client.withConnection { try await $0.send(write) } : try await client.send(write)
       }

@@ -38,7 +38,7 @@ struct TLSTests {
     try await RedisServer.with { server in
       let configuration = try server.configuration {
         $0.tls = try certificates.clientConfiguration()
-        $0.connectTimeout = .milliseconds(300)
+        $0.connectTimeout = .seconds(2)
       }
       try await expectFailure(configuration, "TLS on this port", "port expects TLS")
     }

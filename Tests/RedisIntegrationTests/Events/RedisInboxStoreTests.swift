@@ -144,13 +144,13 @@ import Testing
   }
 
   @Test func aServerThatIsGoneIsUnavailable() async throws {
-    try await withServerAndClient {
-      $0.commandTimeout = .milliseconds(300)
-    } _: { server, client in
-      let store = RedisInboxStore(client: client, keys: try KeySpace(), logger: quietLogger)
-      #expect(try await store.send([Self.first], to: Self.session))
-      server.kill()
-      #expect(try await storeErrorCode { try await store.send([Self.first], to: Self.session) } == .unavailable)
+    try await withServerAndClient { server, client in
+      let keys = try KeySpace()
+      #expect(try await RedisInboxStore(client: client, keys: keys, logger: quietLogger).send([Self.first], to: Self.session))
+      try await withImpatientClient(after: client, of: server) { client async throws in
+        let store = RedisInboxStore(client: client, keys: keys, logger: quietLogger)
+        #expect(try await storeErrorCode { try await store.send([Self.first], to: Self.session) } == .unavailable)
+      }
     }
   }
 }

@@ -142,7 +142,7 @@ import Testing
     try await withStore(.init(), { $0.commandTimeout = .seconds(2) }) { test in
       let condition = WriteCondition(client: test.client, keys: test.keys, logger: quietLogger)
       let store = RedisStateStore(client: test.client, keys: test.keys, condition: condition, logger: quietLogger)
-      _ = try await test.client.send(RedisCommand("REPLICAOF", "127.0.0.1", 1))
+      _ = try await test.client.send(RedisCommand("REPLICAOF", "127.0.0.1", 1).withTimeout(.seconds(10)))
       // The client may reconnect first, in case the server has become a replica.
       try await eventually("a store that takes no writes") {
         try await storeErrorCode { try await store.create(Sample.execution()) } == .unwritable

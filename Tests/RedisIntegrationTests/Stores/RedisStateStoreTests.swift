@@ -117,12 +117,14 @@ import Testing
   // MARK: Errors
 
   @Test func anUnreachableServerIsUnavailable() async throws {
-    try await withStore(.init(), { $0.commandTimeout = .milliseconds(300) }) { test in
-      test.server.kill()
-      let code = try await storeErrorCode { try await test.store.execution("exec_1") }
-      #expect(code == .unavailable)
-      #expect(try await storeErrorCode { try await test.store.create(Sample.execution()) } == .unavailable)
-      #expect(try await storeErrorCode { try await test.store.sessions() } == .unavailable)
+    try await withStore { test in
+      #expect(try await test.store.execution("exec_1") == nil)
+      try await withImpatientClient(after: test.client, of: test.server) { client async throws in
+        let store = RedisStateStore(client: client, keys: test.keys, logger: quietLogger)
+        #expect(try await storeErrorCode { try await store.execution("exec_1") } == .unavailable)
+        #expect(try await storeErrorCode { try await store.create(Sample.execution()) } == .unavailable)
+        #expect(try await storeErrorCode { try await store.sessions() } == .unavailable)
+      }
     }
   }
 
