@@ -3,7 +3,9 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxMetrics
 
-/// What operators ask of the cluster's leadership, at any node.
+/// Executes the operators' commands about leadership: step down, elect, pause.
+///
+/// Any node of the cluster accepts them.
 struct ClusterCommands: Sendable {
   let election: NodeElection
   let members: NodeMembers
@@ -15,7 +17,7 @@ struct ClusterCommands: Sendable {
     self.members = members
     self.logger = logger
     handovers = try registry.makeHistogram(
-      "parallax_ha_handover_seconds", help: "Time from a request to hand over, made at this node, until another term was seen.",
+      "parallax_ha_handover_seconds", help: "Time from a handover request at this node until it observes a new term.",
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
     ).withLabels()
   }
@@ -24,24 +26,24 @@ struct ClusterCommands: Sendable {
     if let done = alreadyDone(request.term) { return done }
     if let target = request.to { try await check(target) }
     logger.notice(
-      "a handover is asked for",
+      "an operator requested a handover",
       metadata: ["to": "\(request.to ?? "any")", "reason": "\(request.reason.map { String($0.prefix(256)) } ?? "none")"])
     return try await handOver { try await election.stepDown(to: request.to) }
   }
 
   func elect(_ request: ElectRequest) async throws -> HandoverDocument {
     if request.force, let done = alreadyDone(request.term) { return done }
-    logger.notice("an election is asked for", metadata: ["force": "\(request.force)"])
+    logger.notice("an operator requested an election", metadata: ["force": "\(request.force)"])
     return try await handOver { try await election.elect(force: request.force) }
   }
 
   func setPaused(_ paused: Bool) async throws -> PauseDocument {
-    logger.notice(paused ? "a pause of elections is asked for" : "the end of a pause is asked for")
+    logger.notice(paused ? "an operator paused elections" : "an operator resumed elections")
     try await translating { if paused { try await election.pause() } else { try await election.resume() } }
     return PauseDocument(paused: paused)
   }
 
-  /// A request that names a term which is over was carried out before.
+  /// The answer to a repeated request, recognized by its term, which is over; nil for a new request.
   private func alreadyDone(_ term: Int64?) -> HandoverDocument? {
     let status = election.status
     guard let term, status.term > term, let leader = status.leader else { return nil }

@@ -5,10 +5,10 @@ import ParallaxHA
 import ParallaxState
 import ServiceLifecycle
 
-/// Keeps this node's picture of the others: their agents, who is a member, what patterns there are.
+/// Keeps this node's view of its cluster current: the members, the agents of the other nodes, the patterns.
 ///
-/// Events bring changes at once; ``ClusterNews`` decides what each calls for. After a gap in them, when a member comes or goes, and once a
-/// minute all is read anew.
+/// Events update the view at once; ``ClusterNews`` maps each to its effects. The feed rereads everything after a gap in the events, when a
+/// member joins or leaves, and once a minute.
 struct ClusterFeed: Service {
   let bus: any EventBus
   let store: any StateStore
@@ -19,7 +19,7 @@ struct ClusterFeed: Service {
   let patterns: PatternCatalog
   let publisher: EventPublisher
   let latency: SyncLatency
-  /// Called when a member was lost.
+  /// Called when a member is lost.
   let onLoss: @Sendable () -> Void
   let clock: NodeClock
   let logger: Logger
@@ -33,7 +33,7 @@ struct ClusterFeed: Service {
   private static let markerInterval: Duration = .seconds(1)
   private static let firstPause: Duration = .milliseconds(500)
   private static let longestPause: Duration = .seconds(5)
-  /// Agents of a node that is cut off leave over this long.
+  /// The time over which a node that is cut off spreads the departure of its agents.
   private static let releaseSpread: Duration = .seconds(2)
 
   init(
@@ -98,7 +98,7 @@ struct ClusterFeed: Service {
 
   private func followMembers() async {
     let events = members.events()
-    // Who was there before is no event.
+    // The stream of events does not report the members that joined before it began.
     agentReads.signal()
     memberReads.signal()
     for await event in events { perform(news.effects(of: event)) }
@@ -117,7 +117,7 @@ struct ClusterFeed: Service {
         try await readAgentsOnce()
         pause = Self.firstPause
       } catch {
-        logger.debug("the other nodes' agents could not be read; trying again", metadata: ["error": "\(error)"])
+        logger.debug("could not read the agents of the other nodes; retrying", metadata: ["error": "\(error)"])
         do { try await clock.sleep(for: pause) } catch { return }
         pause = min(pause * 2, Self.longestPause)
         agentReads.signal()

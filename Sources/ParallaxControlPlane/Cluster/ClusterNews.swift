@@ -2,33 +2,33 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// Decides what this node does about an event of the cluster or of its membership; a value.
+/// Maps an event of the cluster or of its membership to effects on this node; a value.
 struct ClusterNews: Sendable {
-  /// What is to be done.
+  /// An effect for the feed to perform.
   enum Effect: Sendable, Hashable {
-    /// Read the agents and patterns of all members anew.
+    /// Reread the agents of all members, and the patterns.
     case readAgents
-    /// Read the members now rather than at the next heartbeat.
+    /// Read the members now, ahead of the next heartbeat.
     case readMembers
     case announced(AgentAnnouncement, NodeSession)
     case patternChanged(String)
-    /// Another node may have missed how busy this node's agents are.
+    /// Publish the load of every agent of this node: another node may have missed it.
     case tellLoads
-    /// A marker that this node sent has come back.
+    /// This node received its own marker.
     case markerReturned(Int64)
     case lost(NodeSession)
     case regained(NodeSession)
-    /// This node cannot be heard by the others: its agents are to go to those.
+    /// Send this node's agents to other nodes, which no longer see its heartbeats.
     case releaseAgents
   }
 
-  /// The event that asks the other nodes for the loads of their agents, which the store does not keep.
+  /// The type of the event that requests the loads of the other nodes' agents, which the store does not keep.
   static let loadsWanted = "loads_wanted"
 
   /// This node.
   let session: NodeSession
 
-  /// What an event on the bus calls for; a gap may hide any event.
+  /// The effects of a delivery on the bus; a gap may hide any event.
   func effects(of delivery: EventDelivery) -> [Effect] {
     switch delivery {
     case .gap: [.readAgents, .readMembers]
@@ -60,7 +60,7 @@ struct ClusterNews: Sendable {
     NodeSession(nodeID: event.nodeId, incarnation: event.incarnation)
   }
 
-  /// What an event of the membership calls for.
+  /// The effects of a membership event.
   func effects(of event: MembershipEvent) -> [Effect] {
     switch event {
     case .joined(let member), .becameHealthy(let member): [.regained(member.session), .readAgents]

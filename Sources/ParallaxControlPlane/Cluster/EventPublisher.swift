@@ -8,7 +8,7 @@ import Synchronization
 
 /// Publishes this node's events in batches; ``EventQueue`` numbers them.
 ///
-/// Nothing waits for it and nothing rests on it: an event may be lost.
+/// Delivery is best effort: no caller waits for it, and an event may be lost.
 final class EventPublisher: Service {
   private struct State {
     var queue: EventQueue
@@ -27,11 +27,11 @@ final class EventPublisher: Service {
   /// Makes a publisher without events.
   ///
   /// - Parameters:
-  ///   - bus: Where events go.
+  ///   - bus: The bus to publish on.
   ///   - session: This node.
-  ///   - batchSize: How many events are published at once at most.
+  ///   - batchSize: The largest number of events in one batch.
   ///   - clock: The node's clock.
-  ///   - logger: Where losses are reported, each beginning and each end.
+  ///   - logger: Logs the beginning and the end of a loss of events.
   init(bus: any EventBus, session: NodeSession, batchSize: Int, clock: NodeClock, logger: Logger) {
     self.bus = bus
     self.session = session
@@ -40,7 +40,7 @@ final class EventPublisher: Service {
     state = Mutex(State(queue: EventQueue(capacity: Self.capacity, batchSize: batchSize)))
   }
 
-  /// Publishes an event, some time soon; makes nothing of one that nobody can receive.
+  /// Queues an event for the next batch; drops it if the channel has no subscribers.
   func publish(_ type: String, id: String, details: @autoclosure () -> JSONValue? = nil, on channel: ClusterEvent.Channel) {
     guard bus.hasSubscribers(on: channel) else { return }
     let details = details()
@@ -54,7 +54,7 @@ final class EventPublisher: Service {
     wakeUp.signal()
   }
 
-  /// Publishes until a graceful shutdown begins, and then what is left, up to the first failure.
+  /// Publishes until a graceful shutdown begins, then flushes the queue, up to the first failure.
   func run() async throws {
     await withGracefulShutdownHandler {
       while !isStopping {
@@ -76,7 +76,7 @@ final class EventPublisher: Service {
         try await bus.publish(events, on: channel)
         report(state.withLock { $0.queue.published() })
       } catch {
-        logger.debug("events could not be published", metadata: ["count": "\(events.count)", "error": "\(error)"])
+        logger.debug("could not publish events", metadata: ["count": "\(events.count)", "error": "\(error)"])
         report(state.withLock { $0.queue.lose(events.count) })
         if isStopping { return }
       }
@@ -86,8 +86,8 @@ final class EventPublisher: Service {
   private func report(_ notice: EventQueue.Notice?) {
     switch notice {
     case nil: break
-    case .losing: logger.info("events are lost: the store does not take them")
-    case .recovered(let lost): logger.info("events are published again", metadata: ["lost": "\(lost)"])
+    case .losing: logger.info("losing events: the store does not accept them")
+    case .recovered(let lost): logger.info("publishing events again", metadata: ["lost": "\(lost)"])
     }
   }
 }

@@ -3,11 +3,12 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// The events that a node has yet to publish, numbered in their order on each channel; a value without a clock.
+/// A node's unpublished events, numbered in order on each channel; a value without a clock.
 ///
-/// Events beyond the capacity, and those that the store does not take, are lost. Their numbers are used up, so that subscribers notice.
+/// Events beyond the capacity are lost, and so are those that the store does not accept. Their sequence numbers are used up, so that
+/// subscribers notice the gap.
 struct EventQueue: Sendable {
-  /// What is worth a line in the log: the beginning of a loss and its end, not each event.
+  /// A change to log: the beginning or the end of a loss, not each event.
   enum Notice: Sendable, Hashable {
     case losing
     case recovered(lost: Int)
@@ -22,14 +23,14 @@ struct EventQueue: Sendable {
   /// Makes a queue without events.
   ///
   /// - Parameters:
-  ///   - capacity: How many events wait at most.
-  ///   - batchSize: How many events are published at once at most.
+  ///   - capacity: The largest number of queued events.
+  ///   - batchSize: The largest number of events in one batch.
   init(capacity: Int, batchSize: Int) {
     self.capacity = capacity
     self.batchSize = batchSize
   }
 
-  /// Queues the event that `make` makes of its number.
+  /// Queues the event that `make` returns for the next sequence number of the channel.
   mutating func add(on channel: ClusterEvent.Channel, _ make: (_ sequence: Int64) -> ClusterEvent) -> Notice? {
     let sequence = (sequences[channel] ?? 0) + 1
     sequences[channel] = sequence
@@ -38,7 +39,7 @@ struct EventQueue: Sendable {
     return nil
   }
 
-  /// Takes the oldest event with those right behind it on the same channel; nil if none waits.
+  /// Removes and returns the oldest event with the events right behind it on the same channel; nil if the queue is empty.
   mutating func nextBatch() -> (channel: ClusterEvent.Channel, events: [ClusterEvent])? {
     guard let channel = waiting.first?.channel else { return nil }
     let events = waiting.prefix(batchSize).prefix { $0.channel == channel }.map(\.event)
@@ -46,13 +47,13 @@ struct EventQueue: Sendable {
     return (channel, events)
   }
 
-  /// The store has not taken events.
+  /// Records that events were lost.
   mutating func lose(_ count: Int) -> Notice? {
     lost += count
     return lost == count ? .losing : nil
   }
 
-  /// The store has taken a batch.
+  /// Records that the store accepted a batch.
   mutating func published() -> Notice? {
     guard lost > 0, waiting.count < capacity else { return nil }
     defer { lost = 0 }

@@ -2,34 +2,34 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// Decides what one caller's wait for an execution of another node does next.
+/// Decides the next step of one caller's wait for an execution that another node owns.
 ///
-/// A value without a clock: `now` is the time on the node's monotonic clock. The owner is asked to report the end. Since the owner may be
-/// lost, and the message or its answer too, the store is read again at intervals and the owner is asked again after `askInterval`, or at
-/// once if it has changed.
+/// A value without a clock: `now` is the time on the node's monotonic clock. The wait asks the owner to report the end. The owner may be
+/// lost, and so may the request or the report: the wait rereads the store every ``readInterval``, and asks again after ``askInterval``, or
+/// at once if the owner has changed.
 struct ExecutionWait: Sendable {
-  /// What a read of the execution came to.
+  /// The outcome of a read of the execution.
   enum Reading: Sendable {
     case failed(any Error)
     case missing
     case found(StoredExecution)
   }
 
-  /// What is to be done before the next read.
+  /// The step to take before the next read.
   enum Step: Sendable {
-    /// The wait is over, with or without an execution.
+    /// End the wait, with the execution or without.
     case end(StoredExecution?)
-    /// The wait cannot begin.
+    /// Fail the wait: its first read failed.
     case fail(any Error)
-    /// This node owns the execution and may drive it: wait for it here.
+    /// Wait at this node, which owns the execution and may drive it.
     case attach
     case ask([NodeMessage], NodeSession)
     case pause
   }
 
-  /// How often the store is read while no message comes.
+  /// The time between two reads of the store while no message arrives.
   static let readInterval: Duration = .seconds(1)
-  /// How often one owner is asked.
+  /// The time between two requests to one owner.
   static let askInterval: Duration = .seconds(5)
 
   private let id: String
@@ -39,13 +39,13 @@ struct ExecutionWait: Sendable {
   private var hasRead = false
   private var lastAsked: (owner: NodeSession, at: Duration)?
 
-  /// Makes a wait that has read nothing.
+  /// Makes a wait before its first read.
   ///
   /// - Parameters:
   ///   - id: The execution.
   ///   - session: This node.
-  ///   - request: What the owner is asked for besides the report of the end.
-  ///   - deadline: When the wait is over.
+  ///   - request: A message that goes to each owner ahead of the request to report the end.
+  ///   - deadline: The end of the wait, on the node's monotonic clock.
   init(for id: String, at session: NodeSession, request: NodeMessage?, until deadline: Duration) {
     self.id = id
     self.session = session
@@ -53,9 +53,9 @@ struct ExecutionWait: Sendable {
     self.deadline = deadline
   }
 
-  /// Takes in a read.
+  /// Processes a read.
   ///
-  /// A failure counts at the first read only, as the caller can ask elsewhere then; later ones are waited out.
+  /// Only a failure of the first read fails the wait, because the caller can then ask another node; a later failure leads to another read.
   mutating func read(_ reading: Reading, at now: Duration) -> Step {
     defer { hasRead = true }
     switch reading {
@@ -68,13 +68,13 @@ struct ExecutionWait: Sendable {
   }
 
   private mutating func ask(_ owner: NodeSession, at now: Duration) -> Step {
-    // An owner that does not drive the execution answers at once; asked at each answer, two nodes would ask and answer without end.
+    // An owner that does not drive the execution answers at once: a request after each answer would never end.
     if let lastAsked, lastAsked.owner == owner, now - lastAsked.at < Self.askInterval { return .pause }
     lastAsked = (owner, now)
     return .ask((request.map { [$0] } ?? []) + [.watch(execution: id, watcher: session)], owner)
   }
 
-  /// When the store is to be read again, at the latest; nil if the wait is over.
+  /// The latest time of the next read; nil at the deadline.
   func nextRead(after now: Duration) -> Duration? {
     now < deadline ? min(now + Self.readInterval, deadline) : nil
   }

@@ -3,7 +3,7 @@ import ParallaxHA
 import ParallaxState
 import Synchronization
 
-/// Waits for executions that other nodes drive; ``ExecutionWait`` decides.
+/// Waits for executions that other nodes drive; ``ExecutionWait`` decides each step.
 final class ExecutionWatch: Sendable {
   private struct State {
     var lastID: UInt64 = 0
@@ -20,7 +20,7 @@ final class ExecutionWatch: Sendable {
   /// Makes a watch without waits.
   ///
   /// - Parameters:
-  ///   - store: Where executions are read.
+  ///   - store: The store to read executions from.
   ///   - session: This node.
   ///   - clock: The node's clock.
   ///   - tell: Sends a message to another node.
@@ -33,12 +33,12 @@ final class ExecutionWatch: Sendable {
     self.tell = tell
   }
 
-  /// An execution has ended, or may have: whoever waits for it reads it now.
+  /// Has the waits for an execution that may have ended read it now.
   func ended(_ id: String) {
     for wakeUp in state.withLock({ $0.waits[id].map { Array($0.values) } ?? [] }) { wakeUp.signal() }
   }
 
-  /// Ends every wait, now and from now on: the node stops.
+  /// Ends every wait, present and future, because the node stops.
   func release() {
     let wakeUps = state.withLock { state in
       state.isReleasing = true
@@ -47,15 +47,15 @@ final class ExecutionWatch: Sendable {
     for wakeUp in wakeUps { wakeUp.signal() }
   }
 
-  /// Returns an execution when it has ended.
+  /// Waits until an execution has ended.
   ///
   /// - Parameters:
   ///   - id: The execution.
-  ///   - limit: How long to wait.
-  ///   - request: What the owner is asked for besides; a new owner is asked again.
-  ///   - driving: Waits for the execution at this node; nil if this node does not drive it.
-  /// - Returns: The execution; nil if it is not in the store, the limit is over, the node stops or the task is cancelled.
-  /// - Throws: What the first read of the store throws; later failures are waited out.
+  ///   - limit: The longest wait.
+  ///   - request: A message for the owner, repeated for each new owner.
+  ///   - driving: Waits for the execution at this node; returns nil if this node does not drive it.
+  /// - Returns: The execution; nil if the store does not have it, the limit has passed, the node stops or the task is cancelled.
+  /// - Throws: The store's error at the first read; later errors lead to another read.
   func end(
     of id: String, within limit: Duration, asking request: NodeMessage? = nil, driving: @Sendable () async -> Resolution?
   ) async throws -> StoredExecution? {

@@ -3,9 +3,9 @@ import ParallaxHA
 import ParallaxState
 import ServiceLifecycle
 
-/// Does what other node sessions ask of this one.
+/// Handles the messages in this node session's inbox.
 ///
-/// It has no clock: the inbox store waits for messages and waits outages out.
+/// The receiver has no clock: the inbox store waits for messages and retries after outages.
 struct InboxReceiver: Service {
   let inboxes: any InboxStore
   let session: NodeSession
@@ -33,7 +33,7 @@ struct InboxReceiver: Service {
     let unreadable = batch.filter { $0.message == nil }
     guard let first = unreadable.first else { return }
     logger.warning(
-      "messages of other nodes cannot be read by this version: they are left out",
+      "skipped messages from other nodes that this version cannot read",
       metadata: ["count": "\(unreadable.count)", "first": "\(first.position)"])
   }
 }

@@ -3,10 +3,10 @@ import ParallaxHA
 import ParallaxState
 import ServiceLifecycle
 
-/// The election as a node takes part in it.
+/// The election that a node takes part in.
 typealias NodeElection = LeaderElection<AnyElectionStore, ContinuousClock>
 
-/// A node's part in the leadership of its cluster: it campaigns, does the leader's duties while it leads, and tells the others.
+/// Campaigns for leadership, runs the leader's duties while the node leads, and publishes each change of leadership.
 struct Leadership: Service {
   let election: NodeElection
   let duties: LeaderDuties<ContinuousClock>

@@ -5,29 +5,29 @@ import ParallaxState
 import ServiceLifecycle
 import Synchronization
 
-/// Carries messages to other node sessions: in order for each, in batches, repeated until they are in the inbox.
+/// Delivers messages to other node sessions: in order for each session, in batches, with retries until the inbox has them.
 ///
-/// ``Outboxes`` decides. What cannot be delivered because the inbox has no room waits, within the bounds of an outbox. What is for a
-/// session that is gone is dropped: whoever recovers that session finds it out anew.
+/// ``Outboxes`` decides. Messages for a full inbox wait, within the bounds of an outbox. Messages for a lost session are dropped: the
+/// session's recovery reads from the store what they reported.
 final class NodeMessenger: Service {
-  /// How long a node that stops goes on sending.
+  /// The time that a stopping node has to deliver its messages.
   private static let stopLimit: Duration = .seconds(2)
 
   private let inboxes: any InboxStore
   private let clock: NodeClock
   private let logger: Logger
   private let outboxes: Mutex<Outboxes>
-  /// Sessions that nobody sends to yet and that there is a message for.
+  /// Sessions with a message and without a task that delivers to them.
   private let openings: AsyncStream<NodeSession>
   private let opening: AsyncStream<NodeSession>.Continuation
 
   /// Makes a messenger without messages.
   ///
   /// - Parameters:
-  ///   - inboxes: Where messages go.
+  ///   - inboxes: The inboxes of all sessions.
   ///   - limits: The bounds of an outbox.
   ///   - clock: The node's clock.
-  ///   - logger: Where outages are reported, each once.
+  ///   - logger: Logs each outage once.
   init(inboxes: any InboxStore, limits: Outboxes.Limits = Outboxes.Limits(), clock: NodeClock, logger: Logger) {
     self.inboxes = inboxes
     self.clock = clock
@@ -36,28 +36,28 @@ final class NodeMessenger: Service {
     (openings, opening) = AsyncStream.makeStream()
   }
 
-  /// Puts a message on its way.
+  /// Queues a message; drops it if the session is lost or its outbox is full.
   func tell(_ message: NodeMessage, to session: NodeSession) {
     switch outboxes.withLock({ $0.add(message, for: session) }) {
     case .begins: opening.yield(session)
     case .full(isFirst: true):
       logger.warning(
-        "the outbox for a node is full: messages are dropped, their senders repeat what still counts", metadata: ["session": "\(session)"])
+        "dropping messages: the outbox for a node is full; senders repeat those that still matter", metadata: ["session": "\(session)"])
     case .queued, .repeated, .lost, .full: break
     }
   }
 
-  /// Drops what is for a session that is gone, and what will still be said to it.
+  /// Drops the messages for a lost session, present and future.
   func forget(_ session: NodeSession) {
     outboxes.withLock { $0.lose(session) }
   }
 
-  /// Believes again in a session that was taken for lost.
+  /// Accepts messages again for a session that was wrongly taken for lost.
   func remember(_ session: NodeSession) {
     outboxes.withLock { $0.regain(session) }
   }
 
-  /// Delivers until a graceful shutdown begins and, within a bound, all is delivered.
+  /// Delivers until a graceful shutdown begins, then what is queued, within a time limit.
   func run() async throws {
     _ = await race { [self] in
       await withGracefulShutdownHandler {
@@ -86,17 +86,17 @@ final class NodeMessenger: Service {
     do {
       return try await inboxes.send(batch, to: session) ? .delivered : .refused
     } catch {
-      logger.debug("messages could not be sent", metadata: ["session": "\(session)", "error": "\(error)"])
+      logger.debug("could not send messages", metadata: ["session": "\(session)", "error": "\(error)"])
       return .failed
     }
   }
 
   private func report(_ notice: Outboxes.Notice, about session: NodeSession) {
     switch notice {
-    case .inboxFull: logger.warning("the inbox of a node is full; trying again", metadata: ["session": "\(session)"])
-    case .unreachable: logger.info("messages to a node cannot be sent; trying again", metadata: ["session": "\(session)"])
+    case .inboxFull: logger.warning("the inbox of a node is full; retrying", metadata: ["session": "\(session)"])
+    case .unreachable: logger.info("could not send messages to a node; retrying", metadata: ["session": "\(session)"])
     case .recovered(let dropped):
-      logger.info("messages to a node are sent again", metadata: ["session": "\(session)", "dropped": "\(dropped)"])
+      logger.info("sending messages to a node again", metadata: ["session": "\(session)", "dropped": "\(dropped)"])
     }
   }
 }

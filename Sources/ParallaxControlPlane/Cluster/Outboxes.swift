@@ -3,39 +3,39 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// What a node has to tell other node sessions: an outbox for each, in order and bounded.
+/// A node's undelivered messages to other node sessions: one ordered and bounded outbox for each.
 ///
-/// A value without a clock. A message that repeats the last word on its subject while that word is still queued is not queued again, so
-/// that what is said at intervals does not pile up while an inbox cannot be reached. What has no room is dropped: tasks, watches and
-/// requests are repeated by whoever sent them, and reports are made up for by a read.
+/// A value without a clock. A message equal to the last queued one on the same subject is not queued again, so that periodic messages do
+/// not pile up while an inbox is unreachable. A message without room is dropped: senders repeat tasks, watches and requests, and the
+/// recipient of a report reads the store.
 struct Outboxes: Sendable {
-  /// The bounds of one outbox, and of what is sent at once.
+  /// The bounds of one outbox and of one batch.
   struct Limits: Sendable {
     var messages = 20_000
-    /// Measured roughly, as text.
+    /// Approximate, measured as JSON text.
     var bytes = 64 * 1_024 * 1_024
     var batch = 128
     var batchBytes = 4 * 1_024 * 1_024
-    /// How many lost sessions are remembered.
+    /// The largest number of lost sessions to remember.
     var lost = 1_000
     var firstPause: Duration = .milliseconds(20)
     var longestPause: Duration = .seconds(1)
   }
 
-  /// What became of a message.
+  /// The outcome of adding a message.
   enum Admission: Sendable, Hashable {
-    /// It is queued, and nobody sends to this session: somebody is to begin.
+    /// The message is queued, and a task must begin to deliver to the session.
     case begins
     case queued
-    /// The same is queued already.
+    /// An equal message on the same subject is queued already.
     case repeated
     /// The session is lost.
     case lost
-    /// The outbox has no room; `isFirst` in a row, for the log.
+    /// The outbox has no room; `isFirst` marks the first such message in a row.
     case full(isFirst: Bool)
   }
 
-  /// What an attempt to send came to.
+  /// The outcome of an attempt to send.
   enum Outcome: Sendable, Hashable {
     case delivered
     /// The inbox has no room.
@@ -43,15 +43,15 @@ struct Outboxes: Sendable {
     case failed
   }
 
-  /// What is worth a line in the log: the beginning of a state and its end, not each attempt in it.
+  /// A change to log: the beginning or the end of an outage, not each attempt.
   enum Notice: Sendable, Hashable {
     case inboxFull
     case unreachable
-    /// The messages go out again; `dropped` of them found no room meanwhile.
+    /// Delivery works again; `dropped` messages found no room meanwhile.
     case recovered(dropped: Int)
   }
 
-  /// What a message is about: of two on one subject the later one counts.
+  /// The subject of a message; a later message on a subject supersedes an earlier one.
   private enum Subject: Hashable {
     case task(String, agent: String)
     case ownership(String)
@@ -70,9 +70,9 @@ struct Outboxes: Sendable {
   private struct Outbox {
     var messages: Deque<NodeMessage> = []
     var bytes = 0
-    /// The number of the first message in the queue.
+    /// The number of the oldest queued message.
     var first: UInt64 = 0
-    /// How many messages from the first on are being sent.
+    /// The number of messages, from the oldest on, in the batch that is being sent.
     var sending = 0
     /// The number of the last queued message about each subject.
     var last: [Subject: UInt64] = [:]
@@ -80,7 +80,7 @@ struct Outboxes: Sendable {
     var announced: Notice?
     var dropped = 0
 
-    /// Queues a message if there is room; the only one that waits is taken whatever its size.
+    /// Queues a message if there is room; an empty outbox accepts a message of any size.
     mutating func admit(_ message: NodeMessage, _ limits: Limits) -> Admission {
       if repeats(message) { return .repeated }
       let size = message.approximateSize
@@ -94,7 +94,7 @@ struct Outboxes: Sendable {
       return .queued
     }
 
-    /// Whether a message says what was said last on its subject and is not being sent yet.
+    /// Whether the last queued message on the same subject is equal and not being sent yet.
     private func repeats(_ message: NodeMessage) -> Bool {
       guard let number = last[Subject(message)], number >= first + UInt64(sending) else { return false }
       return messages[Int(number - first)] == message
@@ -109,13 +109,13 @@ struct Outboxes: Sendable {
       }
     }
 
-    /// What is being sent is not awaited any more.
+    /// Removes all messages, also those of the batch that is being sent.
     mutating func removeAll() {
       removeFirst(messages.count)
       sending = 0
     }
 
-    /// What there is to say once everything is delivered.
+    /// The notice that an outage has ended; nil while messages are queued or if there was no outage.
     mutating func takeRecovery() -> Notice? {
       guard messages.isEmpty, announced != nil || dropped > 0 else { return nil }
       defer {
@@ -128,7 +128,7 @@ struct Outboxes: Sendable {
 
   private let limits: Limits
   private var outboxes: [NodeSession: Outbox] = [:]
-  /// Sessions that were lost, newest last.
+  /// Lost sessions, newest last.
   private var lost: Deque<NodeSession> = []
 
   /// Makes outboxes without messages.
@@ -136,7 +136,7 @@ struct Outboxes: Sendable {
     self.limits = limits
   }
 
-  /// How many messages wait for a session.
+  /// The number of messages queued for a session.
   func count(for session: NodeSession) -> Int { outboxes[session]?.messages.count ?? 0 }
 
   /// Queues a message.
@@ -147,7 +147,7 @@ struct Outboxes: Sendable {
     return begins ? .begins : admission
   }
 
-  /// Drops what waits for a session that is lost, and what will still be said to it.
+  /// Drops the messages for a lost session, present and future.
   mutating func lose(_ session: NodeSession) {
     outboxes[session]?.removeAll()
     guard !lost.contains(session) else { return }
@@ -155,12 +155,13 @@ struct Outboxes: Sendable {
     lost.append(session)
   }
 
-  /// Believes again in a session that was taken for lost.
+  /// Accepts messages again for a session that was wrongly taken for lost.
   mutating func regain(_ session: NodeSession) {
     lost.removeAll { $0 == session }
   }
 
-  /// The next messages for a session, which stay queued until ``ended(_:for:)``; nil if there are none: whoever sends to this session ends.
+  /// The next messages for a session, which stay queued until ``ended(_:for:)``; nil, which ends the session's delivery task, if there are
+  /// none.
   mutating func nextBatch(for session: NodeSession) -> [NodeMessage]? {
     guard let outbox = outboxes[session], !outbox.messages.isEmpty else {
       outboxes[session] = nil
@@ -175,9 +176,9 @@ struct Outboxes: Sendable {
     return batch
   }
 
-  /// An attempt to send a batch has ended.
+  /// Processes the outcome of sending a batch.
   ///
-  /// - Returns: How long to pause before the next batch, if at all, and what to say.
+  /// - Returns: The pause before the next batch, if any, and a notice to log.
   mutating func ended(_ outcome: Outcome, for session: NodeSession) -> (pause: Duration?, notice: Notice?) {
     guard let sent = outboxes[session]?.sending else { return (nil, nil) }
     outboxes[session]?.sending = 0
@@ -199,7 +200,7 @@ struct Outboxes: Sendable {
 }
 
 extension NodeMessage {
-  /// About how many bytes it takes.
+  /// The approximate size in bytes.
   fileprivate var approximateSize: Int {
     switch self {
     case .deliver(let task, _, _): 256 + task.input.approximateSize
@@ -209,7 +210,7 @@ extension NodeMessage {
 }
 
 extension JSONValue {
-  /// About how many bytes its text takes.
+  /// The approximate size of the JSON text in bytes.
   fileprivate var approximateSize: Int {
     switch self {
     case .null, .bool, .integer, .number: 8

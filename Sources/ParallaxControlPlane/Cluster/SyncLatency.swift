@@ -1,18 +1,18 @@
 import ParallaxMetrics
 import Synchronization
 
-/// How long news takes through the store: from sending an event until this node receives it back, on one clock.
+/// Measures the delay of events through the store: the time from sending an event until this node receives it back, on one clock.
 ///
-/// A marker a second keeps the measure alive on an idle node. One that is overdue counts with its age at each second, so that a dead
-/// subscription shows as lag and not as silence.
+/// One marker a second keeps the measure current on an idle node. Each second counts the age of an overdue marker, so that a dead
+/// subscription shows as lag, not as silence.
 final class SyncLatency: Sendable {
   private struct State {
     var lastMarker: Int64 = 0
-    /// Markers on their way, oldest first, each with when it was sent.
+    /// Markers not received back yet, oldest first, each with the time of sending.
     var awaited: [(marker: Int64, sentAt: Duration)] = []
   }
 
-  /// Beyond so many only the oldest ones are kept: they are what the measure shows.
+  /// The largest number of awaited markers; the measure needs the oldest, so newer ones are left out.
   private static let capacity = 60
   private static let overdueAfter: Duration = .seconds(1)
 
@@ -26,7 +26,7 @@ final class SyncLatency: Sendable {
     ).withLabels()
   }
 
-  /// Notes that a marker is sent; returns its number.
+  /// Records that a marker is sent; returns its number.
   func send(at now: Duration) -> Int64 {
     state.withLock { state in
       if let oldest = state.awaited.first, now - oldest.sentAt >= Self.overdueAfter { summary.observe(now - oldest.sentAt) }
@@ -36,7 +36,7 @@ final class SyncLatency: Sendable {
     }
   }
 
-  /// Notes that a marker has come back; those before it will not come any more.
+  /// Records that a marker came back; earlier ones are lost, since events keep their order.
   func received(_ marker: Int64, at now: Duration) {
     state.withLock { state in
       if let sent = state.awaited.first(where: { $0.marker == marker }) { summary.observe(now - sent.sentAt) }
