@@ -1,4 +1,4 @@
-/// All that is wrong with a configuration or with pattern files.
+/// All faults of a configuration or of pattern files.
 package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
   package let faults: [ConfigurationFault]
 
@@ -6,7 +6,7 @@ package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConve
     self.faults = faults
   }
 
-  /// A line for each fault; of very many only the first, and how many there are besides.
+  /// One line for each of the first 100 faults, and the number of the others.
   package var description: String {
     let limit = 100
     let lines = faults.prefix(limit).map(\.description)
@@ -14,11 +14,11 @@ package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConve
   }
 }
 
-/// One thing that is wrong: where it stands, which key it is about, and what would be right.
+/// One fault: its location, its key, and what would be right.
 ///
-/// Never contains a secret's value.
+/// A fault never contains the value of a secret.
 package struct ConfigurationFault: Sendable, Equatable, CustomStringConvertible {
-  /// Where a value was set.
+  /// The source of a value.
   package enum Location: Sendable, Equatable, CustomStringConvertible {
     case file(String, line: Int?)
     case environment(String)
@@ -37,16 +37,16 @@ package struct ConfigurationFault: Sendable, Equatable, CustomStringConvertible 
     }
   }
 
-  /// What is wrong.
+  /// The kind of fault.
   package enum Problem: Sendable, Equatable {
     case unknownKey(nearest: String?)
     case unsupportedKey
     case duplicateKey
-    /// `found` is nil where it must not be shown.
+    /// A value that the key does not accept; `found` is nil for a secret.
     case invalidValue(found: String?, expected: String)
-    /// A value that is accepted by itself breaks a rule, mostly together with another.
+    /// A valid value that breaks a rule, mostly a relation to another value.
     case brokenRule(String)
-    /// A text or a file that cannot be read at all.
+    /// A text or file that cannot be read.
     case unreadable(String)
   }
 
@@ -75,14 +75,14 @@ package struct ConfigurationFault: Sendable, Equatable, CustomStringConvertible 
   }
 }
 
-/// What is shown of a value that was found.
+/// Makes found values safe to show in an error.
 enum FoundText {
   private static let limit = 80
 
-  /// The value in quotes, on one line, cut where it gets long.
+  /// The value in quotes, on one line, truncated after 80 characters.
   static func quoted(_ value: String) -> String { "\"\(inOneLine(value))\"" }
 
-  /// The text without anything that breaks the line or moves a terminal's cursor, cut where it gets long.
+  /// The text with control characters escaped, truncated after 80 characters.
   static func inOneLine(_ text: String) -> String {
     let shown = text.unicodeScalars.prefix(limit).reduce(into: "") { result, scalar in
       result += scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : String(scalar)

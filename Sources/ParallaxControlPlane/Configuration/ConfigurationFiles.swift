@@ -1,16 +1,16 @@
 import Foundation
 
-/// The configuration of this process: where its file is, and what its environment says.
+/// Finds and loads the configuration of this process, from its file and its environment.
 package enum ConfigurationFiles {
-  /// Where a file is looked for when none is named.
+  /// The candidates for the configuration file, in order, if neither a flag nor the environment names one.
   package static let searchPath = ["./parallax.config.yaml", "/etc/parallax/parallax.config.yaml"]
 
-  /// Chooses the configuration file: the one named by the flag, else by `PARALLAX_CONFIG`, else the first that exists of ``searchPath``.
+  /// Chooses the configuration file: the flag's, else that of `PARALLAX_CONFIG`, else the first existing file of ``searchPath``.
   /// - Parameters:
   ///   - flag: The value of `--config`.
   ///   - environment: The process's environment.
-  ///   - exists: Whether there is a file.
-  /// - Returns: The file's path; nil if there is none. A file that was named is returned whether it exists or not.
+  ///   - exists: Whether a file exists at a path.
+  /// - Returns: The file's path; nil if there is none. A path from the flag or the environment need not exist.
   package static func locate(flag: String?, environment: [String: String], exists: (_ path: String) -> Bool) -> String? {
     if let flag { return flag }
     if let path = environment["PARALLAX_CONFIG"], !path.isEmpty { return path }
@@ -20,9 +20,9 @@ package enum ConfigurationFiles {
   /// Loads the configuration of this process.
   /// - Parameters:
   ///   - path: The value of `--config`.
-  ///   - flags: What else was set on the command line.
+  ///   - flags: The keys set on the command line.
   /// - Returns: The values in force.
-  /// - Throws: All faults at once; also if a file that was named cannot be read.
+  /// - Throws: All faults at once; a fault too if the file, or one that it refers to, cannot be read.
   package static func load(config path: String?, flags: [ConfigurationFlag]) throws(ConfigurationError) -> NodeConfiguration {
     let environment = ProcessInfo.processInfo.environment
     let found = locate(flag: path, environment: environment) { FileManager.default.fileExists(atPath: $0) }

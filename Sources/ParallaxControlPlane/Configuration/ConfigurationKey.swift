@@ -1,24 +1,24 @@
-/// One key of the configuration: its names, what it accepts and where its value goes.
+/// One key of the configuration: its names, its accepted values, and its place in ``NodeConfiguration``.
 struct ConfigurationKey: Sendable {
-  /// How much of a value may be shown.
+  /// The part of a value that may be shown.
   enum Secrecy: Sendable {
     case open
-    /// A secret as a whole.
+    /// A secret, never shown.
     case secret
-    /// A URL that may contain a password.
+    /// A URL, shown without its password.
     case url
   }
 
   /// The key's path in the file, such as `server.port`.
   let path: String
-  /// The environment variable that sets it, if there is one.
+  /// The environment variable that sets the key; nil if there is none.
   let environment: String?
   let secrecy: Secrecy
-  /// What is accepted, to follow the word "expected".
+  /// The accepted values, phrased to follow the word "expected".
   let expected: String
-  /// Puts a value into the configuration; false if it is not accepted.
+  /// Sets the value in the configuration; false if the key does not accept it.
   let assign: @Sendable (ConfigurationInput, inout NodeConfiguration) -> Bool
-  /// The value in force as a file would set it; nil if nothing is set.
+  /// The value in force in the notation of the file; nil if nothing is set.
   let text: @Sendable (NodeConfiguration) -> ConfigurationText?
 
   init<Value>(
@@ -53,7 +53,7 @@ struct ConfigurationKey: Sendable {
     text = { $0[keyPath: target].map(type.text) }
   }
 
-  /// The sections that the key is in, outermost first.
+  /// The sections around the key, outermost first.
   var sections: [String] {
     Array(path.split(separator: ".").map(String.init).dropLast())
   }

@@ -1,29 +1,29 @@
 import ParallaxAPI
 import ParallaxServer
 
-/// The keys of the configuration, in the order in which they are printed.
+/// The keys of the configuration, in the order of `--print-config`.
 enum ConfigurationKeys {
   static let all: [ConfigurationKey] = nodeAndServer + highAvailability + redis + work
 
-  /// Keys and whole sections that the documentation names but this version does not have.
+  /// Keys and sections that the documentation names but this version does not support.
   static let unsupported: Set<String> = [
     "server.tls", "security.authentication", "security.mtls", "security.protectStatus",
     "limits.requestsPerMinute",
   ]
 
-  /// Their environment variables: ignoring one silently could leave a node open or alone.
+  /// The environment variables of unsupported keys: ignoring one silently could leave a node without access control.
   static let unsupportedEnvironment = ["PARALLAX_API_KEYS": "security.authentication.apiKeys"]
 
   static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
 
-  /// All paths that are sections, also those of unsupported keys.
+  /// The paths of all sections, also of unsupported keys.
   static let sections: Set<String> = Set(
     (all.map(\.path) + unsupported).flatMap { path in
       let parts = path.split(separator: ".")
       return (1..<parts.count).map { parts.prefix($0).joined(separator: ".") }
     })
 
-  /// The names that are known directly under a section, for telling what somebody may have meant.
+  /// The names directly under a section, as candidates for a misspelled key.
   static func names(in section: String) -> [String] {
     let prefix = section.isEmpty ? "" : section + "."
     let paths = all.map(\.path) + unsupported
@@ -126,7 +126,7 @@ enum ConfigurationKeys {
 extension ValueType<String> {
   fileprivate static let host = text("a host name or an IP address") { Self.isHost($0) }
 
-  fileprivate static let address = text("host:port, as other nodes reach this one") { text in
+  fileprivate static let address = text("host:port by which other nodes reach this one") { text in
     guard let colon = text.lastIndex(of: ":"), let port = Int(text[colon...].dropFirst()) else { return false }
     return isHost(String(text[..<colon])) && (1...65_535).contains(port)
   }
@@ -135,7 +135,7 @@ extension ValueType<String> {
     (1...4_096).contains($0.unicodeScalars.count) && !$0.unicodeScalars.contains { $0.properties.generalCategory == .control }
   }
 
-  /// Braces in a prefix would be a hash tag, and put every key of a Redis Cluster into one slot.
+  /// Braces in a prefix would form a hash tag, which puts every key into one slot of a Redis Cluster.
   fileprivate static let keyPrefix = text("1 to 64 visible ASCII characters without '{' and '}'") {
     (1...64).contains($0.utf8.count)
       && $0.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "{") && $0 != UInt8(ascii: "}") }

@@ -1,4 +1,4 @@
-/// A file's name and text.
+/// A configuration file: its path and its text.
 package struct ConfigurationFile: Sendable, Equatable {
   package let path: String
   package let text: String
@@ -11,9 +11,9 @@ package struct ConfigurationFile: Sendable, Equatable {
 
 /// A key that was set on the command line.
 package struct ConfigurationFlag: Sendable, Equatable {
-  /// As it was typed, such as `--port`.
+  /// The flag as typed, such as `--port`.
   package let flag: String
-  /// The key that it sets, such as `server.port`.
+  /// The key that the flag sets, such as `server.port`.
   package let key: String
   package let value: String
 
@@ -27,7 +27,7 @@ package struct ConfigurationFlag: Sendable, Equatable {
 /// Makes a configuration from a file, the environment and flags: flags win over the environment, the environment over the file, the file
 /// over the defaults.
 ///
-/// It reads nothing by itself but through `readFile`, so that all of it can be tested on plain values.
+/// The loader reads files through `readFile` only, so that tests can run it on plain values.
 package struct ConfigurationLoader: Sendable {
   private let file: ConfigurationFile?
   private let environment: [String: String]
@@ -35,12 +35,12 @@ package struct ConfigurationLoader: Sendable {
   private let hostName: String
   private let readFile: @Sendable (_ path: String) throws -> String
 
-  /// Prepares a load.
+  /// Makes a loader.
   /// - Parameters:
-  ///   - file: The configuration file, if there is one.
+  ///   - file: The configuration file; nil if there is none.
   ///   - environment: The process's environment; empty variables count as unset.
-  ///   - flags: What was set on the command line.
-  ///   - hostName: The node's id if none is set.
+  ///   - flags: The keys set on the command line.
+  ///   - hostName: The default of `node.id`.
   ///   - readFile: Reads the file of a `file:` reference.
   package init(
     file: ConfigurationFile?, environment: [String: String], flags: [ConfigurationFlag] = [], hostName: String,
@@ -70,11 +70,11 @@ package struct ConfigurationLoader: Sendable {
   }
 }
 
-/// A configuration while it is put together.
+/// A configuration under construction.
 private struct Assembly {
   var configuration: NodeConfiguration
   var faults: [ConfigurationFault] = []
-  /// Where the value in force of each key that was set comes from.
+  /// The source of the value in force, for each key that is set.
   private var locations: [String: ConfigurationFault.Location] = [:]
   private var faultyKeys: Set<String> = []
 
@@ -153,7 +153,7 @@ private struct Assembly {
   mutating func read(_ flags: [ConfigurationFlag]) {
     for flag in flags {
       guard let key = ConfigurationKeys.byPath[flag.key] else {
-        preconditionFailure("The flag \(flag.flag) sets \(flag.key), which is no key of the configuration.")
+        preconditionFailure("The flag \(flag.flag) sets \(flag.key),which is not a key of the configuration.")
       }
       set(key, text: flag.value, .flag(flag.flag), .success(flag.value))
     }
@@ -196,7 +196,7 @@ private struct Assembly {
     configuration.highAvailability.leaderElection.derive { keysSet.contains($0) }
   }
 
-  /// A host name is taken as it is, and may be none that can be a node's id.
+  /// Checks the default of `node.id`: a host name may not be a valid node id.
   mutating func checkNodeID(_ hostName: String) {
     guard !isSet("node.id"), let key = ConfigurationKeys.byPath["node.id"] else { return }
     assign(key, .text(hostName), shown: FoundText.quoted(hostName), .system("host name"))
@@ -217,9 +217,9 @@ private struct Assembly {
 }
 
 extension ConfigurationKey {
-  /// A refused value as far as it may be shown: as it stood in its source, so that what a reference led to stays hidden.
+  /// A refused value, for an error: as its source spells it, so that the target of a reference stays hidden; nil if it may hold a secret.
   ///
-  /// Of a URL that could not be read nobody knows which part is the password.
+  /// An invalid URL is not shown at all, because its password cannot be told apart.
   fileprivate func shown(_ text: String) -> String? {
     secrecy == .open ? FoundText.quoted(text) : nil
   }

@@ -1,26 +1,26 @@
-/// Values that stand elsewhere: `${NAME}` in a file's texts is an environment variable, a value `file:PATH` is the contents of a file.
+/// Resolves references: `${NAME}` in a file's texts is an environment variable, a value `file:PATH` is the contents of a file.
 struct ConfigurationReferences: Sendable {
-  /// Why a reference leads nowhere.
+  /// The reason that a reference cannot be resolved.
   struct Failure: Error {
     let message: String
   }
 
   let environment: [String: String]
-  /// The configuration file, in whose folder relative paths begin.
+  /// The configuration file, whose folder is the base of relative paths.
   let file: String?
   let readFile: @Sendable (_ path: String) throws -> String
 
-  /// A text of the configuration file with all references replaced.
+  /// Replaces all references in a text of the configuration file.
   ///
   /// `$${` stands for `${` itself.
   func resolved(_ text: String) -> Result<String, Failure> {
     expanded(text).flatMap { expanded in
-      // What a variable holds is not looked at again, but for a reference that it is the whole of.
+      // The value of a variable is not expanded again, but it may be a `file:` reference as a whole.
       resolvedFile(expanded)
     }
   }
 
-  /// The contents of the file that `text` refers to, without the line break at their end; `text` itself if it refers to none.
+  /// The contents of the file that `text` refers to, without trailing line breaks; `text` itself if it is not a `file:` reference.
   func resolvedFile(_ text: String) -> Result<String, Failure> {
     guard text.hasPrefix("file:") else { return .success(text) }
     let path = String(text.dropFirst("file:".count))

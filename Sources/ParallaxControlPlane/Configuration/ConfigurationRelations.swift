@@ -1,18 +1,18 @@
 import ParallaxAPI
 import ParallaxHA
 
-/// What must hold between keys.
+/// A relation that must hold between keys.
 struct ConfigurationRelation: Sendable {
-  /// The keys that it compares; the first one that was set is where the fault is shown.
+  /// The compared keys; a fault is reported at the first of them that is set.
   let keys: [String]
-  /// What is wrong, or nil.
+  /// Describes the violation; nil if the relation holds.
   let violation: @Sendable (NodeConfiguration) -> String?
 
   static let all: [ConfigurationRelation] =
     [
       ConfigurationRelation(keys: ["highAvailability.enabled", "redis.url"]) { configuration in
         guard configuration.highAvailability.enabled, !configuration.redis.isConfigured else { return nil }
-        return "high availability needs a Redis that all nodes share; set redis.url, redis.sentinel or redis.cluster"
+        return "high availability needs a Redis that all nodes share; set redis.url, redis.sentinel.nodes or redis.cluster.nodes"
       },
       ConfigurationRelation(keys: [leaseDuration, renewDeadline]) {
         $0.highAvailability.leaderElection.leaseViolation
@@ -38,11 +38,11 @@ struct ConfigurationRelation: Sendable {
       },
       ConfigurationRelation(keys: ["redis.passwordFile", "redis.password"]) { configuration in
         guard configuration.redis.passwordFile != nil, configuration.redis.password != nil else { return nil }
-        return "the password stands in one place; set redis.password or redis.passwordFile"
+        return "the password is set twice; set either redis.password or redis.passwordFile"
       },
       ConfigurationRelation(keys: ["redis.usernameFile", "redis.username"]) { configuration in
         guard configuration.redis.usernameFile != nil, configuration.redis.username != nil else { return nil }
-        return "the user stands in one place; set redis.username or redis.usernameFile"
+        return "the user is set twice; set either redis.username or redis.usernameFile"
       },
       ConfigurationRelation(keys: ["redis.usernameFile", "redis.passwordFile"]) { configuration in
         let redis = configuration.redis
@@ -54,19 +54,19 @@ struct ConfigurationRelation: Sendable {
   private static let redis: [ConfigurationRelation] = [
     ConfigurationRelation(keys: ["redis.sentinel.nodes", "redis.cluster.nodes"]) { configuration in
       guard configuration.redis.sentinel.nodes != nil, configuration.redis.cluster.nodes != nil else { return nil }
-      return "Redis is either watched by sentinels or a cluster; set redis.sentinel or redis.cluster"
+      return "Redis is either watched by sentinels or a cluster; set either redis.sentinel.nodes or redis.cluster.nodes"
     },
     ConfigurationRelation(keys: ["redis.sentinel.nodes", "redis.sentinel.masterName"]) { configuration in
       let sentinel = configuration.redis.sentinel
       switch (sentinel.nodes, sentinel.masterName) {
-      case (nil, _?): return "a master's name is of no use without the sentinels to ask; set redis.sentinel.nodes"
-      case (_?, nil): return "the sentinels have to be asked for a name; set redis.sentinel.masterName, often mymaster"
+      case (nil, _?): return "a master's name needs sentinels that resolve it; set redis.sentinel.nodes"
+      case (_?, nil): return "sentinels need the name of the master; set redis.sentinel.masterName, often mymaster"
       default: return nil
       }
     },
     ConfigurationRelation(keys: ["redis.sentinel.username", "redis.sentinel.password"]) { configuration in
       guard configuration.redis.sentinel.username != nil, configuration.redis.sentinel.password == nil else { return nil }
-      return "a user at the sentinels needs a password; set redis.sentinel.password"
+      return "a sentinel user needs a password; set redis.sentinel.password"
     },
     ConfigurationRelation(keys: ["redis.tls.certificate", "redis.tls.privateKey"]) { configuration in
       let tls = configuration.redis.tls
@@ -76,13 +76,13 @@ struct ConfigurationRelation: Sendable {
     ConfigurationRelation(keys: ["redis.tls.ca", "redis.tls.certificate", "redis.url"]) { configuration in
       let tls = configuration.redis.tls
       guard tls.ca != nil || tls.certificate != nil, configuration.redis.url?.isTLS == false else { return nil }
-      return "redis.url asks for no TLS, so redis.tls is of no use; begin it with rediss://"
+      return "redis.tls has no effect because redis.url does not use TLS; begin redis.url with rediss://"
     },
   ]
 
-  /// Holds values that no file has set to the relations between them; where the stores are is the backend's.
+  /// Checks the relations of a configuration that a program made; the relations of Redis are left out, because the backend has the stores.
   ///
-  /// - Parameter configuration: The values.
+  /// - Parameter configuration: The configuration.
   /// - Throws: All violations at once.
   static func check(_ configuration: NodeConfiguration) throws(ConfigurationError) {
     let faults = all.filter { relation in !relation.keys.contains { $0.hasPrefix("redis.") } }.compactMap { relation in
@@ -98,12 +98,12 @@ struct ConfigurationRelation: Sendable {
   private static let checks = "highAvailability.memberHealth."
 }
 
-/// The relations of ``ElectionTimings``, told by the names of the keys.
+/// The relations of ``ElectionTimings``, described with the names of the keys.
 extension NodeConfiguration.LeaderElection {
-  /// The durations as the election runs by them, whether or not they keep the relations.
+  /// The timings of the election, whether or not they keep the relations.
   var timings: ElectionTimings { ElectionTimings(unchecked: leaseDuration, renewDeadline, retryPeriod) }
 
-  /// Why another node could lead before this one has stopped, or nil.
+  /// Describes why another node could lead before this one has stopped; nil if it could not.
   fileprivate var leaseViolation: String? {
     let timings = timings
     guard !timings.isLeaseLongEnough else { return nil }
@@ -114,7 +114,7 @@ extension NodeConfiguration.LeaderElection {
       """
   }
 
-  /// Why one hung call could cost the leader its term, or nil.
+  /// Describes why one hung call could cost the leader its term; nil if it could not.
   fileprivate var renewalViolation: String? {
     let timings = timings
     guard !timings.isRenewDeadlineLongEnough else { return nil }
@@ -126,8 +126,7 @@ extension NodeConfiguration.LeaderElection {
 }
 
 extension NodeConfiguration.LeaderElection {
-  /// Fills in what follows from the lease's duration where nothing else is set: the proportions 15 : 10 : 2, and the wait on an absent
-  /// record.
+  /// Derives unset durations from the lease duration: renewDeadline and retryPeriod in the proportion 15 : 10 : 2, and bootstrapWait.
   mutating func derive(isSet: (String) -> Bool) {
     if !isSet(ConfigurationRelation.renewDeadline), !isSet(ConfigurationRelation.retryPeriod) {
       renewDeadline = .milliseconds(leaseDuration.wholeMilliseconds * 10 / 15)
@@ -138,6 +137,6 @@ extension NodeConfiguration.LeaderElection {
 }
 
 extension Double {
-  /// Rounded up to two places, as a bound that is told must be enough.
+  /// Rounded up to two places, so that a value at the reported bound suffices.
   fileprivate var hundredths: Double { (self * 100).rounded(.up) / 100 }
 }

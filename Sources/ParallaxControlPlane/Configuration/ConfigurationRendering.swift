@@ -1,7 +1,8 @@
 extension NodeConfiguration {
-  /// The values in force as a configuration file that reads back to them.
-  /// - Parameter secretsHidden: Whether secrets are replaced by `***`.
-  /// - Returns: YAML. Keys for which nothing is set and which have no default are left out.
+  /// Renders the values in force as a configuration file.
+  /// - Parameter secretsHidden: Whether `***` replaces secrets; `true` by default. Only with `false` does the file read back to the same
+  ///   values.
+  /// - Returns: YAML, without the keys that have neither a value nor a default.
   package func render(secretsHidden: Bool = true) -> String {
     var lines: [String] = []
     var open: [String] = []
@@ -39,13 +40,13 @@ extension ConfigurationText {
     }
   }
 
-  /// A text in double quotes, safe from YAML's escapes and from references.
+  /// The text in double quotes, with YAML escapes and references escaped.
   private static func quoted(_ text: String) -> String {
     let escaped = text.replacing("${", with: "$${").unicodeScalars.reduce(into: "") { result, scalar in
       switch scalar {
       case "\\": result += "\\\\"
       case "\"": result += "\\\""
-      // An ampersand before a word would be taken for an anchor.
+      // The reader takes an ampersand before a word for an anchor.
       case "&": result += "\\x26"
       default: result.unicodeScalars.append(scalar)
       }

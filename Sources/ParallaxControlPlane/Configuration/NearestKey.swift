@@ -1,8 +1,8 @@
-/// Finds the key that somebody probably meant.
+/// Finds the most likely correction of a misspelled key.
 enum NearestKey {
-  /// The candidate with the fewest typing errors from `key`, unless even that one is a different word.
+  /// The candidate at the smallest edit distance from `key`; nil if even that one is a different word.
   static func of(_ key: String, among candidates: some Sequence<String>) -> String? {
-    // Far longer keys are no typing errors, and comparing them would take time that a sender chooses.
+    // A sender must not choose the time that a comparison takes; a key of this length is not a typing error.
     guard key.utf8.count <= 128 else { return nil }
     let word = Array(key.lowercased().utf8)
     let nearest =
@@ -13,7 +13,7 @@ enum NearestKey {
     return nearest.candidate
   }
 
-  /// How many insertions, deletions, replacements and swaps of peers lie between two words.
+  /// The number of insertions, deletions, replacements and swaps of adjacent bytes between two words.
   static func distance(_ first: [UInt8], _ second: [UInt8]) -> Int {
     var beforeLast: [Int] = []
     var last = Array(0...second.count)

@@ -1,29 +1,29 @@
 package import ParallaxRedis
 
-/// What can be set about a node, with the defaults in force where nothing is set.
+/// The settings of a node, with a default for each but the node's id.
 ///
-/// The sections and values are those of the configuration file; where Redis is, which patterns are loaded and how the daemon logs is the
-/// daemon's to set. `ParallaxNode` checks the relations between the durations when it is made.
+/// The sections are those of the configuration file. The sections for Redis, pattern files and logging are not public, because only the
+/// daemon has them. `ParallaxNode` checks the relations between the durations when it is made.
 public struct NodeConfiguration: Sendable, Equatable {
-  /// Who this node is.
+  /// The identity of the node.
   public var node: Node
   /// The HTTP and WebSocket server.
   public var server = Server()
-  /// Several nodes as one control plane.
+  /// The node's part in a cluster.
   public var highAvailability = HighAvailability()
   package var redis = Redis()
-  /// Who may do what.
+  /// Access control.
   public var security = Security()
   /// The agents' connections.
   public var agents = Agents()
-  /// The executions' life.
+  /// The lifetime of executions.
   public var executions = Executions()
-  /// What one client may ask for.
+  /// The limits of a single request.
   public var limits = Limits()
   package var patterns = Patterns()
   package var logging = Logging()
 
-  /// The defaults of a node with this id.
+  /// Makes a configuration of defaults.
   ///
   /// - Parameter nodeID: The node's id: 1 to 128 letters, digits, `-`, `_` or `.`, unique among the nodes of a cluster and kept over
   ///   restarts.
@@ -33,212 +33,227 @@ public struct NodeConfiguration: Sendable, Equatable {
 }
 
 extension NodeConfiguration {
-  /// Who this node is.
+  /// The identity of a node.
   public struct Node: Sendable, Equatable {
-    /// The node's name among the nodes of the cluster; the host name if none is set.
+    /// The node's id, unique in its cluster: 1 to 128 letters, digits, `-`, `_` or `.`.
+    ///
+    /// The daemon's default is the host name.
     public var id: String
-    /// Where other nodes reach this one, as `host:port`; nil derives it from the address that the server is bound to.
+    /// The address by which other nodes reach this one, as `host:port`; nil, the default, derives it from the address that the server is
+    /// bound to.
     public var address: String?
   }
 
   /// The HTTP and WebSocket server.
   public struct Server: Sendable, Equatable {
-    /// The address to listen on, a name or an IP address; `127.0.0.1` by default, `0.0.0.0` takes all.
+    /// The host name or IP address to listen on; `127.0.0.1` by default, `0.0.0.0` listens on all addresses.
     public var host = "127.0.0.1"
-    /// The port to listen on; 8080 by default, 0 takes any free one.
+    /// The port to listen on, 0 to 65535; 8080 by default, 0 chooses a free port.
     public var port = 8_080
-    /// How long work that is under way may go on after `drainDelay` when the node stops; 30 s by default.
+    /// The longest time, after `drainDelay`, that a stopping node gives to work in progress; 30 s by default, at most an hour.
     public var drainTimeout: Duration = .seconds(30)
-    /// How long a node that stops goes on accepting HTTP, for load balancers to notice; zero by default.
+    /// The time that a stopping node goes on accepting HTTP connections, for load balancers to notice; zero by default, at most 600 s.
     public var drainDelay: Duration = .zero
-    /// Names and addresses, besides those of loopback and of `node.address`, by which clients may call this node; none by default.
+    /// The host names and IP addresses, without ports, by which clients may call this node besides loopback and `node.address`; none by
+    /// default.
     public var hosts: [String] = []
-    /// How many connections there may be, 1 to 1,000,000; those beyond are refused, but for probes; 20,000 by default.
+    /// The largest number of open connections, 1 to 1,000,000; 20,000 by default.
+    ///
+    /// The server refuses further ones, except for probes.
     public var maxConnections = 20_000
-    /// Addresses of proxies, such as `10.0.0.0/8`, whose `X-Forwarded-Host` says by which name a client has called; none by default.
+    /// The proxies, as IP addresses or networks such as `10.0.0.0/8`, whose `X-Forwarded-Host` header is trusted; none by default.
     public var trustedProxies: [String] = []
-    /// Origins of web pages that may call this node, as `https://example.org`; `*` allows all.
+    /// The origins of web pages that may call this node, such as `https://example.org`; `*` allows all; none by default.
     public var allowedOrigins: [String] = []
   }
 
-  /// Several nodes as one control plane.
+  /// A node's part in a cluster.
   public struct HighAvailability: Sendable, Equatable {
-    /// Whether the node is one of several on the same stores; `false` by default: a cluster of one.
+    /// Whether the node shares its stores with other nodes; `false` by default, which makes it a cluster of one.
     public var enabled = false
-    /// Tells clusters on the same stores apart; `default` by default.
+    /// The name of the cluster, 1 to 64 letters, digits, `-`, `_` or `.`; `default` by default.
+    ///
+    /// A node refuses the stores of another cluster.
     public var clusterID = "default"
-    /// How a leader is elected.
+    /// The leader election.
     public var leaderElection = LeaderElection()
-    /// How nodes watch each other.
+    /// The detection of lost members.
     public var memberHealth = MemberHealth()
-    /// How state reaches the stores.
+    /// The publication of changes.
     public var stateSync = StateSync()
   }
 
-  /// How a leader is elected.
+  /// The settings of the leader election.
   ///
   /// The durations keep the two relations of ``ElectionTimings``.
   public struct LeaderElection: Sendable, Equatable {
-    /// What happens when a duty ignores that leadership has ended.
+    /// The reaction to a leader's duty that ignores the end of leadership.
     public enum StuckDutyPolicy: String, Sendable, CaseIterable {
-      /// It is reported.
+      /// Log the duty.
       case report
-      /// It is reported, and the process is to end.
+      /// Log the duty and call `onStuckDuty`, by which the daemon exits.
       case exit
     }
 
-    /// Whether this node campaigns; otherwise it only watches.
+    /// Whether this node campaigns for leadership; `true` by default.
+    ///
+    /// Without, it only observes the election.
     public var enabled = true
-    /// How long the other nodes wait for a silent leader.
+    /// The time without a renewal after which other nodes may take over, 500 ms to 600 s; 15 s by default.
     public var leaseDuration: Duration = .seconds(15)
-    /// How long a leader goes on without an acknowledged renewal.
+    /// The time without an acknowledged renewal after which the leader stops leading, 200 ms to 600 s; 10 s by default.
     public var renewDeadline: Duration = .seconds(10)
-    /// How long to wait between renewals and between attempts.
+    /// The time between two renewals, and between two attempts, 20 ms to 600 s; 2 s by default.
     public var retryPeriod: Duration = .seconds(2)
+    /// The priority, -100 to 100; 0 by default.
+    ///
     /// Nodes with a greater priority campaign first.
     public var priority = 0
-    /// Whether a node takes over its own former incarnation at once.
+    /// Whether a restarted node takes over the lease of its former incarnation at once; `false` by default.
     public var reclaimOnRestart = false
-    /// How long to wait on an absent record; the lease's duration if none is set.
+    /// The wait before an election on a store without an election record, zero to an hour; 15 s by default.
+    ///
+    /// In a configuration file `leaseDuration` is the default.
     public var bootstrapWait: Duration = .seconds(15)
-    /// What happens when a duty ignores that leadership has ended; it is reported by default.
+    /// The reaction to a leader's duty that ignores the end of leadership; `report` by default.
     public var onStuckDuty = StuckDutyPolicy.report
   }
 
-  /// How nodes watch each other.
+  /// The settings of the detection of lost members.
   public struct MemberHealth: Sendable, Equatable {
-    /// How often a node shows that it lives and looks at the others; 5 s by default.
+    /// The time between two heartbeats of a node, and between two checks of the other members, 50 ms to 600 s; 5 s by default.
     public var checkInterval: Duration = .seconds(5)
-    /// How long one call of the store for that may take; 3 s by default.
+    /// The time-out of one heartbeat or check, 20 ms to 600 s; 3 s by default.
     public var timeout: Duration = .seconds(3)
-    /// How many failed checks in a row make a member unhealthy.
+    /// The number of missed heartbeats in a row that make a member unhealthy, 1 to 100; 3 by default.
     public var unhealthyThreshold = 3
-    /// How long an unhealthy member is remembered.
+    /// The time after which an unhealthy member is removed, 1 s to 30 days; 600 s by default.
     public var removeAfter: Duration = .seconds(600)
   }
 
-  /// How state reaches the store.
+  /// The settings of the publication of changes.
   public struct StateSync: Sendable, Equatable {
-    /// How many changes at most go to the store in one batch.
+    /// The largest number of events in one batch, 1 to 10,000; 128 by default.
     public var batchSize = 128
   }
 
-  /// The store shared by all nodes.
+  /// The Redis that all nodes share.
   package struct Redis: Sendable, Equatable {
-    /// Where Redis is; with nodes of a cluster or sentinels only how to log in, and whether by TLS.
+    /// The server; with a cluster or sentinels only the credentials and whether to use TLS.
     package var url: RedisURL?
     package var cluster = Cluster()
     package var sentinel = Sentinel()
     package var tls = TLS()
-    /// The ACL user; wins over the one in `url`.
+    /// The ACL user; wins over that of `url`.
     package var username: String?
-    /// The password; wins over the one in `url`.
+    /// The password; wins over that of `url`.
     package var password: String?
-    /// Files with user and password, read at each log-in, so that a changed password needs no restart.
+    /// The files of user and password, read at each login, so that a new password needs no restart.
     package var usernameFile: String?
     package var passwordFile: String?
-    /// What every key and channel begins with.
+    /// The prefix of every key and channel.
     package var keyPrefix = "parallax:"
     package var connectTimeout: Duration = .seconds(2)
     package var commandTimeout: Duration = .seconds(3)
-    /// How many replicas must acknowledge a grant or renewal of leadership.
+    /// The number of replicas that must acknowledge a grant or renewal of leadership; 0 by default.
     package var requireReplicas = 0
 
     /// Redis Cluster.
     package struct Cluster: Sendable, Equatable {
-      /// Some of its nodes; nil if Redis is no cluster.
+      /// Some nodes of the cluster, from which the client discovers the others; nil without a cluster.
       package var nodes: [RedisConfiguration.Endpoint]?
     }
 
-    /// A master that sentinels watch.
+    /// A master watched by sentinels.
     package struct Sentinel: Sendable, Equatable {
       package var masterName: String?
-      /// All sentinels; nil if there are none.
+      /// All sentinels; nil without sentinels.
       package var nodes: [RedisConfiguration.Endpoint]?
-      /// How to log in at the sentinels.
+      /// The credentials for the sentinels.
       package var username: String?
       package var password: String?
     }
 
     /// The files for TLS.
     package struct TLS: Sendable, Equatable {
-      /// Certificates of those whose word counts; nil for the system's.
+      /// The file of trusted CA certificates; nil trusts the system's.
       package var ca: String?
-      /// The certificate that this node shows.
+      /// The file of the client certificate.
       package var certificate: String?
       package var privateKey: String?
     }
 
-    /// Whether there is a Redis at all; else all state is in this process's memory.
+    /// Whether Redis is configured; without, all state is in the memory of the process.
     package var isConfigured: Bool { url != nil || cluster.nodes != nil || sentinel.nodes != nil }
 
-    /// Whether connections are by TLS.
+    /// Whether connections use TLS.
     package var usesTLS: Bool { url?.isTLS ?? (tls.ca != nil || tls.certificate != nil) }
 
-    /// Where Redis is first looked for.
+    /// The servers for the first connection.
     package var endpoints: [RedisConfiguration.Endpoint] {
       cluster.nodes ?? sentinel.nodes ?? url.map { [$0.endpoint] } ?? []
     }
   }
 
-  /// Who may do what.
+  /// The settings of access control.
   public struct Security: Sendable, Equatable {
-    /// Whether a node that is reachable from elsewhere works without any access control.
+    /// Whether a node that other machines can reach answers without access control; `false` by default, which refuses every request but
+    /// probes, metrics and `GET /ha/status`.
     public var allowUnauthenticated = false
   }
 
-  /// The agents' connections.
+  /// The settings of agents' connections.
   public struct Agents: Sendable, Equatable {
-    /// How often agents are asked to send a heartbeat; 10 s by default.
+    /// The time between two heartbeats that the node requests of an agent, 100 ms to an hour; 10 s by default.
     public var heartbeatInterval: Duration = .seconds(10)
-    /// The silence that ends a session.
+    /// The silence after which the node closes an agent's connection, 200 ms to a day; 90 s by default.
     public var heartbeatTimeout: Duration = .seconds(90)
-    /// How long the tasks of a lost agent wait for it to come back.
+    /// The time that a lost agent has to reconnect before its tasks go to others, zero to an hour; 30 s by default.
     public var resumeGrace: Duration = .seconds(30)
-    /// The largest message, in bytes.
+    /// The largest message of an agent, 1 KiB to 256 MiB, in bytes; 1 MiB by default.
     public var maxMessageSize = 1 << 20
-    /// How many messages an agent may send a second; 100 by default.
+    /// The largest number of messages per second of one agent, 1 to 1,000,000; 100 by default.
     public var maxMessagesPerSecond = 100
   }
 
-  /// The executions' life.
+  /// The settings of executions' lifetime.
   public struct Executions: Sendable, Equatable {
-    /// How long a finished execution is kept.
+    /// The time that executions are kept, counted from their creation, 1 s to ten years; a day by default.
     public var retention: Duration = .seconds(86_400)
-    /// How many finished executions are kept at most.
+    /// The number of executions, 1 to 100,000,000, beyond which the oldest ended ones are removed; 1,000,000 by default.
     public var maxRetained = 1_000_000
-    /// How long an execution may take whose pattern and caller say nothing.
+    /// The time-out of an execution if neither its caller nor its pattern sets one, 1 ms to a day; 300 s by default.
     public var defaultTimeout: Duration = .seconds(300)
-    /// How long an execution waits for the first agent that can take it.
+    /// The time that an execution with a waiting caller waits for an agent with its capabilities, zero to an hour; 5 s by default.
     public var agentWait: Duration = .seconds(5)
   }
 
-  /// What one client may ask for.
+  /// The limits of a single request.
   public struct Limits: Sendable, Equatable {
-    /// The largest body of a request, in bytes.
+    /// The largest request body, 1 KiB to 256 MiB, in bytes; 8 MiB by default.
     public var requestBody = 8 << 20
   }
 
-  /// The patterns that are loaded at start.
+  /// The patterns to load at start.
   package struct Patterns: Sendable, Equatable {
-    /// Where the pattern files are; nil takes `./patterns` if it exists.
+    /// The folder of pattern files; nil uses `./patterns` if it exists.
     package var directory: String?
   }
 
-  /// What the node writes about itself.
+  /// The settings of the log.
   package struct Logging: Sendable, Equatable {
-    /// The levels, least severe first.
+    /// The log levels, least severe first.
     package enum Level: String, Sendable, CaseIterable {
       case trace, debug, info, notice, warning, error, critical
     }
 
-    /// How a line looks.
+    /// The format of a log line.
     package enum Format: String, Sendable, CaseIterable {
       case text, json
     }
 
     package var level = Level.info
-    /// Nil takes text on a terminal and JSON elsewhere.
+    /// The format; nil writes text to a terminal and JSON elsewhere.
     package var format: Format?
   }
 }

@@ -1,13 +1,13 @@
 import Foundation
 package import ParallaxAPI
 
-/// Pattern documents, YAML or JSON: files in a folder, or bodies of requests.
+/// Reads pattern documents, YAML or JSON, from files of a folder and from request bodies.
 package enum PatternFile {
-  /// Reads one document, bare or wrapped as `{name, version, description, definition}`.
+  /// Decodes one document, bare or wrapped as `{name, version, description, definition}`.
   /// - Parameters:
   ///   - text: The document.
   ///   - file: Its name, for errors.
-  /// - Returns: A definition without faults.
+  /// - Returns: A valid definition.
   /// - Throws: All faults of the document, each with its line and key.
   package static func decode(_ text: String, file: String) throws(ConfigurationError) -> PatternDefinition {
     guard let root = try YAMLReader.read(text, file: file) else {
@@ -19,10 +19,10 @@ package enum PatternFile {
     return pattern
   }
 
-  /// Reads every `.yaml`, `.yml` and `.json` file of a folder, in the order of their names; subfolders are not entered.
+  /// Decodes the `.yaml`, `.yml` and `.json` files of a folder, ordered by name; subfolders and hidden files are left out.
   /// - Parameter path: The folder.
   /// - Returns: The patterns.
-  /// - Throws: The faults of all broken files at once, and of files that define the same version of a pattern.
+  /// - Throws: The faults of all files at once; two definitions of one version of a pattern are a fault too.
   package static func load(directory path: String) throws(ConfigurationError) -> [PatternDefinition] {
     var patterns: [PatternDefinition] = []
     var faults: [ConfigurationFault] = []

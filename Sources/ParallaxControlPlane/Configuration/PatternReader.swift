@@ -1,6 +1,6 @@
 import ParallaxAPI
 
-/// Turns a document into a pattern and collects what is wrong with it.
+/// Turns a document into a pattern and collects its faults.
 struct PatternReader {
   private typealias Members = [String: YAMLNode.Member]
 
@@ -13,14 +13,14 @@ struct PatternReader {
 
   let file: String
   private(set) var faults: [ConfigurationFault] = []
-  /// The line of each key, without the wrapper.
+  /// The line of each key; keys of a wrapped definition without the prefix `definition.`.
   private var lines: [String: Int] = [:]
 
   init(file: String) {
     self.file = file
   }
 
-  /// The pattern that a document defines; nil where there are faults.
+  /// The pattern that a document defines; nil if it has faults.
   mutating func pattern(_ root: YAMLNode) -> PatternDefinition? {
     guard let members = definition(root) else { return nil }
     let name = text(members, "name", requiredIn: root.line)
@@ -39,7 +39,7 @@ struct PatternReader {
     return faults.isEmpty ? pattern : nil
   }
 
-  /// The members of the definition itself; those of a wrapper around it count where it has none of its own.
+  /// The members of the definition, completed with those of a wrapper around it.
   private mutating func definition(_ root: YAMLNode) -> Members? {
     guard case .mapping(let outer) = root.content, let wrapped = outer.first(where: { $0.key == "definition" }) else {
       return members(root, "", Keys.pattern)
@@ -80,7 +80,7 @@ struct PatternReader {
     return strategy.map { Aggregation(strategy: $0, method: method, field: field, threshold: threshold) }
   }
 
-  /// The rules that hold for patterns from everywhere, with the lines of this document.
+  /// Reports the violations of the rules for all patterns, with the lines of this document.
   private mutating func checkRules(_ pattern: PatternDefinition, line: Int) {
     for fault in pattern.faults() {
       let key = String(fault.prefix { $0 != ":" })
@@ -91,7 +91,7 @@ struct PatternReader {
   }
 }
 
-/// The kinds of values.
+/// Readers for the kinds of values.
 extension PatternReader {
   private mutating func members(_ node: YAMLNode, _ key: String, _ known: [String]) -> Members? {
     guard case .mapping(let members) = node.content else {
@@ -113,7 +113,7 @@ extension PatternReader {
     return text
   }
 
-  /// The last part of a path is the member's name.
+  /// The member that the last part of a path names.
   private func member(_ members: Members, _ path: String) -> YAMLNode.Member? {
     members[path.split(separator: ".").last.map(String.init) ?? path]
   }
@@ -148,12 +148,12 @@ extension PatternReader {
     return texts
   }
 
-  /// A whole number; whether it keeps the bounds is for the rules to say.
+  /// A whole number; the rules for all patterns check its bounds.
   private mutating func number(_ members: Members, _ path: String, within bounds: ClosedRange<Int>) -> Int? {
     number(members, path, expected: "a whole number from \(bounds.text())") { Int($0) }
   }
 
-  /// A number stands without quotes, in YAML as in JSON.
+  /// A number, which must stand without quotes, in YAML as in JSON.
   private mutating func number<Value>(_ members: Members, _ path: String, expected: String, _ parse: (String) -> Value?) -> Value? {
     guard let member = member(members, path) else { return nil }
     if case .scalar(let text, isPlain: true) = member.value.content, let value = parse(text) { return value }

@@ -1,25 +1,25 @@
 import NIOSSL
 
 extension NodeConfiguration.Redis {
-  /// The settings for TLS, from the files that are named; nil without TLS.
+  /// Makes the TLS settings from the configured files; nil without TLS.
   ///
-  /// - Throws: ``ConfigurationError`` that names the file that cannot be used, and never its contents.
+  /// - Throws: ``ConfigurationError`` that names an unusable file, without its contents.
   func tlsConfiguration() throws(ConfigurationError) -> TLSConfiguration? {
     guard usesTLS else { return nil }
     var settings = TLSConfiguration.makeClientConfiguration()
     if let ca = tls.ca {
       settings.trustRoots = .certificates(
-        try Self.read(ca, "redis.tls.ca", "certificates in PEM, of those who may vouch for the server") {
+        try Self.read(ca, "redis.tls.ca", "PEM certificates of the authorities that may sign the server's certificate") {
           try NIOSSLCertificate.fromPEMFile($0)
         })
     }
     if let certificate = tls.certificate, let privateKey = tls.privateKey {
-      let chain = try Self.read(certificate, "redis.tls.certificate", "a certificate in PEM, and those that vouch for it") {
+      let chain = try Self.read(certificate, "redis.tls.certificate", "a PEM certificate, followed by its intermediate certificates") {
         try NIOSSLCertificate.fromPEMFile($0)
       }
       settings.certificateChain = chain.map { .certificate($0) }
       settings.privateKey = .privateKey(
-        try Self.read(privateKey, "redis.tls.privateKey", "a private key in PEM, without a passphrase") {
+        try Self.read(privateKey, "redis.tls.privateKey", "a PEM private key without a passphrase") {
           try NIOSSLPrivateKey(file: $0, format: .pem)
         })
     }

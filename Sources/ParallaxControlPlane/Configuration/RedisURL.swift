@@ -1,7 +1,7 @@
 package import ParallaxRedis
 import ParallaxText
 
-/// Where a Redis server is and how to log in, as one text: `redis://user:password@host:6379/0`, `rediss://…` for TLS, `unix:///path`.
+/// The address of a Redis server with its credentials: `redis://user:password@host:6379/0`, `rediss://…` for TLS, `unix:///path`.
 package struct RedisURL: Sendable, Equatable {
   package let endpoint: RedisConfiguration.Endpoint
   package let isTLS: Bool
@@ -9,10 +9,9 @@ package struct RedisURL: Sendable, Equatable {
   package let password: String?
   package let database: Int
 
-  /// Reads a URL as the client does; nil if it is none of the accepted forms.
+  /// Parses a URL by the client's rules; nil if it has none of the accepted forms.
   ///
-  /// Reserved characters in the user and password are
-  /// percent-encoded.
+  /// The user and the password are percent-encoded.
   package init?(_ text: String) {
     guard let configuration = try? RedisConfiguration(url: text), case .standalone(let endpoint) = configuration.deployment else {
       return nil
@@ -24,7 +23,7 @@ package struct RedisURL: Sendable, Equatable {
     database = configuration.database
   }
 
-  /// The URL with its password replaced by `***` unless `secretsHidden` is false.
+  /// The text of the URL, with `***` for the password if `secretsHidden`.
   package func text(secretsHidden: Bool) -> String {
     var user = username.map { PercentEncoding.encode($0) } ?? ""
     if let password { user += ":" + (secretsHidden ? "***" : PercentEncoding.encode(password)) }
@@ -37,10 +36,10 @@ package struct RedisURL: Sendable, Equatable {
 }
 
 extension NodeConfiguration.Redis {
-  /// Where the state is, in one line without secrets; nil if there is no Redis.
+  /// The location of the state, in one line without secrets; nil without Redis.
   package var summary: String? {
     func list(_ endpoints: [RedisConfiguration.Endpoint]) -> String { endpoints.map(\.description).joined(separator: ", ") }
-    let protection = usesTLS ? " by TLS" : ""
+    let protection = usesTLS ? " over TLS" : ""
     if let nodes = cluster.nodes { return "Redis Cluster\(protection) at \(list(nodes))" }
     if let nodes = sentinel.nodes {
       return "the Redis master \(sentinel.masterName ?? "")\(protection) that the sentinels at \(list(nodes)) name"

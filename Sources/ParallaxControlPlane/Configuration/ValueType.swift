@@ -1,22 +1,22 @@
 import ParallaxAPI
 import ParallaxRedis
 
-/// A value as it was given, before anybody knows what it means.
+/// An uninterpreted value of a key.
 enum ConfigurationInput: Sendable, Equatable {
   case text(String)
   case list([String])
 }
 
-/// A value as it is written into a file.
+/// A value in the notation of the configuration file.
 enum ConfigurationText: Sendable, Equatable {
   case plain(String)
   case quoted(String)
   case list([String])
 }
 
-/// How values of one kind are read and written.
+/// The parser and the formatter of one kind of value.
 struct ValueType<Value: Sendable>: Sendable {
-  /// What is accepted, to follow the word "expected".
+  /// The accepted values, phrased to follow the word "expected".
   let expected: String
   let parse: @Sendable (ConfigurationInput) -> Value?
   let text: @Sendable (Value) -> ConfigurationText
@@ -81,7 +81,7 @@ extension ValueType<String> {
     ValueType(expected, text: { .quoted($0) }) { isValid($0) ? $0 : nil }
   }
 
-  /// Letters, digits, `-`, `_` and `.`: what can be part of a key, a path or a label without escaping.
+  /// Letters, digits, `-`, `_` and `.`, which need no escaping in a key, a path or a label.
   static func name(upTo limit: Int) -> Self {
     text("1 to \(limit) letters, digits, '-', '_' or '.'") {
       (1...limit).contains($0.utf8.count) && $0.utf8.allSatisfy(PatternDefinition.isNameByte)
@@ -96,7 +96,7 @@ extension ValueType<RedisURL> {
 }
 
 extension ValueType<[RedisConfiguration.Endpoint]> {
-  /// One server or more, as a list or with commas between them.
+  /// One or more servers, as a list or separated by commas.
   static func servers(port: Int) -> Self {
     ValueType(
       list: "a list of servers, each host or host:port, where the port is \(port) unless given",
@@ -121,7 +121,7 @@ extension ValueType<[String]> {
   }
 }
 
-/// Numbers of bytes as people write them: `8MiB`, `512KiB`, `1000`.
+/// Parses and formats numbers of bytes: `8MiB`, `512KiB`, `1000`.
 enum ByteSize {
   private static let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)]
 

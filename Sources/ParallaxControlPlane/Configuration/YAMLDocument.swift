@@ -1,9 +1,7 @@
 import ParallaxText
 import Yams
 
-/// A YAML or JSON document as a tree of texts with their lines.
-///
-/// What a plain text means is left to the reader of the key.
+/// A node of a YAML or JSON document: uninterpreted texts with their lines.
 struct YAMLNode: Sendable {
   /// A member of a mapping.
   struct Member: Sendable {
@@ -13,7 +11,7 @@ struct YAMLNode: Sendable {
   }
 
   enum Content: Sendable {
-    /// `isPlain` is whether the text stands without quotes, and so may be a number, a truth value or nothing.
+    /// A text; `isPlain` if it stands without quotes, so that it may be a number, a truth value or nothing.
     case scalar(String, isPlain: Bool)
     case sequence([YAMLNode])
     case mapping([Member])
@@ -22,13 +20,13 @@ struct YAMLNode: Sendable {
   let line: Int
   let content: Content
 
-  /// Whether there is nothing: an empty value, `~` or `null`.
+  /// Whether the node is an empty value, `~` or `null`.
   var isNull: Bool {
     guard case .scalar(let text, isPlain: true) = content else { return false }
     return ["", "~", "null", "Null", "NULL"].contains(text)
   }
 
-  /// What kind of value this is, for an error.
+  /// The kind of value, for an error.
   var kind: String {
     switch content {
     case .scalar: isNull ? "nothing" : "a single value"
@@ -38,18 +36,18 @@ struct YAMLNode: Sendable {
   }
 }
 
-/// Reads documents that anybody may have written.
+/// Parses documents from untrusted sources.
 enum YAMLReader {
-  /// The largest document that is read, in bytes.
+  /// The largest accepted document, in bytes.
   static let sizeLimit = 256 << 10
   private static let depthLimit = 64
 
-  /// Reads a document.
+  /// Parses a document.
   /// - Parameters:
   ///   - text: The document.
   ///   - file: Its name, for errors.
   /// - Returns: The document's root; nil for an empty one.
-  /// - Throws: The first fault of syntax, or all keys that are given twice.
+  /// - Throws: The first syntax error, or all duplicate keys.
   static func read(_ text: String, file: String) throws(ConfigurationError) -> YAMLNode? {
     func fault(_ line: Int?, _ problem: String) -> ConfigurationError {
       ConfigurationError([ConfigurationFault(.file(file, line: line), key: "", .unreadable(problem))])
@@ -58,7 +56,7 @@ enum YAMLReader {
     if let danger = danger(in: text) { throw fault(danger.line, danger.problem) }
     let root: Node?
     do {
-      // Without the resolver's rules, as texts are left as they are: `version: 1.10` is no number.
+      // The basic resolver keeps texts as they are: `version: 1.10` does not become a number.
       root = try Yams.compose(yaml: SurrogateEscapes.joined(text), .basic)
     } catch let error as YamlError {
       throw Self.error(error, file: file)
@@ -72,9 +70,9 @@ enum YAMLReader {
     return node.isNull ? nil : node
   }
 
-  /// What makes a document costly beyond its size, found before it is parsed: aliases multiply what they refer to, and brackets nest.
+  /// Finds, before parsing, the features that make a document costlier than its size: anchors, which aliases multiply, and deep nesting.
   ///
-  /// Quotes are not followed, so that no trick with them hides an anchor; a text like "R &D" is the price.
+  /// The scan ignores quotes, so that quoting cannot hide an anchor; a text like "R &D" is therefore refused.
   private static func danger(in text: String) -> (line: Int, problem: String)? {
     var line = 1
     var depth = 0
@@ -97,7 +95,7 @@ enum YAMLReader {
     return nil
   }
 
-  /// A parser's error with its line, without the document's text, which may hold secrets.
+  /// A parser's error with its line, but without the document's text, which may hold secrets.
   private static func error(_ error: YamlError, file: String) -> ConfigurationError {
     switch error {
     case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
@@ -130,7 +128,7 @@ enum YAMLReader {
       case .mapping(let mapping):
         return YAMLNode(line: line, content: .mapping(members(mapping, key: key, depth: depth)))
       case .alias:
-        // Anchors are refused before, and an alias without one by the parser.
+        // `danger(in:)` has refused every anchor, and the parser refuses an alias without one.
         preconditionFailure("An alias in a document without anchors")
       }
     }
@@ -154,7 +152,7 @@ enum YAMLReader {
   }
 }
 
-/// JSON writes a character beyond U+FFFF as two escapes, which YAML refuses.
+/// Joins the two escapes by which JSON writes a character beyond U+FFFF: YAML refuses them.
 private enum SurrogateEscapes {
   static func joined(_ text: String) -> String {
     guard text.contains("\\ud") || text.contains("\\uD") else { return text }

@@ -259,7 +259,7 @@ func faults(
         "server.allowedOrigins: found a list of sections, expected a list of origins, such as https://example.org, or *"
       ),
       ("node: { id: \"a b\" }", "node.id: found \"a b\", expected 1 to 128 letters, digits, '-', '_' or '.'"),
-      ("node: { address: somewhere }", "node.address: found \"somewhere\", expected host:port, as other nodes reach this one"),
+      ("node: { address: somewhere }", "node.address: found \"somewhere\", expected host:port by which other nodes reach this one"),
       ("highAvailability: { enabled: yes }", "highAvailability.enabled: found \"yes\", expected true or false"),
       ("redis: { keyPrefix: \"{a}:\" }", "redis.keyPrefix: found \"{a}:\", expected 1 to 64 visible ASCII characters without '{' and '}'"),
       ("limits: { requestBody: 1GB }", "limits.requestBody: found \"1GB\", expected a size from 1KiB to 256MiB, such as 8MiB"),

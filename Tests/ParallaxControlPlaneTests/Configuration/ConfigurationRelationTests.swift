@@ -7,7 +7,7 @@ import Testing
       faults("\nhighAvailability: { enabled: true }") == [
         """
         conf/node.yaml:2: highAvailability.enabled: high availability needs a Redis that all nodes share; set redis.url, \
-        redis.sentinel or redis.cluster
+        redis.sentinel.nodes or redis.cluster.nodes
         """
       ])
     #expect(faults("highAvailability: { enabled: true }", environment: ["PARALLAX_REDIS_URL": "redis://r"]).isEmpty)

@@ -18,7 +18,7 @@ import Testing
     #expect(redis.endpoints == [.host("a", port: 6_379)])
     #expect(redis.usesTLS)
     #expect(redis.url?.username == "u")
-    #expect(redis.summary == "Redis Cluster by TLS at a:6379")
+    #expect(redis.summary == "Redis Cluster over TLS at a:6379")
   }
 
   @Test func `Sentinels have a port, a user and a password of their own`() throws {
@@ -43,15 +43,15 @@ import Testing
     arguments: [
       ("redis: { cluster: { nodes: [] } }", "expected a list of servers"),
       ("redis: { cluster: { nodes: [\"a:0\"] } }", "redis.cluster.nodes: found"),
-      ("redis: { cluster: { nodes: [a] }, sentinel: { masterName: m, nodes: [b] } }", "set redis.sentinel or redis.cluster"),
+      ("redis: { cluster: { nodes: [a] }, sentinel: { masterName: m, nodes: [b] } }", "set either redis.sentinel.nodes or redis.cluster"),
       ("redis: { sentinel: { masterName: m } }", "set redis.sentinel.nodes"),
       ("redis: { sentinel: { nodes: [a] } }", "set redis.sentinel.masterName"),
       ("redis: { sentinel: { masterName: m, nodes: [a], username: u } }", "set redis.sentinel.password"),
-      ("redis: { url: \"redis://h\", password: p, passwordFile: /f }", "set redis.password or redis.passwordFile"),
-      ("redis: { url: \"redis://h\", username: u, usernameFile: /f, password: p }", "set redis.username or redis.usernameFile"),
+      ("redis: { url: \"redis://h\", password: p, passwordFile: /f }", "set either redis.password or redis.passwordFile"),
+      ("redis: { url: \"redis://h\", username: u, usernameFile: /f, password: p }", "set either redis.username or redis.usernameFile"),
       ("redis: { url: \"redis://h\", usernameFile: /f }", "set redis.passwordFile"),
       ("redis: { url: \"rediss://h\", tls: { certificate: c } }", "set both redis.tls.certificate and redis.tls.privateKey"),
-      ("redis: { url: \"redis://h\", tls: { ca: c } }", "begin it with rediss://"),
+      ("redis: { url: \"redis://h\", tls: { ca: c } }", "begin redis.url with rediss://"),
     ])
   func `What cannot be is refused with what would be right`(text: String, explanation: String) {
     let found = faults(text)
