@@ -85,7 +85,7 @@ class Cluster:
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             for line in log.read_text(errors="replace").splitlines():
-                if line.startswith("{") and '"looks for lost node sessions"' in line:
+                if line.startswith("{") and '"looking for lost node sessions"' in line:
                     began = instant(json.loads(line)["time"])
                     # The log rounds to whole milliseconds.
                     if began >= since - 0.001:

@@ -1,10 +1,10 @@
 import ParallaxHA
 import ParallaxState
 
-/// Decides which entries among what a session owns are another's for good and can be taken off; a value.
+/// Decides which entries in a session's list of owned executions are stale and can be removed; a value.
 ///
-/// A session that takes an execution over is listed as its owner before it is. So an entry counts as foreign only once the store has shown
-/// the same other owner, at the same epoch, in two rounds in a row.
+/// The store lists an execution for its new owner before it changes the owner. An entry is therefore stale only if two rounds in a row saw
+/// the same other owner at the same epoch.
 struct ForeignEntries: Sendable {
   private struct Entry: Hashable {
     var execution: String
@@ -25,9 +25,9 @@ struct ForeignEntries: Sendable {
     current = [:]
   }
 
-  /// Takes in that an execution, which is listed for `session`, is another session's.
+  /// Records that an execution in the list of `session` belongs to another session.
   ///
-  /// - Returns: Whether the entry can be taken off.
+  /// - Returns: Whether the entry is stale and can be removed.
   mutating func found(_ execution: Execution, listedFor session: NodeSession) -> Bool {
     let entry = Entry(execution: execution.id, listedFor: session)
     let ownership = Ownership(owner: execution.owner, epoch: execution.epoch)

@@ -2,10 +2,10 @@ import Logging
 import ParallaxAPI
 import ParallaxState
 
-/// Removes executions that ended long ago, or that are more than are kept.
+/// Removes ended executions that are older than the retention, and the oldest ones beyond the number to keep.
 ///
-/// A round goes on until nothing is left to remove, so that removal keeps up with any rate of creation. The store removes in small batches,
-/// each after the answer to the last, so that a long round delays no request.
+/// A round ends only when nothing is left to remove, so that removal keeps up with any rate of creation. The duty removes small batches
+/// with pauses between them, so that a long round does not delay live traffic.
 struct GarbageCollection: Sendable {
   let store: any StateStore
   let settings: NodeConfiguration.Executions
@@ -13,23 +13,23 @@ struct GarbageCollection: Sendable {
   let logger: Logger
 
   static let interval: Duration = .seconds(15)
-  /// How many executions one call removes at most, so that it does not hold up live traffic.
+  /// The largest number of executions that one call removes.
   static let batchSize = 1_000
-  /// The rest between two calls, for the same reason.
-  private static let rest: Duration = .milliseconds(20)
+  /// The pause between two calls.
+  private static let pause: Duration = .milliseconds(20)
 
-  /// Removes all that is due.
+  /// Removes all due executions.
   func run() async throws {
-    // By the store's clock: a node whose own is a day ahead would remove what all the others still want.
+    // The store's clock decides: a node whose own clock is a day ahead would remove executions that are not due.
     let oldest = Timestamp(milliseconds: try await store.currentTime().milliseconds - settings.retention.wholeMilliseconds)
     var total = 0
     defer { if total > 0 { logger.info("removed old executions", metadata: ["count": "\(total)"]) } }
     while true {
       let removed = try await store.removeExecutions(createdBefore: oldest, maxRetained: settings.maxRetained, limit: Self.batchSize)
       total += removed
-      // A full batch is likely to have left some.
+      // A full batch suggests that more executions are due.
       if removed < Self.batchSize { return }
-      try await clock.sleep(for: Self.rest)
+      try await clock.sleep(for: Self.pause)
     }
   }
 }

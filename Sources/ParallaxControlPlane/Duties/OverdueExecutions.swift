@@ -4,26 +4,26 @@ import ParallaxHA
 import ParallaxState
 import Synchronization
 
-/// Finds executions that are long past their deadline although their owner lives, and reminds the owner; takes off what is listed for a
-/// session that does not own it any more.
+/// Finds executions that are long past their deadline although their owner is alive, and has the owner reread them; removes stale entries
+/// from the sessions' lists of owned executions.
 ///
-/// An owner ends its executions in time and releases them by itself; this is for what an owner has lost sight of.
+/// An owner normally ends its executions in time and releases them; this duty repairs the exceptions.
 final class OverdueExecutions: Sendable {
-  /// What is done about an execution.
+  /// The decision about an execution.
   enum Verdict: Sendable, Hashable {
     case none
-    /// The owner is to read it again.
+    /// Have the owner reread the execution.
     case remind
-    /// It has ended: nobody owns it any more.
+    /// Release the execution, which has ended.
     case ended
-    /// It is another session's.
+    /// The execution belongs to another session: the entry may be stale.
     case foreign
   }
 
   static let interval: Duration = .seconds(60)
-  /// How long after its deadline an execution counts as forgotten.
+  /// The time after its deadline at which an execution is overdue.
   static let patience: Duration = .seconds(30)
-  /// How many executions are read at the same time.
+  /// The number of concurrent reads.
   private static let width = 64
 
   private let store: any StateStore
@@ -35,10 +35,10 @@ final class OverdueExecutions: Sendable {
   /// Makes the duty.
   ///
   /// - Parameters:
-  ///   - store: Where executions are read.
+  ///   - store: The store to read executions from.
   ///   - clock: The node's clock.
-  ///   - remind: Has the owner read an execution again.
-  ///   - logger: Where what is found is reported, in one line a round and owner.
+  ///   - remind: Has the owner reread an execution.
+  ///   - logger: Logs overdue executions, one line per round and owner.
   init(
     store: any StateStore, clock: NodeClock, remind: @escaping @Sendable (_ execution: String, _ owner: NodeSession) -> Void,
     logger: Logger
@@ -49,27 +49,27 @@ final class OverdueExecutions: Sendable {
     self.logger = logger
   }
 
-  /// Goes through what every session owns.
+  /// Checks the executions of all sessions.
   func run() async throws {
     foreign.withLock { $0.beginRound() }
     for owner in try await store.sessions().keys { try await check(try await store.executions(ownedBy: owner), of: owner) }
   }
 
-  /// Judges an execution that is listed for a session.
+  /// Decides about an execution in the list of a session.
   static func judge(_ execution: Execution, listedFor session: NodeSession, at now: Timestamp) -> Verdict {
     if execution.status.isTerminal { return .ended }
     if execution.owner != session { return .foreign }
     return execution.deadline + patience < now ? .remind : .none
   }
 
-  /// Whether an execution can be due: its id tells when it was created, and what is younger than `patience` is not read at all.
-  static func canBeDue(_ id: String, at now: Timestamp) -> Bool {
+  /// Whether an execution may be overdue, by the time of creation in its id; a younger one needs no read.
+  static func canBeOverdue(_ id: String, at now: Timestamp) -> Bool {
     SortableID.timestamp(of: id).map { $0 + patience < now } ?? true
   }
 
   private func check(_ ids: [String], of owner: NodeSession) async throws {
     let now = clock.now.wall
-    let candidates = ids.filter { Self.canBeDue($0, at: now) }
+    let candidates = ids.filter { Self.canBeOverdue($0, at: now) }
     var reminded: [String] = []
     for start in stride(from: 0, to: candidates.count, by: Self.width) {
       for execution in try await read(candidates[start..<min(start + Self.width, candidates.count)]) {
@@ -87,7 +87,7 @@ final class OverdueExecutions: Sendable {
     }
     guard let example = reminded.first else { return }
     logger.warning(
-      "executions are long past their deadline: their owner reads them again",
+      "executions are long past their deadline; asked their owner to reread them",
       metadata: ["count": "\(reminded.count)", "example": "\(example)", "owner": "\(owner)"])
   }
 

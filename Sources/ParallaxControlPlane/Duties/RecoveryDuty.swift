@@ -2,29 +2,29 @@ import Logging
 import ParallaxHA
 import ParallaxState
 
-/// Recovers the node sessions that are gone, and at last removes them from the members.
+/// Recovers lost node sessions, and removes members that have been silent for long.
 struct RecoveryDuty: Sendable {
   let store: any StateStore
   let session: NodeSession
   let members: NodeMembers
   let recovery: SessionRecovery
-  /// How long a silent member is shown before its field is removed.
+  /// The silence after which a member is removed.
   let removeAfter: Duration
   let logger: Logger
 
   static let interval: Duration = .seconds(5)
 
-  /// What one round does.
+  /// The work of one round.
   struct Plan: Sendable, Hashable {
-    /// The sessions to recover, each with how often it was opened when it was listed.
+    /// The sessions to recover, each with its generation at the time of listing.
     var lost: [NodeSession: Int64] = [:]
-    /// The members to remove, if they own nothing.
+    /// The members to remove unless they own executions.
     var silent: [NodeSession] = []
   }
 
   func run() async throws {
-    logger.debug("looks for lost node sessions")
-    // In this order: a session that was listed had shown before that it lives, so that members who are read later do not miss it.
+    logger.debug("looking for lost node sessions")
+    // The sessions come first: a listed session has sent a heartbeat before, so that a later read of the members includes it.
     let sessions = try await store.sessions()
     let view = await members.refreshedView()
     let plan = Self.plan(sessions, view, own: session, removeAfter: removeAfter)
@@ -32,7 +32,7 @@ struct RecoveryDuty: Sendable {
     try await remove(plan.silent)
   }
 
-  /// Decides on a round: nothing on a stale view, in which every other node looks silent.
+  /// Plans a round; a stale view, in which every other node looks silent, gives an empty plan.
   static func plan(
     _ sessions: [NodeSession: Int64], _ view: MembershipView, own session: NodeSession, removeAfter: Duration
   ) -> Plan {
@@ -41,7 +41,7 @@ struct RecoveryDuty: Sendable {
     return Plan(lost: sessions.filter { $0.key != session && !isAlive($0.key, in: view) }, silent: silent.map(\.record.session))
   }
 
-  /// Whether a session may still be at work; one whose member cannot be read is not written off.
+  /// Whether a session may be alive; an unreadable member counts as alive.
   static func isAlive(_ session: NodeSession, in view: MembershipView) -> Bool {
     if let member = view[session.nodeID] { return member.record.session == session && member.isAlive }
     return view.unreadable[session.nodeID] != nil
@@ -52,7 +52,7 @@ struct RecoveryDuty: Sendable {
     let owning = try await store.sessions()
     for member in silent where owning[member] == nil {
       try await members.remove(member)
-      logger.notice("removed a member that is gone", metadata: ["member": "\(member)"])
+      logger.notice("removed a lost member", metadata: ["member": "\(member)"])
     }
   }
 }

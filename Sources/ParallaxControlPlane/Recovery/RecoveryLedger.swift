@@ -1,41 +1,41 @@
 import ParallaxHA
 
-/// Remembers which lost sessions are being recovered and decides when one may be closed; a value without a clock.
+/// Tracks the recovery of lost sessions and decides when one may be closed; a value without a clock.
 ///
-/// A session stays listed until its agents have had the time to come back, and is recovered again in each round until then: a process that
-/// was only paused may have taken something on when nobody expected it.
+/// A session stays listed for the time that its agents have to reconnect, and each round recovers it again: a process that was only paused
+/// may have accepted an execution in the meantime.
 struct RecoveryLedger: Sendable {
   private let resumeGrace: Duration
   private var began: [NodeSession: Duration] = [:]
 
   /// Makes a ledger without sessions.
   ///
-  /// - Parameter resumeGrace: How long the agents of a lost session have to come back.
+  /// - Parameter resumeGrace: The time that the agents of a lost session have to reconnect.
   init(resumeGrace: Duration) {
     self.resumeGrace = resumeGrace
   }
 
-  /// Begins a round: a session that is not lost any more has come back or is closed, and would begin anew.
+  /// Begins a round: drops the sessions that are no longer lost, so that a later loss counts as a new one.
   mutating func beginRound(_ lost: some Collection<NodeSession>) {
     let lost = Set(lost)
     began = began.filter { lost.contains($0.key) }
   }
 
-  /// A round that began at `instant` has recovered a session.
+  /// Records that the round that began at `instant` has recovered a session.
   ///
-  /// - Returns: Whether it was the first for this session.
+  /// - Returns: Whether this was the session's first recovery.
   mutating func recovered(_ session: NodeSession, since instant: Duration) -> Bool {
     if began[session] != nil { return false }
     began[session] = instant
     return true
   }
 
-  /// Whether a session that was recovered may be closed, if it owns nothing.
+  /// Whether a recovered session may be closed, provided that it owns no execution.
   func mayClose(_ session: NodeSession, at now: Duration) -> Bool {
     began[session].map { now - $0 >= resumeGrace } ?? false
   }
 
-  /// A session was closed.
+  /// Records that a session was closed.
   mutating func closed(_ session: NodeSession) {
     began[session] = nil
   }

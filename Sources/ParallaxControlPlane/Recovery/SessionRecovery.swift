@@ -5,10 +5,10 @@ package import ParallaxMetrics
 package import ParallaxState
 import Synchronization
 
-/// Takes over what node sessions that are gone owned: their executions, and the expectation of their agents.
+/// Takes over the executions of lost node sessions, and expects their agents to reconnect.
 ///
-/// Can be repeated and can be broken off anywhere: each execution is claimed by its epoch before it is touched. ``RecoveryLedger`` decides
-/// when a session is closed.
+/// A recovery can be repeated, and interrupted at any point: the store claims each execution by its epoch before the dispatcher continues
+/// it. ``RecoveryLedger`` decides when a session is closed.
 package final class SessionRecovery: Sendable {
   private let store: any StateStore
   private let inboxes: any InboxStore
@@ -22,15 +22,15 @@ package final class SessionRecovery: Sendable {
   /// Makes the recovery.
   ///
   /// - Parameters:
-  ///   - store: Where lost sessions, their executions and agents are.
-  ///   - inboxes: Where a lost session has its inbox.
-  ///   - dispatcher: Goes on with what is taken over.
+  ///   - store: The store of sessions, executions and agents.
+  ///   - inboxes: The inboxes of all sessions.
+  ///   - dispatcher: The dispatcher that continues the executions.
   ///   - session: This node.
-  ///   - resumeGrace: How long the agents of a lost session have to come back.
-  ///   - registry: Where what is taken over is counted.
+  ///   - resumeGrace: The time that the agents of a lost session have to reconnect.
+  ///   - registry: The registry for the counter of recovered executions.
   ///   - clock: The node's clock.
-  ///   - logger: Where each recovered session is reported.
-  /// - Throws: What the registry throws.
+  ///   - logger: Logs each recovered session.
+  /// - Throws: The registry's error if the counter exists already.
   package init(
     store: any StateStore, inboxes: any InboxStore, dispatcher: Dispatcher, session: NodeSession, resumeGrace: Duration,
     registry: MetricsRegistry, clock: NodeClock, logger: Logger
@@ -47,13 +47,13 @@ package final class SessionRecovery: Sendable {
       labels: ["action"])
   }
 
-  /// How many claims are under way at once: enough to share round trips, few enough to leave room for live traffic.
+  /// The number of concurrent claims: enough to share round trips, few enough to leave room for live traffic.
   private static let batchSize = 128
 
-  /// Recovers lost sessions, as far as that is due.
+  /// Runs one round of recovery.
   ///
-  /// - Parameter lost: The sessions, each with how often it had been opened when it was listed, which is before it was found to be lost.
-  /// - Throws: What the store throws; the next round goes on.
+  /// - Parameter lost: The lost sessions, each with the generation that it had before it was found to be lost.
+  /// - Throws: The store's error; the next round continues.
   package func run(_ lost: [NodeSession: Int64]) async throws {
     ledger.withLock { $0.beginRound(lost.keys) }
     for (session, generation) in lost { try await recover(session, generation: generation) }
@@ -66,12 +66,12 @@ package final class SessionRecovery: Sendable {
     let isFirst = ledger.withLock { $0.recovered(lost, since: now) }
     if let example = unreadable.first {
       logger.log(
-        level: isFirst ? .warning : .debug, "executions cannot be recovered by this version: a node of a newer one is needed",
+        level: isFirst ? .warning : .debug, "this version cannot recover executions of a newer one; start a node of the newer version",
         metadata: ["session": "\(lost)", "count": "\(unreadable.count)", "example": "\(example)"])
     }
     if isFirst || count > 0 {
       logger.notice(
-        isFirst ? "recovered a lost node session" : "recovered more of a lost node session",
+        isFirst ? "recovered a lost node session" : "recovered more executions of a lost node session",
         metadata: ["session": "\(lost)", "executions": "\(count)"])
     }
     if !isFirst, ledger.withLock({ $0.mayClose(lost, at: now) }) { try await close(lost, generation: generation) }
@@ -110,9 +110,9 @@ package final class SessionRecovery: Sendable {
 
   private enum Claim {
     case taken(StoredExecution)
-    /// It has ended, is another's, or was never stored.
+    /// The execution has ended, has another owner, or was never stored.
     case nothing
-    /// A newer version wrote it: it is left to a node of that version.
+    /// A newer version wrote the execution; only a node of that version can recover it.
     case unreadable(String)
   }
 
@@ -133,7 +133,7 @@ package final class SessionRecovery: Sendable {
     }
   }
 
-  /// Removes what is left of a session: the agents that have not come back, and its inbox, whose messages were for it alone.
+  /// Removes the rest of a session: the agents that did not reconnect, and the inbox.
   private func close(_ lost: NodeSession, generation: Int64) async throws {
     for agent in try await store.agents(at: lost) { try await store.removeAgent(agent.id, epoch: agent.epoch, session: lost) }
     try await inboxes.removeInbox(of: lost)

@@ -76,9 +76,9 @@ import Testing
   @Test func whatCannotBeDueIsNotRead() {
     var generator = SystemRandomNumberGenerator()
     let id = SortableID.make(prefix: "exec", at: World.start, using: &generator)
-    #expect(!OverdueExecutions.canBeDue(id, at: World.start + OverdueExecutions.patience))
-    #expect(OverdueExecutions.canBeDue(id, at: World.start + OverdueExecutions.patience + .milliseconds(1)))
-    #expect(OverdueExecutions.canBeDue("no id of ours", at: World.start))
+    #expect(!OverdueExecutions.canBeOverdue(id, at: World.start + OverdueExecutions.patience))
+    #expect(OverdueExecutions.canBeOverdue(id, at: World.start + OverdueExecutions.patience + .milliseconds(1)))
+    #expect(OverdueExecutions.canBeOverdue("no id of ours", at: World.start))
   }
 }
 
