@@ -1,10 +1,10 @@
 import ParallaxConcurrency
 import ServiceLifecycle
 
-/// A service that begins when the node has started, and not at all if the node stops before.
+/// A service that waits for the node's start, and does not run at all if the node stops before.
 ///
-/// What works for the cluster needs a store that is there and the node's own; until then one part of the node asks for it, and says what is
-/// in the way.
+/// The wrapped service needs a reachable store that belongs to the node's cluster. Until the start only ``NodeLifecycle`` calls the store,
+/// and reports why the node is not ready.
 struct AfterStart<Base: Service>: Service {
   let started: Deferred<Void>
   let base: Base

@@ -6,7 +6,7 @@ package import ParallaxServer
 package import ParallaxState
 import ParallaxText
 
-/// What the API asks for, done with the dispatcher, the store and the patterns of this node.
+/// Implements the API with the dispatcher, the store and the patterns of this node.
 package struct ControlPlane: ControlPlaneService {
   let session: NodeSession
   let dispatcher: Dispatcher
@@ -56,15 +56,15 @@ package struct ControlPlane: ControlPlaneService {
     return try Self.answer(resolution, isAsync: isAsync)
   }
 
-  /// Waits for an execution that another node has taken over; nil when nobody is to wait any more.
+  /// Waits for an execution that another node has taken over; nil if the wait ended without a result.
   private func endElsewhere(of execution: Execution) async throws -> StoredExecution? {
-    // Its owner ends it at its deadline; a new owner may have to be found first.
+    // The owner ends the execution at its deadline; the extra time allows for the recovery of a lost owner.
     let limit = max(.zero, execution.deadline - clock.now.wall) + .seconds(60)
     let id = execution.id
     return try await watch.end(of: id, within: limit) { await dispatcher.attach(to: id, waits: true) }
   }
 
-  /// What a repeat of an acknowledged request comes to; nil if its execution was claimed but never created.
+  /// Answers a repeat of an acknowledged request; nil if the key was claimed but the execution was never created.
   private func repeated(_ id: String, isAsync: Bool) async throws -> ExecuteAnswer? {
     if !isAsync, let resolution = await dispatcher.attach(to: id, waits: true) {
       if case .finished = resolution { return try Self.answer(resolution, isAsync: false) }
@@ -77,7 +77,7 @@ package struct ControlPlane: ControlPlaneService {
     return try Self.answer(.finished(stored), isAsync: false)
   }
 
-  /// What a repeat of a request gets whose execution has ended and was removed: it does not run again, and its result is no more.
+  /// Answers a repeat of a request whose execution was removed: the execution does not run again, and its result is not available.
   private static func answer(
     removed id: String, _ status: ExecutionStatus, _ completedAt: Timestamp, isAsync: Bool
   ) throws -> ExecuteAnswer {
@@ -130,7 +130,7 @@ package struct ControlPlane: ControlPlaneService {
       return CancellationDocument(
         executionId: id, status: stored.execution.status, cancelledAt: stored.execution.completedAt ?? clock.now.wall)
     case .failed(let error)?: throw error
-    case .accepted?: throw APIError(.timeout, "the cancellation is under way, but not confirmed")
+    case .accepted?: throw APIError(.timeout, "the cancellation is in progress but not confirmed")
     case nil:
       guard let stored = try await storeCall({ try await store.execution(id) }) else {
         throw APIError(.notFound, "there is no execution \(id.prefix(128))")
@@ -140,17 +140,17 @@ package struct ControlPlane: ControlPlaneService {
     }
   }
 
-  /// Has the node cancel an execution that drives it.
+  /// Asks the owner of an execution to cancel it.
   private func cancelElsewhere(_ id: String) async throws -> CancellationDocument {
     let ended = try await storeCall {
       try await watch.end(of: id, within: Self.cancellationLimit, asking: .cancel(execution: id)) { await dispatcher.cancel(id) }
     }
-    guard let ended else { throw APIError(.timeout, "the cancellation is under way, but not confirmed") }
+    guard let ended else { throw APIError(.timeout, "the cancellation is in progress but not confirmed") }
     guard ended.execution.status == .cancelled else { throw Self.alreadyEnded(ended.execution) }
     return CancellationDocument(executionId: id, status: .cancelled, cancelledAt: ended.execution.completedAt ?? clock.now.wall)
   }
 
-  /// How long the node that drives an execution may take to cancel it; it may have to be replaced first.
+  /// The time that the owner has to cancel an execution; it allows for the recovery of a lost owner.
   private static let cancellationLimit: Duration = .seconds(20)
 
   private static func alreadyEnded(_ execution: Execution) -> APIError {
@@ -217,7 +217,7 @@ package struct ControlPlane: ControlPlaneService {
   }
 
   private func document(_ record: AgentRecord) -> AgentDocument {
-    // An agent of a session that nobody here knows anything of is not connected, whatever its registration says.
+    // A registration outlives its node session: an agent that the dispatcher does not know counts as disconnected.
     let view = dispatcher.agent(record.id)
     let isConnected = view?.isConnected ?? false
     let active = view?.activeTasks ?? 0
@@ -252,7 +252,7 @@ package struct ControlPlane: ControlPlaneService {
     }
   }
 
-  /// What tells a repeat of a request from another request under the same key.
+  /// The digest by which a repeat of a request differs from another request under the same key.
   private static func digest(of request: ExecuteRequest, pattern: String, version: String?) throws -> String {
     var request = request
     request.options?.idempotencyKey = nil
@@ -260,12 +260,12 @@ package struct ControlPlane: ControlPlaneService {
     return Hexadecimal.text(of: SHA256.hash(data: Array("\(pattern)\n\(version ?? "")\n\(text)".utf8)))
   }
 
-  /// A store that cannot be reached, or refuses, is the caller's business: another node may reach it, and so may a later attempt.
+  /// Turns an unavailable or refusing store into a retryable error: another node may reach the store, and so may a later attempt.
   private func storeCall<Value>(_ call: () async throws -> Value) async throws -> Value {
     do {
       return try await call()
     } catch let error as StateStoreError where error.code == .unavailable {
-      throw APIError(.notReady, "the node's store cannot be reached; try again or ask another node")
+      throw APIError(.notReady, "the node cannot reach its store; try again or ask another node")
     } catch let error as StateStoreError where error.code == .unwritable || error.code == .refused {
       throw APIError(.notReady, error.message)
     }

@@ -2,7 +2,8 @@ import NIOCore
 import ParallaxConcurrency
 import ParallaxState
 
-/// Where other nodes and people reach a node: as configured, else as bound, else by the address that is on the way to the stores.
+/// Determines the address by which other nodes and operators reach a node: the configured one, else the bound one, else the local address
+/// of the connection to the stores.
 struct NodeAddress: Sendable {
   let configuration: NodeConfiguration
   let backend: any Backend
@@ -17,7 +18,7 @@ struct NodeAddress: Sendable {
     self.clock = clock
   }
 
-  /// The server listens.
+  /// Records that the server listens.
   ///
   /// - Parameter address: The address with the port that was bound.
   /// - Returns: The base URL by which this machine reaches the node.
@@ -27,14 +28,15 @@ struct NodeAddress: Sendable {
     return "http://\(Self.text(localName, port))"
   }
 
-  /// What the members show before the address is known.
+  /// The address to publish before the actual one is known.
   var provisional: String {
     configuration.node.address ?? Self.text(localName, boundPort.current ?? configuration.server.port)
   }
 
-  /// The address, once the server listens; a node that is bound to all addresses first has to reach its stores.
+  /// Waits for the address until the server listens and, if the server is bound to all addresses, until the stores are reachable.
   ///
-  /// - Throws: `CancellationError`.
+  /// - Returns: The address, as `host:port`.
+  /// - Throws: `CancellationError` if the task is cancelled before.
   func resolve() async throws -> String {
     if let address = configuration.node.address { return address }
     let port = try await boundPort.value()

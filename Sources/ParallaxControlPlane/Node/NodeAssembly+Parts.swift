@@ -5,7 +5,7 @@ import ParallaxHA
 import ParallaxServer
 import ParallaxState
 
-/// How the parts are made that take more than one line.
+/// Factories of the parts that take more than one line.
 extension NodeAssembly {
   // MARK: Election and members
 
@@ -27,7 +27,7 @@ extension NodeAssembly {
     let store = AnyMembershipStore(backend.membership)
     let clusterID = configuration.isAlone ? nil : configuration.highAvailability.clusterID
     var logger = logger
-    // That the store is away is said once, by its client.
+    // The store's client already reports an outage.
     if configuration.isAlone { logger.logLevel = max(logger.logLevel, .error) }
     let members = NodeMembers(
       store: store, session: session, clusterID: clusterID, address: address.provisional, version: ParallaxNode.version,
@@ -116,7 +116,7 @@ extension NodeAssembly {
 }
 
 extension Peers {
-  /// The way to the other nodes of a cluster.
+  /// Makes the connection to the other nodes of a cluster.
   init(session: NodeSession, messenger: NodeMessenger, publisher: EventPublisher) {
     self.init(
       tell: { message, other in messenger.tell(message, to: other) },
@@ -132,7 +132,7 @@ extension Peers {
 }
 
 extension MemberReport {
-  /// What a node says of itself at this moment.
+  /// Makes a node's report about itself at this moment.
   init(_ health: NodeHealth, _ dispatcher: Dispatcher, _ election: NodeElection) {
     let counts = dispatcher.counts
     let status = election.status
@@ -151,12 +151,12 @@ extension MemberReport {
 // MARK: - Settings of the parts
 
 extension NodeConfiguration {
-  /// Whether the node is a cluster of one: it shares its stores with nobody, leads at once, and recovers its former lives itself.
+  /// Whether the node is a cluster of one, which leads at once and recovers its former sessions before it is ready.
   var isAlone: Bool { !highAvailability.enabled }
 }
 
 extension NodeConfiguration.MemberHealth {
-  /// The silence after which a member is taken for lost.
+  /// The silence after which a member counts as lost.
   var detectionWindow: Duration { checkInterval * unhealthyThreshold }
 }
 

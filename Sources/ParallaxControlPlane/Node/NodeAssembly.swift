@@ -9,7 +9,7 @@ import ParallaxServer
 import ParallaxState
 import ServiceLifecycle
 
-/// The parts of a node, plugged together: one place that says what there is and what is connected to what.
+/// Composes a node: lists its parts and connects them.
 struct NodeAssembly {
   let configuration: NodeConfiguration
   let backend: any Backend
@@ -30,7 +30,7 @@ struct NodeAssembly {
   let recovery: SessionRecovery
   let watch: ExecutionWatch
   let metrics: NodeMetrics
-  /// Fired when a member is lost: the leader's recovery need not wait for its next round.
+  /// Starts a round of the leader's recovery at once when a member is lost.
   let losses = LeaderDuty.Trigger()
 
   static let group = MultiThreadedEventLoopGroup.singleton
@@ -83,9 +83,9 @@ struct NodeAssembly {
   ///
   /// - Parameters:
   ///   - shippedPatterns: The patterns to store at start.
-  ///   - hooks: What whoever runs the node hears of it.
+  ///   - hooks: The callbacks of the program that runs the node.
   /// - Returns: The services.
-  /// - Throws: What is wrong with a setting, or with a metric that is registered already.
+  /// - Throws: An error that names the invalid setting, or the metric that is registered already.
   func services(shippedPatterns: [PatternDefinition], hooks: ParallaxNode.Hooks) throws -> [any Service] {
     let shutdown = makeShutdown()
     return try NodePart.allCases.flatMap { part -> [any Service] in
@@ -102,7 +102,7 @@ struct NodeAssembly {
             base: InboxReceiver(inboxes: backend.inboxes, session: session, dispatcher: dispatcher, watch: watch, logger: logger))
         ]
       case .feed: [AfterStart(started: started, base: try makeFeed())]
-      // A node that cannot start must not lead, and may find a record that it may not touch.
+      // A node that cannot start must not lead, and must not touch the election record of another cluster.
       case .leadership: [AfterStart(started: started, base: makeLeadership())]
       case .lifecycle: [makeLifecycle(shippedPatterns: shippedPatterns, onReady: hooks.onReady)]
       case .server: [try makeServer(shutdown: shutdown, onListening: hooks.onListening)]

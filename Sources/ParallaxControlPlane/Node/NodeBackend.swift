@@ -7,11 +7,11 @@ import ParallaxRedisStores
 package import ParallaxState
 
 extension NodeConfiguration {
-  /// Makes the backend that the configuration asks for: the one place that chooses between them.
+  /// Makes the backend that the configuration selects.
   ///
-  /// - Parameter logger: Where outages of the stores are reported, each once.
-  /// - Returns: The backend; it connects when its services run.
-  /// - Throws: ``ConfigurationError`` if a file for TLS cannot be used, or `RedisError` if a value is out of the client's bounds.
+  /// - Parameter logger: Logs each outage of the stores once.
+  /// - Returns: The backend, which connects when its services run.
+  /// - Throws: ``ConfigurationError`` if a TLS file is unusable, or `RedisError` if a value is out of the client's bounds.
   package func makeBackend(logger: Logger) throws -> any Backend {
     guard redis.isConfigured else { return InMemoryBackend() }
     return try RedisBackend(
@@ -21,7 +21,7 @@ extension NodeConfiguration {
 }
 
 extension RedisConfiguration {
-  /// The client's settings; throws ``ConfigurationError`` if a file for TLS cannot be used.
+  /// Makes the client's settings; throws ``ConfigurationError`` if a TLS file is unusable.
   fileprivate init(_ configuration: NodeConfiguration.Redis, nodeID: String) throws {
     let tls = try configuration.tlsConfiguration()
     let url = configuration.url
@@ -38,7 +38,7 @@ extension RedisConfiguration {
 }
 
 extension NodeConfiguration.Redis {
-  /// Reads user and password from their files; nil if no file is named.
+  /// Reads user and password from their files; nil if no file is configured.
   fileprivate var credentialFiles: (@Sendable () throws -> RedisConfiguration.Credentials)? {
     guard usernameFile != nil || passwordFile != nil else { return nil }
     let fixedUser = username ?? url?.username
@@ -50,7 +50,7 @@ extension NodeConfiguration.Redis {
     }
   }
 
-  /// The contents of a file without the line break at their end.
+  /// The contents of a file without trailing line breaks.
   private static func line(inFile path: String) throws -> String {
     var contents = Substring(try String(contentsOfFile: path, encoding: .utf8))
     while contents.last?.isNewline ?? false { contents.removeLast() }

@@ -6,37 +6,37 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// Both clocks of a node: what it reads the time from, and what its waits are measured by.
+/// The two clocks of a node: a wall clock for timestamps and a monotonic clock for waits.
 ///
-/// The monotonic one counts from the clock's making and, unless a test gives another, goes on while the machine sleeps.
+/// The monotonic clock counts from its creation and, unless a test supplies another, continues while the machine sleeps.
 package struct NodeClock: Sendable {
   /// The monotonic clock.
   package let monotonic: MonotonicClock
   private let readWall: @Sendable () -> Timestamp
 
-  /// Makes the clocks of this machine.
+  /// Makes a node's clocks from those of this machine.
   package init() {
     self.init(ContinuousClock())
   }
 
-  /// Makes a node's clocks from others.
+  /// Makes a node's clocks from other clocks.
   ///
   /// - Parameters:
   ///   - clock: The monotonic clock.
-  ///   - wall: Reads the wall clock.
+  ///   - wall: Reads the wall clock; that of this machine by default.
   package init(_ clock: some Clock<Duration>, wall: @escaping @Sendable () -> Timestamp = { NodeClock.wall }) {
     monotonic = MonotonicClock(clock)
     readWall = wall
   }
 
-  /// What both clocks show.
+  /// The reading of both clocks.
   package var now: Moment {
     Moment(instant: monotonic.now.sinceOrigin, wall: readWall())
   }
 
   /// Sleeps on the monotonic clock.
   ///
-  /// - Parameter duration: How long.
+  /// - Parameter duration: The length of the sleep.
   /// - Throws: `CancellationError` if the task is cancelled before.
   package func sleep(for duration: Duration) async throws {
     try await monotonic.sleep(for: duration)
@@ -48,16 +48,16 @@ package struct NodeClock: Sendable {
   }
 }
 
-/// A clock of any type whose instants count from its making.
+/// A type-erased clock whose instants count from its creation.
 package struct MonotonicClock: Clock {
   /// A point in the clock's time.
   package struct Instant: InstantProtocol {
-    /// The time since the clock was made.
+    /// The time since the clock's creation.
     package var sinceOrigin: Duration
 
     /// Makes an instant.
     ///
-    /// - Parameter sinceOrigin: The time since the clock was made.
+    /// - Parameter sinceOrigin: The time since the clock's creation.
     package init(sinceOrigin: Duration) {
       self.sinceOrigin = sinceOrigin
     }
@@ -81,12 +81,12 @@ package struct MonotonicClock: Clock {
   private let elapsed: @Sendable () -> Duration
   private let suspend: @Sendable (Duration, Duration?) async throws -> Void
 
-  /// The shortest time that the clock tells apart.
+  /// The clock's resolution.
   package let minimumResolution: Duration
 
-  /// Makes a clock that shows the time of another.
+  /// Wraps a clock.
   ///
-  /// - Parameter clock: The other clock.
+  /// - Parameter clock: The clock to wrap.
   package init<C: Clock>(_ clock: C) where C.Duration == Duration {
     let origin = clock.now
     elapsed = { origin.duration(to: clock.now) }
@@ -94,14 +94,14 @@ package struct MonotonicClock: Clock {
     minimumResolution = clock.minimumResolution
   }
 
-  /// Where the clock stands.
+  /// The current instant.
   package var now: Instant { Instant(sinceOrigin: elapsed()) }
 
-  /// Sleeps until an instant; at once if the clock stands there already.
+  /// Sleeps until an instant; returns at once if the instant has passed.
   ///
   /// - Parameters:
-  ///   - deadline: Until when.
-  ///   - tolerance: How much later the sleep may end.
+  ///   - deadline: The end of the sleep.
+  ///   - tolerance: The acceptable delay of the end; nil lets the clock decide.
   /// - Throws: `CancellationError` if the task is cancelled before.
   package func sleep(until deadline: Instant, tolerance: Duration? = nil) async throws {
     try await suspend(deadline.sinceOrigin, tolerance)

@@ -1,20 +1,20 @@
 package import ParallaxAPI
 package import ParallaxState
 
-/// What a node knows of itself at one instant, and what follows from it: what its probes answer, and whether it takes work.
+/// A snapshot of a node's state, and the decisions that follow from it: the answers of the probes, and whether the node accepts work.
 package struct NodeCondition: Sendable {
-  /// The main loop counts as stuck when it has not beaten for this long.
+  /// The time without a beat after which the main loop counts as stuck.
   package static let beatTimeout = Duration.seconds(10)
 
   package var stage: NodeHealth.Stage
   package var store: BackendStatus
-  /// How long ago the main loop last beat.
+  /// The time since the last beat of the main loop.
   package var sinceBeat: Duration
-  /// How long ago the node last entered itself in the list of sessions; nil if it never has.
+  /// The time since the store last confirmed that the node's session is open; nil if it never has.
   package var sinceOpening: Duration?
-  /// Whether other nodes may take this one for lost.
+  /// Whether other nodes may take this node for lost.
   package var isSilent: Bool
-  /// How long the store may be gone before the node takes no traffic.
+  /// The length of an outage of the store after which the node refuses traffic.
   package var cutOffAfter: Duration
 
   package init(
@@ -29,10 +29,10 @@ package struct NodeCondition: Sendable {
     self.cutOffAfter = cutOffAfter
   }
 
-  /// Whether others may be giving the node's work away: they have heard nothing of it for long, or it may stand in no list.
+  /// Whether other nodes may be taking over the node's work: they miss its heartbeats, or its session may be closed.
   package var isCutOff: Bool { isSilent || sinceOpening.map { $0 >= cutOffAfter } ?? false }
 
-  /// Why the node takes no new work, or nil.
+  /// The error for new work; nil if the node accepts it.
   package var refusal: APIError? {
     switch stage {
     case .starting(let reason): APIError(.notReady, "the node is starting: \(reason)")
@@ -41,41 +41,41 @@ package struct NodeCondition: Sendable {
     }
   }
 
-  /// What a request gets that has to be written into a store that takes no writes.
+  /// The error for a request that needs a write, while the store refuses writes.
   private var storeRefusal: APIError? {
     guard case .refusesWrites(_, let reason) = store else { return nil }
     return APIError(.notReady, "the store refuses writes: \(reason)")
   }
 
-  /// Why the node takes no further agents, or nil.
+  /// The error for a connecting agent; nil if the node accepts it.
   package var agentRefusal: APIError? {
     switch stage {
     case .leaving(hasSuccessor: true), .draining: APIError(.notReady, "the node is shutting down; connect to another")
-    // What an agent that lost its connection still works on can only end here.
+    // The tasks of an agent that lost its connection can only end at this node.
     case .leaving(hasSuccessor: false), .finishing: nil
-    // A store whose memory is full takes agents back, so that what it holds can end.
+    // Agents may reconnect while the store's memory is full, so that the stored executions can end.
     case .starting, .running: refusal == storeRefusal ? nil : refusal
     }
   }
 
-  /// Whether the node is fit to lead by its own checks.
+  /// Whether the node's own checks allow it to lead.
   package var isFit: Bool { stage == .running && loop.status != .unhealthy && !isCutOff }
 
-  /// All checks, by name.
+  /// All checks by name.
   package var checks: [String: HealthDocument.Check] { ["node": node, "store": storeCheck, "loop": loop] }
 
-  /// The worst of all checks.
+  /// The worst status of all checks.
   package var status: HealthStatus {
     let all = Set(checks.values.map(\.status))
     return all.contains(.unhealthy) ? .unhealthy : all.contains(.degraded) ? .degraded : .healthy
   }
 
-  /// The checks that keep traffic away from the node; empty if it is ready.
+  /// The failed checks that make the node unready; empty if the node is ready.
   package var readinessFailures: [String: HealthDocument.Check] {
     ["node": node, "store": storeCheck].filter { $0.value.status == .unhealthy }
   }
 
-  /// Whether the node is in a stage that takes work.
+  /// The check that the node is in a stage that accepts work.
   private var node: HealthDocument.Check {
     switch stage {
     case .starting(let reason): HealthDocument.Check(.unhealthy, detail: "starting: \(reason)")
@@ -94,11 +94,11 @@ package struct NodeCondition: Sendable {
       return HealthDocument.Check(time >= cutOffAfter ? .unhealthy : .degraded, detail: "unreachable for \(time.text): \(reason)")
     case .refusesSubscriptions(let reason): return HealthDocument.Check(.unhealthy, detail: "refuses subscriptions: \(reason)")
     case .refusesWrites(let time, let reason):
-      return HealthDocument.Check(.unhealthy, detail: "refuses writes since \(time.text): \(reason)")
+      return HealthDocument.Check(.unhealthy, detail: "has refused writes for \(time.text): \(reason)")
     }
   }
 
-  /// Whether the process makes progress.
+  /// The check that the process makes progress.
   package var loop: HealthDocument.Check {
     sinceBeat < Self.beatTimeout
       ? HealthDocument.Check(.healthy)

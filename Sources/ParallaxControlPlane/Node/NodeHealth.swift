@@ -2,18 +2,18 @@ package import ParallaxAPI
 package import ParallaxState
 import Synchronization
 
-/// How the node is: what the health endpoints answer, and whether it takes work; ``NodeCondition`` decides.
+/// Tracks the health of the node: the answers of the health endpoints, and whether the node accepts work; ``NodeCondition`` decides.
 package final class NodeHealth: Sendable {
-  /// The stages of a node's life.
+  /// The stages of a node's lifecycle.
   package enum Stage: Sendable, Hashable {
-    /// The store is not reached or not read yet; `reason` says what is in the way.
+    /// The node has not reached or not read the store yet, because of `reason`.
     case starting(reason: String)
     case running
-    /// The node is about to stop and still takes work, until load balancers have noticed; and agents, unless others can have them.
+    /// The node is about to stop. It accepts work until load balancers have noticed, and agents unless it has a successor.
     case leaving(hasSuccessor: Bool)
-    /// The node takes no further work, and keeps its agents for what it has, since no other node takes over.
+    /// The node accepts no new work, and keeps its agents to finish its executions, because it has no successor.
     case finishing
-    /// The node sends its agents and callers away.
+    /// The node dismisses its agents and callers.
     case draining
   }
 
@@ -21,14 +21,14 @@ package final class NodeHealth: Sendable {
     var stage = Stage.starting(reason: "starting")
     var lastBeat: Duration
     var lastOpening: Duration?
-    /// Whether other nodes may take this one for lost.
+    /// Whether other nodes may take this node for lost.
     var isSilent: @Sendable () -> Bool = { false }
   }
 
   private let nodeID: String
   private let version: String
   private let clock: NodeClock
-  /// How long the store may be gone before the node takes no traffic.
+  /// The length of an outage of the store after which the node refuses traffic.
   private let cutOffAfter: Duration
   private let storeStatus: @Sendable () -> BackendStatus
   private let state: Mutex<State>
@@ -49,7 +49,7 @@ package final class NodeHealth: Sendable {
     set { state.withLock { $0.stage = newValue } }
   }
 
-  /// Whether the node is about to stop: clients are to keep no connection to it.
+  /// Whether the node is about to stop, so that clients should not keep connections to it.
   package var isLeaving: Bool {
     switch stage {
     case .starting, .running: false
@@ -57,7 +57,7 @@ package final class NodeHealth: Sendable {
     }
   }
 
-  /// The node has started and takes work; false if it was told to stop before.
+  /// Records that the node has started; false, without effect, if its shutdown has begun.
   package func started() -> Bool {
     state.withLock { state in
       guard case .starting = state.stage else { return false }
@@ -66,27 +66,27 @@ package final class NodeHealth: Sendable {
     }
   }
 
-  /// Says why the node has not started yet; of no effect once it has started or was told to stop.
+  /// Records why the node has not started yet; without effect after the start or the begin of the shutdown.
   package func waits(because reason: String) {
     state.withLock { state in
       if case .starting = state.stage { state.stage = .starting(reason: reason) }
     }
   }
 
-  /// Has the node count as cut off while `isSilent` says that others may take it for lost.
+  /// Makes the node count as cut off while `isSilent` is true, that is, while other nodes may take it for lost.
   package func watchSilence(_ isSilent: @escaping @Sendable () -> Bool) {
     state.withLock { $0.isSilent = isSilent }
   }
 
-  /// The node's monotonic clock.
+  /// The time on the node's monotonic clock.
   package var now: Duration { clock.now.instant }
 
-  /// The node stood on the list of sessions at this instant.
+  /// Records that the node's session was open at an instant.
   package func opened(at instant: Duration) {
     state.withLock { $0.lastOpening = instant }
   }
 
-  /// What the node knows of itself now.
+  /// A snapshot of the node's state.
   package var condition: NodeCondition {
     let now = clock.now.instant
     let state = state.withLock { $0 }
@@ -95,34 +95,34 @@ package final class NodeHealth: Sendable {
       isSilent: state.isSilent(), cutOffAfter: cutOffAfter)
   }
 
-  /// The main loop is alive.
+  /// Records a beat of the main loop.
   package func beat() {
     let now = clock.now.instant
     state.withLock { $0.lastBeat = now }
   }
 
-  /// Why the node takes no new work, or nil.
+  /// The error for new work; nil if the node accepts it.
   package var refusal: APIError? { condition.refusal }
 
-  /// Why the node takes no further agents, or nil.
+  /// The error for a connecting agent; nil if the node accepts it.
   package var agentRefusal: APIError? { condition.agentRefusal }
 
-  /// Whether the node is fit to lead by its own checks.
+  /// Whether the node's own checks allow it to lead.
   package var isFit: Bool { condition.isFit }
 
-  /// `/health`: everything that is known.
+  /// Answers `/health` with all checks.
   package func health() -> (status: Int, document: HealthDocument) {
     let condition = condition
     return (condition.status == .unhealthy ? 503 : 200, document(condition.status, condition.checks))
   }
 
-  /// `/health/live`: whether the process makes progress; says nothing of the store.
+  /// Answers `/health/live`: whether the process makes progress, regardless of the store.
   package func liveness() -> (status: Int, document: HealthDocument) {
     let check = condition.loop
     return (check.status == .unhealthy ? 503 : 200, document(check.status, ["loop": check]))
   }
 
-  /// `/health/ready`: whether the node can take traffic.
+  /// Answers `/health/ready`: whether the node accepts traffic.
   package func readiness() -> (status: Int, document: HealthDocument) {
     let failures = condition.readinessFailures
     guard failures.isEmpty else { return (503, document(.unhealthy, failures)) }

@@ -5,19 +5,20 @@ import ParallaxHA
 import ParallaxState
 import ServiceLifecycle
 
-/// A node's life beside its requests: it starts when the store is there and its own, then attends to the store until it stops.
+/// Starts the node when its store is reachable and belongs to its cluster, then maintains the node's state in the store until the node
+/// stops.
 struct NodeLifecycle: Service {
   let session: NodeSession
   let backend: any Backend
   let membership: NodeMembership
   let election: NodeElection
   let patterns: PatternCatalog
-  /// The patterns of `patterns.directory`.
+  /// The patterns to store at the start.
   let shippedPatterns: [PatternDefinition]
   let health: NodeHealth
   let dispatcher: Dispatcher
   let recovery: SessionRecovery
-  /// Whether former sessions are recovered before the node is ready: nobody else would, and their agents are about to come back.
+  /// Whether to recover former sessions before the node is ready, because there is no other node to do it and their agents reconnect soon.
   let recoversFirst: Bool
   let publisher: EventPublisher
   /// Set when the node has started.
@@ -39,7 +40,7 @@ struct NodeLifecycle: Service {
             try await attend()
           }
           group.addTask { try await membership.watchForTwin() }
-          // Neither ends by itself: the first to throw ends the node.
+          // Neither task returns: the first error ends the node.
           try await group.next()
         }
       } catch is CancellationError {
@@ -61,7 +62,7 @@ struct NodeLifecycle: Service {
       } catch is CancellationError {
         throw CancellationError()
       } catch {
-        // Reported once by the store's client; said by the readiness probe as long as it lasts.
+        // The store's client logs the outage once, and the readiness probe shows it while it lasts.
         health.waits(because: "\(error)")
         logger.debug("not started yet", metadata: ["error": "\(error)"])
       }
@@ -102,7 +103,7 @@ struct NodeLifecycle: Service {
     for await connection in backend.storeResets() {
       dispatcher.storeReset(since: connection)
       await renewOpening()
-      await attempt("looking at the patterns") { try await patterns.restore() }
+      await attempt("restoring the patterns") { try await patterns.restore() }
     }
   }
 
@@ -112,7 +113,7 @@ struct NodeLifecycle: Service {
       try await clock.sleep(for: Self.beatInterval)
       health.beat()
       let status = health.condition.status
-      // The others need not wait for the next heartbeat to learn that the node is well again, or is not any more.
+      // An early heartbeat tells the other nodes about the change of health at once.
       if status != reported { membership.members.announce() }
       reported = status
       election.setEligible(health.isFit || !hasFitOther)
@@ -123,7 +124,7 @@ struct NodeLifecycle: Service {
     membership.members.view.members.contains { $0.id != session.nodeID && $0.status == .healthy }
   }
 
-  /// Stays on the list of sessions that own something: a node that may have been taken off takes no work before it is on it again.
+  /// Keeps the node's session open: a node whose session may be closed accepts no work until it is open again.
   private func keepOpen() async throws {
     while true {
       try await clock.sleep(for: openInterval)
@@ -134,20 +135,20 @@ struct NodeLifecycle: Service {
   private func renewOpening() async {
     await attempt("keeping the session open") {
       guard try await open() else { return }
-      logger.warning("the store had forgotten this node: its agents and patterns are written anew, its executions looked at")
+      logger.warning("the store had lost this node's session: rewriting its agents and patterns, rereading its executions")
       try await patterns.restore()
       dispatcher.storeForgot()
     }
   }
 
-  /// Quick enough that at least two attempts fall into the time after which a silent member is taken for lost.
+  /// Short enough for at least two attempts within the silence after which a member counts as lost.
   private var openInterval: Duration {
     max(Self.shortestOpenInterval, membership.members.settings.detectionWindow / 4)
   }
 
   @discardableResult
   private func open() async throws -> Bool {
-    // The instant before the call: what others do to the list after that, the next call finds.
+    // The call confirms the session as of its start: a node may close the session during the call.
     let now = health.now
     let isNew = try await backend.state.open(session)
     health.opened(at: now)

@@ -9,7 +9,7 @@ import Musl
 import Darwin
 #endif
 
-/// Writes log lines to standard error, for people or for machines.
+/// Writes log lines to standard error, as text or JSON.
 package struct NodeLogHandler: LogHandler {
   package var logLevel: Logger.Level
   package var metadata: Logger.Metadata = [:]
@@ -20,7 +20,7 @@ package struct NodeLogHandler: LogHandler {
     self.format = format
   }
 
-  /// The format that the configuration asks for: text on a terminal, else JSON, unless it says otherwise.
+  /// The configured format; by default text on a terminal and JSON elsewhere.
   package static func format(_ configured: NodeConfiguration.Logging.Format?) -> NodeConfiguration.Logging.Format {
     configured ?? (isatty(STDERR_FILENO) == 1 ? .text : .json)
   }
@@ -34,7 +34,7 @@ package struct NodeLogHandler: LogHandler {
     var all = metadata
     if let own = event.metadata { all.merge(own) { _, last in last } }
     let line = format == .json ? json(event, all) : text(event, all)
-    // One write per line: lines of several threads do not mix.
+    // One write per line keeps the lines of several threads apart.
     _ = line.utf8CString.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count - 1) }
   }
 

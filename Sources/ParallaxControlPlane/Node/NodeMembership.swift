@@ -3,10 +3,10 @@ import ParallaxConcurrency
 import ParallaxHA
 import ServiceLifecycle
 
-/// The members of a node's cluster as that node sees them.
+/// A node's view of the members of its cluster.
 typealias NodeMembers = Membership<AnyMembershipStore, ContinuousClock>
 
-/// The service around a node's membership: it waits until the node knows its address, guards the store, and finds twins.
+/// Runs a node's membership: waits for the node's address, guards the store, and detects twins.
 struct NodeMembership: Service {
   /// The membership itself.
   let members: NodeMembers
@@ -21,10 +21,10 @@ struct NodeMembership: Service {
   ///
   /// - Parameters:
   ///   - members: The membership.
-  ///   - storeGuard: Finds out whether the store is in use by somebody else.
-  ///   - address: Where other nodes reach this one, as soon as that is known.
+  ///   - storeGuard: Detects another user of the store.
+  ///   - address: Waits for the address by which other nodes reach this one.
   ///   - onAddress: Called once, when the address is known.
-  ///   - onLeft: Called once, when the node's field is gone.
+  ///   - onLeft: Called once, when the node has left its cluster.
   init(
     members: NodeMembers, storeGuard: StoreGuard<AnyMembershipStore, ContinuousClock>,
     address: @escaping @Sendable () async throws -> String, onAddress: @escaping @Sendable (String) -> Void,
@@ -37,7 +37,7 @@ struct NodeMembership: Service {
     self.onLeft = onLeft
   }
 
-  /// Shows that the node lives until the node stops; its field is removed then.
+  /// Sends heartbeats until the node stops, then leaves the cluster.
   func run() async throws {
     let address: String
     do { address = try await cancelWhenGracefulShutdown { try await self.address() } } catch is CancellationError { return }
@@ -48,23 +48,23 @@ struct NodeMembership: Service {
     onLeft()
   }
 
-  /// Returns when nobody is alive on this store who should not be; throws `MembershipError` with `storeInUse` if somebody is.
+  /// Checks that the store has no other user; throws `MembershipError` with `storeInUse` otherwise.
   func check() async throws {
-    // Of two nodes that start at the same time each sees the other's field.
+    // The node joins before it checks: of two nodes that start at the same time, each then sees the other.
     try await joining.value()
     _ = try await storeGuard.check()
   }
 
-  /// Throws when another process turns up under this node's id; else goes on until it is cancelled.
+  /// Throws if another process starts under this node's id; runs until it is cancelled.
   func watchForTwin() async throws {
     let events = members.events()
-    if let twin = members.twin { throw taken(by: twin) }
+    if let twin = members.twin { throw twinError(twin) }
     for await event in events {
-      if case .twin(let other) = event { throw taken(by: other) }
+      if case .twin(let other) = event { throw twinError(other) }
     }
   }
 
-  private func taken(by other: MemberRecord) -> MembershipError {
+  private func twinError(_ other: MemberRecord) -> MembershipError {
     MembershipError(
       .storeInUse,
       "another process has started as node \"\(members.session.nodeID)\" at \(other.address): give each node an id of its own (node.id)")

@@ -2,9 +2,9 @@ import ParallaxHA
 import ParallaxMetrics
 import Synchronization
 
-/// The node's gauges, set at each scrape from one look at each part of the node.
+/// The node's gauges, which each scrape sets from one reading of each part.
 ///
-/// Whether this node leads is compared with the clock at that moment: the gauge is 0 when the lease has run out, whatever timers did.
+/// The reading compares the lease with the clock: `parallax_ha_is_leader` is 0 once the lease has expired, even if a timer is late.
 final class NodeMetrics: Sendable {
   private let election: NodeElection
   private let members: NodeMembers
@@ -19,7 +19,7 @@ final class NodeMetrics: Sendable {
   private let agents: GaugeSeries
   private let transitions: Transitions
 
-  /// The one counter whose value others count.
+  /// Holds the number of transitions, which the election record counts, for the callback of its counter.
   private final class Transitions: Sendable {
     let count = Atomic<Int64>(0)
   }
@@ -32,24 +32,24 @@ final class NodeMetrics: Sendable {
       .withLabels(election.session.nodeID)
     term = try registry.makeGauge("parallax_ha_term", help: "The term of the election's record; 0 before the first.").withLabels()
     leaseRemaining = try registry.makeGauge(
-      "parallax_ha_lease_remaining_seconds", help: "For how long the leader's lease stands without another renewal."
+      "parallax_ha_lease_remaining_seconds", help: "Time until the leader's lease expires without another renewal."
     ).withLabels()
     memberCount = try registry.makeGauge("parallax_ha_cluster_members", help: "Members of the cluster, silent ones included.")
       .withLabels()
-    healthyCount = try registry.makeGauge("parallax_ha_healthy_members", help: "Members of the cluster that can be given work.")
+    healthyCount = try registry.makeGauge("parallax_ha_healthy_members", help: "Healthy members of the cluster.")
       .withLabels()
     executions = try registry.makeGauge("parallax_executions_active", help: "Executions that this node drives.").withLabels()
     agents = try registry.makeGauge("parallax_agents_connected", help: "Registered agents that are connected to this node.").withLabels()
     let transitions = Transitions()
     self.transitions = transitions
     try registry.registerCounter(
-      "parallax_ha_elections_total", help: "How many times leadership has been taken, as the election's record counts."
+      "parallax_ha_elections_total", help: "Changes of leadership, as counted in the election's record."
     ) {
       [MetricSample(Double(transitions.count.load(ordering: .relaxed)))]
     }
   }
 
-  /// Sets the gauges: called before the text of a scrape is made.
+  /// Sets the gauges; to be called ahead of each scrape.
   func refresh() {
     let status = election.status
     isLeader.set(status.isLeader ? 1 : 0)

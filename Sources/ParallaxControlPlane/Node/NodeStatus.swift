@@ -7,7 +7,7 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// What `/ha/status` says: the members as this node sees them, and who leads.
+/// Makes the document of `/ha/status`: the members in this node's view, and the leader.
 struct NodeStatus: Sendable {
   let clusterID: String
   let members: NodeMembers
@@ -17,7 +17,7 @@ struct NodeStatus: Sendable {
   func document() async -> HAStatusDocument {
     let view = await members.refreshedView()
     let status = election.status
-    // The holder of a lease that has run out leads no more.
+    // The holder of an expired lease no longer leads.
     let holder = (status.leaseRemaining ?? .zero) > .zero ? status.leader : nil
     let leaders = view.leaders(holder: holder)
     let isStale = view.isStale || status.staleFor != nil

@@ -4,7 +4,8 @@ public import ParallaxMetrics
 public import ParallaxState
 public import ServiceLifecycle
 
-/// A whole control-plane node as a service: executions, agents over WebSocket, the HTTP API, and its part in a cluster.
+/// A control-plane node as a service: executions, agents over WebSocket, the HTTP API, probes and metrics, and the node's part in a
+/// cluster.
 ///
 /// ```swift
 /// var configuration = NodeConfiguration(nodeID: "node-1")
@@ -13,22 +14,25 @@ public import ServiceLifecycle
 /// try await ServiceGroup(services: [node], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 ///
-/// With `highAvailability.enabled` it is one of several nodes on the same stores, of which one leads. Without, it is a cluster of one: it
-/// leads at once, and does not start where another node is at work.
+/// With `highAvailability.enabled` the node shares its stores with other nodes, of which one leads. Without, the node is a cluster of one:
+/// it leads at once, and refuses to start if another node uses the same stores.
 public struct ParallaxNode: Service {
-  /// The product's version.
+  /// The version of Parallax.
   public static let version = "0.1.0"
 
-  /// What whoever runs a node hears of it; each does nothing by default.
+  /// Callbacks for the program that runs the node; by default they do nothing.
+  ///
+  /// The node calls them synchronously, so they must return promptly.
   public struct Hooks: Sendable {
-    /// The server listens at this base URL.
+    /// Called when the server listens, with its base URL.
     public var onListening: @Sendable (_ url: String) -> Void = { _ in }
-    /// The node takes work.
+    /// Called when the node accepts work.
     public var onReady: @Sendable () -> Void = {}
-    /// A leader's duty ignores that its term has ended, and `onStuckDuty` is `exit`: the process is to end.
+    /// Called when a leader's duty ignores the end of its term, if the configuration's `onStuckDuty` is `exit`; the program should exit the
+    /// process.
     public var onStuckDuty: @Sendable () -> Void = {}
 
-    /// Makes hooks that do nothing.
+    /// Makes callbacks that do nothing.
     public init() {}
   }
 
@@ -36,17 +40,19 @@ public struct ParallaxNode: Service {
   private let stopLimit: Duration
   private let logger: Logger
 
-  /// Puts a node together; nothing runs yet.
+  /// Makes a node, which does nothing before ``run()``.
   ///
   /// - Parameters:
-  ///   - configuration: Everything that can be set.
-  ///   - backend: The stores. All nodes of a cluster need the same ones; the node runs the backend's services.
-  ///   - patterns: Patterns to store when the node starts.
-  ///   - metrics: Where the node registers its metrics, and what `/metrics` shows; one for each node. What libraries emit through
-  ///     swift-metrics shows there too if the program bootstraps swift-metrics with a `PrometheusMetricsFactory` of this registry.
-  ///   - hooks: What the caller wants to hear of.
-  ///   - logger: Where the node reports.
-  /// - Throws: What is wrong with the values of the configuration, or with metrics that are registered already.
+  ///   - configuration: The settings of the node.
+  ///   - backend: The stores, shared by all nodes of a cluster. The node runs the backend's services.
+  ///   - patterns: The patterns to store when the node starts; none by default.
+  ///   - metrics: The registry of the node's metrics, rendered by `/metrics`; a new one by default. Two nodes cannot share a registry. The
+  ///     metrics that libraries emit through swift-metrics appear as well if the program bootstraps swift-metrics with a
+  ///     `PrometheusMetricsFactory` of this registry.
+  ///   - hooks: Callbacks for the program.
+  ///   - logger: The node's logger.
+  /// - Throws: An error that names every violated relation of the configuration, an invalid value, or a metric that the registry already
+  ///   has.
   public init(
     configuration: NodeConfiguration, backend: any Backend, patterns: [PatternDefinition] = [],
     metrics: MetricsRegistry = MetricsRegistry(),
@@ -61,16 +67,17 @@ public struct ParallaxNode: Service {
     self.logger = logger
   }
 
-  /// Runs the node until a graceful shutdown has been carried out or the task is cancelled; to be called once.
+  /// Runs the node until a graceful shutdown is complete or the task is cancelled; to be called once.
   ///
-  /// A graceful shutdown releases leadership, keeps serving for `server.drainDelay`, and lets work that is under way go on for at most
-  /// `server.drainTimeout`. A cancelled node ends at once, as after a crash.
+  /// A graceful shutdown releases leadership, accepts HTTP for `server.drainDelay`, and gives work in progress at most
+  /// `server.drainTimeout`. Cancellation ends the node at once, as a crash would.
   ///
-  /// - Throws: What ended the node: a port that is in use, a store that is another's, another process under the node's id.
+  /// - Throws: The error that ended the node: the port is in use, the stores belong to another cluster, or another process runs under the
+  ///   node's id.
   public func run() async throws {
     var configuration = ServiceGroupConfiguration(
       services: services.map { service in
-        // A node that must end, ends in order: agents are told, callers are answered.
+        // A failed part shuts the node down gracefully, so that agents and callers get their answers.
         ServiceGroupConfiguration.ServiceConfiguration(service: service, failureTerminationBehavior: .gracefullyShutdownGroup)
       }, logger: logger)
     configuration.maximumGracefulShutdownDuration = stopLimit

@@ -2,10 +2,10 @@ package import ParallaxAPI
 package import ParallaxState
 import Synchronization
 
-/// The patterns that this node knows, in front of the store.
+/// Caches the patterns of the store.
 ///
-/// A version never changes its meaning while executions use it, since each execution carries the definition that it began with;
-/// so a definition that was read once is kept, and only what is not known here is asked of the store.
+/// A cached definition stays valid, because each execution carries the definition that it began with; the catalog reads only unknown
+/// versions from the store.
 package final class PatternCatalog: Sendable {
   private let store: any PatternStore
   private let known = Mutex<[String: [String: PatternDefinition]]>([:])
@@ -14,36 +14,36 @@ package final class PatternCatalog: Sendable {
     self.store = store
   }
 
-  /// Stores a definition; true if its version is new.
+  /// Stores a definition; returns whether its version is new.
   package func put(_ pattern: PatternDefinition) async throws -> Bool {
     let isNew = try await store.store(pattern)
     known.withLock { $0[pattern.name, default: [:]][pattern.version] = pattern }
     return isNew
   }
 
-  /// Forgets what is known of a pattern, since another node has changed it.
+  /// Drops a pattern from the cache, because another node has changed it.
   package func forget(_ name: String) {
     known.withLock { $0[name] = nil }
   }
 
-  /// Stores what is known here and the store lacks, as it may have lost it.
+  /// Writes the cached definitions that the store has lost.
   package func restore() async throws {
     let listed = Set(try await store.patternNames())
     for (name, versions) in known.withLock({ $0 }) {
       let present = try await store.versions(ofPattern: name)
       let missing = versions.values.filter { known in !present.contains { $0.version == known.version } }
-      // A pattern that is there and not listed is listed by storing of it what is there.
+      // Storing a present definition again adds its pattern to the list of names.
       let unlisted = listed.contains(name) ? [] : Array(present.prefix(1))
       for pattern in missing + unlisted { _ = try await store.store(pattern) }
     }
   }
 
-  /// Reads all that the store has.
+  /// Reads all patterns from the store.
   package func load() async throws {
     for name in try await store.patternNames() { _ = try await versions(of: name) }
   }
 
-  /// The pattern in a version, or in its latest; nil if there is none.
+  /// The given version of a pattern, or its latest; nil if there is none.
   package func pattern(_ name: String, version: String?) async throws -> PatternDefinition? {
     if let found = lookUp(name, version) { return found }
     _ = try await versions(of: name)
@@ -62,7 +62,7 @@ package final class PatternCatalog: Sendable {
   private func versions(of name: String) async throws -> [PatternDefinition] {
     let versions = try await store.versions(ofPattern: name)
     if !versions.isEmpty {
-      // A version that is not there any more was lost by the store, since none is ever removed, and is still good.
+      // The cache keeps versions that the store lacks: the store lost them, since no version is ever removed.
       known.withLock { known in for version in versions { known[name, default: [:]][version.version] = version } }
     }
     return versions
@@ -77,8 +77,8 @@ package final class PatternCatalog: Sendable {
   }
 }
 
-/// The order of versions: numbers by value, then releases after their pre-releases, in the manner of Semantic Versioning; versions
-/// that are equal so far, by their text, so that every node takes the same one for the latest.
+/// The order of versions, after Semantic Versioning: by the values of the numbers, then a release after its pre-releases, then by text, so
+/// that all nodes agree on the latest version.
 package enum VersionOrder {
   /// Whether `left` is older than `right`.
   package static func isBefore(_ left: String, _ right: String) -> Bool {

@@ -3,7 +3,7 @@ import ParallaxAPI
 import ParallaxMetrics
 import ParallaxServer
 
-/// Answers the probes from what the node knows, without asking anybody.
+/// Answers the probes from the node's memory, without a call to the store.
 struct Probes: Sendable {
   let health: NodeHealth
   let metrics: NodeMetrics

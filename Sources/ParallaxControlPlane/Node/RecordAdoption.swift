@@ -1,23 +1,23 @@
 import ParallaxHA
 
-/// Decides whether a node may take part in the election whose record it finds, and makes the record its cluster's own where it may.
+/// Decides whether a node may take part in the election of the record that it finds, and moves the record to the node's cluster if it may.
 ///
-/// A node alone is a cluster of one without a name. The cluster that it becomes part of takes its record over, and a node alone takes over
-/// the record of a cluster whose nodes are gone. One cluster never takes over the record of another. `StoreGuard` has found out before that
-/// no other node is alive; a lease that was not released is waited out all the same, since its holder may only be paused.
+/// A node that runs alone is a cluster of one without a name. A named cluster adopts the record of a node that ran alone, and a node alone
+/// adopts the record of a cluster without living nodes; a named cluster never adopts the record of another. `StoreGuard` has checked before
+/// that no other node is alive. An unreleased lease is waited out nevertheless, because its holder may only be paused.
 struct RecordAdoption: Sendable {
-  /// The name of a cluster of one; no configured name has parentheses.
+  /// The name of a cluster of one; a configured name cannot have parentheses.
   static let aloneClusterID = "(none)"
 
-  /// What to do next.
+  /// The next step.
   enum Decision: Sendable, Hashable {
-    /// The record is absent or the cluster's own.
+    /// Take part: the record is absent or belongs to the node's cluster.
     case takePart
-    /// The record belongs to another cluster.
+    /// Refuse to start: the record belongs to another cluster.
     case refuse(cluster: String)
-    /// A lease may still stand; read again after this long.
+    /// Read again after this time, because a lease may still be valid.
     case wait(Duration)
-    /// Write this record, released and with the term kept, and read again.
+    /// Write this released record, which keeps the term, and read again.
     case write(ElectionRecord)
   }
 
@@ -30,11 +30,11 @@ struct RecordAdoption: Sendable {
   let clusterID: String
   private var lease: (seen: Lease, since: Duration)?
 
-  /// Makes the decision of a node that has seen no record yet.
+  /// Makes the adoption of a node before its first read.
   ///
   /// - Parameters:
-  ///   - session: The node.
-  ///   - clusterID: Its cluster; ``aloneClusterID`` for a node that runs alone.
+  ///   - session: The node's session.
+  ///   - clusterID: The node's cluster; ``aloneClusterID`` for a node that runs alone.
   init(session: NodeSession, clusterID: String) {
     self.session = session
     self.clusterID = clusterID
@@ -42,12 +42,12 @@ struct RecordAdoption: Sendable {
 
   private var isAlone: Bool { clusterID == Self.aloneClusterID }
 
-  /// Takes in what a read showed.
+  /// Processes a read.
   ///
   /// - Parameters:
-  ///   - record: The record, or nil if there is none.
-  ///   - now: The time on the node's own clock.
-  /// - Returns: What to do next.
+  ///   - record: The record; nil if there is none.
+  ///   - now: The time on the node's monotonic clock.
+  /// - Returns: The next step.
   mutating func read(_ record: ElectionRecord?, now: Duration) -> Decision {
     guard let record, record.clusterID != clusterID else { return .takePart }
     guard isAlone || record.clusterID == Self.aloneClusterID else { return .refuse(cluster: record.clusterID) }
@@ -74,9 +74,9 @@ extension RecordAdoption {
   /// Reads the record until the node may take part.
   ///
   /// - Parameters:
-  ///   - store: Where the record is.
+  ///   - store: The store of the record.
   ///   - clock: The node's clock.
-  /// - Throws: `MembershipError` with `storeInUse` if the record is another cluster's; what the store throws.
+  /// - Throws: `MembershipError` with `storeInUse` if the record belongs to another cluster, or the store's error.
   mutating func run(on store: AnyElectionStore, clock: NodeClock) async throws {
     while true {
       let snapshot = try await store.read()
@@ -92,7 +92,7 @@ extension RecordAdoption {
   private func refusal(_ other: String) -> MembershipError {
     MembershipError(
       .storeInUse,
-      "node \"\(session.nodeID)\" cannot start: it is of cluster \"\(clusterID)\", and the election record in its store belongs to cluster "
-        + "\"\(other)\". If both are one cluster give them the same highAvailability.clusterId, else another redis.keyPrefix each")
+      "node \"\(session.nodeID)\" cannot start: it belongs to cluster \"\(clusterID)\", and the election record in its store to cluster "
+        + "\"\(other)\". Set the same highAvailability.clusterId on all nodes of one cluster, or another redis.keyPrefix for each cluster")
   }
 }

@@ -6,17 +6,17 @@ import Synchronization
 
 /// Performs a ``ShutdownPlan``.
 ///
-/// As the last of the node's services it is the first that stops: it performs the steps until the server is to stop. The server then calls
-/// ``acceptingEnded()`` for the steps while connections end.
+/// The last service of the node stops first: it performs the steps until the server stops. The server then calls ``acceptingEnded()`` for
+/// the steps while connections end.
 final class Shutdown: Service {
-  /// What the steps act on.
+  /// The parts of the node that the steps act on.
   struct Parts: Sendable {
     let health: NodeHealth
     let election: NodeElection
     let dispatcher: Dispatcher
-    /// Callers that wait for executions of other nodes.
+    /// The waits for executions of other nodes.
     let watch: ExecutionWatch
-    /// The node sessions that can go on with what this node has.
+    /// The node sessions that can continue the executions of this node.
     let successors: @Sendable () -> [NodeSession]
   }
 
@@ -40,9 +40,9 @@ final class Shutdown: Service {
   /// - Parameters:
   ///   - delay: `server.drainDelay`.
   ///   - timeout: `server.drainTimeout`.
-  ///   - parts: What the steps act on.
+  ///   - parts: The parts of the node that the steps act on.
   ///   - clock: The node's clock.
-  ///   - logger: Where the stop is reported.
+  ///   - logger: Logs the shutdown.
   init(delay: Duration, timeout: Duration, parts: Parts, clock: NodeClock, logger: Logger) {
     self.delay = delay
     self.timeout = timeout
@@ -51,7 +51,7 @@ final class Shutdown: Service {
     self.logger = logger
   }
 
-  /// Waits for a graceful shutdown, and returns when the server is to stop.
+  /// Waits for a graceful shutdown, and performs the steps until the server stops.
   func run() async throws {
     do { try await gracefulShutdown() } catch { return }
     let current = begin()
@@ -60,14 +60,14 @@ final class Shutdown: Service {
       metadata: ["drainDelay": "\(delay)", "drainTimeout": "\(timeout)", "successors": "\(current.successors.count)"])
     await withTaskGroup(of: Void.self) { group in
       for timed in current.plan.whileAccepting {
-        // A store that does not answer holds up the release, and must not hold up the rest.
+        // The release of leadership must not delay the other steps while the store does not answer.
         if timed.step == .leave { group.addTask { await self.parts.election.resign() } }
         await perform(timed, of: current)
       }
     }
   }
 
-  /// Does what comes after the server has stopped to accept connections.
+  /// Performs the steps after the server has stopped accepting connections.
   func acceptingEnded() async {
     let current = begin()
     for timed in current.plan.afterAccepting { await perform(timed, of: current) }
@@ -109,7 +109,7 @@ final class Shutdown: Service {
     parts.health.stage = .finishing
     await waitUntilIdle(includingExecutions: true, within: limit)
     let left = parts.dispatcher.counts.executions
-    if left > 0 { logger.warning("work is left that no other node takes over", metadata: ["executions": "\(left)"]) }
+    if left > 0 { logger.warning("stopping with executions that no other node takes over", metadata: ["executions": "\(left)"]) }
   }
 
   private func waitUntilIdle(includingExecutions: Bool, within limit: Duration) async {
@@ -121,7 +121,7 @@ final class Shutdown: Service {
     }
   }
 
-  /// Agents that were told to leave need a moment, and those that do not heed it are not waited for longer.
+  /// Waits until all agents have left, but not longer for agents that ignore the request to reconnect.
   private func awaitAgents(within limit: Duration) async {
     let end = clock.now.instant + limit
     while parts.dispatcher.counts.agents > 0, clock.now.instant < end {

@@ -1,68 +1,68 @@
-/// What a node does when it stops: the steps in their order, and until when each may last.
+/// The steps of a node's shutdown, in order, each with its deadline.
 ///
-/// The order of a stop and all its limits stand here. ``Shutdown`` performs the steps before and after the server stops to accept
-/// connections; the service group stops the parts.
+/// The plan has the whole order and all limits. ``Shutdown`` performs the steps before and after the server stops accepting connections;
+/// the service group stops the parts.
 struct ShutdownPlan: Sendable, Hashable {
-  /// One thing to do.
+  /// One step of a shutdown.
   enum Step: Sendable, Hashable {
-    /// Readiness fails, and leadership is released at once.
+    /// Fail the readiness probe and release leadership.
     case leave
-    /// HTTP is served on, so that load balancers notice.
+    /// Continue to serve HTTP until load balancers have noticed.
     case keepServing
-    /// No further executions are taken; agents stay, and may come back, until what there is has ended.
+    /// Refuse new executions, and keep the agents until the present executions have ended.
     case finishWork
-    /// The server accepts no further connections.
+    /// Have the server accept no more connections.
     case stopAccepting
-    /// Requests in transit are still taken, since proxies do not send them to another node.
+    /// Continue to accept requests in transit, which proxies do not send to another node.
     case takeLateRequests
-    /// No further work is taken.
+    /// Refuse new work.
     case refuseWork
-    /// Agents are told to connect again, spread over a time.
+    /// Ask the agents to reconnect, spread over a time.
     case sendAgentsAway(over: Duration)
-    /// Executions that no caller waits for here go to other nodes.
+    /// Hand over the executions without a waiting caller to other nodes.
     case handOverExecutions
-    /// Callers wait for their results.
+    /// Wait for the executions with a waiting caller.
     case awaitCallers
-    /// Callers that still wait are told where to look.
+    /// Answer the callers that still wait with the id of their execution.
     case answerCallers
-    /// Agents leave by themselves, the last of them when the spread is over.
+    /// Wait until the agents have left, the last of them at the end of the spread.
     case awaitAgents(spread: Duration)
-    /// The agents that are left are disconnected.
+    /// Disconnect the remaining agents.
     case closeAgents
-    /// The last answers are written.
+    /// Write the last answers and close the connections.
     case closeConnections
-    /// The other parts of the node stop, in this order.
+    /// Stop the other parts of the node in this order.
     case stop([NodePart])
   }
 
-  /// A step and until when it may last.
+  /// A step with its deadline.
   struct Timed: Sendable, Hashable {
     var step: Step
-    /// Since the begin of the stop; what is not done by then is left undone.
+    /// The end of the step, counted from the begin of the shutdown; the step is abandoned then.
     var deadline: Duration
   }
 
-  /// How long requests in transit are taken after the server stopped accepting: slightly longer than the server keeps idle connections.
+  /// The time for requests in transit after the server has stopped accepting: slightly longer than that of idle connections.
   static let lateRequests: Duration = .milliseconds(300)
-  /// How long agents that leave by themselves are spread at most.
+  /// The longest time to spread the departure of agents over.
   static let longestSpread: Duration = .seconds(2)
-  /// How long the last agent that was told to leave may take to do it.
+  /// The time that an agent has to follow the request to reconnect.
   static let agentReaction: Duration = .milliseconds(500)
-  /// How long the last answers may take to be written.
+  /// The time to write the last answers.
   static let connectionLimit: Duration = .seconds(2)
-  /// How long the parts behind the server may take to stop, all together.
+  /// The time for all parts behind the server to stop.
   static let partsLimit: Duration = .seconds(15)
-  /// How long a part of the node may take to deliver what it has to say to other nodes, within `partsLimit`.
+  /// The time, within `partsLimit`, that a part has to deliver its messages to other nodes.
   static let deliveryLimit: Duration = .seconds(2)
 
-  /// The steps in their order.
+  /// The steps in order.
   let steps: [Timed]
 
-  /// Plans a stop.
+  /// Plans a shutdown.
   ///
   /// - Parameters:
-  ///   - delay: How long HTTP is served on, `server.drainDelay`.
-  ///   - timeout: How long work that is under way may take after that, `server.drainTimeout`.
+  ///   - delay: The time to continue serving HTTP, `server.drainDelay`.
+  ///   - timeout: The time for work in progress after that, `server.drainTimeout`.
   ///   - hasSuccessor: Whether another node takes over the agents and the executions.
   init(delay: Duration, timeout: Duration, hasSuccessor: Bool) {
     let workEnd = delay + timeout
@@ -85,52 +85,52 @@ struct ShutdownPlan: Sendable, Hashable {
     self.steps = steps
   }
 
-  /// How long the whole stop may take; what still runs then is cancelled.
+  /// The time for the whole shutdown, after which the services are cancelled.
   var limit: Duration { steps.last?.deadline ?? .zero }
 
-  /// The steps up to the one that has the server stop to accept connections, with it.
+  /// The steps up to and including `stopAccepting`.
   var whileAccepting: ArraySlice<Timed> {
     steps.prefix(through: acceptingEnd)
   }
 
-  /// The steps after it.
+  /// The steps after `stopAccepting`.
   var afterAccepting: ArraySlice<Timed> {
     steps.suffix(from: acceptingEnd + 1)
   }
 
   private var acceptingEnd: Int {
     guard let index = steps.firstIndex(where: { $0.step == .stopAccepting }) else {
-      preconditionFailure("a plan without an end of accepting")
+      preconditionFailure("a shutdown plan without the step stopAccepting")
     }
     return index
   }
 }
 
-/// The parts of a node that run, in the order in which they start; they stop from the last to the first.
+/// The running parts of a node, in the order of their start; they stop in reverse order.
 enum NodePart: Sendable, Hashable, CaseIterable {
   /// The services of the backend.
   case backend
   /// Publishes events.
   case events
-  /// Carries messages to other nodes.
+  /// Delivers messages to other nodes.
   case messages
-  /// Shows that the node lives.
+  /// Sends heartbeats.
   case membership
   /// Drives executions.
   case dispatcher
-  /// Takes messages of other nodes.
+  /// Receives messages from other nodes.
   case inbox
-  /// Follows what the other nodes tell.
+  /// Follows the events of the cluster.
   case feed
-  /// Campaigns and does the leader's duties.
+  /// Campaigns and runs the leader's duties.
   case leadership
-  /// Starts the node, and attends to the store.
+  /// Starts the node and maintains its state in the store.
   case lifecycle
   /// Serves HTTP and agents.
   case server
-  /// Performs the plan until the server stops.
+  /// Performs the shutdown plan until the server stops.
   case shutdown
 
-  /// The parts that stop when the server has.
+  /// The parts that stop after the server.
   static var behindServer: [NodePart] { Array(allCases.prefix { $0 != .server }) }
 }

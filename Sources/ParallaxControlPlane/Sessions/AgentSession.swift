@@ -4,9 +4,9 @@ package import ParallaxAPI
 package import ParallaxServer
 import Synchronization
 
-/// An agent connection as its driver: reads frames, asks the session's machine, performs what it decides.
+/// The driver of an agent connection: decodes messages, passes them to the session's machine, and performs its actions.
 ///
-/// Confined to the connection's event loop; `SessionLink` is the way to it from any thread.
+/// The session is confined to the connection's event loop; other threads use its `SessionLink`.
 package final class AgentSession: AgentMessageHandler, Sendable {
   private static let renewalPause = TimeAmount.seconds(1)
 
@@ -16,7 +16,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   fileprivate let clock: NodeClock
   private let metrics: SessionMetrics
   private let logger: Logger
-  /// What the agent was given over this connection and has not answered.
+  /// The tasks that went out over this connection and have no answer yet.
   private let unanswered: NIOLoopBoundBox<UnansweredTasks>
   private let lastMessage: Atomic<Int64>
   private let messageCount = Atomic<UInt64>(0)
@@ -54,7 +54,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   package func tick(at now: NIODeadline, silence: TimeAmount) {
     let now = clock.now
     let silence = Duration.nanoseconds(silence.nanoseconds)
-    // Messages tell of life at once, all other frames at the next tick.
+    // A message updates the last sign of life at once, any other frame at the next tick.
     let lastSign = (now.wall - silence).milliseconds
     if lastSign > lastMessage.load(ordering: .relaxed) { lastMessage.store(lastSign, ordering: .relaxed) }
     perform(machine.value.timePassed(at: now.instant, silence: silence))
@@ -69,7 +69,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
 
   // MARK: Sending
 
-  /// The way to this session from any thread.
+  /// The link by which other threads use this session.
   var link: SessionLink { SessionLink(session: self, eventLoop: connection.eventLoop) }
 
   fileprivate func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
@@ -91,13 +91,13 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     }
   }
 
-  /// A task's id is its message's too, so that an agent may answer with either; other messages are numbered.
+  /// The id of a message: for a task the task's id, so that an agent may answer with either, else a number.
   private func nextID(for message: ControlPlaneMessage) -> String {
     if case .task(let task) = message { return task.taskId }
     return "msg_\(messageCount.wrappingAdd(1, ordering: .relaxed).newValue)"
   }
 
-  // MARK: Doing
+  // MARK: Output
 
   fileprivate func perform(_ event: (inout AgentSessionMachine) -> [AgentSessionMachine.Action]) {
     perform(event(&machine.value))
@@ -142,8 +142,8 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     send(message, inAnswerTo: id)
   }
 
-  /// A message was too large for one of the sides, and ended the connection: fails its task where it can be told which, lest the agent
-  /// comes back with it again and again.
+  /// Fails the task of a message whose size ended the connection, if the task is identifiable, so that the message does not end the agent's
+  /// next connection too.
   private func failOversized(_ reason: AgentCloseReason) {
     switch reason {
     case .closedByAgent(code: .messageTooBig?, _):
@@ -178,7 +178,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   }
 }
 
-/// The way from any thread to a session on its event loop; the connection keeps the session, the link does not.
+/// Forwards calls from any thread to a session on its event loop; does not retain the session, which its connection owns.
 struct SessionLink: AgentLink {
   fileprivate weak let session: AgentSession?
   fileprivate let eventLoop: any EventLoop
@@ -219,7 +219,7 @@ struct SessionLink: AgentLink {
     inOrder { $0.connection.close(code: code, reason: reason) }
   }
 
-  /// Does something behind all that was asked before.
+  /// Performs an operation on the event loop, after all earlier ones.
   private func inOrder(_ work: @escaping @Sendable (AgentSession) -> Void) {
     eventLoop.execute { session.map(work) }
   }

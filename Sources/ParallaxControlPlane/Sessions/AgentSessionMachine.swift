@@ -1,19 +1,19 @@
 package import ParallaxAPI
 
-/// One agent connection's protocol: what a message means in the state that the session is in, and what is answered.
+/// The protocol of one agent connection: maps messages and events to actions, depending on the state of the session.
 ///
-/// `unregistered → registering → registered → closed`; every state can go to closed.
+/// `unregistered → registering → registered → closed`; every state can go to `closed`.
 package struct AgentSessionMachine: Sendable {
-  /// What the session is told about its surroundings.
+  /// The settings of a session.
   package struct Settings: Sendable, Hashable {
     package var heartbeatInterval: Duration
-    /// Silence of this length ends the session.
+    /// The silence after which the session ends.
     package var heartbeatTimeout: Duration
-    /// Said to the agent: how long a task may take that says nothing else.
+    /// The default time-out of a task, announced to the agent.
     package var taskTimeout: Duration
-    /// Ten times as many may come at once, since an agent that reconnects has results to send again.
+    /// The sustained rate of messages; a burst may have ten times as many, because an agent that reconnects repeats its results.
     package var maxMessagesPerSecond: Int
-    /// Said to the agent: the largest message that it may send, in bytes.
+    /// The largest message that the agent may send, in bytes, announced to the agent.
     package var maxMessageSize: Int
 
     package init(
@@ -28,7 +28,7 @@ package struct AgentSessionMachine: Sendable {
     }
   }
 
-  /// What an agent wants to be registered with.
+  /// The content of an agent's registration.
   package struct Registration: Sendable, Hashable {
     package var agentID: String
     package var name: String?
@@ -36,36 +36,36 @@ package struct AgentSessionMachine: Sendable {
     package var limit: Int
     package var metadata: JSONValue?
     package var activeTasks: [String]?
-    /// The largest message that the agent takes, in bytes; nil: it cannot tell.
+    /// The largest message that the agent accepts, in bytes; nil if the agent did not announce it.
     package var maxMessageSize: Int?
   }
 
-  /// Why a session is ended by this side.
+  /// The reason for which the node ends a session.
   package enum Ending: String, Sendable, Hashable {
     case silent, notRegistered, tooManyMessages, replaced, left, refused
   }
 
-  /// What the session's driver has to do, in order.
+  /// An action for the session's driver; it performs them in order.
   package enum Action: Sendable, Hashable {
-    /// Store; then call `registrationStored` or `registrationFailed`.
+    /// Store the registration, then call `registrationStored` or `registrationFailed`.
     case register(Registration)
     case reply(ControlPlaneMessage, inAnswerTo: String?)
-    /// The registration stands: the dispatcher may give it work.
+    /// Announce the registered agent to the dispatcher, which may give it work.
     case registered(Registration, epoch: Int64)
-    /// The registration was stored once more, under another epoch.
+    /// Announce to the dispatcher that the registration has a new epoch.
     case renewed(agentID: String, from: Int64, epoch: Int64)
-    /// The registration could not be stored once more: call `storeLost` again in a while.
+    /// Call `storeLost` again after a pause, because the store refused the renewed registration.
     case renewLater
     case taskCompleted(AgentMessage.TaskResult, messageID: String?)
     case taskFailed(AgentMessage.TaskError, messageID: String?)
-    /// The agent has stopped a task that was cancelled.
+    /// Free the place of a cancelled task, which the agent has stopped.
     case placeFreed(String)
-    /// Which tasks the agent has, as its heartbeat tells.
+    /// Reconcile the tasks of the agent with those in its heartbeat.
     case reported([String])
     case changed(capabilities: [String]?, limit: Int?, isDraining: Bool?)
-    /// Send a ping, which the agent's library answers.
+    /// Send a WebSocket ping, which the agent's library answers.
     case ping
-    /// The agent is gone; `graceful`: it said good-bye.
+    /// Announce that the agent has left; `graceful` if it sent `disconnect`.
     case left(agentID: String, epoch: Int64, graceful: Bool)
     case close(Ending)
   }
@@ -77,7 +77,7 @@ package struct AgentSessionMachine: Sendable {
     case closed
   }
 
-  /// How many messages may arrive while the registration is being stored.
+  /// The largest number of messages that may arrive while the registration is being stored.
   private static let waitingLimit = 1_000
   private static let registrationTimeout = Duration.seconds(30)
 
@@ -92,9 +92,9 @@ package struct AgentSessionMachine: Sendable {
   private var tokens: Double
   private var tokensAt: Duration
 
-  /// A session for a connection that has just opened.
+  /// Makes the session of a new connection.
   ///
-  /// `agentID` is the one of the handshake, or one made for it.
+  /// `agentID` is the id from the handshake, or a generated one.
   package init(settings: Settings, agentID: String, capabilities: [String], at now: Duration) {
     self.settings = settings
     self.agentID = agentID
@@ -106,13 +106,13 @@ package struct AgentSessionMachine: Sendable {
     tokensAt = now
   }
 
-  /// The agent's id and epoch while it is registered.
+  /// The agent's id and epoch; nil while the agent is not registered.
   package var registration: (agentID: String, epoch: Int64)? {
     guard case .registered(let registration, let epoch) = state else { return nil }
     return (registration.agentID, epoch)
   }
 
-  /// The largest message that the agent takes; nil: it cannot tell.
+  /// The largest message that the agent accepts, in bytes; nil if the agent did not announce it.
   package var agentMessageLimit: Int? {
     guard case .registered(let registration, _) = state else { return nil }
     return registration.maxMessageSize
@@ -120,7 +120,7 @@ package struct AgentSessionMachine: Sendable {
 
   // MARK: Messages
 
-  /// A frame was read, or could not be.
+  /// Processes a message, or the fault of an invalid one.
   package mutating func received(_ message: Result<ReceivedAgentMessage, AgentProtocolFault>, at now: Moment) -> [Action] {
     if case .closed = state { return [] }
     lastMessage = now.instant
@@ -185,7 +185,7 @@ package struct AgentSessionMachine: Sendable {
     return [.taskFailed(error, messageID: id)]
   }
 
-  /// What is wrong with ids that nobody here can have made; they are looked up in the store, so they have to be bounded.
+  /// Describes an id that the node cannot have generated; the store looks ids up, so they must be bounded.
   private func idFault(_ taskID: String, _ executionID: String) -> String? {
     for (name, value) in [("taskId", taskID), ("executionId", executionID)]
     where !(1...128).contains(value.utf8.count) || !value.utf8.allSatisfy(PatternDefinition.isNameByte) {
@@ -225,7 +225,9 @@ package struct AgentSessionMachine: Sendable {
     return [.changed(capabilities: update.capabilities, limit: update.maxTasks, isDraining: isDraining)]
   }
 
-  /// A heartbeat that lists tasks tells which places are taken; one that only counts them, or says nothing, is a sign of life.
+  /// Answers a heartbeat.
+  ///
+  /// One that lists tasks also reports the agent's occupied places; one with a mere count does not.
   private func heartbeat(_ message: AgentMessage.Heartbeat, _ id: String?, at now: Moment) -> [Action] {
     let answer = ControlPlaneMessage.HeartbeatAck(serverTime: now.wall, nextHeartbeat: settings.heartbeatInterval)
     let reply = Action.reply(.heartbeatAck(answer), inAnswerTo: id)
@@ -235,14 +237,14 @@ package struct AgentSessionMachine: Sendable {
 
   // MARK: Registration
 
-  /// The store has lost its data: a registration is to be stored once more.
+  /// Renews the registration, because the store has lost its data.
   package mutating func storeLost() -> [Action] {
     guard case .registered(let registration, _) = state, !isRenewing else { return [] }
     isRenewing = true
     return [.register(registration)]
   }
 
-  /// The store has the registration under this epoch.
+  /// Records that the store has the registration under an epoch.
   package mutating func registrationStored(epoch: Int64, at now: Moment) -> [Action] {
     if isRenewing, case .registered(let registration, let former) = state {
       isRenewing = false
@@ -250,7 +252,7 @@ package struct AgentSessionMachine: Sendable {
       return [.renewed(agentID: registration.agentID, from: former, epoch: epoch)]
     }
     guard case .registering(let registration, let messageID, let waiting) = state else {
-      // The connection ended in the meantime: the registration is taken back like any other.
+      // The connection ended in the meantime, so the agent leaves like any other.
       return [.left(agentID: agentID, epoch: epoch, graceful: false)]
     }
     state = .registered(registration, epoch: epoch)
@@ -263,7 +265,7 @@ package struct AgentSessionMachine: Sendable {
     return actions
   }
 
-  /// The store did not take the registration: the agent is told, and may try again on another connection.
+  /// Records that the store refused the registration: the agent gets an error, and may retry on another connection.
   package mutating func registrationFailed(_ message: String) -> [Action] {
     if isRenewing {
       isRenewing = false
@@ -275,10 +277,10 @@ package struct AgentSessionMachine: Sendable {
 
   // MARK: End
 
-  /// Time has passed; to be called about once a second.
+  /// Checks the time-outs; to be called about once a second.
   ///
-  /// `silence` is how long the agent has sent nothing at all. An agent that is silent is sent pings, so that its library's answers show
-  /// that it lives even if it sends no heartbeat.
+  /// `silence` is the time since the last frame of any kind. A silent agent gets pings: its library's answers show that it is alive even if
+  /// it sends no heartbeats.
   package mutating func timePassed(at now: Duration, silence: Duration) -> [Action] {
     switch state {
     case .closed: return []
@@ -293,16 +295,16 @@ package struct AgentSessionMachine: Sendable {
     }
   }
 
-  /// Two pings may be lost before an agent counts as silent.
+  /// The time between two pings, of which two may be lost before an agent counts as silent.
   private var pingInterval: Duration { settings.heartbeatTimeout / 3 }
 
-  /// Another connection has registered under this agent's id.
+  /// Ends the session, because another connection has registered under this agent's id.
   package mutating func replaced() -> [Action] {
     if case .closed = state { return [] }
     return fault(nil, "REPLACED", "another connection registered as \(agentID)", fatal: true) + end(.replaced)
   }
 
-  /// The connection has ended.
+  /// Records that the connection has ended.
   package mutating func connectionClosed() -> [Action] {
     defer { state = .closed }
     guard case .registered(let registration, let epoch) = state else { return [] }

@@ -4,7 +4,7 @@ package import ParallaxAPI
 package import ParallaxServer
 import ParallaxState
 
-/// Opens a session for every agent that connects.
+/// Opens a session for each connecting agent.
 package struct SessionGateway: AgentGateway {
   let settings: AgentSessionMachine.Settings
   let dispatcher: Dispatcher

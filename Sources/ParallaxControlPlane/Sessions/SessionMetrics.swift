@@ -1,7 +1,7 @@
 import ParallaxAPI
 package import ParallaxMetrics
 
-/// What is counted about agent connections; the series are made once, as they are on the hot path.
+/// The metrics of agent connections; the series are made once, because they are on the hot path.
 package struct SessionMetrics: Sendable {
   private let connections: GaugeSeries
   private let inbound: [AgentMessage.Kind: CounterSeries]
@@ -16,7 +16,7 @@ package struct SessionMetrics: Sendable {
     inbound = Dictionary(uniqueKeysWithValues: AgentMessage.Kind.allCases.map { ($0, messages.withLabels("in", $0.rawValue)) })
     inboundFaults = messages.withLabels("in", "invalid")
     outbound = Dictionary(uniqueKeysWithValues: ControlPlaneMessage.Kind.allCases.map { ($0, messages.withLabels("out", $0.rawValue)) })
-    faults = try registry.makeCounter("parallax_agent_faults_total", help: "Errors told to agents.", labels: ["code"])
+    faults = try registry.makeCounter("parallax_agent_faults_total", help: "Errors sent to agents, by code.", labels: ["code"])
   }
 
   func opened() { connections.increment() }

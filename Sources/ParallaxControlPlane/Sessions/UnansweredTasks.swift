@@ -1,8 +1,8 @@
 import ParallaxAPI
 
-/// The tasks that went out over one connection and were not answered over it.
+/// The tasks that went out over one connection and have no answer yet.
 struct UnansweredTasks {
-  /// A task with what it took to send it.
+  /// A task with the size of its message.
   struct Task {
     var id: String
     var executionID: String
@@ -17,10 +17,10 @@ struct UnansweredTasks {
 
   private var tasks: [String: Task] = [:]
 
-  /// The one whose message was the longest.
+  /// The task with the largest message.
   var largest: Task? { tasks.values.max { $0.bytes < $1.bytes } }
 
-  /// The only one; nil if there are none or several.
+  /// The only task; nil if there are none or several.
   var only: Task? { tasks.count == 1 ? tasks.values.first : nil }
 
   mutating func add(_ task: Task) { tasks[task.id] = task }
