@@ -1,30 +1,30 @@
 public import ParallaxAPI
 public import ParallaxHA
 
-/// An agent's registration at a node session, as the store keeps it.
+/// A stored registration of an agent at a node session.
 public struct AgentRecord: Sendable, Hashable {
   /// The agent's id.
   public var id: String
-  /// The name that it is shown under; nil without one.
+  /// The agent's display name; nil without one.
   public var name: String?
-  /// What it can do.
+  /// The agent's capabilities.
   public var capabilities: [String]
-  /// How many tasks it takes at once; 1 or more.
+  /// The largest number of concurrent tasks, at least 1.
   public var maxConcurrentTasks: Int
-  /// What it says of itself.
+  /// The metadata that the agent registered with.
   public var metadata: JSONValue?
-  /// The node session that holds the agent's connection, or held it last.
+  /// The node session that holds the agent's connection, or held the last one.
   public var session: NodeSession
-  /// Raised by every registration: what an earlier registration's node still wants to change is refused.
+  /// The epoch, which every registration raises; the store refuses changes under an earlier one.
   public var epoch: Int64
-  /// When it registered.
+  /// The time of the registration.
   public var connectedAt: Timestamp
-  /// False once the connection is gone and the agent has not come back.
+  /// Whether the agent is connected; false from the end of its connection until it registers again.
   public var isConnected: Bool
-  /// The tasks that the agent said, when it registered, that it still had; nil: it could not tell.
+  /// The ids of the unfinished tasks that the agent reported when it registered; nil if it reported none.
   public var activeTasks: [String]?
 
-  /// Makes a registration; `epoch` is the greatest that the node remembers of this agent, 0 for none.
+  /// Makes a registration; `epoch` is the greatest epoch of this agent that the node remembers, 0 for none.
   public init(
     id: String, name: String? = nil, capabilities: [String], maxConcurrentTasks: Int = 1, metadata: JSONValue? = nil,
     session: NodeSession, epoch: Int64 = 0, connectedAt: Timestamp, isConnected: Bool = true, activeTasks: [String]? = nil

@@ -1,12 +1,12 @@
 package import ParallaxAPI
 
-/// Makes one result of the results of an execution's tasks.
+/// Aggregates the results of an execution's tasks into one result.
 ///
-/// Deterministic and repeatable: the same tasks give the same result, since a new owner may run it again after a failover.
+/// The aggregation is deterministic, because a new owner may repeat it after a failover.
 package enum Aggregator {
-  /// Aggregates the completed tasks among `tasks`, of which there is at least one, in the order of their slots.
+  /// Aggregates the completed tasks among `tasks`, in the order of their slots.
   ///
-  /// Throws the failure with which the execution then ends, for instance results that cannot be merged.
+  /// Throws the failure that ends the execution, for instance if no task is completed or the results cannot be merged.
   package static func aggregate(_ aggregation: Aggregation, tasks: [TaskRecord]) throws(ExecutionFailure) -> JSONValue {
     let completed = tasks.filter { $0.state == .completed }.sorted { $0.slot < $1.slot }
     guard let earliest = completed.first else {
@@ -26,7 +26,7 @@ package enum Aggregator {
     for task in tasks {
       guard case .object(let members)? = task.result else {
         throw ExecutionFailure(
-          code: "AGGREGATION_FAILED", message: "merge needs objects, but the result of agent \(task.agentID) is none")
+          code: "AGGREGATION_FAILED", message: "merge needs objects, but the result of agent \(task.agentID) is not an object")
       }
       merged.merge(members) { _, later in later }
     }
@@ -45,11 +45,11 @@ package enum Aggregator {
   }
 }
 
-/// A vote over results: which are equal, and how much stands behind each.
+/// A vote over results, with a count and a confidence for each distinct value.
 private struct Ballot {
   private struct Option {
     var value: JSONValue
-    /// The result of the earliest task that voted so.
+    /// The result of the earliest task with this vote.
     var result: JSONValue
     var count = 0
     var confidence = 0.0
@@ -57,12 +57,12 @@ private struct Ballot {
 
   struct Outcome {
     var result: JSONValue
-    /// The winner's part of all votes, by the method that decided.
+    /// The winner's share of all votes, weighted by the method.
     var share: Double
     var votes: JSONValue
   }
 
-  /// In the order in which tasks first voted so.
+  /// The distinct votes, in the order of the first task of each.
   private var options: [Option] = []
 
   init(_ tasks: [TaskRecord], field: String?) throws(ExecutionFailure) {
@@ -101,7 +101,7 @@ private struct Ballot {
 }
 
 extension JSONValue {
-  /// The value as the name of a member: a string as it is, anything else as JSON text.
+  /// The value as a member name: a string itself, any other value as JSON text.
   fileprivate var label: String {
     stringValue ?? (try? JSON.text(self)) ?? "null"
   }

@@ -3,7 +3,7 @@ import ParallaxAPI
 extension ClusterEvent {
   /// The event as JSON, with the same bytes as `JSON.text`.
   ///
-  /// Written by hand: a node publishes several events for each execution, whether anybody listens or not.
+  /// The text is built by hand for speed: a node publishes several events for each execution.
   ///
   /// - Throws: `EncodingError` if a number among the details is not finite.
   package var text: String {
@@ -17,14 +17,14 @@ extension ClusterEvent {
   }
 
   fileprivate static func quoted(_ text: String) throws -> String {
-    // The same as `JSON.text` for what needs no escape, which is nearly all there is.
+    // Nearly all texts need no escapes, and are equal to those of `JSON.text`.
     let isPlain = text.utf8.allSatisfy { (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
     return isPlain ? "\"\(text)\"" : try JSON.text(JSONValue.string(text))
   }
 }
 
 extension JSONValue {
-  /// What an event's details usually are, written by hand; all else by `JSON.text`.
+  /// The value as JSON: built by hand for the usual details of an event, else by `JSON.text`.
   fileprivate var jsonText: String {
     get throws {
       switch self {

@@ -1,44 +1,44 @@
 public import ParallaxAPI
 public import ParallaxHA
 
-/// News for people and for whoever would otherwise find out by a timer.
+/// A change in the cluster, published for observers and for nodes that would otherwise notice it at their next poll.
 ///
-/// Events may be lost; nothing rests on them.
+/// Delivery is best effort: correctness must not depend on an event.
 public struct ClusterEvent: Sendable, Hashable, Codable {
-  /// The three channels.
+  /// The channels of events.
   public enum Channel: String, Sendable, Hashable, Codable, CaseIterable {
-    /// Statuses of executions, each when it is first reached.
+    /// The status changes of executions.
     case execution
-    /// Agents that register, change and leave.
+    /// Registrations, changes and departures of agents.
     case agent
-    /// Nodes that join and leave, and changes of leadership.
+    /// Nodes that join or leave, changes of leadership and of patterns.
     case cluster
   }
 
-  /// For instance `completed`, `registered`, `left`, `marker`.
+  /// The type, for instance `completed`, `registered`, `left` or `marker`.
   public var type: String
-  /// What it is about: an execution's, an agent's or a node's id.
+  /// The id of the subject: an execution, an agent, a node or a pattern.
   public var id: String
-  /// The node that published it.
+  /// The node that published the event.
   public var nodeId: String
-  /// The publisher's wall clock.
+  /// The time of the event on the publisher's wall clock.
   public var timestamp: Timestamp
-  /// Grows by one with each event of a node session on a channel, so that a gap shows.
+  /// The sequence number, which grows by one with each event of a node session on a channel, so that subscribers detect gaps.
   public var sequence: Int64
-  /// The incarnation of the node that published it.
+  /// The incarnation of the node that published the event.
   public var incarnation: String
-  /// What else there is to tell, in a form that depends on the type.
+  /// Further details, in a form that depends on the type.
   public var details: JSONValue?
 
   /// Makes an event.
   ///
   /// - Parameters:
-  ///   - type: What happened.
-  ///   - id: What it is about.
-  ///   - session: The node session that publishes it.
-  ///   - timestamp: The publisher's wall clock.
-  ///   - sequence: One more than the last of this session on the channel.
-  ///   - details: What else there is to tell.
+  ///   - type: The type.
+  ///   - id: The id of the subject.
+  ///   - session: The node session that publishes the event.
+  ///   - timestamp: The time on the publisher's wall clock.
+  ///   - sequence: One more than the last sequence number of this session on the channel.
+  ///   - details: Further details; nil, the default, without any.
   public init(
     type: String, id: String, session: NodeSession, timestamp: Timestamp, sequence: Int64, details: JSONValue? = nil
   ) {
@@ -52,33 +52,35 @@ public struct ClusterEvent: Sendable, Hashable, Codable {
   }
 }
 
-/// What a subscriber gets.
+/// An element of a subscription.
 public enum EventDelivery: Sendable, Hashable {
-  /// An event, and the channel that it was published on.
+  /// An event with its channel.
   case event(ClusterEvent, ClusterEvent.Channel)
-  /// Something may have been missed: whoever keeps a view reads it anew.
+  /// A possible loss of events: a subscriber that keeps a view must reread its source.
   case gap
 }
 
 /// Carries events between the nodes of a cluster.
 ///
-/// The conformance suite `EventBusConformance` states what an implementation has to do.
+/// The conformance suite `EventBusConformance` checks an implementation.
 public protocol EventBus: Sendable {
-  /// Publishes events in their order; best effort.
+  /// Publishes events in order; best effort.
+  ///
+  /// - Throws: Any error if the bus cannot publish; the events may be published in part.
   func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) async throws
 
-  /// Events of all nodes, this one's included, for one consumer.
+  /// Subscribes to the events of all nodes, including this one, for one consumer.
   ///
-  /// The stream begins with a gap: from there on nothing is missed without another. It ends when the consumer's task is cancelled. A
-  /// consumer that falls behind loses the newest events and finds a gap in their place.
+  /// The stream begins with a gap, and reports every later loss as a gap. It ends when the consumer's task is cancelled. A consumer that
+  /// falls behind loses the newest events and receives a gap in their place.
   func subscribe(to channels: Set<ClusterEvent.Channel>) -> AsyncStream<EventDelivery>
 
-  /// Whether an event on the channel may reach anybody, so that nothing is made of one that cannot; cheap. `true` by default.
+  /// Whether the channel may have subscribers, so that a publisher can skip an event; cheap to call; `true` by default.
   func hasSubscribers(on channel: ClusterEvent.Channel) -> Bool
 }
 
 extension EventBus {
-  /// True: there may be a subscriber.
+  /// Returns `true`: the channel may have subscribers.
   public func hasSubscribers(on channel: ClusterEvent.Channel) -> Bool { true }
 
   /// Publishes one event; best effort.

@@ -1,6 +1,6 @@
-/// How far a subscriber has followed each sender on each channel, so that a missing event shows.
+/// Detects missing events, from the last sequence number of each sender on each channel.
 ///
-/// A sender's first event is taken as the beginning: what it sent before the subscription is not missing.
+/// The first event of a sender is the beginning: earlier ones are not missing.
 package struct EventSequences: Sendable {
   private struct Sender: Hashable {
     var nodeID: String
@@ -8,14 +8,14 @@ package struct EventSequences: Sendable {
     var channel: ClusterEvent.Channel
   }
 
-  /// Sessions come and go, and what they are called comes from outside: beyond this many all are forgotten, at the price of one gap.
+  /// The largest number of senders to track, since their names come from outside; one more resets the detector, at the price of one gap.
   private static let capacity = 10_000
 
   private var last: [Sender: Int64] = [:]
 
   package init() {}
 
-  /// Takes note of an event; true if one that its sender published before it may have been missed.
+  /// Records an event; returns whether an earlier one of its sender may be missing.
   package mutating func skips(to event: ClusterEvent, on channel: ClusterEvent.Channel) -> Bool {
     let sender = Sender(nodeID: event.nodeId, incarnation: event.incarnation, channel: channel)
     guard let former = last[sender] else {
@@ -25,11 +25,11 @@ package struct EventSequences: Sendable {
       return isFull
     }
     last[sender] = max(former, event.sequence)
-    // A comparison of differences could overflow with a sequence that a peer made up.
+    // `event.sequence - former` could overflow with an invalid sequence number of a peer.
     return event.sequence > former && event.sequence - 1 != former
   }
 
-  /// Forgets all: the subscriber knows already that it may have missed something.
+  /// Resets the detector, after the subscriber has received a gap.
   package mutating func reset() {
     last.removeAll()
   }

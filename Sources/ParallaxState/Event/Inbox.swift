@@ -1,60 +1,62 @@
 public import ParallaxAPI
 public import ParallaxHA
 
-/// What one node session tells another.
+/// A message from one node session to another.
 ///
-/// Delivery is at least once and in order per sender; the receiver does nothing twice that must be done once. A message that is
-/// lost with its receiver is made up for by its sender, who reconciles when a member is lost.
+/// Delivery is at least once, in order for each sender; receivers tolerate repeats. A message can be lost together with its receiver: the
+/// sender reconciles when it learns of the lost member.
 public enum NodeMessage: Sendable, Hashable {
-  /// For an agent that is connected to the receiver: a task, or the end of one.
+  /// Deliver a task to an agent that is connected to the receiver.
   case deliver(ControlPlaneMessage.Task, agent: String, owner: NodeSession)
-  /// For an agent that is connected to the receiver: its task is no longer wanted.
+  /// Cancel a task at an agent that is connected to the receiver.
   case withdraw(ControlPlaneMessage.TaskCancelled, agent: String)
-  /// The outcome of a task is in the store; the receiver owns its execution.
+  /// Read the recorded outcome of a task, whose execution the receiver owns.
   case recorded(execution: String, task: String)
-  /// Somebody asked the sender to cancel an execution that the receiver owns.
+  /// Cancel an execution that the receiver owns, on behalf of a caller of the sender.
   case cancel(execution: String)
-  /// The receiver is to take an execution over from `owner`: it has the agents for it, or the owner is stopping.
+  /// Take an execution over from `owner`, because the receiver has agents for it or `owner` is stopping.
   case adopt(execution: String, owner: NodeSession)
-  /// The sender owns an execution now that the receiver owned.
+  /// The sender has taken over an execution of the receiver.
   case adopted(execution: String)
-  /// The sender wants to hear when an execution ends that the receiver owns; answered by `ended`.
+  /// Report to `watcher`, with `ended`, when an execution of the receiver has ended.
   case watch(execution: String, watcher: NodeSession)
-  /// An execution has ended, or is none of the sender's: whoever waits for it looks it up.
+  /// An execution has ended, or the sender does not own it: waiting callers reread it.
   case ended(execution: String)
-  /// For an agent that is connected to the receiver: an operator ends its connection.
+  /// Disconnect an agent that is connected to the receiver, on behalf of an operator.
   case disconnect(agent: String)
 }
 
-/// The messages between node sessions: an inbox per session, bounded, with nothing dropped unread.
+/// Stores the messages between node sessions, in one bounded inbox for each session.
 ///
-/// The conformance suite `InboxConformance` states what an implementation has to do.
+/// An inbox never drops a message: a full one refuses messages. The conformance suite `InboxConformance` checks an implementation.
 public protocol InboxStore: Sendable {
-  /// Puts messages into a session's inbox, all of them and in order; false if it has no room for all, and none was put.
+  /// Appends messages to a session's inbox in order: all of them, or none if the inbox has no room for all.
   ///
-  /// When it throws, the messages may have been put or not; sending them again may put them twice.
+  /// - Returns: Whether the inbox has accepted the messages.
+  /// - Throws: Any error if the outcome is unknown; a repeat may then append the messages twice.
   func send(_ messages: [NodeMessage], to session: NodeSession) async throws -> Bool
 
-  /// Hands what comes into a session's inbox to `handle`, oldest first and at most `limit` messages at a time, until the task is
-  /// cancelled.
+  /// Passes the messages of a session's inbox to `handle`, oldest first and at most `limit` at a time, until the task is cancelled.
   ///
-  /// When `handle` returns, its messages are taken out for good, before the next are handed to it. What it did not return for is handed out
-  /// again, first of all, by the next `receive`. An outage of the store is waited out. A session has one receiver at a time.
+  /// The store removes messages after `handle` has returned, and before it passes the next ones. If `handle` does not return, the next
+  /// `receive` begins with the same messages. An outage of the store does not end the call. A session has one receiver at a time.
   ///
-  /// - Throws: What `handle` throws, or `CancellationError`.
+  /// - Throws: The error of `handle`, or `CancellationError`.
   func receive(
     at session: NodeSession, limit: Int, _ handle: @Sendable ([ReceivedNodeMessage]) async throws -> Void
   ) async throws
 
-  /// Removes an inbox with what is in it: its session is gone. Idempotent.
+  /// Removes the inbox of a lost session, with its messages; idempotent.
   func removeInbox(of session: NodeSession) async throws
 }
 
-/// A message with its place in the inbox.
+/// A message with its position in the inbox.
 public struct ReceivedNodeMessage: Sendable, Hashable {
-  /// Where it stands in the inbox, in a form of the store's own.
+  /// The position in the inbox, in a format of the store.
   public var position: String
-  /// Nil if this version cannot read it; to be reported, and taken out like any other.
+  /// The message; nil if this version cannot read it.
+  ///
+  /// The receiver logs an unreadable message and skips it.
   public var message: NodeMessage?
 
   /// Makes a received message.

@@ -1,10 +1,9 @@
 import ParallaxAPI
 import ParallaxHA
 
-/// The form in which nodes of different versions write to each other: an object with the format's version, a type, and what belongs
-/// to the type.
+/// The format of messages between nodes of different versions: an object with the format's version, a type, and the fields of the type.
 extension NodeMessage: Codable {
-  /// The version that is written, and the newest that is read.
+  /// The version to write, and the newest version to read.
   private static let formatVersion = 1
 
   private enum CodingKeys: String, CodingKey {
@@ -15,7 +14,7 @@ extension NodeMessage: Codable {
     case deliver, withdraw, recorded, cancel, adopt, adopted, watch, ended, disconnect
   }
 
-  /// Reads a message of this format's version or an older one; throws `DecodingError` for a newer one.
+  /// Decodes a message of this version of the format or an older one; throws `DecodingError` for a newer one.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let version = try container.decode(Int.self, forKey: .version)
@@ -48,7 +47,7 @@ extension NodeMessage: Codable {
     }
   }
 
-  /// Writes the message with its format's version.
+  /// Encodes the message with the version of the format.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(Self.formatVersion, forKey: .version)

@@ -1,53 +1,54 @@
 public import ParallaxAPI
 public import ParallaxHA
 
-/// An execution: what was asked for, who owns it, how far it is.
+/// An execution: its request, its owner and its progress.
 ///
-/// Only the owner changes it, and every change names the owner's epoch and the next revision: a store refuses a change by a
-/// former owner, and takes a repeat of the last change as done.
+/// Only the owner changes an execution, and every change names the owner's epoch and the next revision. A store refuses the change of a
+/// former owner, and accepts a repeat of the last change as done.
 public struct Execution: Sendable, Hashable {
-  /// Unique for ever, 1 to 128 bytes; ``SortableID`` makes one.
+  /// The id, never reused, 1 to 128 bytes; ``SortableID`` makes one.
   public var id: String
-  /// The definition as it was when the execution was created: later changes to the pattern do not reach it.
+  /// The pattern's definition at the creation of the execution; later changes to the pattern do not affect it.
   public var pattern: PatternDefinition
-  /// How far it is.
+  /// The status.
   public var status: ExecutionStatus
-  /// How urgent it is among those that wait for the same agents.
+  /// The priority among executions that wait for the same agents.
   public var priority: ExecutionPriority
-  /// What the agents get.
+  /// The input for the agents.
   public var input: JSONValue
-  /// The aggregated result, once it is completed.
+  /// The aggregated result; nil unless the status is `completed`.
   public var result: JSONValue?
-  /// Why there is no result, once it has failed or timed out.
+  /// The reason of a failure or time-out; nil for any other status.
   public var error: ExecutionFailure?
-  /// What the caller gave along.
+  /// The caller's metadata.
   public var metadata: JSONValue?
-  /// The key by which a repeat of the request is recognized; nil if the request had none.
+  /// The key that identifies repeats of the request; nil if the request had none.
   ///
-  /// A store that removes the execution keeps in mind that it ended for as long as the key lives.
+  /// A store that removes the execution remembers its end for the lifetime of the key.
   public var idempotencyKey: String?
-  /// When it was created; it never changes.
+  /// The time of creation, which never changes.
   public var createdAt: Timestamp
-  /// When the first tasks were made; nil before.
+  /// The time of the first tasks; nil before.
   public var startedAt: Timestamp?
-  /// When its status became terminal; nil before.
+  /// The time at which the status became terminal; nil before.
   public var completedAt: Timestamp?
-  /// When it times out.
+  /// The time at which the execution times out.
   public var deadline: Timestamp
-  /// The greatest number of agents that any one of its tasks was given to, one after another; 1 at first.
+  /// The greatest attempt number of any task, starting at 1.
   public var attempt: Int
-  /// The node session that drives it.
+  /// The node session that owns the execution.
   public var owner: NodeSession
-  /// Raised by every change of owner; 1 at first.
+  /// The epoch, starting at 1, which every change of owner raises.
   public var epoch: Int64
-  /// Raised by every change; 1 when created.
+  /// The revision, starting at 1, which every change raises.
   public var revision: Int64
-  /// Raised by every outcome that a node records which does not own the execution; 0 at first.
+  /// The number of outcomes recorded by nodes other than the owner, starting at 0.
   ///
-  /// A change names the number that its owner has read, and is refused while there are more: no decision overrules an outcome unseen.
+  /// A change names the number that its owner has read. A store refuses it while there are more, so that no decision overrules an unread
+  /// outcome.
   public var recordings: Int64
 
-  /// Makes an execution; by default one that is new: pending, of epoch and revision 1.
+  /// Makes an execution; by default a new one, which is pending with epoch and revision 1.
   public init(
     id: String, pattern: PatternDefinition, status: ExecutionStatus = .pending, priority: ExecutionPriority = .normal,
     input: JSONValue, result: JSONValue? = nil, error: ExecutionFailure? = nil, metadata: JSONValue? = nil,
@@ -75,42 +76,42 @@ public struct Execution: Sendable, Hashable {
   }
 }
 
-/// One attempt at one agent's part in an execution.
+/// One attempt at one slot of an execution.
 ///
-/// An execution has as many slots as agents were selected for it; a slot whose agent fails or is lost gets a further task, with
-/// the next attempt number, within the pattern's retries.
+/// An execution has one slot for each selected agent. When the agent of a slot fails or is lost, the slot gets another task with the next
+/// attempt number, within the pattern's retries.
 public struct TaskRecord: Sendable, Hashable, Codable {
-  /// How a task stands.
+  /// The states of a task.
   public enum State: String, Sendable, Hashable, Codable {
-    /// With its agent, or on the way there.
+    /// Assigned to its agent, without an outcome yet.
     case open
     /// Ended with a result.
     case completed
     /// Ended with an error.
     case failed
-    /// No longer wanted.
+    /// Cancelled, because its result is no longer needed.
     case cancelled
   }
 
-  /// Unique in the execution; each attempt has one of its own.
+  /// The id of the attempt, unique in the execution.
   public var id: String
   /// The agent that has the task.
   public var agentID: String
-  /// Which of the execution's parts this is, from 0.
+  /// The index of the slot, from 0.
   public var slot: Int
-  /// From 1.
+  /// The number of the attempt at the slot, from 1.
   public var attempt: Int
-  /// How the task stands.
+  /// The state of the task.
   public var state: State
   /// The result of a completed task.
   public var result: JSONValue?
-  /// How sure the agent is of its result, 0 to 1; nil when it does not say.
+  /// The agent's confidence in its result, 0 to 1; nil if the agent reported none.
   public var confidence: Double?
   /// The error of a failed task.
   public var error: ExecutionFailure?
-  /// Whether another agent may do better than the one that failed.
+  /// Whether another agent may succeed where this one failed; nil unless the task failed.
   public var retryable: Bool?
-  /// How long the agent worked, as it says.
+  /// The working time that the agent reported; nil if it reported none.
   public var duration: WireDuration?
 
   /// Makes a task; by default an open one.
@@ -132,18 +133,18 @@ public struct TaskRecord: Sendable, Hashable, Codable {
 }
 
 extension TaskRecord {
-  /// The code of a task that its agent came back without, as it did without others.
+  /// The error code of a task that its agent lost together with other tasks.
   static let lostAmongOthers = "AGENT_LOST_AMONG_OTHERS"
 
-  /// Whether the next attempt costs no retry.
+  /// Whether the next attempt does not count against the pattern's retries.
   var isUncounted: Bool { state == .failed && error?.code == Self.lostAmongOthers }
 }
 
-/// An execution with all its tasks, in the order in which they were made.
+/// An execution with all its tasks, in the order of their creation.
 public struct StoredExecution: Sendable, Hashable {
   /// The execution.
   public var execution: Execution
-  /// Its tasks.
+  /// The tasks of the execution.
   public var tasks: [TaskRecord]
 
   /// Makes a stored execution.
@@ -152,16 +153,16 @@ public struct StoredExecution: Sendable, Hashable {
     self.tasks = tasks
   }
 
-  /// The last attempt at each slot, in the order of the slots.
+  /// The last attempt at each slot, in slot order.
   package var lastAttempts: [TaskRecord] {
-    // The first tasks were made one for each slot, in their order.
+    // The first tasks have the slots in order; most executions have no further ones.
     if tasks.indices.allSatisfy({ tasks[$0].slot == $0 }) { return tasks }
     var last: [Int: TaskRecord] = [:]
     for task in tasks where task.attempt >= (last[task.slot]?.attempt ?? 0) { last[task.slot] = task }
     return last.values.sorted { $0.slot < $1.slot }
   }
 
-  /// The execution as the API shows it: one part per slot, by its last attempt.
+  /// The API's document of the execution, with one part for each slot, from its last attempt.
   package var document: ExecutionDocument {
     let parts = lastAttempts.map { task in
       ExecutionDocument.AgentPart(
@@ -176,41 +177,41 @@ public struct StoredExecution: Sendable, Hashable {
   }
 }
 
-/// A change that the owner makes to its execution: the fields that it sets, the tasks that it adds or replaces.
+/// A change by the owner of an execution: the fields to set, and the tasks to add or replace.
 public struct ExecutionChange: Sendable, Hashable {
   /// The execution's id.
   public var id: String
-  /// Who makes the change; it must be the owner in the store.
+  /// The node session that makes the change; must be the stored owner.
   public var owner: NodeSession
-  /// The epoch in the store.
+  /// The epoch; must be the stored one.
   public var epoch: Int64
-  /// The revision that the execution has after this change; the one before must be in the store.
+  /// The revision after this change; must be one more than the stored one.
   public var revision: Int64
-  /// How many recorded outcomes the owner has read.
+  /// The number of recorded outcomes that the owner has read.
   public var recordings: Int64
-  /// The new status; nil leaves it.
+  /// The new status; nil leaves it unchanged.
   public var status: ExecutionStatus?
-  /// The new instant of the start; nil leaves it.
+  /// The new start time; nil leaves it unchanged.
   public var startedAt: Timestamp?
-  /// The new instant of the end; nil leaves it.
+  /// The new end time; nil leaves it unchanged.
   public var completedAt: Timestamp?
-  /// The new result; nil leaves it.
+  /// The new result; nil leaves it unchanged.
   public var result: JSONValue?
-  /// The new error; nil leaves it.
+  /// The new error; nil leaves it unchanged.
   public var error: ExecutionFailure?
-  /// The new number of attempts; nil leaves it.
+  /// The new greatest attempt number; nil leaves it unchanged.
   public var attempt: Int?
-  /// Whole records, written over those with the same id.
+  /// Whole task records, which replace those with the same id.
   public var tasks: [TaskRecord]
 
-  /// Makes a change that sets nothing yet.
+  /// Makes a change that sets no fields.
   ///
   /// - Parameters:
   ///   - id: The execution's id.
-  ///   - owner: Who makes the change.
-  ///   - epoch: The epoch in the store.
-  ///   - revision: The revision after the change, one more than in the store.
-  ///   - recordings: How many recorded outcomes the owner has read.
+  ///   - owner: The node session that makes the change.
+  ///   - epoch: The stored epoch.
+  ///   - revision: The revision after the change, one more than the stored one.
+  ///   - recordings: The number of recorded outcomes that the owner has read; 0 by default.
   public init(id: String, owner: NodeSession, epoch: Int64, revision: Int64, recordings: Int64 = 0) {
     self.id = id
     self.owner = owner
@@ -220,7 +221,7 @@ public struct ExecutionChange: Sendable, Hashable {
     tasks = []
   }
 
-  /// Takes in a change made after this one, to be written together with it.
+  /// Merges a later change into this one, to write both together.
   mutating func add(_ later: ExecutionChange) {
     status = later.status ?? status
     startedAt = later.startedAt ?? startedAt
@@ -233,7 +234,7 @@ public struct ExecutionChange: Sendable, Hashable {
 }
 
 extension StoredExecution {
-  /// Makes the change, as every store has to.
+  /// Applies a change, as every store must.
   public mutating func apply(_ change: ExecutionChange) {
     execution.revision = change.revision
     if let status = change.status { execution.status = status }
@@ -245,14 +246,14 @@ extension StoredExecution {
     merge(change.tasks)
   }
 
-  /// Writes whole records over those with the same id, and the rest behind them.
+  /// Replaces the tasks with the same ids and appends the others, but never overrules an outcome.
   public mutating func merge(_ records: [TaskRecord]) {
     for task in records {
       guard let index = tasks.firstIndex(where: { $0.id == task.id }) else {
         tasks.append(task)
         continue
       }
-      // Another node may have recorded the outcome, which the owner did not know when it decided otherwise.
+      // Another node may have recorded an outcome that the owner did not know when it decided.
       let former = tasks[index].state
       if former != .completed, former == .open || task.state != .open { tasks[index] = task }
     }

@@ -1,7 +1,7 @@
 public import ParallaxAPI
 
-/// Ids that sort by the time of their making: 48 bits of milliseconds and 80 random bits in Crockford's base 32, lower case,
-/// behind a prefix (after the ULID specification).
+/// Generates ids that sort by the time of creation: a prefix, then 48 bits of milliseconds and 80 random bits in lower-case Crockford base
+/// 32, after the ULID specification.
 public enum SortableID {
   private static let digits = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
 
@@ -13,7 +13,7 @@ public enum SortableID {
     return prefix + "_" + text(time, digits: 10) + text(high, digits: 8) + text(low, digits: 8)
   }
 
-  /// When the id was made; nil when the text after the last underscore is no such id.
+  /// The time of creation in milliseconds precision; nil if the text after the last underscore is not such an id.
   public static func timestamp(of id: String) -> Timestamp? {
     guard let underscore = id.utf8.lastIndex(of: UInt8(ascii: "_")) else { return nil }
     let unique = id.utf8[id.utf8.index(after: underscore)...]

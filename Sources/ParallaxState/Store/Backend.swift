@@ -1,60 +1,60 @@
 public import ParallaxHA
 public import ServiceLifecycle
 
-/// Where the nodes of a control plane keep their state and how they reach each other, as one value.
+/// The stores and channels that the nodes of a control plane share, as one value.
 ///
 /// A node runs on any backend: ``InMemoryBackend``, `RedisBackend` of `ParallaxRedisStores`, or one of your own. Each store has a
 /// conformance suite in `ParallaxTesting`; a backend whose stores pass them is complete. All nodes of a cluster use backends over the same
 /// stores.
 public protocol Backend: Sendable {
-  /// Executions, agents, patterns and node sessions.
+  /// The store of executions, agents, patterns and node sessions.
   var state: any StateStore { get }
 
-  /// The record of the leader election.
+  /// The store of the election record.
   var election: any ElectionStore { get }
 
-  /// The fields of the members.
+  /// The store of the member records.
   var membership: any MembershipStore { get }
 
-  /// The messages between node sessions.
+  /// The store of the messages between node sessions.
   var inboxes: any InboxStore { get }
 
-  /// The events for all nodes and for people.
+  /// The bus of the cluster's events.
   var events: any EventBus { get }
 
-  /// What has to run for the stores to work, in the order in which it starts; none by default.
+  /// The services that the stores need, in the order of their start; none by default.
   ///
-  /// The node runs these services for longer than anything that calls the stores.
+  /// The node starts these services before all callers of the stores, and stops them after all callers.
   var services: [any Service] { get }
 
-  /// Whether the stores answer; cheap, since every probe asks. Reachable by default.
+  /// Whether the stores are reachable; cheap to call, because every probe reads it; `reachable` by default.
   var status: BackendStatus { get }
 
-  /// What a node may rely on.
+  /// The guarantees of the backend.
   var traits: BackendTraits { get }
 
-  /// What sets these stores apart from those of other clusters on the same servers, as shown in errors; empty by default.
+  /// The name by which these stores differ from other stores on the same servers, for errors; empty by default.
   var namespace: String { get }
 
-  /// Tells when a connection to the stores was made over which earlier acknowledged writes may turn out to be missing, as after a failover.
+  /// The instants of connections to stores that may have lost acknowledged writes, as after a failover.
   ///
-  /// The node then writes again what it wrote before the instant. By default the sequence ends at once: nothing acknowledged is ever lost.
+  /// The node then rewrites its state from before the instant. By default the sequence ends at once, because the stores lose no
+  /// acknowledged write.
   func storeResets() -> AsyncStream<ContinuousClock.Instant>
 
-  /// The address of this machine on its way to the stores, under which other nodes are likely to reach it; `nil` by default, which means
-  /// that the backend has no such way.
+  /// The local address of the connection to the stores, by which other nodes are likely to reach this machine.
   ///
-  /// - Returns: The address, without a port.
-  /// - Throws: Any error if the stores cannot be reached; the node asks again.
+  /// - Returns: The address without a port; nil, the default, if the backend has no network connection.
+  /// - Throws: Any error if the stores are unreachable; the node retries.
   func localHost() async throws -> String?
 }
 
-/// What a node may rely on with a backend.
+/// The guarantees of a backend.
 public struct BackendTraits: Sendable, Hashable {
-  /// Whether processes other than this one can use the same stores, and so take over the work of a node that falls silent.
+  /// Whether other processes can use the same stores, and so take over the work of a silent node.
   public var isShared: Bool
 
-  /// Whether what the state store has acknowledged can be lost while its nodes live; if so, nodes keep what they wrote last for a while.
+  /// Whether the state store can lose acknowledged writes; if so, nodes keep their recent writes to restore them.
   public var losesAcknowledgedWrites: Bool
 
   /// Makes traits.
@@ -68,31 +68,31 @@ public struct BackendTraits: Sendable, Hashable {
   }
 }
 
-/// Whether the stores of a backend answer.
+/// The availability of a backend's stores.
 public enum BackendStatus: Sendable, Hashable {
-  /// They answer.
+  /// The stores answer.
   case reachable
-  /// For how long they have not answered, and why, as far as is known.
+  /// The stores do not answer: for how long, and the reason if known.
   case unreachable(for: Duration, reason: String)
-  /// For how long they have answered reads and refused writes, and why, in their own words: memory or disk is full, or they are replicas.
+  /// The stores answer reads and refuse writes, because memory or disk is full or they are replicas: for how long, and their error message.
   case refusesWrites(for: Duration, reason: String)
-  /// They do not let a node hear of the others, and why, in their own words.
+  /// The stores refuse subscriptions, which a node needs to follow the other nodes: their error message.
   case refusesSubscriptions(reason: String)
 }
 
 extension Backend {
-  /// Nothing has to run.
+  /// Returns no services.
   public var services: [any Service] { [] }
 
-  /// The stores always answer.
+  /// Returns `reachable`.
   public var status: BackendStatus { .reachable }
 
-  /// The stores have no namespace.
+  /// Returns an empty namespace.
   public var namespace: String { "" }
 
-  /// Nothing that was acknowledged is ever lost.
+  /// Returns an empty sequence: the stores lose no acknowledged write.
   public func storeResets() -> AsyncStream<ContinuousClock.Instant> { AsyncStream { nil } }
 
-  /// There is no way to the stores that has an address.
+  /// Returns nil: the backend has no network connection.
   public func localHost() async throws -> String? { nil }
 }

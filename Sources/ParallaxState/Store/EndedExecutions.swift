@@ -1,7 +1,7 @@
 import DequeModule
 import ParallaxAPI
 
-/// What the executions that have ended take up in memory, oldest end first: the bound of a store that has no disk.
+/// Bounds the memory of ended executions, and evicts those that ended first.
 struct EndedExecutions {
   private let maximumBytes: Int
   private var order: Deque<String> = []
@@ -22,18 +22,20 @@ struct EndedExecutions {
 
   mutating func removed(_ id: String) {
     if let size = sizes.removeValue(forKey: id) { bytes -= size }
-    // Those that retention has removed are mostly the oldest.
+    // Retention removes mostly the oldest ones, which leaves gaps at the front.
     while let first = order.first, sizes[first] == nil { order.removeFirst() }
   }
 
-  /// The execution to give up next, if they take up more than they may; one is always kept.
+  /// The next execution to evict; nil within the bound.
+  ///
+  /// The last one is never evicted.
   var excess: String? {
     bytes > maximumBytes && sizes.count > 1 ? order.first { sizes[$0] != nil } : nil
   }
 }
 
 extension StoredExecution {
-  /// About what this takes up in memory, with its entries in the indexes.
+  /// The approximate memory of the execution in bytes, with its entries in the indexes.
   var approximateBytes: Int {
     let values = [execution.input, execution.result ?? .null, execution.metadata ?? .null].reduce(0) { $0 + $1.approximateBytes }
     let outcomes = tasks.reduce(0) { sum, task in
@@ -44,7 +46,7 @@ extension StoredExecution {
 }
 
 extension JSONValue {
-  /// About what this takes up in memory beside its place.
+  /// The approximate memory of the value in bytes, beyond its inline storage.
   fileprivate var approximateBytes: Int {
     switch self {
     case .string(let text): 32 + text.utf8.count

@@ -1,10 +1,10 @@
 import ParallaxHA
 
-/// Agents by id and by session.
+/// The agents, indexed by id and by session.
 struct InMemoryAgents {
   private var byID: [String: AgentRecord] = [:]
   private var bySession: [NodeSession: Set<String>] = [:]
-  /// The highest epoch of any agent: one that is removed and comes back must not get an epoch that it had before.
+  /// The highest epoch of any agent, so that a removed agent does not get an earlier epoch again when it returns.
   private var epoch: Int64 = 0
 
   subscript(id: String) -> AgentRecord? { byID[id] }

@@ -7,19 +7,19 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// All stores in this process: for a node that runs alone, for tests and for simulations.
+/// A backend in the memory of this process, for a node that runs alone, for tests and for simulations.
 ///
-/// What it holds ends with the process. Nodes of one process form a cluster when they are given the same value.
+/// The state ends with the process. Several nodes in one process form a cluster if they share the backend.
 public struct InMemoryBackend: Backend {
-  /// Executions, agents, patterns and node sessions, in memory.
+  /// The store of executions, agents, patterns and node sessions.
   public let state: any StateStore
-  /// The record of the leader election, in memory.
+  /// The store of the election record.
   public let election: any ElectionStore = InMemoryElectionStore()
-  /// The fields of the members, in memory.
+  /// The store of the member records.
   public let membership: any MembershipStore = InMemoryMembershipStore()
-  /// The messages between node sessions, in memory.
+  /// The store of the messages between node sessions.
   public let inboxes: any InboxStore = InMemoryInboxStore()
-  /// The events, within this process.
+  /// The bus of the events.
   public let events: any EventBus = InMemoryEventBus()
 
   /// Makes empty stores.
@@ -29,7 +29,7 @@ public struct InMemoryBackend: Backend {
     state = InMemoryStateStore(now: now)
   }
 
-  /// No other process reaches the stores, and they lose nothing while it lives.
+  /// The stores are not shared with other processes, and lose no acknowledged write.
   public var traits: BackendTraits { BackendTraits(isShared: false, losesAcknowledgedWrites: false) }
 
   /// The system's wall clock.

@@ -2,12 +2,12 @@ import DequeModule
 import ParallaxConcurrency
 import Synchronization
 
-/// Carries events within this process: the bus of an embedded node, of tests and of simulations.
+/// An event bus within this process, for an embedded node, for tests and for simulations.
 public final class InMemoryEventBus: EventBus {
   private struct State: ~Copyable {
     var subscribers: [Int: Subscriber] = [:]
     var lastID = 0
-    /// How many subscribers each channel has; channels without any are left out.
+    /// The number of subscribers of each channel that has any.
     var listeners: [ClusterEvent.Channel: Int] = [:]
 
     mutating func add(_ subscriber: Subscriber) -> Int {
@@ -26,7 +26,7 @@ public final class InMemoryEventBus: EventBus {
     }
   }
 
-  /// Ends the subscription when its stream goes.
+  /// Ends the subscription when its stream is deallocated.
   private final class Registration: Sendable {
     let subscriber: Subscriber
     private let end: @Sendable () -> Void
@@ -44,21 +44,21 @@ public final class InMemoryEventBus: EventBus {
 
   /// Makes a bus.
   ///
-  /// - Parameter bufferSize: How many events wait for a subscriber that is slow.
+  /// - Parameter bufferSize: The largest number of events queued for one subscriber; 1,000 by default.
   public init(bufferSize: Int = 1_000) {
     self.bufferSize = bufferSize
   }
 
   package var subscriberCount: Int { state.withLock { $0.subscribers.count } }
 
-  /// Whether a subscriber of this bus listens to a channel.
+  /// Whether a channel has subscribers.
   public func hasSubscribers(on channel: ClusterEvent.Channel) -> Bool {
     state.withLock { $0.listeners[channel] != nil }
   }
 
   /// Publishes events; see ``EventBus/publish(_:on:)``.
   public func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) {
-    // Not under the lock: a subscriber that is woken up may end, and takes itself off the list then.
+    // Outside the lock, because a subscriber that wakes up may end and remove itself.
     for subscriber in state.withLock({ Array($0.subscribers.values) }) {
       for event in events { subscriber.take(event, on: channel) }
     }
@@ -73,7 +73,7 @@ public final class InMemoryEventBus: EventBus {
   }
 }
 
-/// What waits for one subscriber.
+/// The queue of one subscriber.
 private final class Subscriber: Sendable {
   private struct State {
     var waiting: Deque<EventDelivery> = [.gap]

@@ -2,9 +2,9 @@ import DequeModule
 import ParallaxAPI
 import ParallaxHA
 
-/// Executions by id, by age and by owner.
+/// The executions, indexed by id, age and owner.
 struct InMemoryExecutions {
-  /// Where an execution stands in the order of the listing, oldest first.
+  /// The position of an execution in the listing, oldest first.
   private struct Position: Comparable {
     var createdAt: Timestamp
     var id: String
@@ -15,17 +15,17 @@ struct InMemoryExecutions {
     }
   }
 
-  /// How many executions one page may look at before it leaves the rest to the next.
+  /// The largest number of executions that one page examines.
   private static let examinationLimit = 10_000
 
   private var byID: [String: StoredExecution] = [:]
   private var byAge: Deque<Position> = []
   private var byOwner: [NodeSession: Set<String>] = [:]
   private var ended: EndedExecutions
-  /// What was removed because the executions that have ended took up too much.
+  /// The ended executions evicted since the last ``takeEvicted()``.
   private var evicted: [Execution] = []
 
-  /// - Parameter maximumEndedBytes: What the executions that have ended may take up; the oldest ends are removed beyond.
+  /// - Parameter maximumEndedBytes: The memory bound of ended executions, beyond which those that ended first are evicted.
   init(maximumEndedBytes: Int) {
     ended = EndedExecutions(maximumBytes: maximumEndedBytes)
   }
@@ -131,7 +131,7 @@ struct InMemoryExecutions {
     return byID.values[index]
   }
 
-  /// The place of a position, or where it belongs if it is not there.
+  /// The index of a position, or its insertion point if it is absent.
   private func index(of position: Position) -> Int {
     byAge.partitioningIndex { !($0 < position) }
   }
@@ -171,7 +171,7 @@ extension InMemoryExecutions {
     return page
   }
 
-  /// The place behind the newest execution that the query can reach; nil if its cursor says nothing.
+  /// The index behind the newest execution in the query's range; nil if its cursor is invalid.
   private func end(of query: ExecutionQuery) -> Int? {
     var end = byAge.count
     if let cursor = query.cursor {
@@ -207,13 +207,13 @@ extension InMemoryExecutions {
     return removed
   }
 
-  /// What was removed for want of room since the last call.
+  /// The executions evicted since the last call.
   mutating func takeEvicted() -> [Execution] {
     defer { evicted = [] }
     return evicted
   }
 
-  /// Counts an execution that has ended, and gives up those that ended first while they take up too much.
+  /// Counts an ended execution against the memory bound, and evicts those that ended first.
   private mutating func noteEnd(of id: String) {
     guard let stored = byID[id], stored.execution.status.isTerminal else { return }
     ended.ended(stored)
@@ -229,7 +229,7 @@ extension InMemoryExecutions {
 }
 
 extension Deque {
-  /// The first index whose element and all that follow meet a condition, which all before it do not.
+  /// The first index whose element meets a condition, in a collection where all later elements meet it too.
   fileprivate func partitioningIndex(where isInSecondPart: (Element) -> Bool) -> Int {
     var low = 0
     var high = count

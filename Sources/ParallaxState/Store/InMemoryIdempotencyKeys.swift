@@ -1,12 +1,12 @@
 import DequeModule
 import ParallaxAPI
 
-/// Idempotency keys with what they were claimed for.
+/// The claims of idempotency keys.
 struct InMemoryIdempotencyKeys {
   private struct Claim {
     var executionID: String
     var digest: String
-    /// How the execution ended, once it is removed.
+    /// The end of the execution; nil until the execution is removed.
     var end: (status: ExecutionStatus, completedAt: Timestamp)?
   }
 
@@ -33,7 +33,7 @@ struct InMemoryIdempotencyKeys {
     return .claimed
   }
 
-  /// Keeps in mind how an execution ended that is removed.
+  /// Records the end of an execution that is removed.
   mutating func removed(_ execution: Execution) {
     guard let key = execution.idempotencyKey, claims[key]?.executionID == execution.id else { return }
     claims[key]?.end = (execution.status, execution.completedAt ?? execution.createdAt)

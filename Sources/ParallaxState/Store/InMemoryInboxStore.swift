@@ -3,7 +3,7 @@ import ParallaxConcurrency
 public import ParallaxHA
 import Synchronization
 
-/// Keeps inboxes in this process: for tests and simulations, in which all nodes are one process.
+/// Inboxes in the memory of this process, for tests and simulations, whose nodes share one process.
 public final class InMemoryInboxStore: InboxStore {
   private struct Entry {
     var position: Int64
@@ -21,12 +21,12 @@ public final class InMemoryInboxStore: InboxStore {
 
   /// Makes a store without inboxes.
   ///
-  /// - Parameter capacity: How many messages an inbox holds.
+  /// - Parameter capacity: The largest number of messages in one inbox; 100,000 by default.
   public init(capacity: Int = 100_000) {
     self.capacity = capacity
   }
 
-  /// Puts messages into an inbox; see ``InboxStore/send(_:to:)``.
+  /// Appends messages to an inbox; see ``InboxStore/send(_:to:)``.
   public func send(_ messages: [NodeMessage], to session: NodeSession) -> Bool {
     guard !messages.isEmpty else { return true }
     let (isSent, receiver): (Bool, WakeUp?) = state.withLock { state in
@@ -41,7 +41,7 @@ public final class InMemoryInboxStore: InboxStore {
     return isSent
   }
 
-  /// Hands out what comes into an inbox; see ``InboxStore/receive(at:limit:_:)``.
+  /// Passes the messages of an inbox to a handler; see ``InboxStore/receive(at:limit:_:)``.
   public func receive(
     at session: NodeSession, limit: Int, _ handle: @Sendable ([ReceivedNodeMessage]) async throws -> Void
   ) async throws {
@@ -59,7 +59,7 @@ public final class InMemoryInboxStore: InboxStore {
     throw CancellationError()
   }
 
-  /// Removes an inbox with what is in it.
+  /// Removes an inbox with its messages.
   public func removeInbox(of session: NodeSession) {
     state.withLock { $0.inboxes[session] = nil }
   }

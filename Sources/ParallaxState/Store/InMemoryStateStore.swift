@@ -2,10 +2,10 @@ public import ParallaxAPI
 public import ParallaxHA
 import Synchronization
 
-/// Keeps everything in this process: the store of an embedded node, of tests and of simulations.
+/// A state store in the memory of this process, for an embedded node, for tests and for simulations.
 ///
-/// What it holds lives as long as the process. Executions that have ended stay until `removeExecutions` takes them; if they take up more
-/// than `maximumEndedBytes`, those that ended first are removed before. Idempotency keys stay for 24 hours by the clock that it is given.
+/// The state ends with the process. The store keeps ended executions until `removeExecutions` removes them; beyond `maximumEndedBytes` it
+/// evicts those that ended first. Idempotency keys expire by the store's clock.
 public final class InMemoryStateStore: StateStore {
   private struct State: ~Copyable {
     var executions: InMemoryExecutions
@@ -14,14 +14,14 @@ public final class InMemoryStateStore: StateStore {
     var patterns: [String: [String: PatternDefinition]] = [:]
     var sessions: [NodeSession: Int64] = [:]
 
-    /// Changes executions; those that had to give way stay known to their idempotency keys.
+    /// Changes executions, and records the end of evicted ones at their idempotency keys.
     mutating func change<Outcome>(_ body: (inout InMemoryExecutions) -> Outcome) -> Outcome {
       defer { for execution in executions.takeEvicted() { idempotencyKeys.removed(execution) } }
       return body(&executions)
     }
   }
 
-  /// What the executions that have ended may take up by default: 256 MiB.
+  /// The default memory bound of ended executions: 256 MiB, in bytes.
   public static let defaultMaximumEndedBytes = 256 << 20
 
   private let state: Mutex<State>
@@ -30,8 +30,8 @@ public final class InMemoryStateStore: StateStore {
   /// Makes an empty store.
   ///
   /// - Parameters:
-  ///   - now: The wall clock, for the expiry of idempotency keys and the age of executions.
-  ///   - maximumEndedBytes: About how many bytes the executions that have ended may take up.
+  ///   - now: The wall clock, for the expiry of idempotency keys and the age of executions; the system's by default.
+  ///   - maximumEndedBytes: The approximate memory bound of ended executions, in bytes; 256 MiB by default.
   public init(now: @escaping @Sendable () -> Timestamp = { .now }, maximumEndedBytes: Int = defaultMaximumEndedBytes) {
     self.now = now
     state = Mutex(State(executions: InMemoryExecutions(maximumEndedBytes: maximumEndedBytes)))
@@ -42,7 +42,7 @@ public final class InMemoryStateStore: StateStore {
     state.withLock { state in state.change { $0.create(stored) } }
   }
 
-  /// Makes a change; see ``ExecutionStore/update(_:)``.
+  /// Applies a change; see ``ExecutionStore/update(_:)``.
   public func update(_ change: ExecutionChange) -> UpdateOutcome {
     state.withLock { state in state.change { $0.update(change) } }
   }
@@ -57,17 +57,17 @@ public final class InMemoryStateStore: StateStore {
     state.withLock { $0.executions.record(outcome, of: execution) }
   }
 
-  /// Takes an execution off what its owner owns; see ``ExecutionStore/release(_:owner:)``.
+  /// Removes an execution from its owner's list; see ``ExecutionStore/release(_:owner:)``.
   public func release(_ id: String, owner: NodeSession) {
     state.withLock { $0.executions.disown(id, by: owner) }
   }
 
-  /// Takes an execution off what a session owns unless it is that session's and live.
+  /// Removes a stale entry from a session's list; see ``ExecutionStore/unlist(_:from:)``.
   public func unlist(_ id: String, from session: NodeSession) {
     state.withLock { $0.executions.unlist(id, from: session) }
   }
 
-  /// The execution, or nil.
+  /// The execution; nil if the store does not have it.
   public func execution(_ id: String) -> StoredExecution? {
     state.withLock { $0.executions[id] }
   }
@@ -77,7 +77,7 @@ public final class InMemoryStateStore: StateStore {
     state.withLock { $0.executions.page(query) }
   }
 
-  /// The ids of what a session owns, in no order.
+  /// The ids in a session's list of owned executions, in no particular order.
   public func executions(ownedBy owner: NodeSession) -> [String] {
     state.withLock { $0.executions.owned(by: owner) }
   }
@@ -102,7 +102,7 @@ public final class InMemoryStateStore: StateStore {
     }
   }
 
-  /// The time by the clock that the store was given.
+  /// The time on the store's clock.
   public func currentTime() -> Timestamp { now() }
 
   /// Registers an agent; see ``AgentStore/register(_:)``.
@@ -110,7 +110,7 @@ public final class InMemoryStateStore: StateStore {
     state.withLock { $0.agents.register(record) }
   }
 
-  /// Writes what changed of an agent; see ``AgentStore/update(_:)``.
+  /// Updates an agent; see ``AgentStore/update(_:)``.
   public func update(_ record: AgentRecord) -> Bool {
     state.withLock { $0.agents.update(record) }
   }
@@ -120,7 +120,7 @@ public final class InMemoryStateStore: StateStore {
     state.withLock { $0.agents.remove(id, epoch: epoch) }
   }
 
-  /// The agent, or nil.
+  /// The agent; nil if the store does not have it.
   public func agent(_ id: String) -> AgentRecord? {
     state.withLock { $0.agents[id] }
   }
@@ -130,7 +130,7 @@ public final class InMemoryStateStore: StateStore {
     state.withLock { $0.agents.records(at: session) }
   }
 
-  /// Stores a pattern; true if its version is new.
+  /// Stores a pattern; returns whether its version is new.
   public func store(_ pattern: PatternDefinition) -> Bool {
     state.withLock { $0.patterns[pattern.name, default: [:]].updateValue(pattern, forKey: pattern.version) == nil }
   }
@@ -145,7 +145,7 @@ public final class InMemoryStateStore: StateStore {
     state.withLock { $0.patterns.keys.sorted() }
   }
 
-  /// Enters a session; see ``NodeSessionStore/open(_:)``.
+  /// Opens a session; see ``NodeSessionStore/open(_:)``.
   @discardableResult
   public func open(_ session: NodeSession) -> Bool {
     state.withLock { state in
@@ -154,12 +154,12 @@ public final class InMemoryStateStore: StateStore {
     }
   }
 
-  /// All sessions on the list, each with its generation.
+  /// All open sessions, each with its generation.
   public func sessions() -> [NodeSession: Int64] {
     state.withLock { $0.sessions }
   }
 
-  /// Takes a session off the list; see ``NodeSessionStore/close(_:generation:)``.
+  /// Closes a session; see ``NodeSessionStore/close(_:generation:)``.
   public func close(_ session: NodeSession, generation: Int64) {
     state.withLock { if $0.sessions[session] == generation { $0.sessions[session] = nil } }
   }

@@ -1,224 +1,242 @@
 public import ParallaxAPI
 public import ParallaxHA
 
-/// Where executions, agents, patterns and node sessions are kept.
+/// Stores executions, agents, patterns and node sessions.
 ///
-/// A call that returns has taken effect. A call that throws `StateStoreError` may or may not have taken effect, unless its code
-/// says otherwise; every call may be repeated with the same arguments, and a repeat of one that took effect is taken as done.
-/// The conformance suite `StateStoreConformance` states what an implementation has to do.
+/// A call that returns has taken effect. A call that throws `StateStoreError` may have taken effect, unless its code says otherwise. Every
+/// call may be repeated with the same arguments; the repeat of a call that took effect succeeds without a further change. The conformance
+/// suite `StateStoreConformance` checks an implementation.
 public protocol StateStore: ExecutionStore, AgentStore, PatternStore, NodeSessionStore {}
 
-/// What a creation came to.
+/// The outcome of a creation.
 public enum CreateOutcome: Sendable, Hashable {
   /// The store has the execution.
   case created
-  /// Another execution has this id.
+  /// The store has another execution with this id.
   case exists
-  /// The execution was given up before it was created, and may not come to be.
+  /// A claim has barred the execution before its creation; it must not be created.
   case barred
 }
 
-/// What a change came to.
+/// The outcome of a change.
 public enum UpdateOutcome: Sendable, Hashable {
   /// The store has the change.
   case applied
   /// The execution has another owner, a later epoch or a later revision than the change names, or is terminal; nothing was changed.
   case stale
-  /// What is stored is older than what the change builds on: the store has lost writes that it had acknowledged; nothing was changed.
+  /// The stored execution is older than the base of the change, because the store has lost acknowledged writes; nothing was changed.
   case behind
-  /// An outcome was recorded that the change does not know of: the owner reads it, and decides again; nothing was changed.
+  /// The store has a recorded outcome that the owner has not read; the owner must read it and decide again; nothing was changed.
   case unread
-  /// There is no such execution.
+  /// The store does not have the execution.
   case missing
 }
 
-/// Who restores an execution, which decides what gives way.
+/// The authority of a restoration, which decides what it may overwrite.
 public enum RestorationClaim: String, Sendable, Hashable {
-  /// Its owner, who drives it.
+  /// The owner of the execution.
   case owner
-  /// As `owner`, of an execution so old that another owner may have ended it and the store have removed it: it is not created.
+  /// The owner of an old execution, which another owner may have ended and the store removed; an absent execution is not created.
   case ownerOfOld
-  /// A node that had the store's word that it ended like this: nobody can have owned it after, so all that has not ended gives way.
+  /// A node to which the store acknowledged this end of the execution; the restoration overwrites everything but a terminal execution.
   case witnessOfEnd
 }
 
-/// What the restoration of an execution came to.
+/// The outcome of a restoration.
 public enum RestoreOutcome: Sendable, Hashable {
-  /// The store had all of it.
+  /// The store had the execution unchanged.
   case intact
-  /// The store had less, or nothing, and holds it now.
+  /// The store had an earlier state or nothing, and has the execution now.
   case restored
-  /// What is stored counts more: it is another owner's, later, or terminal; nothing was changed.
+  /// The stored execution has another owner, is later, or is terminal; nothing was changed.
   case stale
-  /// The execution was given up, or may have been removed, and may not come to be; nothing was changed.
+  /// The execution is absent and must not be created, because it is barred or may have been removed; nothing was changed.
   case barred
 }
 
-/// What the recording of a task's outcome came to.
+/// The outcome of recording a task's outcome.
 public enum RecordOutcome: Sendable, Hashable {
-  /// It is in the store now; the owner of the execution is to be told.
+  /// The store has the outcome now; the caller must notify the owner of the execution.
   case recorded(owner: NodeSession)
-  /// The task had ended before, or the execution had (`terminal`); nothing was changed. The owner of an execution that goes on may not
-  /// know.
+  /// The task or the execution (`terminal`) had ended before; nothing was changed. The owner of a live execution may not know the outcome
+  /// yet.
   case alreadyRecorded(owner: NodeSession, terminal: Bool)
-  /// There is no such task, or it is another agent's.
+  /// The store does not have the task, or the task belongs to another agent.
   case unknown
 }
 
-/// Whose an idempotency key is.
+/// The outcome of claiming an idempotency key.
 public enum IdempotencyClaim: Sendable, Hashable {
-  /// It is the caller's now.
+  /// The key belongs to the caller's execution.
   case claimed
-  /// It was claimed before, for this execution and request.
+  /// The key belongs to this earlier execution and request.
   case existing(executionID: String, digest: String)
-  /// It was claimed before, for this execution and request; the execution has ended and was removed since.
+  /// The key belongs to this earlier execution and request; the execution has ended and was removed.
   case removed(executionID: String, digest: String, status: ExecutionStatus, completedAt: Timestamp)
 }
 
-/// Keeps executions and their tasks.
+/// Stores executions and their tasks.
 public protocol ExecutionStore: Sendable {
-  /// Stores a new execution with its first tasks, lists it, and enters it among what its owner owns. A repeat, by the same owner
-  /// with the same epoch and revision, is `created`.
+  /// Stores a new execution with its first tasks, and adds it to the listing and to its owner's list.
+  ///
+  /// A repeat by the same owner with the same epoch and revision is `created`.
   func create(_ stored: StoredExecution) async throws -> CreateOutcome
 
-  /// Makes a change if the store holds the owner, the epoch and the revision before it; a change that is already there, by the same owner
-  /// with the same revision, is `applied`. A change that does not know of all recorded outcomes is `unread`. A task that the store holds as
-  /// completed stays as it is, and one that has ended is not opened again.
+  /// Applies a change if the store has its owner, its epoch and the revision before it.
+  ///
+  /// A repeat by the same owner with the same revision is `applied`. A change whose owner has not read all recorded outcomes is `unread`. A
+  /// change never replaces a completed task, and never reopens an ended one.
   func update(_ change: ExecutionChange) async throws -> UpdateOutcome
 
-  /// Writes a whole execution into a store that may have lost what it had of it, as a Redis has after a failover to a replica.
+  /// Writes a whole execution into a store that may have lost acknowledged writes, as Redis may after a failover.
   ///
-  /// What is stored is written over if it has an earlier epoch, or the same owner and epoch and an earlier revision, or for a witness of
-  /// its end, unless it is terminal. Tasks are taken over as by `update`. The execution is listed anew whatever the store had, and entered
-  /// among what its owner owns unless it is terminal. Idempotent.
+  /// The restoration overwrites an execution of an earlier epoch, one of the same owner and epoch with an earlier revision, and, for a
+  /// witness of its end, any other; it never overwrites a terminal one. Tasks merge as in `update`. The execution returns to the listing
+  /// and, unless it is terminal, to its owner's list. Idempotent.
   func restore(_ stored: StoredExecution, as claim: RestorationClaim) async throws -> RestoreOutcome
 
-  /// Records how a task ended at the agent `outcome.agentID`, for a node that does not own the execution: the first outcome wins.
+  /// Records the outcome of a task at the agent `outcome.agentID`, for a node that does not own the execution; the first outcome wins.
   ///
-  /// The task is the one with the id `outcome.id`; its slot and attempt stay what they are. Owner, epoch and revision of the execution stay
-  /// too, its `recordings` rise by one, and nothing is recorded in one that is terminal. A repeat is `alreadyRecorded`.
+  /// The task has the id `outcome.id`, and keeps its slot and attempt. The execution keeps its owner, epoch and revision; its `recordings`
+  /// rise by one. A terminal execution does not change. A repeat is `alreadyRecorded`.
   func record(_ outcome: TaskRecord, of execution: String) async throws -> RecordOutcome
 
-  /// Takes a terminal execution off what its owner owns. Idempotent.
+  /// Removes a terminal execution from its owner's list; idempotent.
   func release(_ id: String, owner: NodeSession) async throws
 
-  /// Takes an execution off what a session owns unless it is that session's and live. Idempotent.
+  /// Removes an execution from a session's list, unless the session owns it and it is not terminal; idempotent.
   func unlist(_ id: String, from session: NodeSession) async throws
 
-  /// The execution, or nil.
+  /// The execution; nil if the store does not have it.
   func execution(_ id: String) async throws -> StoredExecution?
 
   /// A page of executions, newest first.
   func executions(_ query: ExecutionQuery) async throws -> ExecutionPage
 
-  /// The ids of what a session owns, in no order; may name executions that are terminal, were never stored, or are another's by now.
+  /// The ids in a session's list of owned executions, in no particular order.
+  ///
+  /// The list may contain executions that are terminal, were never stored, or have another owner by now.
   func executions(ownedBy owner: NodeSession) async throws -> [String]
 
-  /// Makes `owner` the owner and raises the epoch, not the revision, if `previous` still is the owner and the execution is not
-  /// terminal. Returns it as it then stands, also when `owner` had it already; nil when there is nothing to take over. An id that
-  /// `previous` need no longer list is taken off its list.
+  /// Makes `owner` the owner if `previous` still is and the execution is not terminal; raises the epoch, not the revision.
   ///
-  /// `isGone`: `previous` will not come back. What is not there then, it must not create any more, nor restore; else it may be about to.
+  /// Removes the execution from the list of `previous` when it no longer belongs there.
+  ///
+  /// - Parameters:
+  ///   - id: The execution.
+  ///   - previous: The present owner.
+  ///   - isGone: Whether `previous` is lost for good; an absent execution is then barred from creation and restoration.
+  ///   - owner: The new owner.
+  /// - Returns: The execution of `owner`, also if a repeat finds it already claimed; nil if there is nothing to claim.
+  /// - Throws: `StateStoreError`.
   func claim(_ id: String, from previous: NodeSession, isGone: Bool, to owner: NodeSession) async throws -> StoredExecution?
 
-  /// Claims an idempotency key for an execution, or tells whose it is. The key lives for `lifetime`, whatever becomes of its execution: one
-  /// that is removed after its end is `removed` until then, not free, provided that it names the key (`Execution.idempotencyKey`).
+  /// Claims an idempotency key for an execution, or returns the earlier claim.
+  ///
+  /// The claim lasts for `lifetime`, also beyond the removal of its execution: the key is then `removed`, not free, provided that the
+  /// execution names the key (`Execution.idempotencyKey`).
   func claimIdempotencyKey(
     _ key: String, executionID: String, digest: String, lifetime: Duration
   ) async throws -> IdempotencyClaim
 
-  /// Removes terminal executions that were created before `instant`, oldest first; then, while there are more than `maxRetained`
-  /// executions, further terminal ones; at most `limit` in all. Returns how many went.
+  /// Removes terminal executions created before `instant`, and further ones while the store has more than `maxRetained` executions.
+  ///
+  /// The oldest executions go first, at most `limit` in one call.
+  ///
+  /// - Returns: The number of removed executions.
   func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) async throws -> Int
 
-  /// The store's own clock: what `createdBefore` is reckoned by, so that no node's wall clock decides about the executions of all.
+  /// The time on the store's clock, the base for `createdBefore`, so that no single node's wall clock decides about all executions.
   func currentTime() async throws -> Timestamp
 }
 
-/// What identifies a repeated request.
+/// The rules of idempotency keys.
 package enum IdempotencyKey {
-  /// How long a key stands for its execution.
+  /// The default lifetime of a claim: 24 hours.
   package static let lifetime = Duration.seconds(86_400)
 }
 
 extension ExecutionStore {
-  /// Claims an execution whose owner is gone.
+  /// Claims an execution of a lost owner.
   public func claim(_ id: String, from previous: NodeSession, to owner: NodeSession) async throws -> StoredExecution? {
     try await claim(id, from: previous, isGone: true, to: owner)
   }
 
-  /// Claims an idempotency key for as long as one lasts.
+  /// Claims an idempotency key for 24 hours.
   public func claimIdempotencyKey(_ key: String, executionID: String, digest: String) async throws -> IdempotencyClaim {
     try await claimIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: IdempotencyKey.lifetime)
   }
 }
 
-/// Keeps the registrations of agents.
+/// Stores the registrations of agents.
 public protocol AgentStore: Sendable {
-  /// Registers the agent at `record.session`, whatever an earlier registration says, and returns its new epoch, which is greater than
-  /// the stored one and greater than `record.epoch`: what a node remembers of epochs outlives a store that lost its data.
+  /// Registers an agent at `record.session`, in place of any earlier registration.
+  ///
+  /// - Returns: The new epoch, greater than the stored one and than `record.epoch`, so that epochs grow even if the store has lost its
+  ///   data.
   func register(_ record: AgentRecord) async throws -> Int64
 
-  /// Writes capabilities, limits and whether it is connected, if `record.epoch` still is the agent's; false if not.
+  /// Updates the capabilities, the limit and the connection state of an agent, if `record.epoch` is its epoch; returns whether it is.
   func update(_ record: AgentRecord) async throws -> Bool
 
-  /// Removes the agent if `epoch` still is its epoch. Idempotent.
+  /// Removes an agent if `epoch` is its epoch; idempotent.
   func removeAgent(_ id: String, epoch: Int64, session: NodeSession) async throws
 
-  /// The agent, or nil.
+  /// The agent; nil if the store does not have it.
   func agent(_ id: String) async throws -> AgentRecord?
 
-  /// All agents registered at a session, in no order.
+  /// All agents registered at a session, in no particular order.
   func agents(at session: NodeSession) async throws -> [AgentRecord]
 }
 
-/// Keeps pattern definitions by name and version.
+/// Stores pattern definitions by name and version.
 public protocol PatternStore: Sendable {
-  /// Stores a definition over one with the same name and version; true if that version is new.
+  /// Stores a definition, which replaces one with the same name and version; returns whether the version is new.
   func store(_ pattern: PatternDefinition) async throws -> Bool
 
-  /// All versions of a pattern, in no order; empty if there is none.
+  /// All versions of a pattern, in no particular order; empty if there is none.
   func versions(ofPattern name: String) async throws -> [PatternDefinition]
 
   /// The names of all patterns, sorted.
   func patternNames() async throws -> [String]
 }
 
-/// Keeps the list of node sessions that own or may own something.
+/// Stores the open node sessions, which may own executions and agents.
 public protocol NodeSessionStore: Sendable {
-  /// Enters a session, before it owns anything and again and again while it lives; true if it was not there, which tells a session that
-  /// had been opened before that it was closed by others, or that the store has lost its data.
+  /// Opens a session, before it owns anything and then periodically while it is alive; each call, repeats included, raises its generation
+  /// by one.
   ///
-  /// Each call raises the generation of the session by one, a repeat of a call once more.
+  /// - Returns: Whether the session was not open. For a session that had been opened before this means that others have closed it, or that
+  ///   the store has lost its data.
   @discardableResult
   func open(_ session: NodeSession) async throws -> Bool
 
-  /// All sessions that were opened and not closed, each with its generation: how often it was opened.
+  /// All open sessions, each with its generation: the number of times that it was opened.
   func sessions() async throws -> [NodeSession: Int64]
 
-  /// Takes a session off the list, after all it owned is released or claimed, unless it has been opened more often since: a process that
-  /// was only paused has come back then, and may own something again. Idempotent.
+  /// Closes a session whose executions are all released or claimed, unless its generation has changed: it is then alive after all, and may
+  /// own executions again; idempotent.
   func close(_ session: NodeSession, generation: Int64) async throws
 }
 
-/// Which executions to list.
+/// A query for executions.
 public struct ExecutionQuery: Sendable, Hashable {
-  /// Of the pattern of this name.
+  /// The name of the pattern; nil for all patterns.
   public var pattern: String?
-  /// With this status.
+  /// The status; nil for all statuses.
   public var status: ExecutionStatus?
-  /// Created at or after.
+  /// The earliest time of creation, inclusive; nil for no bound.
   public var since: Timestamp?
-  /// Created before.
+  /// The latest time of creation, exclusive; nil for no bound.
   public var until: Timestamp?
-  /// 1 to 100.
+  /// The size of the page, 1 to 100; 20 by default.
   public var limit: Int
-  /// The `nextCursor` of the page before, the id of an execution that may be gone by now; wins over `offset`.
+  /// The `nextCursor` of the previous page; wins over `offset`.
   public var cursor: String?
-  /// How many of the matching executions to pass over; 0 to 10,000.
+  /// The number of matching executions to skip, 0 to 10,000; 0 by default.
   public var offset: Int
 
-  /// Makes a query; without filters it asks for all executions.
+  /// Makes a query; without filters it matches all executions.
   public init(
     pattern: String? = nil, status: ExecutionStatus? = nil, since: Timestamp? = nil, until: Timestamp? = nil, limit: Int = 20,
     cursor: String? = nil, offset: Int = 0
@@ -232,10 +250,10 @@ public struct ExecutionQuery: Sendable, Hashable {
     self.offset = offset
   }
 
-  /// Whether the query asks for all executions.
+  /// Whether the query has any filter.
   public var hasFilters: Bool { pattern != nil || status != nil || since != nil || until != nil }
 
-  /// Whether an execution is one of those asked for, apart from paging.
+  /// Whether an execution matches the filters.
   public func matches(_ execution: Execution) -> Bool {
     if let pattern, execution.pattern.name != pattern { return false }
     if let status, execution.status != status { return false }
@@ -245,15 +263,15 @@ public struct ExecutionQuery: Sendable, Hashable {
   }
 }
 
-/// A page of executions, newest first; of those created in one millisecond, the greatest id first.
+/// A page of executions, newest first; executions of the same millisecond by descending id.
 public struct ExecutionPage: Sendable, Hashable {
-  /// The executions, at most `limit`.
+  /// The executions of the page, at most `limit`.
   public var executions: [StoredExecution]
-  /// How many there are in all; nil where counting would cost a scan.
+  /// The number of all matching executions; nil if counting would need a scan, as with filters.
   public var total: Int?
-  /// Where the next page begins; nil on the last.
+  /// The cursor of the next page; nil on the last page.
   ///
-  /// A page may be short, or empty, and not be the last: one call looks at a bounded number of executions.
+  /// A page before the last may be short or empty, because one call examines a bounded number of executions.
   public var nextCursor: String?
 
   /// Makes a page.
@@ -264,44 +282,44 @@ public struct ExecutionPage: Sendable, Hashable {
   }
 }
 
-/// Why a store could not do as it was asked.
+/// An error of a state store.
 public struct StateStoreError: Error, Sendable, CustomStringConvertible {
-  /// What kind of failure it was.
+  /// The kinds of errors.
   public struct Code: Sendable, Hashable {
     private let name: String
 
     private init(_ name: String) { self.name = name }
 
-    /// The store could not be reached, or did not answer in time: the outcome is unknown.
+    /// The store was unreachable or did not answer in time; the outcome is unknown.
     public static let unavailable = Code("unavailable")
-    /// The store answers and takes no writes, as its memory or disk is full or it is a replica: nothing was changed, and a repeat may
-    /// succeed later.
+    /// The store answers but refuses writes, because its memory or disk is full or it is a replica; nothing was changed, and a later repeat
+    /// may succeed.
     public static let unwritable = Code("unwritable")
-    /// The store refused; nothing was changed, and a repeat will be refused too until somebody mends it.
+    /// The store refused the call; nothing was changed, and a repeat fails too until an operator repairs the store.
     public static let refused = Code("refused")
-    /// What is stored cannot be read by this version; nothing was changed.
+    /// This version cannot read the stored data; nothing was changed.
     public static let unreadable = Code("unreadable")
   }
 
-  /// What kind of failure it was.
+  /// The kind of error.
   public var code: Code
-  /// For people: what failed and what to do.
+  /// A description of the failure and its remedy, for people.
   public var message: String
-  /// The error of the client or driver underneath; nil without one.
+  /// The underlying error of the client or driver; nil without one.
   public var cause: (any Error)?
 
   /// Makes an error.
   ///
   /// - Parameters:
-  ///   - code: What kind of failure it was.
-  ///   - message: For people: what failed and what to do.
-  ///   - cause: The error underneath.
+  ///   - code: The kind of error.
+  ///   - message: A description of the failure and its remedy, for people.
+  ///   - cause: The underlying error; nil, the default, without one.
   public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
     self.code = code
     self.message = message
     self.cause = cause
   }
 
-  /// The message, and the cause if there is one.
+  /// The message, followed by the cause if there is one.
   public var description: String { cause.map { "\(message): \($0)" } ?? message }
 }
