@@ -1,6 +1,6 @@
-/// An error as the HTTP API and the command line state it: a code for programs, a message that says what to do, details.
+/// An error of the HTTP API and the command line: a code for programs, a message for people, details.
 public struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The codes of the API; each has one HTTP status.
+  /// The error codes of the API; each has one HTTP status.
   public enum Code: String, Sendable, Hashable, Codable, CaseIterable {
     /// The request is malformed or breaks a rule.
     case validation = "VALIDATION_ERROR"
@@ -8,25 +8,25 @@ public struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
     case unauthorized = "UNAUTHORIZED"
     /// The credentials do not allow the request.
     case forbidden = "FORBIDDEN"
-    /// There is nothing of that name.
+    /// The named resource does not exist.
     case notFound = "NOT_FOUND"
-    /// The path has other methods.
+    /// The path does not support the method.
     case methodNotAllowed = "METHOD_NOT_ALLOWED"
-    /// The time of the request or of the execution ran out.
+    /// The request or the execution timed out.
     case timeout = "TIMEOUT"
-    /// The request contradicts the present state, for instance an idempotency key of another request.
+    /// The request conflicts with the present state, for instance because another request used its idempotency key.
     case conflict = "CONFLICT"
     /// The body is larger than `limits.requestBody`.
     case payloadTooLarge = "PAYLOAD_TOO_LARGE"
     /// The path serves WebSockets only.
     case upgradeRequired = "UPGRADE_REQUIRED"
-    /// Too many requests; a repeat later may pass.
+    /// The client sent too many requests; a later repeat may succeed.
     case rateLimited = "RATE_LIMITED"
-    /// The node failed; its log tells why.
+    /// The node failed; its log has the reason.
     case `internal` = "INTERNAL_ERROR"
-    /// No capable agent appeared in time.
+    /// No agent with the needed capabilities connected in time.
     case noAgents = "NO_AGENTS"
-    /// The node takes no work now; another may.
+    /// The node does not accept work now; another node may.
     case notReady = "NOT_READY"
 
     /// The HTTP status that carries this code.
@@ -48,19 +48,19 @@ public struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// For programs.
+  /// The code, for programs.
   public var code: Code
-  /// For people: what is wrong and what to do.
+  /// A description of the fault and its remedy, for people.
   public var message: String
-  /// What else is known, in a form that depends on the code.
+  /// Further details, in a form that depends on the code.
   public var details: JSONValue?
 
   /// Makes an error.
   ///
   /// - Parameters:
-  ///   - code: For programs.
-  ///   - message: For people.
-  ///   - details: What else is known.
+  ///   - code: The code, for programs.
+  ///   - message: A description of the fault and its remedy, for people.
+  ///   - details: Further details; nil, the default, without any.
   public init(_ code: Code, _ message: String, details: JSONValue? = nil) {
     self.code = code
     self.message = message
@@ -71,21 +71,21 @@ public struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
   public var description: String { "\(code.rawValue): \(message)" }
 }
 
-/// The body of every response that is an error: `{"error":{"code","message","details"},"requestId"}`.
+/// The body of every error response: `{"error":{"code","message","details"},"requestId"}`.
 public struct ErrorDocument: Sendable, Hashable, Codable {
-  /// The error itself.
+  /// The member `error`.
   public struct Body: Sendable, Hashable, Codable {
     /// One of ``APIError/Code``, or a code of a newer node.
     public var code: String
-    /// For people: what is wrong and what to do.
+    /// A description of the fault and its remedy, for people.
     public var message: String
-    /// What else is known.
+    /// Further details, in a form that depends on the code.
     public var details: JSONValue?
   }
 
-  /// What is wrong.
+  /// The error.
   public var error: Body
-  /// The id under which the node has logged the request; also the header `X-Request-Id`.
+  /// The id of the request in the node's log and in the header `X-Request-Id`.
   public var requestId: String?
 
   package init(_ error: APIError, requestId: String?) {
@@ -95,7 +95,7 @@ public struct ErrorDocument: Sendable, Hashable, Codable {
 }
 
 extension APIError {
-  /// Says of a ``JSONFault`` or a `DecodingError` where the document is wrong and what was expected.
+  /// Describes the location and the expectation of a ``JSONFault`` or a `DecodingError`.
   package init(decoding error: any Error, of document: String) {
     if let fault = error as? JSONFault {
       self.init(

@@ -1,38 +1,38 @@
-/// What an agent says of itself, and what the API shows of it.
+/// The status of an agent.
 public enum AgentStatus: String, Sendable, Hashable, Codable, CaseIterable {
-  /// Connected and with room for tasks.
+  /// Connected, with capacity for tasks.
   case idle
-  /// Connected and at its limit, or said to be busy.
+  /// Connected, without capacity for tasks.
   case busy
-  /// Finishes what it has and takes nothing new.
+  /// Connected, finishing its tasks without accepting new ones.
   case draining
-  /// Its connection is gone; its tasks wait for it for `agents.resumeGrace`.
+  /// Not connected; its tasks wait for `agents.resumeGrace` for it to reconnect.
   case disconnected
 }
 
-/// An agent as the API shows it.
+/// The API's document of an agent.
 public struct AgentDocument: Sendable, Hashable, Codable {
   /// The agent's id.
   public var id: String
-  /// The name that the agent gave in its metadata; nil without one.
+  /// The member `name` of the agent's metadata; nil without one.
   public var name: String?
-  /// What the agent does now.
+  /// The agent's status.
   public var status: AgentStatus
-  /// What the agent can do.
+  /// The agent's capabilities.
   public var capabilities: [String]
-  /// The node that holds the agent's connection, or held it last.
+  /// The node that holds the agent's connection, or held the last one.
   public var nodeId: String
-  /// When the agent registered last.
+  /// The time of the agent's last registration.
   public var connectedAt: Timestamp
-  /// When the node last received a frame of the agent; nil when the answering node does not know.
+  /// The time of the last frame from the agent; nil if the answering node does not know it.
   public var lastHeartbeat: Timestamp?
-  /// How many tasks the agent has.
+  /// The number of the agent's present tasks.
   public var activeTasks: Int
-  /// How many tasks the agent has completed, as far as the answering node knows.
+  /// The number of tasks that the agent has completed, as far as the answering node knows.
   public var tasksCompleted: Int
-  /// How many tasks the agent takes at once.
+  /// The largest number of concurrent tasks.
   public var maxConcurrentTasks: Int
-  /// What the agent said of itself when it registered.
+  /// The metadata that the agent registered with.
   public var metadata: JSONValue?
 
   package init(
@@ -53,22 +53,22 @@ public struct AgentDocument: Sendable, Hashable, Codable {
   }
 }
 
-/// The agents that match a query, or a page of them; the counts are of all.
+/// The agents that match a query, or a page of them; the counts cover all matching agents.
 public struct AgentList: Sendable, Hashable, Codable {
-  /// The agents of this page, by their ids.
+  /// The agents of this page, ordered by id.
   public var agents: [AgentDocument]
-  /// How many agents match.
+  /// The number of matching agents.
   public var total: Int
-  /// How many of those are connected.
+  /// The number of matching agents that are connected.
   public var connected: Int
-  /// How many of those are not connected.
+  /// The number of matching agents that are not connected.
   public var disconnected: Int
-  /// How many agents the page can have.
+  /// The size of the page.
   public var limit: Int
-  /// How many agents come before the page.
+  /// The number of matching agents before the page.
   public var offset: Int
 
-  /// Metadata greater than this, in bytes, is left out of a page; the agent's own document has it.
+  /// The size in bytes beyond which a page leaves out an agent's metadata; the agent's own document has it.
   package static let metadataLimit = 4_096
 
   package init(agents: [AgentDocument]) {
@@ -80,7 +80,7 @@ public struct AgentList: Sendable, Hashable, Codable {
     offset = 0
   }
 
-  /// At most `limit` agents from `offset` on.
+  /// The page of at most `limit` agents from `offset` on.
   package func page(limit: Int, offset: Int) -> AgentList {
     var page = self
     page.limit = limit
@@ -98,7 +98,7 @@ public struct AgentList: Sendable, Hashable, Codable {
 public struct AgentDisconnected: Sendable, Hashable, Codable {
   /// The agent's id.
   public var id: String
-  /// Whether the connection was ended, or its node was asked to end it; false when there was none.
+  /// Whether the agent was connected, so that the node has closed the connection or asked the agent's node to.
   public var disconnected: Bool
 
   package init(id: String, disconnected: Bool) {

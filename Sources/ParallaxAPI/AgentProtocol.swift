@@ -1,7 +1,7 @@
 /// A frame of the agent protocol: `{"type","id","timestamp","payload"}`.
 package struct AgentFrame<Payload: Codable & Sendable>: Codable, Sendable {
   package var type: String
-  /// Chosen by the sender; an answer repeats the id that it answers.
+  /// The id, which the sender chooses and an answer repeats.
   package var id: String?
   package var timestamp: Timestamp?
   package var payload: Payload
@@ -14,42 +14,40 @@ package struct AgentFrame<Payload: Codable & Sendable>: Codable, Sendable {
   }
 }
 
-/// What an agent says: the payloads of the messages from agent to control plane.
+/// A message from an agent to the control plane.
 public enum AgentMessage: Sendable, Hashable {
-  /// Who the agent is and what it can do.
+  /// Registers the agent with its capabilities.
   case register(Register)
-  /// A task's result.
+  /// Reports the result of a task.
   case taskResult(TaskResult)
-  /// A task that did not succeed.
+  /// Reports the failure of a task.
   case taskError(TaskError)
-  /// The agent has stopped a task that was cancelled.
+  /// Confirms that the agent has stopped a cancelled task.
   case taskCancelledAck(TaskCancelledAck)
-  /// A sign of life.
+  /// Shows that the agent is alive.
   case heartbeat(Heartbeat)
-  /// What changed about the agent.
+  /// Changes the agent's status, capabilities or limit.
   case statusUpdate(StatusUpdate)
-  /// The agent leaves.
+  /// Announces that the agent leaves.
   case disconnect(Disconnect)
 
-  /// `register`: who the agent is and what it can do.
+  /// The payload of `register`, which registers the agent with its capabilities.
   public struct Register: Codable, Sendable, Hashable {
-    /// What the agent wants of the control plane.
+    /// The agent's settings.
     public struct Config: Codable, Sendable, Hashable {
-      /// Tasks at once, 1 to 10,000.
-      ///
-      /// Default 1.
+      /// The largest number of concurrent tasks, 1 to 10,000; nil is 1.
       public var maxConcurrentTasks: Int?
-      /// How long the agent gives a task; the node may choose another.
+      /// The time that the agent gives a task; the node may choose another.
       public var taskTimeout: WireDuration?
-      /// The largest message that the agent takes, in bytes; nil: it cannot tell.
+      /// The largest message that the agent accepts, in bytes; nil if unknown.
       public var maxMessageSize: Int?
 
       /// Makes a configuration.
       ///
       /// - Parameters:
-      ///   - maxConcurrentTasks: Tasks at once, 1 to 10,000; nil is 1.
-      ///   - taskTimeout: How long the agent gives a task.
-      ///   - maxMessageSize: The largest message that the agent takes, in bytes; nil: it cannot tell.
+      ///   - maxConcurrentTasks: The largest number of concurrent tasks, 1 to 10,000; nil is 1.
+      ///   - taskTimeout: The time that the agent gives a task.
+      ///   - maxMessageSize: The largest message that the agent accepts, in bytes; nil if unknown.
       public init(maxConcurrentTasks: Int? = nil, taskTimeout: Duration? = nil, maxMessageSize: Int? = nil) {
         self.maxConcurrentTasks = maxConcurrentTasks
         self.taskTimeout = taskTimeout.map { WireDuration($0) }
@@ -57,22 +55,22 @@ public enum AgentMessage: Sendable, Hashable {
       }
     }
 
-    /// What the agent can do, 1 to 1,000 names; nil takes those of the handshake's header.
+    /// The agent's capabilities, 1 to 1,000 names; nil uses those of the handshake's header.
     public var capabilities: [String]?
-    /// What the agent says of itself; `name` is shown as its name.
+    /// The agent's metadata; the member `name` is its display name.
     public var metadata: JSONValue?
-    /// What differs from the defaults.
+    /// The agent's settings; nil uses the defaults.
     public var config: Config?
-    /// The ids of the tasks that the agent still works on or whose results were not acknowledged; nil: it cannot tell.
+    /// The ids of the agent's unfinished tasks and of those whose results lack an acknowledgement; nil if unknown.
     public var activeTasks: [String]?
 
     /// Makes a registration.
     ///
     /// - Parameters:
-    ///   - capabilities: What the agent can do; nil takes those of the handshake's header.
-    ///   - metadata: What the agent says of itself.
-    ///   - config: What differs from the defaults.
-    ///   - activeTasks: The ids of the tasks that the agent still has; nil: it cannot tell.
+    ///   - capabilities: The agent's capabilities, 1 to 1,000 names; nil uses those of the handshake's header.
+    ///   - metadata: The agent's metadata.
+    ///   - config: The agent's settings; nil uses the defaults.
+    ///   - activeTasks: The ids of the agent's unfinished and unacknowledged tasks; nil if unknown.
     public init(capabilities: [String]?, metadata: JSONValue? = nil, config: Config? = nil, activeTasks: [String]? = nil) {
       self.capabilities = capabilities
       self.metadata = metadata
@@ -81,7 +79,7 @@ public enum AgentMessage: Sendable, Hashable {
     }
   }
 
-  /// `task_result`: a task's result.
+  /// The payload of `task_result`, which reports the result of a task.
   public struct TaskResult: Codable, Sendable, Hashable {
     /// The task's id.
     public var taskId: String
@@ -89,13 +87,13 @@ public enum AgentMessage: Sendable, Hashable {
     public var executionId: String
     /// `completed` or `failed`; nil is `completed`.
     public var status: String?
-    /// The result, or what is known of a failure; nil counts as null.
+    /// The result, or the details of a failure; nil counts as null.
     public var result: JSONValue?
-    /// 0 to 1; also taken from inside `result`.
+    /// The agent's confidence in the result, 0 to 1; nil uses the member `confidence` of `result`.
     public var confidence: Double?
-    /// How long the agent worked.
+    /// The agent's working time.
     public var duration: WireDuration?
-    /// Anything that the agent wants to say; not kept.
+    /// Arbitrary metadata, which the control plane does not store.
     public var metadata: JSONValue?
 
     /// Makes a result.
@@ -103,11 +101,11 @@ public enum AgentMessage: Sendable, Hashable {
     /// - Parameters:
     ///   - taskId: The task's id.
     ///   - executionId: The execution that the task belongs to.
-    ///   - status: `completed` or `failed`.
-    ///   - result: The result.
-    ///   - confidence: How sure the agent is, 0 to 1.
-    ///   - duration: How long the agent worked.
-    ///   - metadata: Anything that the agent wants to say.
+    ///   - status: `completed`, the default, or `failed`.
+    ///   - result: The result, or the details of a failure.
+    ///   - confidence: The agent's confidence in the result, 0 to 1.
+    ///   - duration: The agent's working time.
+    ///   - metadata: Arbitrary metadata, which the control plane does not store.
     public init(
       taskId: String, executionId: String, status: String? = "completed", result: JSONValue?, confidence: Double? = nil,
       duration: Duration? = nil, metadata: JSONValue? = nil
@@ -122,17 +120,15 @@ public enum AgentMessage: Sendable, Hashable {
     }
   }
 
-  /// `task_error`: a task that did not succeed.
+  /// The payload of `task_error`, which reports the failure of a task.
   public struct TaskError: Codable, Sendable, Hashable {
     /// The task's id.
     public var taskId: String
     /// The execution that the task belongs to.
     public var executionId: String
-    /// What went wrong.
+    /// The reason of the failure.
     public var error: ExecutionFailure
-    /// Whether another agent may do better.
-    ///
-    /// Default false.
+    /// Whether another agent may succeed; nil is false.
     public var retryable: Bool?
 
     /// Makes an error.
@@ -140,8 +136,8 @@ public enum AgentMessage: Sendable, Hashable {
     /// - Parameters:
     ///   - taskId: The task's id.
     ///   - executionId: The execution that the task belongs to.
-    ///   - error: What went wrong.
-    ///   - retryable: Whether another agent may do better; nil is false.
+    ///   - error: The reason of the failure.
+    ///   - retryable: Whether another agent may succeed; nil is false.
     public init(taskId: String, executionId: String, error: ExecutionFailure, retryable: Bool? = nil) {
       self.taskId = taskId
       self.executionId = executionId
@@ -150,7 +146,7 @@ public enum AgentMessage: Sendable, Hashable {
     }
   }
 
-  /// `task_cancelled_ack`: the agent has stopped a task that was cancelled; its place is free.
+  /// The payload of `task_cancelled_ack`, which confirms that the agent has stopped a cancelled task.
   public struct TaskCancelledAck: Codable, Sendable, Hashable {
     /// The task's id.
     public var taskId: String
@@ -161,13 +157,13 @@ public enum AgentMessage: Sendable, Hashable {
     }
   }
 
-  /// `heartbeat`: a sign of life, and how the agent does.
+  /// The payload of `heartbeat`, which shows that the agent is alive.
   public struct Heartbeat: Codable, Sendable, Hashable {
-    /// What the agent does, for those who read the traffic; only `status_update` changes it.
+    /// The agent's status, for debugging; only `status_update` changes it.
     public var status: String?
-    /// The tasks that the agent works on: their number or their ids.
+    /// The agent's present tasks: their number or their ids.
     public var activeTasks: JSONValue?
-    /// Anything that the agent measures.
+    /// Arbitrary measurements.
     public var metrics: JSONValue?
 
     /// Makes a heartbeat.
@@ -178,18 +174,18 @@ public enum AgentMessage: Sendable, Hashable {
     }
   }
 
-  /// `status_update`: what changed about the agent.
+  /// The payload of `status_update`, which changes the agent's status, capabilities or limit.
   public struct StatusUpdate: Codable, Sendable, Hashable {
-    /// `idle`, `busy` or `draining`.
+    /// The new status, `idle`, `busy` or `draining`; nil leaves it unchanged.
     public var status: String?
-    /// What the agent can do from now on; nil changes nothing.
+    /// The new capabilities, 1 to 1,000 names; nil leaves them unchanged.
     public var capabilities: [String]?
-    /// How many tasks the agent takes at once from now on, 1 to 10,000; nil changes nothing.
+    /// The new largest number of concurrent tasks, 1 to 10,000; nil leaves it unchanged.
     public var maxTasks: Int?
-    /// Why, for the logs.
+    /// The reason, for logs.
     public var reason: String?
 
-    /// Makes an update; what is nil stays as it is.
+    /// Makes an update; a nil argument leaves its property unchanged.
     public init(status: String? = nil, capabilities: [String]? = nil, maxTasks: Int? = nil, reason: String? = nil) {
       self.status = status
       self.capabilities = capabilities
@@ -198,14 +194,14 @@ public enum AgentMessage: Sendable, Hashable {
     }
   }
 
-  /// `disconnect`: the agent leaves.
+  /// The payload of `disconnect`, which announces that the agent leaves.
   public struct Disconnect: Codable, Sendable, Hashable {
-    /// Why, for the logs.
+    /// The reason, for logs.
     public var reason: String?
-    /// Whether the agent has finished what it had.
+    /// Whether the agent has finished its tasks; nil is true.
     public var graceful: Bool?
 
-    /// Makes a farewell.
+    /// Makes an announcement.
     public init(reason: String? = nil, graceful: Bool? = nil) {
       self.reason = reason
       self.graceful = graceful
@@ -213,32 +209,32 @@ public enum AgentMessage: Sendable, Hashable {
   }
 }
 
-/// What the control plane says: the payloads of the messages from control plane to agent.
+/// A message from the control plane to an agent.
 public enum ControlPlaneMessage: Sendable, Hashable {
-  /// The session stands.
+  /// Confirms the agent's registration.
   case registered(Registered)
-  /// Work to do.
+  /// Assigns a task to the agent.
   case task(Task)
-  /// A result is no longer wanted.
+  /// Cancels a task.
   case taskCancelled(TaskCancelled)
-  /// The answer to a heartbeat.
+  /// Answers a heartbeat.
   case heartbeatAck(HeartbeatAck)
-  /// A result is recorded.
+  /// Acknowledges a result, which is stored.
   case resultAck(ResultAck)
-  /// The agent is asked to go to another node.
+  /// Asks the agent to reconnect, to this node or another.
   case reconnect(Reconnect)
-  /// Something that the agent sent was wrong.
+  /// Reports a fault in the agent's messages.
   case error(ProtocolError)
 
-  /// `registered`: the session stands.
+  /// The payload of `registered`, which confirms the agent's registration.
   public struct Registered: Codable, Sendable, Hashable {
-    /// How the agent is to behave; milliseconds and bytes.
+    /// The node's settings for the agent.
     public struct Config: Codable, Sendable, Hashable {
-      /// How often the agent sends a heartbeat.
+      /// The time between two heartbeats of the agent.
       public var heartbeatInterval: WireDuration
-      /// How long a task may take unless it says otherwise.
+      /// The default time-out of a task.
       public var taskTimeout: WireDuration
-      /// The largest message that the node takes, in bytes; nil: it does not say.
+      /// The largest message that the node accepts, in bytes; nil if unknown.
       public var maxMessageSize: Int?
 
       /// Makes a configuration.
@@ -249,11 +245,11 @@ public enum ControlPlaneMessage: Sendable, Hashable {
       }
     }
 
-    /// The id under which the agent is known.
+    /// The agent's id.
     public var agentId: String
-    /// The capabilities that were taken.
+    /// The registered capabilities.
     public var capabilities: [String]
-    /// How the agent is to behave.
+    /// The node's settings for the agent.
     public var config: Config
 
     /// Makes the answer to a registration.
@@ -264,15 +260,15 @@ public enum ControlPlaneMessage: Sendable, Hashable {
     }
   }
 
-  /// `task`: work to do.
+  /// The payload of `task`, which assigns a task to the agent.
   ///
   /// Delivery is at least once; a task id belongs to one attempt.
   public struct Task: Codable, Sendable, Hashable {
-    /// Where in its pattern the task stands.
+    /// The position of a task in its pattern.
     public struct Context: Codable, Sendable, Hashable {
-      /// Which step it is, from 0.
+      /// The index of the step, from 0.
       public var stepIndex: Int
-      /// How many steps there are.
+      /// The number of steps.
       public var totalSteps: Int
 
       /// Makes a context.
@@ -290,15 +286,15 @@ public enum ControlPlaneMessage: Sendable, Hashable {
     public var patternName: String
     /// The pattern's version.
     public var patternVersion: String
-    /// The capability that is asked for, the first of the pattern's.
+    /// The first capability of the pattern.
     public var capability: String
     /// The input of the execution.
     public var input: JSONValue
-    /// How long the agent has.
+    /// The time that the agent has for the task.
     public var timeout: WireDuration
-    /// How urgent the execution is.
+    /// The priority of the execution.
     public var priority: ExecutionPriority
-    /// Where in its pattern the task stands.
+    /// The position of the task in its pattern.
     public var context: Context
 
     /// Makes a task.
@@ -318,13 +314,13 @@ public enum ControlPlaneMessage: Sendable, Hashable {
     }
   }
 
-  /// `task_cancelled`: the result is no longer wanted.
+  /// The payload of `task_cancelled`, which cancels a task.
   public struct TaskCancelled: Codable, Sendable, Hashable {
     /// The task's id.
     public var taskId: String
     /// The execution that the task belongs to.
     public var executionId: String
-    /// Why: for instance `cancelled`, `timeout`, `decided`.
+    /// The reason, for instance `cancelled`, `timeout` or `decided`.
     public var reason: String
 
     /// Makes a cancellation.
@@ -335,11 +331,11 @@ public enum ControlPlaneMessage: Sendable, Hashable {
     }
   }
 
-  /// `heartbeat_ack`: the answer to a heartbeat.
+  /// The payload of `heartbeat_ack`, which answers a heartbeat.
   public struct HeartbeatAck: Codable, Sendable, Hashable {
-    /// The node's wall clock.
+    /// The time on the node's wall clock.
     public var serverTime: Timestamp
-    /// In how many milliseconds the next heartbeat is expected.
+    /// The time until the next expected heartbeat.
     public var nextHeartbeat: WireDuration
 
     /// Makes the answer to a heartbeat.
@@ -349,7 +345,7 @@ public enum ControlPlaneMessage: Sendable, Hashable {
     }
   }
 
-  /// `result_ack`: recorded; the agent may forget the task.
+  /// The payload of `result_ack`, which acknowledges a result: the result is stored, and the agent may drop the task.
   public struct ResultAck: Codable, Sendable, Hashable {
     /// The task's id.
     public var taskId: String
@@ -360,11 +356,11 @@ public enum ControlPlaneMessage: Sendable, Hashable {
     }
   }
 
-  /// `reconnect`: the agent is asked to go to another node.
+  /// The payload of `reconnect`, which asks the agent to reconnect, to this node or another.
   public struct Reconnect: Codable, Sendable, Hashable {
-    /// `drain`, `rebalance` or `cut_off`.
+    /// The reason: `drain`, `rebalance` or `cut_off`.
     public var reason: String
-    /// In how many milliseconds the agent is to reconnect; 0 or more.
+    /// The delay before the agent reconnects, in milliseconds; 0 or more.
     public var afterMs: Int
 
     /// Makes a request to reconnect.
@@ -374,13 +370,13 @@ public enum ControlPlaneMessage: Sendable, Hashable {
     }
   }
 
-  /// `error`: something that the agent sent was wrong; a fatal one is followed by the end of the connection.
+  /// The payload of `error`, which reports a fault in the agent's messages.
   public struct ProtocolError: Codable, Sendable, Hashable {
-    /// For programs, for instance `INVALID_MESSAGE`, `UNKNOWN_TYPE`.
+    /// The code, for programs, for instance `INVALID_MESSAGE` or `UNKNOWN_TYPE`.
     public var code: String
-    /// For people: what was wrong.
+    /// A description of the fault, for people.
     public var message: String
-    /// Whether the connection ends.
+    /// Whether the node closes the connection.
     public var fatal: Bool
 
     /// Makes an error.

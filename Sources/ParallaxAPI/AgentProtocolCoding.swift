@@ -4,9 +4,9 @@ public import FoundationEssentials
 public import Foundation
 #endif
 
-/// A message from an agent with the id that its answer repeats.
+/// A decoded message of an agent, with the id that its answer repeats.
 public struct ReceivedAgentMessage: Sendable, Hashable {
-  /// The id that the answer repeats; nil when the agent gave none.
+  /// The id that the answer repeats; nil if the message has none.
   public var id: String?
   /// The message.
   public var message: AgentMessage
@@ -19,7 +19,7 @@ public struct ReceivedAgentMessage: Sendable, Hashable {
 }
 
 extension AgentMessage {
-  /// The `type` of each message.
+  /// The kinds of messages, with the `type` of each.
   public enum Kind: String, Sendable, CaseIterable {
     /// `register`.
     case register
@@ -50,7 +50,9 @@ extension AgentMessage {
     }
   }
 
-  /// Reads one text frame; throws an `AgentProtocolFault` that names what was wrong.
+  /// Decodes one text frame, in UTF-8.
+  ///
+  /// - Throws: `AgentProtocolFault` that describes the fault and its location.
   public static func decode(_ bytes: some Sequence<UInt8>) throws(AgentProtocolFault) -> ReceivedAgentMessage {
     do {
       let incoming = try JSON.decode(Incoming.self, from: bytes)
@@ -62,7 +64,9 @@ extension AgentMessage {
     }
   }
 
-  /// Writes the frame as an agent sends it.
+  /// Encodes the message as a text frame from an agent, in UTF-8.
+  ///
+  /// - Throws: `EncodingError` if the message has a number that is not finite.
   public func encoded(id: String?, timestamp: Timestamp?) throws -> Data {
     func frame(_ payload: some Codable & Sendable) throws -> Data {
       try JSON.encode(AgentFrame(type: kind.rawValue, id: id, timestamp: timestamp, payload: payload))
@@ -113,13 +117,13 @@ extension AgentMessage {
   }
 }
 
-/// What was wrong with an agent's message: the content of the `error` that answers it.
+/// A fault in an agent's message, for the `error` that answers it.
 public struct AgentProtocolFault: Error, Sendable, Hashable {
-  /// The id of the message at fault; nil when it could not be read.
+  /// The id of the faulty message; nil if it has none or cannot be decoded.
   public var id: String?
-  /// `INVALID_MESSAGE` or `UNKNOWN_TYPE`.
+  /// The code: `INVALID_MESSAGE` or `UNKNOWN_TYPE`.
   public var code: String
-  /// For people: what was wrong, and where.
+  /// A description of the fault and its location, for people.
   public var message: String
 
   /// Makes a fault.
@@ -131,7 +135,7 @@ public struct AgentProtocolFault: Error, Sendable, Hashable {
 }
 
 extension ControlPlaneMessage {
-  /// The `type` of each message.
+  /// The kinds of messages, with the `type` of each.
   public enum Kind: String, Sendable, CaseIterable {
     /// `registered`.
     case registered
@@ -162,7 +166,9 @@ extension ControlPlaneMessage {
     }
   }
 
-  /// Writes the frame as the control plane sends it.
+  /// Encodes the message as a text frame from the control plane, in UTF-8.
+  ///
+  /// - Throws: `EncodingError` if the message has a number that is not finite.
   public func encoded(id: String?, timestamp: Timestamp?) throws -> Data {
     func frame(_ payload: some Codable & Sendable) throws -> Data {
       try JSON.encode(AgentFrame(type: kind.rawValue, id: id, timestamp: timestamp, payload: payload))
@@ -178,7 +184,10 @@ extension ControlPlaneMessage {
     }
   }
 
-  /// Reads a frame, as an agent does.
+  /// Decodes a text frame from the control plane, in UTF-8.
+  ///
+  /// - Returns: The message, and the id of the message that it answers; nil if it has none.
+  /// - Throws: An error that describes the location of the fault if the frame is not valid JSON or not a known message.
   public static func decode(_ bytes: some Sequence<UInt8>) throws -> (id: String?, message: ControlPlaneMessage) {
     let incoming = try JSON.decode(Incoming.self, from: bytes, depthLimit: JSON.documentDepthLimit)
     return (incoming.id, incoming.message)

@@ -1,11 +1,11 @@
 extension Duration {
-  /// The duration in milliseconds, rounded towards zero.
+  /// The duration in milliseconds, rounded toward zero.
   package var wholeMilliseconds: Int64 {
     let (seconds, attoseconds) = components
     return seconds * 1_000 + attoseconds / 1_000_000_000_000_000
   }
 
-  /// Reads `15s`, `500ms`, `1m30s`, `2h`, `1d`: whole numbers with units, largest first, each at most once; nil for anything else.
+  /// Parses `15s`, `500ms`, `1m30s`, `2h`, `1d`: whole numbers with units, largest first, each at most once; nil for any other text.
   package init?(text: String) {
     let units: [(name: String, milliseconds: Int64)] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)]
     var total: Int64 = 0
@@ -27,7 +27,7 @@ extension Duration {
     self = .milliseconds(total)
   }
 
-  /// The shortest text that `init(text:)` reads back to the same number of milliseconds.
+  /// The shortest text that `init(text:)` parses to the same number of milliseconds.
   package var text: String {
     var rest = wholeMilliseconds
     guard rest > 0 else { return "0s" }
@@ -40,17 +40,17 @@ extension Duration {
   }
 }
 
-/// A duration on the wire: written as an integer of milliseconds, read from that or from text such as `"30s"`.
+/// A duration in JSON: encoded as a whole number of milliseconds, decoded from that or from text such as `"30s"`.
 public struct WireDuration: Sendable, Hashable, Codable {
-  /// The duration; finer parts than a millisecond are not written.
+  /// The duration; encoding rounds it toward zero to the millisecond.
   public var duration: Duration
 
-  /// Makes the form on the wire of a duration.
+  /// Wraps a duration.
   public init(_ duration: Duration) {
     self.duration = duration
   }
 
-  /// Reads a whole number of milliseconds, zero or more, or text such as `"1m30s"`.
+  /// Decodes a whole number of milliseconds, zero or more, or text such as `"1m30s"`.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if let milliseconds = try? container.decode(Int64.self), milliseconds >= 0 {
@@ -63,7 +63,7 @@ public struct WireDuration: Sendable, Hashable, Codable {
     }
   }
 
-  /// Writes whole milliseconds.
+  /// Encodes a whole number of milliseconds.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(duration.wholeMilliseconds)

@@ -1,21 +1,21 @@
-/// Where an execution stands.
+/// The status of an execution.
 public enum ExecutionStatus: String, Sendable, Hashable, Codable, CaseIterable {
-  /// Waits for agents.
+  /// Waiting for agents.
   case pending
-  /// Its tasks are with agents.
+  /// Assigned to agents.
   case running
-  /// The results are recorded; the one result is being made of them.
+  /// Aggregating the stored results of its tasks.
   case aggregating
   /// Ended with a result.
   case completed
   /// Ended with an error.
   case failed
-  /// Ended by a caller's request.
+  /// Ended by a cancellation.
   case cancelled
-  /// The deadline passed before there were enough results.
+  /// Ended by its deadline, without enough results.
   case timedOut = "timed_out"
 
-  /// Whether nothing can change any more.
+  /// Whether the status is final.
   public var isTerminal: Bool {
     switch self {
     case .pending, .running, .aggregating: false
@@ -24,27 +24,27 @@ public enum ExecutionStatus: String, Sendable, Hashable, Codable, CaseIterable {
   }
 }
 
-/// How urgent an execution is among those that wait for the same agents.
+/// The priority of an execution among those that wait for the same agents.
 public enum ExecutionPriority: String, Sendable, Hashable, Codable, CaseIterable {
-  /// Served when nothing else waits.
+  /// Served after all others.
   case low
-  /// The default.
+  /// The default priority.
   case normal
-  /// Served first.
+  /// Served before all others.
   case high
 }
 
 /// The body of `POST /api/patterns/{name}/execute`.
 public struct ExecuteRequest: Sendable, Hashable, Codable {
-  /// What the caller may say about one execution.
+  /// Options of one execution.
   public struct Options: Sendable, Hashable, Codable {
-    /// How long it may take; nil takes the pattern's.
+    /// The time-out, 1 ms to 1 d; nil uses that of the pattern.
     public var timeout: WireDuration?
-    /// How urgent it is among those that wait for the same agents; nil is `normal`.
+    /// The priority among executions that wait for the same agents; nil is `normal`.
     public var priority: ExecutionPriority?
-    /// Anything that the caller wants to find in the execution again.
+    /// Arbitrary metadata, which the execution's document repeats.
     public var metadata: JSONValue?
-    /// A repeat with the same key and the same request returns the same execution; 1 to 256 bytes.
+    /// The idempotency key, 1 to 256 bytes: a repeat of the request with the same key returns the same execution.
     public var idempotencyKey: String?
 
     private enum CodingKeys: String, CodingKey, CaseIterable { case timeout, priority, metadata, idempotencyKey }
@@ -52,10 +52,10 @@ public struct ExecuteRequest: Sendable, Hashable, Codable {
     /// Makes options.
     ///
     /// - Parameters:
-    ///   - timeout: How long the execution may take, 1 ms to 1 d; nil takes the pattern's.
-    ///   - priority: How urgent it is; nil is `normal`.
-    ///   - metadata: Anything that the caller wants to find in the execution again.
-    ///   - idempotencyKey: What makes a repeat of the request the same execution, 1 to 256 bytes.
+    ///   - timeout: The time-out, 1 ms to 1 d; nil uses that of the pattern.
+    ///   - priority: The priority; nil is `normal`.
+    ///   - metadata: Arbitrary metadata, which the execution's document repeats.
+    ///   - idempotencyKey: The key that identifies repeats of the request, 1 to 256 bytes; nil makes every request a new execution.
     public init(
       timeout: Duration? = nil, priority: ExecutionPriority? = nil, metadata: JSONValue? = nil, idempotencyKey: String? = nil
     ) {
@@ -66,16 +66,16 @@ public struct ExecuteRequest: Sendable, Hashable, Codable {
     }
   }
 
-  /// The input of the pattern, which every agent gets.
+  /// The input for all agents of the pattern.
   public var input: JSONValue
-  /// What differs from the defaults.
+  /// The options; nil uses the defaults.
   public var options: Options?
 
   /// Makes a request.
   ///
   /// - Parameters:
-  ///   - input: The input of the pattern.
-  ///   - options: What differs from the defaults.
+  ///   - input: The input for all agents of the pattern.
+  ///   - options: The options; nil uses the defaults.
   public init(input: JSONValue, options: Options? = nil) {
     self.input = input
     self.options = options
@@ -83,7 +83,7 @@ public struct ExecuteRequest: Sendable, Hashable, Codable {
 
   private enum CodingKeys: String, CodingKey, CaseIterable { case input, options }
 
-  /// Reads a request; without `input` it is null.
+  /// Decodes a request; a missing `input` is null.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     input = try container.decodeIfPresent(JSONValue.self, forKey: .input) ?? .null
@@ -95,7 +95,7 @@ public struct ExecuteRequest: Sendable, Hashable, Codable {
 public struct PatternReference: Sendable, Hashable, Codable {
   /// The pattern's name.
   public var name: String
-  /// The version that was executed.
+  /// The pattern's version.
   public var version: String
 
   /// Makes a reference.
@@ -105,21 +105,21 @@ public struct PatternReference: Sendable, Hashable, Codable {
   }
 }
 
-/// Why an execution or a task did not succeed.
+/// The reason of an execution's or a task's failure.
 public struct ExecutionFailure: Error, Sendable, Hashable, Codable {
-  /// For programs, for instance `TIMEOUT`, `NO_AGENTS`, `AGENT_LOST`, `TASK_FAILED`, or the code that an agent gave.
+  /// The code, for programs: for instance `TIMEOUT`, `NO_AGENTS`, `AGENT_LOST`, `TASK_FAILED`, or a code of the agent.
   public var code: String
-  /// For people: what happened.
+  /// A description of the failure, for people.
   public var message: String
-  /// What else is known, in a form that depends on the code.
+  /// Further details, in a form that depends on the code.
   public var details: JSONValue?
 
   /// Makes a failure.
   ///
   /// - Parameters:
-  ///   - code: For programs, in capitals with underscores.
-  ///   - message: For people.
-  ///   - details: What else is known.
+  ///   - code: The code, for programs, in capitals with underscores.
+  ///   - message: A description of the failure, for people.
+  ///   - details: Further details; nil, the default, without any.
   public init(code: String, message: String, details: JSONValue? = nil) {
     self.code = code
     self.message = message
@@ -127,21 +127,21 @@ public struct ExecutionFailure: Error, Sendable, Hashable, Codable {
   }
 }
 
-/// An execution as the API shows it.
+/// The API's document of an execution.
 public struct ExecutionDocument: Sendable, Hashable, Codable {
   /// One agent's part in an execution.
   public struct AgentPart: Sendable, Hashable, Codable {
     /// The agent's id.
     public var id: String
-    /// `pending`, `completed`, `failed` or `cancelled`.
+    /// The status of the part: `pending`, `completed`, `failed` or `cancelled`.
     public var status: String
-    /// The result, once the part is completed.
+    /// The agent's result; nil unless the part is completed.
     public var result: JSONValue?
-    /// Why the part failed.
+    /// The reason of the failure; nil unless the part failed.
     public var error: ExecutionFailure?
-    /// How sure the agent is of its result, 0 to 1; nil when it does not say.
+    /// The agent's confidence in its result, 0 to 1; nil if the agent reported none.
     public var confidence: Double?
-    /// How long the agent worked, as it says.
+    /// The working time that the agent reported; nil if it reported none.
     public var duration: WireDuration?
 
     package init(
@@ -159,31 +159,31 @@ public struct ExecutionDocument: Sendable, Hashable, Codable {
 
   /// The execution's id.
   public var executionId: String
-  /// The pattern that is executed.
+  /// The pattern.
   public var pattern: PatternReference
-  /// Where the execution stands.
+  /// The status.
   public var status: ExecutionStatus
-  /// The input, as the caller gave it.
+  /// The caller's input.
   public var input: JSONValue
-  /// The aggregated result, once the status is `completed`.
+  /// The aggregated result; nil unless the status is `completed`.
   public var result: JSONValue?
-  /// Why there is no result, once the status is `failed` or `timed_out`.
+  /// The reason of the failure; nil unless the status is `failed` or `timed_out`.
   public var error: ExecutionFailure?
-  /// When the request was accepted.
+  /// The time at which the request was accepted.
   public var createdAt: Timestamp
-  /// When the first agents got their tasks; nil before.
+  /// The time of the first tasks; nil before.
   public var startedAt: Timestamp?
-  /// When the status became terminal; nil before.
+  /// The time at which the status became terminal; nil before.
   public var completedAt: Timestamp?
-  /// From `createdAt` to `completedAt`; nil while it goes on.
+  /// The time from `createdAt` to `completedAt`; nil before the end.
   public var duration: WireDuration?
-  /// The node that owns the execution, or owned it last.
+  /// The node that owns the execution, or owned it at its end.
   public var nodeId: String
-  /// The greatest number of agents that any one part was given to, one after another; 1 at first.
+  /// The greatest attempt number of any part, starting at 1.
   public var attempt: Int
   /// The parts, one for each selected agent.
   public var agents: [AgentPart]
-  /// What the caller gave along.
+  /// The caller's metadata.
   public var metadata: JSONValue?
 
   package init(
@@ -208,13 +208,13 @@ public struct ExecutionDocument: Sendable, Hashable, Codable {
   }
 }
 
-/// The answer to an execution that goes on after the response: 202.
+/// The answer, with status 202, to a request whose execution continues after the response.
 public struct ExecutionAcceptance: Sendable, Hashable, Codable {
   /// The execution's id.
   public var executionId: String
-  /// Where the execution stood when it was acknowledged.
+  /// The status at the time of the answer.
   public var status: ExecutionStatus
-  /// The path at which the execution is found, at any node.
+  /// The path of the execution's document at any node.
   public var statusUrl: String
 
   package init(executionId: String, status: ExecutionStatus) {
@@ -228,15 +228,15 @@ public struct ExecutionAcceptance: Sendable, Hashable, Codable {
 public struct ExecutionList: Sendable, Hashable, Codable {
   /// The executions of this page.
   public var executions: [ExecutionDocument]
-  /// Exact without filters, else nil.
+  /// The number of all executions; nil for a query with filters.
   public var total: Int?
-  /// The limit that was asked for.
+  /// The requested limit.
   public var limit: Int
-  /// The offset that was asked for.
+  /// The requested offset.
   public var offset: Int
-  /// Whether there may be further pages.
+  /// Whether further pages may follow.
   public var hasMore: Bool
-  /// The `cursor` of the next page; nil on the last.
+  /// The `cursor` of the next page; nil on the last page.
   public var nextCursor: String?
 
   package init(executions: [ExecutionDocument], total: Int?, limit: Int, offset: Int, hasMore: Bool, nextCursor: String?) {
@@ -253,9 +253,9 @@ public struct ExecutionList: Sendable, Hashable, Codable {
 public struct CancellationDocument: Sendable, Hashable, Codable {
   /// The execution's id.
   public var executionId: String
-  /// Where the execution stands: `cancelled`, or another terminal status that it had reached before.
+  /// The status of the execution: `cancelled`, or another terminal status that it had reached before.
   public var status: ExecutionStatus
-  /// When the status became terminal.
+  /// The time at which the status became terminal.
   public var cancelledAt: Timestamp
 
   package init(executionId: String, status: ExecutionStatus, cancelledAt: Timestamp) {
@@ -269,11 +269,11 @@ public struct CancellationDocument: Sendable, Hashable, Codable {
 public struct PatternList: Sendable, Hashable, Codable {
   /// The patterns of this page.
   public var patterns: [PatternDefinition]
-  /// How many patterns match.
+  /// The number of matching patterns.
   public var total: Int
-  /// The limit that was asked for.
+  /// The requested limit.
   public var limit: Int
-  /// The offset that was asked for.
+  /// The requested offset.
   public var offset: Int
 
   package init(patterns: [PatternDefinition], total: Int, limit: Int, offset: Int) {
@@ -284,13 +284,13 @@ public struct PatternList: Sendable, Hashable, Codable {
   }
 }
 
-/// The answer to a posted pattern: 201 when this version is new, else 200.
+/// The answer to a posted pattern, with status 201 if the version is new, else 200.
 public struct PatternCreated: Sendable, Hashable, Codable {
   /// The pattern's name.
   public var name: String
-  /// The version that was stored.
+  /// The stored version.
   public var version: String
-  /// Whether this version is new.
+  /// Whether the version is new.
   public var created: Bool
 
   package init(name: String, version: String, created: Bool) {

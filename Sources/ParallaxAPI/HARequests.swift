@@ -1,10 +1,10 @@
 /// The body of `POST /ha/stepdown`.
 public struct StepDownRequest: Sendable, Hashable, Codable {
-  /// The node that is to lead next; nil leaves it to the election.
+  /// The id of the next leader; nil leaves the choice to the election.
   public var to: String?
-  /// Why, for the logs.
+  /// The reason, for logs.
   public var reason: String?
-  /// The term that is to end, so that a repeat after its end changes nothing; nil means the present one.
+  /// The term to end, so that a repeat after its end has no effect; nil for the present one.
   public var term: Int64?
 
   private enum CodingKeys: String, CodingKey, CaseIterable { case to, reason, term }
@@ -12,9 +12,9 @@ public struct StepDownRequest: Sendable, Hashable, Codable {
   /// Makes a request.
   ///
   /// - Parameters:
-  ///   - to: The node that is to lead next; nil leaves it to the election.
-  ///   - reason: Why, for the logs.
-  ///   - term: The term that is to end; nil means the present one.
+  ///   - to: The id of the next leader; nil leaves the choice to the election.
+  ///   - reason: The reason, for logs.
+  ///   - term: The term to end, so that a repeat after its end has no effect; nil for the present one.
   public init(to: String? = nil, reason: String? = nil, term: Int64? = nil) {
     self.to = to
     self.reason = reason
@@ -24,9 +24,9 @@ public struct StepDownRequest: Sendable, Hashable, Codable {
 
 /// The body of `POST /ha/elect`.
 public struct ElectRequest: Sendable, Hashable, Codable {
-  /// Whether the present leader has to stop and may not campaign for a while, and a pause ends.
+  /// Whether to end the present term, bar its leader from campaigning for a while, and end a pause of elections.
   public var force: Bool
-  /// The term that a forced election ends, so that a repeat after its end changes nothing; nil means the present one.
+  /// The term that a forced election ends, so that a repeat after its end has no effect; nil for the present one.
   public var term: Int64?
 
   private enum CodingKeys: String, CodingKey, CaseIterable { case force, term }
@@ -34,14 +34,14 @@ public struct ElectRequest: Sendable, Hashable, Codable {
   /// Makes a request.
   ///
   /// - Parameters:
-  ///   - force: Whether the present leader has to stop.
-  ///   - term: The term that a forced election ends; nil means the present one.
+  ///   - force: Whether to end the present term, bar its leader from campaigning for a while, and end a pause of elections.
+  ///   - term: The term that a forced election ends, so that a repeat after its end has no effect; nil for the present one.
   public init(force: Bool, term: Int64? = nil) {
     self.force = force
     self.term = term
   }
 
-  /// Reads a request; without `force` it is false.
+  /// Decodes a request; a missing `force` is false.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     force = try container.decodeIfPresent(Bool.self, forKey: .force) ?? false
@@ -49,15 +49,15 @@ public struct ElectRequest: Sendable, Hashable, Codable {
   }
 }
 
-/// The answer to `POST /ha/stepdown` and `POST /ha/elect`: who led, who leads, and how long it took.
+/// The answer to `POST /ha/stepdown` and `POST /ha/elect`: the former and the new leader, and the time between.
 public struct HandoverDocument: Sendable, Hashable {
-  /// The leader before; nil when there was none.
+  /// The id of the former leader; nil if there was none.
   public var old: String?
-  /// The leader now; nil when nobody took over in time.
+  /// The id of the new leader; nil if no node took over in time.
   public var new: String?
-  /// The term now.
+  /// The new term.
   public var term: Int64
-  /// From the request until the new leader was seen.
+  /// The time from the request until the answering node observed the new leader, in milliseconds.
   public var milliseconds: Int64
 
   package init(old: String?, new: String?, term: Int64, took duration: Duration) {
@@ -69,7 +69,7 @@ public struct HandoverDocument: Sendable, Hashable {
 }
 
 extension HandoverDocument: Codable {
-  /// Writes a missing leader as `null`, not as a missing field.
+  /// Encodes a missing leader as `null`, not as a missing field.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(old, forKey: .old)

@@ -1,16 +1,16 @@
-/// What a member does in the cluster.
+/// The role of a member.
 public enum HARole: String, Sendable, Hashable, Codable {
-  /// Holds a valid lease.
+  /// Holding a valid lease.
   case leader
-  /// Takes over when the leader's lease ends.
+  /// Ready to take over when the leader's lease ends.
   case standby
 }
 
-/// Whether a member can be given work.
+/// The health of a member.
 public enum HAMemberStatus: String, Sendable, Hashable, Codable {
-  /// Seen within the detection window.
+  /// Heard from within the detection window.
   case healthy
-  /// Not seen within the detection window.
+  /// Silent for longer than the detection window.
   case unhealthy
 }
 
@@ -20,17 +20,17 @@ public struct HAStatusDocument: Sendable, Hashable {
   public struct Member: Sendable, Hashable {
     /// The node's id.
     public var id: String
-    /// Where the node is reached, a host and a port.
+    /// The node's address, as `host:port`.
     public var address: String
-    /// Whether the node leads.
+    /// The node's role.
     public var role: HARole
-    /// Whether the node has shown within the detection window that it lives.
+    /// The node's health.
     public var status: HAMemberStatus
-    /// By the member's own clock; written to the second.
+    /// The time of the last heartbeat on the member's clock, encoded to the second.
     public var lastHeartbeat: Timestamp
-    /// How long ago the answering node last saw a sign of life, by the answering node's clock; nil when the answer does not tell.
+    /// The time since the member's last heartbeat, on the answering node's clock; nil if unknown.
     public var lastSeen: WireDuration?
-    /// The term that the member leads or knows; nil when it knows none.
+    /// The latest term that the member knows; nil before the first.
     public var term: Int64?
 
     package init(
@@ -49,21 +49,21 @@ public struct HAStatusDocument: Sendable, Hashable {
 
   /// The cluster's id.
   public var clusterId: String
-  /// The node that holds the term; nil when nobody does.
+  /// The id of the leader; nil without one.
   public var leader: String?
   /// The present term, or the last one; nil before the first.
   public var term: Int64?
-  /// How many times leadership has changed.
+  /// The number of changes of leadership.
   public var transitions: Int64
-  /// Whether elections are suspended.
+  /// Whether elections are paused.
   public var paused: Bool
-  /// How much longer the leader may act without a renewal, as far as the answering node knows; nil without a leader.
+  /// The time until the leader's lease expires, as far as the answering node knows; nil without a leader.
   public var leaseRemaining: WireDuration?
-  /// Whether the store does not answer, so that this is what was last known.
+  /// Whether the store does not answer, so that the document shows the last known state.
   public var stale: Bool
-  /// When the store last answered; nil when the view is fresh or there never was an answer.
+  /// The time of the store's last answer; nil if the document is not stale or the store has never answered.
   public var staleSince: Timestamp?
-  /// The nodes that the answering node knows, itself included.
+  /// The members that the answering node knows, including itself.
   public var members: [Member]
 
   package init(
@@ -81,7 +81,7 @@ public struct HAStatusDocument: Sendable, Hashable {
     self.members = members
   }
 
-  /// The nodes that act as leader: more than one where valid claims to lead overlap.
+  /// The ids of the nodes that act as leader; more than one means that their leases overlap.
   public var leaders: [String] {
     let claiming = members.filter { $0.role == .leader }.map(\.id)
     guard let leader, !claiming.contains(leader) else { return claiming }
@@ -94,7 +94,7 @@ extension HAStatusDocument: Codable {
     case clusterId, leader, term, transitions, paused, leaseRemaining, stale, staleSince, members
   }
 
-  /// Reads the specification's document too, which has `clusterId` and `members` alone.
+  /// Decodes a document; all fields but `clusterId` and `members` are optional, as in the specification.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
@@ -109,7 +109,7 @@ extension HAStatusDocument: Codable {
       members: try container.decode([Member].self, forKey: .members))
   }
 
-  /// Writes all that programs ask for first, also when there is none: no leader is `null`, not a missing field.
+  /// Encodes a missing leader, term or lease as `null`, not as a missing field.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(clusterId, forKey: .clusterId)
@@ -129,7 +129,7 @@ extension HAStatusDocument.Member: Codable {
     case id, address, role, status, lastHeartbeat, lastSeen, term
   }
 
-  /// Writes the document; `lastHeartbeat` to the second, as the specification shows it.
+  /// Encodes the member, with `lastHeartbeat` to the second, as in the specification.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(id, forKey: .id)
@@ -143,6 +143,6 @@ extension HAStatusDocument.Member: Codable {
 }
 
 extension Timestamp {
-  /// ISO 8601 in UTC without a fraction, as the specification shows it.
+  /// ISO 8601 in UTC without a fraction, as in the specification.
   fileprivate var textToTheSecond: String { description.dropLast(".000Z".count) + "Z" }
 }

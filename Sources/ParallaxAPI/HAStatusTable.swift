@@ -1,8 +1,7 @@
 extension HAStatusDocument {
-  /// The status as `parallax ha status` prints it, without a line feed at its end.
+  /// The output of `parallax ha status`, without a trailing line feed.
   ///
-  /// The header and the columns are a contract. What is out of the ordinary follows as sentences after the table: several leaders, a pause,
-  /// a view that is not fresh.
+  /// The header and the columns are a contract. Notes about several leaders, a pause or a stale view follow the table.
   package var table: String {
     let leader = leaders.isEmpty ? "none" : leaders.joined(separator: ", ")
     let header = ["Cluster: \(clusterId)", "Members: \(members.count)", "Leader: \(leader)"]
@@ -21,7 +20,7 @@ extension HAStatusDocument {
     return (header + [""] + lines + (notes.isEmpty ? [] : [""] + notes)).joined(separator: "\n").withoutControlCharacters
   }
 
-  /// The least widths of the columns: `Status` and `Role` do not move when a healthy cluster's words change.
+  /// The minimum widths of the columns, which keep `Status` and `Role` in place for all usual values.
   private static let narrowest = [0, 8, 8, 0]
 
   private var notes: [String] {
@@ -32,10 +31,10 @@ extension HAStatusDocument {
         "Split brain: \(leaders.count) nodes hold valid claims to lead: \(claims.joined(separator: ", ")). "
           + "Check the network and the store, then run: parallax ha elect --force")
     }
-    if paused { notes.append("Paused: nobody is elected until: parallax ha resume") }
+    if paused { notes.append("Paused: elections are suspended until: parallax ha resume") }
     if stale {
       let since = staleSince.map { " since \($0)" } ?? ""
-      notes.append("Stale: the store has not answered\(since); this is what was last known.")
+      notes.append("Stale: the store has not answered\(since); this is the last known state.")
     }
     return notes
   }
@@ -47,7 +46,7 @@ extension HAStatusDocument {
 }
 
 extension String {
-  /// This text with every control character but the line feed replaced: what a node was named must not steer the terminal.
+  /// The text with every control character but the line feed replaced, so that a node's id cannot control the terminal.
   fileprivate var withoutControlCharacters: String {
     String(
       String.UnicodeScalarView(unicodeScalars.map { $0 != "\n" && $0.properties.generalCategory == .control ? "\u{fffd}" : $0 }))

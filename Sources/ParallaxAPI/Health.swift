@@ -1,20 +1,20 @@
-/// How a node or one of its checks is.
+/// The health of a node or of one check.
 public enum HealthStatus: String, Sendable, Hashable, Codable {
-  /// All is well.
+  /// Without faults.
   case healthy
-  /// Something is amiss; traffic is still taken.
+  /// With a fault that does not keep the node from serving traffic.
   case degraded
-  /// Traffic is not taken.
+  /// With a fault that keeps the node from serving traffic.
   case unhealthy
 }
 
 /// The body of the health endpoints.
 public struct HealthDocument: Sendable, Hashable, Codable {
-  /// One check's outcome.
+  /// The outcome of one check.
   public struct Check: Sendable, Hashable, Codable {
-    /// The check's outcome.
+    /// The status.
     public var status: HealthStatus
-    /// What the check found; nil when there is nothing to say.
+    /// A description of the finding, for people; nil without one.
     public var detail: String?
 
     package init(_ status: HealthStatus, detail: String? = nil) {
@@ -23,13 +23,13 @@ public struct HealthDocument: Sendable, Hashable, Codable {
     }
   }
 
-  /// The worst of the checks that count for the probe.
+  /// The worst status of the probe's checks.
   public var status: HealthStatus
-  /// The node that answers.
+  /// The id of the answering node.
   public var nodeId: String
-  /// The version of the program that answers.
+  /// The version of the answering node.
   public var version: String
-  /// Milliseconds since the process started.
+  /// The time since the start of the node.
   public var uptime: WireDuration
   /// The checks by name.
   public var checks: [String: Check]

@@ -1,32 +1,30 @@
-/// A pattern: which agents an execution needs, how their results become one, and how long it may take.
+/// A pattern: the agents that an execution needs, the aggregation of their results, and the limits of an execution.
 public struct PatternDefinition: Sendable, Hashable, Codable {
-  /// 1 to 128 letters, digits, `-`, `_` or `.`.
+  /// The pattern's name: 1 to 128 letters, digits, `-`, `_` or `.`.
   public var name: String
-  /// 1 to 64 letters, digits, `-`, `_`, `+` or `.`; default `1.0.0`.
+  /// The version: 1 to 64 letters, digits, `-`, `_`, `+` or `.`; `1.0.0` by default.
   public var version: String
-  /// What the pattern is for.
+  /// The purpose of the pattern, for people.
   public var description: String?
-  /// Which agents an execution needs.
+  /// The agents that an execution needs.
   public var agents: AgentRequirement
-  /// How the results become one; default `first`.
+  /// The aggregation of the results; `first` by default.
   public var aggregation: Aggregation
-  /// How long an execution may take; nil takes the node's `executions.defaultTimeout`.
+  /// The time-out of an execution, 1 ms to 1 d; nil uses the node's `executions.defaultTimeout`.
   public var timeout: WireDuration?
-  /// How often a task may be given to another agent after a retryable error or the loss of its agent.
-  ///
-  /// 0 to 100.
+  /// The number of further agents that a task may go to after a retryable error or the loss of its agent, 0 to 100; 0 by default.
   public var retries: Int
 
-  /// Makes a definition; ``faults()`` tells whether it is sound.
+  /// Makes a definition, without validation; see ``faults()``.
   ///
   /// - Parameters:
   ///   - name: The pattern's name.
-  ///   - version: The version, `1.0.0` by default.
-  ///   - description: What the pattern is for.
-  ///   - agents: Which agents an execution needs.
-  ///   - aggregation: How the results become one, `first` by default.
-  ///   - timeout: How long an execution may take, 1 ms to 1 d; nil takes the node's default.
-  ///   - retries: How often a task may be given to another agent, 0 to 100; none by default.
+  ///   - version: The version; `1.0.0` by default.
+  ///   - description: The purpose of the pattern, for people.
+  ///   - agents: The agents that an execution needs.
+  ///   - aggregation: The aggregation of the results; `first` by default.
+  ///   - timeout: The time-out of an execution, 1 ms to 1 d; nil uses the node's `executions.defaultTimeout`.
+  ///   - retries: The number of further agents that a task may go to, 0 to 100; 0 by default.
   public init(
     name: String, version: String = "1.0.0", description: String? = nil, agents: AgentRequirement, aggregation: Aggregation = .first,
     timeout: Duration? = nil, retries: Int = 0
@@ -40,7 +38,7 @@ public struct PatternDefinition: Sendable, Hashable, Codable {
     self.retries = retries
   }
 
-  /// Reads a definition, with the defaults for what is left out.
+  /// Decodes a definition, with defaults for missing fields.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
@@ -53,32 +51,28 @@ public struct PatternDefinition: Sendable, Hashable, Codable {
   }
 }
 
-/// Which agents a pattern needs, and how many.
+/// The agents that a pattern needs: their capabilities and their number.
 public struct AgentRequirement: Sendable, Hashable, Codable {
-  /// Capabilities that an agent must all have.
+  /// The capabilities that each agent must have; at least one.
   public var capabilities: [String]
-  /// How many results are needed.
-  ///
-  /// Default 1.
+  /// The number of results that an execution needs, 1 to 1,000; 1 by default.
   public var min: Int
-  /// How many agents get a task when that many are available.
-  ///
-  /// Default `min`.
+  /// The number of agents that get a task if available, `min` to 1,000; `min` by default.
   public var max: Int
 
   /// Makes a requirement.
   ///
   /// - Parameters:
-  ///   - capabilities: Capabilities that an agent must all have; at least one.
-  ///   - min: How many results are needed, 1 to 1,000.
-  ///   - max: How many agents get a task when that many are available, `min` to 1,000; nil is `min`.
+  ///   - capabilities: The capabilities that each agent must have; at least one.
+  ///   - min: The number of results that an execution needs, 1 to 1,000; 1 by default.
+  ///   - max: The number of agents that get a task if available, `min` to 1,000; nil is `min`.
   public init(capabilities: [String], min: Int = 1, max: Int? = nil) {
     self.capabilities = capabilities
     self.min = min
     self.max = max ?? min
   }
 
-  /// Reads a requirement, with the defaults for what is left out.
+  /// Decodes a requirement, with defaults for missing fields.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let max = try container.decodeIfPresent(Int.self, forKey: .max)
@@ -89,48 +83,46 @@ public struct AgentRequirement: Sendable, Hashable, Codable {
   }
 }
 
-/// How the results of an execution's tasks become its result.
+/// The aggregation of the results of an execution's tasks into its result.
 public struct Aggregation: Sendable, Hashable, Codable {
-  /// The strategies that the product brings.
+  /// The strategies of aggregation.
   public enum Strategy: String, Sendable, Hashable, Codable, CaseIterable {
     /// The first result.
     case first
     /// `{"results": […]}`, in the order of the tasks.
     case all
-    /// One object of all results, which are objects; the later task's member counts.
+    /// One object with the members of all results, which must be objects; a later task's member wins.
     case merge
     /// The result with the most votes.
     case voting
-    /// The result with the most votes; a failure if its share is below the threshold.
+    /// The result with the most votes, or a failure if its share is below the threshold.
     case consensus
   }
 
-  /// How `voting` and `consensus` count: one vote each, or each with its confidence.
+  /// The methods by which `voting` and `consensus` count results.
   public enum Method: String, Sendable, Hashable, Codable, CaseIterable {
-    /// One vote for each result.
+    /// Each result counts once.
     case majority
-    /// Each result counts by its confidence, 1 where the agent gives none.
+    /// Each result counts by its confidence, which is 1 if the agent reports none.
     case weighted
   }
 
-  /// Which strategy makes the result.
+  /// The strategy.
   public var strategy: Strategy
-  /// `voting` and `consensus` only.
-  ///
-  /// Default majority.
+  /// The method, for `voting` and `consensus` only; nil is `majority`.
   public var method: Method?
-  /// `voting` and `consensus` only: the member of the result that is compared; nil compares whole results.
+  /// The member of the result to compare, for `voting` and `consensus` only; nil compares whole results.
   public var field: String?
-  /// `consensus` only: the share of the votes that the winner must reach, above 0 and at most 1.
+  /// The share of the votes that the winner needs, above 0 and at most 1, for `consensus` only.
   public var threshold: Double?
 
   /// Makes an aggregation.
   ///
   /// - Parameters:
-  ///   - strategy: Which strategy makes the result.
-  ///   - method: How `voting` and `consensus` count; nil is `majority`.
-  ///   - field: The member of the result that `voting` and `consensus` compare; nil compares whole results.
-  ///   - threshold: The share that `consensus` needs, above 0 and at most 1.
+  ///   - strategy: The strategy.
+  ///   - method: The method, for `voting` and `consensus` only; nil is `majority`.
+  ///   - field: The member of the result to compare, for `voting` and `consensus` only; nil compares whole results.
+  ///   - threshold: The share of the votes that the winner needs, above 0 and at most 1, for `consensus` only.
   public init(strategy: Strategy, method: Method? = nil, field: String? = nil, threshold: Double? = nil) {
     self.strategy = strategy
     self.method = method
@@ -138,12 +130,12 @@ public struct Aggregation: Sendable, Hashable, Codable {
     self.threshold = threshold
   }
 
-  /// The first result is the result.
+  /// The aggregation with the strategy `first`.
   public static var first: Aggregation { Aggregation(strategy: .first) }
 }
 
 extension PatternDefinition {
-  /// What is wrong with this definition, each as "field: what was expected"; empty when it is sound.
+  /// The faults of the definition, each as "field: expectation"; empty if the definition is valid.
   public func faults() -> [String] {
     var faults: [String] = []
     if name.isEmpty || name.utf8.count > 128 || !name.utf8.allSatisfy(Self.isNameByte) {
@@ -168,12 +160,12 @@ extension PatternDefinition {
     return faults + aggregation.faults()
   }
 
-  /// What is wrong with the time that an execution may take, or nil.
+  /// The fault of a time-out; nil if it is valid.
   package static func timeoutFault(_ timeout: Duration) -> String? {
     timeoutBounds.contains(timeout) ? nil : "expected \(timeoutBounds.text { $0.text }), found \(timeout.text)"
   }
 
-  /// What is wrong with a capability's name, or nil.
+  /// The fault of a capability's name; nil if it is valid.
   package static func capabilityFault(_ capability: String) -> String? {
     if capability.isEmpty || capability.utf8.count > 128 || !capability.utf8.allSatisfy({ isNameByte($0) || $0 == UInt8(ascii: ":") }) {
       return "expected 1 to 128 letters, digits, '-', '_', ':' or '.', found \"\(capability.prefix(128))\""
@@ -181,7 +173,7 @@ extension PatternDefinition {
     return nil
   }
 
-  /// Whether a byte may stand in a name that becomes part of a key or a path.
+  /// Whether a byte is valid in a name, which becomes part of keys and paths.
   package static func isNameByte(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true

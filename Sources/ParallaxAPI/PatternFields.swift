@@ -1,6 +1,6 @@
-/// The fields of a pattern's documents and their bounds, for decoders, validation and every other reader.
+/// The fields of pattern documents and their bounds, for decoders, validation and readers.
 ///
-/// What is assumed for a field that is left out stands in the initializers.
+/// The initializers have the defaults of missing fields.
 extension PatternDefinition {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case name, version, description, agents, aggregation, timeout, retries
@@ -9,10 +9,10 @@ extension PatternDefinition {
   /// The names of the fields, in the order of the documentation.
   package static var fieldNames: [String] { CodingKeys.allCases.map(\.rawValue) }
 
-  /// How often a task may be given to another agent.
+  /// The bounds of ``retries``.
   package static var retryBounds: ClosedRange<Int> { 0...100 }
 
-  /// How long an execution may take.
+  /// The bounds of ``timeout``.
   package static var timeoutBounds: ClosedRange<Duration> { .milliseconds(1) ... .seconds(86_400) }
 }
 
@@ -24,7 +24,7 @@ extension AgentRequirement {
   /// The names of the fields, in the order of the documentation.
   package static var fieldNames: [String] { CodingKeys.allCases.map(\.rawValue) }
 
-  /// How many results may be needed, and how many agents may get a task.
+  /// The bounds of ``min`` and ``max``.
   package static var countBounds: ClosedRange<Int> { 1...1_000 }
 }
 
@@ -38,7 +38,7 @@ extension Aggregation {
 }
 
 extension ClosedRange {
-  /// The bounds as messages name them.
+  /// The bounds as text, for messages.
   package func text(_ describe: (Bound) -> String = { "\($0)" }) -> String {
     "\(describe(lowerBound)) to \(describe(upperBound))"
   }

@@ -4,9 +4,9 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// A wall-clock instant to the millisecond, for people and for what must outlive a process; never used to decide an election.
+/// A wall-clock instant in milliseconds, for people and for data that outlives a process; elections never use it.
 ///
-/// In JSON and in the store it is ISO 8601 in UTC, `2026-01-15T10:30:00.250Z`.
+/// In JSON and in the stores a timestamp is ISO 8601 in UTC: `2026-01-15T10:30:00.250Z`.
 public struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
   /// Milliseconds since 1970-01-01T00:00:00Z.
   public var milliseconds: Int64
@@ -18,13 +18,13 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringCo
     self.milliseconds = milliseconds
   }
 
-  /// The instant of the system's wall clock.
+  /// The present instant on the system's wall clock.
   public static var now: Timestamp { Timestamp(milliseconds: Int64((Date().timeIntervalSince1970 * 1_000).rounded(.down))) }
 
-  /// Parses ISO 8601 with a date, a time, an optional fraction and `Z` or an offset, as RFC 3339 has it; nil for anything else, also
-  /// for a day or an hour that there is not.
+  /// Parses ISO 8601 with a date, a time, an optional fraction, and `Z` or an offset (RFC 3339); nil for any other text and for a
+  /// nonexistent day or time.
   ///
-  /// What is finer than a millisecond is cut off.
+  /// Digits beyond milliseconds are ignored.
   public init?(_ text: String) {
     var scanner = Scanner(text)
     guard let year = scanner.number(digits: 4), scanner.take("-"), let month = scanner.number(digits: 2), scanner.take("-"),
@@ -33,7 +33,7 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringCo
       let fraction = scanner.take(".") ? scanner.fraction() : 0, let offset = scanner.offset(), scanner.isAtEnd,
       (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second < 60
     else { return nil }
-    // Civil date to days, the inverse of `description`.
+    // Converts the civil date to days, the inverse of `description`.
     let shiftedYear = month <= 2 ? year - 1 : year
     let era = shiftedYear.floorDivided(by: 400)
     let yearOfEra = shiftedYear - era * 400
@@ -44,7 +44,7 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringCo
     self.init(milliseconds: local.milliseconds - offset * 60_000)
   }
 
-  /// Reads ISO 8601.
+  /// Decodes ISO 8601.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let text = try container.decode(String.self)
@@ -55,32 +55,32 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringCo
     self = value
   }
 
-  /// Writes ISO 8601 in UTC with milliseconds.
+  /// Encodes ISO 8601 in UTC with milliseconds.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(description)
   }
 
-  /// Whether the left instant is the earlier one.
+  /// Orders instants by time.
   public static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
 
-  /// The instant so much later, cut to the millisecond.
+  /// The instant a duration later, truncated to the millisecond.
   public static func + (left: Timestamp, right: Duration) -> Timestamp {
     Timestamp(milliseconds: left.milliseconds + right.wholeMilliseconds)
   }
 
-  /// The instant so much earlier, cut to the millisecond.
+  /// The instant a duration earlier, truncated to the millisecond.
   public static func - (left: Timestamp, right: Duration) -> Timestamp { left + (.zero - right) }
 
-  /// The time from the right instant to the left one; negative if the left one is the earlier.
+  /// The time from the right instant to the left one; negative if the left one is earlier.
   public static func - (left: Timestamp, right: Timestamp) -> Duration {
     .milliseconds(left.milliseconds - right.milliseconds)
   }
 
   /// ISO 8601 in UTC with milliseconds.
   ///
-  /// Written by hand because it stands in every document and every stored field; days to civil date after Howard Hinnant,
-  /// "chrono-compatible low-level date algorithms".
+  /// The formatting is built by hand for speed, because every document and many stored fields have timestamps. The conversion of days to a
+  /// civil date follows Howard Hinnant, "chrono-compatible low-level date algorithms".
   public var description: String {
     let days = milliseconds.floorDivided(by: 86_400_000)
     let time = milliseconds - days * 86_400_000
@@ -114,7 +114,7 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringCo
   }
 }
 
-/// Reads the parts of an instant.
+/// Parses the parts of an instant.
 private struct Scanner {
   private var rest: Substring.UTF8View
 
@@ -137,7 +137,7 @@ private struct Scanner {
     return value
   }
 
-  /// The milliseconds of a fraction with any number of digits, of which there has to be one.
+  /// The milliseconds of a fraction with at least one digit.
   mutating func fraction() -> Int64? {
     let digits = rest.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
     rest = rest.dropFirst(digits.count)
@@ -146,7 +146,7 @@ private struct Scanner {
     return milliseconds.reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
   }
 
-  /// The minutes that the text's clock is ahead of UTC.
+  /// The offset from UTC in minutes.
   mutating func offset() -> Int64? {
     if take("Z") || take("z") { return 0 }
     let sign: Int64 = take("-") ? -1 : 1

@@ -80,8 +80,8 @@ import Testing
 
         Node  Status    Role      Last Seen
 
-        Paused: nobody is elected until: parallax ha resume
-        Stale: the store has not answered since 2024-01-15T10:30:00.000Z; this is what was last known.
+        Paused: elections are suspended until: parallax ha resume
+        Stale: the store has not answered since 2024-01-15T10:30:00.000Z; this is the last known state.
         """)
   }
 

@@ -4,12 +4,12 @@ package import FoundationEssentials
 package import Foundation
 #endif
 
-/// JSON text in and out, with one setting for the whole product.
+/// Decodes and encodes JSON with the settings of the whole product.
 package enum JSON {
-  /// How deep arrays and objects may be nested in what others send: requests, agents' messages, files.
+  /// The greatest nesting depth of foreign documents: requests, messages of agents, files.
   package static let depthLimit = 64
 
-  /// How deep they may be nested in the node's own documents, which put what others sent into some levels of their own.
+  /// The greatest nesting depth of the node's own documents, which embed values of foreign ones.
   package static let documentDepthLimit = 80
 
   private static let encoder: JSONEncoder = {
@@ -18,7 +18,7 @@ package enum JSON {
     return encoder
   }()
 
-  /// Reads any JSON text in time linear in its length.
+  /// Parses a JSON text in time linear in its length.
   package static func value(
     from bytes: some Sequence<UInt8>, depthLimit: Int = JSON.depthLimit
   ) throws(JSONFault) -> JSONValue {
@@ -32,11 +32,11 @@ package enum JSON {
   /// Decodes a document.
   /// - Parameters:
   ///   - type: The document's type.
-  ///   - bytes: Its text, in UTF-8.
-  ///   - depthLimit: How deep it may be nested.
-  ///   - refusesUnknownMembers: Whether a member that the type does not have is a fault.
+  ///   - bytes: The text, in UTF-8.
+  ///   - depthLimit: The greatest nesting depth.
+  ///   - refusesUnknownMembers: Whether a member unknown to the type is a fault; `false` by default.
   /// - Returns: The document.
-  /// - Throws: ``JSONFault`` where the text is at fault, `DecodingError` with the coding path of the field where the document is.
+  /// - Throws: ``JSONFault`` for a fault of the text, `DecodingError` with the coding path for a fault of the document.
   package static func decode<Document: Decodable>(
     _ type: Document.Type = Document.self, from bytes: some Sequence<UInt8>, depthLimit: Int = JSON.depthLimit,
     refusesUnknownMembers: Bool = false
@@ -52,14 +52,14 @@ package enum JSON {
     try decode(type, from: text.utf8, depthLimit: depthLimit)
   }
 
-  /// Encodes with sorted keys, without white space.
+  /// Encodes a value with sorted keys, without white space.
   ///
   /// Throws only for a double that is not finite.
   package static func encode(_ value: some Encodable) throws -> Data {
     try encoder.encode(value)
   }
 
-  /// Encodes to text.
+  /// Encodes a value as text.
   package static func text(_ value: some Encodable) throws -> String {
     String(decoding: try encode(value), as: UTF8.self)
   }

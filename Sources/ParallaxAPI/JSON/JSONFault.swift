@@ -1,17 +1,17 @@
-/// Why a text was not read as JSON, and where.
+/// A fault in a JSON text, with its location.
 package struct JSONFault: Error, Hashable, Sendable, CustomStringConvertible {
-  /// What the text is.
+  /// The kinds of faults.
   package enum Kind: Sendable, Hashable {
-    /// No JSON by RFC 8259.
+    /// The text is not JSON as of RFC 8259.
     case malformed
-    /// JSON that is not taken: it exceeds a limit, or would not survive being read and written again.
+    /// The text is JSON, but exceeds a limit or would lose information in a round trip.
     case refused
   }
 
   package var kind: Kind
-  /// Counted from 1.
+  /// The line, from 1.
   package var line: Int
-  /// Counted from 1, in bytes.
+  /// The column, from 1, in bytes.
   package var column: Int
   package var message: String
 
@@ -26,7 +26,7 @@ package struct JSONFault: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension JSONFault {
-  /// Counts lines and columns up to an offset.
+  /// Makes a fault with the line and the column of an offset.
   init(_ kind: Kind, _ message: String, at offset: Int, in bytes: UnsafeBufferPointer<UInt8>) {
     var line = 1
     var lineStart = 0

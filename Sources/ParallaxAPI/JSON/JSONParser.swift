@@ -1,9 +1,9 @@
-/// Reads one JSON text (RFC 8259) in one pass, in time linear in its bytes, into a ``JSONValue``.
+/// Parses one JSON text (RFC 8259) into a ``JSONValue``, in one pass and in time linear in its length.
 ///
-/// Stricter than the grammar where a lenient reader would lose something silently: no member may be given twice, no whole number may lose
-/// digits, no escape may be half a character, and nesting is bounded. A UTF-8 byte order mark is skipped.
+/// The parser is stricter than the grammar where leniency would lose information: it refuses duplicate members, whole numbers that would
+/// lose digits, unpaired surrogates and deep nesting. It skips a UTF-8 byte order mark.
 struct JSONParser {
-  /// The longest number, in bytes; the longest exact decimal form of a double has about 1,100.
+  /// The longest accepted number, in bytes; the longest exact decimal form of a double has about 1,100.
   static let numberLimit = 2_048
 
   private let bytes: UnsafeBufferPointer<UInt8>
@@ -23,7 +23,7 @@ struct JSONParser {
 
   private mutating func text() throws(JSONFault) -> JSONValue {
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
-    // The first character of JSON is ASCII, so that a zero beside it shows wider encodings, as byte order marks do.
+    // The first character of JSON is ASCII: a zero byte beside it, or a byte order mark, shows UTF-16 or UTF-32.
     if bytes.prefix(2).contains(0) || bytes.starts(with: [0xFE, 0xFF]) || bytes.starts(with: [0xFF, 0xFE]) {
       throw fault("the text is not UTF-8; send JSON in UTF-8, not in UTF-16 or UTF-32")
     }
@@ -97,7 +97,7 @@ struct JSONParser {
     guard bytes[position] == UInt8(ascii: "\"") else { throw fault(expectation + found) }
     let name = try string()
     skipWhitespace()
-    guard take(UInt8(ascii: ":")) else { throw fault("expected ':' behind the name of a member" + found) }
+    guard take(UInt8(ascii: ":")) else { throw fault("expected ':' after the name of a member" + found) }
     skipWhitespace()
     return name
   }
@@ -146,7 +146,7 @@ struct JSONParser {
     if isWhole {
       return try whole(text, digits: wholeDigits, isNegative: isNegative)
     }
-    // Equal numbers are equal values, however they were written; but zero keeps its sign.
+    // Equal numbers become equal values in every notation, except that a zero keeps its sign.
     if let integer = exactInteger(text, isNegative: isNegative) { return .integer(integer) }
     let value = try double(text)
     if let integer = Int64(exactly: value), integer != 0 || value.sign == .plus { return .integer(integer) }
@@ -180,7 +180,7 @@ struct JSONParser {
     return Int64(exactly: magnitude)
   }
 
-  /// The value of a number with a fraction or an exponent that is whole, not zero, and has at most 64 bits.
+  /// The value of a number with a fraction or an exponent, if it is whole, not zero, and has at most 64 bits; nil otherwise.
   private func exactInteger(_ text: Range<Int>, isNegative: Bool) -> Int64? {
     var magnitude: UInt64 = 0
     var zeros = 0
@@ -214,7 +214,7 @@ struct JSONParser {
     return Int64(exactly: whole)
   }
 
-  /// A number times a power of ten, with room for one digit more; nil where it gets too great.
+  /// The number times a power of ten, with room for one more digit; nil on overflow.
   private static func scaled(_ number: UInt64, by power: Int) -> UInt64? {
     if number == 0 { return 0 }
     var number = number
@@ -234,7 +234,7 @@ struct JSONParser {
     return value
   }
 
-  /// The digits before an exponent without zeros at either end: what tells whether two decimal numbers of one size are the same.
+  /// The digits before the exponent, without leading and trailing zeros, by which two decimal numbers of one magnitude compare.
   private func significantDigits(of text: some Sequence<UInt8>) -> [UInt8] {
     let digits = text.prefix { $0 | 0x20 != UInt8(ascii: "e") }.filter { isDigit($0) }
     let zero = UInt8(ascii: "0")
@@ -270,7 +270,7 @@ struct JSONParser {
     throw fault("the string that begins here has no end")
   }
 
-  /// Goes on at the first escape of a string.
+  /// Parses the rest of a string from its first escape on.
   private mutating func escapedString(from start: Int, contents: Int) throws(JSONFault) -> String {
     var text = Array(bytes[contents..<position])
     while position < bytes.count {
@@ -318,7 +318,7 @@ struct JSONParser {
     }
   }
 
-  /// The character of `\uXXXX`, or of two of them that are a surrogate pair.
+  /// The character of `\uXXXX`, or of two such escapes that form a surrogate pair.
   private mutating func unicodeEscape(from start: Int) throws(JSONFault) -> Unicode.Scalar {
     let first = try fourDigits(from: start)
     if let scalar = Unicode.Scalar(first) { return scalar }
@@ -331,7 +331,7 @@ struct JSONParser {
       }
     }
     position = start
-    throw refusal("the escape is half of a surrogate pair, which is no character")
+    throw refusal("the escape is half of a surrogate pair, not a character")
   }
 
   private mutating func fourDigits(from start: Int) throws(JSONFault) -> UInt32 {
@@ -339,7 +339,7 @@ struct JSONParser {
     for _ in 0..<4 {
       guard position < bytes.count, let digit = hexadecimal(bytes[position]) else {
         position = start
-        throw fault("expected four hexadecimal digits behind \\u")
+        throw fault("expected four hexadecimal digits after \\u")
       }
       value = value << 4 | digit
       position += 1

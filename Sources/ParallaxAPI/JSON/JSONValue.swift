@@ -1,48 +1,48 @@
-/// Any JSON value: what users put into an execution and agents give back, carried through without interpretation.
+/// Any JSON value, such as the input of an execution or the result of a task, which the control plane does not interpret.
 ///
-/// Whole numbers that fit in 64 bits keep their exact value; all others are doubles, and so is a negative zero. Objects have no order, and
-/// are written with sorted keys so that equal values have equal bytes.
+/// Whole numbers of at most 64 bits keep their exact value; all others are doubles, and so is a negative zero. Objects have no order;
+/// encoding sorts their keys, so that equal values have equal bytes.
 public enum JSONValue: Sendable, Hashable {
   /// Null.
   case null
-  /// A truth value.
+  /// A Boolean.
   case bool(Bool)
   /// A whole number of at most 64 bits.
   case integer(Int64)
   /// Any other number.
   case number(Double)
-  /// A text.
+  /// A string.
   case string(String)
   /// An array.
   case array([JSONValue])
   /// An object.
   case object([String: JSONValue])
 
-  /// The value of a member, or nil when this is no object or has no such member.
+  /// The value of a member; nil if this is not an object or does not have the member.
   public subscript(key: String) -> JSONValue? {
     guard case .object(let members) = self else { return nil }
     return members[key]
   }
 
-  /// The text, when this is a string.
+  /// The text of a string; nil for any other value.
   public var stringValue: String? {
     guard case .string(let text) = self else { return nil }
     return text
   }
 
-  /// The value, when this is a whole number of at most 64 bits.
+  /// The value of a whole number of at most 64 bits; nil for any other value.
   public var integerValue: Int64? {
     guard case .integer(let value) = self else { return nil }
     return value
   }
 
-  /// The value, when this is a truth value.
+  /// The value of a Boolean; nil for any other value.
   public var boolValue: Bool? {
     guard case .bool(let value) = self else { return nil }
     return value
   }
 
-  /// The value as a double, when this is a number of either kind.
+  /// The value of a number of either kind, as a double; nil for any other value.
   public var doubleValue: Double? {
     switch self {
     case .integer(let value): Double(value)
@@ -53,7 +53,7 @@ public enum JSONValue: Sendable, Hashable {
 }
 
 extension JSONValue {
-  /// About how many bytes the value takes up as JSON: quick to know, and not less than a third of what it is.
+  /// The approximate number of bytes of the value as JSON, at least a third of the exact one.
   package var approximateSize: Int {
     switch self {
     case .null, .bool: 4
@@ -66,10 +66,10 @@ extension JSONValue {
 }
 
 extension JSONValue: Codable {
-  /// Takes what ``JSON`` has read as it is.
+  /// Decodes any JSON value; the product's own decoder passes its value through.
   ///
-  /// Other decoders are asked for one type after the other, each miss of which costs an error with its whole coding path, so that depth is
-  /// bounded here too.
+  /// Any other decoder has to try one type after another, and each miss costs an error with its whole coding path: the nesting depth is
+  /// therefore bounded.
   public init(from decoder: any Decoder) throws {
     if let decoder = decoder as? JSONValueDecoder {
       self = decoder.value
@@ -80,7 +80,7 @@ extension JSONValue: Codable {
         DecodingError.Context(
           codingPath: decoder.codingPath, debugDescription: "arrays and objects may be nested \(JSON.documentDepthLimit) deep at most"))
     }
-    // Most frequent first: each miss costs the construction of an error.
+    // The most frequent type comes first: each miss costs the construction of an error.
     let container = try decoder.singleValueContainer()
     if container.decodeNil() {
       self = .null
@@ -101,9 +101,9 @@ extension JSONValue: Codable {
     }
   }
 
-  /// The value; nil when there is one of another type.
+  /// Decodes a value; nil if it has another type.
   ///
-  /// A fault inside it is thrown as what it is.
+  /// A fault inside the value is rethrown.
   private static func unlessOtherType<Value>(_ decoder: any Decoder, _ decode: () throws -> Value) throws -> Value? {
     do {
       return try decode()
@@ -112,7 +112,7 @@ extension JSONValue: Codable {
     }
   }
 
-  /// Writes the value.
+  /// Encodes the value.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
@@ -130,19 +130,19 @@ extension JSONValue: Codable {
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral,
   ExpressibleByNilLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
-  /// Makes a text.
+  /// Makes a string.
   public init(stringLiteral value: String) { self = .string(value) }
   /// Makes a whole number.
   public init(integerLiteral value: Int64) { self = .integer(value) }
   /// Makes a number.
   public init(floatLiteral value: Double) { self = .number(value) }
-  /// Makes a truth value.
+  /// Makes a Boolean.
   public init(booleanLiteral value: Bool) { self = .bool(value) }
   /// Makes a null.
   public init(nilLiteral: ()) { self = .null }
   /// Makes an array.
   public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-  /// Makes an object; the last of equal keys counts.
+  /// Makes an object; the last of equal keys wins.
   public init(dictionaryLiteral elements: (String, JSONValue)...) {
     self = .object(Dictionary(elements) { _, last in last })
   }

@@ -1,6 +1,6 @@
-/// Decodes documents from a ``JSONValue`` that has been read already.
+/// Decodes documents from a parsed ``JSONValue``.
 ///
-/// Numbers keep their meaning: a whole one becomes any integer type that holds it, and any number becomes a double.
+/// A whole number decodes to any integer type that holds it, and any number to a double.
 struct JSONValueDecoder: Decoder {
   let value: JSONValue
   let codingPath: [any CodingKey]
@@ -55,7 +55,7 @@ extension JSONValueDecoder {
     do {
       return try Value(from: self)
     } catch DecodingError.dataCorrupted(let context) where context.codingPath.count == codingPath.count {
-      // The standard library's error for an enumeration does not say which values there are.
+      // The standard library's error for an enumeration does not name the valid values.
       guard case .string(let text) = value, let choices = Self.choices(type) else { throw DecodingError.dataCorrupted(context) }
       throw DecodingError.dataCorrupted(
         DecodingError.Context(
@@ -101,7 +101,7 @@ extension JSONValueDecoder {
     }
   }
 
-  /// The value is of another type; says what it is, without repeating long texts.
+  /// The error for a value of another type; it describes the value without long texts.
   func mismatch(_ type: any Any.Type) -> DecodingError {
     let context = DecodingError.Context(codingPath: codingPath, debugDescription: "found \(value.brief)")
     if case .null = value { return .valueNotFound(type, context) }
@@ -123,7 +123,7 @@ extension JSONValue {
   }
 }
 
-/// A member's name or an element's index in a coding path.
+/// A member name or an element index in a coding path.
 struct JSONKey: CodingKey {
   let stringValue: String
   let intValue: Int?
