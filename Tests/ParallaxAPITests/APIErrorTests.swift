@@ -26,7 +26,7 @@ import Testing
     #expect(fault == APIError(.validation, "body: \(field): \(expectation)", details: ["field": .string(field)]))
   }
 
-  @Test func aValueThatIsNoneOfTheKnownOnesIsRepeated() throws {
+  @Test func anUnknownValueIsRepeatedInTheError() throws {
     let fault = try fault(ExecuteRequest.self, #"{"options":{"priority":"urgent"}}"#)
     #expect(fault.message == "body: options.priority: expected one of low, normal, high, found \"urgent\"")
   }
@@ -39,12 +39,12 @@ import Testing
     #expect(fault.details?["line"] == 1)
   }
 
-  @Test func theWrongDocumentIsSaidToBeSo() throws {
+  @Test func aDocumentOfAnotherShapeIsReported() throws {
     #expect(try fault(ExecuteRequest.self, "[]").message == "body: expected an object, found an array")
     #expect(try fault([Bool].self, "[1]").message == "body: [0]: expected true or false, found 1")
   }
 
-  @Test func anotherErrorIsCarriedInTheMessage() {
+  @Test func anyOtherErrorIsInTheMessage() {
     struct Unreadable: Error {}
     #expect(APIError(decoding: Unreadable(), of: "body").message == "body could not be read: Unreadable()")
   }

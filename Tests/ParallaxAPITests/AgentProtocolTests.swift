@@ -67,7 +67,7 @@ import Testing
     #expect(try decode(#"{"type":"disconnect"}"#).message == .disconnect(AgentMessage.Disconnect()))
   }
 
-  @Test func activeTasksThatAreLeftOutAreNotNone() throws {
+  @Test func missingActiveTasksDifferFromNone() throws {
     guard case .register(let register) = try decode(#"{"type":"register","payload":{}}"#).message else {
       Issue.record("no register"); return
     }
@@ -176,7 +176,7 @@ import Testing
     #expect(Set(AgentMessageTests.messages.map(\.1.kind)) == Set(AgentMessage.Kind.allCases))
   }
 
-  @Test func anAgentRefusesATypeThatItDoesNotKnow() {
+  @Test func anAgentRefusesAnUnknownType() {
     #expect(throws: DecodingError.self) { try ControlPlaneMessage.decode(#"{"type":"dance","payload":{}}"#.utf8) }
   }
 }

@@ -18,7 +18,7 @@ import Testing
     #expect(Duration(text: text) == nil)
   }
 
-  @Test func theGreatestNumberOfMillisecondsIsRead() {
+  @Test func theGreatestNumberOfMillisecondsIsParsed() {
     #expect(Duration(text: "9223372036854775807ms") == .milliseconds(Int64.max))
   }
 
@@ -30,7 +30,7 @@ import Testing
     #expect(duration.text == text)
   }
 
-  @Test func whatIsWrittenIsReadBack() {
+  @Test func aDurationSurvivesARoundTrip() {
     var generator = SeededGenerator(seed: 7)
     for _ in 0..<1_000 {
       let duration = Duration.milliseconds(Int64.random(in: 0...10_000_000_000, using: &generator))
@@ -38,13 +38,13 @@ import Testing
     }
   }
 
-  @Test func millisecondsAreRoundedTowardsZero() {
+  @Test func millisecondsAreRoundedTowardZero() {
     #expect(Duration.microseconds(1_999).wholeMilliseconds == 1)
     #expect(Duration.microseconds(-1_999).wholeMilliseconds == -1)
     #expect(Duration.seconds(3).wholeMilliseconds == 3_000)
   }
 
-  @Test func onTheWireItIsMilliseconds() throws {
+  @Test func aDurationIsEncodedInMilliseconds() throws {
     #expect(try JSON.text([WireDuration(.seconds(30))]) == "[30000]")
     let read: [WireDuration] = try JSON.decode(from: #"[1500,"1m30s",0]"#)
     #expect(read.map(\.duration) == [.milliseconds(1_500), .seconds(90), .zero])

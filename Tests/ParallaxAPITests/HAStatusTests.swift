@@ -18,7 +18,7 @@ import Testing
 
   // MARK: The table
 
-  @Test func theTableIsTheSpecifications() {
+  @Test func theTableMatchesTheSpecification() {
     #expect(
       Self.healthy.table == """
         Cluster: production
@@ -49,7 +49,7 @@ import Testing
         """)
   }
 
-  @Test func severalLeadersAreShownAndSaid() {
+  @Test func severalLeadersAreShownAndNoted() {
     var document = Self.healthy
     document.members[0].term = 5
     document.members[1] = Self.member(1, .leader, term: 6)
@@ -69,7 +69,7 @@ import Testing
         """)
   }
 
-  @Test func noLeaderAPauseAndAStaleViewAreSaid() {
+  @Test func aMissingLeaderAPauseAndAStaleViewAreNoted() {
     let document = HAStatusDocument(
       clusterId: "production", paused: true, stale: true, staleSince: Timestamp(milliseconds: 1_705_314_600_000), members: [])
     #expect(
@@ -85,7 +85,7 @@ import Testing
         """)
   }
 
-  @Test func aLeaderThatIsNoMemberYetIsNamed() {
+  @Test func aLeaderThatIsNotYetAMemberIsNamed() {
     var document = Self.healthy
     document.leader = "new"
     document.members[0].role = .standby
@@ -94,7 +94,7 @@ import Testing
     #expect(document.leaders == ["new", "parallax-control-plane-0"])
   }
 
-  @Test func whatANodeIsNamedDoesNotSteerTheTerminal() {
+  @Test func aNodesIDCannotControlTheTerminal() {
     var document = Self.healthy
     document.members[1].id = "evil\u{1b}[2J"
     #expect(!document.table.unicodeScalars.contains("\u{1b}"))
@@ -103,7 +103,7 @@ import Testing
 
   // MARK: JSON
 
-  @Test func theDocumentIsTheSpecificationsWithItsAdditions() throws {
+  @Test func theDocumentExtendsThatOfTheSpecification() throws {
     var document = Self.healthy
     document.members = [Self.member(0, .leader, lastSeen: .milliseconds(2_900), term: 5)]
     document.transitions = 3
@@ -115,14 +115,14 @@ import Testing
         + #""role":"leader","status":"healthy","term":5}],"paused":false,"stale":false,"term":5,"transitions":3}"#)
   }
 
-  @Test func withoutALeaderItSaysNull() throws {
+  @Test func aMissingLeaderIsNull() throws {
     #expect(
       try JSON.text(HAStatusDocument(clusterId: "c", members: []))
         == #"{"clusterId":"c","leader":null,"leaseRemaining":null,"members":[],"paused":false,"stale":false,"term":null,"#
         + #""transitions":0}"#)
   }
 
-  @Test func theSpecificationsExampleIsRead() throws {
+  @Test func theSpecificationsExampleIsDecoded() throws {
     let document = try JSON.decode(
       HAStatusDocument.self,
       from: """
@@ -137,7 +137,7 @@ import Testing
     #expect(document.table.contains("parallax-control-plane-1  healthy   standby   -"))
   }
 
-  @Test func aDocumentReadsBackAsItWasWritten() throws {
+  @Test func aDocumentSurvivesARoundTrip() throws {
     var document = Self.healthy
     document.stale = true
     document.staleSince = Self.heartbeat
@@ -147,13 +147,13 @@ import Testing
 
   // MARK: Requests and their answers
 
-  @Test func anEmptyRequestAsksForTheOrdinary() throws {
+  @Test func anEmptyRequestHasTheDefaults() throws {
     #expect(try JSON.decode(StepDownRequest.self, from: "{}") == StepDownRequest())
     #expect(try JSON.decode(ElectRequest.self, from: "{}") == ElectRequest(force: false))
     #expect(try JSON.text(StepDownRequest(to: "b", reason: "upgrade", term: 7)) == #"{"reason":"upgrade","term":7,"to":"b"}"#)
   }
 
-  @Test func aHandoverTellsWhoAndHowLong() throws {
+  @Test func aHandoverNamesTheLeadersAndTheDuration() throws {
     let document = HandoverDocument(old: "a", new: nil, term: 6, took: .microseconds(12_900))
     #expect(try JSON.text(document) == #"{"milliseconds":12,"new":null,"old":"a","term":6}"#)
     #expect(try JSON.decode(HandoverDocument.self, from: JSON.text(document)) == document)

@@ -11,7 +11,7 @@ import Testing
     String(repeating: open, count: depth) + inside + String(repeating: close, count: depth)
   }
 
-  // MARK: What is read
+  // MARK: Valid texts
 
   @Test(
     arguments: [
@@ -37,7 +37,7 @@ import Testing
   }
 
   @Test func aGreatWholeNumberIsADoubleWhereNoDigitIsLost() throws {
-    // As JavaScript writes 1e20 and 2 to the power of 64.
+    // JavaScript writes 1e20 and 2^64 like this.
     #expect(try JSON.value(from: "100000000000000000000".utf8) == .number(1e20))
     #expect(try JSON.value(from: "-18446744073709552000".utf8) == .number(-18_446_744_073_709_551_616))
     for text in ["18446744073709551616", "9223372036854775808", "-9223372036854775809", "123456789012345678901234567890"] {
@@ -46,7 +46,7 @@ import Testing
     }
   }
 
-  // MARK: What is not
+  // MARK: Invalid texts
 
   @Test(arguments: [
     ("", 1, 1, "ends too early"), ("{", 1, 2, "ends too early"), ("{\"a\" 1}", 1, 6, "':'"),
@@ -76,7 +76,7 @@ import Testing
     #expect(fault.kind == .refused && fault.column == column && fault.message.contains(part), "\(fault)")
   }
 
-  @Test func otherEncodingsAreRefusedByName() throws {
+  @Test func otherEncodingsAreRefusedWithAMessage() throws {
     for encoding in [String.Encoding.utf16, .utf16LittleEndian, .utf16BigEndian, .utf32] {
       let text = try #require("{\"a\":1}".data(using: encoding))
       #expect(try fault(text).message.contains("UTF-8"), "\(encoding)")
@@ -108,9 +108,9 @@ import Testing
     #expect(throws: Never.self) { try JSONDecoder().decode(JSONValue.self, from: Data(nested(64).utf8)) }
   }
 
-  // MARK: Beside Foundation
+  // MARK: Comparison with Foundation
 
-  /// What the other reader makes of it; nil where it refuses.
+  /// Foundation's value of a text; nil if Foundation refuses it.
   private func byFoundation(_ bytes: some Sequence<UInt8>) -> JSONValue? {
     try? JSONDecoder().decode(JSONValue.self, from: Data(bytes))
   }
@@ -192,7 +192,7 @@ import Testing
     #expect(try fault(text) == message)
   }
 
-  @Test func unknownMembersAreIgnoredWhereTheyMayBe() throws {
+  @Test func unknownMembersAreIgnoredWhereAllowed() throws {
     #expect(try JSON.decode(Document.self, from: #"{"name":"n","nmae":1}"#) == Document(name: "n"))
   }
 }
@@ -205,7 +205,7 @@ private struct JSONTexts {
 
   mutating func next() -> String { value(depth: 0) }
 
-  /// A valid text in which some bytes were changed, removed or doubled.
+  /// A valid text with some bytes changed, removed or duplicated.
   mutating func nextDamaged() -> [UInt8] {
     var bytes = Array(next().utf8)
     for _ in 0..<Int.random(in: 1...3, using: &random) where !bytes.isEmpty {

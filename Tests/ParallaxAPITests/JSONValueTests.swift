@@ -21,16 +21,16 @@ import Testing
     #expect(try JSON.decode(JSONValue.self, from: try JSON.text(value)) == value)
   }
 
-  @Test func booleansAndNumbersAreToldApart() throws {
+  @Test func booleansAndNumbersDiffer() throws {
     #expect(try JSON.decode(JSONValue.self, from: "[true,1,false,0]") == [true, 1, false, 0])
   }
 
-  @Test func membersAreWrittenInOneOrderAndSlashesAsTheyAre() throws {
+  @Test func membersAreSortedAndSlashesAreNotEscaped() throws {
     let value: JSONValue = ["b": 1, "a": "x/y", "c": [:]]
     #expect(try JSON.text(value) == #"{"a":"x/y","b":1,"c":{}}"#)
   }
 
-  @Test func accessorsAnswerOnlyForTheirKind() {
+  @Test func accessorsReturnValuesOfTheirKindOnly() {
     let value: JSONValue = ["text": "hi", "whole": 3, "real": 0.5]
     #expect(value["text"]?.stringValue == "hi")
     #expect(value["whole"]?.doubleValue == 3)

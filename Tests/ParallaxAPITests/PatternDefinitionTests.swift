@@ -11,7 +11,7 @@ import Testing
     return pattern.faults()
   }
 
-  @Test func aSoundDefinitionHasNoFaults() {
+  @Test func aValidDefinitionHasNoFaults() {
     #expect(sound.faults() == [])
     #expect(faults { $0.aggregation = Aggregation(strategy: .voting, method: .weighted, field: "category") } == [])
     #expect(faults { $0.aggregation = Aggregation(strategy: .consensus, threshold: 1) } == [])
@@ -41,7 +41,7 @@ import Testing
     #expect(faults { $0.version = String(repeating: "1", count: 65) }.count == 1)
   }
 
-  @Test func capabilitiesAreNeededAndEachIsNamedByItsPlace() {
+  @Test func capabilitiesAreRequiredAndEachFaultHasItsIndex() {
     #expect(faults { $0.agents.capabilities = [] } == ["agents.capabilities: expected at least one capability"])
     #expect(faults { $0.agents.capabilities = ["good", "not good"] }.first?.hasPrefix("agents.capabilities[1]: expected ") == true)
     #expect(PatternDefinition.capabilityFault("") != nil)
@@ -88,7 +88,7 @@ import Testing
     #expect(all.map { $0.prefix { $0 != ":" } } == ["name", "version", "agents.capabilities", "agents.min", "agents.max", "retries"])
   }
 
-  @Test func whatIsLeftOutHasItsDefault() throws {
+  @Test func missingFieldsHaveTheirDefaults() throws {
     let pattern: PatternDefinition = try JSON.decode(from: #"{"name":"p","agents":{"capabilities":["x"],"min":4}}"#)
     #expect(pattern == PatternDefinition(name: "p", version: "1.0.0", agents: AgentRequirement(capabilities: ["x"], min: 4, max: 4)))
     #expect(pattern.aggregation == .first)

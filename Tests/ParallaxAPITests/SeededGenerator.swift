@@ -1,4 +1,4 @@
-/// SplitMix64: the same numbers on every run, so that a failure can be looked at again.
+/// SplitMix64, which repeats its numbers in every run, so that failures are reproducible.
 struct SeededGenerator: RandomNumberGenerator {
   private var state: UInt64
 

@@ -28,7 +28,7 @@ import Testing
     #expect(Timestamp(text)?.milliseconds == milliseconds)
   }
 
-  @Test func isReadBackToTheSameInstantOverAllYears() {
+  @Test func aTimestampOfAnyYearSurvivesARoundTrip() {
     var generator = SeededGenerator(seed: 20_260_115)
     for _ in 0..<2_000 {
       let instant = Timestamp(milliseconds: Int64.random(in: -2_203_891_200_000...253_402_300_799_999, using: &generator))
@@ -36,14 +36,14 @@ import Testing
     }
   }
 
-  @Test func readsOffsetsAndDoesWithoutAFraction() {
+  @Test func offsetsAreParsedAndAFractionIsOptional() {
     let instant = Timestamp(milliseconds: 1_768_473_000_000)
     #expect(Timestamp("2026-01-15T10:30:00Z") == instant)
     #expect(Timestamp("2026-01-15T12:30:00+02:00") == instant)
     #expect(Timestamp("2026-01-15T05:30:00-05:00") == instant)
   }
 
-  @Test func whatIsFinerThanAMillisecondIsCutOff() {
+  @Test func digitsBeyondMillisecondsAreIgnored() {
     #expect(Timestamp("1970-01-01T00:00:00.1Z") == Timestamp(milliseconds: 100))
     #expect(Timestamp("1970-01-01T00:00:00.0019999999999999999999999Z") == Timestamp(milliseconds: 1))
   }
@@ -58,7 +58,7 @@ import Testing
     #expect(Timestamp(text) == nil)
   }
 
-  @Test func aBadInstantIsNamedInTheError() throws {
+  @Test func anInvalidInstantIsInTheError() throws {
     let error = #expect(throws: DecodingError.self) { try JSON.decode([Timestamp].self, from: #"["yesterday"]"#) }
     let fault = APIError(decoding: try #require(error), of: "body")
     #expect(fault.message == "body: [0]: expected an ISO 8601 instant such as 2026-01-15T10:30:00Z, found \"yesterday\"")

@@ -72,7 +72,7 @@ extension SystemTests {
       }
     }
 
-    /// What took a reader that tries one type after the other some minutes.
+    /// A nesting that would cost minutes in a decoder that tries one type after another.
     private static let deep = String(repeating: "[", count: 4_000) + String(repeating: "]", count: 4_000)
 
     @Test func `an agent's wrong messages are answered and end nothing`() async throws {
@@ -133,7 +133,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `frames against the protocol close the connection with 1002`() async throws {
+    @Test func `frames that violate the protocol close the connection with 1002`() async throws {
       try await withParallaxd { node in
         try await AgentSocket.withConnection(port: node.port) { agent in
           try await agent.send(.text, Array("{}".utf8), masked: false)
@@ -146,7 +146,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `a text that is no UTF-8 closes the connection with 1007`() async throws {
+    @Test func `a text that is not UTF-8 closes the connection with 1007`() async throws {
       try await withParallaxd { node in
         try await AgentSocket.withConnection(port: node.port) { agent in
           try await agent.send(.text, [0xff, 0xfe])

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-  /// A node dies in the middle of its work, and another goes on with it.
+  /// The recovery of a dead node's work by another node.
   @Suite(.serialized, .timeLimit(.minutes(5)))
   struct ClusterRecovery {
     private static let count = 200
@@ -31,7 +31,7 @@ extension SystemTests {
           }
           let list = try await cluster.nodes[survivor].api.get("/api/executions?limit=1").decode(ExecutionList.self)
           #expect(list.total == Self.count)
-          // What an agent worked on when the node died was not worked on again.
+          // No agent has repeated a task that was in progress when the node died.
           let finished = agents.flatMap(\.finishedTasks)
           #expect(finished.count == Self.count && Set(finished).count == Self.count)
           #expect(await sampler.overlaps == [])
@@ -68,7 +68,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `running: goes on at an agent of another node`() async throws {
+    @Test func `running: continues at an agent of another node`() async throws {
       try await ParallaxCluster.with { cluster in
         try await cluster.nodes[0].apply(pattern("analyse"))
         let owner = try await follower(of: cluster)
@@ -87,7 +87,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `running: goes on at an agent that loses its own node too`() async throws {
+    @Test func `running: continues at an agent that loses its own node too`() async throws {
       try await ParallaxCluster.with { cluster in
         try await cluster.nodes[0].apply(pattern("analyse"))
         let owner = try await follower(of: cluster)
@@ -127,7 +127,7 @@ extension SystemTests {
       }
     }
 
-    /// Runs an execution on a node that loses its Redis at the very moment at which it has stored a status, and is killed then.
+    /// Runs an execution on a node that loses its Redis right after it has stored a status, and is then killed.
     private func killed(
       at status: String, with pattern: PatternDefinition, arguments: [String],
       _ check: (_ cluster: ParallaxCluster, _ owner: Int, _ other: Int, _ id: String) async throws -> Void
@@ -135,7 +135,7 @@ extension SystemTests {
       try await RedisServer.with { redis in
         try await ChokeProxy.with(to: redis.port, at: "$\(status.utf8.count)\r\n\(status)\r\n") { proxy in
           let owner = 2
-          // A node that does not lead: the last one to come, so that the table is about owners and not about leaders.
+          // The owner is not the leader, but the last node to start, because the table is about owners.
           try await ParallaxCluster.with(on: redis, urls: [owner: "redis://127.0.0.1:\(proxy.port)"]) { cluster in
             try await cluster.nodes[0].apply(pattern)
             try await withPythonAgents(1, url: cluster.nodes[owner].agentURL, capabilities: ["analysis"], arguments: arguments) { _ in
@@ -162,9 +162,9 @@ extension SystemTests {
       return count
     }
 
-    // MARK: Lives of nodes
+    // MARK: Restarts
 
-    @Test func `the former life of a node that is back at once is recovered like a dead node's`() async throws {
+    @Test func `the former session of a node that restarts at once is recovered like a dead node's`() async throws {
       try await ParallaxCluster.with { cluster in
         try await cluster.nodes[0].apply(pattern("analyse"))
         let owner = try await follower(of: cluster)
@@ -205,7 +205,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `the leader dies while it recovers another, and its successor ends what was begun`() async throws {
+    @Test func `the leader dies during a recovery, and its successor completes it`() async throws {
       try await ParallaxCluster.with { cluster in
         try await cluster.nodes[0].apply(pattern("analyse", timeout: .seconds(180), retries: 3))
         let leader = try await cluster.leader()
@@ -230,7 +230,7 @@ extension SystemTests {
       }
     }
 
-    /// A node that does not lead.
+    /// The index of a node that does not lead.
     private func follower(of cluster: ParallaxCluster) async throws -> Int {
       cluster.others(than: try await cluster.leader())[1]
     }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-  /// Several nodes while all is well: one system, whichever node is asked.
+  /// Several nodes without faults: every node answers for the whole cluster.
   @Suite(.serialized, .timeLimit(.minutes(4)))
   struct Cluster {
     @Test func `prints the status of the specification, from any node`() async throws {
@@ -36,7 +36,7 @@ extension SystemTests {
       try await ParallaxCluster.with { cluster in
         try await cluster.nodes[0].apply(pattern("analyse"))
         try await cluster.nodes[0].apply(pattern("vote", capability: "analysis", min: 3, max: 3, Aggregation(strategy: .all)))
-        // All at the last node: the others have nobody of their own.
+        // All agents are at the last node.
         try await withPythonAgents(1, url: cluster.nodes[2].agentURL, capabilities: ["analysis"]) { agents in
           for node in cluster.nodes {
             let execution = try await node.execute("analyse", input: ["text": "one two"])
@@ -59,7 +59,7 @@ extension SystemTests {
         try await withPythonAgents(
           1, url: cluster.nodes[1].agentURL, capabilities: ["analysis"], arguments: ["--concurrency", "1", "--delay", "0.2"]
         ) { agents in
-          // Ten callers at a node without agents, and one agent that takes one task at a time.
+          // Ten callers at a node without agents compete for one agent that accepts one task at a time.
           let results = try await withThrowingTaskGroup(of: ExecutionDocument.self) { group in
             for number in 0..<10 {
               group.addTask { try await cluster.nodes[0].execute("analyse", input: ["text": .string("number \(number)")]) }
@@ -100,7 +100,7 @@ extension SystemTests {
           definition.version = version
           try await cluster.nodes[1].apply(definition)
           for node in cluster.nodes {
-            // Without events it would take a minute.
+            // Without events the other nodes would notice after a minute.
             try await eventually("version \(version) at \(node.url)") {
               try await node.api.get("/api/patterns/analyse").decode(PatternDefinition.self).version == version
             }
@@ -126,7 +126,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `tells of executions, agents and members on its channels`() async throws {
+    @Test func `publishes events of executions, agents and members on its channels`() async throws {
       try await ParallaxCluster.with { cluster in
         try await cluster.nodes[0].apply(pattern("analyse"))
         let channels = ["parallax:events:execution", "parallax:events:agent", "parallax:events:cluster"]
@@ -178,7 +178,7 @@ extension SystemTests {
 }
 
 extension ParallaxCluster {
-  /// What redis-cli prints for a command.
+  /// The output of redis-cli for a command.
   func redisCommand(_ arguments: String...) async throws -> String {
     let outcome = try await run(ProjectLayout.program("redis-cli"), ["-p", "\(redis.port)"] + arguments)
     return outcome.output.trimmingCharacters(in: .newlines)

@@ -5,14 +5,14 @@ import Testing
 extension SystemTests {
   @Suite(.serialized, .timeLimit(.minutes(2)))
   struct CommandLine {
-    @Test func `runs a pattern and looks at what became of it`() async throws {
+    @Test func `runs a pattern and shows its execution`() async throws {
       try await withParallaxd(environment: shippedPatterns) { node in
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["classification"]) { _ in
           let parallax = CommandLineTool(server: node.url)
           let executed = try await parallax("executions", "run", "content-classifier", "--input", #"{"text":"Why?"}"#)
           #expect(executed.exit == .code(0), "\(executed.errorOutput)")
           #expect(executed.output.contains("completed") && executed.output.contains(#""category":"question""#))
-          #expect(!executed.output.contains("\u{1b}"), "colour without a terminal")
+          #expect(!executed.output.contains("\u{1b}"), "color without a terminal")
 
           let json = try await parallax("executions", "list", "--output", "json")
           let list = try JSON.decode(ExecutionList.self, from: json.output)
@@ -76,14 +76,14 @@ extension SystemTests {
       #expect(!outcome.errorOutput.isEmpty && outcome.output.isEmpty)
     }
 
-    @Test func `exits with 4 and says what to do when nothing answers`() async throws {
+    @Test func `exits with 4 and a remedy if no node answers`() async throws {
       let port = try LoopbackPort.free()
       let outcome = try await CommandLineTool(server: "127.0.0.1:\(port)")("agents", "list")
       #expect(outcome.exit == .code(4))
       #expect(outcome.errorOutput.contains("127.0.0.1:\(port)") && outcome.errorOutput.contains("PARALLAX_SERVER"))
     }
 
-    @Test func `asks the next server when one cannot be reached`() async throws {
+    @Test func `asks the next server if one is unreachable`() async throws {
       let closed = try LoopbackPort.free()
       try await withParallaxd { node in
         let outcome = try await CommandLineTool(server: "127.0.0.1:\(closed),\(node.url)")("agents", "list")

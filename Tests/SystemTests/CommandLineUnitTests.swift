@@ -9,14 +9,14 @@ import Testing
     #expect(table.lines(colored: false) == ["ID       STATUS", "exec_1   completed", "exec_10  failed"])
   }
 
-  @Test func `colour does not move columns`() {
+  @Test func `color does not move columns`() {
     let table = Table(rows: [[Table.Cell("ok", style: .good), "x"], [Table.Cell("failed", style: .bad), "y"]])
     let withoutColor = table.lines(colored: true).map { $0.replacing(/\u{1b}\[[0-9;]*m/, with: "") }
     #expect(withoutColor == table.lines(colored: false))
     #expect(table.lines(colored: true)[0] == "\u{1b}[32mok\u{1b}[0m      x")
   }
 
-  @Test func `control characters of strangers do not reach the terminal`() {
+  @Test func `control characters from a node do not reach the terminal`() {
     #expect(Table(rows: [["evil\u{1b}[2J\u{7}"]]).lines(colored: true) == ["evil\u{fffd}[2J\u{fffd}"])
     #expect(CommandFailure(.failed, "no\nagent\u{1b}c").message == "no\u{fffd}agent\u{fffd}c")
   }

@@ -4,10 +4,10 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-  /// What becomes of connections when there are too many, when the node stops, and when an agent is silent.
+  /// Connections beyond the limit, at the node's stop, and of silent agents.
   @Suite(.serialized, .timeLimit(.minutes(2)))
   struct Connections {
-    @Test func `rests and says so once when it has no descriptor left`() async throws {
+    @Test func `pauses and logs once when it has no descriptor left`() async throws {
       let parallaxd = try ProjectLayout.executable("parallaxd")
       let process = try ChildProcess(
         ProjectLayout.program("bash"), ["-c", "ulimit -n 64; exec \"$0\"", parallaxd.path], environment: ["PARALLAX_PORT": "0"])
@@ -44,7 +44,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `lets an agent live that only answers pings`() async throws {
+    @Test func `keeps an agent that only answers pings`() async throws {
       let file = "agents: { heartbeatInterval: 1s, heartbeatTimeout: 3s }"
       try await withParallaxd(files: ["parallax.config.yaml": file]) { node in
         try await AgentSocket.withConnection(port: node.port) { agent in
@@ -54,7 +54,7 @@ extension SystemTests {
             #expect(try await agent.receivePing())
             try await agent.send(.pong, [])
           }
-          // Silent now, it is disconnected.
+          // Without pongs the agent is disconnected.
           while try await agent.receivePing() {}
         }
       }

@@ -28,7 +28,7 @@ extension SystemTests {
               try await second.waitUntilReady()
               try await expectAllCompleted(ids, on: second)
             }
-            // What an agent worked on when the node died was not worked on again.
+            // No agent has repeated a task that was in progress when the node died.
             let finished = agents.flatMap(\.finishedTasks)
             #expect(finished.count == Self.count)
             #expect(Set(finished).count == Self.count)
@@ -37,7 +37,7 @@ extension SystemTests {
       }
     }
 
-    /// Submits every execution and returns the ids; each was acknowledged.
+    /// Submits every execution; returns the acknowledged ids.
     private func submitAll(to node: ParallaxdProcess) async throws -> [String] {
       try await withThrowingTaskGroup(of: String.self) { group in
         for number in 0..<Self.count {

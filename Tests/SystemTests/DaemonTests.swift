@@ -53,11 +53,11 @@ extension SystemTests {
       #expect(start.errorOutput.contains("highAvailability.enabled") && start.errorOutput.contains("redis.url"))
     }
 
-    @Test func `does not start with a file for TLS that is none`() async throws {
+    @Test func `does not start with an invalid TLS file`() async throws {
       let file = "redis: { url: \"rediss://127.0.0.1:1\", tls: { ca: nowhere.pem } }"
       let start = try await run(ProjectLayout.executable("parallaxd"), [], files: ["parallax.config.yaml": file])
       #expect(start.exit == .code(78))
-      #expect(start.errorOutput.contains("nowhere.pem: redis.tls.ca: the file cannot be read as certificates"), "\(start.errorOutput)")
+      #expect(start.errorOutput.contains("nowhere.pem: redis.tls.ca: the file cannot be read as PEM certificates"), "\(start.errorOutput)")
     }
 
     @Test func `does not start with timings that could let two nodes lead`() async throws {
@@ -78,7 +78,7 @@ extension SystemTests {
       #expect(start.errorOutput.contains("PARALLAX_PORT") && start.errorOutput.contains("eighty"))
     }
 
-    @Test func `finds nothing wrong with a sound configuration`() async throws {
+    @Test func `finds no fault in a valid configuration`() async throws {
       let check = try await run(
         ProjectLayout.executable("parallaxd"), ["--check-config"], files: ["parallax.config.yaml": "server:\n  port: 8080\n"])
       #expect(check.exit == .code(0), "\(check.errorOutput)")

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-  /// Faults that real processes meet and a simulator can only imagine; what each must come to is in the design's table of hazards.
+  /// The hazards of the election's design, with real processes and a real Redis.
   @Suite(.serialized, .timeLimit(.minutes(5)))
   struct ElectionHazards {
     @Test func `a killed leader is replaced one lease after its last renewal`() async throws {
@@ -41,7 +41,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `a leader that is cut off from Redis stops, is replaced, and comes back as a standby`() async throws {
+    @Test func `a leader that is cut off from Redis stops, is replaced, and returns as a standby`() async throws {
       try await RedisServer.with { redis in
         try await ChokeProxy.with(to: redis.port) { proxy in
           try await ParallaxCluster.with(on: redis, urls: [2: "redis://127.0.0.1:\(proxy.port)"]) { cluster in
@@ -76,7 +76,7 @@ extension SystemTests {
             let (_, sampler) = try await LeaderSampler.sampling(cluster.nodes) {
               for shifts in [[3_600, -3_600, 0], [-3_600, 0, 3_600], [0, 7_200, -7_200]] {
                 for (index, seconds) in shifts.enumerated() { try clocks.shift("node-\(index)", by: .seconds(seconds)) }
-                // Longer than a lease.
+                // The sleep is longer than a lease.
                 try await Task.sleep(for: .milliseconds(2_500))
                 let record = try await cluster.record()
                 let shown = try #require(record["renewedAt"]?.stringValue.flatMap { Timestamp($0) })
@@ -94,7 +94,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `FLUSHALL while the leader stands still, and a new node that comes then, split nothing`() async throws {
+    @Test func `FLUSHALL during a pause of the leader, with a new node, causes no split`() async throws {
       try await ParallaxCluster.with(2) { cluster in
         let leader = try await cluster.leader()
         let term = try #require(try await cluster.nodes[leader].haStatus().term)
@@ -138,14 +138,14 @@ extension SystemTests {
           #expect(next["leader"] == "node-0" && next["incarnation"] != last["incarnation"])
           let renewed = try #require(last["renewedAt"]?.stringValue.flatMap { Timestamp($0) })
           let acquired = try #require(next["acquiredAt"]?.stringValue.flatMap { Timestamp($0) })
-          // The former life might live: its lease is waited out.
+          // The former incarnation might still run, so its lease must expire.
           #expect(acquired - renewed >= .seconds(2))
         }
       }
     }
 
     @Test func `a step down to a node that has just died leaves the term to others`() async throws {
-      // Slow heartbeats: its death is not known yet.
+      // With slow heartbeats the other nodes do not know of the death yet.
       try await ParallaxCluster.with(environment: ["PARALLAX_HA_CHECK_INTERVAL": "5s"]) { cluster in
         let leader = try await cluster.leader()
         let (dead, other) = (cluster.others(than: leader)[0], cluster.others(than: leader)[1])
@@ -157,7 +157,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `force on a leader that hangs waits for its lease and never has two lead`() async throws {
+    @Test func `a forced election with a hung leader waits for its lease, without two leaders`() async throws {
       try await ParallaxCluster.with { cluster in
         let leader = try await cluster.leader()
         let other = cluster.others(than: leader)[0]
@@ -176,7 +176,7 @@ extension SystemTests {
 }
 
 extension ParallaxCluster {
-  /// The election record as it stands in Redis.
+  /// The election record in Redis.
   func record() async throws -> [String: JSONValue] {
     try JSON.decode([String: JSONValue].self, from: try await redisCommand("GET", "parallax:ha:leader"))
   }

@@ -99,7 +99,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `says NO_AGENTS when nobody can do it`() async throws {
+    @Test func `answers NO_AGENTS without a capable agent`() async throws {
       try await withParallaxd(files: ["parallax.config.yaml": "executions:\n  agentWait: 100ms\n"]) { node in
         try await node.apply(pattern("analyse"))
         let response = try await node.api.post("/api/patterns/analyse/execute", ExecuteRequest(input: nil))

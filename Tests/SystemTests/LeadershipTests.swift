@@ -4,12 +4,12 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-  /// Who leads, whatever is done to the nodes and to Redis.
+  /// Leadership under operations on the nodes and on Redis.
   @Suite(.serialized, .timeLimit(.minutes(5)))
   struct Leadership {
     // MARK: Operators
 
-    @Test func `hands over on request in milliseconds, to whom it was asked`() async throws {
+    @Test func `hands over on request in milliseconds, to the requested node`() async throws {
       try await ParallaxCluster.with { cluster in
         let (_, sampler) = try await LeaderSampler.sampling(cluster.nodes) {
           var leader = try await cluster.leader()
@@ -29,7 +29,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `refuses to hand over to a node that is not there, and names those that are`() async throws {
+    @Test func `refuses to hand over to an unknown node, and names the members`() async throws {
       try await ParallaxCluster.with { cluster in
         let refused = try await CommandLineTool(server: cluster.nodes[1].url)("ha", "stepdown", "--to", "node-9")
         #expect(refused.exit == .code(1))
@@ -38,7 +38,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `elects anew by force, once however often it is asked for that term`() async throws {
+    @Test func `a forced election is carried out once per term`() async throws {
       try await ParallaxCluster.with { cluster in
         let leader = try await cluster.leader()
         let forced = try await CommandLineTool(server: cluster.nodes[0].url)("ha", "elect", "--force")
@@ -51,7 +51,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `elects nobody while it is paused`() async throws {
+    @Test func `elects no leader while paused`() async throws {
       try await ParallaxCluster.with(lease: .seconds(1)) { cluster in
         let leader = try await cluster.leader()
         let other = cluster.others(than: leader)[0]
@@ -60,7 +60,7 @@ extension SystemTests {
         #expect(try await parallax("ha", "status").output.contains("Paused"))
         cluster.nodes[leader].process.send(signal: SIGKILL)
         try await eventually("a cluster without leader") { try await cluster.nodes[other].haStatus().leader == nil }
-        // Longer than any standby would wait.
+        // The sleep is longer than any standby would wait.
         try await Task.sleep(for: .seconds(2))
         let status = try await parallax("ha", "status")
         #expect(status.exit == .code(3) && status.output.contains("Leader: none"), "\(status.output)")
@@ -71,7 +71,7 @@ extension SystemTests {
 
     // MARK: Nodes that stop
 
-    @Test func `a leader that is asked to stop hands over at once, exits with 0 and fails no request`() async throws {
+    @Test func `a stopping leader hands over at once, exits with 0 and fails no request`() async throws {
       try await ParallaxCluster.with(environment: ["PARALLAX_DRAIN_DELAY": "1s"]) { cluster in
         try await cluster.nodes[0].apply(pattern("analyse", retries: 3))
         try await withPythonAgents(
@@ -99,7 +99,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `a leader that stands still for two leases has one successor, and stands by when it goes on`() async throws {
+    @Test func `a leader paused for two leases has one successor, and returns as a standby`() async throws {
       try await ParallaxCluster.with { cluster in
         let leader = try await cluster.leader()
         let other = cluster.others(than: leader)[0]
@@ -123,7 +123,7 @@ extension SystemTests {
 
     // MARK: Redis
 
-    @Test func `FLUSHALL deposes nobody, and work goes on`() async throws {
+    @Test func `FLUSHALL does not depose the leader, and work continues`() async throws {
       try await ParallaxCluster.with { cluster in
         try await withPythonAgents(1, url: cluster.nodes[1].agentURL, capabilities: ["analysis"]) { agents in
           try await cluster.nodes[0].apply(pattern("analyse"))
@@ -132,7 +132,7 @@ extension SystemTests {
             for _ in 0..<3 {
               #expect(try await cluster.redisCommand("FLUSHALL") == "OK")
               try await eventually("the record again") { try await cluster.redisCommand("GET", "parallax:ha:leader").contains("node-") }
-              // Longer than any standby would wait.
+              // The sleep is longer than any standby would wait.
               try await Task.sleep(for: .milliseconds(2_500))
             }
           }
@@ -140,7 +140,7 @@ extension SystemTests {
           try await cluster.waitUntilWhole()
           let after = try await cluster.nodes[0].haStatus()
           #expect(after.leader == before.leader && after.term == before.term && after.transitions == before.transitions)
-          // Agents and patterns are written anew.
+          // The nodes rewrite their agents and patterns.
           try await eventually("the agent's registration", within: .seconds(20)) {
             try await cluster.nodes[2].api.get("/api/agents/\(agents[0].id)").status == 200
           }
@@ -150,7 +150,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `a restart of a Redis that keeps nothing deposes nobody`() async throws {
+    @Test func `a restart of a Redis without persistence does not depose the leader`() async throws {
       try await ParallaxCluster.with { cluster in
         let before = try await cluster.nodes[0].haStatus()
         try await cluster.redis.restart()
@@ -161,7 +161,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `without Redis nobody leads, and who led before can be seen`() async throws {
+    @Test func `without Redis no node leads, and the status shows the last leader`() async throws {
       try await ParallaxCluster.with(lease: .seconds(1)) { cluster in
         let leader = try await cluster.leader()
         cluster.redis.kill()
@@ -178,7 +178,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `a node that starts without Redis never leads, and joins when Redis comes`() async throws {
+    @Test func `a node that starts without Redis does not lead, and joins when Redis starts`() async throws {
       let redis = try RedisServer(.init())
       defer { redis.kill() }
       let node = try await ParallaxdProcess.start(environment: ParallaxCluster.environment(redis: redis.url, node: 0, lease: .seconds(1)))
@@ -211,7 +211,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `a cluster that is gone keeps its keys from another one`() async throws {
+    @Test func `a stopped cluster keeps its keys from another one`() async throws {
       try await RedisServer.with { redis in
         var environment = ParallaxCluster.environment(redis: redis.url, node: 0, lease: .seconds(1))
         let first = try await ParallaxdProcess.start(environment: environment)
@@ -231,7 +231,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `two processes with one id never both lead, and the older one ends loudly`() async throws {
+    @Test func `two processes with one id never both lead, and the older one ends with an error`() async throws {
       try await RedisServer.with { redis in
         let environment = ParallaxCluster.environment(redis: redis.url, node: 0, lease: .seconds(1))
         let older = try await ParallaxdProcess.start(environment: environment)

@@ -28,7 +28,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `it is paused and resumed like any cluster, and names itself when asked for another`() async throws {
+    @Test func `it is paused and resumed like any cluster, and names itself as the only member`() async throws {
       try await withParallaxd(environment: ["PARALLAX_NODE_ID": "node-a"]) { node in
         try await eventually("its leadership", within: .seconds(10)) { try await node.haStatus().leader == "node-a" }
         let parallax = CommandLineTool(server: node.url)
@@ -62,7 +62,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `a cluster takes over from a node alone, and a node alone from a cluster that is gone`() async throws {
+    @Test func `a cluster takes over from a node alone, and a node alone from a stopped cluster`() async throws {
       try await RedisServer.with { redis in
         let alone = ["PARALLAX_REDIS_URL": redis.url, "PARALLAX_NODE_ID": "node-a"]
         let cluster = ParallaxCluster.environment(redis: redis.url, node: 0, lease: .seconds(1))
@@ -91,7 +91,7 @@ extension SystemTests {
             let accepted = try await node.submit("analyse")
             try await eventually("the agent at work") { try await node.execution(accepted.executionId).status == .running }
             node.process.send(signal: SIGTERM)
-            // It takes no more work, and still answers; what comes before the signal is work too.
+            // The node refuses new executions but still answers; the requests before the signal count as work too.
             var others = 0
             try await eventually("a node that refuses work") {
               let status = try await node.api.post("/api/patterns/analyse/execute?async=true", ExecuteRequest(input: nil)).status
@@ -107,7 +107,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `asked to stop while idle, it tells its agents to go before it disconnects them`() async throws {
+    @Test func `asked to stop while idle, it asks its agents to reconnect before it disconnects them`() async throws {
       try await withParallaxd { node in
         try await AgentSocket.withConnection(port: node.port, headers: ["X-Agent-Capabilities": "analysis"]) { socket in
           try await socket.send(.register(AgentMessage.Register(capabilities: ["analysis"])), id: "1")

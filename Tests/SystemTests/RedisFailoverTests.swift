@@ -4,10 +4,10 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-  /// Redis itself fails over in the middle of the nodes' work.
+  /// Failovers of Redis during executions.
   @Suite(.serialized, .timeLimit(.minutes(5)))
   struct RedisFailover {
-    @Test func `Sentinel: by command and by the master's death, election and executions go on`() async throws {
+    @Test func `Sentinel: election and executions survive a failover by command and by the master's death`() async throws {
       try await withNodesOnSentinel { redis, cluster in
         try await goesOn(cluster) { acknowledges in
           try await acknowledges(100)
@@ -20,12 +20,12 @@ extension SystemTests {
       }
     }
 
-    @Test func `a replica that lacks what was acknowledged last takes over, and gets it from the nodes`() async throws {
+    @Test func `a promoted replica without the last acknowledged writes gets them from the nodes`() async throws {
       try await withNodesOnSentinel { redis, cluster in
         try await goesOn(cluster) { acknowledges in
           try await acknowledges(100)
           let nowhere = try LoopbackPort.free()
-          // Replication is asynchronous: here it comes no further, while the master goes on acknowledging.
+          // The replicas stop replicating, while the master keeps acknowledging writes.
           for replica in try redis.replicas() { try replica.command("REPLICAOF", "127.0.0.1", "\(nowhere)") }
           try await acknowledges(100)
           let master = try redis.killPrimary()
@@ -45,11 +45,11 @@ extension SystemTests {
       }
     }
 
-    @Test func `Cluster: by command and by a master's death, election and executions go on`() async throws {
+    @Test func `Cluster: election and executions survive a failover by command and by a master's death`() async throws {
       try await RedisClusterDeployment.with { redis in
         let nodes = redis.endpoints.map { "\($0.host):\($0.port)" }.joined(separator: ",")
         try await ParallaxCluster.with(environment: ["PARALLAX_REDIS_CLUSTER_NODES": nodes], files: [:]) { cluster in
-          // The master of the election record and of the members: the worst to lose.
+          // The worst master to lose is that of the election record and the members.
           let slot = RedisHashSlot.of("parallax:ha:leader")
           try await goesOn(cluster) { acknowledges in
             try await acknowledges(100)
@@ -64,7 +64,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `a Redis that keeps nothing restarts, and gets what runs and what ended last from the nodes`() async throws {
+    @Test func `a restarted Redis without persistence gets running and recently ended executions from the nodes`() async throws {
       try await ParallaxCluster.with { cluster in
         try await cluster.nodes[0].apply(pattern("analyse"))
         try await cluster.nodes[0].apply(pattern("translate", capability: "translation", timeout: .seconds(120)))
@@ -108,8 +108,8 @@ extension SystemTests {
       }
     }
 
-    /// Works while `faults` happen to Redis, which may wait for so many more executions to be acknowledged; then everything that was
-    /// acknowledged is there, completed.
+    /// Submits executions during `faults`, which may wait for further acknowledgements, and checks that all acknowledged executions
+    /// complete.
     private func goesOn(
       _ cluster: ParallaxCluster, _ faults: @escaping @Sendable (_ acknowledges: @Sendable (Int) async throws -> Void) async throws -> Void
     ) async throws {

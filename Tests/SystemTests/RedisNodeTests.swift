@@ -53,7 +53,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `does not trust a server that another authority vouches for, and says so`() async throws {
+    @Test func `does not trust a server of another authority, and says so`() async throws {
       let certificates = try await TestCertificates()
       try await RedisServer.with(.init(tls: .init(certificates))) { redis in
         let file = "redis: { url: \"rediss://127.0.0.1:\(redis.port)\", tls: { ca: \(certificates.wrongAuthority) } }"
@@ -67,7 +67,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `reaches Redis by a Unix socket`() async throws {
+    @Test func `reaches Redis over a Unix socket`() async throws {
       try await RedisServer.with { redis in
         try await withParallaxd(environment: ["PARALLAX_REDIS_URL": "unix://\(redis.socketPath)?db=2"]) { node in
           try await node.apply(pattern("analyse"))
@@ -76,7 +76,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `with a wrong password it lives, is not ready, and says why without the password`() async throws {
+    @Test func `with a wrong password it is alive, not ready, and reports the reason without the password`() async throws {
       try await RedisServer.with(.init(password: "right")) { redis in
         let node = try await ParallaxdProcess.start(environment: ["PARALLAX_REDIS_URL": "redis://:wrongsecret@127.0.0.1:\(redis.port)"])
         try await withChildProcess(node.process) { process in
@@ -94,7 +94,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `without Redis it lives, is not ready, and becomes ready when Redis comes`() async throws {
+    @Test func `without Redis it is alive, not ready, and becomes ready when Redis starts`() async throws {
       let redis = try RedisServer(.init())
       defer { redis.kill() }
       let node = try await ParallaxdProcess.start(environment: ["PARALLAX_REDIS_URL": redis.url])
@@ -111,7 +111,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `stops with 0 while Redis is away`() async throws {
+    @Test func `exits with 0 during an outage of Redis`() async throws {
       try await RedisServer.with { redis in
         try await withParallaxd(environment: ["PARALLAX_REDIS_URL": redis.url]) { node in
           redis.kill()
@@ -156,7 +156,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `says once, not again and again, that Redis refuses the password`() async throws {
+    @Test func `logs once that Redis refuses the password`() async throws {
       try await RedisServer.with(.init(password: "right")) { redis in
         let node = try await ParallaxdProcess.start(environment: ["PARALLAX_REDIS_URL": "redis://:wrong@127.0.0.1:\(redis.port)"])
         try await withChildProcess(node.process) { process in

@@ -4,14 +4,14 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-  /// A Redis that answers and does not serve: what nodes say of it, and what goes on.
+  /// Nodes on a Redis that answers but refuses service.
   @Suite(.serialized, .timeLimit(.minutes(3)))
   struct RedisRefusals {
     private static func execution(key: String? = nil) -> ExecuteRequest {
       ExecuteRequest(input: ["text": "Is it so?"], options: key.map { ExecuteRequest.Options(idempotencyKey: $0) })
     }
 
-    @Test func `with full memory nodes go on leading, refuse what is new with the reason, and are ready again when there is room`()
+    @Test func `with full memory nodes keep leading, refuse new executions with the reason, and become ready again`()
       async throws
     {
       try await ParallaxCluster.with(2) { cluster in
@@ -32,7 +32,7 @@ extension SystemTests {
             return [ready, health].allSatisfy { $0.status == 503 && $0.text.contains("OOM command not allowed") }
           }
         }
-        // Several leases.
+        // The sleep is longer than several leases.
         try await Task.sleep(for: .seconds(5))
         let status = try await cluster.nodes[1].haStatus()
         #expect(status.term == term && status.leader == ParallaxCluster.id(leader))
@@ -44,7 +44,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `a user without channels keeps a node not ready, and the reason is what Redis says`() async throws {
+    @Test func `a user without channels keeps a node unready, with Redis's message as the reason`() async throws {
       let user = "parallax on >password ~parallax:* ~{parallax:* resetchannels +@all"
       try await RedisServer.with(.init(users: [user])) { redis in
         let url = "redis://parallax:password@127.0.0.1:\(redis.port)"

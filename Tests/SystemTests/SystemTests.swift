@@ -3,15 +3,15 @@ import ParallaxAPI
 import TestSupport
 import Testing
 
-/// Everything as a user meets it: real processes, real Redis.
+/// Tests of the whole product with real processes and a real Redis.
 ///
-/// One after the other, since each wants the machine for itself.
+/// The suites run one after another, because each needs the whole machine.
 @Suite(.serialized)
 enum SystemTests {
   /// The variables of a node with the shipped patterns.
   static let shippedPatterns = ["PARALLAX_PATTERNS_DIR": ProjectLayout.root.appending(path: "patterns").path]
 
-  /// A pattern of the tests' own.
+  /// Makes a pattern for a test.
   static func pattern(
     _ name: String, capability: String = "analysis", min: Int = 1, max: Int? = nil, _ aggregation: Aggregation = .first,
     timeout: Duration = .seconds(60), retries: Int = 0

@@ -4,9 +4,9 @@ import NIOCore
 import NIOHTTP1
 import ParallaxAPI
 
-/// Speaks to a node as a program of a user would: JSON over HTTP.
+/// A client of a node's API, which sends JSON over HTTP.
 package struct APIClient: Sendable {
-  /// A response as the tests look at it.
+  /// A response.
   package struct Response: Sendable {
     package var status: Int
     package var headers: [String: String]
@@ -14,7 +14,7 @@ package struct APIClient: Sendable {
 
     package var text: String { String(decoding: body, as: UTF8.self) }
 
-    /// Decodes the body; the error shows the body that did not fit.
+    /// Decodes the body; the error includes the body.
     package func decode<Document: Decodable>(_ type: Document.Type = Document.self) throws -> Document {
       do {
         return try JSON.decode(type, from: body)
@@ -25,7 +25,7 @@ package struct APIClient: Sendable {
   }
 
   package let base: String
-  /// How long one request may take.
+  /// The time-out of one request.
   package var timeout: Duration = .seconds(60)
 
   package init(base: String) {
@@ -44,7 +44,7 @@ package struct APIClient: Sendable {
     try await send("POST", path, body: Data(text.utf8), contentType: contentType)
   }
 
-  /// Sends any request; the body may be no JSON at all.
+  /// Sends any request, also one whose body is not JSON.
   package func send(
     _ method: String, _ path: String, body: Data?, contentType: String = "application/json", headers: [String: String] = [:]
   ) async throws -> Response {

@@ -3,9 +3,9 @@ import NIOCore
 import NIOPosix
 package import ParallaxAPI
 
-/// The agent's side of a WebSocket connection, down to single frames: it can also send what no well-behaved agent would.
+/// The agent's side of a WebSocket connection at the level of frames, which can also violate the protocol.
 package struct AgentSocket {
-  /// What the node sent.
+  /// A frame from the node, or the end of the connection.
   package enum Received: Sendable, Hashable {
     case text(String)
     case close(code: UInt16?)
@@ -25,7 +25,7 @@ package struct AgentSocket {
 
   /// A handshake that the node refused.
   package struct Refused: Error, Sendable {
-    /// The response's head and what came with it.
+    /// The head of the response with the bytes that followed.
     package let response: String
   }
 
@@ -33,7 +33,7 @@ package struct AgentSocket {
   private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
   private var buffer = ByteBuffer()
 
-  /// Connects, shakes hands, hands the connection to the body, and closes it.
+  /// Opens a connection, passes it to the body, and closes it.
   package static func withConnection<Result: Sendable>(
     port: Int, headers: [String: String] = [:], _ body: (inout AgentSocket) async throws -> Result
   ) async throws -> Result {
@@ -55,14 +55,14 @@ package struct AgentSocket {
     try await send(.text, Array(message.encoded(id: id, timestamp: nil)))
   }
 
-  /// Sends a text frame, which need not be a message of the protocol.
+  /// Sends a text frame of any content.
   package func send(text: String) async throws {
     try await send(.text, Array(text.utf8))
   }
 
   /// Sends one frame.
   ///
-  /// The length that its head announces may be another one than the payload's.
+  /// The announced length may differ from that of the payload.
   package func send(_ opcode: Opcode, _ payload: [UInt8], final: Bool = true, masked: Bool = true, announcedLength: Int? = nil) async throws
   {
     let length = announcedLength ?? payload.count
@@ -88,7 +88,7 @@ package struct AgentSocket {
     try await outbound.write(frame)
   }
 
-  /// The next text or close frame; pings and pongs are passed over.
+  /// Receives the next text or close frame; skips pings and pongs.
   package mutating func receive() async throws -> Received {
     while true {
       if let (opcode, payload) = nextFrame() {
@@ -102,9 +102,7 @@ package struct AgentSocket {
     }
   }
 
-  /// Waits for a ping; false if the node closes instead.
-  ///
-  /// Messages are passed over.
+  /// Waits for a ping, and skips messages; false if the node closes instead.
   package mutating func receivePing() async throws -> Bool {
     while true {
       if let (opcode, _) = nextFrame() {
@@ -116,7 +114,7 @@ package struct AgentSocket {
     }
   }
 
-  /// The payload of the next message of this type; other messages are passed over.
+  /// Receives the payload of the next message of a type; skips other messages.
   package mutating func receive<Payload: Codable & Sendable>(_ type: String, _ payload: Payload.Type = Payload.self) async throws -> Payload
   {
     while true {
@@ -151,7 +149,7 @@ package struct AgentSocket {
     return true
   }
 
-  /// Takes a whole frame from the buffer; a node's frames are neither masked nor fragmented.
+  /// Removes a whole frame from the buffer; a node's frames are neither masked nor fragmented.
   private mutating func nextFrame() -> (opcode: UInt8, payload: ByteBuffer)? {
     var rest = buffer
     guard let first = rest.readInteger(as: UInt8.self), let second = rest.readInteger(as: UInt8.self) else { return nil }
@@ -169,7 +167,7 @@ package struct AgentSocket {
   }
 }
 
-/// What every message of the protocol has.
+/// The fields that all messages of the protocol share.
 private struct FrameHead: Decodable {
   var type: String
 }

@@ -1,6 +1,6 @@
-/// Asks again and again until nothing is wrong; the error at the deadline says what still was.
+/// Polls until there is no complaint; the error at the deadline names the last one.
 ///
-/// A server that just goes down or comes up is one that cannot be asked: that is a complaint as well.
+/// An error of the poll, as from a server that is starting or stopping, is a complaint too.
 package func awaitNoComplaint(
   _ what: String, within limit: Duration, every interval: Duration = .milliseconds(10),
   isolation: isolated (any Actor)? = #isolation, _ complaint: () throws -> String?

@@ -1,18 +1,18 @@
 import Foundation
 import ParallaxAPI
 
-/// Callers that execute a pattern, one call after another, behind a load balancer: it asks each node again and again whether it is ready,
-/// and sends to the ready ones in turn; what cannot be connected is sent to the next.
+/// Callers that execute a pattern repeatedly behind a load balancer, which polls the readiness of all nodes, sends to the ready ones in
+/// turn, and tries the next node if a connection fails.
 package actor BalancedLoad {
   private let nodes: [ParallaxdProcess]
   private let pattern: String
   private var ready: Set<Int>
   private var turn = 0
-  /// How many calls ended with a completed execution.
+  /// The number of calls that ended with a completed execution.
   package private(set) var completed = 0
-  /// What else calls came to.
+  /// The failures of all other calls.
   package private(set) var failures: [String] = []
-  /// The longest time that a call took.
+  /// The duration of the slowest call.
   package private(set) var slowest: Duration = .zero
 
   package init(_ nodes: [ParallaxdProcess], pattern: String) {
@@ -21,7 +21,7 @@ package actor BalancedLoad {
     ready = Set(nodes.indices)
   }
 
-  /// Keeps `callers` busy while the body runs; then lets each finish its call.
+  /// Keeps `callers` busy during the body, then lets each finish its call.
   package func run(callers: Int, while body: @escaping @Sendable () async throws -> Void) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await self.watchReadiness() }
@@ -54,13 +54,13 @@ package actor BalancedLoad {
 
   private func callOnce(_ text: String) async {
     let began = ContinuousClock.now
-    // A call that has begun is finished, as its caller would: cancellation ends the series.
+    // Cancellation ends the series of calls, not a call that has begun.
     let outcome = await Task { await self.execute(text) }.value
     slowest = max(slowest, began.duration(to: .now))
     if let outcome { failures.append(outcome) } else { completed += 1 }
   }
 
-  /// What was wrong, or nil.
+  /// The failure of a call; nil if it succeeded.
   private func execute(_ text: String) async -> String? {
     var refusals: [String] = []
     for _ in nodes {
@@ -71,7 +71,7 @@ package actor BalancedLoad {
         let document: ExecutionDocument = try response.decode()
         return document.status == .completed ? nil : "node \(node): \(response.text)"
       } catch  where "\(error)".contains("onnect") {
-        // Nothing was sent: another node may be asked.
+        // The request was not sent, so another node may get it.
         refusals.append("node \(node): \(error)")
         ready.remove(node)
       } catch {

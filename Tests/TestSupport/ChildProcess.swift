@@ -1,11 +1,11 @@
 package import Foundation
 import Synchronization
 
-/// A real process, its output kept in files of its own temporary folder.
+/// A child process with a temporary working folder, which also has its output.
 ///
-/// Whoever starts one ends it with `stop()`, also after a failure.
+/// Each process must be ended with `stop()`, also after a failure.
 package final class ChildProcess: Sendable {
-  /// How a process ended.
+  /// The end of a process.
   package enum Exit: Sendable, Hashable, CustomStringConvertible {
     case code(Int32)
     case signal(Int32)
@@ -27,15 +27,15 @@ package final class ChildProcess: Sendable {
   private let name: String
   private let state = Mutex<Exit?>(nil)
 
-  /// Starts a process with this process's environment, less every `PARALLAX_` variable, and with the given variables.
+  /// Starts a process with this process's environment, without `PARALLAX_` variables and with the given ones.
   ///
   /// - Parameters:
   ///   - executable: The program.
   ///   - arguments: Its arguments.
-  ///   - environment: Variables that it gets besides.
-  ///   - input: What it finds on its standard input; nil: nothing.
-  ///   - files: Files by path that it finds in its working folder.
-  /// - Throws: `ProcessFailure` when the program cannot be started.
+  ///   - environment: Additional variables.
+  ///   - input: The standard input; nil leaves it empty.
+  ///   - files: The files to create in the working folder, by path.
+  /// - Throws: `ProcessFailure` if the program cannot be started.
   package init(
     _ executable: URL, _ arguments: [String] = [], environment: [String: String] = [:], input: String? = nil, files: [String: String] = [:]
   ) throws {
@@ -53,12 +53,12 @@ package final class ChildProcess: Sendable {
       errorOutput: folder.appending(path: "stderr").path)
   }
 
-  /// How the process ended; nil while it runs.
+  /// The end of the process; nil while it runs.
   package var exit: Exit? {
     state.withLock { known in
       if known == nil {
         var status: Int32 = 0
-        // Under the lock: once it was waited for, the process id may belong to another process.
+        // Under the lock, because another process may get the process id after the wait.
         if waitpid(pid, &status, WNOHANG) == pid {
           let signal = status & 0x7f
           known = signal == 0 ? .code(status >> 8 & 0xff) : .signal(signal)
@@ -68,10 +68,10 @@ package final class ChildProcess: Sendable {
     }
   }
 
-  /// What the process has written to its standard output so far.
+  /// The standard output so far.
   package var output: String { text(of: "stdout") }
 
-  /// What the process has written to its standard error so far.
+  /// The standard error so far.
   package var errorOutput: String { text(of: "stderr") }
 
   /// Sends a signal, unless the process has ended.
@@ -84,7 +84,7 @@ package final class ChildProcess: Sendable {
     try await eventualValue("the end of \(name) (\(pid))", within: limit) { exit }
   }
 
-  /// Waits for something in what the process writes; the error shows what it wrote instead.
+  /// Waits for a value in the output; the error includes the whole output.
   package func waitForOutput<Value>(
     _ what: String, within limit: Duration = .seconds(15), _ found: (_ output: String, _ errorOutput: String) -> Value?
   ) async throws -> Value {
@@ -99,10 +99,10 @@ package final class ChildProcess: Sendable {
     }
   }
 
-  /// Ends the process by force, waits for its end, and removes its folder.
+  /// Kills the process, waits for its end, and removes its folder.
   package func stop() async {
     send(signal: SIGKILL)
-    // Not cut short by the cancellation of a test that failed: the process must be gone before the next one starts.
+    // The cancellation of a failed test must not shorten the wait: the process must end before the next one starts.
     await Task { _ = try? await self.waitForExit() }.value
     try? FileManager.default.removeItem(at: folder)
   }
@@ -112,7 +112,7 @@ package final class ChildProcess: Sendable {
   }
 }
 
-/// Starts a process, hands it to the body, and ends it whatever the body does.
+/// Starts a process, passes it to the body, and always ends it.
 package func withChildProcess<Result>(
   _ start: @autoclosure () throws -> ChildProcess, _ body: (ChildProcess) async throws -> Result
 ) async throws -> Result {

@@ -2,19 +2,18 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A TCP proxy that goes silent, at a given word or when it is told to: nothing passes any more, in either direction, while all connections
-/// stay open, as when a network is cut.
+/// A TCP proxy that simulates a cut network: once silent, it passes no bytes in either direction, while all connections stay open.
 ///
-/// At a word, what its clients have sent up to there arrives: so a process can be stopped between two of its writes, the first of which has
-/// arrived and never gets its answer.
+/// The proxy becomes silent on request, or at a given word in the bytes of its clients. The word itself still passes: this stops a process
+/// between two writes, the first of which arrives without an answer.
 package final class ChokeProxy: Sendable {
-  /// Where clients connect.
+  /// The port for clients.
   package let port: Int
 
   private let channel: any Channel
   private let choke: Choke
 
-  /// Starts a proxy to a port of this machine, hands it to the body, and stops it whatever happens.
+  /// Starts a proxy to a port of this machine, passes it to the body, and always stops it.
   package static func with<Result>(
     to port: Int, at word: String? = nil, _ body: (ChokeProxy) async throws -> Result
   ) async throws -> Result {
@@ -29,13 +28,13 @@ package final class ChokeProxy: Sendable {
     }
   }
 
-  /// Whether nothing passes any more.
+  /// Whether the proxy is silent.
   package var isSilent: Bool { choke.isSilent }
 
-  /// Lets nothing pass from now on.
+  /// Makes the proxy silent.
   package func silence() { choke.setSilent(true) }
 
-  /// Lets new connections pass again, and ends those that were silent: what they have lost cannot be made up for.
+  /// Serves new connections again, and closes the silent ones, which have lost bytes.
   package func restore() {
     choke.setSilent(false)
     for connection in choke.takeConnections() { connection.close(promise: nil) }
@@ -58,7 +57,7 @@ package final class ChokeProxy: Sendable {
   }
 }
 
-/// Looks for the word in everything that clients send, and remembers that it was there.
+/// Detects the word in the bytes of clients.
 private final class Choke: Sendable {
   private struct State {
     var isSilent = false
@@ -89,7 +88,7 @@ private final class Choke: Sendable {
     }
   }
 
-  /// What of these bytes may pass; the word is looked for within one read, as a command is written in one piece.
+  /// The part of the bytes that may pass; the word must be within one read, because clients write a command in one piece.
   func passing(_ bytes: ByteBuffer) -> ByteBuffer? {
     state.withLock { state in
       if state.isSilent { return nil }
@@ -99,7 +98,7 @@ private final class Choke: Sendable {
   }
 }
 
-/// The side of the client: connects to the target, then passes on what it may.
+/// The client's side, which connects to the target and forwards the bytes that may pass.
 private final class ClientSide: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
 
@@ -146,7 +145,7 @@ private final class ClientSide: ChannelInboundHandler {
   }
 }
 
-/// The side of the server: passes answers on until the word has gone by.
+/// The server's side, which forwards answers until the proxy is silent.
 private final class ServerSide: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
 

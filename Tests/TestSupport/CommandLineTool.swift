@@ -1,15 +1,15 @@
 import Foundation
 
-/// The built `parallax`, run as a person runs it.
+/// The built executable `parallax`.
 package struct CommandLineTool: Sendable {
-  /// What a run printed and how it ended.
+  /// The output and the exit of a run.
   package struct Outcome: Sendable {
     package var exit: ChildProcess.Exit
     package var output: String
     package var errorOutput: String
   }
 
-  /// The nodes to speak to, or nil for the tool's own default.
+  /// The addresses of the nodes; nil for the tool's default.
   package var server: String?
 
   package init(server: String?) {

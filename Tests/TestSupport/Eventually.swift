@@ -1,18 +1,18 @@
-/// A condition that did not come true in time.
+/// A condition that did not become true in time.
 package struct DeadlineExceeded: Error, CustomStringConvertible {
   package let description: String
 }
 
-/// Asks again and again until there is an answer, and throws `DeadlineExceeded` when there is none within the limit.
+/// Polls until there is a value; throws `DeadlineExceeded` if there is none within the limit.
 ///
-/// For what another process does: there, no event can be awaited and no clock can be moved.
+/// Polling is for the state of other processes, which offer neither events nor a manual clock.
 package func eventualValue<Value>(
   _ what: String, within limit: Duration = .seconds(15), every interval: Duration = .milliseconds(20),
   _ answer: () async throws -> Value?
 ) async throws -> Value {
   let deadline = ContinuousClock.now + limit
   while true {
-    // The last answer is to a question that was asked when the time was up: one that was asked before may have been long on its way.
+    // The last poll begins after the deadline, because an earlier one may have been slow.
     let asked = ContinuousClock.now
     if let value = try await answer() { return value }
     guard asked < deadline else { throw DeadlineExceeded(description: "not within \(limit): \(what)") }
@@ -20,7 +20,7 @@ package func eventualValue<Value>(
   }
 }
 
-/// Waits until the condition holds, and throws `DeadlineExceeded` when it does not within the limit.
+/// Polls until the condition holds; throws `DeadlineExceeded` if it does not within the limit.
 package func eventually(
   _ what: String, within limit: Duration = .seconds(15), every interval: Duration = .milliseconds(20),
   holds condition: () async throws -> Bool

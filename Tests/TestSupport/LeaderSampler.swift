@@ -1,10 +1,9 @@
 import Foundation
 
-/// Asks all nodes, again and again, whether they lead, and finds out whether two ever did at the same time.
+/// Polls the leadership of all nodes, and detects two leaders at one time.
 ///
-/// The answers of two nodes are never of the same instant. What is sure is this: a node that says twice in a row that it leads the same
-/// term has led from the end of the first request to the beginning of the second, since a term that was lost never comes back. Two such
-/// spans of different nodes that overlap are two leaders.
+/// Answers of two nodes are never simultaneous. But a node that reports the same term twice in a row has led from the end of the first
+/// request to the beginning of the second, because a lost term never returns. Two overlapping spans of different nodes are two leaders.
 package actor LeaderSampler {
   private struct Sample {
     var term: String?
@@ -21,12 +20,12 @@ package actor LeaderSampler {
 
   private var last: [Int: Sample] = [:]
   private var spans: [Span] = []
-  /// How many rounds were made.
+  /// The number of rounds.
   package private(set) var rounds = 0
-  /// The greatest sum of `parallax_ha_is_leader` that any round showed.
+  /// The greatest sum of `parallax_ha_is_leader` in any round.
   package private(set) var greatestSum = 0
 
-  /// Samples every 20 ms while the body runs; returns what the body does and the sampler with its findings.
+  /// Samples every 20 ms during the body; returns the body's result and the sampler.
   package static func sampling<Result: Sendable>(
     _ nodes: [ParallaxdProcess], while body: @Sendable () async throws -> Result
   ) async throws -> (Result, LeaderSampler) {
@@ -39,7 +38,7 @@ package actor LeaderSampler {
     return (result, sampler)
   }
 
-  /// Pairs of spans in which two nodes led at once, in words.
+  /// Descriptions of the overlapping spans of different nodes.
   package var overlaps: [String] {
     let sorted = spans.sorted { $0.from < $1.from }
     return sorted.indices.flatMap { index in
@@ -50,7 +49,7 @@ package actor LeaderSampler {
     }
   }
 
-  /// The longest time in which no node was seen to lead, between two in which one was.
+  /// The longest time without an observed leader, between two observed ones.
   package var longestGap: Duration {
     let sorted = spans.sorted { $0.from < $1.from }
     return zip(sorted, sorted.dropFirst()).map { $0.to.duration(to: $1.from) }.max() ?? .zero

@@ -5,19 +5,19 @@ import Synchronization
 import Glibc
 #endif
 
-/// Ports of the loopback address that nothing listens on.
+/// Free ports of the loopback address.
 ///
-/// They lie below the ports that systems give to outgoing connections: no client's socket can take the port of a server that is down for a
-/// moment. A server in cluster mode also listens 10,000 above its port, which is kept free as well.
+/// The ports lie below those of outgoing connections, so that no client's socket can take the port of a server that is temporarily down.
+/// The port 10,000 above is free as well, for the bus of a server in cluster mode.
 package enum LoopbackPort {
   private static let candidates = 10_000..<22_768
   private static let clusterBusOffset = 10_000
-  /// What this process has handed out; two servers of one test never get the same port.
+  /// The ports that this process has handed out, so that two servers never get the same one.
   private static let taken = Mutex<Set<Int>>([])
 
   /// A free port.
   ///
-  /// Another process may be quicker to take it; whoever starts a server on it tries again with another one then.
+  /// Another process may take the port before the caller does; see ``retrying(_:)``.
   package static func free() throws -> Int {
     for _ in 0..<1_000 {
       let port = Int.random(in: candidates)
@@ -27,7 +27,7 @@ package enum LoopbackPort {
     throw ProcessFailure("there is no free port in \(candidates)")
   }
 
-  /// Calls the start of one or several servers again, with other ports, as long as it fails since somebody took a port that was free.
+  /// Retries the start of one or more servers, with other ports, while it fails because another process has taken a port.
   package static func retrying<Value>(
     isolation: isolated (any Actor)? = #isolation, _ start: () async throws -> Value
   ) async throws -> Value {

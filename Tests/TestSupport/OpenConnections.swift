@@ -1,12 +1,12 @@
 import NIOCore
 import NIOPosix
 
-/// Opens TCP connections that send nothing, and closes them when the body has ended.
+/// Opens idle TCP connections, and closes them after the body.
 package func withOpenConnections<Result>(_ count: Int, port: Int, _ body: () async throws -> Result) async throws -> Result {
   let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
   var channels: [any Channel] = []
   func close() async {
-    // Fails only for one that the server has closed.
+    // Closing fails only for a connection that the server has closed.
     for channel in channels { try? await channel.close() }
   }
   do {

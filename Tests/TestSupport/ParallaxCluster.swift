@@ -2,12 +2,12 @@ import Foundation
 import NIOCore
 package import ParallaxAPI
 
-/// Several real nodes on one real Redis.
+/// Several node processes on one Redis.
 package struct ParallaxCluster: Sendable {
   private let server: RedisServer?
   package let nodes: [ParallaxdProcess]
 
-  /// The single server that the nodes are on.
+  /// The single Redis server of the nodes.
   package var redis: RedisServer {
     guard let server else { preconditionFailure("these nodes are on several servers of Redis") }
     return server
@@ -21,7 +21,7 @@ package struct ParallaxCluster: Sendable {
   /// The id of the node at an index.
   package static func id(_ index: Int) -> String { "node-\(index)" }
 
-  /// The variables of a node; a short lease and quick heartbeats, so that tests are short.
+  /// The variables of a node, with a short lease and frequent heartbeats for short tests.
   package static func environment(redis: String, node: Int, lease: Duration = .seconds(2)) -> [String: String] {
     environment(node: node, lease: lease).merging(["PARALLAX_REDIS_URL": redis]) { _, given in given }
   }
@@ -33,7 +33,7 @@ package struct ParallaxCluster: Sendable {
     ]
   }
 
-  /// Starts a cluster, waits until all its nodes see each other and one leads, hands it to the body, and ends it whatever the body does.
+  /// Starts a cluster on a Redis server of its own, waits until it is whole, passes it to the body, and always ends it.
   package static func with<Result>(
     _ count: Int = 3, lease: Duration = .seconds(2), redis options: RedisServer.Options = .init(), environment: [String: String] = [:],
     files: [String: String] = [:], _ body: (ParallaxCluster) async throws -> Result
@@ -43,9 +43,9 @@ package struct ParallaxCluster: Sendable {
     }
   }
 
-  /// The same on a Redis that runs.
+  /// Starts a cluster on a running Redis server, waits until it is whole, passes it to the body, and always ends it.
   ///
-  /// `urls` are where single nodes find it instead, by their index; `variables` what single nodes get besides.
+  /// `urls` has other addresses of Redis for single nodes, by index; `variables` has additional variables for single nodes.
   package static func with<Result>(
     _ count: Int = 3, on redis: RedisServer, urls: [Int: String] = [:], lease: Duration = .seconds(2), environment: [String: String] = [:],
     variables: (Int) -> [String: String] = { _ in [:] }, files: [String: String] = [:], _ body: (ParallaxCluster) async throws -> Result
@@ -57,7 +57,8 @@ package struct ParallaxCluster: Sendable {
     }
   }
 
-  /// The same on the servers of Redis that a configuration file or the environment names.
+  /// Starts a cluster on the Redis of a configuration file or the environment, waits until it is whole, passes it to the body, and always
+  /// ends it.
   package static func with<Result>(
     _ count: Int = 3, environment: [String: String], files: [String: String], _ body: (ParallaxCluster) async throws -> Result
   ) async throws -> Result {
@@ -87,7 +88,7 @@ package struct ParallaxCluster: Sendable {
     }
   }
 
-  /// Waits until every node sees all others healthy, and the same leader.
+  /// Waits until all nodes see all others healthy, and the same leader.
   package func waitUntilWhole() async throws {
     try await eventually("a cluster of \(nodes.count) with a leader", within: .seconds(30)) {
       var leaders: Set<String?> = []
@@ -101,7 +102,7 @@ package struct ParallaxCluster: Sendable {
     }
   }
 
-  /// The index of the node that leads, as `node` says.
+  /// The index of the leader in the view of `node`.
   package func leader(asking node: Int = 0) async throws -> Int {
     guard let id = try await nodes[node].haStatus().leader, let index = nodes.indices.first(where: { Self.id($0) == id }) else {
       throw ProcessFailure("nobody leads")
@@ -109,7 +110,7 @@ package struct ParallaxCluster: Sendable {
     return index
   }
 
-  /// Waits until `node` says that another node than `former` leads; returns which.
+  /// Waits until `node` observes a leader other than `former`; returns its index.
   package func waitForLeader(otherThan former: Int, asking node: Int, within limit: Duration = .seconds(20)) async throws -> Int {
     try await eventualValue("a leader other than \(Self.id(former))", within: limit, every: .milliseconds(5)) {
       guard let id = try await nodes[node].haStatus().leader, id != Self.id(former) else { return nil }
@@ -117,17 +118,17 @@ package struct ParallaxCluster: Sendable {
     }
   }
 
-  /// The indices of the nodes apart from one.
+  /// The indices of all nodes but one.
   package func others(than index: Int) -> [Int] { nodes.indices.filter { $0 != index } }
 
-  /// Where agents connect, the node at `index` first.
+  /// The addresses for agents, that of the node at `index` first.
   package func agentURLs(first index: Int) -> [String] {
     nodes.indices.map { nodes[(index + $0) % nodes.count].agentURL }
   }
 }
 
 extension ParallaxdProcess {
-  /// What the node says of its cluster.
+  /// The node's status of its cluster.
   package func haStatus() async throws -> HAStatusDocument {
     try await api.get("/ha/status").decode()
   }

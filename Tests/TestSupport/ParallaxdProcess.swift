@@ -1,23 +1,23 @@
 import Foundation
 import ParallaxAPI
 
-/// A running node: the built `parallaxd` on a free loopback port.
+/// A node process: the built executable `parallaxd` on a free loopback port.
 package struct ParallaxdProcess: Sendable {
   package let process: ChildProcess
   package let port: Int
 
-  /// Where its API is, for instance `http://127.0.0.1:40123`.
+  /// The base URL of the API, for instance `http://127.0.0.1:40123`.
   package var url: String { "http://127.0.0.1:\(port)" }
 
-  /// Where agents connect.
+  /// The address for agents.
   package var agentURL: String { "ws://127.0.0.1:\(port)/ws/agent" }
 
-  /// A client of its API.
+  /// A client of the API.
   package var api: APIClient { APIClient(base: url) }
 
-  /// Starts a node and waits until it says where it listens.
+  /// Starts a node and waits until it has logged its address.
   ///
-  /// A port other than 0 is for a node that comes back where it was.
+  /// A port other than 0 restarts a node at its former address.
   package static func start(
     arguments: [String] = [], environment: [String: String] = [:], files: [String: String] = [:], port: Int = 0
   ) async throws -> ParallaxdProcess {
@@ -35,12 +35,12 @@ package struct ParallaxdProcess: Sendable {
     }
   }
 
-  /// Waits until the node takes traffic.
+  /// Waits until the node is ready.
   package func waitUntilReady(within limit: Duration = .seconds(15)) async throws {
     try await eventually("the readiness of \(url)", within: limit) { try await isReady }
   }
 
-  /// Whether the node takes traffic now.
+  /// Whether the node is ready.
   package var isReady: Bool {
     get async throws { try await api.get("/health/ready").status == 200 }
   }
@@ -50,7 +50,7 @@ package struct ParallaxdProcess: Sendable {
   }
 }
 
-/// Starts a node that is ready, hands it to the body, and ends it whatever the body does.
+/// Starts a node, waits until it is ready, passes it to the body, and always ends it.
 package func withParallaxd<Result>(
   arguments: [String] = [], environment: [String: String] = [:], files: [String: String] = [:],
   _ body: (ParallaxdProcess) async throws -> Result

@@ -1,17 +1,17 @@
 package import Foundation
 
-/// Where the tests find what they run: the built executables, the examples, the Python environment of the test tools.
+/// The locations of the built executables, the examples and the Python environment of the test tools.
 package enum ProjectLayout {
   /// The folder of Package.swift.
   package static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-  /// The interpreter that `Scripts/install-test-tools.sh` made, with what the Python agent needs.
+  /// The interpreter from `Scripts/install-test-tools.sh`, with the modules that the Python agent needs.
   package static let python = root.appending(path: ".build/test-venv/bin/python")
 
   /// The example agent.
   package static let pythonAgent = root.appending(path: "Examples/python-agent/agent.py")
 
-  /// A built executable of this package; it lies beside the test bundle, whatever the scratch path and the configuration are.
+  /// A built executable of this package, beside the test bundle in every scratch path and configuration.
   package static func executable(_ name: String) throws -> URL {
     var folder = URL(filePath: CommandLine.arguments[0]).standardizedFileURL.deletingLastPathComponent()
     for _ in 0..<4 {

@@ -1,13 +1,13 @@
 import Foundation
 
-/// The example agent in Python, as a process.
+/// A process of the example agent in Python.
 package struct PythonAgent: Sendable {
   package let id: String
   package let process: ChildProcess
 
   /// Starts an agent and waits until it is registered.
   ///
-  /// It connects to the first node that it can reach, and to the next one when that is gone.
+  /// The agent connects to the first reachable node, and to the next one after a failure.
   package static func start(
     urls: [String], capabilities: [String], id: String, arguments: [String] = [], environment: [String: String] = [:]
   ) async throws -> PythonAgent {
@@ -27,17 +27,17 @@ package struct PythonAgent: Sendable {
     }
   }
 
-  /// Waits until the agent has registered that many times, this process's reconnections included.
+  /// Waits until the agent has registered a number of times, reconnections included.
   package func waitForRegistrations(_ count: Int, within limit: Duration = .seconds(30)) async throws {
     try await process.waitForOutput("registration \(count)", within: limit) { output, _ in
       lines(of: output, "registered").count >= count ? () : nil
     }
   }
 
-  /// The tasks that this agent worked on to the end, in order, each as often as it did.
+  /// The tasks that this agent has finished, in order, with repeats.
   package var finishedTasks: [String] { lines(of: process.output, "task_result") }
 
-  /// The tasks that this agent failed at, in order.
+  /// The tasks that this agent has failed, in order.
   package var failedTasks: [String] { lines(of: process.output, "task_error") }
 
   private func lines(of output: String, _ kind: String) -> [String] {
@@ -45,7 +45,7 @@ package struct PythonAgent: Sendable {
   }
 }
 
-/// Starts agents of one node, hands them to the body, and ends them whatever the body does.
+/// Starts agents of one node, passes them to the body, and always ends them.
 package func withPythonAgents<Result>(
   _ count: Int, url: String, capabilities: [String], arguments: [String] = [], _ body: ([PythonAgent]) async throws -> Result
 ) async throws -> Result {
@@ -53,7 +53,7 @@ package func withPythonAgents<Result>(
     at: Array(repeating: [url], count: count), capabilities: capabilities, arguments: arguments, body)
 }
 
-/// Starts an agent for each list of nodes, hands them to the body, and ends them whatever the body does.
+/// Starts an agent for each list of nodes, passes them to the body, and always ends them.
 package func withPythonAgents<Result>(
   at nodes: [[String]], capabilities: [String], arguments: [String] = [], _ body: ([PythonAgent]) async throws -> Result
 ) async throws -> Result {

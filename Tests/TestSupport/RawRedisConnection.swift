@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 #endif
 
-/// What a server answered, as far as tests look at it.
+/// A reply of a Redis server.
 package enum RawRedisReply: Sendable, Equatable {
   case string(String)
   case integer(Int)
@@ -12,7 +12,7 @@ package enum RawRedisReply: Sendable, Equatable {
   case error(String)
   case null
 
-  /// A string, or a number in digits.
+  /// The text of a string or a number; nil for any other reply.
   package var text: String? {
     switch self {
     case .string(let text): text
@@ -21,10 +21,10 @@ package enum RawRedisReply: Sendable, Equatable {
     }
   }
 
-  /// A number, or a string that is one.
+  /// The value of a number or a numeric string; nil for any other reply.
   package var number: Int? { text.flatMap { Int($0) } }
 
-  /// The elements of an array; none of anything else.
+  /// The elements of an array; empty for any other reply.
   package var elements: [RawRedisReply] {
     if case .array(let elements) = self { elements } else { [] }
   }
@@ -32,7 +32,7 @@ package enum RawRedisReply: Sendable, Equatable {
   /// The texts of an array's elements.
   package var texts: [String] { elements.compactMap(\.text) }
 
-  /// A flat array of names and values, as `HGETALL` and `SENTINEL MASTER` give it.
+  /// The fields of a flat array of names and values, as from `HGETALL` and `SENTINEL MASTER`.
   package var fields: [String: String] {
     let elements = elements
     let pairs = stride(from: 0, to: elements.count - 1, by: 2).compactMap { index -> (String, String)? in
@@ -43,26 +43,26 @@ package enum RawRedisReply: Sendable, Equatable {
   }
 }
 
-/// A connection to a server's Unix socket that blocks: for what a test does behind the back of the client that it tests.
+/// A blocking connection to a server's Unix socket, independent of the client under test.
 ///
-/// The socket is plain also where the server's port is not.
+/// The socket never uses TLS, even if the server's port does.
 package final class RawRedisConnection {
-  /// A command that was answered with an error, or not at all.
+  /// A command with an error as its reply, or without a reply.
   package struct Failure: Error, CustomStringConvertible {
     package let description: String
   }
 
   private let descriptor: Int32
   private var received: [UInt8] = []
-  /// How much of what was received has been read.
+  /// The number of received bytes that have been parsed.
   private var position = 0
 
-  /// Connects.
+  /// Opens a connection.
   ///
   /// - Parameters:
-  ///   - path: The socket.
-  ///   - patience: How long a send or a reply may take.
-  /// - Throws: `Failure` if nothing listens there.
+  ///   - path: The path of the socket.
+  ///   - patience: The time-out of a send or a reply; 5 s by default.
+  /// - Throws: `Failure` if no server listens on the socket.
   package init(path: String, patience: Duration = .seconds(5)) throws {
     descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var limit = timeval(

@@ -1,19 +1,19 @@
 import Synchronization
 
-/// A real Redis Cluster on free loopback ports.
+/// A Redis Cluster on free loopback ports.
 ///
 /// ```swift
 /// try await RedisClusterDeployment.with { cluster in … cluster.endpoints … cluster.failover(ofSlot: 0) … }
 /// ```
 package final class RedisClusterDeployment: Sendable {
-  /// How the nodes are started.
+  /// The options of the nodes.
   package struct Options: Sendable {
     package var primaries: Int
     package var replicasPerPrimary: Int
     package var password: String?
-    /// ACL users of every node besides the default one, such as `worker on >secret ~app:* +@read`.
+    /// The ACL users of every node besides the default one, such as `worker on >secret ~app:* +@read`.
     package var users: [String]
-    /// Makes the ports of all nodes, and the cluster's bus, ones for TLS only.
+    /// The TLS settings of all ports and of the cluster's bus; nil for plain ones.
     package var tls: RedisServer.TLS?
     /// Further settings of every node.
     package var arguments: [String]
@@ -31,7 +31,7 @@ package final class RedisClusterDeployment: Sendable {
     }
   }
 
-  /// All nodes; those that began as primaries come first, in the order of their slots, and those that joined later last.
+  /// All nodes: the initial primaries in the order of their slots, then their replicas, then later ones.
   package var nodes: [RedisServer] { members.withLock { $0 } }
   let members: Mutex<[RedisServer]>
   let serverOptions: RedisServer.Options
@@ -54,7 +54,7 @@ package final class RedisClusterDeployment: Sendable {
     members = Mutex(try (0..<options.primaries * (1 + options.replicasPerPrimary)).map { _ in try RedisServer(server) })
   }
 
-  /// Starts a cluster, hands it to the body once it is healthy, and ends it whatever happens.
+  /// Starts a cluster, passes it to the body once it is healthy, and always ends it.
   package static func with<Value>(
     _ options: Options = Options(), isolation: isolated (any Actor)? = #isolation, _ body: (RedisClusterDeployment) async throws -> Value
   ) async throws -> Value {
@@ -84,7 +84,7 @@ package final class RedisClusterDeployment: Sendable {
         try connection.pipeline([["CLUSTER", "SET-CONFIG-EPOCH", "\(index + 1)"], ["CLUSTER", "ADDSLOTSRANGE", "\(first)", "\(last)"]])
       }
     }
-    // Everybody is introduced to everybody: gossip would take longer.
+    // Each node meets every other at once, because gossip would take longer.
     for (index, node) in nodes.enumerated() {
       try node.withConnection { connection in
         try connection.pipeline(nodes[(index + 1)...].map { ["CLUSTER", "MEET", "127.0.0.1", "\($0.port)"] })
@@ -103,7 +103,7 @@ package final class RedisClusterDeployment: Sendable {
     for node in nodes { node.kill() }
   }
 
-  // MARK: Who is who
+  // MARK: Roles
 
   private var responsive: [RedisServer] { nodes.filter(\.isResponsive) }
 
@@ -111,12 +111,12 @@ package final class RedisClusterDeployment: Sendable {
     try node.withConnection { try RedisClusterView($0) }
   }
 
-  /// The name that the cluster has for a node.
+  /// The cluster's identifier of a node.
   package func identifier(of node: RedisServer) throws -> String {
     try node.command("CLUSTER", "MYID").text ?? ""
   }
 
-  /// The node that believes to own a slot; by the latest epoch, if several do.
+  /// The node that claims a slot; of several, the one with the latest epoch.
   package func primary(ofSlot slot: Int) throws -> RedisServer {
     let owners = try responsive.compactMap { node -> (node: RedisServer, epoch: Int)? in
       guard let own = try view(of: node).own, own.isPrimary, own.slots.contains(where: { $0.contains(slot) }) else { return nil }
@@ -128,12 +128,12 @@ package final class RedisClusterDeployment: Sendable {
     return owner.node
   }
 
-  /// The node that owns a key's slot.
+  /// The node that claims the slot of a key.
   package func primary(ofKey key: String) throws -> RedisServer {
     try primary(ofSlot: RedisHashSlot.of(key))
   }
 
-  /// The nodes that believe to own slots.
+  /// The nodes that claim slots.
   package func primaries() throws -> [RedisServer] {
     try responsive.filter { node in
       guard let own = try view(of: node).own else { return false }
@@ -141,7 +141,7 @@ package final class RedisClusterDeployment: Sendable {
     }
   }
 
-  /// The slots that a node believes to own.
+  /// The slots that a node claims.
   package func slots(of node: RedisServer) throws -> [Int] {
     try view(of: node).own?.slots.flatMap(Array.init) ?? []
   }
@@ -154,7 +154,7 @@ package final class RedisClusterDeployment: Sendable {
 
   // MARK: Failover
 
-  /// Makes a replica the owner of a slot by `CLUSTER FAILOVER`, and waits until every node knows.
+  /// Makes a replica the owner of a slot by `CLUSTER FAILOVER`, and waits until all nodes know.
   ///
   /// - Returns: The new owner.
   @discardableResult
@@ -163,7 +163,7 @@ package final class RedisClusterDeployment: Sendable {
     guard let replica = try replicas(of: former).first else {
       throw RedisServer.Failure(description: "the owner of slot \(slot) has no replica")
     }
-    // A primary pays no heed to a replica that it does not know for its own yet, and nobody votes for one that seems to be a primary.
+    // A primary ignores a replica that it does not know yet, and no node votes for a replica that it takes for a primary.
     let (primary, follower) = (try identifier(of: former), try identifier(of: replica))
     try await awaitNoComplaint("nodes that know whom \(replica.port) replicates", within: .seconds(20)) {
       let knows = { (node: RedisServer) in
@@ -175,7 +175,7 @@ package final class RedisClusterDeployment: Sendable {
     return try await awaitPrimary(ofSlot: slot, otherThan: former)
   }
 
-  /// Waits until every node that runs names another owner of a slot, and thinks the cluster able to serve, but for the former owner.
+  /// Waits until all running nodes but the former owner report a new owner of a slot and a working cluster.
   ///
   /// - Returns: The new owner.
   @discardableResult
@@ -194,7 +194,7 @@ package final class RedisClusterDeployment: Sendable {
     return try primary(ofSlot: slot)
   }
 
-  /// Waits until all nodes that run agree on who owns which slot, serve, are connected to each other, and have what they replicate.
+  /// Waits until all running nodes agree on the owners of all slots, serve, are connected to each other, and are in sync.
   package func awaitHealthy(within limit: Duration = .seconds(40)) async throws {
     try await awaitNoComplaint("a healthy cluster", within: limit) {
       let nodes = responsive

@@ -1,8 +1,8 @@
 import Synchronization
 
-/// Nodes that come and go while a cluster serves.
+/// Changes of the nodes of a running cluster.
 extension RedisClusterDeployment {
-  /// Starts a node that has no slots and introduces it to all others.
+  /// Starts a node without slots and introduces it to all others.
   package func join() async throws -> RedisServer {
     let node = try await LoopbackPort.retrying {
       let node = try RedisServer(serverOptions)
@@ -15,7 +15,7 @@ extension RedisClusterDeployment {
     return node
   }
 
-  /// Makes all others forget a node that has no slots, and ends it.
+  /// Makes all other nodes forget a node without slots, and ends it.
   package func remove(_ node: RedisServer) async throws {
     let identifier = try identifier(of: node)
     members.withLock { $0.removeAll { $0 === node } }

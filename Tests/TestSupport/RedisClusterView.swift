@@ -1,10 +1,10 @@
-/// The cluster as one of its nodes sees it: what `CLUSTER NODES` says.
+/// A node's view of its cluster, from `CLUSTER NODES`.
 struct RedisClusterView {
   struct Node {
     var identifier: String
     var port: Int
     var flags: Set<String>
-    /// The identifier of the primary, if this is a replica.
+    /// The identifier of a replica's primary; nil for a primary.
     var primary: String?
     var epoch: Int
     var isConnected: Bool
@@ -15,10 +15,10 @@ struct RedisClusterView {
 
   var nodes: [Node]
 
-  /// The node that was asked.
+  /// The node of this view.
   var own: Node? { nodes.first { $0.flags.contains("myself") } }
 
-  /// Who owns which slots; equal in the views of nodes that agree.
+  /// The owners of all slots; equal in the views of nodes that agree.
   var ownership: Set<String> {
     Set(nodes.flatMap { node in node.slots.map { "\($0) \(node.port)" } })
   }
@@ -39,7 +39,7 @@ struct RedisClusterView {
       let port = address.split(separator: ":").last.flatMap({ Int($0) }),
       let epoch = Int(words[6])
     else { return nil }
-    // What stands in brackets are slots that are about to come or go.
+    // Brackets mark slots in migration.
     let slots = words[8...].filter { !$0.hasPrefix("[") }.compactMap { word -> ClosedRange<Int>? in
       let ends = word.split(separator: "-").compactMap { Int($0) }
       return ends.first.map { $0...(ends.last ?? $0) }

@@ -1,8 +1,8 @@
-/// The hash slots of Redis Cluster, worked out apart from the client under test.
+/// The hash slots of Redis Cluster, computed independently of the client under test.
 package enum RedisHashSlot {
   package static let count = 16_384
 
-  /// The slot of a key: of what stands between its first `{` and the next `}`, if anything does.
+  /// The slot of a key, from the text between its first `{` and the next `}` if there is any.
   package static func of(_ key: String) -> Int {
     let bytes = Array(key.utf8)
     guard let open = bytes.firstIndex(of: UInt8(ascii: "{")), let close = bytes[(open + 1)...].firstIndex(of: UInt8(ascii: "}")),
@@ -11,7 +11,7 @@ package enum RedisHashSlot {
     return checksum(bytes[(open + 1)..<close]) % count
   }
 
-  /// Keys of a slot, each another one.
+  /// Distinct keys of a slot.
   package static func keys(_ number: Int, in slot: Int) -> [String] {
     guard let tag = (0...).lazy.map({ "tag\($0)" }).first(where: { of($0) == slot }) else { return [] }
     return (0..<number).map { "{\(tag)}:\($0)" }

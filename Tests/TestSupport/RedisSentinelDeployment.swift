@@ -1,10 +1,10 @@
-/// A real primary with its replicas and the sentinels that watch them, all on free loopback ports.
+/// A Redis primary with its replicas and sentinels, on free loopback ports.
 ///
 /// ```swift
 /// try await RedisSentinelDeployment.with { deployment in … deployment.sentinelEndpoints … deployment.failover() … }
 /// ```
 package final class RedisSentinelDeployment: Sendable {
-  /// How the servers are started.
+  /// The options of the servers.
   package struct Options: Sendable {
     package var replicas: Int
     package var sentinels: Int
@@ -12,7 +12,7 @@ package final class RedisSentinelDeployment: Sendable {
     package var password: String?
     /// The password of the sentinels.
     package var sentinelPassword: String?
-    /// Makes the ports of all servers ones for TLS only.
+    /// The TLS settings of all ports; nil for plain ones.
     package var tls: RedisServer.TLS?
     /// Further settings of primary and replicas.
     package var arguments: [String]
@@ -30,10 +30,10 @@ package final class RedisSentinelDeployment: Sendable {
     }
   }
 
-  /// The name under which the sentinels know the primary.
+  /// The sentinels' name of the primary.
   package static let masterName = "the-primary"
 
-  /// Primary and replicas, whichever is which.
+  /// The primary and the replicas, in no particular order.
   package let nodes: [RedisServer]
   package let sentinels: [RedisServer]
 
@@ -58,7 +58,7 @@ package final class RedisSentinelDeployment: Sendable {
     self.nodes = nodes
   }
 
-  /// Starts a deployment, hands it to the body once it is healthy, and ends it whatever happens.
+  /// Starts a deployment, passes it to the body once it is healthy, and always ends it.
   package static func with<Value>(
     _ options: Options = Options(), isolation: isolated (any Actor)? = #isolation, _ body: (RedisSentinelDeployment) async throws -> Value
   ) async throws -> Value {
@@ -80,11 +80,11 @@ package final class RedisSentinelDeployment: Sendable {
     for node in nodes { try node.launch() }
     for node in nodes { try await node.awaitStart() }
     for replica in nodes.dropFirst() {
-      // By command and not by an option: what the sentinels decide later must outlive a restart.
+      // A command instead of an option, because an option would override the sentinels' later decisions after a restart.
       try replica.command("REPLICAOF", "127.0.0.1", "\(nodes[0].port)")
       try replica.command("CONFIG", "REWRITE")
     }
-    // A sentinel asks for the replicas when it begins, and then not before ten seconds later.
+    // A sentinel looks for replicas at its start, and then every ten seconds.
     try await eventually("the replicas follow", every: .milliseconds(5)) {
       try nodes[0].info("replication").values.count { $0.hasSuffix("state=online") || $0.contains("state=online,") } == nodes.count - 1
     }
@@ -97,9 +97,9 @@ package final class RedisSentinelDeployment: Sendable {
     for server in sentinels + nodes { server.kill() }
   }
 
-  // MARK: Who is who
+  // MARK: Roles
 
-  /// The primary by the word of the sentinel that knows of the latest failover.
+  /// The primary in the view of the sentinel with the latest failover.
   package func primary() throws -> RedisServer {
     let views = try sentinels.filter(\.isResponsive).map { try view(of: $0) }
     guard let latest = views.max(by: { $0.epoch < $1.epoch }), let node = nodes.first(where: { $0.port == latest.port }) else {
@@ -108,7 +108,7 @@ package final class RedisSentinelDeployment: Sendable {
     return node
   }
 
-  /// The servers that run and are not the primary.
+  /// The running servers but the primary.
   package func replicas() throws -> [RedisServer] {
     let primary = try primary()
     return nodes.filter { $0 !== primary && $0.isResponsive }
@@ -124,11 +124,10 @@ package final class RedisSentinelDeployment: Sendable {
 
   // MARK: Faults
 
-  /// Has the sentinels make a replica the primary, and waits until they agree, and it takes writes and has the other replicas.
+  /// Makes the sentinels promote a replica, and waits until they agree and the new primary accepts writes and has the other replicas.
   ///
-  /// The former primary goes on as one, and takes writes that will be lost, until the sentinels turn it into a replica some ten seconds
-  /// later, or sooner when somebody calls ``awaitHealthy(within:)``. With `coordinated`, which only Valkey can, it hands over by itself
-  /// and is a replica at once.
+  /// The former primary keeps its role, and accepts writes that will be lost, until the sentinels demote it some ten seconds later, or at
+  /// ``awaitHealthy(within:)``. With `coordinated`, which only Valkey supports, it hands over and is a replica at once.
   ///
   /// - Returns: The new primary.
   @discardableResult
@@ -147,7 +146,7 @@ package final class RedisSentinelDeployment: Sendable {
 
   /// Kills the primary.
   ///
-  /// - Returns: The server, which may be started again.
+  /// - Returns: The server, to start again.
   @discardableResult
   package func killPrimary() throws -> RedisServer {
     let primary = try primary()
@@ -168,17 +167,15 @@ package final class RedisSentinelDeployment: Sendable {
   /// Continues a paused server.
   package func resume(_ server: RedisServer) { server.resume() }
 
-  /// Makes the sentinels wait a minute, not ten seconds, before they turn a former primary that is back into a replica, until
-  /// ``awaitHealthy(within:)``.
+  /// Delays the demotion of a former primary from ten seconds to a minute, until ``awaitHealthy(within:)``.
   package func delayDemotion() throws {
-    // They wait for four times the period.
+    // Sentinels wait for four periods.
     try setPeriods(telling: 15_000, asking: 10_000)
   }
 
   // MARK: Waiting
 
-  /// Waits until all sentinels name another primary, and it takes writes and has all other servers that run as its replicas, but for the
-  /// former primary.
+  /// Waits until all sentinels report a new primary that accepts writes and has all running servers but the former primary as replicas.
   @discardableResult
   package func awaitPrimary(otherThan former: RedisServer, within limit: Duration = .seconds(20)) async throws -> RedisServer {
     try await awaitNoComplaint("another primary", within: limit) {
@@ -189,10 +186,10 @@ package final class RedisSentinelDeployment: Sendable {
     return try primary()
   }
 
-  /// Waits until every server that runs has its place: one primary that takes writes, all others its replicas, and sentinels that know all
-  /// of them and each other.
+  /// Waits until there is one primary that accepts writes, all other running servers are its replicas, and the sentinels know all servers
+  /// and each other.
   ///
-  /// The sentinels are made to ask and tell each other far more often meanwhile; left alone they may take twenty seconds.
+  /// The sentinels poll far more often during the wait; with their default periods it could take twenty seconds.
   package func awaitHealthy(within limit: Duration = .seconds(20)) async throws {
     try setPeriods(telling: 100, asking: 100)
     defer { try? setPeriods(telling: 2_000, asking: 10_000) }
@@ -202,7 +199,7 @@ package final class RedisSentinelDeployment: Sendable {
     }
   }
 
-  /// How often the sentinels tell each other what they know, and ask the servers for their roles, in milliseconds.
+  /// Sets the periods at which sentinels publish their view and poll the servers' roles, in milliseconds.
   private func setPeriods(telling: Int, asking: Int) throws {
     for sentinel in sentinels where sentinel.isResponsive {
       try sentinel.command("SENTINEL", "DEBUG", "PUBLISH-PERIOD", "\(telling)", "INFO-PERIOD", "\(asking)")

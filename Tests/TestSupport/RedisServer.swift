@@ -5,7 +5,7 @@ import Synchronization
 import Glibc
 #endif
 
-/// A real `redis-server` on a free loopback port, with a directory of its own.
+/// A `redis-server` process on a free loopback port, with a directory of its own.
 ///
 /// ```swift
 /// try await RedisServer.with(.init(password: "secret")) { server in … server.url … }
@@ -15,7 +15,7 @@ package final class RedisServer: Sendable {
     package let description: String
   }
 
-  /// The server that tests run: Debian's, or another that is to be tried.
+  /// The server program of the tests; `PARALLAX_TEST_REDIS_SERVER` selects another one.
   private static let defaultExecutable = ProcessInfo.processInfo.environment["PARALLAX_TEST_REDIS_SERVER"] ?? "redis-server"
   /// Whether that server speaks TLS; `Scripts/test-servers.sh` tells of one that was built without.
   package static let hasTLS = ProcessInfo.processInfo.environment["PARALLAX_TEST_REDIS_WITHOUT_TLS"] == nil
@@ -26,7 +26,7 @@ package final class RedisServer: Sendable {
   static let socketName = "redis.sock"
 
   private struct State {
-    /// 0 if there is no process.
+    /// The process id; 0 without a process.
     var pid: pid_t = 0
     var isPaused = false
   }
@@ -36,12 +36,12 @@ package final class RedisServer: Sendable {
   package let options: Options
   private let state = Mutex(State())
 
-  /// Prepares a server that is not started yet.
+  /// Prepares a server without starting it.
   ///
   /// - Parameters:
-  ///   - options: How to start it.
-  ///   - port: Its port; a free one if `nil`.
-  /// - Throws: If there is no free port, or its directory cannot be made.
+  ///   - options: The options of the server.
+  ///   - port: The port; nil chooses a free one.
+  /// - Throws: An error if there is no free port or the directory cannot be created.
   package init(_ options: Options = Options(), port: Int? = nil) throws {
     self.options = options
     self.port = try port ?? LoopbackPort.free()
@@ -57,7 +57,7 @@ package final class RedisServer: Sendable {
     try? FileManager.default.removeItem(atPath: directory)
   }
 
-  /// Starts a server, hands it to the body, and ends it whatever happens.
+  /// Starts a server, passes it to the body, and always ends it.
   package static func with<Value>(
     _ options: Options = Options(), isolation: isolated (any Actor)? = #isolation, _ body: (RedisServer) async throws -> Value
   ) async throws -> Value {
@@ -66,7 +66,7 @@ package final class RedisServer: Sendable {
     return try await body(server)
   }
 
-  /// Starts a server; again on another port if somebody was quicker to take the one that was free.
+  /// Starts a server, and retries on another port if another process has taken the first one.
   private static func started(_ options: Options) async throws -> RedisServer {
     try await LoopbackPort.retrying {
       let server = try RedisServer(options)
@@ -81,7 +81,7 @@ package final class RedisServer: Sendable {
     return "\(options.tls == nil ? "redis" : "rediss")://\(credentials)127.0.0.1:\(port)"
   }
 
-  /// The Unix socket on which the server listens as well, without TLS.
+  /// The path of the server's Unix socket, which never uses TLS.
   package var socketPath: String { "\(directory)/\(Self.socketName)" }
 
   /// The process id; `nil` while the server does not run.
@@ -94,9 +94,9 @@ package final class RedisServer: Sendable {
 
   // MARK: Commands
 
-  /// Hands the body a connection of its own that may do anything.
+  /// Passes the body a connection with all permissions.
   ///
-  /// - Throws: At once if the server is paused or does not run, and what the body throws.
+  /// - Throws: `Failure` at once if the server is paused or stopped, or the body's error.
   @discardableResult
   package func withConnection<Value>(_ body: (RawRedisConnection) throws -> Value) throws -> Value {
     guard isResponsive else { throw Failure(description: "the server on port \(port) is paused or does not run") }
@@ -105,15 +105,15 @@ package final class RedisServer: Sendable {
     return try body(connection)
   }
 
-  /// Sends a command, on a connection of its own that may do anything, and returns the reply.
+  /// Sends a command on a connection with all permissions, and returns the reply.
   ///
-  /// - Throws: Also for a reply that is an error.
+  /// - Throws: `Failure`, also for an error reply.
   @discardableResult
   package func command(_ arguments: String...) throws -> RawRedisReply {
     try withConnection { try $0.command(arguments) }
   }
 
-  /// A section of what `INFO` says.
+  /// A section of `INFO`.
   package func info(_ section: String) throws -> [String: String] {
     let lines = try command("INFO", section).text?.split(separator: "\r\n") ?? []
     let pairs = lines.compactMap { line -> (String, String)? in
@@ -122,9 +122,9 @@ package final class RedisServer: Sendable {
     return Dictionary(pairs) { first, _ in first }
   }
 
-  // MARK: Life
+  // MARK: Lifecycle
 
-  /// Starts the process and waits until it answers PING, or refuses it for want of a password.
+  /// Starts the process and waits until it answers PING, be it with a request for a password.
   package func start() async throws {
     try launch()
     try await awaitStart()
@@ -140,7 +140,7 @@ package final class RedisServer: Sendable {
     }
   }
 
-  /// Waits until a process that was launched answers; ends it if it does not.
+  /// Waits until a launched process answers; ends it if it does not.
   package func awaitStart() async throws {
     let deadline = ContinuousClock.now + Self.startTimeout
     do {
@@ -157,7 +157,7 @@ package final class RedisServer: Sendable {
     }
   }
 
-  /// Ends the server with SIGTERM, as an operator would, and waits for its end.
+  /// Stops the server with SIGTERM, and waits for its end.
   package func stop() async {
     signal(SIGTERM)
     let clock = ContinuousClock()
@@ -177,13 +177,13 @@ package final class RedisServer: Sendable {
     }
   }
 
-  /// Ends the server with SIGTERM and starts it again on its port and in its directory.
+  /// Stops the server with SIGTERM, and starts it again on the same port in the same directory.
   package func restart() async throws {
     await stop()
     try await start()
   }
 
-  /// Stops the process with SIGSTOP: connections stay open, and nothing answers.
+  /// Pauses the process with SIGSTOP: connections stay open without answers.
   package func pause() {
     signal(SIGSTOP)
     state.withLock { $0.isPaused = true }
@@ -195,7 +195,7 @@ package final class RedisServer: Sendable {
     state.withLock { $0.isPaused = false }
   }
 
-  /// What the server has logged.
+  /// The server's log.
   package var log: String {
     (try? String(contentsOfFile: "\(directory)/redis.log", encoding: .utf8)) ?? ""
   }
@@ -231,7 +231,7 @@ package final class RedisServer: Sendable {
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     for descriptor in Int32(0)...2 { posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0) }
-    // The threads of Swift's pool block signals; a child that inherited this could not be ended with SIGTERM.
+    // The threads of Swift's pool block signals; a child with the same mask would ignore SIGTERM.
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }

@@ -1,27 +1,25 @@
 extension RedisServer {
-  /// How a server is started.
+  /// The options of a server.
   package struct Options: Sendable {
     /// The password of the default user.
     package var password: String?
-    /// ACL users besides the default one, each as a rule such as `worker on >secret ~app:* +@read`.
+    /// The ACL users besides the default one, each as a rule such as `worker on >secret ~app:* +@read`.
     package var users: [String]
-    /// Whether the users, the default one as well, stand in a file, so that `ACL SAVE` and `ACL LOAD` work.
+    /// Whether a file has all users, so that `ACL SAVE` and `ACL LOAD` work.
     package var usersInFile: Bool
-    /// Makes the server's port one for TLS only.
+    /// The TLS settings of the port; nil for a plain one.
     package var tls: TLS?
-    /// The port of the primary, on this machine, that the server replicates.
+    /// The port of the primary on this machine; nil for a primary.
     package var replicaOf: Int?
-    /// The number of databases; Redis's own default, 16, if `nil`.
+    /// The number of databases; nil for Redis's default of 16.
     package var databases: Int?
     /// Whether writes go to an append-only file (`appendfsync everysec`), so that they survive ``RedisServer/kill()``.
     package var appendOnly: Bool
-    /// Makes the server a sentinel that begins with these lines of configuration.
+    /// The initial configuration of a sentinel; nil for a server.
     package var sentinel: [String]?
-    /// Further settings as they would stand on the command line, such as `["--maxmemory", "1mb"]`.
+    /// Further command-line options, such as `["--maxmemory", "1mb"]`.
     package var arguments: [String]
-    /// The program; `nil` is `redis-server`, or what `PARALLAX_TEST_REDIS_SERVER` names.
-    ///
-    /// A program that is named here may be older than 7.0.
+    /// The program, which may be older than 7.0; nil for `redis-server` or the program in `PARALLAX_TEST_REDIS_SERVER`.
     package var executable: String?
 
     package init(
@@ -42,7 +40,7 @@ extension RedisServer {
     }
   }
 
-  /// What a server shows to its TLS clients and asks of them.
+  /// The TLS settings of a server.
   package struct TLS: Sendable {
     package enum ClientCertificates: String, Sendable {
       case required = "yes"
@@ -51,7 +49,7 @@ extension RedisServer {
     }
 
     package var certificates: TestCertificates
-    /// What the server shows; the good one if `nil`.
+    /// The server's certificate; nil for a valid one.
     package var identity: TestCertificates.Identity?
     package var clientCertificates: ClientCertificates
 
@@ -66,16 +64,16 @@ extension RedisServer {
 }
 
 extension RedisServer.Options {
-  /// The user that ``RedisServer/command(_:)-(String...)`` works as where a test makes users of its own.
+  /// The user of ``RedisServer/command(_:)-(String...)`` in tests that define users.
   private static let administrator = "administrator"
 
-  /// How the tests' own connections authenticate.
+  /// The credentials of the tests' own connections.
   var credentials: (user: String, password: String)? {
     if !users.isEmpty || usersInFile { return (Self.administrator, "any") }
     return password.map { ("default", $0) }
   }
 
-  /// The files that the server finds in its directory, by name.
+  /// The files of the server's directory, by name.
   func files(port: Int, directory: String) -> [String: String] {
     var files = [RedisServer.configurationName: configuration(port: port, directory: directory)]
     if usersInFile {
@@ -85,7 +83,7 @@ extension RedisServer.Options {
     return files
   }
 
-  /// A file and not arguments: what the server or a sentinel writes into it outlives a restart.
+  /// The configuration file, in place of arguments, so that changes by the server or a sentinel survive a restart.
   private func configuration(port: Int, directory: String) -> String {
     var settings = [
       "--bind", "127.0.0.1", "--dir", directory, "--logfile", "redis.log", "--daemonize", "no", "--save", "",

@@ -1,7 +1,7 @@
-/// The move of slots from one node of a cluster to another, in steps that a test takes one by one.
+/// The migration of slots from one node of a cluster to another, in single steps.
 ///
-/// After ``begin()`` the source answers ASK for keys that it has no more and for new ones, and TRYAGAIN for commands with keys on both
-/// sides; after ``finish()`` it answers MOVED.
+/// After ``begin()`` the source answers ASK for absent keys, and TRYAGAIN for commands with keys on both sides; after ``finish()`` it
+/// answers MOVED.
 package struct RedisSlotMigration: Sendable {
   package let slots: [Int]
   package let source: RedisServer
@@ -22,14 +22,14 @@ package struct RedisSlotMigration: Sendable {
     try set(slots, "MIGRATING", targetName, at: source)
   }
 
-  /// The keys that are still at the source; at most a number of each slot.
+  /// The keys that are still at the source, at most `limit` of each slot.
   package func remainingKeys(perSlot limit: Int = 1_000) throws -> [String] {
     try source.withConnection { connection in
       try connection.pipeline(slots.map { ["CLUSTER", "GETKEYSINSLOT", "\($0)", "\(limit)"] }).flatMap(\.texts)
     }
   }
 
-  /// Moves keys that are in the slots.
+  /// Moves keys of the slots.
   package func move(_ keys: [String]) throws {
     let authentication = target.options.credentials.map { ["AUTH2", $0.user, $0.password] } ?? []
     let head = ["MIGRATE", "127.0.0.1", "\(target.port)", "", "0", "5000"] + authentication + ["KEYS"]
@@ -39,7 +39,7 @@ package struct RedisSlotMigration: Sendable {
 
   /// Moves up to a number of keys.
   ///
-  /// - Returns: How many it moved; 0 if there are none left.
+  /// - Returns: The number of moved keys; 0 if none are left.
   @discardableResult
   package func moveKeys(atMost limit: Int) throws -> Int {
     let keys = Array(try remainingKeys(perSlot: limit).prefix(limit))
@@ -47,9 +47,9 @@ package struct RedisSlotMigration: Sendable {
     return keys.count
   }
 
-  /// Makes the target the owner, known to the target first and to all other primaries last.
+  /// Makes the target the owner, at the target first and at the other primaries last.
   ///
-  /// Keys must not be left at the source.
+  /// The source must not have keys of the slots any more.
   package func finish() throws {
     let name = try cluster.identifier(of: target)
     try set(slots, "NODE", name, at: target)
@@ -57,9 +57,7 @@ package struct RedisSlotMigration: Sendable {
     for other in try cluster.primaries() where other !== source && other !== target { try set(slots, "NODE", name, at: other) }
   }
 
-  /// Gives up: the source keeps the slots.
-  ///
-  /// Keys that have moved stay at the target, out of reach.
+  /// Abandons the migration: the source keeps the slots, and moved keys stay unreachable at the target.
   package func cancel() throws {
     for node in [source, target] {
       try node.withConnection { connection in try connection.pipeline(slots.map { ["CLUSTER", "SETSLOT", "\($0)", "STABLE"] }) }
@@ -72,12 +70,12 @@ package struct RedisSlotMigration: Sendable {
 }
 
 extension RedisClusterDeployment {
-  /// The move of slots that the source owns, not begun yet.
+  /// Makes a migration of slots of the source, without beginning it.
   package func migration(of slots: [Int], from source: RedisServer, to target: RedisServer) -> RedisSlotMigration {
     RedisSlotMigration(of: slots, from: source, to: target, in: self)
   }
 
-  /// Moves slots with their keys, all at once, and waits until every node knows.
+  /// Migrates slots with their keys, and waits until all nodes know.
   package func migrate(slots: [Int], from source: RedisServer, to target: RedisServer) async throws {
     let migration = migration(of: slots, from: source, to: target)
     try migration.begin()
@@ -86,7 +84,7 @@ extension RedisClusterDeployment {
     try await awaitHealthy()
   }
 
-  /// Has Valkey move slots with their keys in one step (`CLUSTER MIGRATESLOTS`), and waits until every node knows.
+  /// Makes Valkey move slots with their keys in one step (`CLUSTER MIGRATESLOTS`), and waits until every node knows.
   package func migrateAtOnce(_ slots: [Int], from source: RedisServer, to target: RedisServer) async throws {
     let ranges = slots.flatMap { ["\($0)", "\($0)"] }
     let command = ["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE"] + ranges + ["NODE", try identifier(of: target)]
@@ -102,7 +100,7 @@ extension RedisClusterDeployment {
 
   /// Moves a number of slots one after the other, as `redis-cli --cluster reshard` does, while others read and write.
   ///
-  /// - Returns: The slots that moved.
+  /// - Returns: The migrated slots.
   @discardableResult
   package func reshard(_ count: Int, from source: RedisServer, to target: RedisServer) async throws -> [Int] {
     let slots = try Array(slots(of: source).prefix(count))

@@ -1,9 +1,9 @@
 package import Foundation
 
-/// Starts a program with its own working folder and output files, and with no signal blocked.
+/// Starts a program with its own working folder and output files, and without blocked signals.
 ///
-/// Foundation's `Process` gives the child the signal mask of the thread that happens to start it; on a Dispatch thread SIGTERM is blocked
-/// in that mask, and the child would never see it.
+/// Foundation's `Process` passes on the signal mask of the calling thread; on a Dispatch thread the mask blocks SIGTERM, which the child
+/// would then ignore.
 package func spawn(
   _ executable: URL, _ arguments: [String], environment: [String: String], folder: URL, input: String, output: String, errorOutput: String
 ) throws -> pid_t {
@@ -26,7 +26,7 @@ package func spawn(
   posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
 
   closeDescriptorsOnExec()
-  // The C library's own way to name the working folder is not visible here; the shell replaces itself, so the process id is the program's.
+  // Swift does not import the C library's function for the working folder. The shell replaces itself, so the program has its process id.
   let command = ["/bin/sh", "-c", #"cd "$1" && shift && exec "$@""#, "sh", folder.path, executable.path] + arguments
   var pid: pid_t = 0
   let error = withCStrings(command) { argumentPointers in
@@ -38,9 +38,9 @@ package func spawn(
   return pid
 }
 
-/// Keeps what is open here from the programs that are started.
+/// Marks all open descriptors to be closed in child processes.
 ///
-/// SwiftNIO's sockets stay open over an exec: a connection that is closed here would live on in every program started meanwhile.
+/// SwiftNIO leaves its sockets open over an exec, so that a connection would outlive its close in every program started meanwhile.
 func closeDescriptorsOnExec() {
   for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? [] {
     if let descriptor = Int32(name), descriptor > 2 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }

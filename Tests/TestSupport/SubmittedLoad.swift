@@ -1,7 +1,7 @@
 import Foundation
 import ParallaxAPI
 
-/// Callers that submit executions, one after another, to all nodes in turn, and remember what was acknowledged and when.
+/// Callers that submit executions repeatedly to all nodes in turn, and record the acknowledgements.
 package actor SubmittedLoad {
   /// An execution that a node has accepted.
   package struct Acknowledged: Sendable {
@@ -12,9 +12,9 @@ package actor SubmittedLoad {
   private let nodes: [ParallaxdProcess]
   private let pattern: String
   private var turn = 0
-  /// What was accepted, in order.
+  /// The acknowledged executions, in order.
   package private(set) var acknowledged: [Acknowledged] = []
-  /// What was refused, as status and code of the error, or could not be asked.
+  /// The number of failures, by status and code of the error, or by the error of the connection.
   package private(set) var refused: [String: Int] = [:]
 
   package init(_ nodes: [ParallaxdProcess], pattern: String) {
@@ -22,7 +22,7 @@ package actor SubmittedLoad {
     self.pattern = pattern
   }
 
-  /// Keeps `callers` busy while the body runs.
+  /// Keeps `callers` busy during the body.
   package func run<Result: Sendable>(callers: Int, while body: @Sendable () async throws -> Result) async throws -> Result {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for caller in 0..<callers { group.addTask { await self.submitAgainAndAgain(caller) } }

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Keys and certificates for tests of TLS, made anew by `openssl` in a folder that goes with them.
+/// Keys and certificates for tests of TLS, made by `openssl` in a temporary folder.
 ///
-/// The certificates name 127.0.0.1, ::1 and localhost, unless said otherwise.
+/// The certificates name 127.0.0.1, ::1 and localhost, unless stated otherwise.
 package final class TestCertificates: Sendable {
   /// A certificate and its key, as paths of PEM files.
   package struct Identity: Sendable {
@@ -12,24 +12,24 @@ package final class TestCertificates: Sendable {
 
   private let folder: URL
 
-  /// The certificate of the authority that signed the others.
+  /// The certificate of the authority that signed the valid certificates.
   package var authority: String { path("authority.pem") }
-  /// The certificate of an authority that signed none of the good ones.
+  /// The certificate of an authority that signed none of the valid certificates.
   package var wrongAuthority: String { path("wrong-authority.pem") }
-  /// For a server that clients should trust.
+  /// A valid server certificate.
   package var server: Identity { identity("server") }
-  /// For a client that servers should trust.
+  /// A valid client certificate.
   package var client: Identity { identity("client") }
-  /// Valid until yesterday.
+  /// A server certificate that expired yesterday.
   package var expired: Identity { identity("expired") }
-  /// Names elsewhere.example, and nothing else.
+  /// A server certificate that names elsewhere.example only.
   package var otherHost: Identity { identity("other-host") }
-  /// Signed by the wrong authority.
+  /// A certificate signed by the wrong authority.
   package var wrong: Identity { identity("wrong") }
 
-  /// Makes them all; takes about a fifth of a second.
+  /// Makes all keys and certificates, in about a fifth of a second.
   ///
-  /// - Throws: `ProcessFailure` when there is no `openssl`, or it fails.
+  /// - Throws: `ProcessFailure` if `openssl` is missing or fails.
   package init() async throws {
     folder = FileManager.default.temporaryDirectory.appending(path: "certificates-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

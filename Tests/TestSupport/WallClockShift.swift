@@ -1,10 +1,10 @@
 import Foundation
 
-/// Shifts the wall clocks of processes while they run, and no other clock of theirs.
+/// Shifts the wall clocks of running processes, but no other clock.
 package struct WallClockShift: Sendable {
   private let folder: URL
 
-  /// Builds what processes have to preload, hands it to the body, and removes it.
+  /// Builds the library that processes preload, passes it to the body, and removes it.
   package static func with<Result>(_ body: (WallClockShift) async throws -> Result) async throws -> Result {
     let folder = FileManager.default.temporaryDirectory.appending(path: "wall-clock-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -17,12 +17,12 @@ package struct WallClockShift: Sendable {
     return try await body(WallClockShift(folder: folder))
   }
 
-  /// The variables of a process whose clock is to be shifted; `name` tells it from others.
+  /// The variables of a process with a shiftable clock, identified by `name`.
   package func variables(_ name: String) -> [String: String] {
     ["LD_PRELOAD": folder.appending(path: "shift-wall-clock.so").path, "WALL_CLOCK_SHIFT": file(name).path]
   }
 
-  /// Shifts the clock of a process, compared with the true one.
+  /// Sets the shift of a process's wall clock against the true one.
   package func shift(_ name: String, by duration: Duration) throws {
     try Data("\(duration.components.seconds)".utf8).write(to: file(name), options: .atomic)
   }

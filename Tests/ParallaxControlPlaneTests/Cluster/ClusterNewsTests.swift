@@ -29,16 +29,16 @@ import Foundation
       lastHeartbeat: .init(timeIntervalSince1970: 0), version: "1")
   }
 
-  @Test func aGapCallsForAllThatEventsWouldHaveTold() {
+  @Test func aGapCausesARereadOfEverything() {
     #expect(news.effects(of: .gap) == [.readAgents, .readMembers])
   }
 
-  @Test func announcementsOfOthersCountAndOwnOnesDoNot() {
+  @Test func onlyAnnouncementsOfOtherNodesHaveEffects() {
     let left = AgentAnnouncement.left("x", epoch: 3, graceful: true)
     let details = left.event(nodeID: "other").details
     #expect(news.effects(of: event("left", details, from: Self.other, on: .agent)) == [.announced(left, Self.other)])
     #expect(news.effects(of: event("left", details, from: Self.me, on: .agent)).isEmpty)
-    // A former life of this node is another node.
+    // A former session of this node counts as another node.
     let former = NodeSession(nodeID: "me", incarnation: "1")
     #expect(news.effects(of: event("left", details, from: former, on: .agent)) == [.announced(left, former)])
   }
@@ -48,7 +48,7 @@ import Foundation
     #expect(news.effects(of: event("marker", ["marker": 7], from: Self.other, on: .cluster)).isEmpty)
   }
 
-  @Test func whatOthersTellOfTheClusterIsRead() {
+  @Test func clusterEventsOfOtherNodesCauseReads() {
     #expect(news.effects(of: event("pattern", from: Self.other, on: .cluster)) == [.patternChanged("x")])
     #expect(news.effects(of: event("pattern", from: Self.me, on: .cluster)).isEmpty)
     #expect(news.effects(of: event("loads_wanted", from: Self.other, on: .cluster)) == [.tellLoads])
@@ -58,7 +58,7 @@ import Foundation
     #expect(news.effects(of: event("completed", from: Self.other, on: .execution)).isEmpty)
   }
 
-  @Test func membersThatAreLostAndThatComeBack() {
+  @Test func lostAndReturningMembersHaveEffects() {
     let record = member(Self.other)
     let lost: [ClusterNews.Effect] = [.lost(Self.other), .readAgents]
     #expect(news.effects(of: .left(record)) == lost)

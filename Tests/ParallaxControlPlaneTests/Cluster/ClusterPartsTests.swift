@@ -61,18 +61,18 @@ import Testing
 }
 
 @Suite struct SyncLatencyTests {
-  @Test func aMarkerCountsWithTheTimeItTook() throws {
+  @Test func aMarkerCountsWithItsRoundTripTime() throws {
     let registry = MetricsRegistry()
     let latency = try SyncLatency(registry: registry)
     let marker = latency.send(at: .seconds(1))
     latency.received(marker, at: .milliseconds(1_250))
     #expect(text(registry).contains("parallax_ha_sync_latency_seconds_sum 0.25"))
-    // Once is enough.
+    // A marker counts once.
     latency.received(marker, at: .seconds(9))
     #expect(text(registry).contains("parallax_ha_sync_latency_seconds_count 1"))
   }
 
-  @Test func aMarkerThatDoesNotComeCountsWithItsAge() throws {
+  @Test func anOverdueMarkerCountsWithItsAge() throws {
     let registry = MetricsRegistry()
     let latency = try SyncLatency(registry: registry)
     for second in 0...5 { _ = latency.send(at: .seconds(second)) }
@@ -81,7 +81,7 @@ import Testing
     #expect(abs(value - 5) < 0.1)
   }
 
-  @Test func aLaterMarkerThatComesForgivesEarlierOnes() throws {
+  @Test func aReturnedMarkerDropsEarlierOnes() throws {
     let registry = MetricsRegistry()
     let latency = try SyncLatency(registry: registry)
     _ = latency.send(at: .zero)

@@ -25,8 +25,8 @@ import Testing
     #expect(batches == ["agent a1:1 a2:2", "agent a3:3", "cluster c1:1", "agent a4:4"])
   }
 
-  /// What is lost leaves a gap in the numbers, and one line in the log at each end.
-  @Test func lossesShowInTheNumbersAndAreToldOnce() {
+  /// A loss leaves a gap in the sequence numbers, and one log line at its beginning and one at its end.
+  @Test func lossesLeaveGapsInTheNumbersAndAreReportedOnce() {
     var queue = EventQueue(capacity: 2, batchSize: 10)
     let notices = (1...4).map { add("e\($0)", on: .agent, to: &queue) }
     #expect(notices == [nil, nil, .losing, nil])

@@ -8,7 +8,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-/// Waits for executions of other nodes, on a clock that the test moves.
+/// Waits for executions of other nodes, on a manual clock.
 @Suite(.timeLimit(.minutes(1))) struct ExecutionWatchTests {
   private static let me = NodeSession(nodeID: "me", incarnation: "1")
   private static let owner = NodeSession(nodeID: "owner", incarnation: "1")
@@ -25,7 +25,7 @@ import Testing
     }
   }
 
-  /// A wait that is never answered costs one read a second, however many seconds it lasts.
+  /// An unanswered wait costs one read a second, for its whole duration.
   @Test func anUnansweredWaitReadsOnceASecond() async throws {
     create()
     async let ended = watch.end(of: "exec_1", within: .seconds(10)) { nil }
@@ -50,8 +50,8 @@ import Testing
     #expect(clock.now.sinceStart == .zero)
   }
 
-  /// An owner that does not drive the execution answers at once; it is not asked again at each answer.
-  @Test func answersWithoutAnEndAreNotAnsweredByQuestions() async throws {
+  /// An owner that does not drive the execution answers at once, and must not get a new request after each answer.
+  @Test func anAnswerWithoutAnEndCausesNoNewRequest() async throws {
     create()
     async let ended = watch.end(of: "exec_1", within: .seconds(60)) { nil }
     for reads in 1...20 {
@@ -77,8 +77,8 @@ import Testing
     #expect(try await ended == nil)
   }
 
-  /// A caller can go elsewhere as long as nothing was promised; later failures pass.
-  @Test func onlyTheFirstFailureOfTheStoreIsTheCallers() async throws {
+  /// A caller can ask another node after a failure of the first read; later failures lead to another read.
+  @Test func onlyAFailureOfTheFirstReadReachesTheCaller() async throws {
     create()
     store.failReads(2, 3)
     async let ended = watch.end(of: "exec_1", within: .seconds(60)) { nil }
@@ -97,7 +97,7 @@ import Testing
     await #expect(throws: StateStoreError.self) { try await watch.end(of: "exec_1", within: .seconds(60)) { nil } }
   }
 
-  @Test func anExecutionThatThisNodeTookOverIsWaitedForHere() async throws {
+  @Test func anExecutionThatThisNodeTookOverIsAwaitedAtThisNode() async throws {
     create(owner: Self.me)
     let stored = try #require(store.inner.execution("exec_1"))
     #expect(try await watch.end(of: "exec_1", within: .seconds(60)) { .finished(stored) } == stored)
@@ -116,7 +116,7 @@ import Testing
     #expect(store.reads == 1)
   }
 
-  @Test func aNodeThatStopsKeepsNobodyWaiting() async throws {
+  @Test func aStoppingNodeEndsAllWaits() async throws {
     create()
     async let ended = watch.end(of: "exec_1", within: .seconds(60)) { nil }
     await clock.sleepers()
@@ -125,7 +125,7 @@ import Testing
     #expect(try await watch.end(of: "exec_1", within: .seconds(60)) { nil } == nil)
   }
 
-  @Test func anExecutionThatIsNotThereIsNotWaitedFor() async throws {
+  @Test func aMissingExecutionEndsTheWait() async throws {
     #expect(try await watch.end(of: "exec_9", within: .seconds(60)) { nil } == nil)
   }
 
@@ -144,7 +144,7 @@ import Testing
   }
 }
 
-/// What was said to other nodes.
+/// Records the messages to other nodes.
 private final class Told: Sendable {
   private let all = Mutex<[(message: NodeMessage, session: NodeSession)]>([])
 

@@ -27,7 +27,7 @@ import Testing
     #expect(inboxes.batches(at: Self.bob).allSatisfy { $0 <= 128 } && inboxes.batches(at: Self.bob).count == 3)
   }
 
-  @Test func whatHasNoRoomOrIsNotTakenIsSentAgainInItsPlace() async {
+  @Test func refusedAndFailedBatchesAreRepeatedInOrder() async {
     let inboxes = Inboxes(answers: [.full, .failure])
     let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
     for number in 0..<3 { messenger.tell(.cancel(execution: "\(number)"), to: Self.bob) }
@@ -35,7 +35,7 @@ import Testing
     #expect(inboxes.messages(at: Self.bob) == (0..<3).map { .cancel(execution: "\($0)") })
   }
 
-  @Test func nothingIsSaidToASessionThatIsGoneUntilItIsBack() async {
+  @Test func aLostSessionGetsNoMessagesUntilItReturns() async {
     let inboxes = Inboxes()
     let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
     messenger.tell(.cancel(execution: "before"), to: Self.bob)
@@ -47,7 +47,7 @@ import Testing
     #expect(inboxes.messages(at: Self.bob) == [.cancel(execution: "back")])
   }
 
-  /// A node that stops goes on sending for two seconds, and no longer.
+  /// A stopping node delivers for at most two seconds.
   @Test(arguments: [(failures: 3, arrives: true), (failures: 1_000, arrives: false)])
   func aNodeThatStopsSendsForALimitedTime(failures: Int, arrives: Bool) async throws {
     let inboxes = Inboxes(answers: Array(repeating: .failure, count: failures))
@@ -73,7 +73,7 @@ import Testing
   }
 }
 
-/// Inboxes that refuse or fail at first as often as they are told.
+/// Inboxes that refuse or fail the first sends, as often as the test asks.
 private final class Inboxes: InboxStore {
   enum Answer {
     case full, failure

@@ -5,7 +5,7 @@ import Synchronization
 
 @testable import ParallaxControlPlane
 
-/// A store in memory that counts reads of executions, fails as it is told, and says what was done.
+/// A store in memory that records calls and fails on request.
 final class ObservedStore: StateStore {
   private struct Observations {
     var reads = 0
@@ -22,11 +22,11 @@ final class ObservedStore: StateStore {
     inner = InMemoryStateStore(now: now)
   }
 
-  /// How many times an execution was read.
+  /// The number of reads of executions.
   var reads: Int { observations.withLock { $0.reads } }
-  /// How many executions each call of `removeExecutions` removed.
+  /// The number of executions that each call of `removeExecutions` removed.
   var removals: [Int] { observations.withLock { $0.removals } }
-  /// What was taken off what its owner owns.
+  /// The executions removed from their owners' lists.
   var released: [String] { observations.withLock { $0.released } }
 
   /// Makes the reads with these numbers fail, from 1 on.

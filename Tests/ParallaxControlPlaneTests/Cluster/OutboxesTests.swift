@@ -22,7 +22,7 @@ import Testing
     .withdraw(ControlPlaneMessage.TaskCancelled(taskId: task, executionId: "exec_1", reason: "r"), agent: "a")
   }
 
-  /// Takes all that is queued, as if each batch were delivered.
+  /// Delivers all queued messages; returns the batches.
   private func drain(_ outboxes: inout Outboxes) -> [[NodeMessage]] {
     var batches: [[NodeMessage]] = []
     while let batch = outboxes.nextBatch(for: Self.bob) {
@@ -39,7 +39,7 @@ import Testing
     #expect(outboxes.add(cancel(6), for: Self.bob) == .begins)
   }
 
-  /// What is said every half minute while an inbox cannot be reached is kept once.
+  /// A periodic message is queued once while an inbox is unreachable.
   @Test func aRepeatIsNotQueuedAgain() {
     var outboxes = Outboxes()
     _ = outboxes.add(cancel(0), for: Self.bob)
@@ -50,7 +50,7 @@ import Testing
     #expect(drain(&outboxes) == [[cancel(0), deliver("t1"), deliver("t2")]])
   }
 
-  @Test func whatWasTakenBackSinceIsSaidAgain() {
+  @Test func aMessageIsQueuedAgainAfterALaterOneOnItsSubject() {
     var outboxes = Outboxes()
     let messages = [deliver("t1"), withdraw("t1"), deliver("t1")]
     for message in messages { _ = outboxes.add(message, for: Self.bob) }
@@ -59,7 +59,7 @@ import Testing
     #expect(drain(&outboxes) == [messages + adoptions])
   }
 
-  /// What is being sent may have been heard already, so that a repeat counts.
+  /// The receiver may already have handled a message that is being sent, so that a repeat is a new message.
   @Test func aRepeatOfWhatIsBeingSentIsQueuedOnce() {
     var outboxes = Outboxes()
     _ = outboxes.add(cancel(1), for: Self.bob)
@@ -76,7 +76,7 @@ import Testing
     #expect(admissions == [.begins, .queued, .queued, .full(isFirst: true), .full(isFirst: false)])
     #expect(outboxes.nextBatch(for: Self.bob)?.count == 3)
     #expect(outboxes.ended(.delivered, for: Self.bob).notice == .recovered(dropped: 2))
-    // The next time is told again.
+    // The next overflow is reported again.
     #expect((0..<4).map { outboxes.add(cancel($0), for: Self.bob) }.last == .full(isFirst: true))
   }
 
@@ -95,7 +95,7 @@ import Testing
     #expect(drain(&outboxes).map(\.count) == [2, 1, 1])
   }
 
-  @Test func pausesGrowAndEachStateIsToldOnce() {
+  @Test func pausesGrowAndEachStateIsReportedOnce() {
     var outboxes = Outboxes(limits: .init(firstPause: .milliseconds(20), longestPause: .milliseconds(60)))
     _ = outboxes.add(cancel(1), for: Self.bob)
     var pauses: [Duration?] = []
@@ -110,7 +110,7 @@ import Testing
     #expect(notices == [.unreachable, nil, nil, .inboxFull, nil, .recovered(dropped: 0)])
   }
 
-  @Test func aLostSessionIsToldNothingUntilItIsBack() {
+  @Test func messagesForALostSessionAreDroppedUntilItReturns() {
     var outboxes = Outboxes()
     _ = outboxes.add(cancel(1), for: Self.bob)
     _ = outboxes.nextBatch(for: Self.bob)
@@ -118,12 +118,12 @@ import Testing
     #expect(outboxes.add(cancel(2), for: Self.bob) == .lost)
     outboxes.regain(Self.bob)
     _ = outboxes.add(cancel(3), for: Self.bob)
-    // The batch of before ends only now.
+    // The batch from before the loss ends now.
     _ = outboxes.ended(.delivered, for: Self.bob)
     #expect(drain(&outboxes) == [[cancel(3)]])
   }
 
-  @Test func onlySoManyLostSessionsAreRemembered() {
+  @Test func theNumberOfRememberedLostSessionsIsBounded() {
     var outboxes = Outboxes(limits: .init(lost: 2))
     let sessions = (1...3).map { NodeSession(nodeID: "n\($0)", incarnation: "1") }
     for session in sessions { outboxes.lose(session) }

@@ -4,16 +4,16 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-/// What the product says about its configuration is held against the table of keys.
+/// Checks the keys and variables in the product's messages against the table of keys.
 @Suite struct AdvisedKeysTests {
-  /// Sections of the configuration, as the first word of a key.
+  /// The outermost sections of the configuration.
   private static let roots = Set(ConfigurationKeys.sections.compactMap { $0.split(separator: ".").first.map(String.init) })
-  /// Fields of a pattern, which also has a section `agents`.
+  /// The fields of a pattern's section `agents`, which is not a section of the configuration.
   private static let patternFields: Set<String> = ["agents.capabilities", "agents.min", "agents.max"]
 
   @Test func `Every message in the sources names keys that the configuration has`() throws {
     var named: Set<String> = []
-    // The Redis client knows no configuration: its dotted words are attributes of logs and traces.
+    // The Redis client does not know the configuration: its dotted words are attributes of logs and traces.
     for file in try swiftFiles(in: "Sources")
     where !file.path.hasSuffix("ConfigurationKeys.swift") && !file.path.contains("/ParallaxRedis/") {
       for literal in StringLiterals.all(in: try String(contentsOf: file, encoding: .utf8)) {
@@ -52,7 +52,7 @@ import Testing
       || (ConfigurationKeys.sections.contains(key) && ConfigurationKeys.all.contains { $0.path.hasPrefix(key + ".") })
   }
 
-  /// Dotted words that begin with a section of the configuration and are no call.
+  /// The dotted words that begin with a section of the configuration, without calls.
   private func keys(in literal: String) -> [String] {
     literal.matches(of: /(?:^|[^A-Za-z0-9_.\/])([a-z][A-Za-z]*(?:\.[a-z][A-Za-z]*)+)(?![A-Za-z0-9_(])/).compactMap { match in
       let key = String(match.1)
@@ -68,7 +68,7 @@ import Testing
   }
 }
 
-/// The string literals of a Swift source, without what is interpolated; literals inside interpolations count on their own.
+/// The string literals of a Swift source, without interpolations; literals inside interpolations are separate elements.
 private struct StringLiterals {
   private static let quote = UInt8(ascii: "\"")
   private static let backslash = UInt8(ascii: "\\")

@@ -40,7 +40,7 @@ func faults(
   }
 
   @Test(arguments: ["", "# nothing\n", "---\n", "~\n", "server:\n", "server: {}\n"])
-  func `A file without values is as good as none`(yaml: String) throws {
+  func `A file without values changes nothing`(yaml: String) throws {
     #expect(try load(yaml) == NodeConfiguration(nodeID: "host-1"))
   }
 
@@ -178,7 +178,7 @@ func faults(
 }
 
 @Suite struct ConfigurationFaultTests {
-  @Test func `All faults are told at once, each with its place`() {
+  @Test func `All faults are reported at once, each with its location`() {
     let yaml = """
       server:
         prot: 9000
@@ -201,7 +201,7 @@ func faults(
         ])
   }
 
-  @Test func `A value that a flag overrides is refused all the same when it is wrong`() {
+  @Test func `An invalid value is refused even if a flag overrides it`() {
     let flags = [ConfigurationFlag("--port", key: "server.port", value: "3")]
     #expect(
       faults("server: { port: 70000 }", flags: flags) == [
@@ -209,7 +209,7 @@ func faults(
       ])
   }
 
-  @Test func `A word that is like no key gets no suggestion`() {
+  @Test func `A word that resembles no key gets no suggestion`() {
     #expect(faults("server: { colour: 1 }") == ["conf/node.yaml:1: server.colour: unknown key"])
   }
 
@@ -220,11 +220,11 @@ func faults(
       ("security: {mtls: {enabled: true}}", "security.mtls"), ("security: {protectStatus: true}", "security.protectStatus"),
       ("limits: {requestsPerMinute: 5}", "limits.requestsPerMinute"),
     ])
-  func `A documented key that does not exist yet is refused as such`(yaml: String, key: String) {
+  func `A documented but unsupported key is refused as unsupported`(yaml: String, key: String) {
     #expect(faults(yaml) == ["conf/node.yaml:1: \(key): not supported by this version"])
   }
 
-  @Test func `So is its environment variable`() {
+  @Test func `The environment variable of an unsupported key is refused as unsupported`() {
     #expect(
       faults(environment: ["PARALLAX_API_KEYS": "secret"]) == [
         "environment variable PARALLAX_API_KEYS: security.authentication.apiKeys: not supported by this version"
@@ -269,12 +269,12 @@ func faults(
         "patterns.directory: found \"a\\u{1B}[2Jb\", expected a text of 1 to 4096 characters without line breaks"
       ),
     ])
-  func `A value of the wrong type or out of bounds says what was expected`(yaml: String, fault: String) {
+  func `A value of the wrong type or out of bounds is refused with the expectation`(yaml: String, fault: String) {
     #expect(faults(yaml) == ["conf/node.yaml:1: " + fault])
   }
 
   @Test(arguments: ["- a\n- b\n", "just text\n"])
-  func `A file that is no set of sections is refused`(yaml: String) {
+  func `A file without sections is refused`(yaml: String) {
     #expect(faults(yaml).count == 1)
     #expect(faults(yaml).first?.hasPrefix("conf/node.yaml:1: found a ") == true)
   }
@@ -285,25 +285,25 @@ func faults(
       ("server: {\"port\": 1, port: 2}", "server.port"),
       ("server: {!x port: 1, port: 2}", "server.port"),
     ])
-  func `A key that is given twice is refused`(yaml: String, key: String) {
+  func `A duplicate key is refused`(yaml: String, key: String) {
     let found = faults(yaml)
     #expect(found.count == 1)
     #expect(found.first?.hasSuffix("\(key.split(separator: ".").last ?? ""): given a second time") == true)
   }
 
   @Test(arguments: ["server: [", "server: {a: b", "a: b: c", "\t- a", "server: \"x", "a: *b", "%", "server:\n port: 1\n  host: a"])
-  func `Broken syntax is told with its line and without the text`(yaml: String) {
+  func `A syntax error is reported with its line and without the text`(yaml: String) {
     let found = faults(yaml + "\n")
     #expect(found.count == 1)
     #expect(found.first?.contains(#/^conf/node\.yaml:[0-9]+: not valid YAML: /#) == true, "\(found)")
   }
 
-  @Test func `The host name of a node without an id must be a name`() {
+  @Test func `The host name of a node without an id must be a valid id`() {
     #expect(faults(host: "bad host") == ["host name: node.id: found \"bad host\", expected 1 to 128 letters, digits, '-', '_' or '.'"])
     #expect(faults(environment: ["PARALLAX_NODE_ID": "n"], host: "bad host").isEmpty)
   }
 
-  @Test func `Of very many faults only the first are written out`() {
+  @Test func `Of many faults only the first are listed`() {
     let yaml = (1...150).map { "key-\($0): 1\n" }.joined()
     let error = #expect(throws: ConfigurationError.self) { try load(yaml) }
     #expect(error?.faults.count == 150)
@@ -315,7 +315,7 @@ func faults(
     #expect(faults("\"a\\nb\": 1") == ["conf/node.yaml:1: a\\nb: unknown key"])
   }
 
-  @Test func `A long value is cut where it is shown`() {
+  @Test func `A long value is truncated in an error`() {
     let found = faults("server: { port: \(String(repeating: "9", count: 500)) }")
     #expect(
       found == ["conf/node.yaml:1: server.port: found \"\(String(repeating: "9", count: 80))…\", expected a whole number from 0 to 65535"])
@@ -326,13 +326,13 @@ func faults(
       "redis: { password: \"hunter2\\n\" }", "redis: { password: [hunter2] }", "redis: { url: \"http://:hunter2@r\" }",
       "redis: { url: \"redis://:hunter2\" }", "redis: { url: [\"redis://:hunter2\"] }",
     ])
-  func `A secret is not shown when it is refused`(yaml: String) {
+  func `A refused secret is not shown`(yaml: String) {
     let found = faults(yaml)
     #expect(found.count == 1)
     #expect(found.first?.contains("hunter2") == false)
   }
 
-  @Test func `A secret that a reference led to is not shown when it is refused elsewhere`() {
+  @Test func `A referenced secret is not shown when another key refuses it`() {
     let found = faults("server: { port: \"${SECRET}\" }", environment: ["SECRET": "hunter2"])
     #expect(found == ["conf/node.yaml:1: server.port: found \"${SECRET}\", expected a whole number from 0 to 65535"])
   }

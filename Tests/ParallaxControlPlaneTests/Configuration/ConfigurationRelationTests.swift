@@ -14,14 +14,14 @@ import Testing
   }
 
   @Test(arguments: [("15s", 10_000, 2_000), ("30s", 20_000, 4_000), ("3s", 2_000, 400), ("1s", 666, 133), ("500ms", 333, 66)])
-  func `With the lease alone given the others keep their proportions`(lease: String, renewDeadline: Int, retryPeriod: Int) throws {
+  func `With only the lease set the other durations keep their proportions`(lease: String, renewDeadline: Int, retryPeriod: Int) throws {
     let election = try load(environment: ["PARALLAX_HA_LEASE_DURATION": lease]).highAvailability.leaderElection
     #expect(election.renewDeadline == .milliseconds(renewDeadline))
     #expect(election.retryPeriod == .milliseconds(retryPeriod))
     #expect(election.bootstrapWait == election.leaseDuration)
   }
 
-  @Test func `With another timing given the defaults stay`() throws {
+  @Test func `With another duration set the defaults stay`() throws {
     let election = try load("highAvailability: { leaderElection: { leaseDuration: 20s, retryPeriod: 1s } }").highAvailability.leaderElection
     #expect(election.renewDeadline == .seconds(10))
     #expect(election.retryPeriod == .seconds(1))
@@ -48,11 +48,11 @@ import Testing
     #expect(faults("highAvailability: { leaderElection: { retryPeriod: 6s } }").isEmpty)
   }
 
-  @Test func `A relation between values that are wrong themselves is not judged`() {
+  @Test func `A relation between invalid values is not checked`() {
     #expect(faults("highAvailability: { leaderElection: { leaseDuration: 1s, renewDeadline: never } }").count == 1)
   }
 
-  @Test func `The place of a relation's fault is where the value in force was set`() {
+  @Test func `The fault of a relation has the location of the value in force`() {
     let found = faults("agents: { heartbeatTimeout: 20s }", environment: [:])
     #expect(found.isEmpty)
     #expect(
@@ -61,13 +61,13 @@ import Testing
       ])
   }
 
-  @Test func `Members are remembered for longer than it takes to find them unhealthy`() {
+  @Test func `The removal of members must take longer than their detection`() {
     let found = faults("highAvailability: { memberHealth: { removeAfter: 15s } }")
     #expect(found.count == 1)
     #expect(found.first?.hasSuffix("removeAfter (15s) must be longer than checkInterval × unhealthyThreshold (15s)") == true)
   }
 
-  @Test func `A user needs a password, from wherever`() {
+  @Test func `A user needs a password from any source`() {
     #expect(faults("redis: { username: u }").count == 1)
     #expect(faults("redis: { username: u }", environment: ["PARALLAX_REDIS_PASSWORD": "p"]).isEmpty)
     #expect(faults("redis: { username: u, url: \"redis://:p@r\" }").isEmpty)
@@ -75,7 +75,7 @@ import Testing
 }
 
 @Suite struct ConfigurationReferenceTests {
-  @Test func `A variable stands for its value, also inside a text`() throws {
+  @Test func `A variable is replaced by its value, also inside a text`() throws {
     let configuration = try load(
       "redis: { url: \"redis://${HOST}:${PORT}\", keyPrefix: \"p-$${X}\" }".replacing("p-$${X}", with: "p$$:"),
       environment: ["HOST": "r", "PORT": "7000"])
@@ -87,7 +87,7 @@ import Testing
     #expect(try load("redis: { password: \"a$${B}c\" }").redis.password == "a${B}c")
   }
 
-  @Test func `What a variable holds is not expanded again`() throws {
+  @Test func `The value of a variable is not expanded again`() throws {
     #expect(try load("redis: { password: \"${A}\" }", environment: ["A": "${A}"]).redis.password == "${A}")
   }
 
@@ -103,7 +103,7 @@ import Testing
       ("${NONE}", "refers to the environment variable \"NONE\", which is not set"), ("${NONE", "expected } after ${, or $${ for ${ itself"),
       ("file:/none", "the file \"/none\" cannot be read"), ("file:", "expected a path after file:"),
     ])
-  func `A reference that leads nowhere is refused`(value: String, problem: String) {
+  func `A reference without a target is refused`(value: String, problem: String) {
     #expect(faults("\nredis: { password: \"\(value)\" }") == ["conf/node.yaml:2: redis.password: \(problem)"])
   }
 }

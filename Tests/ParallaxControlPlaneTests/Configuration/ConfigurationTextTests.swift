@@ -4,7 +4,7 @@ import Testing
 @testable import ParallaxControlPlane
 
 @Suite struct ConfigurationRenderingTests {
-  @Test func `What is printed reads back to the same`() throws {
+  @Test func `The rendered configuration loads to the same values`() throws {
     var configuration = NodeConfiguration(nodeID: "node-1")
     #expect(try load(configuration.render(secretsHidden: false)) == configuration)
     configuration.node.address = "[::1]:80"
@@ -20,7 +20,7 @@ import Testing
     #expect(try load(configuration.render(secretsHidden: false)) == configuration)
   }
 
-  @Test func `Secrets are hidden, and the rest still reads`() throws {
+  @Test func `Secrets are hidden, and the rest still loads`() throws {
     var configuration = NodeConfiguration(nodeID: "node-1")
     configuration.redis.url = RedisURL("redis://u:hunter2@r")
     configuration.redis.password = "hunter3"
@@ -69,7 +69,7 @@ import Testing
       "redis://u:%ff@r",
       "redis://u@r", "redis://r?db=1", "unix://", "unix://run/r", "redis://a b",
     ])
-  func `What is no Redis URL is refused`(text: String) {
+  func `An invalid Redis URL is refused`(text: String) {
     #expect(RedisURL(text) == nil)
   }
 
@@ -80,7 +80,7 @@ import Testing
   }
 
   @Test(arguments: ["", "MiB", "8MB", "8 MiB", "-1", "+1", "1.5MiB", "9999999999GiB", "8mib", "٣"])
-  func `What is no size is refused`(text: String) {
+  func `An invalid size is refused`(text: String) {
     #expect(ByteSize.bytes(text) == nil)
   }
 
@@ -89,7 +89,7 @@ import Testing
       ("port", "port", 0), ("prot", "port", 1), ("por", "port", 1), ("ports", "port", 1), ("part", "port", 1), ("", "port", 4),
       ("kitten", "sitting", 3),
     ])
-  func `The distance of two words counts typing errors`(first: String, second: String, distance: Int) {
+  func `The distance between two words counts typing errors`(first: String, second: String, distance: Int) {
     #expect(NearestKey.distance(Array(first.utf8), Array(second.utf8)) == distance)
     #expect(NearestKey.distance(Array(second.utf8), Array(first.utf8)) == distance)
   }
@@ -116,7 +116,7 @@ import Testing
     #expect(ConfigurationFiles.locate(flag: nil, environment: [:], exists: { _ in false }) == nil)
   }
 
-  @Test func `A file that was named and is not there is a fault`() {
+  @Test func `A missing file that was named is a fault`() {
     let error = #expect(throws: ConfigurationError.self) { try ConfigurationFiles.load(config: "/nonexistent/parallax.yaml", flags: []) }
     #expect(error?.description == "/nonexistent/parallax.yaml: the file cannot be read")
   }

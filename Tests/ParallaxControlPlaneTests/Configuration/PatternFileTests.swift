@@ -43,7 +43,7 @@ private func faults(_ text: String) -> [String] {
     #expect(try PatternFile.decode(text, file: "p.json") == classifier)
   }
 
-  @Test func `What JSON encoders write is read, escapes included`() throws {
+  @Test func `The output of JSON encoders is accepted, escapes included`() throws {
     var pattern = classifier
     pattern.description = "a/b \"q\" \u{1F600} é\n\t\\ud83d\\ude00"
     let text = String(decoding: try JSONEncoder().encode(pattern), as: UTF8.self)
@@ -52,7 +52,7 @@ private func faults(_ text: String) -> [String] {
     #expect(try PatternFile.decode(escaped, file: "p.json") == pattern)
   }
 
-  @Test func `What is left out takes its default`() throws {
+  @Test func `Missing fields take their defaults`() throws {
     let pattern = try PatternFile.decode("name: a\nagents: { capabilities: [b] }\n", file: "p.yaml")
     #expect(pattern == PatternDefinition(name: "a", agents: AgentRequirement(capabilities: ["b"])))
     #expect(pattern.timeout == nil)
@@ -62,7 +62,7 @@ private func faults(_ text: String) -> [String] {
     #expect(try PatternFile.decode("name: a\nversion: 1.10\nagents: { capabilities: [b] }\n", file: "p.yaml").version == "1.10")
   }
 
-  @Test func `The wrapped form is accepted, with what the definition leaves out taken from the wrapper`() throws {
+  @Test func `The wrapped form is accepted, and the wrapper completes the definition`() throws {
     let text = """
       {"name": "a", "version": "2.0.0", "description": "d", "definition": {"name": "a", "agents": {"capabilities": ["b"]}}}
       """
@@ -77,7 +77,7 @@ private func faults(_ text: String) -> [String] {
       ])
   }
 
-  @Test func `All faults are told at once, each with its line`() {
+  @Test func `All faults are reported at once, each with its line`() {
     let text = """
       nam: a
       agents:
@@ -103,7 +103,7 @@ private func faults(_ text: String) -> [String] {
       ])
   }
 
-  @Test func `The rules of patterns are told with the lines of the document`() {
+  @Test func `Violated rules are reported with the lines of the document`() {
     let text = """
       name: "a b"
       agents:
@@ -127,7 +127,7 @@ private func faults(_ text: String) -> [String] {
     "", "# only a comment\n", "[]", "text", "name: [a]\nagents: {capabilities: [b]}", "? [a]\n: b", "a: 1\n---\nb: 2", "\u{0}",
     "name: \u{7}",
   ])
-  func `What is no pattern is refused`(text: String) {
+  func `A document that is not a pattern is refused`(text: String) {
     #expect(!faults(text).isEmpty)
   }
 
@@ -141,7 +141,7 @@ private func faults(_ text: String) -> [String] {
   }
 
   @Test(arguments: ["salt & pepper", "a&b", "\"&a\"", "'x?a=1&b=2'"])
-  func `An ampersand in a text is none`(description: String) {
+  func `An ampersand in a text is not an anchor`(description: String) {
     #expect(faults("name: a\ndescription: \(description)\nagents: { capabilities: [b] }\n").isEmpty)
   }
 
@@ -152,7 +152,7 @@ private func faults(_ text: String) -> [String] {
       (0..<900).map { String(repeating: " ", count: $0) + "a:\n" }.joined(), String(repeating: "a", count: 300_000),
       "name: " + String(repeating: "\"", count: 200_000), String(repeating: "a: 1\n", count: 20_000),
     ])
-  func `A hostile document is refused, and quickly`(text: String) {
+  func `A hostile document is refused quickly`(text: String) {
     #expect(faults(text).first?.utf8.count ?? 0 > 0)
   }
 }
@@ -168,7 +168,7 @@ private func faults(_ text: String) -> [String] {
     }
   }
 
-  @Test func `All broken files are told at once`() throws {
+  @Test func `The faults of all files are reported at once`() throws {
     try withFolder(["a.yaml": "nam: a\nagents: {capabilities: [x]}", "b.yaml": "name: b\nagents: {capabilities: [x]}", "c.yml": "["]) {
       folder in
       let error = #expect(throws: ConfigurationError.self) { try PatternFile.load(directory: folder) }
@@ -187,7 +187,7 @@ private func faults(_ text: String) -> [String] {
     }
   }
 
-  @Test func `A folder that is not there is refused`() {
+  @Test func `A missing folder is refused`() {
     let error = #expect(throws: ConfigurationError.self) { try PatternFile.load(directory: "/nonexistent/patterns") }
     #expect(error?.description == "/nonexistent/patterns: patterns.directory: the folder cannot be read")
   }

@@ -2,7 +2,7 @@ import ParallaxControlPlane
 import ParallaxRedis
 import Testing
 
-/// How `redis.*` says which Redis there is.
+/// The choice of the Redis deployment by `redis.*`.
 @Suite struct RedisConfigurationTests {
   @Test func `The nodes of a cluster come as a list or with commas between them`() throws {
     let file = try load("redis: { cluster: { nodes: [a, \"b:7001\", \"[::1]:7002\"] } }").redis
@@ -13,7 +13,7 @@ import Testing
     #expect(environment.cluster.nodes == [.host("a", port: 1), .host("b", port: 2)])
   }
 
-  @Test func `Beside nodes of a cluster the URL only tells how to log in`() throws {
+  @Test func `With cluster nodes the URL has only the credentials`() throws {
     let redis = try load("redis: { url: \"rediss://u:p@elsewhere\", cluster: { nodes: [a] } }").redis
     #expect(redis.endpoints == [.host("a", port: 6_379)])
     #expect(redis.usesTLS)
@@ -32,7 +32,7 @@ import Testing
     #expect(!redis.usesTLS)
   }
 
-  @Test func `The file that the values in force make reads back to them, without the sentinels' password`() throws {
+  @Test func `The rendered configuration loads to the same values, except for the sentinels' password`() throws {
     let text = "redis: { sentinel: { masterName: m, nodes: [a], username: w, password: hidden }, tls: { ca: /ca.pem } }"
     let configuration = try load(text)
     #expect(try load(configuration.render(secretsHidden: false)) == configuration)
@@ -53,7 +53,7 @@ import Testing
       ("redis: { url: \"rediss://h\", tls: { certificate: c } }", "set both redis.tls.certificate and redis.tls.privateKey"),
       ("redis: { url: \"redis://h\", tls: { ca: c } }", "begin redis.url with rediss://"),
     ])
-  func `What cannot be is refused with what would be right`(text: String, explanation: String) {
+  func `Contradictory settings are refused with a correction`(text: String, explanation: String) {
     let found = faults(text)
     #expect(found.count == 1)
     #expect(found.first?.contains(explanation) == true, "\(found)")

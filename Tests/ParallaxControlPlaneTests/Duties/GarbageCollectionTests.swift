@@ -8,7 +8,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-/// What the leader removes, by whose clock, and how far one round goes.
+/// The executions that the leader removes, the clock that decides, and the end of a round.
 @Suite struct GarbageCollectionTests {
   private static let start = Timestamp(milliseconds: 1_768_473_000_000)
   private static let session = NodeSession(nodeID: "node", incarnation: "1")
@@ -31,8 +31,8 @@ import Testing
       store: store, settings: settings, clock: clock, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }
 
-  @Test func `What ended longer ago than the retention goes, by the clock of the store`() async throws {
-    // The node's own clock is years away from this.
+  @Test func `Executions older than the retention are removed, by the store's clock`() async throws {
+    // The node's own clock is years ahead.
     let store = InMemoryStateStore { Self.start }
     for number in 0..<10 { _ = store.create(execution(number, .completed, createdAt: Self.start - .seconds(60 * number))) }
     try await collection(store, retention: .seconds(300)).run()
@@ -48,7 +48,7 @@ import Testing
     #expect(store.executions(ExecutionQuery()).total == 0)
   }
 
-  @Test func `What has not ended stays`() async throws {
+  @Test func `Executions that have not ended stay`() async throws {
     let store = InMemoryStateStore { Self.start }
     for (number, status) in [ExecutionStatus.pending, .running, .aggregating, .completed].enumerated() {
       _ = store.create(execution(number, status, createdAt: Self.start - .seconds(3_600)))
@@ -56,8 +56,8 @@ import Testing
     try await collection(store, retention: .seconds(1), maxRetained: 0).run()
     #expect(store.executions(ExecutionQuery()).total == 3)
   }
-  /// However much is due, one run removes it, with a rest between two calls.
-  @Test func `A round removes in batches and rests between them`() async throws {
+  /// One run removes all due executions, with a pause between two calls.
+  @Test func `A round removes in batches with pauses between them`() async throws {
     let clock = ManualClock()
     let store = ObservedStore { Self.start }
     let count = GarbageCollection.batchSize * 2 + 7

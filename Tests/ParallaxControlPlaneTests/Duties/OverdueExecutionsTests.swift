@@ -26,7 +26,7 @@ import Testing
     _ = store.create(StoredExecution(execution: execution, tasks: []))
   }
 
-  @Test func ownersAreRemindedOfWhatIsLongPastItsDeadlineAndOfNothingElse() async throws {
+  @Test func ownersAreRemindedOfOverdueExecutionsOnly() async throws {
     _ = store.open(owner)
     create("exec_late", timeout: 10, .running)
     create("exec_due", timeout: 95, .running)
@@ -36,7 +36,7 @@ import Testing
     #expect(store.released.isEmpty)
   }
 
-  @Test func whatHasEndedIsTakenOffWhatItsOwnerOwns() async throws {
+  @Test func endedExecutionsAreReleased() async throws {
     _ = store.open(owner)
     create("exec_done", timeout: 10, .completed)
     #expect(store.executions(ownedBy: owner) == ["exec_done"])
@@ -45,8 +45,8 @@ import Testing
     #expect(store.executions(ownedBy: owner).isEmpty)
   }
 
-  /// An entry can be the first half of a take-over that is under way: only one that stays is taken off.
-  @Test func anEntryOfAnothersExecutionIsTakenOffInTheSecondRound() {
+  /// An entry may belong to a takeover in progress: only one that persists is stale.
+  @Test func aStaleEntryIsRemovedInTheSecondRound() {
     var entries = ForeignEntries()
     let execution = Execution(
       id: "exec_1", pattern: World.pattern(), input: [:], createdAt: World.start, deadline: World.start, owner: World.other)
@@ -58,14 +58,14 @@ import Testing
     #expect(found == [false, true])
   }
 
-  @Test func anEntryWhoseExecutionChangedHandsInBetweenStays() {
+  @Test func anEntryStaysIfTheOwnerChangedBetweenTheRounds() {
     var entries = ForeignEntries()
     var execution = Execution(
       id: "exec_1", pattern: World.pattern(), input: [:], createdAt: World.start, deadline: World.start, owner: World.other)
     var found: [Bool] = []
     for round in 1...4 {
       entries.beginRound()
-      // In the third round it was the session's own.
+      // In the third round the execution belongs to the listed session.
       if round == 3 { continue }
       execution.epoch = round == 1 ? 1 : 2
       found.append(entries.found(execution, listedFor: owner))
@@ -73,7 +73,7 @@ import Testing
     #expect(found == [false, false, false])
   }
 
-  @Test func whatCannotBeDueIsNotRead() {
+  @Test func youngExecutionsAreNotRead() {
     var generator = SystemRandomNumberGenerator()
     let id = SortableID.make(prefix: "exec", at: World.start, using: &generator)
     #expect(!OverdueExecutions.canBeOverdue(id, at: World.start + OverdueExecutions.patience))

@@ -13,8 +13,8 @@ import Foundation
   private static let settings: MembershipSettings? = try? MembershipSettings(checkInterval: .seconds(5))
   private static let removeAfter: Duration = .seconds(60)
 
-  /// A session is only taken for lost when its member is known to be silent, gone, or another life of the node.
-  @Test func whoIsTakenForLost() throws {
+  /// A session is lost only if its member is silent, absent, or of a later incarnation of the node.
+  @Test func sessionsOfSilentAbsentAndRestartedMembersAreLost() throws {
     let view = try makeView(at: 20)
     #expect(RecoveryDuty.isAlive(session("alive", 1), in: view))
     #expect(RecoveryDuty.isAlive(session("odd", 1), in: view))
@@ -38,7 +38,7 @@ import Foundation
     }
   }
 
-  /// A node that cannot read its members takes nobody for lost: to it, all of them are silent.
+  /// A node that cannot read its members must not take them for lost, although all look silent.
   @Test func nothingIsDoneOnAStaleView() throws {
     let view = try makeView(at: 120, failsToRead: true)
     #expect(view.isStale && !RecoveryDuty.isAlive(session("silent", 1), in: view))
@@ -46,7 +46,7 @@ import Foundation
     #expect(plan == RecoveryDuty.Plan())
   }
 
-  /// What node `me` sees after watching a member that is silent from the start, and some that are not.
+  /// The view of node `me` after watching a member that is silent from the start, and some that are not.
   private func makeView(at end: Int, failsToRead: Bool = false) throws -> MembershipView {
     let me = record("me", life: 1)
     var judge = MembershipJudge(record: me, settings: try #require(Self.settings), now: .zero)

@@ -4,10 +4,10 @@ import ParallaxHA
 import ParallaxState
 import Synchronization
 
-/// A toy backend whose stores are files in a directory: what somebody writes who brings a backend of their own.
+/// A backend whose stores are files in a directory, as an example of a backend outside the product.
 ///
-/// It is for one process at a time, which keeps in memory what it has written. Executions, agents, patterns, sessions, members, messages
-/// and the election's record survive that process.
+/// The directory serves one process at a time, which caches its contents. Executions, agents, patterns, sessions, members, messages and the
+/// election record survive the process.
 struct FileBackend: Backend {
   let state: any StateStore
   let election: any ElectionStore
@@ -26,7 +26,7 @@ struct FileBackend: Backend {
   var traits: BackendTraits { BackendTraits(isShared: false, losesAcknowledgedWrites: false) }
 }
 
-/// A value that is written to a file whenever it has changed.
+/// A value that is saved to a file after each change.
 private struct Saved<Value: Codable> {
   private let url: URL
 

@@ -4,7 +4,7 @@ import ParallaxHA
 import ParallaxState
 import Synchronization
 
-/// State in a file: a store in memory does the work, and what it holds is written after each change.
+/// A state store in a file: a store in memory does the work, and each change saves its contents.
 final class FileStateStore: StateStore {
   private struct Contents: Codable {
     var executions: [String: SavedExecution] = [:]
@@ -155,7 +155,7 @@ final class FileStateStore: StateStore {
   }
 }
 
-/// An execution in the form in which it is saved.
+/// The saved form of an execution.
 private struct SavedExecution: Codable {
   var id: String
   var pattern: PatternDefinition
@@ -211,7 +211,7 @@ private struct SavedExecution: Codable {
   }
 }
 
-/// An agent in the form in which it is saved.
+/// The saved form of an agent.
 private struct SavedAgent: Codable {
   var id: String
   var name: String?

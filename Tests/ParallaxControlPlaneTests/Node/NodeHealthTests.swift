@@ -34,7 +34,7 @@ import Testing
     #expect(condition.readinessFailures.keys.sorted() == ["node"])
   }
 
-  /// What a node accepts whose work is being given away, nobody drives.
+  /// Other nodes may already be taking over the work of a node that is cut off.
   @Test func aNodeThatIsCutOffTakesNoWork() {
     for (name, condition) in [
       ("silent", condition(isSilent: true)), ("in no list", condition(sinceOpening: .seconds(15))),
@@ -74,7 +74,7 @@ import Testing
     return health
   }
 
-  @Test func aNodeThatNoLongerEntersItselfInTheListIsCutOff() {
+  @Test func aNodeThatNoLongerRenewsItsSessionIsCutOff() {
     let health = health()
     health.opened(at: health.now)
     clock.advance(by: .milliseconds(14_999))
@@ -99,7 +99,7 @@ import Testing
 }
 
 @Suite struct NodeClockTests {
-  @Test func instantsCountFromTheMakingOfTheClock() async throws {
+  @Test func instantsCountFromTheCreationOfTheClock() async throws {
     let manual = ManualClock()
     manual.advance(by: .seconds(5))
     let clock = NodeClock(manual) { World.start }

@@ -11,7 +11,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-/// What somebody gets who brings a backend of their own.
+/// The conformance of a backend outside the product, and a node on it.
 @Suite(.timeLimit(.minutes(2))) struct FileBackendTests {
   @Test("State in a file keeps the rules", arguments: StateStoreConformance.checks)
   func state(check: StateStoreConformance.Check) async throws {
@@ -79,7 +79,7 @@ import Testing
         try await eventually("two members") { try await Self.status(api).members.count == 2 }
         return try await eventualValue("a leader") { try await Self.status(other).leader }
       }
-      // The first node has left: whoever led before, the second one does now.
+      // The first node has left, so that the second one leads.
       try await eventually("the second node's leadership") { try await Self.status(other).leader == "node-b" }
       #expect(["node-a", "node-b"].contains(leader))
       try await eventually("the second node is the only member") { try await Self.status(other).members.map(\.id) == ["node-b"] }
@@ -119,7 +119,7 @@ private struct RunningNode {
     node = try ParallaxNode(configuration: configuration, backend: backend, hooks: hooks, logger: logger)
   }
 
-  /// Runs the node until the body has returned, and stops it in order; throws what ends it before.
+  /// Runs the node during the body, then stops it gracefully; throws an error that ends the node before.
   func running<Result: Sendable>(_ body: @escaping @Sendable (APIClient) async throws -> Result) async throws -> Result {
     var logger = Logger(label: "group")
     logger.logLevel = .critical

@@ -19,7 +19,7 @@ import Testing
     #expect(adoption.read(record("production", leader: "other"), now: .seconds(99)) == .refuse(cluster: "production"))
   }
 
-  /// High availability is turned on, or off, for a store that was used the other way: terms go on growing.
+  /// Terms keep growing when high availability is turned on or off for a store.
   @Test(arguments: [(alone, "production"), ("production", alone)])
   func aReleasedRecordIsTakenOverWithItsTerm(found: String, own: String) {
     var adoption = RecordAdoption(session: Self.session, clusterID: own)

@@ -15,7 +15,7 @@ import Testing
       ])
   }
 
-  @Test func aNodeThatNobodyTakesOverFromKeepsItsAgentsUntilItsWorkHasEnded() {
+  @Test func aNodeWithoutSuccessorKeepsItsAgentsUntilItsWorkHasEnded() {
     let plan = ShutdownPlan(delay: .seconds(5), timeout: .seconds(30), hasSuccessor: false)
     #expect(
       plan.steps.map(\.step) == [
@@ -27,8 +27,8 @@ import Testing
     #expect(plan.whileAccepting.count + plan.afterAccepting.count == plan.steps.count)
   }
 
-  /// `server.drainTimeout` is the time that work has, from the end of `server.drainDelay` on, whoever waits for it.
-  @Test(arguments: [true, false]) func everyLimitCountsFromTheBeginOfTheStop(hasSuccessor: Bool) throws {
+  /// `server.drainTimeout` limits all work, from the end of `server.drainDelay` on.
+  @Test(arguments: [true, false]) func everyLimitCountsFromTheBeginOfTheShutdown(hasSuccessor: Bool) throws {
     let plan = ShutdownPlan(delay: .seconds(5), timeout: .seconds(30), hasSuccessor: hasSuccessor)
     func deadline(_ step: ShutdownPlan.Step) throws -> Duration { try #require(plan.steps.first { $0.step == step }).deadline }
     #expect(try deadline(.leave) == .seconds(5))
@@ -43,19 +43,19 @@ import Testing
   }
 
   /// Work is refused only after the server has closed its idle connections.
-  @Test func workIsTakenAsLongAsTheServerLeavesConnectionsOpen() {
+  @Test func workIsAcceptedAsLongAsTheServerLeavesConnectionsOpen() {
     let plan = ShutdownPlan(delay: .zero, timeout: .seconds(30), hasSuccessor: true)
     #expect(plan.afterAccepting.first?.step == .takeLateRequests)
     #expect(ShutdownPlan.lateRequests > .nanoseconds(ConnectionLimits().stopGrace.nanoseconds))
   }
 
-  @Test func withoutTimeForWorkAgentsAreToldToGoAtOnce() {
+  @Test func withoutTimeForWorkAgentsAreAskedToReconnectAtOnce() {
     let plan = ShutdownPlan(delay: .zero, timeout: .zero, hasSuccessor: true)
     #expect(plan.steps.contains { $0.step == .sendAgentsAway(over: .zero) })
     #expect(plan.limit == .milliseconds(17_500))
   }
 
-  /// Who is still needed by others stops after them: the store last, the server first.
+  /// A part stops after the parts that need it: the server first, the store last.
   @Test func partsStopInTheOppositeOrderOfTheirStart() {
     let plan = ShutdownPlan(delay: .zero, timeout: .zero, hasSuccessor: true)
     #expect(

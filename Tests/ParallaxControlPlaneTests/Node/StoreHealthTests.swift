@@ -4,7 +4,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-/// What the health endpoints and requests say of a store that answers and does not serve.
+/// The answers of health endpoints and requests while the store answers but refuses service.
 @Suite struct StoreHealthTests {
   private func health(_ status: BackendStatus) -> NodeHealth {
     let health = NodeHealth(
@@ -13,7 +13,7 @@ import Testing
     return health
   }
 
-  @Test func `A store that refuses writes is told at once, with its own words, everywhere`() {
+  @Test func `A store that refuses writes is reported at once with its own message everywhere`() {
     let health = health(.refusesWrites(for: .milliseconds(10), reason: "OOM command not allowed"))
     #expect(health.health().status == 503)
     #expect(health.readiness().status == 503)
@@ -26,7 +26,7 @@ import Testing
     #expect(refusal?.message == "the store refuses writes: OOM command not allowed")
   }
 
-  @Test func `A node whose store is full goes on leading and takes agents back, so that room is made`() {
+  @Test func `A node whose store is full keeps leading and accepts agents, so that executions can end`() {
     let health = health(.refusesWrites(for: .seconds(3_600), reason: "OOM command not allowed"))
     #expect(health.isFit)
     #expect(health.agentRefusal == nil)

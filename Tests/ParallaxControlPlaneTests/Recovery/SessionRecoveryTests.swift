@@ -13,7 +13,7 @@ import Testing
 @Suite struct RecoveryLedgerTests {
   private let lost = NodeSession(nodeID: "lost", incarnation: "1")
 
-  @Test func aSessionMayBeClosedOnceItsAgentsHadTheirTime() {
+  @Test func aSessionMayBeClosedAfterTheGraceOfItsAgents() {
     var ledger = RecoveryLedger(resumeGrace: .seconds(30))
     #expect(!ledger.mayClose(lost, at: .seconds(1_000)))
     let isFirst = [10, 15].map { ledger.recovered(lost, since: .seconds($0)) }
@@ -24,7 +24,7 @@ import Testing
     #expect(!ledger.mayClose(lost, at: .seconds(41)))
   }
 
-  @Test func aSessionThatWasBackBeginsAnew() {
+  @Test func aSessionThatReturnedAndIsLostAgainBeginsANewGrace() {
     var ledger = RecoveryLedger(resumeGrace: .seconds(30))
     _ = ledger.recovered(lost, since: .zero)
     ledger.beginRound([])
@@ -34,7 +34,7 @@ import Testing
   }
 }
 
-/// Rounds of recovery on a store in memory and a clock that the test moves.
+/// Rounds of recovery on a store in memory and a manual clock.
 @Suite struct SessionRecoveryTests {
   private static let grace: Duration = .seconds(30)
 
@@ -97,7 +97,7 @@ import Testing
     #expect(inboxes.removed == [lost])
   }
 
-  /// What only a newer version can read stays with its session, which stays listed.
+  /// An execution that only a newer version can read keeps its session open.
   @Test func aSessionThatOwnsSomethingIsNotClosed() async throws {
     create("exec_new")
     store.makeUnreadable("exec_new")
@@ -112,8 +112,8 @@ import Testing
     #expect(store.executions(ownedBy: World.session) == ["exec_new"])
   }
 
-  /// A process that was only paused may own something again.
-  @Test func aSessionThatWasOpenedSinceIsNotClosed() async throws {
+  /// A process that was only paused may own executions again.
+  @Test func aSessionThatWasOpenedAgainIsNotClosed() async throws {
     let listed = store.sessions().filter { $0.key == lost }
     try await recovery.run(listed)
     _ = store.open(lost)
@@ -122,7 +122,7 @@ import Testing
     #expect(store.sessions()[lost] != nil)
   }
 
-  @Test func whatAPausedProcessTookOnMeanwhileIsTakenOverToo() async throws {
+  @Test func executionsThatAPausedProcessAcceptedLaterAreTakenOverToo() async throws {
     try await round()
     create("exec_late")
     clock.advance(by: .seconds(5))
@@ -131,7 +131,7 @@ import Testing
   }
 }
 
-/// Inboxes of which is only written down which were removed.
+/// Records the removed inboxes.
 private final class RemovedInboxes: InboxStore {
   private let sessions = Mutex<[NodeSession]>([])
 

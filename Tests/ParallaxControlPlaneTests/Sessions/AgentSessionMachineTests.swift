@@ -41,7 +41,7 @@ import Testing
 
   // MARK: Places
 
-  @Test func aHeartbeatThatListsTasksAndAnAcknowledgedCancellationTellOfPlaces() {
+  @Test func heartbeatsWithTasksAndAcknowledgedCancellationsReportPlaces() {
     var session = registered()
     let beat = AgentMessage.Heartbeat(status: "busy", activeTasks: ["task_1_0", 7])
     #expect(receive(.heartbeat(beat), &session).first == .reported(["task_1_0"]))
@@ -52,7 +52,7 @@ import Testing
 
   // MARK: Registration
 
-  @Test func aRegistrationThatTheStoreLostIsStoredOnceMoreWithoutTheAgentsKnowing() throws {
+  @Test func aRegistrationThatTheStoreLostIsRenewedWithoutAMessageToTheAgent() throws {
     var session = registered(epoch: 7)
     let again = session.storeLost()
     guard case .register(let registration)? = again.first, again.count == 1 else { throw Unexpected(again) }
@@ -63,7 +63,7 @@ import Testing
     #expect(session.registration?.epoch == 8)
   }
 
-  @Test func aRegistrationThatCannotBeStoredOnceMoreIsTriedAgainLater() {
+  @Test func aFailedRenewalOfARegistrationIsRetriedLater() {
     var session = registered(epoch: 7)
     _ = session.storeLost()
     #expect(session.registrationFailed("no store") == [.renewLater])
@@ -173,7 +173,7 @@ import Testing
     #expect(session.registrationFailed("again") == [])
   }
 
-  @Test func aRegistrationThatIsStoredAfterTheEndIsTakenBack() {
+  @Test func aRegistrationStoredAfterTheEndOfTheConnectionIsRemoved() {
     var session = session()
     _ = receive(register(), &session)
     #expect(session.connectionClosed() == [])
@@ -221,7 +221,7 @@ import Testing
     #expect(receive(.taskError(error), &session) == [fault("INVALID_MESSAGE", "task_error: executionId: \(text)")])
   }
 
-  @Test func whatCannotBeReadIsAnsweredAndTheSessionGoesOn() {
+  @Test func anUnreadableMessageIsAnsweredAndTheSessionContinues() {
     var session = registered()
     let unknown = AgentProtocolFault(id: "m3", code: "UNKNOWN_TYPE", message: "unknown message type \"x\"")
     #expect(session.received(.failure(unknown), at: moment(.zero)) == [fault("UNKNOWN_TYPE", "unknown message type \"x\"", id: "m3")])
@@ -246,7 +246,7 @@ import Testing
 
   // MARK: Rate
 
-  @Test func aBurstOfTenSecondsWorthIsTakenThenTheSessionEnds() {
+  @Test func aBurstBeyondTenSecondsWorthEndsTheSession() {
     var session = registered()
     for _ in 0..<999 { _ = receive(.heartbeat(AgentMessage.Heartbeat()), &session) }
     #expect(
@@ -257,7 +257,7 @@ import Testing
     #expect(receive(.heartbeat(AgentMessage.Heartbeat()), &session) == [])
   }
 
-  @Test func whoKeepsTheRateIsNeverLimitedHoweverItsMessagesAreSpread() {
+  @Test func anAgentWithinTheRateIsNeverLimited() {
     var settings = Self.settings
     settings.maxMessagesPerSecond = 600
     var session = session(settings: settings)
@@ -293,7 +293,7 @@ import Testing
 
   @Test func anyFrameIsASignOfLife() {
     var session = registered()
-    // Nothing but pongs and parts of a message: the last byte is never older than a ping.
+    // The agent sends only pongs and fragments: its silence never exceeds the interval of pings.
     for second in stride(from: 30, through: 600, by: 30) {
       #expect(session.timePassed(at: .seconds(second), silence: .seconds(30)) == [.ping])
       #expect(session.timePassed(at: .seconds(second + 1), silence: .zero) == [])
@@ -301,7 +301,7 @@ import Testing
     #expect(session.timePassed(at: .seconds(700), silence: .seconds(99)).last == .close(.silent))
   }
 
-  @Test func whoDoesNotRegisterInTimeIsDisconnected() {
+  @Test func anAgentThatDoesNotRegisterInTimeIsDisconnected() {
     var session = session()
     _ = receive(.heartbeat(AgentMessage.Heartbeat()), at: .seconds(29), &session)
     #expect(session.timePassed(at: .milliseconds(29_999), silence: .seconds(1_000)) == [])
@@ -311,14 +311,14 @@ import Testing
       ])
   }
 
-  @Test func aRegistrationThatTheStoreTakesLongForIsOnlySilentAfterTheTimeout() {
+  @Test func aSlowRegistrationCountsAsSilentOnlyAfterTheTimeout() {
     var session = session()
     _ = receive(register(), &session)
     #expect(session.timePassed(at: .seconds(89), silence: .seconds(1_000)) == [.ping])
     #expect(session.timePassed(at: .seconds(90), silence: .seconds(1_000)) == [.close(.silent)])
   }
 
-  @Test func aReplacedSessionIsToldAndLeaves() {
+  @Test func aReplacedSessionGetsAnErrorAndEnds() {
     var session = registered()
     #expect(
       session.replaced() == [
@@ -340,21 +340,21 @@ import Testing
     #expect(session.connectionClosed() == [])
   }
 
-  @Test func whoNeverRegisteredLeavesNothingBehind() {
+  @Test func anUnregisteredAgentLeavesNothingBehind() {
     var session = session()
     #expect(receive(.disconnect(AgentMessage.Disconnect()), &session) == [.close(.left)])
     #expect(session.connectionClosed() == [])
     #expect(session.timePassed(at: .seconds(500), silence: .seconds(1_000)) == [])
   }
 
-  @Test func aLostConnectionLeavesWithoutAGoodBye() {
+  @Test func aLostConnectionIsNotAGracefulEnd() {
     var session = registered()
     #expect(session.connectionClosed() == [.left(agentID: "agent_1", epoch: 7, graceful: false)])
     #expect(session.connectionClosed() == [])
     #expect(receive(.taskResult(result), &session) == [])
   }
 
-  @Test func anHourOfSilenceAllowsNoMoreAtOnceThanASilenceOfTenSeconds() {
+  @Test func anHourOfSilenceAllowsNoLargerBurstThanTenSeconds() {
     var session = registered()
     let later = Duration.seconds(3_600)
     var taken = 0

@@ -11,7 +11,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-/// What an agent's connection is told, and what it makes of messages that are too large.
+/// The close codes of an agent's connection, and the handling of oversized messages.
 @Suite(.timeLimit(.minutes(1))) struct AgentSessionTests {
   private let connection = RecordingConnection()
   private let store = ForgetfulStore()
@@ -75,7 +75,7 @@ import Testing
     }
   }
 
-  @Test func aTaskThatIsLargerThanItsAgentTakesFailsAndIsNotSent() async throws {
+  @Test func aTaskLargerThanItsAgentAcceptsFailsWithoutBeingSent() async throws {
     try await withSession { session, dispatcher in
       try await register(session, maxMessageSize: 1_000)
       await submit("exec_1", to: dispatcher, input: .string(String(repeating: "x", count: 1_000)))
@@ -87,7 +87,7 @@ import Testing
     }
   }
 
-  @Test func theLargestTaskFailsWhoseAgentEndsTheConnectionOverAMessageTooLarge() async throws {
+  @Test func anAgentThatRefusesAMessageAsTooLargeFailsItsLargestTask() async throws {
     try await withSession { session, dispatcher in
       try await register(session, limit: 2)
       await submit("exec_1", to: dispatcher)
@@ -99,7 +99,7 @@ import Testing
     }
   }
 
-  @Test func theOnlyTaskFailsWhoseAnswerIsTooLarge() async throws {
+  @Test func anOversizedAnswerFailsTheAgentsOnlyTask() async throws {
     try await withSession { session, dispatcher in
       try await register(session)
       await submit("exec_1", to: dispatcher)
@@ -110,7 +110,7 @@ import Testing
   }
 }
 
-/// A connection of which is written down what is sent and how it is closed.
+/// Records the messages and the close frame of a connection.
 private final class RecordingConnection: AgentConnection {
   private struct Recorded {
     var types: [String] = []

@@ -63,7 +63,7 @@ import Testing
     #expect(result == ["a": 1, "b": 2, "confidence": 1.0, "votes": [#"{"a":1,"b":2}"#: 2, #"{"a":1}"#: 1]])
   }
 
-  @Test func aWinnerThatIsNoObjectIsPutIntoOne() throws {
+  @Test func aWinnerThatIsNotAnObjectIsWrappedInOne() throws {
     let result = try aggregate(Aggregation(strategy: .voting), [("yes", 0.5), ("no", 1), ("yes", 1)])
     #expect(result == ["result": "yes", "confidence": 0.75, "votes": ["yes": 2, "no": 1]])
     #expect(
@@ -79,7 +79,7 @@ import Testing
     #expect(try aggregate(voting, [("a", 0.5), ("b", 0.9), ("b", 0.9), ("a", 0.5)])["result"] == "b")
   }
 
-  @Test func aMajorityOfTheUnsureStillWins() throws {
+  @Test func aMajorityWinsRegardlessOfItsConfidence() throws {
     #expect(try aggregate(Aggregation(strategy: .voting), [("a", 1), ("b", 0.1), ("b", 0.1)])["result"] == "b")
   }
 
@@ -91,7 +91,7 @@ import Testing
     #expect(try aggregate(weighted, [("a", 0), ("b", 0)])["result"] == "a")
   }
 
-  @Test func whoHasNotTheFieldDoesNotVote() throws {
+  @Test func aResultWithoutTheFieldDoesNotVote() throws {
     let byField = Aggregation(strategy: .voting, field: "category")
     let result = try aggregate(byField, [("text", 1), (["other": 1], 1), (["category": nil], 0.5)])
     #expect(result == ["category": nil, "confidence": 0.5, "votes": ["null": 1]])
@@ -117,7 +117,7 @@ import Testing
     #expect(try failure(Aggregation(strategy: .consensus, threshold: 0.8), vote(votes)).code == "NO_CONSENSUS")
   }
 
-  @Test func nobodyWithAnyConfidenceIsNoConsensus() throws {
+  @Test func resultsWithoutConfidenceReachNoConsensus() throws {
     let failure = try failure(Aggregation(strategy: .consensus, method: .weighted, threshold: 0.1), vote([("a", 0), ("a", 0)]))
     #expect(failure.code == "NO_CONSENSUS")
   }

@@ -21,7 +21,7 @@ import Testing
     #expect(await deliveries.next() == .event(.sample(101), .cluster))
   }
 
-  @Test func aSubscriptionEndsWhenItsStreamIsGone() {
+  @Test func aSubscriptionEndsWithItsStream() {
     let bus = InMemoryEventBus()
     do {
       let stream = bus.subscribe(to: [.cluster])

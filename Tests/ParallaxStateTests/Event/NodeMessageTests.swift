@@ -3,7 +3,7 @@ import ParallaxHA
 import ParallaxState
 import Testing
 
-/// Nodes of different versions read each other's messages: what is written must not change by accident.
+/// The format of messages must not change by accident, because nodes of different versions exchange them.
 @Suite struct NodeMessageTests {
   private static let task = ControlPlaneMessage.Task(
     taskId: "task_1", executionId: "exec_1", patternName: "p", patternVersion: "1.0.0", capability: "c", input: nil,
@@ -37,7 +37,7 @@ import Testing
     (.disconnect(agent: "agent_1"), #"{"agent":"agent_1","type":"disconnect","version":1}"#),
   ]
 
-  @Test(arguments: forms) func aMessageHasItsForm(message: NodeMessage, text: String) throws {
+  @Test(arguments: forms) func aMessageHasItsFormat(message: NodeMessage, text: String) throws {
     #expect(try JSON.text(message) == text)
     #expect(try JSON.decode(NodeMessage.self, from: text) == message)
   }
@@ -51,7 +51,7 @@ import Testing
     #expect(throws: DecodingError.self) { try JSON.decode(NodeMessage.self, from: text) }
   }
 
-  @Test(arguments: ["", "{"]) func whatIsNoJSONIsRefused(text: String) {
+  @Test(arguments: ["", "{"]) func invalidJSONIsRefused(text: String) {
     #expect(throws: JSONFault.self) { try JSON.decode(NodeMessage.self, from: text) }
   }
 }

@@ -2,7 +2,7 @@ import ParallaxAPI
 import ParallaxState
 import Testing
 
-/// The course of an execution whose store is quick.
+/// The course of an execution on a store without delay.
 @Suite struct ExecutionMachineTests {
   @Test func nothingEndsBeforeItBegan() {
     var driven = Driven()
@@ -22,7 +22,7 @@ import Testing
     return driven
   }
 
-  @Test func withAgentsAtHandItIsCreatedRunningAndAcceptedThenSent() {
+  @Test func withAgentsAnExecutionIsCreatedRunningThenAcceptedAndSent() {
     var driven = Driven(Sample.pattern(.all, min: 2))
     driven.create(agents: ["a", "b"])
     #expect(driven.takeNames() == [])
@@ -35,7 +35,7 @@ import Testing
     #expect(Set(driven.tasks.map(\.id)).count == 2)
   }
 
-  @Test func withoutAgentsItIsCreatedPendingAndStartsWhenItGetsThem() {
+  @Test func withoutAgentsAnExecutionIsCreatedPendingAndStartsLater() {
     var driven = Driven()
     driven.create(agents: [])
     driven.write()
@@ -52,7 +52,7 @@ import Testing
     #expect(driven.pending == nil && driven.tasks.count == 1)
   }
 
-  @Test func theFirstResultEndsFirstAndTheOtherAgentsAreWithdrawn() {
+  @Test func theFirstResultEndsFirstAndWithdrawsTheOtherTasks() {
     var driven = running(Sample.pattern(.first, min: 3), agents: ["a", "b", "c"])
     driven.complete(1, result: "yes")
     #expect(driven.takeNames() == ["freed b", "withdraw a decided", "withdraw c decided"])
@@ -64,7 +64,7 @@ import Testing
     #expect(driven.store?.tasks[1].duration?.duration == .milliseconds(7))
   }
 
-  @Test func theOthersWaitForAllThatWereSent() {
+  @Test func otherStrategiesWaitForAllTasks() {
     var driven = running(Sample.pattern(.all, min: 1, max: 2), agents: ["a", "b"])
     driven.complete(1, result: 2)
     driven.settle()
@@ -76,7 +76,7 @@ import Testing
     #expect(driven.store?.execution.result == ["results": [1, 2]])
   }
 
-  @Test func oneThatFailsIsDoneWithoutWhenEnoughAreLeft() {
+  @Test func aFailedTaskDoesNotMatterWhileEnoughAreLeft() {
     var driven = running(Sample.pattern(.all, min: 1, max: 2), agents: ["a", "b"])
     driven.fail(0)
     driven.settle()
@@ -86,7 +86,7 @@ import Testing
     #expect(driven.store?.execution.result == ["results": [2]])
   }
 
-  @Test func itFailsAsSoonAsEnoughResultsCannotComeAnyMore() {
+  @Test func anExecutionFailsAsSoonAsEnoughResultsAreImpossible() {
     var driven = running(Sample.pattern(.all, min: 2, max: 3), agents: ["a", "b", "c"])
     driven.fail(0)
     driven.settle()
@@ -176,7 +176,7 @@ import Testing
     #expect(driven.store?.execution.status == .completed)
   }
 
-  @Test func anAgentThatIsLostCountsLikeARetryableErrorAndIsToldNothing() {
+  @Test func aLostAgentCountsAsARetryableErrorAndGetsNoMessage() {
     var driven = running(Sample.pattern(retries: 1))
     let id = driven.tasks[0].id
     driven.perform { $0.taskLost(id, at: $1) }
@@ -213,7 +213,7 @@ import Testing
     #expect(driven.pending == nil && driven.takeNames() == [])
   }
 
-  @Test func aDecidedOneCannotBeCancelled() {
+  @Test func aDecidedExecutionCannotBeCancelled() {
     var driven = running()
     driven.complete(0)
     driven.perform { $0.cancel(at: $1) }
@@ -221,7 +221,7 @@ import Testing
     #expect(driven.store?.execution.status == .completed)
   }
 
-  @Test func atTheDeadlineEnoughResultsAreTaken() {
+  @Test func atTheDeadlineEnoughResultsAreAggregated() {
     var driven = running(Sample.pattern(.all, min: 1, max: 3), agents: ["a", "b", "c"])
     driven.complete(2, result: 3)
     driven.settle()
@@ -244,7 +244,7 @@ import Testing
     #expect(driven.takeNames().suffix(1) == ["finished"])
   }
 
-  @Test func aPendingOneTimesOutToo() {
+  @Test func aPendingExecutionTimesOutToo() {
     var driven = running(agents: [])
     driven.perform { $0.deadlinePassed(at: $1) }
     driven.settle()

@@ -3,7 +3,7 @@ import ParallaxHA
 import ParallaxState
 import Testing
 
-/// What happens while a write is on its way.
+/// Events during a write.
 @Suite struct ExecutionMachineWriteTests {
   private func creating(_ pattern: PatternDefinition = Sample.pattern(), agents: [String] = ["a"]) -> Driven {
     var driven = Driven(pattern)
@@ -18,7 +18,7 @@ import Testing
     return driven
   }
 
-  @Test func changesGatherBehindAWriteAndGoAsOneWithTheNextRevision() {
+  @Test func changesDuringAWriteBecomeOneWithTheNextRevision() {
     var driven = running(Sample.pattern(.all, min: 3), agents: ["a", "b", "c"])
     driven.complete(0)
     driven.complete(1)
@@ -79,7 +79,7 @@ import Testing
     #expect(driven.store?.tasks.map(\.state) == [.cancelled])
   }
 
-  @Test func ofTheTasksOnlyThoseThatWereSentAreWithdrawn() {
+  @Test func onlySentTasksAreWithdrawn() {
     var driven = running(Sample.pattern(.all, min: 2, retries: 1), agents: ["a", "b"])
     driven.fail(0, retryable: true)
     driven.write()
@@ -113,7 +113,7 @@ import Testing
     #expect(driven.pending == nil)
   }
 
-  @Test func aTaskMadeAndEndedBehindOneWriteIsStoredAsItEnded() {
+  @Test func aTaskMadeAndEndedDuringOneWriteIsStoredWithItsOutcome() {
     var driven = running(Sample.pattern(.all, min: 2, retries: 2), agents: ["a", "b"])
     driven.complete(1)
     driven.fail(0, retryable: true)
@@ -126,18 +126,18 @@ import Testing
     #expect(driven.takeNames() == ["freed b", "freed a", "wantsAgent 0", "freed c", "wantsAgent 0", "acknowledge b", "acknowledge a"])
   }
 
-  @Test func anOwnerThatIsReplacedLetsGoOfEverything() {
+  @Test func aReplacedOwnerGivesUpTheExecution() {
     var driven = running(Sample.pattern(.all, min: 3), agents: ["a", "b", "c"])
     driven.complete(0)
     driven.complete(1)
     _ = driven.takeActions()
     driven.write(.stale)
-    // Only this node has heard what the agents gave.
+    // Only this node has the outcomes of its agents.
     #expect(driven.takeNames() == ["lost a b"])
     #expect(driven.pending == nil)
   }
 
-  @Test func aReplyToAnotherWriteMeansNothing() {
+  @Test func aReplyToAnotherWriteIsIgnored() {
     var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
     driven.complete(0)
     _ = driven.takeActions()
@@ -171,7 +171,7 @@ import Testing
     #expect(driven.machine.stored.execution.recordings == 1)
   }
 
-  @Test func aCancellationOutlivesThatItsExecutionIsReadAgain() {
+  @Test func aCancellationSurvivesARereadOfItsExecution() {
     var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
     driven.perform { $0.cancel(at: $1) }
     driven.write(.unread)
@@ -198,7 +198,7 @@ import Testing
     #expect(driven.pending == .restore(driven.machine.stored))
     #expect(driven.takeNames() == [])
     driven.write()
-    // Both what was on its way and what was queued behind it are there now.
+    // The restoration includes the pending write and the queued change.
     #expect(driven.takeNames() == ["acknowledge a", "acknowledge b"])
     driven.complete(2)
     driven.settle()
@@ -223,7 +223,7 @@ import Testing
     driven.perform { machine, _ in machine.storeReset() }
     driven.write()
     #expect(driven.pending == .restore(driven.machine.stored))
-    // Nobody hears of the result before the store has the whole.
+    // The result must be in the restored execution before its acknowledgement.
     #expect(driven.takeNames() == [])
     driven.settle()
     #expect(driven.takeNames() == ["acknowledge a", "finished"])
@@ -246,7 +246,7 @@ import Testing
     #expect(standing { ($0.epoch, $0.revision) = ($0.epoch + 1, 1) } == .ahead)
     #expect(standing { ($0.owner, $0.revision) = (NodeSession(nodeID: "b", incarnation: "1"), 1) } == .ahead)
     driven.complete(1)
-    // It is on its way.
+    // The write is pending.
     #expect(driven.machine.standing(of: known) == .current)
   }
 

@@ -2,7 +2,7 @@ import ParallaxAPI
 import ParallaxState
 import Testing
 
-/// What a new owner makes of an execution, by what it finds in the store.
+/// The actions of a new owner, by the stored state of the execution.
 @Suite struct ExecutionRecoveryTests {
   private func stored(
     _ status: ExecutionStatus, _ pattern: PatternDefinition = Sample.pattern(.all, min: 2, retries: 1), tasks: [TaskRecord] = []
@@ -20,7 +20,7 @@ import Testing
     return driven
   }
 
-  @Test func pendingWantsItsAgents() {
+  @Test func aPendingExecutionRequestsItsAgents() {
     var driven = resumed(stored(.pending))
     #expect(driven.takeNames() == ["wantsAgents"])
     driven.perform { $0.start(agents: ["a", "b"], at: $1) }
@@ -28,7 +28,7 @@ import Testing
     #expect(change.epoch == 2 && change.revision == 6)
   }
 
-  @Test func runningWaitsForItsAgents() {
+  @Test func aRunningExecutionWaitsForItsAgents() {
     var driven = resumed(stored(.running, tasks: [Sample.task(0, state: .open), Sample.task(1, result: 2)]))
     #expect(driven.takeNames() == [] && driven.pending == nil)
     driven.complete(0, result: 1)
@@ -46,28 +46,28 @@ import Testing
     #expect(driven.takeNames() == ["send c"])
   }
 
-  @Test func aSlotThatWasGivenToAnotherAlreadyIsNotGivenAgain() {
+  @Test func aSlotWithANewAgentIsNotGivenToAnother() {
     var lost = Sample.task(0, state: .failed)
     lost.retryable = true
     var driven = resumed(stored(.running, tasks: [lost, Sample.task(1, result: 1), Sample.task(0, attempt: 2, state: .open)]))
     #expect(driven.takeNames() == [] && driven.pending == nil)
   }
 
-  @Test func runningWithAllResultsIsAggregated() {
+  @Test func aRunningExecutionWithAllResultsIsAggregated() {
     var driven = resumed(stored(.running, tasks: [Sample.task(0, result: 1), Sample.task(1, result: 2)]))
     driven.settle()
     #expect(driven.takeNames() == ["finished"])
     #expect(driven.store?.execution.status == .completed)
   }
 
-  @Test func runningWithTooFewLeftFails() {
+  @Test func aRunningExecutionWithTooFewTasksLeftFails() {
     var driven = resumed(stored(.running, tasks: [Sample.task(0, state: .failed), Sample.task(1, result: 2)]))
     driven.settle()
     #expect(driven.takeNames() == ["finished"])
     #expect(driven.store?.execution.status == .failed)
   }
 
-  @Test func aggregatingIsAggregatedAgainToTheSame() {
+  @Test func anAggregatingExecutionIsAggregatedAgainToTheSameResult() {
     let tasks = [Sample.task(0, result: 1), Sample.task(1, result: 2)]
     var first = resumed(stored(.aggregating, tasks: tasks))
     var second = resumed(stored(.aggregating, tasks: tasks))

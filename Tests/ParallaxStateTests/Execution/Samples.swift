@@ -2,7 +2,7 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// What the tests of executions begin with.
+/// Samples for the tests of executions.
 enum Sample {
   static let node = NodeSession(nodeID: "node-a", incarnation: "00000000000000a1")
   static let start = Timestamp(milliseconds: 1_768_473_000_000)
@@ -31,12 +31,12 @@ enum Sample {
   }
 }
 
-/// An execution's machine with the store that it writes to: what it sends, acknowledges and so on is only looked at.
+/// An execution's machine with its store; records all other actions.
 struct Driven {
   var machine: ExecutionMachine
   private(set) var store: StoredExecution?
   private(set) var pending: StoreCall?
-  /// Everything that came out, but for the writes.
+  /// All actions but the writes.
   private(set) var actions: [ExecutionMachine.Action] = []
   var now = Sample.start
 
@@ -44,7 +44,7 @@ struct Driven {
     machine = ExecutionMachine(StoredExecution(execution: Sample.execution(pattern), tasks: []))
   }
 
-  /// Goes on with what a store holds.
+  /// Resumes a stored execution.
   init(recovering stored: StoredExecution) {
     store = stored
     machine = ExecutionMachine(stored)
@@ -52,7 +52,7 @@ struct Driven {
 
   var status: ExecutionStatus { machine.stored.execution.status }
   var tasks: [TaskRecord] { machine.stored.tasks }
-  /// What came out since the last look.
+  /// Returns the actions since the last call.
   mutating func takeActions() -> [ExecutionMachine.Action] {
     defer { actions = [] }
     return actions
@@ -79,7 +79,7 @@ struct Driven {
     }
   }
 
-  /// Ends the write that is on its way.
+  /// Ends the pending write.
   mutating func write(_ outcome: UpdateOutcome = .applied) {
     let ended = pending
     let written = writtenRevision
@@ -95,7 +95,7 @@ struct Driven {
     perform { $0.writeFinished(outcome, epoch: epoch, revision: written, at: $1) }
   }
 
-  /// The revision of the write that is on its way.
+  /// The revision of the pending write.
   private var writtenRevision: Int64 {
     switch pending {
     case .create(let stored)?, .restore(let stored)?: stored.execution.revision
@@ -104,7 +104,7 @@ struct Driven {
     }
   }
 
-  /// Ends writes until there is none.
+  /// Ends writes until none is pending.
   mutating func settle() {
     while pending != nil { write() }
   }
@@ -121,7 +121,7 @@ struct Driven {
 }
 
 extension ExecutionMachine.Action {
-  /// The action without what it carries: enough to see what happens in which order.
+  /// The name of the action without its payload.
   var name: String {
     switch self {
     case .store(let call): call.name
@@ -139,7 +139,7 @@ extension ExecutionMachine.Action {
 }
 
 extension StoreCall {
-  /// The call without what it carries.
+  /// The name of the call without its payload.
   var name: String {
     switch self {
     case .create: "create"
@@ -154,6 +154,6 @@ extension StoreCall {
 }
 
 extension Driven {
-  /// The names of what came out since the last look.
+  /// Returns the names of the actions since the last call.
   mutating func takeNames() -> [String] { takeActions().map(\.name) }
 }

@@ -3,7 +3,7 @@ import ParallaxState
 import Testing
 
 @Suite struct SortableIDTests {
-  @Test func idsSortByTheTimeOfTheirMaking() {
+  @Test func idsSortByTheTimeOfCreation() {
     var generator = SystemRandomNumberGenerator()
     let instants: [Int64] = [0, 1, 31, 32, 1_023, 1_768_473_000_250, 1_768_473_000_251, 281_474_976_710_655]
     let ids = instants.map { SortableID.make(prefix: "exec", at: Timestamp(milliseconds: $0), using: &generator) }
@@ -14,7 +14,7 @@ import Testing
   @Test func anIDIsAPrefixAnd26Digits() {
     struct Ones: RandomNumberGenerator { func next() -> UInt64 { .max } }
     var ones = Ones()
-    // The time of the ULID specification's example.
+    // The time of the example in the ULID specification.
     let id = SortableID.make(prefix: "exec", at: Timestamp(milliseconds: 1_469_918_176_385), using: &ones)
     #expect(id == "exec_01aryz6s41" + String(repeating: "z", count: 16))
   }
@@ -25,7 +25,7 @@ import Testing
     #expect(Set(ids).count == ids.count)
   }
 
-  @Test func anInstantBefore1970IsTakenFor1970() {
+  @Test func anInstantBefore1970CountsAs1970() {
     var generator = SystemRandomNumberGenerator()
     let id = SortableID.make(prefix: "exec", at: Timestamp(milliseconds: -1), using: &generator)
     #expect(SortableID.timestamp(of: id) == Timestamp(milliseconds: 0))

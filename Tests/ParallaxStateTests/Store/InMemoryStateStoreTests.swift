@@ -29,8 +29,8 @@ import Testing
         == .existing(executionID: "exec_2", digest: "d"))
   }
 
-  /// A key that is claimed again after a loss has less of its life before it than those that were claimed meanwhile.
-  @Test func aKeyThatIsRestoredEndsInItsOwnTime() {
+  /// A key that is claimed again after a loss may expire before keys that were claimed earlier.
+  @Test func aRestoredKeyExpiresInItsOwnTime() {
     let time = WallClock(Self.start)
     let store = InMemoryStateStore { time.now }
     func claim(_ key: String, _ lifetime: Duration) -> IdempotencyClaim {
@@ -43,7 +43,7 @@ import Testing
     #expect(claim("new", .seconds(100)) != .claimed)
   }
 
-  @Test func executionsThatHaveEndedAreBoundedInBytesAndTheOldestEndGoesFirst() throws {
+  @Test func theMemoryOfEndedExecutionsIsBoundedAndTheOldestEndIsEvictedFirst() throws {
     let store = InMemoryStateStore(now: { Self.start }, maximumEndedBytes: 50_000)
     let large = JSONValue.string(String(repeating: "x", count: 10_000))
     func stored(_ number: Int, _ status: ExecutionStatus) -> StoredExecution {
@@ -57,7 +57,7 @@ import Testing
       _ = store.claimIdempotencyKey("key_\(number)", executionID: "exec_\(number)", digest: "d", lifetime: IdempotencyKey.lifetime)
       #expect(store.create(stored(number, .running)) == .created)
     }
-    // What runs counts for nothing: the ends do, in their order.
+    // Only ended executions count, in the order of their ends.
     #expect(store.executions(ExecutionQuery()).total == 10)
     for number in [9, 0, 1, 2, 3, 4, 5, 6, 7, 8] {
       var change = ExecutionChange(id: "exec_\(number)", owner: Self.session, epoch: 1, revision: 2)
@@ -70,12 +70,12 @@ import Testing
     #expect(store.execution("exec_9") == nil)
     let claim = store.claimIdempotencyKey("key_9", executionID: "other", digest: "d", lifetime: IdempotencyKey.lifetime)
     guard case .removed("exec_9", _, .failed, _) = claim else {
-      Issue.record("the key of an execution that gave way is \(claim)")
+      Issue.record("the key of an evicted execution is \(claim)")
       return
     }
   }
 
-  @Test func aPageLooksAtABoundedNumberOfExecutionsAndTheCursorGoesOn() throws {
+  @Test func aPageExaminesABoundedNumberOfExecutionsAndItsCursorContinues() throws {
     let store = InMemoryStateStore { Self.start }
     let wanted = store.fill(count: 25_000, wanted: 3)
     var query = ExecutionQuery(status: .failed)
@@ -93,7 +93,7 @@ import Testing
 }
 
 extension InMemoryStateStore {
-  /// Stores executions of which one failed; returns its id.
+  /// Stores executions, one of them failed; returns its id.
   fileprivate func fill(count: Int, wanted: Int) -> String {
     for number in 0..<count {
       let createdAt = Timestamp(milliseconds: Int64(number))

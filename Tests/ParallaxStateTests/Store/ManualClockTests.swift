@@ -4,7 +4,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct ManualClockTests {
   private let clock = ManualClock()
 
-  @Test func timeMovesByAdvancesAlone() {
+  @Test func timeMovesByAdvancesOnly() {
     #expect(clock.now == ManualClock.Instant(sinceStart: .zero))
     clock.advance(by: .milliseconds(1_500))
     clock.advance(by: .zero)
@@ -57,7 +57,7 @@ import Testing
     clock.advance(by: .seconds(2))
   }
 
-  @Test func aTaskThatIsCancelledAlreadyDoesNotSleep() async {
+  @Test func aCancelledTaskDoesNotSleep() async {
     let task = Task { [clock] in
       while !Task.isCancelled { await Task.yield() }
       try await clock.sleep(for: .seconds(1))

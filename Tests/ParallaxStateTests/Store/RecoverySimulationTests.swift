@@ -4,11 +4,11 @@ import ParallaxState
 import ParallaxTesting
 import Testing
 
-/// Leaders that die in the middle of a recovery, in any order of steps that a seed gives: hazard 27 of the election's design.
+/// Leaders that die during a recovery, with seeded orders of steps: hazard 27 of the election's design.
 @Suite struct RecoverySimulationTests {
   private static let count = 60
 
-  /// Some fixed seeds and a new one; the failure names it.
+  /// Some fixed seeds and a random one, which a failure names.
   @Test(arguments: [1, 2, 3, UInt64.random(in: 0...(.max))])
   func aSuccessorEndsWhatWasBegunAndEachExecutionHasOneOwner(seed: UInt64) {
     var generator = SimulationRandom(seed: seed)
@@ -17,7 +17,7 @@ import Testing
     store.open(lost)
     for number in 0..<Self.count { _ = store.create(execution("exec_\(number)", owner: lost)) }
     var sessions = [lost]
-    // Each leader recovers all sessions before it, one claim at a time, and dies somewhere on the way; the last one does not.
+    // Each leader recovers all earlier sessions, one claim at a time, and all but the last die before the end.
     for turn in 1...4 {
       let leader = session("leader-\(turn)")
       store.open(leader)
@@ -28,7 +28,7 @@ import Testing
         let before = store.execution(claim.id)?.execution.epoch ?? 0
         let claimed = store.claim(claim.id, from: claim.former, isGone: true, to: leader)
         #expect(claimed?.execution.epoch == before + 1, "seed \(seed): \(claim.id) was claimed twice or not at all")
-        // A leader that was only slow tries what another has done since.
+        // A slow leader repeats a claim that another has made since.
         if let rival = sessions.last, rival != claim.former {
           #expect(store.claim(claim.id, from: claim.former, isGone: true, to: rival) == nil, "seed \(seed): \(claim.id) went back")
         }
@@ -38,7 +38,7 @@ import Testing
     let owners = (0..<Self.count).map { store.execution("exec_\($0)")?.execution.owner }
     #expect(owners.allSatisfy { $0 == sessions.last }, "seed \(seed)")
     for former in sessions.dropLast() { #expect(store.executions(ownedBy: former) == [], "seed \(seed): \(former)") }
-    // What a former owner still wants to write is refused.
+    // The store refuses a write of a former owner.
     var change = ExecutionChange(id: "exec_0", owner: lost, epoch: 1, revision: 2)
     change.status = .completed
     #expect(store.update(change) == .stale)
