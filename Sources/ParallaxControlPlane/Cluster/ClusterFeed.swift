@@ -7,8 +7,8 @@ import ServiceLifecycle
 
 /// Keeps this node's view of its cluster current: the members, the agents of the other nodes, the patterns.
 ///
-/// Events update the view at once; ``ClusterNews`` maps each to its effects. The feed rereads everything after a gap in the events, when a
-/// member joins or leaves, and once a minute.
+/// Events update the view at once; ``ClusterEventPolicy`` maps each to its effects. The feed rereads everything after a gap in the events,
+/// when a member joins or leaves, and once a minute.
 struct ClusterFeed: Service {
   let bus: any EventBus
   let store: any StateStore
@@ -24,7 +24,7 @@ struct ClusterFeed: Service {
   let clock: NodeClock
   let logger: Logger
 
-  private let news: ClusterNews
+  private let policy: ClusterEventPolicy
   private let agentReads = WakeUp()
   private let memberReads = WakeUp()
 
@@ -53,13 +53,13 @@ struct ClusterFeed: Service {
     self.onLoss = onLoss
     self.clock = clock
     self.logger = logger
-    news = ClusterNews(session: session)
+    policy = ClusterEventPolicy(session: session)
   }
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
       await withTaskGroup(of: Void.self) { group in
-        group.addTask { for await delivery in bus.subscribe(to: [.agent, .cluster]) { perform(news.effects(of: delivery)) } }
+        group.addTask { for await delivery in bus.subscribe(to: [.agent, .cluster]) { perform(policy.effects(of: delivery)) } }
         group.addTask { await followMembers() }
         group.addTask { await readAgents() }
         group.addTask { await readMembers() }
@@ -75,18 +75,18 @@ struct ClusterFeed: Service {
     publisher.publish("marker", id: session.nodeID, details: ["marker": .integer(marker)], on: .cluster)
   }
 
-  private func perform(_ effects: [ClusterNews.Effect]) {
+  private func perform(_ effects: [ClusterEventPolicy.Effect]) {
     for effect in effects {
       switch effect {
       case .readAgents: agentReads.signal()
       case .readMembers: memberReads.signal()
-      case .announced(let news, let sender): dispatcher.handle(.agent(.announced(news, from: sender)))
-      case .tellLoads: dispatcher.handle(.agent(.loadsMissed))
+      case .announced(let announcement, let sender): dispatcher.handle(.agent(.announced(announcement, from: sender)))
+      case .publishLoads: dispatcher.handle(.agent(.loadsMissed))
       case .patternChanged(let name): patterns.forget(name)
       case .markerReturned(let marker): latency.received(marker, at: clock.now.instant)
-      case .regained(let session): messenger.remember(session)
+      case .regained(let session): messenger.sessionReturned(session)
       case .lost(let session):
-        messenger.forget(session)
+        messenger.sessionLost(session)
         dispatcher.handle(.agent(.memberLost(session)))
         onLoss()
       case .releaseAgents: dispatcher.askAgentsToReconnect(reason: "cut_off", over: Self.releaseSpread)
@@ -101,7 +101,7 @@ struct ClusterFeed: Service {
     // The stream of events does not report the members that joined before it began.
     agentReads.signal()
     memberReads.signal()
-    for await event in events { perform(news.effects(of: event)) }
+    for await event in events { perform(policy.effects(of: event)) }
   }
 
   private func readMembers() async {
@@ -127,7 +127,7 @@ struct ClusterFeed: Service {
 
   private func readAgentsOnce() async throws {
     let view = members.view
-    publisher.publish(ClusterNews.loadsWanted, id: session.nodeID, on: .cluster)
+    publisher.publish(ClusterEventPolicy.loadRequest, id: session.nodeID, on: .cluster)
     try await patterns.load()
     for member in view.members where member.isAlive && member.record.session != session {
       let home = member.record.session

@@ -74,10 +74,10 @@ final class EventPublisher: Service {
     while !Task.isCancelled, let (channel, events) = state.withLock({ $0.queue.nextBatch() }) {
       do {
         try await bus.publish(events, on: channel)
-        report(state.withLock { $0.queue.published() })
+        report(state.withLock { $0.queue.recordPublished() })
       } catch {
         logger.debug("could not publish events", metadata: ["count": "\(events.count)", "error": "\(error)"])
-        report(state.withLock { $0.queue.lose(events.count) })
+        report(state.withLock { $0.queue.recordLoss(events.count) })
         if isStopping { return }
       }
     }

@@ -34,7 +34,7 @@ struct EventQueue: Sendable {
   mutating func add(on channel: ClusterEvent.Channel, _ make: (_ sequence: Int64) -> ClusterEvent) -> Notice? {
     let sequence = (sequences[channel] ?? 0) + 1
     sequences[channel] = sequence
-    guard waiting.count < capacity else { return lose(1) }
+    guard waiting.count < capacity else { return recordLoss(1) }
     waiting.append((make(sequence), channel))
     return nil
   }
@@ -48,13 +48,13 @@ struct EventQueue: Sendable {
   }
 
   /// Records that events were lost.
-  mutating func lose(_ count: Int) -> Notice? {
+  mutating func recordLoss(_ count: Int) -> Notice? {
     lost += count
     return lost == count ? .losing : nil
   }
 
   /// Records that the store accepted a batch.
-  mutating func published() -> Notice? {
+  mutating func recordPublished() -> Notice? {
     guard lost > 0, waiting.count < capacity else { return nil }
     defer { lost = 0 }
     return .recovered(lost: lost)

@@ -14,7 +14,7 @@ final class ExecutionWatch: Sendable {
   private let store: any StateStore
   private let session: NodeSession
   private let clock: NodeClock
-  private let tell: @Sendable (NodeMessage, NodeSession) -> Void
+  private let send: @Sendable (NodeMessage, NodeSession) -> Void
   private let state = Mutex(State())
 
   /// Makes a watch without waits.
@@ -23,14 +23,14 @@ final class ExecutionWatch: Sendable {
   ///   - store: The store to read executions from.
   ///   - session: This node.
   ///   - clock: The node's clock.
-  ///   - tell: Sends a message to another node.
+  ///   - send: Sends a message to another node.
   init(
-    store: any StateStore, session: NodeSession, clock: NodeClock, tell: @escaping @Sendable (NodeMessage, NodeSession) -> Void
+    store: any StateStore, session: NodeSession, clock: NodeClock, send: @escaping @Sendable (NodeMessage, NodeSession) -> Void
   ) {
     self.store = store
     self.session = session
     self.clock = clock
-    self.tell = tell
+    self.send = send
   }
 
   /// Has the waits for an execution that may have ended read it now.
@@ -70,7 +70,7 @@ final class ExecutionWatch: Sendable {
       case .end(let stored): return stored
       case .fail(let error): throw error
       case .attach: if case .finished(let stored)? = await driving() { return stored }
-      case .ask(let messages, let owner): for message in messages { tell(message, owner) }
+      case .ask(let messages, let owner): for message in messages { send(message, owner) }
       case .pause: break
       }
       guard let next = wait.nextRead(after: clock.now.instant) else { return nil }

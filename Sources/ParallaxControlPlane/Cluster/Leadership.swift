@@ -16,7 +16,7 @@ struct Leadership: Service {
   func run() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await election.observe() }
-      group.addTask { await tellChanges() }
+      group.addTask { await publishChanges() }
       if election.configuration.campaigns {
         group.addTask {
           do {
@@ -30,7 +30,7 @@ struct Leadership: Service {
     }
   }
 
-  private func tellChanges() async {
+  private func publishChanges() async {
     var wasLeader = false
     for await status in election.changes() where status.isLeader != wasLeader {
       wasLeader = status.isLeader

@@ -18,8 +18,8 @@ final class NodeMessenger: Service {
   private let logger: Logger
   private let outboxes: Mutex<Outboxes>
   /// Sessions with a message and without a task that delivers to them.
-  private let openings: AsyncStream<NodeSession>
-  private let opening: AsyncStream<NodeSession>.Continuation
+  private let pendingSessions: AsyncStream<NodeSession>
+  private let pendingSession: AsyncStream<NodeSession>.Continuation
 
   /// Makes a messenger without messages.
   ///
@@ -33,13 +33,13 @@ final class NodeMessenger: Service {
     self.clock = clock
     self.logger = logger
     outboxes = Mutex(Outboxes(limits: limits))
-    (openings, opening) = AsyncStream.makeStream()
+    (pendingSessions, pendingSession) = AsyncStream.makeStream()
   }
 
   /// Queues a message; drops it if the session is lost or its outbox is full.
-  func tell(_ message: NodeMessage, to session: NodeSession) {
+  func send(_ message: NodeMessage, to session: NodeSession) {
     switch outboxes.withLock({ $0.add(message, for: session) }) {
-    case .begins: opening.yield(session)
+    case .begins: pendingSession.yield(session)
     case .full(isFirst: true):
       logger.warning(
         "dropping messages: the outbox for a node is full; senders repeat those that still matter", metadata: ["session": "\(session)"])
@@ -48,13 +48,13 @@ final class NodeMessenger: Service {
   }
 
   /// Drops the messages for a lost session, present and future.
-  func forget(_ session: NodeSession) {
-    outboxes.withLock { $0.lose(session) }
+  func sessionLost(_ session: NodeSession) {
+    outboxes.withLock { $0.sessionLost(session) }
   }
 
   /// Accepts messages again for a session that was wrongly taken for lost.
-  func remember(_ session: NodeSession) {
-    outboxes.withLock { $0.regain(session) }
+  func sessionReturned(_ session: NodeSession) {
+    outboxes.withLock { $0.sessionReturned(session) }
   }
 
   /// Delivers until a graceful shutdown begins, then what is queued, within a time limit.
@@ -62,10 +62,10 @@ final class NodeMessenger: Service {
     _ = await race { [self] in
       await withGracefulShutdownHandler {
         await withDiscardingTaskGroup { group in
-          for await session in openings { group.addTask { await self.deliver(to: session) } }
+          for await session in pendingSessions { group.addTask { await self.deliver(to: session) } }
         }
       } onGracefulShutdown: {
-        self.opening.finish()
+        self.pendingSession.finish()
       }
     } until: { [clock] in
       try await gracefulShutdown()
@@ -75,14 +75,14 @@ final class NodeMessenger: Service {
 
   private func deliver(to session: NodeSession) async {
     while let batch = outboxes.withLock({ $0.nextBatch(for: session) }) {
-      let outcome = await send(batch, to: session)
+      let outcome = await attempt(batch, to: session)
       let (pause, notice) = outboxes.withLock { $0.ended(outcome, for: session) }
       if let notice { report(notice, about: session) }
       if let pause { do { try await clock.sleep(for: pause) } catch { return } }
     }
   }
 
-  private func send(_ batch: [NodeMessage], to session: NodeSession) async -> Outboxes.Outcome {
+  private func attempt(_ batch: [NodeMessage], to session: NodeSession) async -> Outboxes.Outcome {
     do {
       return try await inboxes.send(batch, to: session) ? .delivered : .refused
     } catch {

@@ -148,7 +148,7 @@ struct Outboxes: Sendable {
   }
 
   /// Drops the messages for a lost session, present and future.
-  mutating func lose(_ session: NodeSession) {
+  mutating func sessionLost(_ session: NodeSession) {
     outboxes[session]?.removeAll()
     guard !lost.contains(session) else { return }
     if lost.count == limits.lost { lost.removeFirst() }
@@ -156,7 +156,7 @@ struct Outboxes: Sendable {
   }
 
   /// Accepts messages again for a session that was wrongly taken for lost.
-  mutating func regain(_ session: NodeSession) {
+  mutating func sessionReturned(_ session: NodeSession) {
     lost.removeAll { $0 == session }
   }
 

@@ -210,7 +210,7 @@ package struct ControlPlane: ControlPlaneService {
       throw APIError(.notFound, "there is no agent \(id.prefix(128))")
     }
     if record.session != session, dispatcher.agent(id)?.isConnected == true {
-      messenger.tell(.disconnect(agent: id), to: record.session)
+      messenger.send(.disconnect(agent: id), to: record.session)
       return AgentDisconnected(id: id, disconnected: true)
     }
     return AgentDisconnected(id: id, disconnected: dispatcher.disconnectAgent(id))

@@ -53,7 +53,7 @@ extension NodeAssembly {
         if owner == session {
           dispatcher.handle(.outcomeRecorded(of: id))
         } else {
-          messenger.tell(.recorded(execution: id, task: ""), to: owner)
+          messenger.send(.recorded(execution: id, task: ""), to: owner)
         }
       }, logger: logger)
     let duties = [
@@ -119,7 +119,7 @@ extension Peers {
   /// Makes the connection to the other nodes of a cluster.
   init(session: NodeSession, messenger: NodeMessenger, publisher: EventPublisher) {
     self.init(
-      tell: { message, other in messenger.tell(message, to: other) },
+      tell: { message, other in messenger.send(message, to: other) },
       publish: { news in
         let event = news.event(nodeID: session.nodeID)
         publisher.publish(event.type, id: event.id, details: event.details, on: .agent)

@@ -72,7 +72,7 @@ struct NodeAssembly {
     recovery = try SessionRecovery(
       store: store, inboxes: backend.inboxes, dispatcher: dispatcher, session: session, resumeGrace: configuration.agents.resumeGrace,
       registry: registry, clock: clock, logger: logger)
-    watch = ExecutionWatch(store: store, session: session, clock: clock) { [messenger] in messenger.tell($0, to: $1) }
+    watch = ExecutionWatch(store: store, session: session, clock: clock) { [messenger] in messenger.send($0, to: $1) }
     metrics = try NodeMetrics(registry: registry, election: election, members: membership.members, dispatcher: dispatcher)
     if backend.traits.isShared { health.watchSilence { [members = membership.members] in members.isCutOff } }
   }

@@ -77,39 +77,39 @@ package final class SessionRecovery: Sendable {
     if !isFirst, ledger.withLock({ $0.mayClose(lost, at: now) }) { try await close(lost, generation: generation) }
   }
 
-  private func takeOverExecutions(of lost: NodeSession) async throws -> (taken: Int, unreadable: [String]) {
+  private func takeOverExecutions(of lost: NodeSession) async throws -> (claimed: Int, unreadable: [String]) {
     let owned = try await store.executions(ownedBy: lost)
-    var taken = 0
+    var claimed = 0
     var unreadable: [String] = []
     for start in stride(from: 0, to: owned.count, by: Self.batchSize) {
       let batch = try await takeOver(owned[start..<min(start + Self.batchSize, owned.count)], from: lost)
-      taken += batch.taken
+      claimed += batch.claimed
       unreadable += batch.unreadable
     }
-    return (taken, unreadable)
+    return (claimed, unreadable)
   }
 
-  private func takeOver(_ ids: ArraySlice<String>, from lost: NodeSession) async throws -> (taken: Int, unreadable: [String]) {
+  private func takeOver(_ ids: ArraySlice<String>, from lost: NodeSession) async throws -> (claimed: Int, unreadable: [String]) {
     try await withThrowingTaskGroup(of: Claim.self) { group in
       for id in ids { group.addTask { try await self.claim(id, from: lost) } }
-      var taken = 0
+      var claimed = 0
       var unreadable: [String] = []
       for try await claim in group {
         switch claim {
         case .nothing: break
         case .unreadable(let id): unreadable.append(id)
-        case .taken(let stored):
-          taken += 1
+        case .claimed(let stored):
+          claimed += 1
           recovered.withLabels(action(for: stored.execution.status)).increment()
           dispatcher.handle(.recovered(stored))
         }
       }
-      return (taken, unreadable)
+      return (claimed, unreadable)
     }
   }
 
   private enum Claim {
-    case taken(StoredExecution)
+    case claimed(StoredExecution)
     /// The execution has ended, has another owner, or was never stored.
     case nothing
     /// A newer version wrote the execution; only a node of that version can recover it.
@@ -118,7 +118,7 @@ package final class SessionRecovery: Sendable {
 
   private func claim(_ id: String, from lost: NodeSession) async throws -> Claim {
     do {
-      return try await store.claim(id, from: lost, to: session).map { .taken($0) } ?? .nothing
+      return try await store.claim(id, from: lost, to: session).map { .claimed($0) } ?? .nothing
     } catch let error as StateStoreError where error.code == .unreadable {
       return .unreadable(id)
     }

@@ -12,7 +12,7 @@ struct EndedExecutions {
     self.maximumBytes = maximumBytes
   }
 
-  mutating func ended(_ stored: StoredExecution) {
+  mutating func add(_ stored: StoredExecution) {
     guard sizes[stored.execution.id] == nil else { return }
     let size = stored.approximateBytes
     sizes[stored.execution.id] = size
@@ -20,7 +20,7 @@ struct EndedExecutions {
     bytes += size
   }
 
-  mutating func removed(_ id: String) {
+  mutating func remove(_ id: String) {
     if let size = sizes.removeValue(forKey: id) { bytes -= size }
     // Retention removes mostly the oldest ones, which leaves gaps at the front.
     while let first = order.first, sizes[first] == nil { order.removeFirst() }

@@ -60,7 +60,7 @@ public final class InMemoryEventBus: EventBus {
   public func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) {
     // Outside the lock, because a subscriber that wakes up may end and remove itself.
     for subscriber in state.withLock({ Array($0.subscribers.values) }) {
-      for event in events { subscriber.take(event, on: channel) }
+      for event in events { subscriber.enqueue(event, on: channel) }
     }
   }
 
@@ -90,7 +90,7 @@ private final class Subscriber: Sendable {
     self.bufferSize = bufferSize
   }
 
-  func take(_ event: ClusterEvent, on channel: ClusterEvent.Channel) {
+  func enqueue(_ event: ClusterEvent, on channel: ClusterEvent.Channel) {
     guard channels.contains(channel) else { return }
     state.withLock { state in
       let isGap = state.sequences.skips(to: event, on: channel)

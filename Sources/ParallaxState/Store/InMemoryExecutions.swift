@@ -46,7 +46,7 @@ struct InMemoryExecutions {
     } else {
       byAge.append(position)
     }
-    noteEnd(of: execution.id)
+    recordEnd(of: execution.id)
     return .created
   }
 
@@ -60,7 +60,7 @@ struct InMemoryExecutions {
     guard execution.revision + 1 == change.revision else { return .behind }
     guard execution.recordings <= change.recordings else { return .unread }
     byID.values[index].apply(change)
-    noteEnd(of: change.id)
+    recordEnd(of: change.id)
     return .applied
   }
 
@@ -81,7 +81,7 @@ struct InMemoryExecutions {
     byID.values[index].execution.recordings = max(present.recordings, execution.recordings)
     byID.values[index].merge(stored.tasks)
     if !execution.status.isTerminal { byOwner[execution.owner, default: []].insert(execution.id) }
-    noteEnd(of: execution.id)
+    recordEnd(of: execution.id)
     return .restored
   }
 
@@ -197,7 +197,7 @@ extension InMemoryExecutions {
       if let execution = byID[oldest.id]?.execution, execution.status.isTerminal {
         byID[oldest.id] = nil
         disown(oldest.id, by: execution.owner)
-        ended.removed(oldest.id)
+        ended.remove(oldest.id)
         removed.append(execution)
       } else {
         kept.append(oldest)
@@ -214,11 +214,11 @@ extension InMemoryExecutions {
   }
 
   /// Counts an ended execution against the memory bound, and evicts those that ended first.
-  private mutating func noteEnd(of id: String) {
+  private mutating func recordEnd(of id: String) {
     guard let stored = byID[id], stored.execution.status.isTerminal else { return }
-    ended.ended(stored)
+    ended.add(stored)
     while let oldest = ended.excess {
-      ended.removed(oldest)
+      ended.remove(oldest)
       guard let execution = byID.removeValue(forKey: oldest)?.execution else { continue }
       disown(oldest, by: execution.owner)
       let place = index(of: Position(createdAt: execution.createdAt, id: oldest))

@@ -34,7 +34,7 @@ struct InMemoryIdempotencyKeys {
   }
 
   /// Records the end of an execution that is removed.
-  mutating func removed(_ execution: Execution) {
+  mutating func recordEnd(of execution: Execution) {
     guard let key = execution.idempotencyKey, claims[key]?.executionID == execution.id else { return }
     claims[key]?.end = (execution.status, execution.completedAt ?? execution.createdAt)
   }

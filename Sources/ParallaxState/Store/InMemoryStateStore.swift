@@ -16,7 +16,7 @@ public final class InMemoryStateStore: StateStore {
 
     /// Changes executions, and records the end of evicted ones at their idempotency keys.
     mutating func change<Outcome>(_ body: (inout InMemoryExecutions) -> Outcome) -> Outcome {
-      defer { for execution in executions.takeEvicted() { idempotencyKeys.removed(execution) } }
+      defer { for execution in executions.takeEvicted() { idempotencyKeys.recordEnd(of: execution) } }
       return body(&executions)
     }
   }
@@ -97,7 +97,7 @@ public final class InMemoryStateStore: StateStore {
   public func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) -> Int {
     state.withLock { state in
       let removed = state.executions.remove(createdBefore: instant, maxRetained: maxRetained, limit: limit)
-      for execution in removed { state.idempotencyKeys.removed(execution) }
+      for execution in removed { state.idempotencyKeys.recordEnd(of: execution) }
       return removed.count
     }
   }

@@ -31,11 +31,11 @@ import Testing
     let notices = (1...4).map { add("e\($0)", on: .agent, to: &queue) }
     #expect(notices == [nil, nil, .losing, nil])
     #expect(queue.nextBatch()?.events.map(\.sequence) == [1, 2])
-    #expect(queue.lose(2) == nil)
+    #expect(queue.recordLoss(2) == nil)
     add("e5", on: .agent, to: &queue)
     #expect(queue.nextBatch()?.events.map(\.sequence) == [5])
-    #expect(queue.published() == .recovered(lost: 4))
-    #expect(queue.published() == nil)
-    #expect(queue.lose(1) == .losing)
+    #expect(queue.recordPublished() == .recovered(lost: 4))
+    #expect(queue.recordPublished() == nil)
+    #expect(queue.recordLoss(1) == .losing)
   }
 }

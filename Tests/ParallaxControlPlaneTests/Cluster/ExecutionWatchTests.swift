@@ -16,12 +16,12 @@ import Testing
 
   private let clock = ManualClock()
   private let store = ObservedStore()
-  private let told = Told()
+  private let sent = SentMessages()
   private let watch: ExecutionWatch
 
   init() {
-    watch = ExecutionWatch(store: store, session: Self.me, clock: NodeClock(clock)) { [told] message, session in
-      told.add(message, session)
+    watch = ExecutionWatch(store: store, session: Self.me, clock: NodeClock(clock)) { [sent] message, session in
+      sent.add(message, session)
     }
   }
 
@@ -36,14 +36,14 @@ import Testing
     }
     #expect(try await ended == nil)
     #expect(store.reads == 11)
-    #expect(told.messages == [Self.watchMessage, Self.watchMessage, Self.watchMessage])
+    #expect(sent.messages == [Self.watchMessage, Self.watchMessage, Self.watchMessage])
   }
 
   @Test func aReportOfTheEndIsReadAtOnce() async throws {
     create()
     async let ended = watch.end(of: "exec_1", within: .seconds(60)) { nil }
     await clock.sleepers()
-    #expect(told.messages == [Self.watchMessage])
+    #expect(sent.messages == [Self.watchMessage])
     end()
     watch.ended("exec_1")
     #expect(try await ended?.execution.status == .cancelled)
@@ -58,7 +58,7 @@ import Testing
       try await eventually("read \(reads)") { store.reads >= reads }
       watch.ended("exec_1")
     }
-    #expect(told.messages == [Self.watchMessage])
+    #expect(sent.messages == [Self.watchMessage])
     end()
     watch.ended("exec_1")
     #expect(try await ended?.execution.status == .cancelled)
@@ -71,8 +71,8 @@ import Testing
     let heir = NodeSession(nodeID: "heir", incarnation: "1")
     _ = store.inner.claim("exec_1", from: Self.owner, isGone: true, to: heir)
     clock.advance(by: .seconds(1))
-    try await eventually("both are asked") { told.count == 4 }
-    #expect(told.messages(to: heir) == [.cancel(execution: "exec_1"), Self.watchMessage])
+    try await eventually("both are asked") { sent.count == 4 }
+    #expect(sent.messages(to: heir) == [.cancel(execution: "exec_1"), Self.watchMessage])
     watch.release()
     #expect(try await ended == nil)
   }
@@ -101,7 +101,7 @@ import Testing
     create(owner: Self.me)
     let stored = try #require(store.inner.execution("exec_1"))
     #expect(try await watch.end(of: "exec_1", within: .seconds(60)) { .finished(stored) } == stored)
-    #expect(told.messages.isEmpty)
+    #expect(sent.messages.isEmpty)
   }
 
   @Test func aCancelledCallerReadsNoMore() async throws {
@@ -145,7 +145,7 @@ import Testing
 }
 
 /// Records the messages to other nodes.
-private final class Told: Sendable {
+private final class SentMessages: Sendable {
   private let all = Mutex<[(message: NodeMessage, session: NodeSession)]>([])
 
   var count: Int { all.withLock { $0.count } }

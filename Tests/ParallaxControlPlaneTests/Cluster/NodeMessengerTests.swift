@@ -17,8 +17,8 @@ import Testing
   @Test func messagesArriveInOrderAndInBatches() async {
     let inboxes = Inboxes()
     let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
-    for number in 0..<300 { messenger.tell(.cancel(execution: "\(number)"), to: Self.bob) }
-    messenger.tell(.cancel(execution: "other"), to: Self.carol)
+    for number in 0..<300 { messenger.send(.cancel(execution: "\(number)"), to: Self.bob) }
+    messenger.send(.cancel(execution: "other"), to: Self.carol)
     await running(messenger) {
       await inboxes.arrival(of: 300, at: Self.bob)
       await inboxes.arrival(of: 1, at: Self.carol)
@@ -30,7 +30,7 @@ import Testing
   @Test func refusedAndFailedBatchesAreRepeatedInOrder() async {
     let inboxes = Inboxes(answers: [.full, .failure])
     let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
-    for number in 0..<3 { messenger.tell(.cancel(execution: "\(number)"), to: Self.bob) }
+    for number in 0..<3 { messenger.send(.cancel(execution: "\(number)"), to: Self.bob) }
     await running(messenger) { await inboxes.arrival(of: 3, at: Self.bob) }
     #expect(inboxes.messages(at: Self.bob) == (0..<3).map { .cancel(execution: "\($0)") })
   }
@@ -38,11 +38,11 @@ import Testing
   @Test func aLostSessionGetsNoMessagesUntilItReturns() async {
     let inboxes = Inboxes()
     let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
-    messenger.tell(.cancel(execution: "before"), to: Self.bob)
-    messenger.forget(Self.bob)
-    messenger.tell(.cancel(execution: "after"), to: Self.bob)
-    messenger.remember(Self.bob)
-    messenger.tell(.cancel(execution: "back"), to: Self.bob)
+    messenger.send(.cancel(execution: "before"), to: Self.bob)
+    messenger.sessionLost(Self.bob)
+    messenger.send(.cancel(execution: "after"), to: Self.bob)
+    messenger.sessionReturned(Self.bob)
+    messenger.send(.cancel(execution: "back"), to: Self.bob)
     await running(messenger) { await inboxes.arrival(of: 1, at: Self.bob) }
     #expect(inboxes.messages(at: Self.bob) == [.cancel(execution: "back")])
   }
@@ -52,7 +52,7 @@ import Testing
   func aNodeThatStopsSendsForALimitedTime(failures: Int, arrives: Bool) async throws {
     let inboxes = Inboxes(answers: Array(repeating: .failure, count: failures))
     let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
-    messenger.tell(.cancel(execution: "1"), to: Self.bob)
+    messenger.send(.cancel(execution: "1"), to: Self.bob)
     try await testGracefulShutdown { trigger in
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await messenger.run() }

@@ -114,9 +114,9 @@ import Testing
     var outboxes = Outboxes()
     _ = outboxes.add(cancel(1), for: Self.bob)
     _ = outboxes.nextBatch(for: Self.bob)
-    outboxes.lose(Self.bob)
+    outboxes.sessionLost(Self.bob)
     #expect(outboxes.add(cancel(2), for: Self.bob) == .lost)
-    outboxes.regain(Self.bob)
+    outboxes.sessionReturned(Self.bob)
     _ = outboxes.add(cancel(3), for: Self.bob)
     // The batch from before the loss ends now.
     _ = outboxes.ended(.delivered, for: Self.bob)
@@ -126,7 +126,7 @@ import Testing
   @Test func theNumberOfRememberedLostSessionsIsBounded() {
     var outboxes = Outboxes(limits: .init(lost: 2))
     let sessions = (1...3).map { NodeSession(nodeID: "n\($0)", incarnation: "1") }
-    for session in sessions { outboxes.lose(session) }
+    for session in sessions { outboxes.sessionLost(session) }
     #expect(sessions.map { outboxes.add(cancel(1), for: $0) } == [.begins, .lost, .lost])
   }
 }

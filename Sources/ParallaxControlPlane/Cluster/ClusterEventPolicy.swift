@@ -3,7 +3,7 @@ import ParallaxHA
 import ParallaxState
 
 /// Maps an event of the cluster or of its membership to effects on this node; a value.
-struct ClusterNews: Sendable {
+struct ClusterEventPolicy: Sendable {
   /// An effect for the feed to perform.
   enum Effect: Sendable, Hashable {
     /// Reread the agents of all members, and the patterns.
@@ -13,7 +13,7 @@ struct ClusterNews: Sendable {
     case announced(AgentAnnouncement, NodeSession)
     case patternChanged(String)
     /// Publish the load of every agent of this node: another node may have missed it.
-    case tellLoads
+    case publishLoads
     /// This node received its own marker.
     case markerReturned(Int64)
     case lost(NodeSession)
@@ -23,7 +23,7 @@ struct ClusterNews: Sendable {
   }
 
   /// The type of the event that requests the loads of the other nodes' agents, which the store does not keep.
-  static let loadsWanted = "loads_wanted"
+  static let loadRequest = "loads_wanted"
 
   /// This node.
   let session: NodeSession
@@ -40,8 +40,8 @@ struct ClusterNews: Sendable {
 
   private func announcement(_ event: ClusterEvent) -> Effect? {
     let sender = sender(of: event)
-    guard sender != session, let news = AgentAnnouncement(event) else { return nil }
-    return .announced(news, sender)
+    guard sender != session, let announcement = AgentAnnouncement(event) else { return nil }
+    return .announced(announcement, sender)
   }
 
   private func effects(of event: ClusterEvent) -> [Effect] {
@@ -50,7 +50,7 @@ struct ClusterNews: Sendable {
     case "marker":
       guard isOwn, let marker = event.details?["marker"]?.integerValue else { return [] }
       return [.markerReturned(marker)]
-    case Self.loadsWanted: return isOwn ? [] : [.tellLoads]
+    case Self.loadRequest: return isOwn ? [] : [.publishLoads]
     case "pattern": return isOwn ? [] : [.patternChanged(event.id)]
     default: return isOwn ? [] : [.readMembers]
     }
