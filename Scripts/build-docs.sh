@@ -11,11 +11,11 @@ for library in ParallaxHA ParallaxState ParallaxRedis ParallaxRedisStores Parall
   own=.build/docs/symbol-graphs/$library
   mkdir -p "$own"
   find "$graphs" \( -name "$library.symbols.json" -o -name "$library@*.symbols.json" \) -exec cp {} "$own/" \;
-  catalogue=()
+  catalog=()
   if [ -d "Sources/$library/$library.docc" ]; then
-    catalogue=("Sources/$library/$library.docc")
+    catalog=("Sources/$library/$library.docc")
   fi
-  docc convert ${catalogue[@]+"${catalogue[@]}"} --additional-symbol-graph-dir "$own" --warnings-as-errors \
+  docc convert ${catalog[@]+"${catalog[@]}"} --additional-symbol-graph-dir "$own" --warnings-as-errors \
     --fallback-display-name "$library" --fallback-bundle-identifier "$library" --output-path ".build/docs/$library.doccarchive"
   echo ".build/docs/$library.doccarchive"
 done

@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// ```swift
 /// for await _ in wakeUp { await flush() }                             // ends when the task is cancelled
-/// let isSignalled = try await wakeUp.wait(until: deadline, on: clock)
+/// let isSignaled = try await wakeUp.wait(until: deadline, on: clock)
 /// ```
 ///
 /// A signal is never lost: without a waiting task, any number of signals are kept as one for the next wait. Each wait consumes the signal
@@ -14,13 +14,13 @@ import Synchronization
 /// signal each.
 package final class WakeUp: Sendable {
   private enum State {
-    case idle  // → signalled, waiting
-    case signalled  // → idle
+    case idle  // → signaled, waiting
+    case signaled  // → idle
     case waiting(UnsafeContinuation<Bool, Never>)  // → idle
   }
 
   private enum Start {
-    case over(isSignalled: Bool)
+    case over(isSignaled: Bool)
     case waiting
   }
 
@@ -38,7 +38,7 @@ package final class WakeUp: Sendable {
         state = .idle
         return continuation
       }
-      state = .signalled
+      state = .signaled
       return nil
     }
     waiter?.resume(returning: true)
@@ -50,7 +50,7 @@ package final class WakeUp: Sendable {
   @discardableResult
   package func silence() -> Bool {
     state.withLock { state in
-      guard case .signalled = state else { return false }
+      guard case .signaled = state else { return false }
       state = .idle
       return true
     }
@@ -60,8 +60,8 @@ package final class WakeUp: Sendable {
   ///
   /// - Throws: `CancellationError` if the task is cancelled before a signal ends the wait.
   package func wait() async throws(CancellationError) {
-    let isSignalled = await suspend { (continuation: UnsafeContinuation<Bool, Never>) in
-      if case .over(let isSignalled) = begin(continuation) { continuation.resume(returning: isSignalled) }
+    let isSignaled = await suspend { (continuation: UnsafeContinuation<Bool, Never>) in
+      if case .over(let isSignaled) = begin(continuation) { continuation.resume(returning: isSignaled) }
     } onCancel: {
       let waiter: UnsafeContinuation<Bool, Never>? = state.withLock { state in
         guard case .waiting(let continuation) = state else { return nil }
@@ -70,17 +70,17 @@ package final class WakeUp: Sendable {
       }
       waiter?.resume(returning: false)
     }
-    if !isSignalled { throw CancellationError() }
+    if !isSignaled { throw CancellationError() }
   }
 
   private func begin(_ continuation: UnsafeContinuation<Bool, Never>) -> Start {
     state.withLock { state in
       // A kept signal stays for the next wait.
-      if Task.isCancelled { return .over(isSignalled: false) }
+      if Task.isCancelled { return .over(isSignaled: false) }
       switch state {
-      case .signalled:
+      case .signaled:
         state = .idle
-        return .over(isSignalled: true)
+        return .over(isSignaled: true)
       case .idle:
         state = .waiting(continuation)
         return .waiting

@@ -29,7 +29,7 @@ extension HA {
   /// The command `parallax ha elect`.
   struct Elect: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Asks the cluster to elect a leader now; exit code 3 without a leader afterwards.",
+      abstract: "Asks the cluster to elect a leader now; exit code 3 without a leader afterward.",
       discussion: """
         Without --force, a pending election takes place at once, and a leader with a valid lease stays. With --force, the current leader \
         steps down and lets the others go first for a while, and a pause ends. Two nodes never lead at once: a leader that does not answer keeps its lease \

@@ -43,20 +43,20 @@ import Testing
   }
 
   @Test func aBoundedWaitEndsAtTheDeadline() async throws {
-    async let isSignalled = wakeUp.wait(until: clock.now.advanced(by: .seconds(2)), on: clock)
+    async let isSignaled = wakeUp.wait(until: clock.now.advanced(by: .seconds(2)), on: clock)
     await clock.sleepers(atLeast: 1)
     clock.advance(by: .seconds(2))
-    #expect(try await !isSignalled)
+    #expect(try await !isSignaled)
     // No task waits, so the signal is kept for the next wait.
     wakeUp.signal()
     #expect(wakeUp.silence())
   }
 
   @Test func aBoundedWaitEndsAtASignal() async throws {
-    async let isSignalled = wakeUp.wait(until: clock.now.advanced(by: .seconds(2)), on: clock)
+    async let isSignaled = wakeUp.wait(until: clock.now.advanced(by: .seconds(2)), on: clock)
     await clock.sleepers(atLeast: 1)
     wakeUp.signal()
-    #expect(try await isSignalled)
+    #expect(try await isSignaled)
     #expect(clock.nextDeadline == nil)
   }
 
@@ -77,13 +77,13 @@ import Testing
   @Test("A signal in the moment of the deadline is reported or kept, never lost")
   func signalAtTheDeadline() async throws {
     for _ in 0..<200 {
-      async let isSignalled = wakeUp.wait(until: clock.now.advanced(by: .seconds(1)), on: clock)
+      async let isSignaled = wakeUp.wait(until: clock.now.advanced(by: .seconds(1)), on: clock)
       await clock.sleepers(atLeast: 1)
       async let signal: Void = wakeUp.signal()
       clock.advance(by: .seconds(1))
       await signal
-      let wasSignalled = try await isSignalled
-      #expect(wakeUp.silence() != wasSignalled)
+      let wasSignaled = try await isSignaled
+      #expect(wakeUp.silence() != wasSignaled)
     }
   }
 

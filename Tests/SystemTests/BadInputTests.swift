@@ -25,16 +25,16 @@ extension SystemTests {
     }
 
     static let requests = [
-      BadRequest("malformed JSON", "POST", "/api/patterns/analyse/execute", #"{"input": "#, 400, "VALIDATION_ERROR"),
-      BadRequest("deep nesting", "POST", "/api/patterns/analyse/execute", #"{"input":\#(deep)}"#, 400, "VALIDATION_ERROR"),
-      BadRequest("no object", "POST", "/api/patterns/analyse/execute", "[1]", 400, "VALIDATION_ERROR"),
+      BadRequest("malformed JSON", "POST", "/api/patterns/analyze/execute", #"{"input": "#, 400, "VALIDATION_ERROR"),
+      BadRequest("deep nesting", "POST", "/api/patterns/analyze/execute", #"{"input":\#(deep)}"#, 400, "VALIDATION_ERROR"),
+      BadRequest("no object", "POST", "/api/patterns/analyze/execute", "[1]", 400, "VALIDATION_ERROR"),
       BadRequest(
-        "an option of a wrong type", "POST", "/api/patterns/analyse/execute", #"{"options":{"timeout":true}}"#, 400, "VALIDATION_ERROR"),
+        "an option of a wrong type", "POST", "/api/patterns/analyze/execute", #"{"options":{"timeout":true}}"#, 400, "VALIDATION_ERROR"),
       BadRequest(
-        "an unknown priority", "POST", "/api/patterns/analyse/execute", #"{"options":{"priority":"top"}}"#, 400, "VALIDATION_ERROR"),
-      BadRequest("a flag that is none", "POST", "/api/patterns/analyse/execute?async=maybe", "{}", 400, "VALIDATION_ERROR"),
+        "an unknown priority", "POST", "/api/patterns/analyze/execute", #"{"options":{"priority":"top"}}"#, 400, "VALIDATION_ERROR"),
+      BadRequest("a flag that is none", "POST", "/api/patterns/analyze/execute?async=maybe", "{}", 400, "VALIDATION_ERROR"),
       BadRequest("an unknown pattern", "POST", "/api/patterns/nobody/execute", "{}", 404, "NOT_FOUND"),
-      BadRequest("an unknown version", "POST", "/api/patterns/analyse/execute?version=9.9.9", "{}", 404, "NOT_FOUND"),
+      BadRequest("an unknown version", "POST", "/api/patterns/analyze/execute?version=9.9.9", "{}", 404, "NOT_FOUND"),
       BadRequest("an unknown execution", "GET", "/api/executions/exec_nobody", nil, 404, "NOT_FOUND"),
       BadRequest("cancelling an unknown execution", "POST", "/api/executions/exec_nobody/cancel", nil, 404, "NOT_FOUND"),
       BadRequest("an unknown agent", "GET", "/api/agents/agent_nobody", nil, 404, "NOT_FOUND"),
@@ -43,7 +43,7 @@ extension SystemTests {
       BadRequest("a limit out of bounds", "GET", "/api/executions?limit=1000", nil, 400, "VALIDATION_ERROR"),
       BadRequest("an unknown parameter", "GET", "/api/executions?patern=x", nil, 400, "VALIDATION_ERROR"),
       BadRequest("a cursor that is none", "GET", "/api/executions?cursor=xyz", nil, 400, "VALIDATION_ERROR"),
-      BadRequest("a misspelt member", "POST", "/api/patterns/analyse/execute", #"{"inptu": {}}"#, 400, "VALIDATION_ERROR"),
+      BadRequest("a misspelt member", "POST", "/api/patterns/analyze/execute", #"{"inptu": {}}"#, 400, "VALIDATION_ERROR"),
       BadRequest("an unknown status", "GET", "/api/executions?status=asleep", nil, 400, "VALIDATION_ERROR"),
       BadRequest("a pattern without agents", "POST", "/api/patterns", #"{"name":"x"}"#, 400, "VALIDATION_ERROR"),
       BadRequest(
@@ -51,13 +51,13 @@ extension SystemTests {
         #"{"name":"x","agents":{"capabilities":["a"]},"aggregation":{"strategy":"guess"}}"#, 400, "VALIDATION_ERROR"),
       BadRequest("a pattern that is no YAML", "POST", "/api/patterns", "a: [1", 400, "VALIDATION_ERROR"),
       BadRequest(
-        "an oversized body", "POST", "/api/patterns/analyse/execute", #"{"input":""# + String(repeating: "x", count: 9 << 20) + #""}"#, 413,
+        "an oversized body", "POST", "/api/patterns/analyze/execute", #"{"input":""# + String(repeating: "x", count: 9 << 20) + #""}"#, 413,
         "PAYLOAD_TOO_LARGE"),
     ]
 
     @Test func `each wrong request gets its error document, and the node goes on`() async throws {
       try await withParallaxd { node in
-        try await node.apply(pattern("analyse"))
+        try await node.apply(pattern("analyze"))
         for request in Self.requests {
           let response = try await node.api.send(request.method, request.path, body: request.body.map { Data($0.utf8) })
           #expect(response.status == request.status, "\(request.testDescription): \(response.text)")
@@ -66,7 +66,7 @@ extension SystemTests {
           #expect(error.error.message.count > 10 && error.requestId?.isEmpty == false, "\(request.testDescription): \(response.text)")
         }
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { _ in
-          let execution = try await node.execute("analyse")
+          let execution = try await node.execute("analyze")
           #expect(execution.status == .completed)
         }
       }
@@ -100,11 +100,11 @@ extension SystemTests {
 
     @Test func `a result for a task that was never given changes nothing`() async throws {
       try await withParallaxd { node in
-        try await node.apply(pattern("analyse"))
+        try await node.apply(pattern("analyze"))
         try await AgentSocket.withConnection(port: node.port) { agent in
           try await agent.send(.register(.init(capabilities: ["analysis"])), id: "1")
           _ = try await agent.receive("registered", ControlPlaneMessage.Registered.self)
-          let accepted = try await node.submit("analyse")
+          let accepted = try await node.submit("analyze")
           let task: ControlPlaneMessage.Task = try await agent.receive("task")
           #expect(task.executionId == accepted.executionId)
 

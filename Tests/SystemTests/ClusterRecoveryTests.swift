@@ -11,7 +11,7 @@ extension SystemTests {
 
     @Test func `200 executions in flight survive the kill of the leader, each completed once`() async throws {
       try await ParallaxCluster.with { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse", timeout: .seconds(180), retries: 3))
+        try await cluster.nodes[0].apply(pattern("analyze", timeout: .seconds(180), retries: 3))
         let arguments = ["--delay", "0.5", "--concurrency", "8"]
         try await withPythonAgents(at: (0..<3).map { cluster.agentURLs(first: $0) }, capabilities: ["analysis"], arguments: arguments) {
           agents in
@@ -44,7 +44,7 @@ extension SystemTests {
       try await withThrowingTaskGroup(of: String.self) { group in
         for number in 0..<Self.count {
           let node = nodes[number % nodes.count]
-          group.addTask { try await node.submit("analyse", input: ["text": .string("execution \(number)")]).executionId }
+          group.addTask { try await node.submit("analyze", input: ["text": .string("execution \(number)")]).executionId }
         }
         return try await group.reduce(into: []) { $0.append($1) }
       }
@@ -54,10 +54,10 @@ extension SystemTests {
 
     @Test func `pending: queued again`() async throws {
       try await ParallaxCluster.with { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse"))
+        try await cluster.nodes[0].apply(pattern("analyze"))
         let owner = try await follower(of: cluster)
         let other = cluster.others(than: owner)[0]
-        let accepted = try await cluster.nodes[owner].submit("analyse")
+        let accepted = try await cluster.nodes[owner].submit("analyze")
         #expect(accepted.status == .pending)
         cluster.nodes[owner].process.send(signal: SIGKILL)
         try await withPythonAgents(1, url: cluster.nodes[other].agentURL, capabilities: ["analysis"]) { agents in
@@ -70,13 +70,13 @@ extension SystemTests {
 
     @Test func `running: continues at an agent of another node`() async throws {
       try await ParallaxCluster.with { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse"))
+        try await cluster.nodes[0].apply(pattern("analyze"))
         let owner = try await follower(of: cluster)
         let other = cluster.others(than: owner)[0]
         try await withPythonAgents(1, url: cluster.nodes[other].agentURL, capabilities: ["analysis"], arguments: ["--delay", "4"]) {
           agents in
           let accepted = try await eventualValue("an execution that runs") {
-            let accepted = try await cluster.nodes[owner].submit("analyse")
+            let accepted = try await cluster.nodes[owner].submit("analyze")
             return accepted.status == .running ? accepted : nil
           }
           cluster.nodes[owner].process.send(signal: SIGKILL)
@@ -89,13 +89,13 @@ extension SystemTests {
 
     @Test func `running: continues at an agent that loses its own node too`() async throws {
       try await ParallaxCluster.with { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse"))
+        try await cluster.nodes[0].apply(pattern("analyze"))
         let owner = try await follower(of: cluster)
         let other = cluster.others(than: owner)[0]
         try await withPythonAgents(
           at: [cluster.agentURLs(first: owner)], capabilities: ["analysis"], arguments: ["--delay", "4"]
         ) { agents in
-          let accepted = try await cluster.nodes[owner].submit("analyse")
+          let accepted = try await cluster.nodes[owner].submit("analyze")
           #expect(accepted.status == .running)
           cluster.nodes[owner].process.send(signal: SIGKILL)
           let execution = try await cluster.nodes[other].end(of: accepted.executionId)
@@ -166,10 +166,10 @@ extension SystemTests {
 
     @Test func `the former session of a node that restarts at once is recovered like a dead node's`() async throws {
       try await ParallaxCluster.with { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse"))
+        try await cluster.nodes[0].apply(pattern("analyze"))
         let owner = try await follower(of: cluster)
         let other = cluster.others(than: owner)[0]
-        let accepted = try await cluster.nodes[owner].submit("analyse")
+        let accepted = try await cluster.nodes[owner].submit("analyze")
         cluster.nodes[owner].process.send(signal: SIGKILL)
         _ = try await cluster.nodes[owner].process.waitForExit()
         let again = try await ParallaxdProcess.start(
@@ -186,19 +186,19 @@ extension SystemTests {
 
     @Test func `a caller whose node dies repeats with its key and gets the one result`() async throws {
       try await ParallaxCluster.with { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse"))
+        try await cluster.nodes[0].apply(pattern("analyze"))
         let owner = try await follower(of: cluster)
         let other = cluster.others(than: owner)[0]
         try await withPythonAgents(1, url: cluster.nodes[other].agentURL, capabilities: ["analysis"], arguments: ["--delay", "3"]) {
           agents in
           let options = ExecuteRequest.Options(idempotencyKey: "order-18")
-          let lost = Task { try await cluster.nodes[owner].execute("analyse", options: options) }
+          let lost = Task { try await cluster.nodes[owner].execute("analyze", options: options) }
           try await eventually("the execution") {
             try await cluster.nodes[other].api.get("/api/executions").decode(ExecutionList.self).executions.first?.status == .running
           }
           cluster.nodes[owner].process.send(signal: SIGKILL)
           await #expect(throws: (any Error).self) { try await lost.value }
-          let execution = try await cluster.nodes[other].execute("analyse", options: options)
+          let execution = try await cluster.nodes[other].execute("analyze", options: options)
           #expect(execution.status == .completed)
           #expect(agents[0].finishedTasks.count == 1)
         }
@@ -207,7 +207,7 @@ extension SystemTests {
 
     @Test func `the leader dies during a recovery, and its successor completes it`() async throws {
       try await ParallaxCluster.with { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse", timeout: .seconds(180), retries: 3))
+        try await cluster.nodes[0].apply(pattern("analyze", timeout: .seconds(180), retries: 3))
         let leader = try await cluster.leader()
         let owner = cluster.others(than: leader)[0]
         let survivor = cluster.others(than: leader)[1]

@@ -34,12 +34,12 @@ extension SystemTests {
 
     @Test func `gives work to agents at any node, several at once`() async throws {
       try await ParallaxCluster.with { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse"))
+        try await cluster.nodes[0].apply(pattern("analyze"))
         try await cluster.nodes[0].apply(pattern("vote", capability: "analysis", min: 3, max: 3, Aggregation(strategy: .all)))
         // All agents are at the last node.
         try await withPythonAgents(1, url: cluster.nodes[2].agentURL, capabilities: ["analysis"]) { agents in
           for node in cluster.nodes {
-            let execution = try await node.execute("analyse", input: ["text": "one two"])
+            let execution = try await node.execute("analyze", input: ["text": "one two"])
             #expect(execution.status == .completed && execution.result == ["words": 2, "characters": 7])
             #expect(execution.agents.map(\.id) == [agents[0].id])
           }
@@ -55,14 +55,14 @@ extension SystemTests {
 
     @Test func `a waiting execution goes to the node that has the agents, and its caller gets the result`() async throws {
       try await ParallaxCluster.with { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse"))
+        try await cluster.nodes[0].apply(pattern("analyze"))
         try await withPythonAgents(
           1, url: cluster.nodes[1].agentURL, capabilities: ["analysis"], arguments: ["--concurrency", "1", "--delay", "0.2"]
         ) { agents in
           // Ten callers at a node without agents compete for one agent that accepts one task at a time.
           let results = try await withThrowingTaskGroup(of: ExecutionDocument.self) { group in
             for number in 0..<10 {
-              group.addTask { try await cluster.nodes[0].execute("analyse", input: ["text": .string("number \(number)")]) }
+              group.addTask { try await cluster.nodes[0].execute("analyze", input: ["text": .string("number \(number)")]) }
             }
             return try await group.reduce(into: []) { $0.append($1) }
           }
@@ -75,17 +75,17 @@ extension SystemTests {
 
     @Test func `an execution is cancelled, attached to and read at any node`() async throws {
       try await ParallaxCluster.with { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse"))
+        try await cluster.nodes[0].apply(pattern("analyze"))
         try await withPythonAgents(1, url: cluster.nodes[0].agentURL, capabilities: ["analysis"], arguments: ["--delay", "1"]) { agents in
-          let accepted = try await cluster.nodes[0].submit("analyse")
+          let accepted = try await cluster.nodes[0].submit("analyze")
           try await eventually("a task at the agent") { try await cluster.nodes[0].execution(accepted.executionId).status == .running }
           let cancelled = try await cluster.nodes[2].api.send("POST", accepted.statusUrl + "/cancel", body: nil)
           #expect(cancelled.status == 200, "\(cancelled.text)")
           #expect(try await cluster.nodes[1].execution(accepted.executionId).status == .cancelled)
 
           let options = ExecuteRequest.Options(idempotencyKey: "order-17")
-          async let first = cluster.nodes[1].execute("analyse", options: options)
-          async let repeated = cluster.nodes[2].execute("analyse", options: options)
+          async let first = cluster.nodes[1].execute("analyze", options: options)
+          async let repeated = cluster.nodes[2].execute("analyze", options: options)
           let (one, other) = try await (first, repeated)
           #expect(one.executionId == other.executionId && one.status == .completed && other.result == one.result)
           #expect(agents[0].finishedTasks.count == 1)
@@ -96,13 +96,13 @@ extension SystemTests {
     @Test func `a pattern and its next version are known everywhere`() async throws {
       try await ParallaxCluster.with { cluster in
         for version in ["1.0.0", "1.1.0"] {
-          var definition = pattern("analyse")
+          var definition = pattern("analyze")
           definition.version = version
           try await cluster.nodes[1].apply(definition)
           for node in cluster.nodes {
             // Without events the other nodes would notice after a minute.
             try await eventually("version \(version) at \(node.url)") {
-              try await node.api.get("/api/patterns/analyse").decode(PatternDefinition.self).version == version
+              try await node.api.get("/api/patterns/analyze").decode(PatternDefinition.self).version == version
             }
           }
         }
@@ -128,7 +128,7 @@ extension SystemTests {
 
     @Test func `publishes events of executions, agents and members on its channels`() async throws {
       try await ParallaxCluster.with { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse"))
+        try await cluster.nodes[0].apply(pattern("analyze"))
         let channels = ["parallax:events:execution", "parallax:events:agent", "parallax:events:cluster"]
         let subscriber = try ChildProcess(
           ProjectLayout.program("redis-cli"), ["-p", "\(cluster.redis.port)", "SUBSCRIBE"] + channels)
@@ -137,7 +137,7 @@ extension SystemTests {
             output.components(separatedBy: "subscribe\n").count > 3 ? () : nil
           }
           try await withPythonAgents(1, url: cluster.nodes[1].agentURL, capabilities: ["analysis"]) { agents in
-            let execution = try await cluster.nodes[2].execute("analyse")
+            let execution = try await cluster.nodes[2].execute("analyze")
             let leader = try await cluster.leader()
             _ = try await CommandLineTool(server: cluster.nodes[0].url)("ha", "stepdown")
             for (type, id) in [

@@ -14,7 +14,7 @@ extension SystemTests {
         let first = try await ParallaxdProcess.start(environment: environment)
         try await withChildProcess(first.process) { _ in
           try await first.waitUntilReady()
-          try await first.apply(pattern("analyse", timeout: .seconds(180), retries: 3))
+          try await first.apply(pattern("analyze", timeout: .seconds(180), retries: 3))
           let arguments = ["--delay", "0.3", "--concurrency", "8"]
           try await withPythonAgents(3, url: first.agentURL, capabilities: ["analysis"], arguments: arguments) { agents in
             let ids = try await submitAll(to: first)
@@ -41,7 +41,7 @@ extension SystemTests {
     private func submitAll(to node: ParallaxdProcess) async throws -> [String] {
       try await withThrowingTaskGroup(of: String.self) { group in
         for number in 0..<Self.count {
-          group.addTask { try await node.submit("analyse", input: ["text": .string("execution \(number)")]).executionId }
+          group.addTask { try await node.submit("analyze", input: ["text": .string("execution \(number)")]).executionId }
         }
         return try await group.reduce(into: []) { $0.append($1) }
       }

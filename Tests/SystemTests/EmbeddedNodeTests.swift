@@ -26,11 +26,11 @@ extension SystemTests {
       }
     }
 
-    @Test func `answers an asynchronous request at once and finishes it afterwards`() async throws {
+    @Test func `answers an asynchronous request at once and finishes it later`() async throws {
       try await withParallaxd { node in
-        try await node.apply(pattern("analyse"))
+        try await node.apply(pattern("analyze"))
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"], arguments: ["--delay", "0.3"]) { _ in
-          let accepted = try await node.submit("analyse", input: ["text": "one two three"])
+          let accepted = try await node.submit("analyze", input: ["text": "one two three"])
           #expect(!accepted.status.isTerminal)
           #expect(accepted.statusUrl == "/api/executions/\(accepted.executionId)")
           let execution = try await node.end(of: accepted.executionId)
@@ -59,13 +59,13 @@ extension SystemTests {
 
     @Test func `gives a task to another agent after a retryable error`() async throws {
       try await withParallaxd { node in
-        try await node.apply(pattern("analyse", retries: 3))
+        try await node.apply(pattern("analyze", retries: 3))
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { good in
           let bad = try await PythonAgent.start(
             urls: [node.agentURL], capabilities: ["analysis"], id: "agent_failing", arguments: ["--fail-rate", "1"])
           try await withChildProcess(bad.process) { _ in
             for _ in 0..<6 {
-              let execution = try await node.execute("analyse")
+              let execution = try await node.execute("analyze")
               #expect(execution.status == .completed)
               #expect(execution.agents.last?.id == good[0].id)
             }
@@ -78,9 +78,9 @@ extension SystemTests {
 
     @Test func `cancels an execution that runs`() async throws {
       try await withParallaxd { node in
-        try await node.apply(pattern("analyse"))
+        try await node.apply(pattern("analyze"))
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"], arguments: ["--delay", "30"]) { _ in
-          let accepted = try await node.submit("analyse")
+          let accepted = try await node.submit("analyze")
           let cancelled = try await node.api.send("POST", accepted.statusUrl + "/cancel", body: nil).decode(CancellationDocument.self)
           #expect(cancelled.status == .cancelled)
           #expect(try await node.execution(accepted.executionId).status == .cancelled)
@@ -90,9 +90,9 @@ extension SystemTests {
 
     @Test func `ends an execution at its deadline`() async throws {
       try await withParallaxd { node in
-        try await node.apply(pattern("analyse", timeout: .milliseconds(300)))
+        try await node.apply(pattern("analyze", timeout: .milliseconds(300)))
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"], arguments: ["--delay", "30"]) { _ in
-          let response = try await node.api.post("/api/patterns/analyse/execute", ExecuteRequest(input: nil))
+          let response = try await node.api.post("/api/patterns/analyze/execute", ExecuteRequest(input: nil))
           #expect(response.status == 408)
           #expect(try response.decode(ErrorDocument.self).error.code == "TIMEOUT")
         }
@@ -101,8 +101,8 @@ extension SystemTests {
 
     @Test func `answers NO_AGENTS without a capable agent`() async throws {
       try await withParallaxd(files: ["parallax.config.yaml": "executions:\n  agentWait: 100ms\n"]) { node in
-        try await node.apply(pattern("analyse"))
-        let response = try await node.api.post("/api/patterns/analyse/execute", ExecuteRequest(input: nil))
+        try await node.apply(pattern("analyze"))
+        let response = try await node.api.post("/api/patterns/analyze/execute", ExecuteRequest(input: nil))
         #expect(response.status == 503)
         #expect(try response.decode(ErrorDocument.self).error.code == "NO_AGENTS")
       }
@@ -110,14 +110,14 @@ extension SystemTests {
 
     @Test func `a repeat with the same idempotency key finds the same execution`() async throws {
       try await withParallaxd { node in
-        try await node.apply(pattern("analyse"))
+        try await node.apply(pattern("analyze"))
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { agents in
           let options = ExecuteRequest.Options(idempotencyKey: "order-17")
-          let first = try await node.execute("analyse", options: options)
-          let repeated = try await node.execute("analyse", options: options)
+          let first = try await node.execute("analyze", options: options)
+          let repeated = try await node.execute("analyze", options: options)
           #expect(first.executionId == repeated.executionId)
           #expect(agents[0].finishedTasks.count == 1)
-          let other = try await node.api.post("/api/patterns/analyse/execute", ExecuteRequest(input: ["text": "other"], options: options))
+          let other = try await node.api.post("/api/patterns/analyze/execute", ExecuteRequest(input: ["text": "other"], options: options))
           #expect(other.status == 409)
         }
       }
@@ -125,9 +125,9 @@ extension SystemTests {
 
     @Test func `its metrics satisfy promtool`() async throws {
       try await withParallaxd { node in
-        try await node.apply(pattern("analyse"))
+        try await node.apply(pattern("analyze"))
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { _ in
-          _ = try await node.execute("analyse")
+          _ = try await node.execute("analyze")
           let metrics = try await node.api.get("/metrics")
           #expect(metrics.status == 200)
           #expect(metrics.text.contains(#"parallax_executions_total{"#))

@@ -73,11 +73,11 @@ extension SystemTests {
 
     @Test func `a stopping leader hands over at once, exits with 0 and fails no request`() async throws {
       try await ParallaxCluster.with(environment: ["PARALLAX_DRAIN_DELAY": "1s"]) { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse", retries: 3))
+        try await cluster.nodes[0].apply(pattern("analyze", retries: 3))
         try await withPythonAgents(
           at: (0..<3).map { cluster.agentURLs(first: $0) }, capabilities: ["analysis"], arguments: ["--delay", "0.02"]
         ) { _ in
-          let load = BalancedLoad(cluster.nodes, pattern: "analyse")
+          let load = BalancedLoad(cluster.nodes, pattern: "analyze")
           let leader = try await cluster.leader()
           let other = cluster.others(than: leader)[0]
           try await load.run(callers: 8) {
@@ -126,7 +126,7 @@ extension SystemTests {
     @Test func `FLUSHALL does not depose the leader, and work continues`() async throws {
       try await ParallaxCluster.with { cluster in
         try await withPythonAgents(1, url: cluster.nodes[1].agentURL, capabilities: ["analysis"]) { agents in
-          try await cluster.nodes[0].apply(pattern("analyse"))
+          try await cluster.nodes[0].apply(pattern("analyze"))
           let before = try await cluster.nodes[0].haStatus()
           let (_, sampler) = try await LeaderSampler.sampling(cluster.nodes) {
             for _ in 0..<3 {
@@ -144,7 +144,7 @@ extension SystemTests {
           try await eventually("the agent's registration", within: .seconds(20)) {
             try await cluster.nodes[2].api.get("/api/agents/\(agents[0].id)").status == 200
           }
-          let execution = try await cluster.nodes[2].execute("analyse")
+          let execution = try await cluster.nodes[2].execute("analyze")
           #expect(execution.status == .completed)
         }
       }

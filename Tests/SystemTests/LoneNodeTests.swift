@@ -85,16 +85,16 @@ extension SystemTests {
       try await RedisServer.with { redis in
         let environment = onRedis ? ["PARALLAX_REDIS_URL": redis.url] : [:]
         try await withParallaxd(environment: environment) { node in
-          try await node.apply(pattern("analyse"))
+          try await node.apply(pattern("analyze"))
           try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"], arguments: ["--delay", "2"]) { agents in
-            async let waited = node.execute("analyse")
-            let accepted = try await node.submit("analyse")
+            async let waited = node.execute("analyze")
+            let accepted = try await node.submit("analyze")
             try await eventually("the agent at work") { try await node.execution(accepted.executionId).status == .running }
             node.process.send(signal: SIGTERM)
             // The node refuses new executions but still answers; the requests before the signal count as work too.
             var others = 0
             try await eventually("a node that refuses work") {
-              let status = try await node.api.post("/api/patterns/analyse/execute?async=true", ExecuteRequest(input: nil)).status
+              let status = try await node.api.post("/api/patterns/analyze/execute?async=true", ExecuteRequest(input: nil)).status
               if status == 202 { others += 1 }
               return status == 503
             }

@@ -66,14 +66,14 @@ extension SystemTests {
 
     @Test func `a restarted Redis without persistence gets running and recently ended executions from the nodes`() async throws {
       try await ParallaxCluster.with { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse"))
+        try await cluster.nodes[0].apply(pattern("analyze"))
         try await cluster.nodes[0].apply(pattern("translate", capability: "translation", timeout: .seconds(120)))
         var waiting: [String] = []
         var ended: [String] = []
         try await withPythonAgents(1, url: cluster.nodes[1].agentURL, capabilities: ["analysis"]) { agents in
           for node in cluster.nodes {
             for _ in 0..<5 {
-              ended.append(try await node.execute("analyse").executionId)
+              ended.append(try await node.execute("analyze").executionId)
               waiting.append(try await node.submit("translate").executionId)
             }
           }
@@ -113,11 +113,11 @@ extension SystemTests {
     private func goesOn(
       _ cluster: ParallaxCluster, _ faults: @escaping @Sendable (_ acknowledges: @Sendable (Int) async throws -> Void) async throws -> Void
     ) async throws {
-      try await cluster.nodes[0].apply(pattern("analyse", timeout: .seconds(120), retries: 3))
+      try await cluster.nodes[0].apply(pattern("analyze", timeout: .seconds(120), retries: 3))
       let arguments = ["--concurrency", "32"]
       try await withPythonAgents(at: (0..<3).map { cluster.agentURLs(first: $0) }, capabilities: ["analysis"], arguments: arguments) {
         agents in
-        let load = SubmittedLoad(cluster.nodes, pattern: "analyse")
+        let load = SubmittedLoad(cluster.nodes, pattern: "analyze")
         let (_, sampler) = try await LeaderSampler.sampling(cluster.nodes) {
           try await load.run(callers: 6) {
             try await faults { count in

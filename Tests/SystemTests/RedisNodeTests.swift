@@ -9,12 +9,12 @@ extension SystemTests {
     @Test func `keeps executions and agents in the keys that operators know`() async throws {
       try await RedisServer.with { redis in
         try await withParallaxd(environment: ["PARALLAX_REDIS_URL": redis.url, "PARALLAX_NODE_ID": "node-a"]) { node in
-          try await node.apply(pattern("analyse"))
+          try await node.apply(pattern("analyze"))
           try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis", "classification"]) { agents in
-            let execution = try await node.execute("analyse")
+            let execution = try await node.execute("analyze")
             let stored = try await hash("parallax:execution:\(execution.executionId)", on: redis)
             #expect(stored["status"] == "completed")
-            #expect(stored["pattern"] == "analyse")
+            #expect(stored["pattern"] == "analyze")
             #expect(stored["nodeId"] == "node-a")
             #expect(stored["startedAt"].flatMap(Timestamp.init) == execution.startedAt)
             let agent = try await hash("parallax:agent:\(agents[0].id)", on: redis)
@@ -29,8 +29,8 @@ extension SystemTests {
     @Test func `uses password and database number`() async throws {
       try await RedisServer.with(.init(password: "open-sesame")) { redis in
         try await withParallaxd(environment: ["PARALLAX_REDIS_URL": redis.url + "/3"]) { node in
-          try await node.apply(pattern("analyse"))
-          #expect(try await command(["-n", "3", "EXISTS", "parallax:pattern:analyse"], on: redis, password: "open-sesame") == "1")
+          try await node.apply(pattern("analyze"))
+          #expect(try await command(["-n", "3", "EXISTS", "parallax:pattern:analyze"], on: redis, password: "open-sesame") == "1")
           #expect(try await command(["-n", "0", "DBSIZE"], on: redis, password: "open-sesame") == "0")
         }
       }
@@ -47,8 +47,8 @@ extension SystemTests {
         let node = try await ParallaxdProcess.start(files: ["parallax.config.yaml": file])
         try await withChildProcess(node.process) { _ in
           try await node.waitUntilReady()
-          try await node.apply(pattern("analyse"))
-          #expect(try redis.command("EXISTS", "parallax:pattern:analyse").number == 1)
+          try await node.apply(pattern("analyze"))
+          #expect(try redis.command("EXISTS", "parallax:pattern:analyze").number == 1)
         }
       }
     }
@@ -70,8 +70,8 @@ extension SystemTests {
     @Test func `reaches Redis over a Unix socket`() async throws {
       try await RedisServer.with { redis in
         try await withParallaxd(environment: ["PARALLAX_REDIS_URL": "unix://\(redis.socketPath)?db=2"]) { node in
-          try await node.apply(pattern("analyse"))
-          #expect(try await command(["-n", "2", "EXISTS", "parallax:pattern:analyse"], on: redis) == "1")
+          try await node.apply(pattern("analyze"))
+          #expect(try await command(["-n", "2", "EXISTS", "parallax:pattern:analyze"], on: redis) == "1")
         }
       }
     }
@@ -103,9 +103,9 @@ extension SystemTests {
         #expect(try await node.api.get("/health/ready").status == 503)
         try await redis.start()
         try await node.waitUntilReady(within: .seconds(20))
-        try await node.apply(pattern("analyse"))
+        try await node.apply(pattern("analyze"))
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { _ in
-          let execution = try await node.execute("analyse")
+          let execution = try await node.execute("analyze")
           #expect(execution.status == .completed)
         }
       }

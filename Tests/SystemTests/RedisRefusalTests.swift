@@ -15,13 +15,13 @@ extension SystemTests {
       async throws
     {
       try await ParallaxCluster.with(2) { cluster in
-        try await cluster.nodes[0].apply(pattern("analyse"))
+        try await cluster.nodes[0].apply(pattern("analyze"))
         let leader = try await cluster.leader()
         let term = try #require(try await cluster.nodes[0].haStatus().term)
         try cluster.redis.command("CONFIG", "SET", "maxmemory", "1")
 
         for (index, key) in ["a", nil, "b"].enumerated() {
-          let response = try await cluster.nodes[index % 2].api.post("/api/patterns/analyse/execute", Self.execution(key: key))
+          let response = try await cluster.nodes[index % 2].api.post("/api/patterns/analyze/execute", Self.execution(key: key))
           #expect(response.status == 503, "\(response.text)")
           let error = try response.decode(ErrorDocument.self).error
           #expect(error.code == "NOT_READY" && error.message.contains("OOM command not allowed"), "\(error)")
@@ -39,7 +39,7 @@ extension SystemTests {
 
         try cluster.redis.command("CONFIG", "SET", "maxmemory", "0")
         for node in cluster.nodes { try await node.waitUntilReady() }
-        let response = try await cluster.nodes[0].api.post("/api/patterns/analyse/execute?async=true", Self.execution(key: "a"))
+        let response = try await cluster.nodes[0].api.post("/api/patterns/analyze/execute?async=true", Self.execution(key: "a"))
         #expect(response.status == 202, "\(response.text)")
       }
     }
@@ -72,14 +72,14 @@ extension SystemTests {
         let node = try await ParallaxdProcess.start(environment: environment, files: ["parallax.config.yaml": file])
         try await withChildProcess(node.process) { _ in
           try await node.waitUntilReady()
-          try await node.apply(pattern("analyse"))
+          try await node.apply(pattern("analyze"))
           try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { _ in
-            let first = try await node.execute("analyse", options: .init(idempotencyKey: "key"))
-            for _ in 0..<3 { _ = try await node.execute("analyse") }
+            let first = try await node.execute("analyze", options: .init(idempotencyKey: "key"))
+            for _ in 0..<3 { _ = try await node.execute("analyze") }
             try await eventually("the first execution is removed", within: .seconds(60)) {
               try await node.api.get("/api/executions/\(first.executionId)").status == 404
             }
-            let repeated = try await node.api.post("/api/patterns/analyse/execute", Self.execution(key: "key"))
+            let repeated = try await node.api.post("/api/patterns/analyze/execute", Self.execution(key: "key"))
             #expect(repeated.status == 409, "\(repeated.text)")
             #expect(repeated.text.contains("\"completed\"") && repeated.text.contains(first.executionId))
           }

@@ -485,7 +485,7 @@ inline tick(n) {
   :: else
   fi;
   if
-  :: node[n].role == STOPPING && node[n].left == 0 -> join_duties(n)   /* they honour cancellation */
+  :: node[n].role == STOPPING && node[n].left == 0 -> join_duties(n)   /* they honor cancellation */
   :: else
   fi
 }

@@ -25,7 +25,7 @@ extension RedisStateStore {
     switch outcome {
     case "created": return .created
     case "exists":
-      try await unlist(execution, inFavourOf: answer.last?.string.flatMap { Timestamp($0) })
+      try await unlist(execution, inFavorOf: answer.last?.string.flatMap { Timestamp($0) })
       return .exists
     case "barred": return .barred
     case "unreadable": throw StateStoreError.unreadable("execution \(execution.id)")
@@ -37,7 +37,7 @@ extension RedisStateStore {
   ///
   /// The creator's entry in the list of its executions stays, since its session may be about to claim the execution: a surplus entry is
   /// harmless, a missing one is not.
-  private func unlist(_ execution: Execution, inFavourOf createdAt: Timestamp?) async throws {
+  private func unlist(_ execution: Execution, inFavorOf createdAt: Timestamp?) async throws {
     guard let createdAt, createdAt != execution.createdAt else { return }
     let bucket = ExecutionBucket(at: execution.createdAt)
     if bucket == ExecutionBucket(at: createdAt) {

@@ -157,7 +157,7 @@ private final class Listener: Sendable {
   }
 
   func waitUntilClosed() async {
-    // The channel may close for any reason; afterwards it accepts nothing.
+    // The channel may close for any reason; afterward it accepts nothing.
     try? await channel.withLock { $0 }?.closeFuture.get()
   }
 }

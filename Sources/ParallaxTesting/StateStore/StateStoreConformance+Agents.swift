@@ -99,7 +99,7 @@ extension StateStoreConformance {
     },
   ]
 
-  static let catalogue: [Check] = [
+  static let catalog: [Check] = [
     Check("a pattern is new once per version, and the last definition stays") { store in
       var pattern = Sample.pattern()
       try expect(await store.store(pattern), is: true, "whether the first definition is new")

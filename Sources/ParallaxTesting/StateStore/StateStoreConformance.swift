@@ -14,7 +14,7 @@ public enum StateStoreConformance {
 
   /// All checks; each needs an empty store.
   public static let checks =
-    creation + changes + restoration + outcomes + ownership + listing + retention + idempotency + agents + catalogue
+    creation + changes + restoration + outcomes + ownership + listing + retention + idempotency + agents + catalog
 }
 
 /// The violation of a rule.

@@ -210,7 +210,7 @@ func faults(
   }
 
   @Test func `A word that resembles no key gets no suggestion`() {
-    #expect(faults("server: { colour: 1 }") == ["conf/node.yaml:1: server.colour: unknown key"])
+    #expect(faults("server: { color: 1 }") == ["conf/node.yaml:1: server.color: unknown key"])
   }
 
   @Test(

@@ -98,7 +98,7 @@ import Testing
     let keys = ["host", "port", "drainTimeout"]
     #expect(NearestKey.of("DRAINTIMEOUT", among: keys) == "drainTimeout")
     #expect(NearestKey.of("drain_timeout", among: keys) == "drainTimeout")
-    #expect(NearestKey.of("colour", among: keys) == nil)
+    #expect(NearestKey.of("color", among: keys) == nil)
     #expect(NearestKey.of("x", among: keys) == nil)
     #expect(NearestKey.of(String(repeating: "port", count: 100), among: keys) == nil)
   }

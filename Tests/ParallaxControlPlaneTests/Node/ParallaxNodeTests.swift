@@ -47,7 +47,7 @@ import Testing
         try await eventually("a leader") { try await Self.status(api).leader == "node-a" }
         #expect(try await api.post("/api/patterns", pattern).status == 201)
         let accepted: ExecutionAcceptance = try await api.post(
-          "/api/patterns/analyse/execute?async=true", ExecuteRequest(input: ["text": "one"])
+          "/api/patterns/analyze/execute?async=true", ExecuteRequest(input: ["text": "one"])
         ).decode()
         return (accepted.executionId, try await Self.status(api).term)
       }
@@ -63,7 +63,7 @@ import Testing
 
   private var pattern: PatternDefinition {
     PatternDefinition(
-      name: "analyse", agents: AgentRequirement(capabilities: ["analysis"], min: 1), aggregation: Aggregation(strategy: .first))
+      name: "analyze", agents: AgentRequirement(capabilities: ["analysis"], min: 1), aggregation: Aggregation(strategy: .first))
   }
 
   private static func status(_ api: APIClient) async throws -> HAStatusDocument { try await api.get("/ha/status").decode() }

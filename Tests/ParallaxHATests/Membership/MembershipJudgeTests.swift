@@ -140,7 +140,7 @@ import Testing
     #expect(!test.judge.isCutOff(now: .seconds(25)))
   }
 
-  @Test func aNodeThatStoodStillLearnsAfterwardsThatItWasCutOff() throws {
+  @Test func aNodeThatStoodStillLearnsAfterwardThatItWasCutOff() throws {
     var test = try JudgeUnderTest()
     #expect(test.write(at: 14) == [])
     #expect(test.write(at: 29) == [.cutOff, .reconnected])
