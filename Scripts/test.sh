@@ -99,6 +99,7 @@ mkdir -p "$logs"
 stage "Tools that the tests need" Scripts/install-test-tools.sh || true
 stage "Scripts" Scripts/check-scripts.sh || true
 stage "Format and documentation lint" Scripts/check-format.sh || true
+stage "Spelling" Scripts/check-spelling.sh || true
 stage "Links and paths of the pages" Scripts/check-pages.py || true
 stage "Import floors" Scripts/check-imports.sh || true
 stage "Clock floors" Scripts/check-clocks.sh || true
