@@ -89,7 +89,11 @@ extension SystemTests {
           try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"], arguments: ["--delay", "2"]) { agents in
             async let waited = node.execute("analyze")
             let accepted = try await node.submit("analyze")
-            try await eventually("the agent at work") { try await node.execution(accepted.executionId).status == .running }
+            try await eventually("both requests, and the agent at work") {
+              let list: ExecutionList = try await node.api.get("/api/executions").decode()
+              let status = try await node.execution(accepted.executionId).status
+              return list.total == 2 && status == .running
+            }
             node.process.send(signal: SIGTERM)
             // The node refuses new executions but still answers; the requests before the signal count as work too.
             var others = 0
