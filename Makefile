@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all fuzz format bench bench-failover bench-json bench-redis endurance mutants demo docs run clean
+.PHONY: help build test test-all fuzz format bench bench-failover bench-json bench-redis endurance mutants simulate demo docs run clean
 
 # Where the project is checked, warnings are errors; where it is used, they are not.
 STRICT := PARALLAX_STRICT=1
@@ -45,6 +45,9 @@ bench-json: ## Reading JSON: depth, size and number against time, beside Foundat
 bench-redis: ## The Redis client and its decoder against hiredis, and what a command allocates
 	swift run -c release --package-path Benchmarks resp-bench
 	swift run -c release --package-path Benchmarks redis-bench $(ARGS)
+
+simulate: ## Simulate executions in release; ARGS="SECONDS SEED MIX", ARGS=scenarios, ARGS="shrink SEED MIX"
+	swift run -c release execution-simulation $(ARGS)
 
 demo: ## A cluster to watch: three nodes, agents, a load, and a leader that is killed
 	@Scripts/install-test-tools.sh

@@ -173,6 +173,12 @@ let package = Package(
         "ParallaxRedis", "ParallaxAPI", tools("AsyncHTTPClient", "async-http-client"), tools("NIOHTTP1", "swift-nio"), logging,
       ] + Weight.commandLine.nio,
       path: "Tests/TestSupport", exclude: ["Preload"], swiftSettings: settings),
+    .target(
+      name: "ExecutionSimulation",
+      dependencies: ["ParallaxControlPlane", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxTesting"],
+      path: "Tests/ExecutionSimulation", swiftSettings: settings),
+    .executableTarget(
+      name: "execution-simulation", dependencies: ["ExecutionSimulation"], path: "Tests/execution-simulation", swiftSettings: settings),
     .testTarget(name: "ParallaxTextTests", dependencies: ["ParallaxText"], swiftSettings: settings),
     .testTarget(name: "ParallaxConcurrencyTests", dependencies: ["ParallaxConcurrency", "ParallaxTesting"], swiftSettings: settings),
     .testTarget(
@@ -185,6 +191,8 @@ let package = Package(
     .testTarget(
       name: "SimulationTests", dependencies: ["ParallaxHA", "ParallaxTesting"], exclude: ["Scenarios", "Corpus.txt"],
       swiftSettings: settings),
+    .testTarget(
+      name: "ExecutionSimulationTests", dependencies: ["ExecutionSimulation"], exclude: ["Corpus"], swiftSettings: settings),
     .testTarget(name: "ParallaxAPITests", dependencies: ["ParallaxAPI"], swiftSettings: settings),
     .testTarget(
       name: "ParallaxStateTests", dependencies: ["ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxTesting"], swiftSettings: settings),

@@ -1,11 +1,11 @@
 import ParallaxAPI
-import ParallaxHA
+package import ParallaxHA
 import ParallaxState
 
 /// Maps an event of the cluster or of its membership to effects on this node; a value.
-struct ClusterEventPolicy: Sendable {
+package struct ClusterEventPolicy: Sendable {
   /// An effect for the feed to perform.
-  enum Effect: Sendable, Hashable {
+  package enum Effect: Sendable, Hashable {
     /// Reread the agents of all members, and the patterns.
     case readAgents
     /// Read the members now, ahead of the next heartbeat.
@@ -27,6 +27,11 @@ struct ClusterEventPolicy: Sendable {
 
   /// This node.
   let session: NodeSession
+
+  /// Makes the policy of one node.
+  package init(session: NodeSession) {
+    self.session = session
+  }
 
   /// The effects of a delivery on the bus; a gap may hide any event.
   func effects(of delivery: EventDelivery) -> [Effect] {
@@ -61,7 +66,7 @@ struct ClusterEventPolicy: Sendable {
   }
 
   /// The effects of a membership event.
-  func effects(of event: MembershipEvent) -> [Effect] {
+  package func effects(of event: MembershipEvent) -> [Effect] {
     switch event {
     case .joined(let member), .becameHealthy(let member): [.regained(member.session), .readAgents]
     case .restarted(_, let former): lost(former)

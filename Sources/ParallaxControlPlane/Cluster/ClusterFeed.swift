@@ -129,6 +129,7 @@ struct ClusterFeed: Service {
     let view = members.view
     publisher.publish(ClusterEventPolicy.loadRequest, id: session.nodeID, on: .cluster)
     try await patterns.load()
+    try await dispatcher.restoreRegistrations()
     for member in view.members where member.isAlive && member.record.session != session {
       let home = member.record.session
       let before = dispatcher.agentEpochs(at: home)

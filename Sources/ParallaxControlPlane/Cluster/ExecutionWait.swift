@@ -1,22 +1,22 @@
 import ParallaxAPI
-import ParallaxHA
-import ParallaxState
+package import ParallaxHA
+package import ParallaxState
 
 /// Decides the next step of one caller's wait for an execution that another node owns.
 ///
 /// A value without a clock: `now` is the time on the node's monotonic clock. The wait asks the owner to report the end. The owner may be
 /// lost, and so may the request or the report: the wait rereads the store every ``readInterval``, and asks again after ``askInterval``, or
 /// at once if the owner has changed.
-struct ExecutionWait: Sendable {
+package struct ExecutionWait: Sendable {
   /// The outcome of a read of the execution.
-  enum Reading: Sendable {
+  package enum Reading: Sendable {
     case failed(any Error)
     case missing
     case found(StoredExecution)
   }
 
   /// The step to take before the next read.
-  enum Step: Sendable {
+  package enum Step: Sendable {
     /// End the wait, with the execution or without.
     case end(StoredExecution?)
     /// Fail the wait: its first read failed.
@@ -46,7 +46,7 @@ struct ExecutionWait: Sendable {
   ///   - session: This node.
   ///   - request: A message that goes to each owner ahead of the request to report the end.
   ///   - deadline: The end of the wait, on the node's monotonic clock.
-  init(for id: String, at session: NodeSession, request: NodeMessage?, until deadline: Duration) {
+  package init(for id: String, at session: NodeSession, request: NodeMessage?, until deadline: Duration) {
     self.id = id
     self.session = session
     self.request = request
@@ -56,7 +56,7 @@ struct ExecutionWait: Sendable {
   /// Processes a read.
   ///
   /// Only a failure of the first read fails the wait, because the caller can then ask another node; a later failure leads to another read.
-  mutating func read(_ reading: Reading, at now: Duration) -> Step {
+  package mutating func read(_ reading: Reading, at now: Duration) -> Step {
     defer { hasRead = true }
     switch reading {
     case .failed(let error): return hasRead ? .pause : .fail(error)
@@ -75,7 +75,7 @@ struct ExecutionWait: Sendable {
   }
 
   /// The latest time of the next read; nil at the deadline.
-  func nextRead(after now: Duration) -> Duration? {
+  package func nextRead(after now: Duration) -> Duration? {
     now < deadline ? min(now + Self.readInterval, deadline) : nil
   }
 }

@@ -82,10 +82,12 @@ struct AgentMachine: Sendable {
     return actions
   }
 
-  /// Puts an open task into the hands of its agent, to which a former owner of the execution gave it.
+  /// Puts a task into the hands of its agent, to which a former owner of the execution gave it, if it is open.
   mutating func expect(_ task: TaskRecord, of execution: String, at now: Moment) -> [Action] {
     let actions = tasks.expect(task, of: execution, at: now)
-    if let agent = directory[task.agentID], !agent.isConnected { awaitReturn(of: agent.id, epoch: agent.epoch, at: now) }
+    if task.state == .open, let agent = directory[task.agentID], !agent.isConnected {
+      awaitReturn(of: agent.id, epoch: agent.epoch, at: now)
+    }
     return actions
   }
 

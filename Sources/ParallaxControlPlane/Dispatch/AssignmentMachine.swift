@@ -114,8 +114,13 @@ extension AssignmentMachine {
     if isSuspect { suspects[task.agentID] = task.id }
   }
 
-  /// Puts an open task into the hands of its agent, to which a former owner of the execution gave it.
+  /// Puts a task into the hands of its agent, to which a former owner of the execution gave it, if it is open.
   mutating func expect(_ task: TaskRecord, of execution: String, at now: Moment) -> [Action] {
+    guard task.state == .open else {
+      // The former owner may have said that it is not wanted any more, and not have been heard.
+      backlogs.remove(task.id, of: task.agentID)
+      return []
+    }
     directory.expect(id: task.agentID)
     if let inHand = directory[task.agentID]?.tasks[task.id] {
       directory.edit(task.id, of: task.agentID) { ($0.executionID, $0.isOwn, $0.isRecorded) = (execution, true, true) }

@@ -19,13 +19,17 @@ struct Backlogs: Sendable {
     entries[agent, default: []].append(Entry(task: task, due: due))
   }
 
-  /// Takes the first task of an agent, with the time that is left for it.
+  /// Takes the first task of an agent whose time is not over, with the time that is left for it.
   mutating func next(of agent: String, at now: Moment) -> ControlPlaneMessage.Task? {
-    guard let first = entries[agent]?.popFirst() else { return nil }
-    if entries[agent]?.isEmpty == true { entries[agent] = nil }
-    var task = first.task
-    task.timeout = WireDuration(max(.milliseconds(1), first.due - now.instant))
-    return task
+    defer { if entries[agent]?.isEmpty == true { entries[agent] = nil } }
+    while let first = entries[agent]?.popFirst() {
+      // Its owner may have said that it is not wanted any more, and not have been heard.
+      guard first.due > now.instant else { continue }
+      var task = first.task
+      task.timeout = WireDuration(max(.milliseconds(1), first.due - now.instant))
+      return task
+    }
+    return nil
   }
 
   mutating func remove(_ task: String, of agent: String) {

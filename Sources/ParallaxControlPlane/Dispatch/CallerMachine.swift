@@ -113,7 +113,7 @@ struct CallerMachine: Sendable {
   mutating func stop(_ executions: (String) -> Execution?) -> [DispatchAction] {
     isStopping = true
     var actions: [DispatchAction] = []
-    for (id, entry) in entries where entry.isAcknowledged {
+    for (id, entry) in entries.sorted(by: { $0.key < $1.key }) where entry.isAcknowledged {
       guard let execution = executions(id) else { continue }
       actions += entry.waiters.map { .resolve($0.id, accepted(execution)) }
       entries[id]?.waiters = []

@@ -146,9 +146,9 @@ extension DispatchMachine {
   /// on with. In the same epoch others can only have recorded outcomes. An earlier state is written over.
   private mutating func takeIn(_ id: String, _ stored: StoredExecution?, at now: Moment) -> [DispatchAction] {
     guard driver.stored(id) != nil else { return found(id, stored) }
-    guard let stored, let standing = driver.standing(of: stored) else { return driver.advance(id, at: now) { $0.storeReset() } }
+    guard let stored, let standing = driver.standing(of: stored) else { return driver.advance(id, at: now) { $0.storeLacks() } }
     switch standing {
-    case .behind: return driver.advance(id, at: now) { $0.storeReset() } + driver.takeOutcomes(of: stored, at: now)
+    case .behind: return driver.advance(id, at: now) { $0.storeLacks() } + driver.takeOutcomes(of: stored, at: now)
     case .ahead where stored.execution.status.isTerminal: return driver.endedElsewhere(stored, at: now) + [.store(.unlist(id))]
     case .ahead where stored.execution.owner == settings.session:
       return driver.replace(with: stored, at: now) + driver.repeatDeliveries(of: id, at: now)

@@ -52,6 +52,8 @@ package final class Dispatcher: Service {
   private let clock: NodeClock
   private let metrics: DispatchMetrics
   private let logger: Logger
+  /// Whether the session is being entered in the store, or an entry was not answered: the store may have said that it had forgotten it.
+  let isOpening = Atomic<Bool>(false)
 
   /// Makes a dispatcher; `retention` is for how long after its creation an execution is sure to stay in the store.
   package init(
@@ -252,6 +254,11 @@ package final class Dispatcher: Service {
     }
   }
 
+  /// Has the registrations of connected agents stored once more that the store lacks.
+  ///
+  /// - Throws: The store's error.
+  package func restoreRegistrations() async throws { try await worker.restoreRegistrations(of: self) }
+
   /// Ends an agent's connection; false when it is not connected here.
   package func disconnectAgent(_ id: String) -> Bool {
     guard let link = state.withLock({ $0.links[id]?.link }) else { return false }
@@ -368,12 +375,12 @@ package final class Dispatcher: Service {
 
 // MARK: - What the work for the store needs
 
-extension Dispatcher: StoreRestoration.Owner {
+extension Dispatcher: StoreWorker.Owner {
   func knownEpoch(of agent: String) -> Int64 { state.withLock { $0.machine.agent(agent)?.epoch ?? 0 } }
 
   var mayBeRestoring: Bool {
     let now = clock.now
-    return state.withLock { $0.machine.mayBeRestoring(at: now) }
+    return isOpening.load(ordering: .relaxed) || state.withLock { $0.machine.mayBeRestoring(at: now) }
   }
 
   var registeredLinks: [String: (epoch: Int64, link: any AgentLink)] { state.withLock { $0.links } }

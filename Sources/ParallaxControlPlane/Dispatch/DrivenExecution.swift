@@ -6,7 +6,7 @@ struct DrivenExecution: Sendable {
   var machine: ExecutionMachine
   let key: PoolKey
   /// When its time is over, on this node's monotonic clock: no wall clock that jumps moves it.
-  let due: Duration
+  private(set) var due: Duration
   /// Whether its caller can ask for it again by an idempotency key.
   var isRepeatable = false
   /// The id of the message that gave a task's outcome, which its acknowledgement repeats.
@@ -18,8 +18,20 @@ struct DrivenExecution: Sendable {
   /// Begins to drive an execution; its time is over no later than if it had been created now, whatever the wall clocks say.
   init(_ machine: ExecutionMachine, at now: Moment) {
     self.machine = machine
-    let execution = machine.stored.execution
-    key = PoolKey(execution.pattern.agents.capabilities)
-    due = now.instant + min(execution.deadline - now.wall, execution.deadline - execution.createdAt)
+    key = PoolKey(machine.stored.execution.pattern.agents.capabilities)
+    due = Self.due(of: machine.stored.execution, at: now)
+  }
+
+  /// Takes over the deadline of what the store holds; false if it is the same.
+  ///
+  /// It is another if a repeat of the request was created first.
+  mutating func setDeadline(of stored: StoredExecution, at now: Moment) -> Bool {
+    guard stored.execution.deadline != execution.deadline else { return false }
+    due = Self.due(of: stored.execution, at: now)
+    return true
+  }
+
+  private static func due(of execution: Execution, at now: Moment) -> Duration {
+    now.instant + min(execution.deadline - now.wall, execution.deadline - execution.createdAt)
   }
 }

@@ -122,19 +122,19 @@ struct ExecutionDriver: Sendable {
   mutating func replace(with stored: StoredExecution, at now: Moment) -> [DispatchAction] {
     let id = stored.execution.id
     callers.adopt(id)
+    if executions[id]?.setDeadline(of: stored, at: now) == true { timers.add(.deadline(id), at: executions[id]?.due ?? now.instant) }
     return advance(id, at: now) { $0.replace(with: stored, at: now.wall) } + expectTasks(of: id, at: now)
   }
 
   private mutating func drive(_ driven: DrivenExecution, at now: Moment) {
-    let id = driven.execution.id
-    executions[id] = driven
-    timers.add(.deadline(id), at: driven.due)
-    ownership.watch(id, at: now)
+    executions[driven.execution.id] = driven
+    timers.add(.deadline(driven.execution.id), at: driven.due)
+    ownership.watch(driven.execution.id, at: now)
   }
 
-  /// Puts open tasks into the hands of their agents, as a former owner gave them to those.
+  /// Puts tasks into the hands of their agents, as a former owner gave them to those.
   private mutating func expectTasks(of id: String, at now: Moment) -> [DispatchAction] {
-    (executions[id]?.openTasks ?? []).flatMap { perform(agents.expect($0, of: id, at: now), at: now) }
+    (executions[id]?.machine.stored.tasks ?? []).flatMap { perform(agents.expect($0, of: id, at: now), at: now) }
   }
 
   /// The execution has ended in the store.
@@ -322,7 +322,8 @@ extension ExecutionDriver {
     var actions: [DispatchAction] = []
     while let timer = timers.popDue(at: now.instant) {
       switch timer {
-      case .deadline(let id): actions += advance(id, at: now) { $0.deadlinePassed(at: now.wall) }
+      case .deadline(let id):
+        if let due = executions[id]?.due, due <= now.instant { actions += advance(id, at: now) { $0.deadlinePassed(at: now.wall) } }
       case .agentWait(let id): actions += agentWaitEnded(id, at: now)
       }
     }

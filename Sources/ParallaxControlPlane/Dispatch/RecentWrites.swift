@@ -1,6 +1,6 @@
 import DequeModule
 import ParallaxAPI
-import ParallaxState
+package import ParallaxState
 
 /// What this node wrote last and holds nowhere else: Redis replicates asynchronously, so what it acknowledged just before a failover may be
 /// missing after it, and is written again from here.
@@ -10,15 +10,26 @@ import ParallaxState
 package struct RecentWrites: Sendable {
   /// The outcome of a task, recorded for another node's execution.
   package struct Outcome: Sendable, Hashable {
-    var task: TaskRecord
-    var execution: String
+    package var task: TaskRecord
+    package var execution: String
+
+    package init(task: TaskRecord, execution: String) {
+      self.task = task
+      self.execution = execution
+    }
   }
 
   /// An idempotency key and what it stands for.
   package struct Claim: Sendable, Hashable {
-    var key: String
-    var executionID: String
-    var digest: String
+    package var key: String
+    package var executionID: String
+    package var digest: String
+
+    package init(key: String, executionID: String, digest: String) {
+      self.key = key
+      self.executionID = executionID
+      self.digest = digest
+    }
   }
 
   /// How many of each kind are kept at most, and about how many bytes of them.
@@ -27,31 +38,31 @@ package struct RecentWrites: Sendable {
   /// How far behind its master a replica can be, at most, that takes over: what was written so long before the last is not written again.
   static let greatestLag = Duration.seconds(60)
 
-  private(set) var finished: Bounded<StoredExecution>
-  private(set) var outcomes: Bounded<Outcome>
-  private(set) var claims: Bounded<Claim>
+  package private(set) var finished: Bounded<StoredExecution>
+  package private(set) var outcomes: Bounded<Outcome>
+  package private(set) var claims: Bounded<Claim>
 
   /// - Parameter maxRetained: How many executions the store keeps at most: more that have ended need not be kept here.
-  init(maxRetained: Int = greatestCapacity) {
+  package init(maxRetained: Int = greatestCapacity) {
     finished = Bounded(capacity: min(maxRetained, Self.greatestCapacity))
     outcomes = Bounded(capacity: Self.greatestCapacity)
     claims = Bounded(capacity: Self.greatestCapacity)
   }
 
-  mutating func add(_ stored: StoredExecution, at now: Duration) { finished.add(stored, size: stored.size, at: now) }
+  package mutating func add(_ stored: StoredExecution, at now: Duration) { finished.add(stored, size: stored.size, at: now) }
 
-  mutating func add(_ outcome: Outcome, at now: Duration) { outcomes.add(outcome, size: outcome.task.size, at: now) }
+  package mutating func add(_ outcome: Outcome, at now: Duration) { outcomes.add(outcome, size: outcome.task.size, at: now) }
 
-  mutating func add(_ claim: Claim, at now: Duration) { claims.add(claim, size: 128 + claim.key.utf8.count, at: now) }
+  package mutating func add(_ claim: Claim, at now: Duration) { claims.add(claim, size: 128 + claim.key.utf8.count, at: now) }
 
   /// Since when there may be writes that a server lacks which was connected to at `instant`.
-  func endangered(at instant: Duration) -> Duration {
+  package func endangered(at instant: Duration) -> Duration {
     let last = [finished.last(before: instant), outcomes.last(before: instant), claims.last(before: instant)].compactMap { $0 }.max()
     return (last ?? instant) - Self.greatestLag
   }
 
   /// Forgets what was written before an instant.
-  mutating func drop(before instant: Duration) {
+  package mutating func drop(before instant: Duration) {
     finished.drop(before: instant)
     outcomes.drop(before: instant)
     claims.drop(before: instant)
@@ -59,7 +70,7 @@ package struct RecentWrites: Sendable {
 }
 
 /// The latest of some elements, as many as there is room for.
-struct Bounded<Element: Sendable>: Sendable {
+package struct Bounded<Element: Sendable>: Sendable {
   private var entries: Deque<(element: Element, size: Int, instant: Duration)> = []
   private var size = 0
   private let capacity: Int
@@ -69,7 +80,7 @@ struct Bounded<Element: Sendable>: Sendable {
   }
 
   /// The elements with when they were added, oldest first.
-  var elements: [(element: Element, instant: Duration)] { entries.map { ($0.element, $0.instant) } }
+  package var elements: [(element: Element, instant: Duration)] { entries.map { ($0.element, $0.instant) } }
 
   mutating func add(_ element: Element, size: Int, at now: Duration) {
     entries.append((element, size, now))

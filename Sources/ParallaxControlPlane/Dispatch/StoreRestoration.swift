@@ -4,12 +4,6 @@ import ParallaxState
 
 /// Writes again what the store has lost after it had acknowledged it, and this node does not drive.
 struct StoreRestoration: Sendable {
-  /// What a restoration needs of the dispatcher.
-  protocol Owner: StoreWorker.Owner {
-    /// The connections of this node's agents, with the epochs of their registrations.
-    var registeredLinks: [String: (epoch: Int64, link: any AgentLink)] { get }
-  }
-
   /// How many writes are on their way at once.
   private static let width = 64
   /// How long the owner of an execution that is not there is given to restore it, before an outcome is recorded for it.
@@ -20,7 +14,7 @@ struct StoreRestoration: Sendable {
   let worker: StoreWorker
 
   /// Restores what may have been lost, each time that something may; what is under way then is begun anew.
-  func run(_ restorations: AsyncStream<RecentWrites>, for owner: any Owner) async {
+  func run(_ restorations: AsyncStream<RecentWrites>, for owner: any StoreWorker.Owner) async {
     var current: Task<Void, Never>?
     for await recent in restorations {
       current?.cancel()
@@ -35,8 +29,8 @@ struct StoreRestoration: Sendable {
   }
 
   /// Restores the newest first, as it is the likeliest to be lost.
-  private func restore(_ recent: RecentWrites, for owner: any Owner) async {
-    async let agents: Void = checkAgents(of: owner)
+  private func restore(_ recent: RecentWrites, for owner: any StoreWorker.Owner) async {
+    async let agents: Void = worker.repeating("check of the agents") { try await worker.restoreRegistrations(of: owner) }
     let finished = recent.finished.elements.map(\.element).filter { worker.isKept($0.execution.createdAt) }
     await concurrently(finished.reversed()) { await restoreEnded($0) }
     let now = worker.clock.now.instant
@@ -64,7 +58,7 @@ struct StoreRestoration: Sendable {
   }
 
   /// Records outcomes again, if need be once the owners of their executions have restored those.
-  private func restore(_ outcomes: [RecentWrites.Outcome], for owner: any Owner) async {
+  private func restore(_ outcomes: [RecentWrites.Outcome], for owner: any StoreWorker.Owner) async {
     var missing = outcomes.filter { SortableID.timestamp(of: $0.execution).map(worker.isKept) ?? true }
     for attempt in 1...Self.attempts where !missing.isEmpty {
       if attempt > 1 { do { try await worker.clock.sleep(for: Self.patience) } catch { return } }
@@ -76,17 +70,6 @@ struct StoreRestoration: Sendable {
           owner.handle(.recordedAgain(outcome.task, execution: outcome.execution, result))
         }
         return isMissing ? outcome : nil
-      }
-    }
-  }
-
-  /// Stores the registrations of agents again that the store has lost.
-  private func checkAgents(of owner: any Owner) async {
-    await worker.repeating("check of the agents") {
-      let listed = Dictionary(try await worker.store.agents(at: worker.session).map { ($0.id, $0.epoch) }) { max($0, $1) }
-      for (id, registered) in owner.registeredLinks where (listed[id] ?? 0) < registered.epoch {
-        // One that has gone to another node is registered there, with a greater epoch.
-        if try await worker.store.agent(id)?.epoch ?? 0 <= registered.epoch { registered.link.registerAnew() }
       }
     }
   }

@@ -16,6 +16,8 @@ struct StoreWorker: Sendable {
     func knownEpoch(of agent: String) -> Int64
     /// Whether the store may lack what its owners are about to restore.
     var mayBeRestoring: Bool { get }
+    /// The connections of this node's agents, with the epochs of their registrations.
+    var registeredLinks: [String: (epoch: Int64, link: any AgentLink)] { get }
   }
 
   /// How long a registration that is stored may take to be known here.
@@ -55,7 +57,10 @@ struct StoreWorker: Sendable {
     case .record(let outcome, let id, let messageID):
       await repeating("record of an outcome") {
         let result = try await store.record(outcome, of: id)
-        if result == .unknown, owner.mayBeRestoring { throw StateStoreError(.unavailable, "its execution may be about to be restored") }
+        // A store that has lost all of its data knows no session either, until those and the owners of executions have noticed.
+        if result == .unknown, try await store.sessions()[session] == nil || owner.mayBeRestoring {
+          throw StateStoreError(.unavailable, "its execution may be about to be restored")
+        }
         owner.handle(.recorded(outcome, execution: id, messageID: messageID, result))
       }
     case .changeAgent(let id, let epoch, let capabilities, let limit):
@@ -145,6 +150,17 @@ struct StoreWorker: Sendable {
       guard var record = try await store.agent(id), record.epoch == epoch else { return }
       edit(&record)
       _ = try await store.update(record)
+    }
+  }
+
+  /// Has the registrations of connected agents stored once more that the store lacks.
+  ///
+  /// A store may lose them; and a leader that takes a living node for lost removes them.
+  func restoreRegistrations(of owner: any Owner) async throws {
+    let listed = Dictionary(try await store.agents(at: session).map { ($0.id, $0.epoch) }) { max($0, $1) }
+    for (id, registered) in owner.registeredLinks where (listed[id] ?? 0) < registered.epoch {
+      // One that has gone to another node is registered there, with a greater epoch.
+      if try await store.agent(id)?.epoch ?? 0 <= registered.epoch { registered.link.registerAnew() }
     }
   }
 

@@ -1,16 +1,16 @@
 import Logging
-import ParallaxAPI
-import ParallaxHA
-import ParallaxState
+package import ParallaxAPI
+package import ParallaxHA
+package import ParallaxState
 import Synchronization
 
 /// Finds executions that are long past their deadline although their owner is alive, and has the owner reread them; removes stale entries
 /// from the sessions' lists of owned executions.
 ///
 /// An owner normally ends its executions in time and releases them; this duty repairs the exceptions.
-final class OverdueExecutions: Sendable {
+package final class OverdueExecutions: Sendable {
   /// The decision about an execution.
-  enum Verdict: Sendable, Hashable {
+  package enum Verdict: Sendable, Hashable {
     case none
     /// Have the owner reread the execution.
     case remind
@@ -20,7 +20,7 @@ final class OverdueExecutions: Sendable {
     case foreign
   }
 
-  static let interval: Duration = .seconds(60)
+  package static let interval: Duration = .seconds(60)
   /// The time after its deadline at which an execution is overdue.
   static let patience: Duration = .seconds(30)
   /// The number of concurrent reads.
@@ -56,7 +56,7 @@ final class OverdueExecutions: Sendable {
   }
 
   /// Decides about an execution in the list of a session.
-  static func judge(_ execution: Execution, listedFor session: NodeSession, at now: Timestamp) -> Verdict {
+  package static func judge(_ execution: Execution, listedFor session: NodeSession, at now: Timestamp) -> Verdict {
     if execution.status.isTerminal { return .ended }
     if execution.owner != session { return .foreign }
     return execution.deadline + patience < now ? .remind : .none

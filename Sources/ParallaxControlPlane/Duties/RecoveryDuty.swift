@@ -1,9 +1,9 @@
 import Logging
-import ParallaxHA
+package import ParallaxHA
 import ParallaxState
 
 /// Recovers lost node sessions, and removes members that have been silent for long.
-struct RecoveryDuty: Sendable {
+package struct RecoveryDuty: Sendable {
   let store: any StateStore
   let session: NodeSession
   let members: NodeMembers
@@ -12,14 +12,14 @@ struct RecoveryDuty: Sendable {
   let removeAfter: Duration
   let logger: Logger
 
-  static let interval: Duration = .seconds(5)
+  package static let interval: Duration = .seconds(5)
 
   /// The work of one round.
-  struct Plan: Sendable, Hashable {
+  package struct Plan: Sendable, Hashable {
     /// The sessions to recover, each with its generation at the time of listing.
-    var lost: [NodeSession: Int64] = [:]
+    package var lost: [NodeSession: Int64] = [:]
     /// The members to remove unless they own executions.
-    var silent: [NodeSession] = []
+    package var silent: [NodeSession] = []
   }
 
   func run() async throws {
@@ -33,7 +33,7 @@ struct RecoveryDuty: Sendable {
   }
 
   /// Plans a round; a stale view, in which every other node looks silent, gives an empty plan.
-  static func plan(
+  package static func plan(
     _ sessions: [NodeSession: Int64], _ view: MembershipView, own session: NodeSession, removeAfter: Duration
   ) -> Plan {
     guard !view.isStale else { return Plan() }

@@ -1,4 +1,5 @@
 package import ParallaxAPI
+import Synchronization
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -13,6 +14,7 @@ package struct NodeClock: Sendable {
   /// The monotonic clock.
   package let monotonic: MonotonicClock
   private let readWall: @Sendable () -> Timestamp
+  private let storeTime = SharedStoreTime()
 
   /// Makes a node's clocks from those of this machine.
   package init() {
@@ -29,9 +31,21 @@ package struct NodeClock: Sendable {
     readWall = wall
   }
 
-  /// The reading of both clocks.
+  /// The reading of both clocks; the wall clock is the store's once that was read, so that all nodes go by one.
   package var now: Moment {
-    Moment(instant: monotonic.now.sinceOrigin, wall: readWall())
+    let instant = monotonic.now.sinceOrigin
+    return Moment(instant: instant, wall: storeTime.value.withLock { $0.wall(at: instant) } ?? readWall())
+  }
+
+  /// Reads the clock of the store, which deadlines and ages are reckoned by from then on.
+  ///
+  /// - Parameter read: Asks the store.
+  /// - Throws: What it throws.
+  package func follow(_ read: () async throws -> Timestamp) async throws {
+    let begin = monotonic.now.sinceOrigin
+    let time = try await read()
+    let end = monotonic.now.sinceOrigin
+    storeTime.value.withLock { $0.read(time, sentAt: begin, receivedAt: end) }
   }
 
   /// Sleeps on the monotonic clock.
@@ -46,6 +60,10 @@ package struct NodeClock: Sendable {
   package static var wall: Timestamp {
     Timestamp(milliseconds: Int64((Date.now.timeIntervalSince1970 * 1_000).rounded(.down)))
   }
+}
+
+private final class SharedStoreTime: Sendable {
+  let value = Mutex(StoreTime())
 }
 
 /// A type-erased clock whose instants count from its creation.

@@ -4,6 +4,11 @@ import ParallaxConcurrency
 import ParallaxHA
 import ParallaxState
 import ServiceLifecycle
+import Synchronization
+
+private final class Openings: Sendable {
+  let value = Mutex(SessionOpenings())
+}
 
 /// Starts the node when its store is reachable and belongs to its cluster, then maintains the node's state in the store until the node
 /// stops.
@@ -26,6 +31,7 @@ struct NodeLifecycle: Service {
   let onReady: @Sendable () -> Void
   let clock: NodeClock
   let logger: Logger
+  private let openings = Openings()
 
   private static let beatInterval = Duration.seconds(1)
   private static let startInterval = Duration.milliseconds(250)
@@ -75,6 +81,7 @@ struct NodeLifecycle: Service {
     var adoption = RecordAdoption(session: session, clusterID: election.configuration.clusterID)
     try await adoption.run(on: AnyElectionStore(backend.election), clock: clock)
     try await open()
+    dispatcher.isOpening.store(false, ordering: .relaxed)
     for pattern in shippedPatterns { _ = try await patterns.put(pattern) }
     try await patterns.load()
     if recoversFirst { try await recovery.run(try await backend.state.sessions().filter { $0.key != session }) }
@@ -134,10 +141,12 @@ struct NodeLifecycle: Service {
 
   private func renewOpening() async {
     await attempt("keeping the session open") {
-      guard try await open() else { return }
+      guard try await open() else { return dispatcher.isOpening.store(false, ordering: .relaxed) }
       logger.warning("the store had lost this node's session: rewriting its agents and patterns, rereading its executions")
-      try await patterns.restore()
+      // First, as a failure of the rest would hide the loss: the store reports it once.
       dispatcher.storeForgot()
+      dispatcher.isOpening.store(false, ordering: .relaxed)
+      try await patterns.restore()
     }
   }
 
@@ -150,9 +159,19 @@ struct NodeLifecycle: Service {
   private func open() async throws -> Bool {
     // The call confirms the session as of its start: a node may close the session during the call.
     let now = health.now
-    let isNew = try await backend.state.open(session)
+    dispatcher.isOpening.store(true, ordering: .relaxed)
+    let isNew: Bool
+    var generation: Int64?
+    do {
+      isNew = try await backend.state.open(session)
+      if openings.value.withLock({ $0.needsGeneration }) { generation = try await backend.state.sessions()[session] }
+    } catch {
+      openings.value.withLock { $0.failed() }
+      throw error
+    }
     health.opened(at: now)
-    return isNew
+    await attempt("reading the store's clock") { try await clock.follow { try await backend.state.currentTime() } }
+    return openings.value.withLock { $0.answered(isNew: isNew, generation: generation) }
   }
 
   private func attempt(_ what: String, _ work: () async throws -> Void) async {

@@ -121,6 +121,10 @@ package final class SessionRecovery: Sendable {
       return try await store.claim(id, from: lost, to: session).map { .claimed($0) } ?? .nothing
     } catch let error as StateStoreError where error.code == .unreadable {
       return .unreadable(id)
+    } catch {
+      // It may have taken effect, and then no list but this node's own has the execution any more: asked again until it is answered.
+      dispatcher.received(.adopt(execution: id, owner: lost))
+      throw error
     }
   }
 

@@ -37,8 +37,7 @@ package struct ExecutionMachine: Sendable {
 
   /// A decision that does not rest on what agents did, and is made again when the execution is read again.
   private enum Wish: Sendable {
-    case cancel, timeOut
-    case fail(ExecutionFailure)
+    case cancel, timeOut, fail(ExecutionFailure)
   }
 
   /// The execution as it stands once everything that was written has arrived.
@@ -54,7 +53,6 @@ package struct ExecutionMachine: Sendable {
   }
 
   package var id: String { stored.execution.id }
-
   /// Whether the outcome is decided, though perhaps not yet stored.
   package var isDecided: Bool { stored.execution.status == .aggregating || stored.execution.status.isTerminal }
 
@@ -180,8 +178,8 @@ package struct ExecutionMachine: Sendable {
   ///
   /// Nothing happens when the task has an outcome.
   package mutating func taskLost(_ taskID: String, _ loss: TaskLoss = .agentGone, at now: Timestamp) -> [Action] {
-    guard let task = stored.tasks.first(where: { $0.id == taskID && $0.state == .open }) else { return [] }
-    let (error, retryable) = stored.failure(of: task, by: loss)
+    guard stored.tasks.contains(where: { $0.id == taskID && $0.state == .open }) else { return [] }
+    let (error, retryable) = stored.failure(by: loss)
     return taskEnded(taskID, error: error, retryable: retryable, at: now, then: { _ in [] })
   }
 
@@ -239,8 +237,7 @@ package struct ExecutionMachine: Sendable {
   ///
   /// Outcomes that were not acknowledged and decisions that did not rest on agents are taken in again.
   package mutating func replace(with found: StoredExecution, at now: Timestamp) -> [Action] {
-    let former = self
-    let outcomes = letGo()
+    let (former, outcomes) = (self, letGo())
     self = ExecutionMachine(found)
     writes = ExecutionWrites(after: former.writes)
     wish = former.wish
@@ -255,10 +252,8 @@ package struct ExecutionMachine: Sendable {
     case .fail(let error): actions += fail(error, at: now)
     }
     guard writes.isIdle else { return actions }
-    switch stored.execution.status {
-    case .running: return actions + settle(at: now, then: [])
-    default: return actions + resume(at: now)
-    }
+    actions += stored.execution.status == .running ? settle(at: now, then: []) : resume(at: now)
+    return writes.isRestorationDue && !stored.execution.status.isTerminal ? actions + storeReset() : actions
   }
 
   /// Takes note that all outcomes were read which the store had at this count.
@@ -266,10 +261,15 @@ package struct ExecutionMachine: Sendable {
     stored.execution.recordings = max(stored.execution.recordings, recordings)
   }
 
-  /// The store may have lost what it had of the execution, as after a failover: writes it as a whole, with the next write if one is on its
-  /// way.
+  /// The store may have lost what it had of the execution, as after a failover: writes it as a whole, behind what is on its way, and not
+  /// before outcomes are read that the store is known to have.
   package mutating func storeReset() -> [Action] {
     writes.storeReset() ? [.store(.restore(stored))] : []
+  }
+
+  /// The store was read, and has lost what it had of the execution.
+  package mutating func storeLacks() -> [Action] {
+    writes.storeLacks() ? [.store(.restore(stored))] : []
   }
 
   /// How the execution as it was read from the store compares with this one.

@@ -109,15 +109,23 @@ struct ExecutionWrites: Sendable {
     }
   }
 
+  /// Whether the execution is to be written as a whole, and nothing stands in the way of that.
+  var isRestorationDue: Bool { isStoreReset && isIdle }
+
   /// The store may have lost writes; whether the execution is to be written as a whole now.
   mutating func storeReset() -> Bool {
-    switch flight {
-    case .idle: _ = restore(then: [])
-    case .refused(let then): _ = restore(then: then)
-    case .underway:
+    guard isIdle else {
       isStoreReset = true
       return false
     }
+    _ = restore(then: [])
+    return true
+  }
+
+  /// The store has lost writes, as a reading shows; whether the execution is to be written as a whole now.
+  mutating func storeLacks() -> Bool {
+    guard case .refused(let then) = flight else { return storeReset() }
+    _ = restore(then: then)
     return true
   }
 

@@ -72,14 +72,15 @@ extension StoredExecution {
   }
 
   /// The failure that the loss of a task with its agent is, and whether the slot may be given to another agent.
-  func failure(of task: TaskRecord, by loss: TaskLoss) -> (error: ExecutionFailure, retryable: Bool) {
+  func failure(by loss: TaskLoss) -> (error: ExecutionFailure, retryable: Bool) {
     switch loss {
     case .agentGone: return (ExecutionFailure(code: "AGENT_LOST", message: "the agent went away and did not come back in time"), true)
     case .amongOthers:
       return (ExecutionFailure(code: TaskRecord.lostAmongOthers, message: "the agent came back without this task and others"), true)
     case .repeated:
       let code = "AGENT_LOST_AGAIN"
-      let losses = 1 + tasks.count { $0.slot == task.slot && $0.error?.code == code }
+      // All slots have one input.
+      let losses = 1 + tasks.count { $0.error?.code == code }
       let isRetryable = losses < Self.greatestLosses
       let message =
         isRetryable ? "the agent came back without this task, twice" : "set aside: \(losses) agents came back without this task, twice each"

@@ -7,7 +7,7 @@ import Synchronization
 /// The state ends with the process. The store keeps ended executions until `removeExecutions` removes them; beyond `maximumEndedBytes` it
 /// evicts those that ended first. Idempotency keys expire by the store's clock.
 public final class InMemoryStateStore: StateStore {
-  private struct State: ~Copyable {
+  fileprivate struct State {
     var executions: InMemoryExecutions
     var agents = InMemoryAgents()
     var idempotencyKeys = InMemoryIdempotencyKeys()
@@ -35,6 +35,26 @@ public final class InMemoryStateStore: StateStore {
   public init(now: @escaping @Sendable () -> Timestamp = { .now }, maximumEndedBytes: Int = defaultMaximumEndedBytes) {
     self.now = now
     state = Mutex(State(executions: InMemoryExecutions(maximumEndedBytes: maximumEndedBytes)))
+  }
+
+  /// All that a store holds, as it stood at one moment: what a replica has that lags behind, in a simulation.
+  package struct Contents {
+    fileprivate var state: State
+
+    /// The contents of an empty store.
+    package init() {
+      state = State(executions: InMemoryExecutions(maximumEndedBytes: InMemoryStateStore.defaultMaximumEndedBytes))
+    }
+
+    fileprivate init(state: State) {
+      self.state = state
+    }
+  }
+
+  /// What the store holds; it loses what it had when this is set.
+  package var contents: Contents {
+    get { state.withLock { Contents(state: $0) } }
+    set { state.withLock { $0 = newValue.state } }
   }
 
   /// Stores a new execution; see ``ExecutionStore/create(_:)``.

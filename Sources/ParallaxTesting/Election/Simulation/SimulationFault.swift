@@ -54,12 +54,7 @@ struct SimulationChance {
 
   /// The draws for one purpose, independent of all other draws.
   func draws(for kind: SimulationFault.Kind, node: Int = 0, number: UInt64 = 0, part: UInt64 = 0) -> SimulationRandom {
-    var state = seed &* 0x9E37_79B9_7F4A_7C15
-    for value in [kind.rawValue &+ part << 8, UInt64(truncatingIfNeeded: node), number] {
-      state = (state ^ value) &* 0xFF51_AFD7_ED55_8CCD
-      state ^= state >> 32
-    }
-    return SimulationRandom(seed: state)
+    SimulationRandom(seed: seed, for: kind.rawValue &+ part << 8, node: node, number: number)
   }
 
   /// Decides whether a fault strikes.

@@ -1,0 +1,23 @@
+package import ParallaxAPI
+
+/// What the clock of the store shows, reckoned from its last reading by a monotonic clock: the wall clocks of nodes differ and jump.
+package struct StoreTime: Sendable {
+  /// A reading that took longer says too little to replace another.
+  private static let longestReading = Duration.seconds(1)
+
+  private var last: (time: Timestamp, instant: Duration)?
+
+  /// Makes one that was never read.
+  package init() {}
+
+  /// Takes in a reading that was asked for and came at these instants of the monotonic clock.
+  package mutating func read(_ time: Timestamp, sentAt: Duration, receivedAt: Duration) {
+    guard last == nil || receivedAt - sentAt <= Self.longestReading else { return }
+    last = (time, sentAt + (receivedAt - sentAt) / 2)
+  }
+
+  /// The time of the store at an instant of the monotonic clock; nil if it was never read.
+  package func wall(at instant: Duration) -> Timestamp? {
+    last.map { $0.time + (instant - $0.instant) }
+  }
+}

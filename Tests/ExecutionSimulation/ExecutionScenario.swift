@@ -1,0 +1,302 @@
+import ParallaxAPI
+import ParallaxState
+
+/// A history that a review found to lose, repeat or strand what was acknowledged, each by itself.
+///
+/// The promises are checked in it as in any simulation, and what it is about besides.
+package struct ExecutionScenario: Sendable, CustomStringConvertible {
+  package let name: String
+  private let mix: ExecutionMix
+  private let script: @Sendable (ExecutionSimulation) -> Void
+
+  init(_ name: String, _ change: (inout ExecutionMix) -> Void = { _ in }, _ script: @escaping @Sendable (ExecutionSimulation) -> Void) {
+    self.name = name
+    mix = ExecutionMix(name) { mix in
+      mix.nodes = 2
+      mix.agents = 1
+      mix.errors = 0
+      mix.loyalty = 1
+      mix.faultTime = 150
+      change(&mix)
+    }
+    self.script = script
+  }
+
+  package var description: String { name }
+
+  /// Runs it.
+  ///
+  /// - Parameters:
+  ///   - seed: From which delays are drawn, which are all that is left to chance.
+  ///   - isTraced: Whether the report tells what happened.
+  /// - Returns: What was broken.
+  package func run(seed: UInt64 = 1, isTraced: Bool = false) -> ExecutionReport {
+    ExecutionSimulation(mix, seed: seed, isTraced: isTraced, script: script).run()
+  }
+
+  package static let all: [ExecutionScenario] = [
+    strandedAfterAPause, resultAtAFormerOwner, callersOfAPausedNode, recordedAndDeliveredAgain, recordedAndGivenUp, goodByeWithoutStore,
+    lostNewsOfALoad, poison, placesOfAnAgentThatCannotStop, afterAnOutage, aNodeTenMinutesAhead, aNodeTenMinutesBehind,
+    aKeyOutlivesItsExecution,
+    aNodeThatStops, lateWriteOfAFormerOwner, aFlushedStore, aReplicaThatLagged, fullMemory,
+  ]
+
+  /// The scenario of a name.
+  package static func named(_ name: some StringProtocol) -> ExecutionScenario? { all.first { $0.name == name } }
+}
+
+extension ExecutionSimulation {
+  func at(_ seconds: Double, _ body: @escaping () -> Void) { plan(at: .seconds(seconds), body) }
+
+  /// Says how an execution has to have ended by then.
+  func expect(_ status: ExecutionStatus, of caller: @escaping @autoclosure () -> SimulatedCaller?, by seconds: Double) {
+    at(seconds) {
+      guard let id = caller()?.firstID else { return self.violate(.unexpected, "nobody asked for it") }
+      let found = self.store.state.execution(id)?.execution.status
+      if found != status {
+        self.violate(.unexpected, "\(id) is \(found.map { "\($0)" } ?? "not there"), not \(status): \(self.describe(id))")
+      }
+    }
+  }
+
+  func expect(_ isTrue: @escaping () -> Bool, at seconds: Double, _ text: String) {
+    at(seconds) { if !isTrue() { self.violate(.unexpected, text) } }
+  }
+}
+
+// MARK: - Pauses
+
+extension ExecutionScenario {
+  /// Others claim what a paused node drives for its one busy agent, and give it back, while it goes on.
+  static let strandedAfterAPause = ExecutionScenario("stranded after a pause") { world in
+    world.agents[0].home = world.nodes[0]
+    var callers: [SimulatedCaller] = []
+    for index in 0..<6 {
+      world.at(8 + Double(index) / 10) {
+        callers.append(world.submit(timeout: 120, at: world.nodes[0]) { ($0.work, $0.waits, $0.key) = (4, true, nil) })
+      }
+    }
+    world.at(10) { world.nodes[0].pause(for: .seconds(32)) }
+    world.expect(
+      { callers.allSatisfy { $0.answer.map { if case .finished = $0 { true } else { false } } ?? false } }, at: 140, "a caller waits")
+  }
+
+  /// An agent gives its result to a node that was paused and replaced meanwhile.
+  static let resultAtAFormerOwner = ExecutionScenario("result at a former owner") { world in
+    world.agents[0].home = world.nodes[0]
+    var caller: SimulatedCaller?
+    world.at(8) { caller = world.submit(timeout: 100, at: world.nodes[0]) { ($0.work, $0.waits) = (12, false) } }
+    world.at(10) { world.nodes[0].pause(for: .seconds(40)) }
+    world.expect(.completed, of: caller, by: 90)
+  }
+
+  /// Others end what a paused node drove; its callers hear of it.
+  static let callersOfAPausedNode = ExecutionScenario("callers of a paused node", { $0.loyalty = 0 }) { world in
+    world.agents[0].home = world.nodes[0]
+    var caller: SimulatedCaller?
+    world.at(8) { caller = world.submit(timeout: 140, at: world.nodes[0]) { ($0.work, $0.waits, $0.key) = (12, true, nil) } }
+    world.at(10) {
+      world.nodes[0].pause(for: .seconds(45))
+      world.agents[0].home = world.nodes[1]
+    }
+    world.expect(.completed, of: caller, by: 60)
+    world.expect({ caller?.answer.map { if case .finished = $0 { true } else { false } } ?? false }, at: 100, "the caller waits")
+  }
+}
+
+// MARK: - Outcomes
+
+extension ExecutionScenario {
+  /// The node that recorded a result dies before the owner hears of it; the agent comes to the owner without the task.
+  static let recordedAndDeliveredAgain = ExecutionScenario("recorded, then delivered again") { world in
+    world.agents[0].home = world.nodes[1]
+    var caller: SimulatedCaller?
+    world.at(8) { caller = world.submit(timeout: 100, at: world.nodes[0]) { ($0.work, $0.waits, $0.pattern.retries) = (3, true, 0) } }
+    world.at(10) { world.losesMessages = true }
+    world.at(13) {
+      world.nodes[1].die(for: .seconds(3))
+      world.agents[0].home = world.nodes[0]
+    }
+    world.at(14) { world.losesMessages = false }
+    world.expect(.completed, of: caller, by: 60)
+  }
+
+  /// The same, and the agent does not come back.
+  static let recordedAndGivenUp = ExecutionScenario("recorded, then given up") { world in
+    world.agents[0].home = world.nodes[1]
+    var caller: SimulatedCaller?
+    world.at(8) { caller = world.submit(timeout: 100, at: world.nodes[0]) { ($0.work, $0.waits, $0.pattern.retries) = (3, true, 0) } }
+    world.at(10) { world.losesMessages = true }
+    world.at(13) {
+      world.agents[0].die(for: .seconds(120))
+      world.nodes[1].die(for: .seconds(100))
+    }
+    world.at(14) { world.losesMessages = false }
+    world.expect(.completed, of: caller, by: 70)
+  }
+}
+
+// MARK: - Agents
+
+extension ExecutionScenario {
+  /// An agent says good-bye to a node without its store; nobody gives it work after that.
+  static let goodByeWithoutStore = ExecutionScenario("good-bye without a store", { $0.agents = 2 }) { world in
+    for agent in world.agents { agent.home = world.nodes[1] }
+    world.at(8) { world.nodes[1].cut(for: .seconds(12)) }
+    world.at(9) { world.agents[0].breakConnection(.goodBye, awayFor: .seconds(200)) }
+    var callers: [SimulatedCaller] = []
+    for index in 0..<10 {
+      world.at(25 + Double(index)) {
+        callers.append(world.submit(timeout: 110, at: world.nodes[0]) { ($0.work, $0.waits, $0.pattern.retries) = (0.5, false, 1) })
+      }
+    }
+    // The agents of others are read every minute, and a lost one is waited for.
+    world.at(140) {
+      for caller in callers where world.store.state.execution(caller.firstID)?.execution.status != .completed {
+        world.violate(.unexpected, "\(caller.firstID) is not done: \(world.describe(caller.firstID))")
+      }
+    }
+  }
+
+  /// The news that an agent has nothing to do any more is lost.
+  static let lostNewsOfALoad = ExecutionScenario("lost news of a load") { world in
+    world.agents[0].home = world.nodes[1]
+    var caller: SimulatedCaller?
+    world.at(8) { world.submit(timeout: 60, at: world.nodes[1]) { ($0.work, $0.waits) = (4, false) } }
+    world.at(9) { world.losesEvents = true }
+    world.at(13) { world.losesEvents = false }
+    world.at(14) { caller = world.submit(timeout: 60, at: world.nodes[0]) { ($0.work, $0.waits) = (1, false) } }
+    world.expect(.completed, of: caller, by: 30)
+  }
+
+  /// An input that takes down every agent that gets it, and healthy ones beside it.
+  static let poison = ExecutionScenario("an input that takes down its agents", { $0.agents = 3 }) { world in
+    var (bad, healthy): (SimulatedCaller?, [SimulatedCaller]) = (nil, [])
+    for index in 0..<4 {
+      world.at(8 + Double(index) / 100) {
+        let caller = world.submit(timeout: 60, at: world.nodes[0]) { request in
+          (request.work, request.waits, request.key, request.pattern.retries) = (2, false, nil, index == 0 ? 0 : 1)
+          request.pattern.agents = AgentRequirement(capabilities: ["text"], min: 1, max: 1)
+          if index == 0 { world.promises.poisons.insert(request.number) }
+        }
+        if index == 0 { bad = caller } else { healthy.append(caller) }
+      }
+    }
+    world.expect(.failed, of: bad, by: 60)
+    for index in 0..<3 { world.expect(.completed, of: index < healthy.count ? healthy[index] : nil, by: 60) }
+  }
+
+  /// An agent with one place that goes on with what has timed out.
+  static let placesOfAnAgentThatCannotStop = ExecutionScenario("places of an agent that cannot stop", { $0.stubborn = 1 }) { world in
+    world.agents[0].home = world.nodes[0]
+    for index in 0..<10 {
+      world.at(8 + Double(index) / 10) { world.submit(timeout: 2, at: world.nodes[0]) { ($0.work, $0.waits, $0.key) = (6, false, nil) } }
+    }
+  }
+}
+
+// MARK: - The store
+
+extension ExecutionScenario {
+  /// A node with much work elsewhere is without its store for long: it gathers no queue.
+  static let afterAnOutage = ExecutionScenario("after an outage", { ($0.agents, $0.nodes, $0.faultTime) = (20, 3, 300) }) { world in
+    for agent in world.agents { agent.home = world.nodes[1] }
+    for index in 0..<30 {
+      world.at(8 + Double(index) / 50) {
+        world.submit(timeout: 250, at: world.nodes[0]) { ($0.work, $0.waits, $0.key) = (100, false, nil) }
+      }
+    }
+    world.at(12) { for node in world.nodes { node.cut(for: .seconds(180)) } }
+    var calls = 0
+    world.at(191) { calls = world.report.storeCalls }
+    world.expect({ world.report.storeCalls - calls < 3_000 }, at: 220, "the nodes ask the store as much as if all had gathered")
+  }
+
+  /// A write reaches the store when another owner has written.
+  static let lateWriteOfAFormerOwner = ExecutionScenario("a late write of a former owner", { $0.loyalty = 0 }) { world in
+    world.agents[0].home = world.nodes[0]
+    var caller: SimulatedCaller?
+    world.at(8) { caller = world.submit(timeout: 120, at: world.nodes[0]) { ($0.work, $0.waits) = (3, true) } }
+    // The result is about to be written.
+    world.at(10.9) { world.nodes[0].cut(for: .seconds(30)) }
+    world.at(20) { world.agents[0].home = world.nodes[1] }
+    world.expect(.completed, of: caller, by: 100)
+  }
+
+  static let aFlushedStore = ExecutionScenario("a flushed store", { $0.agents = 2 }) { world in
+    var callers: [SimulatedCaller] = []
+    for index in 0..<6 {
+      world.at(8 + Double(index) / 2) { callers.append(world.submit(timeout: 60) { ($0.work, $0.waits) = (4, true) }) }
+    }
+    world.at(13) { world.flush() }
+    for index in 0..<6 { world.expect(.completed, of: index < callers.count ? callers[index] : nil, by: 100) }
+  }
+
+  static let aReplicaThatLagged = ExecutionScenario("a replica that lagged", { $0.agents = 2 }) { world in
+    var callers: [SimulatedCaller] = []
+    for index in 0..<6 {
+      world.at(8 + Double(index) / 2) { callers.append(world.submit(timeout: 60) { ($0.work, $0.waits) = (4, true) }) }
+    }
+    world.at(11) { world.failOver(lag: .seconds(2), away: .seconds(1)) }
+    for index in 0..<6 { world.expect(.completed, of: index < callers.count ? callers[index] : nil, by: 100) }
+  }
+
+  /// Nothing can be written for longer than a session is believed in.
+  static let fullMemory = ExecutionScenario("full memory", { $0.agents = 2 }) { world in
+    var callers: [SimulatedCaller] = []
+    for index in 0..<4 {
+      world.at(8 + Double(index) / 2) { callers.append(world.submit(timeout: 100) { ($0.work, $0.waits, $0.key) = (5, true, nil) }) }
+    }
+    world.at(11) { world.refuse(for: .seconds(40)) }
+    for index in 0..<4 { world.expect(.completed, of: index < callers.count ? callers[index] : nil, by: 110) }
+  }
+}
+
+// MARK: - Clocks, keys, stops
+
+extension ExecutionScenario {
+  /// A node whose wall clock is ahead takes over what has time left.
+  static let aNodeTenMinutesAhead = ExecutionScenario("a node ten minutes ahead", { $0.loyalty = 0 }) { world in
+    world.nodes[1].jump(by: 600_000)
+    var caller: SimulatedCaller?
+    world.agents[0].home = world.nodes[1]
+    world.at(8) { caller = world.submit(timeout: 100, at: world.nodes[0]) { ($0.work, $0.waits, $0.key) = (50, false, nil) } }
+    world.at(12) { world.nodes[0].die(for: .seconds(100)) }
+    world.expect(.completed, of: caller, by: 70)
+  }
+
+  /// A node whose wall clock is behind takes over, and gives agents no more time than is left.
+  static let aNodeTenMinutesBehind = ExecutionScenario("a node ten minutes behind", { $0.loyalty = 0 }) { world in
+    world.nodes[1].jump(by: -600_000)
+    var caller: SimulatedCaller?
+    world.agents[0].home = world.nodes[1]
+    world.at(8) { caller = world.submit(timeout: 60, at: world.nodes[0]) { ($0.work, $0.waits, $0.key) = (200, false, nil) } }
+    world.at(30) { world.nodes[0].die(for: .seconds(110)) }
+    world.expect(.timedOut, of: caller, by: 8 + 60 + 30)
+  }
+
+  /// A repeat whose execution was collected does not run again.
+  static let aKeyOutlivesItsExecution = ExecutionScenario("a key outlives its execution") { world in
+    var (first, second): (SimulatedCaller?, SimulatedCaller?) = (nil, nil)
+    world.at(8) { first = world.submit(timeout: 20) { ($0.work, $0.waits, $0.key) = (1, true, "key") } }
+    world.at(20) {
+      world.promises.collected(first?.firstID ?? "")
+      _ = world.store.state.removeExecutions(createdBefore: ExecutionSimulation.start + .seconds(100), maxRetained: 1, limit: 10)
+    }
+    world.at(22) { second = world.submit(timeout: 20) { ($0.work, $0.waits, $0.key) = (1, true, "key") } }
+    world.expect({ second?.answer != nil && world.store.state.execution(second?.firstID ?? "") == nil }, at: 40, "the repeat ran again")
+  }
+
+  /// SIGTERM, with work under way.
+  static let aNodeThatStops = ExecutionScenario("a node that stops", { $0.agents = 2 }) { world in
+    for agent in world.agents { agent.home = nil }
+    var callers: [SimulatedCaller] = []
+    for index in 0..<3 {
+      world.at(8 + Double(index) / 4) {
+        callers.append(world.submit(timeout: 80, at: world.nodes[0]) { ($0.work, $0.waits, $0.key) = (5, index % 2 == 0, nil) })
+      }
+    }
+    world.at(12) { world.nodes[0].stop(within: .seconds(15), thenDownFor: .seconds(60)) }
+    for index in 0..<3 { world.expect(.completed, of: index < callers.count ? callers[index] : nil, by: 80) }
+  }
+}

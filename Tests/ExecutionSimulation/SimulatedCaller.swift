@@ -1,0 +1,74 @@
+import ParallaxAPI
+import ParallaxState
+import ParallaxTesting
+
+/// What a caller asks for.
+struct SimulatedRequest {
+  var number: UInt64
+  var pattern: PatternDefinition
+  var timeout: Int64
+  /// Wants the outcome, not only the acknowledgement.
+  var waits: Bool
+  var key: String?
+  /// How long an agent works on it, in seconds; drawn if nil.
+  var work: Double?
+}
+
+/// Who asks for an execution: with an idempotency key as often as it takes, else once.
+final class SimulatedCaller {
+  /// What a node answers.
+  enum Answer {
+    case accepted(String)
+    case finished(StoredExecution)
+    case refused
+  }
+
+  let request: SimulatedRequest
+  unowned let world: ExecutionSimulation
+  private var attempts: UInt64 = 0
+  private var isDone = false
+  private let due: Int64
+  private(set) var firstID = ""
+  /// What it was answered.
+  private(set) var answer: Answer?
+
+  init(_ request: SimulatedRequest, in world: ExecutionSimulation) {
+    self.request = request
+    self.world = world
+    due = world.now + request.timeout
+  }
+
+  /// Asks some node; `node` if it is given.
+  func ask(_ node: SimulatedNode? = nil) {
+    guard !isDone else { return }
+    attempts += 1
+    let attempt = attempts
+    var draws = world.chance.draws(.caller, node: Int(request.number), number: attempt)
+    guard let node = node ?? world.reachableNode(&draws) else { return repeatLater(attempt) }
+    let id = "exec_\(request.number)\(attempt == 1 ? "" : "r\(attempt)")"
+    if attempt == 1 { firstID = id }
+    world.promises.requested(id, number: request.number, due: world.now + request.timeout)
+    world.plan(after: world.travel(1_000, request.number << 8 | attempt)) {
+      node.execute(self.request, as: id) { answer in self.answered(answer, attempt) }
+    }
+    // A node that dies does not answer, and a paused one answers late.
+    if request.key != nil { world.plan(after: .seconds(draws.between(5, 30))) { self.repeatLater(attempt) } }
+  }
+
+  private func repeatLater(_ attempt: UInt64) {
+    guard !isDone, attempt == attempts, request.key != nil, attempts < 20 else { return }
+    world.plan(after: .seconds(1)) { if self.attempts == attempt { self.ask() } }
+  }
+
+  private func answered(_ answer: Answer, _ attempt: UInt64) {
+    switch answer {
+    case .accepted(let id): world.acknowledged(id, request, due: due)
+    case .finished(let stored):
+      world.acknowledged(stored.execution.id, request, due: due)
+      world.told(stored)
+    case .refused: return repeatLater(attempt)
+    }
+    isDone = true
+    self.answer = answer
+  }
+}

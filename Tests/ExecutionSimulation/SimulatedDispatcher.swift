@@ -1,0 +1,325 @@
+import ParallaxAPI
+import ParallaxControlPlane
+import ParallaxHA
+import ParallaxState
+
+/// What drives the machines of the dispatcher in a simulated node, as `Dispatcher` and what belongs to it do in the product.
+///
+/// All that the simulation knows of those machines stands in this file.
+final class SimulatedDispatcher {
+  private let session: NodeSession
+  /// Nil for a node that has never run.
+  private unowned let node: SimulatedNode?
+  private var machine: DispatchMachine
+  private var plannedWake: Duration?
+  private var waiters: [WaiterID: (id: String, answer: (Resolution) -> Void)] = [:]
+  private var lastWaiter: WaiterID = 0
+  /// Whether the last caller was told that this node does not drive its execution, or that the outcome is decided.
+  private var isRefused = false
+  private var areLoadsDue = false
+
+  private static let restorationAttempts = 3
+  private static let restorationPatience = Int64.seconds(2)
+  private static let loadInterval = 0.1
+  private static let registrationDelay = 5.0
+
+  init(_ session: NodeSession, at node: SimulatedNode? = nil) {
+    self.session = session
+    self.node = node
+    machine = DispatchMachine(
+      settings: DispatchMachine.Settings(
+        session: session, resumeGrace: SimulatedNode.resumeGrace, relocationDelay: .milliseconds(250),
+        isStoreLossy: true))
+  }
+
+  // MARK: Events
+
+  private var moment: Moment { Moment(instant: node?.instant ?? .zero, wall: node?.wall ?? ExecutionSimulation.start) }
+
+  func handle(_ event: DispatchEvent) {
+    for action in machine.handle(event, at: moment) { act(action) }
+    arm()
+    tellLoadsSoon()
+  }
+
+  private func arm() {
+    guard let node, let due = machine.nextWake else { return }
+    if let plannedWake, plannedWake <= due { return }
+    plannedWake = due
+    node.here(afterOwn: Double((due - node.instant).nanoseconds) / 1e9 + 1e-6) { if self.plannedWake == due { self.wake() } }
+  }
+
+  func wake() {
+    plannedWake = nil
+    handle(.timePassed)
+  }
+
+  var executionCount: Int { machine.executionCount }
+
+  func epoch(of agent: String) -> Int64 { machine.agent(agent)?.epoch ?? 0 }
+
+  func agentEpochs(at home: NodeSession) -> [String: Int64] { machine.agentEpochs(at: home) }
+
+  func agentRegistered(_ id: String, epoch: Int64, limit: Int, activeTasks: [String]?) {
+    handle(.agent(.registered(id, epoch: epoch, capabilities: ["text"], limit: limit, activeTasks: activeTasks)))
+  }
+
+  func heard(_ outcome: SimulatedAgent.Outcome, of task: String, in execution: String, by agent: String) {
+    switch outcome {
+    case .result(let value):
+      let message = AgentMessage.TaskResult(taskId: task, executionId: execution, result: value)
+      handle(.completed(message, by: agent, messageID: nil))
+    case .error(let retryable):
+      let failure = ExecutionFailure(code: SimulatedAgent.errorCode, message: "it could not be done")
+      let message = AgentMessage.TaskError(taskId: task, executionId: execution, error: failure, retryable: retryable)
+      handle(.failed(message, by: agent, messageID: nil))
+    }
+  }
+
+  // MARK: Callers
+
+  private func enter(_ id: String, _ answer: @escaping (Resolution) -> Void) -> WaiterID {
+    lastWaiter += 1
+    waiters[lastWaiter] = (id, answer)
+    return lastWaiter
+  }
+
+  func submit(_ execution: Execution, waits: Bool, isRepeatable: Bool, _ answer: @escaping (Resolution) -> Void) {
+    let waiter = enter(execution.id, answer)
+    handle(.submitted(execution, waiter, waits: waits, isRepeatable: isRepeatable))
+  }
+
+  /// Waits for an execution that this node drives; false if it does not.
+  func attach(to id: String, _ answer: @escaping (Resolution) -> Void) -> Bool {
+    guard machine.execution(id) != nil else { return false }
+    handle(.attached(enter(id, answer), to: id, waits: true))
+    return true
+  }
+
+  /// Cancels an execution that this node drives; false if it does not, or if its outcome is decided.
+  func cancel(_ id: String) -> Bool {
+    guard machine.execution(id) != nil else { return false }
+    let waiter = enter(id) { _ in }
+    isRefused = false
+    handle(.cancelled(id, by: waiter))
+    return !isRefused
+  }
+
+  private func resolve(_ waiter: WaiterID, _ resolution: Resolution?) {
+    guard let caller = waiters.removeValue(forKey: waiter) else {
+      node?.world.violate(.answeredTwice, "a caller at \(session) was answered twice")
+      return
+    }
+    if let resolution { caller.answer(resolution) } else { isRefused = true }
+  }
+
+  func isWaited(for id: String) -> Bool { waiters.values.contains { $0.id == id } }
+
+  func claimed(_ key: String, for id: String) {
+    handle(.keyClaimed(RecentWrites.Claim(key: key, executionID: id, digest: "")))
+  }
+
+  // MARK: Loads
+
+  private func tellLoadsSoon() {
+    guard !areLoadsDue, let node else { return }
+    areLoadsDue = true
+    node.here(afterOwn: Self.loadInterval) {
+      self.areLoadsDue = false
+      self.tellLoads()
+    }
+  }
+
+  func tellLoads() {
+    for action in machine.handle(.agent(.loadsDue), at: moment) { act(action) }
+  }
+
+  func tellAllLoads() {
+    handle(.agent(.loadsMissed))
+  }
+
+  // MARK: Actions
+
+  private func act(_ action: DispatchAction) {
+    guard let node else { return }
+    switch action {
+    case .store(let call): make(call, node)
+    case .send(let message, let agent, _): node.send(message, to: agent)
+    case .resolve(let waiter, let resolution): resolve(waiter, resolution)
+    case .tell(let message, let other): node.tell(message, other)
+    case .publish(let announcement): node.publish(announcement)
+    case .agentMoved(let id): node.replaced(id)
+    case .restore(let recent): restore(recent, node)
+    case .ended, .publishStatus: break
+    }
+  }
+
+  private func make(_ call: StoreCall, _ node: SimulatedNode) {
+    let session = session
+    switch call {
+    case .create(let stored): create(stored, node)
+    case .update(let change):
+      node.call(about: change.id, { $0.state.update(change) }) { outcome in
+        self.handle(.written(change.id, epoch: change.epoch, revision: change.revision, outcome))
+      }
+    case .restore(let stored):
+      node.call(about: stored.execution.id, { $0.restore(stored, as: .owner) }) { outcome in
+        let result: UpdateOutcome =
+          switch outcome {
+          case .intact, .restored: .applied
+          case .stale: .stale
+          case .barred: .missing
+          }
+        self.written(stored.execution, result)
+      }
+    case .read(let id): node.call(isWrite: false, { $0.state.execution(id) }) { self.handle(.read(id, $0)) }
+    case .release(let id, let owner): node.call(isWrite: false, { $0.state.release(id, owner: owner) })
+    case .claim(let id, let owner, let cancels):
+      node.call(about: id, { $0.claim(id, from: owner, isGone: false, to: session) }) { stored in
+        self.handle(.claimed(id, from: owner, stored, cancels: cancels))
+      }
+    case .unlist(let id): node.call(isWrite: false, { $0.state.unlist(id, from: session) })
+    case .record(let outcome, let execution, _): record(outcome, of: execution, node)
+    case .changeAgent(let id, let epoch, let capabilities, let limit):
+      change(id, epoch: epoch, node) {
+        if let capabilities { $0.capabilities = capabilities }
+        if let limit { $0.maxConcurrentTasks = limit }
+      }
+    case .disconnectAgent(let id, let epoch): change(id, epoch: epoch, node) { $0.isConnected = false }
+    case .removeAgent(let id, let epoch): node.call(isWrite: false, { $0.state.removeAgent(id, epoch: epoch, session: session) })
+    case .checkAgent(let id): checkAgent(id)
+    }
+  }
+
+  private func change(_ id: String, epoch: Int64, _ node: SimulatedNode, _ edit: @escaping (inout AgentRecord) -> Void) {
+    node.call({ store in
+      guard var record = store.state.agent(id), record.epoch == epoch else { return }
+      edit(&record)
+      _ = store.state.update(record)
+    })
+  }
+
+  private func create(_ stored: StoredExecution, _ node: SimulatedNode) {
+    let id = stored.execution.id
+    node.call(
+      about: id,
+      onFailure: {
+        let refusal = APIError(.notReady, "the store did not take the execution")
+        self.handle(.creationDelayed(id, refusal))
+      }, { $0.create(stored) }
+    ) { outcome in
+      let result: UpdateOutcome =
+        switch outcome {
+        case .created: .applied
+        case .exists: .stale
+        case .barred: .missing
+        }
+      self.written(stored.execution, result)
+    }
+  }
+
+  private func written(_ execution: Execution, _ outcome: UpdateOutcome) {
+    handle(.written(execution.id, epoch: execution.epoch, revision: execution.revision, outcome))
+  }
+
+  /// Takes an agent off the store that is listed for this node and is not here: looks twice, as a registration may be about to be known.
+  func checkAgent(_ id: String) {
+    guard let node else { return }
+    let session = session
+    let ghost = { [self] (record: AgentRecord?) -> Int64? in
+      guard let record, record.session == session, epoch(of: id) < record.epoch else { return nil }
+      return record.epoch
+    }
+    node.call(isWrite: false, { $0.state.agent(id) }) { record in
+      guard let found = ghost(record) else { return }
+      node.here(afterOwn: Self.registrationDelay) {
+        node.call(isWrite: false, { $0.state.agent(id) }) { record in
+          guard ghost(record) == found else { return }
+          node.call(isWrite: false, { $0.state.removeAgent(id, epoch: found, session: session) }) { _ in
+            self.handle(.agent(.removed(id, epoch: found)))
+          }
+        }
+      }
+    }
+  }
+
+  private func record(_ outcome: TaskRecord, of execution: String, _ node: SimulatedNode) {
+    node.call(about: execution, { $0.state.record(outcome, of: execution) }) { [self] result in
+      guard result == .unknown else { return handle(.recorded(outcome, execution: execution, messageID: nil, result)) }
+      let session = session
+      node.call(isWrite: false, { $0.state.sessions()[session] != nil }) { isKnown in
+        // Its execution may be about to be restored.
+        guard isKnown, !self.machine.mayBeRestoring(at: self.moment), !node.isOpening else {
+          return node.here(afterOwn: 1) { self.record(outcome, of: execution, node) }
+        }
+        self.handle(.recorded(outcome, execution: execution, messageID: nil, result))
+      }
+    }
+  }
+
+  // MARK: Restoration
+
+  /// Writes again what the store may have lost.
+  private func restore(_ recent: RecentWrites, _ node: SimulatedNode) {
+    for (stored, _) in recent.finished.elements.reversed() {
+      node.call(about: stored.execution.id, { $0.restore(stored, as: .witnessOfEnd) }) { _ in
+        node.call(isWrite: false, { $0.state.release(stored.execution.id, owner: stored.execution.owner) })
+      }
+    }
+    for (claim, _) in recent.claims.elements.reversed() {
+      node.call({
+        $0.state.claimIdempotencyKey(claim.key, executionID: claim.executionID, digest: claim.digest, lifetime: .seconds(86_400))
+      })
+    }
+    for (outcome, _) in recent.outcomes.elements.reversed() { restore(outcome, attempts: Self.restorationAttempts, node) }
+    checkRegistrations(node)
+    node.here(afterOwn: 10) { self.handle(.restorationEnded) }
+  }
+
+  private func restore(_ outcome: RecentWrites.Outcome, attempts: Int, _ node: SimulatedNode) {
+    let (task, execution) = (outcome.task, outcome.execution)
+    node.call(about: execution, { $0.state.record(task, of: execution) }) { result in
+      self.handle(.recordedAgain(task, execution: execution, result))
+      guard result == .unknown, attempts > 1 else { return }
+      node.here(after: Self.restorationPatience) { self.restore(outcome, attempts: attempts - 1, node) }
+    }
+  }
+
+  /// Stores the registrations of agents again that the store has lost.
+  func checkRegistrations(_ node: SimulatedNode) {
+    let session = session
+    node.call(isWrite: false, { $0.state.agents(at: session) }) { records in
+      let listed = Dictionary(records.map { ($0.id, $0.epoch) }) { max($0, $1) }
+      for (id, link) in node.links.sorted(by: { $0.key < $1.key }) where (listed[id] ?? 0) < link.epoch {
+        node.call(isWrite: false, { $0.state.agent(id)?.epoch ?? 0 }) { epoch in if epoch <= link.epoch { node.registerAnew(id) } }
+      }
+    }
+  }
+
+  // MARK: Views
+
+  /// How this node drives an execution; nil if it does not.
+  func describe(_ id: String) -> String? {
+    machine.execution(id).map { "\(session) drives epoch \($0.execution.epoch) revision \($0.execution.revision)" }
+  }
+
+  func describe(agent id: String) -> String? {
+    machine.agent(id).map {
+      "\(session) sees \(id) connected \($0.isConnected) at \($0.home?.description ?? "itself") load \($0.load) \($0.tasks) \($0.ending)"
+    }
+  }
+
+  /// How this node sees an agent that is connected and has nothing to do, if otherwise.
+  func misjudges(_ id: String) -> String? {
+    if let view = machine.agent(id), view.isConnected, view.load == 0 { return nil }
+    return "\(session) sees \(id) otherwise than idle: \(describe(agent: id) ?? "not at all")"
+  }
+
+  /// What is left when all is done.
+  var leftOvers: [String] {
+    var texts: [String] = []
+    if machine.executionCount > 0 { texts.append("\(session) still drives \(machine.executionCount) executions") }
+    for waiter in waiters.values { texts.append("a caller at \(session) was never answered about \(waiter.id)") }
+    return texts
+  }
+}

@@ -1,0 +1,952 @@
+import ParallaxAPI
+import ParallaxControlPlane
+import ParallaxHA
+import ParallaxState
+import ParallaxTesting
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// A node of the simulation: its process and its clocks, what it calls and hears, and what stands around its dispatcher in the product.
+///
+/// ``SimulatedDispatcher`` is the only part that knows the machines of the dispatcher.
+final class SimulatedNode {
+  static let resumeGrace = Duration.seconds(30)
+  static let checkInterval = 5.0
+  private static let openInterval = 3.75
+  /// How long after it was heard an outcome is kept and acknowledged.
+  static let keepDelay = Int64.seconds(20)
+  /// How long an agent may be silent.
+  static let heartbeatTimeout = 30.0
+  private static let agentReadInterval = 60.0
+  private static let settings: MembershipSettings = {
+    do { return try MembershipSettings() } catch { preconditionFailure("\(error)") }
+  }()
+
+  struct Link {
+    var epoch: Int64
+    var agent: SimulatedAgent
+    var connection: Int
+  }
+
+  let index: Int
+  unowned let world: ExecutionSimulation
+  private(set) var session: NodeSession
+  private(set) var isUp = false
+  private(set) var isPaused = false
+  private(set) var isStopping = false
+  /// Since when nothing keeps the process from its work.
+  private(set) var wellSince: Int64 = 0
+  private(set) var dispatcher: SimulatedDispatcher
+  private(set) var links: [String: Link] = [:]
+  /// Which life of the process this is: what belongs to a former one is dropped.
+  private(set) var life = 0
+  private var pauses = 0
+  /// What arrived while the process was paused.
+  private var deferred: [() -> Void] = []
+  private let rate: Double
+  /// Nanoseconds.
+  private var wallOffset: Int64 = 0
+  private var startedAt: Int64 = 0
+  private var storeTime = StoreTime()
+  private var cutUntil: Int64 = 0
+  private var deafUntil: Int64 = 0
+  private var calls: UInt64 = 0
+  private var messages: UInt64 = 0
+  private var frames: UInt64 = 0
+  /// Calls of the store without an answer yet.
+  private var callsUnderWay = 0
+  private var judge: MembershipJudge
+  private var sequence: Int64 = 0
+  /// What is being done with the members, and is to be done after that.
+  private var memberWork: [(@escaping () -> Void) -> Void] = []
+  private var ledger = RecoveryLedger(resumeGrace: SimulatedNode.resumeGrace)
+  private var foreign = ForeignEntries()
+  private var gone: Set<NodeSession> = []
+  private var openedAt: Int64?
+  private var openings = SessionOpenings()
+  /// Whether an entry of the session is not answered.
+  private(set) var isOpening = false
+  private var isReadingAgents = false
+  private var readsAgentsAgain = false
+  private var waits: [String: [UInt64: SimulatedWait]] = [:]
+  private var lastWait: UInt64 = 0
+  private var rounds = 0
+
+  init(_ index: Int, in world: ExecutionSimulation) {
+    self.index = index
+    self.world = world
+    session = NodeSession(nodeID: "node-\(index)", incarnation: "0")
+    let error = world.mix.clockRateError
+    var rate = 1.0
+    if error > 0, var draws = world.chance.strikes(.clockRate, node: index) { rate += draws.happens(0.5) ? error : -error }
+    self.rate = rate
+    if world.mix.wallClockError > 0, var draws = world.chance.strikes(.wallClock, node: index) {
+      wallOffset = Int64(draws.between(-1e9, 1e9) * world.mix.wallClockError)
+    }
+    judge = MembershipJudge(record: Self.record(session, 0), settings: Self.settings, now: .zero)
+    dispatcher = SimulatedDispatcher(session)
+  }
+
+  private static func record(_ session: NodeSession, _ sequence: Int64) -> MemberRecord {
+    let instant = Date(timeIntervalSince1970: 0)
+    return MemberRecord(
+      session: session, address: session.nodeID, sequence: sequence, startedAt: instant, lastHeartbeat: instant, version: "simulated")
+  }
+
+  // MARK: Clocks
+
+  var instant: Duration { .nanoseconds(Int64(Double(world.now - startedAt) * rate)) }
+  var wall: Timestamp {
+    storeTime.wall(at: instant) ?? ExecutionSimulation.start + .nanoseconds(world.now + wallOffset)
+  }
+
+  /// By how much the node's idea of the time is off.
+  var clockError: Int64 { (wall - ExecutionSimulation.start).nanoseconds - world.now }
+
+  func jump(by nanoseconds: Int64) {
+    world.note("the wall clock of \(session) jumps by \((nanoseconds / 1_000_000)) ms")
+    wallOffset += nanoseconds * 1_000_000
+  }
+
+  /// Does something in this life of the process, when it is not paused.
+  func here(after delay: Int64 = 0, _ body: @escaping () -> Void) {
+    let current = life
+    world.plan(after: delay) {
+      guard self.life == current, self.isUp else { return }
+      if self.isPaused { self.deferred.append(body) } else { body() }
+    }
+  }
+
+  /// The same after a time by the node's own clock.
+  func here(afterOwn seconds: Double, _ body: @escaping () -> Void) { here(after: Int64(seconds * 1e9 / rate), body) }
+
+  // MARK: The process
+
+  var isCut: Bool { world.now < cutUntil || world.now < world.store.awayUntil }
+  var isDeaf: Bool { isCut || world.now < deafUntil }
+
+  /// Whether agents and callers get anywhere here.
+  var takesWork: Bool {
+    guard isUp, !isPaused, !isStopping, let openedAt, storeTime.wall(at: instant) != nil else { return false }
+    return world.now - openedAt < .seconds(15) && !judge.isCutOff(now: instant)
+  }
+
+  var isBusy: Bool { isUp && dispatcher.executionCount > 0 }
+
+  func start() {
+    life += 1
+    (isUp, isPaused, isStopping) = (true, false, false)
+    world.disturbed()
+    wellSince = world.now
+    session = NodeSession(nodeID: "node-\(index)", incarnation: "\(life)")
+    startedAt = world.now - .seconds(1)
+    (links, gone, waits, deferred, memberWork) = ([:], [], [:], [], [])
+    (openedAt, isReadingAgents, readsAgentsAgain, sequence, rounds, callsUnderWay) = (nil, false, false, 0, 0, 0)
+    openings = SessionOpenings()
+    ledger = RecoveryLedger(resumeGrace: Self.resumeGrace)
+    foreign = ForeignEntries()
+    storeTime = StoreTime()
+    judge = MembershipJudge(record: Self.record(session, 0), settings: Self.settings, now: instant)
+    dispatcher = SimulatedDispatcher(session, at: self)
+    world.note("\(session) starts")
+    beat()
+    openAgain()
+    readAgentsAgain()
+    tellLoadsAgain()
+  }
+
+  func die(for time: Int64, isSilent: Bool = false) {
+    guard isUp else { return }
+    world.note("\(session) dies")
+    world.countDeath()
+    end(isSilent: isSilent)
+    let current = life
+    world.plan(after: time) { if self.life == current, !self.isUp { self.start() } }
+  }
+
+  private func end(isSilent: Bool) {
+    isUp = false
+    wellSince = .max
+    life += 1
+    guard !isSilent else { return }
+    for id in links.keys.sorted() { if let link = links[id] { hangUp(link) } }
+  }
+
+  /// SIGTERM: what waits goes to others, agents go, and callers are told where to look.
+  func stop(within limit: Int64, thenDownFor time: Int64) {
+    guard isUp, !isStopping else { return }
+    world.note("\(session) stops")
+    here { [self] in
+      isStopping = true
+      wellSince = .max
+      let others = judge.view(now: instant, asOf: nil).members.filter { $0.isAlive && $0.record.session != session }
+      for id in links.keys.sorted() { if let link = links[id] { hangUp(link) } }
+      dispatcher.handle(.handOver(to: others.map(\.record.session)))
+      here(after: limit) { [self] in
+        dispatcher.handle(.stopping)
+        for wait in waits.values.flatMap(\.values).sorted(by: { $0.order < $1.order }) { wait.release() }
+        world.store.resign(session)
+        if !isCut { world.store.removeMember(session) }
+        die(for: time)
+      }
+    }
+  }
+
+  func pause(for time: Int64) {
+    guard isUp, !isPaused else { return }
+    world.note("\(session) pauses for \(time.text) s")
+    isPaused = true
+    wellSince = .max
+    pauses += 1
+    let current = (life, pauses)
+    world.plan(after: time) { if (self.life, self.pauses) == current { self.resume() } }
+  }
+
+  private func resume() {
+    guard isPaused else { return }
+    world.note("\(session) goes on")
+    isPaused = false
+    world.disturbed()
+    wellSince = world.now
+    let waiting = deferred
+    deferred = []
+    for body in waiting { if isPaused { deferred.append(body) } else { body() } }
+    dispatcher.wake()
+  }
+
+  /// The network between this node and the store breaks.
+  func cut(for time: Int64) {
+    guard world.now + time > cutUntil else { return }
+    world.note("\(session) is cut off for \(time.text) s")
+    cutUntil = world.now + time
+    reconnect(after: time)
+  }
+
+  /// The connection to the store is made anew, which tells that writes may be lost and that events were.
+  func reconnect(after time: Int64) {
+    wellSince = world.now + time
+    here(after: time) {
+      guard !self.isCut else { return }
+      self.world.disturbed()
+      self.dispatcher.handle(.storeReset(connectedAt: self.instant))
+      self.open()
+      self.readAgents()
+    }
+  }
+
+  /// The subscription of this node breaks.
+  func deafen(for time: Int64) {
+    world.note("\(session) hears no events for \(time.text) s")
+    deafUntil = max(deafUntil, world.now + time)
+    here(after: time) { if !self.isDeaf { self.readAgents() } }
+  }
+
+  func heal() {
+    resume()
+    if world.now < cutUntil {
+      cutUntil = 0
+      reconnect(after: 0)
+    }
+    if world.now < deafUntil {
+      deafUntil = 0
+      readAgents()
+    }
+    if !isUp { start() }
+  }
+
+  // MARK: The store
+
+  /// How long the store may be away before a call gives up, and how long until the next attempt.
+  private func backoff() -> Int64 {
+    calls += 1
+    var draws = world.chance.draws(.backoff, node: index, number: calls)
+    return Int64(draws.between(2e7, 2e9))
+  }
+
+  /// Calls the store, again and again until an answer has come.
+  ///
+  /// - Parameters:
+  ///   - isWrite: Whether it needs memory, and a master.
+  ///   - id: The execution that may be changed.
+  ///   - onFailure: Called when the first attempt has failed.
+  ///   - request: What the store is asked.
+  ///   - done: Called with the answer.
+  func call<Value>(
+    isWrite: Bool = true, about id: String? = nil, onFailure: (() -> Void)? = nil, _ request: @escaping (SimulatedStore) -> Value,
+    _ done: @escaping (Value) -> Void = { _ in }
+  ) {
+    callsUnderWay += 1
+    checkBounds()
+    attempt(isWrite: isWrite, about: id, request) { [self] value in
+      if let value {
+        callsUnderWay -= 1
+        return done(value)
+      }
+      onFailure?()
+      callsUnderWay -= 1
+      let end = max(cutUntil, world.store.awayUntil, isWrite ? world.store.refusesUntil : 0)
+      here(after: max(0, end - world.now) + backoff()) { self.call(isWrite: isWrite, about: id, request, done) }
+    }
+  }
+
+  /// Calls the store once; nil if that failed, and then it may have taken effect.
+  func attempt<Value>(
+    isWrite: Bool = true, about id: String? = nil, _ request: @escaping (SimulatedStore) -> Value, _ done: @escaping (Value?) -> Void
+  ) {
+    let current = life
+    calls += 1
+    let number = calls
+    world.countCall()
+    let strikes = world.faultsAreOn
+    let fail = { self.here(after: .seconds(0.5)) { done(nil) } }
+    let takeEffect: () -> Value = { [world] in
+      let value = request(world.store)
+      if let id { world.check(id) }
+      return value
+    }
+    guard !isCut else { return fail() }
+    if strikes, world.chance.strikes(.lostRequest, node: index, number: number, probability: world.mix.losesRequest) != nil {
+      return fail()
+    }
+    if strikes, var draws = world.chance.strikes(.lateRequest, node: index, number: number, probability: world.mix.delaysRequest) {
+      // The caller has given up before, and repeats it.
+      let isRefused = { [world] in isWrite && world.now < world.store.refusesUntil || world.now < world.store.awayUntil }
+      world.plan(after: Int64(draws.between(0.5, max(0.5, world.mix.longestDelay)) * 1e9)) { if !isRefused() { _ = takeEffect() } }
+      return fail()
+    }
+    world.plan(after: world.travel(index, number)) { [self] in
+      guard !isCut, !isWrite || world.now >= world.store.refusesUntil else { return life == current ? fail() : () }
+      let value = takeEffect()
+      guard life == current else { return }
+      if strikes, world.chance.strikes(.lostReply, node: index, number: number, probability: world.mix.losesReply) != nil { return fail() }
+      var way = world.travel(index + 100, number)
+      if strikes, var draws = world.chance.strikes(.lateReply, node: index, number: number, probability: world.mix.delaysReply) {
+        way = Int64(draws.between(0, world.mix.longestDelay) * 1e9)
+      }
+      here(after: way) { if self.isCut { fail() } else { done(value) } }
+    }
+  }
+
+  /// What is under way at once is bounded by what there is: executions, agents, other nodes.
+  private func checkBounds() {
+    let limit = 200 + 8 * (dispatcher.executionCount + promisesOfLife) + 8 * world.agents.count
+    if callsUnderWay > limit { world.violate(.unbounded, "\(session) has \(callsUnderWay) calls of the store under way") }
+  }
+
+  private var promisesOfLife: Int { world.promises.live.count }
+
+  // MARK: Members
+
+  private func beat() {
+    rounds += 1
+    inTurn { self.writeMember(then: $0) }
+    readMembers {}
+    lead()
+    here(afterOwn: Self.checkInterval) { self.beat() }
+  }
+
+  /// Writes and reads members one after the other, as `Membership` does.
+  private func inTurn(_ work: @escaping (_ done: @escaping () -> Void) -> Void) {
+    memberWork.append(work)
+    if memberWork.count == 1 { takeTurn() }
+  }
+
+  private func takeTurn() {
+    memberWork.first? { [self] in
+      memberWork.removeFirst()
+      takeTurn()
+    }
+  }
+
+  private func readMembers(then next: @escaping () -> Void) {
+    inTurn { [self] done in
+      attempt(isWrite: false, { $0.members }) { [self] members in
+        if let members {
+          perform(
+            judge.read(MembershipSnapshot(records: members.values.sorted { $0.session.description < $1.session.description }), now: instant)
+          )
+          next()
+        } else {
+          judge.readFailed()
+        }
+        done()
+      }
+    }
+  }
+
+  private func writeMember(attempts: Int = 3, then done: @escaping () -> Void) {
+    sequence += 1
+    let (record, former, sentAt) = (Self.record(session, sequence), judge.replacedIncarnation, instant)
+    attempt({ $0.write(record, replacing: former) }) { outcome in
+      guard let outcome else {
+        self.perform(self.judge.check(now: self.instant))
+        return done()
+      }
+      self.perform(self.judge.wrote(record, outcome, sentAt: sentAt, now: self.instant))
+      if case .twin = outcome, attempts > 1 { self.writeMember(attempts: attempts - 1, then: done) } else { done() }
+    }
+  }
+
+  private func perform(_ events: [MembershipEvent]) {
+    let policy = ClusterEventPolicy(session: session)
+    for event in events {
+      for effect in policy.effects(of: event) {
+        switch effect {
+        case .readAgents: readAgents()
+        case .regained(let other): gone.remove(other)
+        case .lost(let other):
+          world.note("\(session) takes \(other) for lost")
+          gone.insert(other)
+          dispatcher.handle(.agent(.memberLost(other)))
+        case .releaseAgents:
+          world.note("\(session) is cut off from the others")
+          // Asked to reconnect: an agent leaves once another node has registered it.
+          for id in links.keys.sorted() { if let link = links[id] { say(to: link.agent) { link.agent.askedToReconnect(link.connection) } } }
+        case .readMembers, .announced, .patternChanged, .publishLoads, .markerReturned: break
+        }
+      }
+    }
+  }
+
+  /// Enters this session among those that own something.
+  private func open() {
+    let (session, begin) = (session, world.now)
+    isOpening = true
+    attempt({ $0.state.open(session) }) { [self] isNew in
+      guard let isNew else { return openings.failed() }
+      guard openings.needsGeneration else { return opened(at: begin, isNew: isNew, generation: nil) }
+      attempt(isWrite: false, { $0.state.sessions()[session] }) { [self] generation in
+        guard let generation else { return openings.failed() }
+        opened(at: begin, isNew: isNew, generation: generation)
+      }
+    }
+  }
+
+  private func opened(at begin: Int64, isNew: Bool, generation: Int64?) {
+    self.openedAt = begin
+    let sentAt = self.instant
+    self.attempt(isWrite: false, { $0.state.currentTime() }) { time in
+      if let time { self.storeTime.read(time, sentAt: sentAt, receivedAt: self.instant) }
+    }
+    isOpening = false
+    // Others had taken this session for lost, or the store has lost its data.
+    if openings.answered(isNew: isNew, generation: generation) {
+      self.world.note("the store had forgotten \(session)")
+      for id in self.links.keys.sorted() { self.registerAnew(id) }
+      self.dispatcher.handle(.storeReset(connectedAt: nil))
+    }
+  }
+
+  private func openAgain() {
+    open()
+    here(afterOwn: Self.openInterval) { self.openAgain() }
+  }
+
+  // MARK: The leader's duties
+
+  private func lead() {
+    let session = session
+    // The duties of a node begin when it has entered its session.
+    guard !isStopping, openedAt != nil else { return }
+    attempt({ [world] in $0.lead(session, at: world.now) }) { leads in
+      guard leads == true else { return }
+      self.recover()
+      if self.rounds % 12 == 0 { self.checkOverdue() }
+    }
+  }
+
+  private func recover() {
+    attempt(isWrite: false, { $0.state.sessions() }) { [self] sessions in
+      guard let sessions else { return }
+      // In the order of the product: members are read after the sessions were listed.
+      readMembers { [self] in
+        let view = judge.view(now: instant, asOf: nil)
+        let plan = RecoveryDuty.plan(sessions, view, own: session, removeAfter: .seconds(600))
+        ledger.beginRound(plan.lost.keys)
+        for (lost, generation) in plan.lost.sorted(by: { $0.key.description < $1.key.description }) {
+          recover(lost, generation: generation)
+        }
+      }
+    }
+  }
+
+  private func recover(_ lost: NodeSession, generation: Int64) {
+    let (session, began) = (session, instant)
+    attempt(isWrite: false, { $0.state.agents(at: lost).sorted { $0.id < $1.id } }) { [self] records in
+      guard let records else { return }
+      for record in records { dispatcher.handle(.agent(.expected(record.id, epoch: record.epoch, home: lost))) }
+      attempt(isWrite: false, { $0.state.executions(ownedBy: lost).sorted() }) { [self] ids in
+        guard let ids else { return }
+        // A round ends with its last claim, and is broken off by the first that fails.
+        var (left, hasFailed) = (ids.count, false)
+        let end = { [self] in
+          guard !hasFailed, !ledger.recovered(lost, since: began), ledger.mayClose(lost, at: began) else { return }
+          close(lost, generation: generation)
+        }
+        if ids.isEmpty { return end() }
+        for id in ids {
+          attempt(about: id, { $0.claim(id, from: lost, isGone: true, to: session) }) { outcome in
+            left -= 1
+            switch outcome {
+            case nil:
+              hasFailed = true
+              self.dispatcher.handle(.message(.adopt(execution: id, owner: lost)))
+            case .some(let stored): if let stored { self.dispatcher.handle(.recovered(stored)) }
+            }
+            if left == 0 { end() }
+          }
+        }
+      }
+    }
+  }
+
+  private func close(_ lost: NodeSession, generation: Int64) {
+    attempt(isWrite: false, { $0.state.agents(at: lost).sorted { $0.id < $1.id } }) { [self] records in
+      guard let records else { return }
+      for record in records {
+        attempt(isWrite: false, { $0.state.removeAgent(record.id, epoch: record.epoch, session: lost) }) { _ in }
+      }
+      attempt(isWrite: false, { $0.state.executions(ownedBy: lost) }) { [self] owned in
+        guard owned?.isEmpty == true else { return }
+        attempt(isWrite: false, { $0.state.close(lost, generation: generation) }) { done in
+          guard done != nil else { return }
+          self.world.note("\(lost) is closed")
+          self.ledger.closed(lost)
+        }
+      }
+    }
+  }
+
+  /// Reminds owners of what is long past its deadline, and takes off what is listed for those who do not own it.
+  private func checkOverdue() {
+    foreign.beginRound()
+    attempt(isWrite: false, { $0.state.sessions() }) { [self] sessions in
+      for owner in (sessions ?? [:]).keys.sorted(by: { $0.description < $1.description }) {
+        attempt(isWrite: false, { store in store.state.executions(ownedBy: owner).sorted().compactMap { store.state.execution($0) } }) {
+          [self] found in
+          for stored in found ?? [] { judge(stored.execution, listedFor: owner) }
+        }
+      }
+    }
+  }
+
+  private func judge(_ execution: Execution, listedFor owner: NodeSession) {
+    switch OverdueExecutions.judge(execution, listedFor: owner, at: wall) {
+    case .none: break
+    case .remind where owner == session: dispatcher.handle(.outcomeRecorded(of: execution.id))
+    case .remind: tell(.recorded(execution: execution.id, task: ""), owner)
+    case .ended: attempt(isWrite: false, { $0.state.release(execution.id, owner: owner) }) { _ in }
+    case .foreign:
+      guard foreign.found(execution, listedFor: owner) else { return }
+      attempt(isWrite: false, { $0.state.release(execution.id, owner: owner) }) { _ in }
+    }
+  }
+
+  // MARK: Callers
+
+  /// What the API does with a request for an execution.
+  func execute(_ request: SimulatedRequest, as id: String, _ answer: @escaping (SimulatedCaller.Answer) -> Void) {
+    here { [self] in
+      guard takesWork else { return answer(.refused) }
+      let created = wall
+      var execution = Execution(
+        id: id, pattern: request.pattern, input: .integer(Int64(request.number)), idempotencyKey: request.key, createdAt: created,
+        deadline: created + .nanoseconds(request.timeout), owner: session)
+      guard let key = request.key else { return create(execution, request, answer) }
+      attempt({ $0.state.claimIdempotencyKey(key, executionID: id, digest: "", lifetime: .seconds(86_400)) }) { [self] claim in
+        switch claim {
+        case nil: answer(.refused)
+        case .claimed:
+          dispatcher.claimed(key, for: id)
+          create(execution, request, answer)
+        case .existing(let former, _):
+          world.promises.requested(former, number: request.number, due: world.promises.due(of: former) ?? world.now)
+          execution.id = former
+          repeated(execution, request, answer)
+        case .removed(let former, _, _, _): answer(.accepted(former))
+        }
+      }
+    }
+  }
+
+  private func create(_ execution: Execution, _ request: SimulatedRequest, _ answer: @escaping (SimulatedCaller.Answer) -> Void) {
+    // What is created under a key again counts from now.
+    world.promises.requested(execution.id, number: request.number, due: world.now + request.timeout)
+    dispatcher.submit(execution, waits: request.waits, isRepeatable: request.key != nil) { [self] resolution in
+      switch resolution {
+      case .failed: answer(.refused)
+      case .finished(let stored): answer(.finished(stored))
+      case .accepted where request.waits && !isStopping:
+        waitElsewhere(for: execution.id, until: execution.deadline) { stored in
+          answer(stored.map { .finished($0) } ?? .accepted(execution.id))
+        }
+      case .accepted: answer(.accepted(execution.id))
+      }
+    }
+  }
+
+  /// What a repeat of a request comes to whose key is claimed.
+  private func repeated(_ execution: Execution, _ request: SimulatedRequest, _ answer: @escaping (SimulatedCaller.Answer) -> Void) {
+    let look = { [self] in
+      attempt(isWrite: false, { $0.state.execution(execution.id) }) { [self] outcome in
+        guard let outcome else { return answer(.refused) }
+        guard let stored = outcome else { return create(execution, request, answer) }
+        guard request.waits, !stored.execution.status.isTerminal else {
+          return answer(request.waits ? .finished(stored) : .accepted(execution.id))
+        }
+        waitElsewhere(for: execution.id, until: stored.execution.deadline) { found in
+          answer(found.map { .finished($0) } ?? .accepted(execution.id))
+        }
+      }
+    }
+    guard request.waits else { return look() }
+    let isAttached = dispatcher.attach(to: execution.id) { resolution in
+      if case .finished(let stored) = resolution { answer(.finished(stored)) } else { look() }
+    }
+    if !isAttached { look() }
+  }
+
+  private func waitElsewhere(for id: String, until deadline: Timestamp, _ answer: @escaping (StoredExecution?) -> Void) {
+    wait(for: id, within: max(.zero, deadline - wall) + .seconds(60), asking: nil, answer)
+  }
+
+  /// Waits for an execution that another node drives.
+  private func wait(for id: String, within limit: Duration, asking request: NodeMessage?, _ answer: @escaping (StoredExecution?) -> Void) {
+    lastWait += 1
+    let number = lastWait
+    let wait = SimulatedWait(id, at: self, ExecutionWait(for: id, at: session, request: request, until: instant + limit)) { stored in
+      self.waits[id]?[number] = nil
+      if self.waits[id]?.isEmpty == true { self.waits[id] = nil }
+      answer(stored)
+    }
+    waits[id, default: [:]][number] = wait
+    wait.look()
+  }
+
+  /// Somebody asks this node to cancel an execution.
+  func cancel(_ id: String) {
+    world.note("\(session) is asked to cancel \(id)")
+    here { [self] in
+      if dispatcher.cancel(id) { return }
+      wait(for: id, within: .seconds(10), asking: .cancel(execution: id)) { _ in }
+    }
+  }
+
+  /// Whether a caller waits here.
+  func isWaited(for id: String) -> Bool { dispatcher.isWaited(for: id) || waits[id] != nil }
+
+  // MARK: Agents
+
+  func later(_ body: @escaping () -> Void) {
+    frames += 1
+    world.plan(after: world.travel(index + 200, frames), body)
+  }
+
+  /// Says something to an agent, behind what was said before.
+  private func say(to agent: SimulatedAgent, _ body: @escaping () -> Void) {
+    frames += 1
+    agent.hears(after: world.travel(index + 200, frames), body)
+  }
+
+  private func hangUp(_ link: Link) { say(to: link.agent) { link.agent.connectionEnded(link.connection) } }
+
+  func register(_ agent: SimulatedAgent, connection: Int, activeTasks: [String]?) {
+    here { [self] in
+      guard takesWork else { return say(to: agent) { agent.connectionEnded(connection) } }
+      let record = AgentRecord(
+        id: agent.id, capabilities: ["text"], maxConcurrentTasks: agent.limit, session: session, epoch: dispatcher.epoch(of: agent.id),
+        connectedAt: wall, activeTasks: activeTasks)
+      attempt({ $0.state.register(record) }) { [self] epoch in
+        guard let epoch else {
+          // It may have been stored all the same.
+          dispatcher.checkAgent(agent.id)
+          return say(to: agent) { agent.connectionEnded(connection) }
+        }
+        guard agent.isConnected(connection, to: self) else {
+          return dispatcher.handle(.agent(.left(agent.id, epoch: epoch, graceful: false)))
+        }
+        // A later connection, here or at another node, has been heard of first.
+        if dispatcher.epoch(of: agent.id) >= epoch { return say(to: agent) { agent.connectionEnded(connection) } }
+        if let former = links[agent.id] { hangUp(former) }
+        links[agent.id] = Link(epoch: epoch, agent: agent, connection: connection)
+        say(to: agent) { agent.registered(connection) }
+        dispatcher.agentRegistered(agent.id, epoch: epoch, limit: agent.limit, activeTasks: activeTasks)
+      }
+    }
+  }
+
+  /// A registration is stored once more.
+  func registerAnew(_ id: String) {
+    guard let link = links[id] else { return }
+    let record = AgentRecord(
+      id: id, capabilities: ["text"], maxConcurrentTasks: link.agent.limit, session: session, epoch: dispatcher.epoch(of: id),
+      connectedAt: wall, activeTasks: nil)
+    attempt({ $0.state.register(record) }) { [self] epoch in
+      guard links[id]?.connection == link.connection else {
+        if let epoch { dispatcher.handle(.agent(.left(id, epoch: epoch, graceful: false))) }
+        return
+      }
+      guard let epoch else { return here(after: .seconds(1)) { self.registerAnew(id) } }
+      let former = links[id]?.epoch ?? 0
+      links[id]?.epoch = epoch
+      dispatcher.handle(.agent(.renewed(id, from: former, epoch: epoch)))
+    }
+  }
+
+  /// A connection has ended; `graceful`: the agent said good-bye.
+  func lose(_ agent: SimulatedAgent, connection: Int, graceful: Bool) {
+    here { [self] in
+      guard let link = links[agent.id], link.connection == connection else { return }
+      links[agent.id] = nil
+      dispatcher.handle(.agent(.left(agent.id, epoch: link.epoch, graceful: graceful)))
+    }
+  }
+
+  /// The agent has registered elsewhere.
+  func replaced(_ id: String) {
+    if let link = links.removeValue(forKey: id) { hangUp(link) }
+  }
+
+  /// An agent gave an outcome.
+  func heard(_ outcome: SimulatedAgent.Outcome, of task: String, from agent: SimulatedAgent, connection: Int) {
+    here { [self] in
+      guard links[agent.id]?.connection == connection else { return }
+      let heardAt = world.now
+      let check: () -> Void = { [self] in
+        guard links[agent.id]?.connection == connection, agent.unacknowledged[task] != nil, wellSince <= heardAt,
+          world.store.refusesUntil <= heardAt, !world.isRestoring
+        else { return }
+        let id = SimulatedAgent.execution(of: task)
+        world.violate(.outcomeDropped, "\(session) heard what \(agent.id) gave for \(task), and it is not kept: \(world.describe(id))")
+      }
+      here(after: Self.keepDelay + .seconds(4 * world.mix.longestDelay), check)
+      dispatcher.heard(outcome, of: task, in: SimulatedAgent.execution(of: task), by: agent.id)
+    }
+  }
+
+  func stopped(_ task: String, by agent: SimulatedAgent, connection: Int) {
+    here { [self] in
+      guard links[agent.id]?.connection == connection else { return }
+      dispatcher.handle(.agent(.stopped(task: task, by: agent.id)))
+    }
+  }
+
+  func reported(_ tasks: [String], by agent: SimulatedAgent, connection: Int) {
+    here { [self] in
+      guard let link = links[agent.id], link.connection == connection else { return }
+      dispatcher.handle(.agent(.reported(agent.id, epoch: link.epoch, tasks: tasks)))
+    }
+  }
+
+  func send(_ message: ControlPlaneMessage, to agent: String) {
+    guard let link = links[agent] else { return }
+    switch message {
+    case .resultAck(let ack): world.checkAcknowledgement(of: ack.taskId, by: agent)
+    case .task(let task): world.checkStart(of: task.taskId, in: task.executionId)
+    default: break
+    }
+    say(to: link.agent) { link.agent.receive(message, link.connection) }
+  }
+
+  // MARK: Other nodes
+
+  /// Puts a message on its way: into an inbox, repeated until it is there, and out of it when its reader gets to it.
+  func tell(_ message: NodeMessage, _ other: NodeSession) {
+    guard !gone.contains(other), let node = world.nodes.first(where: { $0.session == other }) else { return }
+    messages += 1
+    let number = messages
+    if world.losesMessages { return }
+    var copies = 1
+    if world.faultsAreOn {
+      if world.chance.strikes(.lostMessage, node: index, number: number, probability: world.mix.losesMessage) != nil { return }
+      if world.chance.strikes(.doubledMessage, node: index, number: number, probability: world.mix.doublesMessage) != nil { copies = 2 }
+    }
+    for copy in 0..<copies {
+      var delay: Int64 = 0
+      if world.faultsAreOn,
+        var draws = world.chance.strikes(
+          .lateMessage, node: index, number: number << 1 | UInt64(copy), probability: copy == 0 ? world.mix.delaysMessage : 1)
+      {
+        delay = Int64(draws.between(0, world.mix.longestDelay) * 1e9)
+      }
+      here(after: delay) { self.put(message, into: node, of: other) }
+    }
+  }
+
+  private func put(_ message: NodeMessage, into node: SimulatedNode, of other: NodeSession) {
+    call { [world] _ in
+      let instant = world.now
+      node.take(message, for: other, put: instant)
+    }
+  }
+
+  /// Reads a message from the inbox of a session, if that is this one.
+  private func take(_ message: NodeMessage, for receiver: NodeSession, put instant: Int64) {
+    guard session == receiver else { return }
+    later { [self] in
+      guard session == receiver, !world.store.hasLost(instant) else { return }
+      if isCut {
+        let delay = max(cutUntil, world.store.awayUntil) - world.now
+        return here(after: delay) { self.take(message, for: receiver, put: instant) }
+      }
+      here { self.receive(message) }
+    }
+  }
+
+  private func receive(_ message: NodeMessage) {
+    if case .ended(let id) = message { for wait in (waits[id] ?? [:]).values.sorted(by: { $0.order < $1.order }) { wait.wake() } }
+    dispatcher.handle(.message(message))
+  }
+
+  func publish(_ news: AgentAnnouncement) {
+    guard !isCut, !world.losesEvents else { return }
+    messages += 1
+    let (number, sender) = (messages, session)
+    for node in world.nodes where node !== self && node.isUp {
+      if world.faultsAreOn {
+        let number = number << 8 | UInt64(node.index)
+        if world.chance.strikes(.lostEvent, node: index, number: number, probability: world.mix.losesEvent) != nil { continue }
+        if world.chance.strikes(.doubledEvent, node: index, number: number, probability: world.mix.doublesEvent) != nil {
+          node.hear(news, from: sender, after: world.travel(index + 300, number))
+        }
+        if var draws = world.chance.strikes(.lateEvent, node: index, number: number, probability: world.mix.delaysEvent) {
+          node.hear(news, from: sender, after: Int64(draws.between(0, world.mix.longestDelay) * 1e9))
+          continue
+        }
+      }
+      node.hear(news, from: sender, after: world.travel(index + 400, number << 8 | UInt64(node.index)))
+    }
+  }
+
+  private func hear(_ news: AgentAnnouncement, from sender: NodeSession, after delay: Int64) {
+    let isHeard = !isDeaf
+    here(after: delay) { if isHeard, !self.isDeaf { self.dispatcher.handle(.agent(.announced(news, from: sender))) } }
+  }
+
+  private func tellLoadsAgain() {
+    dispatcher.tellLoads()
+    here(afterOwn: 5) { self.tellLoadsAgain() }
+  }
+
+  /// Reads the agents of all others from the store, and asks those for their loads.
+  private func readAgents() {
+    guard isUp else { return }
+    if isReadingAgents {
+      readsAgentsAgain = true
+      return
+    }
+    isReadingAgents = true
+    dispatcher.checkRegistrations(self)
+    for node in world.nodes where node !== self && node.isUp && !isCut && !node.isDeaf {
+      later { node.here { node.dispatcher.tellAllLoads() } }
+    }
+    let others = judge.view(now: instant, asOf: nil).members.filter { $0.isAlive && $0.record.session != session }.map(\.record.session)
+    var left = others.count
+    let end = { [self] in
+      isReadingAgents = false
+      guard readsAgentsAgain else { return }
+      readsAgentsAgain = false
+      here(after: .seconds(0.5)) { self.readAgents() }
+    }
+    if others.isEmpty { return end() }
+    for other in others {
+      let before = dispatcher.agentEpochs(at: other)
+      attempt(isWrite: false, { $0.state.agents(at: other).sorted { $0.id < $1.id } }) { [self] records in
+        if let records { dispatcher.handle(.agent(.listed(records, at: other, before: before))) } else { readsAgentsAgain = true }
+        left -= 1
+        if left == 0 { end() }
+      }
+    }
+  }
+
+  private func readAgentsAgain() {
+    readAgents()
+    here(afterOwn: Self.agentReadInterval) { self.readAgentsAgain() }
+  }
+
+  // MARK: The end
+
+  /// What is left when all is done.
+  var leftOvers: [String] {
+    var texts: [String] = dispatcher.leftOvers
+    for id in waits.keys.sorted() { texts.append("a caller at \(session) was never answered about \(id)") }
+    if callsUnderWay > 20 { texts.append("\(session) has \(callsUnderWay) calls of the store under way") }
+    return texts
+  }
+}
+
+/// A caller's wait for an execution that another node drives; `ExecutionWait` decides.
+final class SimulatedWait {
+  private let id: String
+  private unowned let node: SimulatedNode
+  private var wait: ExecutionWait
+  private let answer: (StoredExecution?) -> Void
+  private var isOver = false
+  private var turn = 0
+  private var isReading = false
+  private var isWoken = false
+  let order: Int
+
+  init(_ id: String, at node: SimulatedNode, _ wait: ExecutionWait, _ answer: @escaping (StoredExecution?) -> Void) {
+    self.id = id
+    self.node = node
+    self.wait = wait
+    self.answer = answer
+    order = Int(truncatingIfNeeded: node.world.now)
+  }
+
+  /// The execution has ended, or may have.
+  func wake() { if isReading { isWoken = true } else { look() } }
+
+  /// The node stops.
+  func release() { end(nil) }
+
+  private func end(_ stored: StoredExecution?) {
+    guard !isOver else { return }
+    isOver = true
+    answer(stored)
+  }
+
+  func look() {
+    guard !isOver, !isReading else { return }
+    isReading = true
+    turn += 1
+    node.attempt(isWrite: false, { [id] in $0.state.execution(id) }) { [self] outcome in
+      guard !isOver else { return }
+      isReading = false
+      let reading: ExecutionWait.Reading =
+        switch outcome {
+        case nil: .failed(StateStoreError(.unavailable, "the store is away"))
+        case .some(nil): .missing
+        case .some(let stored?): .found(stored)
+        }
+      switch wait.read(reading, at: node.instant) {
+      case .end(let stored): end(stored)
+      case .fail: end(nil)
+      case .attach:
+        let isAttached = node.dispatcher.attach(to: id) { [self] resolution in
+          if case .finished(let stored) = resolution { end(stored) } else { pause() }
+        }
+        if !isAttached { pause() }
+      case .ask(let messages, let owner):
+        for message in messages { node.tell(message, owner) }
+        pause()
+      case .pause: pause()
+      }
+    }
+  }
+
+  private func pause() {
+    if isWoken {
+      isWoken = false
+      return look()
+    }
+    guard let next = wait.nextRead(after: node.instant) else { return end(nil) }
+    let current = turn
+    node.here(after: (next - node.instant).nanoseconds) { if self.turn == current { self.look() } }
+  }
+}

@@ -1,0 +1,101 @@
+import ExecutionSimulation
+import Foundation
+import Testing
+
+/// For how long simulations run: `PARALLAX_SIMULATION_SECONDS`, 5 by default.
+private let simulationBudget: Duration = {
+  let seconds = ProcessInfo.processInfo.environment["PARALLAX_SIMULATION_SECONDS"].flatMap(Double.init)
+  return .seconds(seconds ?? 5)
+}()
+
+/// What is promised of executions, held by several nodes whatever happens to them, their store, their agents and their messages.
+///
+/// Each run prints the seeds that it takes; a mix and a seed replay a run exactly. A seed that fails is shrunk to the faults that it takes.
+@Suite(.serialized) struct ExecutionSimulationTests {
+  @Test("What a review found does not come about", arguments: ExecutionScenario.all)
+  func holds(_ scenario: ExecutionScenario) async {
+    for seed in 1...3 as ClosedRange<UInt64> {
+      await Task.yield()
+      let report = scenario.run(seed: seed)
+      #expect(report.violations.isEmpty, "\(report)")
+    }
+  }
+
+  // MARK: The corpus
+
+  private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Corpus")
+
+  static let corpus: [String] = {
+    let files = (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
+    return files.filter { $0.pathExtension == "txt" }.map(\.lastPathComponent).sorted()
+  }()
+
+  /// Runs that broke a promise once, each with the faults that it took, and with all faults of its seed.
+  @Test("What a seed found once does not come about again", arguments: corpus)
+  func staysMended(_ name: String) async throws {
+    let text = try String(contentsOf: Self.folder.appending(path: name), encoding: .utf8)
+    let lines = text.split(separator: "\n").filter { !$0.hasPrefix("#") }
+    #expect(lines.count >= 2)
+    guard let mix = lines.first.flatMap({ ExecutionMixes.named($0) }) else {
+      Issue.record("\(name): there is no mix \"\(lines.first ?? "")\"")
+      return
+    }
+    for line in lines.dropFirst() {
+      let words = line.split(separator: " ")
+      let seed = try #require(words.first.flatMap { UInt64($0) }, "\(name): expected a seed in \"\(line)\"")
+      let faults = words.dropFirst().compactMap { ExecutionFault($0) }
+      #expect(faults.count == words.count - 1, "\(name): unknown faults")
+      await Task.yield()
+      let report = ExecutionSimulation(mix, seed: seed, only: Set(faults)).run()
+      #expect(report.violations.isEmpty, "\(report)")
+      await Task.yield()
+      let whole = ExecutionSimulation(mix, seed: seed).run()
+      #expect(whole.violations.isEmpty, "\(whole)")
+    }
+  }
+
+  // MARK: Seeds
+
+  @Test func thePromisesHoldUnderManySeeds() async {
+    // The same seeds each time, so that a change is judged by itself; `make simulate` takes fresh ones.
+    let first = ProcessInfo.processInfo.environment["PARALLAX_SIMULATION_SEED"].flatMap(UInt64.init) ?? 1
+    print("simulation of executions: seeds from \(first)")
+    var (runs, deaths, ended) = (0, 0, 0)
+    let begin = ContinuousClock.now
+    // All mixes at least once, however slow the machine.
+    while runs < ExecutionMixes.all.count || begin.duration(to: .now) < simulationBudget * 3 {
+      let mix = ExecutionMixes.all[runs % ExecutionMixes.all.count]
+      await Task.yield()
+      let report = ExecutionSimulation(mix, seed: first + UInt64(runs)).run()
+      #expect(report.violations.isEmpty, "\(explanation(of: report, in: mix))")
+      if !report.violations.isEmpty { break }
+      runs += 1
+      deaths += report.deaths
+      ended += report.ended
+    }
+    let seconds = begin.duration(to: .now) / .seconds(1)
+    print("simulation of executions: \(runs) clusters, \(deaths) deaths, \(ended) executions in \(seconds) s")
+  }
+
+  @Test func aSeedReplaysExactly() {
+    for seed in 1...2 as ClosedRange<UInt64> {
+      let reports = (0..<2).map { _ in ExecutionSimulation(ExecutionMixes.all[1], seed: seed, isTraced: true).run() }
+      #expect(reports[0].trace == reports[1].trace)
+      #expect(!reports[0].trace.isEmpty)
+    }
+  }
+
+  @Test func theFaultsThatStruckGiveTheSameRunByThemselves() {
+    let mix = ExecutionMixes.all[1]
+    let report = ExecutionSimulation(mix, seed: 3, isRecorded: true, isTraced: true).run()
+    #expect(!report.faults.isEmpty)
+    #expect(ExecutionSimulation(mix, seed: 3, only: Set(report.faults), isTraced: true).run().trace == report.trace)
+    for fault in report.faults { #expect(ExecutionFault(fault.description) == fault) }
+  }
+}
+
+/// What it takes to break the promise that a run broke, and how to see it again.
+func explanation(of report: ExecutionReport, in mix: ExecutionMix) -> String {
+  guard let shrunk = ShrunkExecutions(mix, seed: report.seed, attempts: 100) else { return "\(report), but not again" }
+  return "\(report)\n\(shrunk)"
+}
