@@ -48,9 +48,9 @@ package final class ExecutionSimulation {
 
   // MARK: Time
 
-  func plan(after delay: Int64, _ body: @escaping () -> Void) { work.add(at: now + max(0, delay), body) }
+  func plan(after delay: Int64, _ body: @escaping () -> Void) { work.add(body, at: now + max(0, delay)) }
 
-  func plan(at instant: Int64, _ body: @escaping () -> Void) { work.add(at: max(now, instant), body) }
+  func plan(at instant: Int64, _ body: @escaping () -> Void) { work.add(body, at: max(now, instant)) }
 
   /// How long a message travels: most are quick, some are not.
   func travel(_ node: Int, _ number: UInt64) -> Int64 {
@@ -128,7 +128,7 @@ package final class ExecutionSimulation {
       now = max(now, entry.time)
       time.now = now
       report.events += 1
-      entry.work()
+      entry.event()
     }
     now = max(now, end)
     time.now = now

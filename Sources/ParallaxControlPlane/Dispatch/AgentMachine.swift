@@ -2,8 +2,7 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// The agents as this node knows them: its own by their sessions, those of other nodes by what these announce; which tasks they have in
-/// hand, and when they are given up.
+/// Tracks agents, those of this node by their sessions and those of other nodes by announcements, and gives up absent agents.
 struct AgentMachine: Sendable {
   /// What follows for executions and for others.
   enum Action: Sendable {

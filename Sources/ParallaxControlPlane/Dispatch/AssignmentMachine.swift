@@ -3,7 +3,7 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// The tasks in the hands of agents: who has which, what went where, which places are taken, and what an agent may have lost.
+/// Tracks the tasks of each agent: assignment, delivery, places and losses.
 struct AssignmentMachine: Sendable {
   typealias Action = AgentMachine.Action
 

@@ -98,9 +98,9 @@ struct ExecutionDriver: Sendable {
     return callers.stop { executions[$0]?.execution }
   }
 
-  /// Tells callers that the store does not take the execution in time, and ends it as soon as the store is there, lest it runs unknown.
+  /// Refuses the callers of an execution that the store has not taken in time, and fails the execution once the store answers.
   ///
-  /// An execution with an idempotency key goes on: its caller will ask for it again by that key.
+  /// An execution with an idempotency key continues: its caller repeats the request with that key.
   mutating func creationDelayed(_ id: String, _ error: APIError, at now: Moment) -> [DispatchAction] {
     let refusals = callers.refuse(id, error)
     if executions[id]?.isRepeatable ?? true { return refusals }
@@ -143,8 +143,7 @@ struct ExecutionDriver: Sendable {
     return [.ended(stored), .publishStatus(stored.execution), .store(.release(id, owner: stored.execution.owner))] + callers.finish(stored)
   }
 
-  /// Another node owns the execution, or it is gone: callers are told that it was accepted, and look further; outcomes that only this node
-  /// knows are recorded for the owner.
+  /// Stops driving an execution of another owner: callers get the acknowledgement, and unacknowledged outcomes are recorded for the owner.
   mutating func leave(_ id: String) -> [DispatchAction] {
     let outcomes = executions[id]?.machine.letGo() ?? []
     return leave(id, outcomes)

@@ -1,4 +1,4 @@
-/// When which loads of this node's agents are announced to the other nodes.
+/// Schedules the announcements of agents' loads to the other nodes.
 struct LoadAnnouncer: Sendable {
   /// How often all loads are announced, in case that an announcement was lost.
   private static let interval = Duration.seconds(10)

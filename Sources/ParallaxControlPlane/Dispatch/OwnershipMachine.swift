@@ -1,6 +1,6 @@
 import ParallaxState
 
-/// When this node looks again whether what it drives is still its own, and what others have recorded of it.
+/// Schedules the rereading of executions that other nodes may have claimed, ended or changed.
 struct OwnershipMachine: Sendable {
   /// How late a pulse shows that the process was paused, or the machine asleep.
   private static let pauseLimit = Duration.seconds(3)

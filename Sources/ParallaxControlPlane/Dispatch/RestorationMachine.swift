@@ -1,6 +1,6 @@
 import ParallaxState
 
-/// What is written again when the store may have lost what it had acknowledged.
+/// Schedules the writes that restore a store which may have lost acknowledged writes.
 struct RestorationMachine: Sendable {
   /// How long it may take every node to find out that the store has lost writes, and to restore them.
   private static let window = Duration.seconds(10)

@@ -1,14 +1,12 @@
-import Logging
 import ParallaxAPI
 import ParallaxHA
 import ParallaxState
-import Synchronization
 
 /// Makes the calls of the store that the dispatch machine decides, and repeats each until the store has answered it.
 ///
-/// What is to be written is known nowhere else, so a call is given up only when its task is cancelled.
+/// No other place holds the content of a write, so a call ends only with an answer or the cancellation of its task.
 struct StoreWorker: Sendable {
-  /// What a worker needs of the dispatcher.
+  /// The view of the dispatcher that the worker needs.
   protocol Owner: AnyObject, Sendable {
     /// Takes in what the store has answered.
     func handle(_ event: DispatchEvent)
@@ -34,7 +32,7 @@ struct StoreWorker: Sendable {
 
   // MARK: Calls
 
-  /// Makes a call and tells the owner what came of it.
+  /// Makes a call and reports its answer to the owner.
   func perform(_ call: StoreCall, for owner: any Owner) async {
     switch call {
     case .create(let stored): await create(stored, for: owner)

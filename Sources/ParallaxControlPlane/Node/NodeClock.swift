@@ -31,16 +31,16 @@ package struct NodeClock: Sendable {
     readWall = wall
   }
 
-  /// The reading of both clocks; the wall clock is the store's once that was read, so that all nodes go by one.
+  /// The reading of both clocks; the wall clock is the store's after its first reading, so that all nodes share one.
   package var now: Moment {
     let instant = monotonic.now.sinceOrigin
     return Moment(instant: instant, wall: storeTime.value.withLock { $0.wall(at: instant) } ?? readWall())
   }
 
-  /// Reads the clock of the store, which deadlines and ages are reckoned by from then on.
+  /// Reads the store's clock, which becomes the wall clock of the node.
   ///
-  /// - Parameter read: Asks the store.
-  /// - Throws: What it throws.
+  /// - Parameter read: Reads the store's clock.
+  /// - Throws: The error of `read`.
   package func follow(_ read: () async throws -> Timestamp) async throws {
     let begin = monotonic.now.sinceOrigin
     let time = try await read()

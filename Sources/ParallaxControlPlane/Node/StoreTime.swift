@@ -1,8 +1,8 @@
 package import ParallaxAPI
 
-/// What the clock of the store shows, reckoned from its last reading by a monotonic clock: the wall clocks of nodes differ and jump.
+/// The store's clock, extrapolated from its last reading by a monotonic clock, because the wall clocks of nodes differ and jump.
 package struct StoreTime: Sendable {
-  /// A reading that took longer says too little to replace another.
+  /// A slower reading is too inaccurate to replace an earlier one.
   private static let longestReading = Duration.seconds(1)
 
   private var last: (time: Timestamp, instant: Duration)?

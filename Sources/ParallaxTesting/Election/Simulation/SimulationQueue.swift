@@ -1,9 +1,9 @@
 /// The planned events by time, then in the order of planning: a binary heap.
-struct SimulationQueue<Event> {
-  struct Entry {
-    var time: Int64
+package struct SimulationQueue<Event> {
+  package struct Entry {
+    package var time: Int64
     var order: UInt64
-    var event: Event
+    package var event: Event
 
     func isBefore(_ other: Entry) -> Bool { time != other.time ? time < other.time : order < other.order }
   }
@@ -11,7 +11,9 @@ struct SimulationQueue<Event> {
   private var entries: [Entry] = []
   private var lastOrder: UInt64 = 0
 
-  mutating func add(_ event: Event, at time: Int64) {
+  package init() {}
+
+  package mutating func add(_ event: Event, at time: Int64) {
     lastOrder += 1
     entries.append(Entry(time: time, order: lastOrder, event: event))
     var child = entries.count - 1
@@ -24,7 +26,7 @@ struct SimulationQueue<Event> {
   }
 
   /// Takes the next event, unless it is after the end.
-  mutating func next(until end: Int64) -> Entry? {
+  package mutating func next(until end: Int64) -> Entry? {
     guard let first = entries.first, first.time <= end else { return nil }
     let last = entries.removeLast()
     guard !entries.isEmpty else { return first }
