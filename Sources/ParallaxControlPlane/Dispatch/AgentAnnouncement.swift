@@ -1,20 +1,20 @@
 package import ParallaxAPI
 package import ParallaxState
 
-/// What a node tells all others about its agents, as events of the channel `agent`.
+/// A node's announcement about its agents to all other nodes, as an event of the channel `agent`.
 package enum AgentAnnouncement: Sendable, Hashable {
-  /// An agent is registered, newly or again; `activeTasks` is what it says it still has, nil if it cannot tell.
+  /// An agent has registered, or its registration was renewed; `activeTasks` are the tasks that it reported, nil if it cannot report them.
   case registered(String, epoch: Int64, capabilities: [String], limit: Int, activeTasks: [String]?)
-  /// What a registered agent can do, how much, and whether it takes work.
+  /// The capabilities, the limit or the draining state of a registered agent have changed.
   case changed(String, epoch: Int64, capabilities: [String], limit: Int, isDraining: Bool)
-  /// An agent's connection has ended; `graceful`: it said good-bye.
+  /// An agent's connection has ended; `graceful` if the agent sent `disconnect`.
   case left(String, epoch: Int64, graceful: Bool)
-  /// How many tasks agents have in hand, those whose number changed.
+  /// The numbers of tasks in hand, by agent, for the agents whose number has changed.
   case loads([String: Int])
 
-  /// The event's type, what it is about, and its details.
+  /// The type, the subject and the details of the event.
   ///
-  /// `nodeID` is what loads are about: the node's agents.
+  /// - Parameter nodeID: The node, which is the subject of an announcement of loads.
   package func event(nodeID: String) -> (type: String, id: String, details: JSONValue) {
     switch self {
     case .registered(let id, let epoch, let capabilities, let limit, let activeTasks):
@@ -38,7 +38,7 @@ package enum AgentAnnouncement: Sendable, Hashable {
     }
   }
 
-  /// Reads an event of the channel; nil for one that this version does not know.
+  /// Decodes an event of the channel; nil if this version does not know its type, or if a detail is missing.
   package init?(_ event: ClusterEvent) {
     guard let details = event.details else { return nil }
     if event.type == "loads", case .object(let loads) = details {

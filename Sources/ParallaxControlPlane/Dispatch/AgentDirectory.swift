@@ -3,67 +3,66 @@ package import ParallaxHA
 
 /// A task that an agent has in hand.
 package struct TaskInHand: Sendable, Hashable {
-  /// Empty where only the agent itself told of the task.
+  /// The id of the execution; empty if only the agent itself reported the task.
   package var executionID: String
-  /// Whether this node drives its execution.
+  /// Whether this node drives the execution.
   package var isOwn: Bool
-  /// Whether the task is in the store, so that the agent may have it.
+  /// Whether the store has the task, so that the agent may have it.
   package var isRecorded = false
-  /// How often the agent came back without it.
+  /// The number of times that the agent reconnected without the task.
   package var losses = 0
-  /// Whether the agent lost it with others which may have been why.
+  /// Whether the agent lost the task together with others, any of which may have been the cause.
   package var isLostAmongOthers = false
 }
 
-/// The agents that this node can give tasks to: what they can do, how loaded they are, what they have in hand.
+/// The agents to which this node can give tasks, with their capabilities, loads and tasks in hand.
 ///
-/// An agent is connected to this node, or to another one that tells of it. Selection is by least load, then by who was used least recently,
-/// from a heap per set of capabilities that was ever asked for; an agent at another node counts as fuller than it is, since the way there
-/// costs time.
-/// A heap's entries are not updated but outdated: each change of an agent enters it anew, and an entry whose stamp is not the
+/// An agent is connected to this node, or to another node that announces it. Selection prefers the lowest load, then the least recent use,
+/// from one heap for each requested set of capabilities; an agent at another node counts as fuller than it is, because the way there costs
+/// time. Heap entries are outdated rather than updated: each change of an agent adds a new entry, and an entry whose stamp is not the
 /// agent's is dropped when it comes up. Selecting k agents costs O(k log n).
 package struct AgentDirectory: Sendable {
-  /// An agent as the dispatcher knows it.
+  /// The dispatcher's view of an agent.
   package struct Agent: Sendable {
     package let id: String
     package var epoch: Int64
-    /// The other node session that it is connected to, or was last; nil: this one.
+    /// The other node session to which the agent is or was last connected; nil for this one.
     package fileprivate(set) var home: NodeSession?
     package var capabilities: Set<String>
     package var limit: Int
     package var isConnected: Bool
-    /// It finishes what it has and takes nothing new.
+    /// Whether the agent finishes its tasks and takes no new ones.
     package var isDraining: Bool
-    /// What it said, when it registered, that it still had; nil: it cannot tell.
+    /// The tasks that the agent reported at its registration; nil if it cannot report them.
     package var reportedTasks: Set<String>?
-    /// The tasks in hand that this node knows of: those that this node gave it and, if it is connected here, those of other nodes too.
+    /// The known tasks in hand: those of this node and, if the agent is connected here, those of other nodes.
     package fileprivate(set) var tasks: [String: TaskInHand] = [:]
-    /// Which of them were handed over to the connection that it has now.
+    /// The tasks delivered to the present connection.
     fileprivate var delivered: Set<String> = []
-    /// Which were handed over to the connection before.
+    /// The tasks delivered to the previous connection.
     package fileprivate(set) var formerlyDelivered: Set<String> = []
-    /// Tasks that are not wanted any more and that it may still work on: their places are free when it says so.
+    /// The withdrawn tasks that the agent may still work on; each occupies its place until the agent reports otherwise.
     package fileprivate(set) var ending: Set<String> = []
-    /// Whether its heartbeats tell which tasks it has.
+    /// Whether the agent's heartbeats list its tasks.
     package fileprivate(set) var tellsTasks = false
-    /// How many further tasks it has, as the other node says.
+    /// The number of further tasks, as announced by the agent's node.
     package fileprivate(set) var tasksOfOthers = 0
     package fileprivate(set) var tasksCompleted = 0
-    /// The pools that it belongs to, there for work or not.
+    /// The pools of the agent, whether it is available or not.
     fileprivate var pools: [PoolKey] = []
     fileprivate var stamp: UInt64 = 0
     fileprivate var lastUsed: UInt64 = 0
 
-    /// Whether it is there for work, now or when it has finished something.
+    /// Whether the agent is connected and not draining; it may be busy.
     package var isCapable: Bool { isConnected && !isDraining }
-    /// How many tasks it has in hand, whoever gave them.
+    /// The number of tasks in hand, from all nodes.
     package var load: Int { tasks.count + ending.count + tasksOfOthers }
-    /// Whether it has a place for a task that is in its hands already, and waits here to be handed over.
+    /// Whether the agent has a free place for an assigned task that is not delivered yet.
     package var hasPlace: Bool { delivered.count + ending.count < limit }
     fileprivate var isAvailable: Bool { isCapable && load < limit }
   }
 
-  /// By how much an agent at another node counts as fuller.
+  /// The load added to an agent at another node, as a fraction of its limit.
   private static let distance = 0.25
 
   private struct Candidate: Comparable, Sendable {
@@ -86,9 +85,9 @@ package struct AgentDirectory: Sendable {
   private var agents: [String: Agent] = [:]
   private var pools: [PoolKey: Pool] = [:]
   private var clock: UInt64 = 0
-  /// Pools whose agents changed, since this was last taken, such that somebody who waits may be served.
+  /// The pools in which, since the last ``takeRefreshed()``, a change of agents may let a waiting execution start.
   private var refreshed: Set<PoolKey> = []
-  /// Agents of this node whose load changed since it was last told to others.
+  /// The agents of this node whose load has changed since its last announcement.
   private var untoldLoads: Set<String> = []
 
   package init() {}
@@ -97,17 +96,17 @@ package struct AgentDirectory: Sendable {
 
   package var all: some Collection<Agent> { agents.values }
 
-  /// How many are connected to this node.
+  /// The number of agents connected to this node.
   package var connectedCount: Int { agents.values.count { $0.isConnected && $0.home == nil } }
 
-  /// The epochs of the agents that are connected to another node session, as far as this node knows.
+  /// The epochs of the agents that, as far as this node knows, are connected to another node session.
   package func epochs(at home: NodeSession) -> [String: Int64] {
     agents.values.reduce(into: [:]) { epochs, agent in
       if agent.home == home, agent.isConnected { epochs[agent.id] = agent.epoch }
     }
   }
 
-  /// The loads of this node's agents that changed since the last call, or of all.
+  /// Returns the loads of this node's connected agents that have changed since the last call, or all of their loads.
   package mutating func takeLoads(all: Bool = false) -> [String: Int] {
     defer { untoldLoads = [] }
     if all { untoldLoads.formUnion(agents.keys) }
@@ -117,25 +116,25 @@ package struct AgentDirectory: Sendable {
       })
   }
 
-  /// Makes the next `takeLoads` tell the loads of all agents of this node that are connected.
+  /// Makes the next `takeLoads` return the loads of all connected agents of this node.
   package mutating func tellAllLoads() {
     untoldLoads = Set(agents.values.lazy.filter { $0.home == nil && $0.isConnected }.map(\.id))
   }
 
-  /// The pools in which an agent became available, or went and so left its part to others, since the last call.
+  /// Returns the pools in which, since the last call, an agent became available, or left and so leaves its work to others.
   package mutating func takeRefreshed() -> Set<PoolKey> {
     defer { refreshed = [] }
     return refreshed
   }
 
-  /// How many entries the heap of a pool has, outdated ones too.
+  /// The number of entries in a pool's heap, including outdated ones.
   func candidateCount(_ key: PoolKey) -> Int { pools[key]?.candidates.count ?? 0 }
 
   // MARK: Changes
 
-  /// Enters an agent or what changed about it; tasks in hand stay.
+  /// Adds an agent or updates it; its tasks in hand stay.
   ///
-  /// `home`: the other node session that it is connected to; nil: this one.
+  /// - Parameter home: The other node session to which the agent is connected; nil, the default, for this one.
   package mutating func upsert(id: String, epoch: Int64, capabilities: Set<String>, limit: Int, home: NodeSession? = nil) {
     var agent =
       agents[id] ?? Agent(id: id, epoch: epoch, capabilities: [], limit: limit, isConnected: true, isDraining: false)
@@ -160,13 +159,13 @@ package struct AgentDirectory: Sendable {
     refresh(id)
   }
 
-  /// Enters an agent that is known only from the tasks that it has in hand, or from a node session that is gone.
+  /// Adds an agent that is known only from its tasks in hand, or from a lost node session.
   package mutating func expect(id: String, epoch: Int64 = 0, home: NodeSession? = nil) {
     guard agents[id] == nil else { return }
     agents[id] = Agent(id: id, epoch: epoch, home: home, capabilities: [], limit: 1, isConnected: false, isDraining: false)
   }
 
-  /// How many tasks an agent at another node has in all, as that node says.
+  /// Sets the total load of an agent at another node, as announced by that node.
   package mutating func setLoad(_ load: Int, id: String) {
     guard let agent = agents[id], agent.home != nil else { return }
     agents[id]?.ending = []
@@ -174,7 +173,7 @@ package struct AgentDirectory: Sendable {
     refresh(id)
   }
 
-  /// Gives an agent another epoch, and changes nothing else.
+  /// Changes the epoch of an agent, and nothing else.
   package mutating func renew(epoch: Int64, id: String) {
     agents[id]?.epoch = epoch
   }
@@ -199,7 +198,7 @@ package struct AgentDirectory: Sendable {
     for key in agent.pools { leave(key, id) }
   }
 
-  /// Puts a task into an agent's hands.
+  /// Assigns a task to an agent.
   package mutating func assign(_ task: String, _ inHand: TaskInHand, to id: String) {
     clock += 1
     agents[id]?.tasks[task] = inHand
@@ -207,29 +206,29 @@ package struct AgentDirectory: Sendable {
     refresh(id)
   }
 
-  /// Changes what is known of a task in an agent's hands, if it is there.
+  /// Changes the entry of an agent's task, if there is one.
   package mutating func edit(_ task: String, of id: String, _ change: (inout TaskInHand) -> Void) {
     guard var inHand = agents[id]?.tasks[task] else { return }
     change(&inHand)
     agents[id]?.tasks[task] = inHand
   }
 
-  /// Notes that a task goes out to the connection that its agent has now; false if it went before.
+  /// Records the delivery of a task to its agent's present connection; returns false for a repeat.
   package mutating func deliver(task: String, to id: String) -> Bool {
     agents[id]?.delivered.insert(task).inserted ?? false
   }
 
-  /// Whether a task went out to the connection that its agent has now.
+  /// Whether a task was delivered to its agent's present connection.
   package func isDelivered(task: String, to id: String) -> Bool {
     agents[id]?.delivered.contains(task) ?? false
   }
 
-  /// Lets a task go out once more to the connection that its agent has now.
+  /// Allows a further delivery of a task to its agent's present connection.
   package mutating func forgetDelivery(task: String, to id: String) {
     agents[id]?.delivered.remove(task)
   }
 
-  /// Takes a task out of an agent's hands.
+  /// Frees the place of an agent's task.
   package mutating func free(task: String, from id: String, completed: Bool) {
     agents[id]?.delivered.remove(task)
     let wasEnding = agents[id]?.ending.remove(task) != nil
@@ -238,7 +237,7 @@ package struct AgentDirectory: Sendable {
     refresh(id)
   }
 
-  /// A task is not wanted any more; if its agent got it, its place stays taken until the agent, or its node, says otherwise.
+  /// Withdraws a task; the place of a delivered task stays occupied until the agent, or its node, reports otherwise.
   package mutating func withdraw(task: String, from id: String) {
     let wasDelivered = isDelivered(task: task, to: id)
     free(task: task, from: id, completed: false)
@@ -247,7 +246,9 @@ package struct AgentDirectory: Sendable {
     refresh(id)
   }
 
-  /// An agent of this node tells which tasks it has: what it does not have takes up no place, unless it may be on its way there.
+  /// Frees the places of tasks that an agent's heartbeat does not list: withdrawn ones, and ones known only from the agent.
+  ///
+  /// An assigned task keeps its place, because it may be on its way to the agent.
   package mutating func keepPlaces(of tasks: Set<String>, id: String) {
     guard let agent = agents[id] else { return }
     agents[id]?.tellsTasks = true
@@ -259,32 +260,32 @@ package struct AgentDirectory: Sendable {
 
   // MARK: Selection
 
-  /// How many agents have these capabilities and are there for work, busy or not.
+  /// The number of agents with these capabilities that are connected and not draining, busy or not.
   package mutating func capableCount(_ key: PoolKey) -> Int {
     ensurePool(key)
     return pools[key]?.capable.count ?? 0
   }
 
-  /// How many agents have these capabilities and are there for work, busy or not, by the other node that they are connected to; nil: this
-  /// one.
+  /// The number of agents with these capabilities that are connected and not draining, busy or not, by the other node session to which they
+  /// are connected; nil for this one.
   package mutating func capableByHome(_ key: PoolKey) -> [NodeSession?: Int] {
     ensurePool(key)
     return (pools[key]?.capable ?? []).reduce(into: [:]) { $0[agents[$1]?.home, default: 0] += 1 }
   }
 
-  /// The agents that have these capabilities and are there for work, apart from some.
+  /// Whether an agent with these capabilities, other than the excluded ones, is connected and not draining.
   package mutating func hasCapable(_ key: PoolKey, besides excluded: Set<String>) -> Bool {
     ensurePool(key)
     guard let capable = pools[key]?.capable else { return false }
     return capable.count > excluded.count || capable.contains { !excluded.contains($0) }
   }
 
-  /// Whether any agent that has these capabilities could take a task now.
+  /// Whether an agent with these capabilities can take a task now.
   package mutating func hasRoom(_ key: PoolKey) -> Bool {
     !select(key, min: 1, max: 1).isEmpty
   }
 
-  /// The `max` least loaded agents with room, or as many as there are from `min` on; empty if there are fewer than `min`.
+  /// Selects up to `max` agents with room, least loaded first; none if fewer than `min` have room.
   package mutating func select(_ key: PoolKey, min: Int, max: Int, excluding excluded: Set<String> = []) -> [String] {
     ensurePool(key)
     var chosen: [Candidate] = []
@@ -342,7 +343,7 @@ package struct AgentDirectory: Sendable {
   }
 }
 
-/// The capabilities that a pattern asks for, in one order: executions that ask for the same wait in one queue.
+/// The capabilities that a pattern requires, in canonical order, so that executions with equal requirements share a queue.
 package struct PoolKey: Sendable, Hashable {
   package let capabilities: [String]
 

@@ -1,27 +1,27 @@
 package import ParallaxAPI
 
-/// The way to an agent's session; usable from any thread, and without effect once the connection has ended.
+/// The link to an agent's session; usable from any thread, and without effect once the connection has ended.
 ///
-/// What is asked is done in the order of the calls.
+/// Operations take effect in the order of the calls.
 package protocol AgentLink: Sendable {
-  /// When the agent last gave a sign of life; nil once the connection has ended.
+  /// The time of the agent's last sign of life; nil once the connection has ended.
   var lastSeen: Timestamp? { get }
 
   /// Sends a message.
   func send(_ message: ControlPlaneMessage, inAnswerTo id: String?)
 
-  /// Tells how the storing of the agent's registration ended: under which epoch, or why not.
+  /// Reports the outcome of storing the agent's registration: its epoch, or the error.
   func registrationEnded(_ outcome: Result<Int64, any Error>)
 
-  /// Ends the connection, as another one has registered under the agent's id.
+  /// Ends the connection, because another one has registered under the agent's id.
   func replace()
 
-  /// Has the agent's registration stored once more, as the store has lost its data.
+  /// Stores the agent's registration again, because the store has lost it.
   func registerAnew()
 
-  /// Ends the connection for good, as far as this side is concerned.
+  /// Ends the connection without asking the agent to reconnect.
   func end(_ reason: String)
 
-  /// Ends the connection because the node stops; the agent is to come back, here or elsewhere.
+  /// Ends the connection because the node stops; the agent should reconnect, here or elsewhere.
   func restart(_ reason: String)
 }

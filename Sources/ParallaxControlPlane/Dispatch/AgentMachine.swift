@@ -4,25 +4,25 @@ import ParallaxState
 
 /// Tracks agents, those of this node by their sessions and those of other nodes by announcements, and gives up absent agents.
 struct AgentMachine: Sendable {
-  /// What follows for executions and for others.
+  /// An action for the driver of executions.
   enum Action: Sendable {
     case perform(DispatchAction)
-    /// The agent has lost a task of an execution that this node drives.
+    /// The agent has lost a task of an execution of this node.
     case lost(task: String, execution: String, TaskLoss)
-    /// The agent may lack a task: it gets it once more unless the store turns out to have the outcome.
+    /// The agent may lack a task; it is delivered again unless the store has its outcome.
     case redeliver(task: String, execution: String)
-    /// An agent of another node works on the execution.
+    /// An agent of another node works on the execution, which is therefore to be read later.
     case recheck(execution: String)
   }
 
-  /// An agent whose tasks are given to others unless it comes back, under a greater epoch or at the same node.
+  /// An agent whose tasks are lost unless it reconnects, under a later epoch or at the same node.
   private struct Grace: Sendable {
     var agent: String
     var epoch: Int64
   }
 
   private let settings: DispatchMachine.Settings
-  /// The tasks that agents have in hand.
+  /// The assignments of tasks to agents.
   var tasks: AssignmentMachine
   private var announcer = LoadAnnouncer()
   private var timers = TimerQueue<Grace>()
@@ -71,7 +71,7 @@ struct AgentMachine: Sendable {
     }
   }
 
-  /// Gives up agents that did not come back, and sees to tasks that agents said nothing of.
+  /// Gives up agents that did not reconnect, and processes the timers of their tasks.
   mutating func timePassed(at now: Moment) -> [Action] {
     var actions = tasks.timePassed(at: now)
     while let grace = timers.popDue(at: now.instant) {
@@ -81,7 +81,7 @@ struct AgentMachine: Sendable {
     return actions
   }
 
-  /// Puts a task into the hands of its agent, to which a former owner of the execution gave it, if it is open.
+  /// Assigns a task, if it is open, to the agent that a former owner of the execution chose.
   mutating func expect(_ task: TaskRecord, of execution: String, at now: Moment) -> [Action] {
     let actions = tasks.expect(task, of: execution, at: now)
     if task.state == .open, let agent = directory[task.agentID], !agent.isConnected {
@@ -100,11 +100,11 @@ struct AgentMachine: Sendable {
     directory[id].map { $0.epoch == epoch && $0.isConnected && $0.home == nil } ?? false
   }
 
-  /// Gives up on an agent: its tasks are lost, its registration goes.
+  /// Gives up an agent: its tasks are lost, and its registration is removed.
   private mutating func forget(_ id: String) -> [Action] {
     guard let agent = directory[id] else { return [] }
     let losses = tasks.remove(id)
-    // The registration of an agent elsewhere is that node's to remove, or of whoever recovers it.
+    // The registration of an agent elsewhere is removed by its node, or by the node that recovers that session.
     return losses + (agent.home == nil ? [.perform(.store(.removeAgent(id, epoch: agent.epoch)))] : [])
   }
 }
@@ -118,7 +118,8 @@ extension AgentMachine {
     if let known = directory[id], known.epoch >= epoch { return [] }
     enter(id, epoch, capabilities, limit, activeTasks)
     let reported = directory[id]?.reportedTasks ?? []
-    // Tasks of other nodes that it lacks take up nothing, their owners give them to it again; tasks that only it knows of do.
+    // A task of another node that the agent lacks occupies no place, because its owner delivers it again; a task that only the agent knows
+    // does.
     tasks.releaseTasksOfOthers(of: id) { !reported.contains($0) }
     for task in reported.sorted() {
       if directory[id]?.tasks[task] == nil { tasks.directory.assign(task, TaskInHand(executionID: "", isOwn: false), to: id) }
@@ -134,7 +135,7 @@ extension AgentMachine {
   private mutating func renewed(_ id: String, from former: Int64, epoch: Int64, at now: Moment) -> [Action] {
     guard let agent = directory[id], isHere(id, epoch: former) else { return [] }
     tasks.directory.renew(epoch: epoch, id: id)
-    // The timers of the former epoch mean nothing any more.
+    // Timers of the former epoch have no effect.
     for task in agent.ending.sorted() { tasks.watchPlace(of: task, at: id, at: now) }
     tasks.confirmTasks(of: id, at: now)
     let announcement = AgentAnnouncement.registered(
@@ -158,10 +159,10 @@ extension AgentMachine {
     ]
   }
 
-  /// An agent that said good-bye gets no grace.
+  /// Records that an agent has left; an agent that said good-bye gets no grace.
   private mutating func left(_ id: String, _ epoch: Int64, graceful: Bool, at now: Moment) -> [Action] {
     guard isHere(id, epoch: epoch) else {
-      // It left before its registration was known here: nobody else would take that off the store.
+      // The agent left before its registration was known here, so no other node removes that from the store.
       return (directory[id]?.epoch ?? 0) < epoch ? [.perform(.store(.removeAgent(id, epoch: epoch)))] : []
     }
     tasks.directory.setConnected(false, id: id)
@@ -210,7 +211,7 @@ extension AgentMachine {
     }
     let listed = Set(records.map(\.id))
     for (id, epoch) in before.sorted(by: { $0.key < $1.key }) where !listed.contains(id) {
-      // A good-bye is announced: the registration of this one may only be lost, and about to be stored again.
+      // A good-bye would have been announced; the store may only have lost this registration, which its node then stores again.
       actions += leftElsewhere(id, epoch: epoch, graceful: false, home: home, at: now)
     }
     return actions
@@ -227,7 +228,7 @@ extension AgentMachine {
         tasks.directory.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit, home: home)
         tasks.directory.setDraining(known.isDraining, id: id)
       } else {
-        // Its node had been taken for lost, and messages to it may have been dropped; or the agent was only expected.
+        // The agent's node had counted as lost, so messages to it may have been dropped; or the agent was only expected.
         tasks.directory.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit, home: home)
         for task in known.tasks.keys { tasks.directory.forgetDelivery(task: task, to: id) }
         tasks.confirmTasks(of: id, at: now)

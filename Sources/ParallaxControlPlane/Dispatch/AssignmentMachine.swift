@@ -8,22 +8,22 @@ struct AssignmentMachine: Sendable {
   typealias Action = AgentMachine.Action
 
   private enum Timer: Sendable {
-    /// A task that its agent said it did not have, when it registered under this epoch.
+    /// A task that its agent did not report at its registration under this epoch.
     case redelivery(task: String, agent: String, epoch: Int64)
-    /// A task that its agent said nothing about.
+    /// A task of an agent that cannot report its tasks.
     case unconfirmed(task: String, agent: String, epoch: Int64)
-    /// The place of a task that is not wanted any more, at an agent that says nothing of it.
+    /// The place of a withdrawn task at an agent whose heartbeats do not list tasks.
     case place(task: String, agent: String, epoch: Int64)
   }
 
-  /// How long the place of a task that is not wanted any more stays taken at an agent that says nothing of it.
+  /// The time for which a withdrawn task occupies its place at an agent whose heartbeats do not list tasks.
   private static let placePatience = Duration.seconds(30)
 
   private let settings: DispatchMachine.Settings
   var directory = AgentDirectory()
   private var backlogs = Backlogs()
   private var timers = TimerQueue<Timer>()
-  /// The agents that have a task which may take them down, and has to be the only such one there.
+  /// The suspect task of each agent that has one: such a task may take down its agent, so an agent gets one at a time.
   private var suspects: [String: String] = [:]
 
   init(settings: DispatchMachine.Settings) {
@@ -33,7 +33,7 @@ struct AssignmentMachine: Sendable {
   var nextWake: Duration? { timers.next }
   var timerCount: Int { timers.count }
 
-  /// Sees to tasks that agents said nothing of.
+  /// Processes due timers: redelivers or gives up tasks that agents did not report, and frees the places of withdrawn ones.
   mutating func timePassed(at now: Moment) -> [Action] {
     var actions: [Action] = []
     while let timer = timers.popDue(at: now.instant) {
@@ -57,7 +57,7 @@ struct AssignmentMachine: Sendable {
     return agent.tasks[task].flatMap { $0.isOwn ? $0 : nil }
   }
 
-  /// An agent has answered a task, wanted or not.
+  /// Frees the place of a task that its agent has answered, if the task was withdrawn or only the agent knew it.
   mutating func answered(_ task: String, by id: String) {
     guard let agent = directory[id], agent.ending.contains(task) || agent.tasks[task]?.executionID.isEmpty == true else { return }
     directory.free(task: task, from: id, completed: false)
@@ -69,10 +69,12 @@ struct AssignmentMachine: Sendable {
     }
   }
 
-  /// An agent's connection has ended: what waited for a place of it is its sender's to send again.
+  /// Clears the backlog of an agent whose connection has ended; the senders of its tasks send them again.
   mutating func disconnected(_ id: String) { backlogs.clear(id) }
 
-  /// An agent is given up; returns the tasks that it has lost.
+  /// Removes an agent that is given up.
+  ///
+  /// - Returns: The losses of its tasks.
   mutating func remove(_ id: String) -> [Action] {
     let lost = (directory[id]?.tasks ?? [:]).filter(\.value.isOwn).sorted { $0.key < $1.key }
     directory.remove(id: id)
@@ -84,7 +86,7 @@ struct AssignmentMachine: Sendable {
 // MARK: - Tasks of this node
 
 extension AssignmentMachine {
-  /// Chooses agents for an execution that waits; none if those that are free do not suit.
+  /// Selects agents for a waiting execution; none if no free agent suits it.
   mutating func choose(_ demand: PlacementDemand, from key: PoolKey) -> [String] {
     switch demand {
     case .start(let min, let max): return directory.select(key, min: min, max: max)
@@ -94,12 +96,13 @@ extension AssignmentMachine {
       return others.isEmpty ? directory.select(key, min: 1, max: 1, excluding: taken) : others
     case .slot(let tried, isSuspect: false):
       let others = directory.select(key, min: 1, max: 1, excluding: tried)
-      // The only capable agent may try again; while there are others, a busy one is waited for.
+      // The only capable agent may try again; if there are others, the slot waits for one of them.
       return others.isEmpty && !directory.hasCapable(key, besides: tried) ? directory.select(key, min: 1, max: 1) : others
     }
   }
 
-  /// The node session that has the agents for an execution, if this one lacks them; nodes are chosen by how many such agents they have.
+  /// The node session that has enough agents for an execution, if this one does not; sessions are chosen in proportion to the number of
+  /// those agents.
   mutating func home(for execution: Execution) -> NodeSession? {
     let needed = execution.pattern.agents.min
     let homes = directory.capableByHome(PoolKey(execution.pattern.agents.capabilities))
@@ -108,16 +111,16 @@ extension AssignmentMachine {
     return weightedChoice(from: able.sorted { $0.element.description < $1.element.description }, for: execution.id)
   }
 
-  /// Takes a place of an agent for a task that is about to be stored.
+  /// Reserves a place of an agent for a task that is about to be stored.
   mutating func assign(_ task: TaskRecord, of execution: String, isSuspect: Bool = false) {
     directory.assign(task.id, TaskInHand(executionID: execution, isOwn: true), to: task.agentID)
     if isSuspect { suspects[task.agentID] = task.id }
   }
 
-  /// Puts a task into the hands of its agent, to which a former owner of the execution gave it, if it is open.
+  /// Assigns a task, if it is open, to the agent that a former owner of the execution chose.
   mutating func expect(_ task: TaskRecord, of execution: String, at now: Moment) -> [Action] {
     guard task.state == .open else {
-      // The former owner may have said that it is not wanted any more, and not have been heard.
+      // A withdrawal by the former owner may have been lost.
       backlogs.remove(task.id, of: task.agentID)
       return []
     }
@@ -133,13 +136,13 @@ extension AssignmentMachine {
     return agent.home == nil ? [] : [.recheck(execution: execution)]
   }
 
-  /// Whether a recorded task can go to its agent now: the agent is connected, and did not get it over this connection.
+  /// Records that the store has a task; returns whether its agent is connected and has not received the task over this connection.
   mutating func isDeliverable(_ task: TaskRecord) -> Bool {
     directory.edit(task.id, of: task.agentID) { $0.isRecorded = true }
     return directory[task.agentID]?.isConnected == true && !directory.isDelivered(task: task.id, to: task.agentID)
   }
 
-  /// Passes a task to its agent's node, or hands it to the agent, now or when it has a place for it.
+  /// Sends a task to the node of its agent, or hands it to an agent here, at once or when the agent has a free place.
   mutating func deliver(_ task: ControlPlaneMessage.Task, to id: String, due: Duration, at now: Moment) -> [Action] {
     guard let home = directory[id]?.home else { return handOver(task, to: id, due: due, at: now) }
     _ = directory.deliver(task: task.taskId, to: id)
@@ -148,28 +151,28 @@ extension AssignmentMachine {
     ]
   }
 
-  /// Whether an agent of another node has a task, as far as this node knows, so that its node can be asked about it.
+  /// Whether a task was sent to an agent of another node, which can be asked about it.
   func isWithDistantAgent(_ task: TaskRecord) -> Bool {
     directory[task.agentID]?.home != nil && directory.isDelivered(task: task.id, to: task.agentID)
   }
 
-  /// Whether a task has been handed to an agent that is connected here.
+  /// Whether a task was handed to an agent of this node.
   func isWithAgentHere(_ task: TaskRecord) -> Bool {
     directory[task.agentID].map { $0.home == nil } ?? false && directory.isDelivered(task: task.id, to: task.agentID)
   }
 
-  /// Lets a task go to its agent's node once more, which knows whether the agent has it.
+  /// Allows a further delivery of a task to the node of its agent, which knows whether the agent has it.
   mutating func forgetDelivery(of task: TaskRecord) {
     directory.forgetDelivery(task: task.id, to: task.agentID)
   }
 
-  /// How a task was lost that its agent came back without; nil: the agent gets it once more.
+  /// The kind of loss of a task that its agent has reconnected without more than once; nil if the agent gets the task again.
   func loss(of task: TaskRecord) -> TaskLoss? {
     guard let inHand = directory[task.agentID]?.tasks[task.id], inHand.losses > 1 else { return nil }
     return inHand.isLostAmongOthers ? .amongOthers : .repeated
   }
 
-  /// A task takes up no place any more: its agent has answered, or never had it.
+  /// Frees the place of a task that its agent has answered or never had.
   mutating func free(_ task: String, from id: String, completed: Bool) {
     directory.free(task: task, from: id, completed: completed)
     backlogs.remove(task, of: id)
@@ -177,7 +180,7 @@ extension AssignmentMachine {
     dropOutdatedTimers()
   }
 
-  /// A task is not wanted any more: its agent is told, and has the place free again when it says so.
+  /// Withdraws a task and notifies its agent, whose place is free again when the agent reports so.
   mutating func withdraw(_ message: ControlPlaneMessage.TaskCancelled, from id: String, at now: Moment) -> [Action] {
     directory.withdraw(task: message.taskId, from: id)
     backlogs.remove(message.taskId, of: id)
@@ -188,7 +191,7 @@ extension AssignmentMachine {
     return [.perform(.send(.taskCancelled(message), to: id))]
   }
 
-  /// Another node owns the task's execution now: an agent here that has the task keeps it, for the new owner.
+  /// Gives up a task whose execution another node owns; an agent here that has the task keeps it for the new owner.
   mutating func disown(_ task: TaskRecord) {
     if isWithAgentHere(task) {
       directory.edit(task.id, of: task.agentID) { $0.isOwn = false }
@@ -212,7 +215,7 @@ extension AssignmentMachine {
     for task in agent.tasks.keys.sorted() { confirm(task, with: agent, at: now) }
   }
 
-  /// Sees to a task that was given to a connected agent before it registered: the agent may have lost it.
+  /// Checks on a task that was given to a connected agent before its registration, because the agent may have lost it.
   private mutating func confirm(_ task: String, with agent: AgentDirectory.Agent, at now: Moment) {
     guard let inHand = directory[agent.id]?.tasks[task], inHand.isOwn, inHand.isRecorded, !directory.isDelivered(task: task, to: agent.id)
     else { return }
@@ -221,12 +224,12 @@ extension AssignmentMachine {
       timers.add(.unconfirmed(task: task, agent: agent.id, epoch: agent.epoch), at: now.instant + settings.resumeGrace)
     case let reported? where reported.contains(task): break
     case nil, .some:
-      // The node of a distant agent knows whether the agent has it, and passes it on only if not.
+      // The node of a distant agent knows whether the agent has the task, and delivers it only if not.
       timers.add(.redelivery(task: task, agent: agent.id, epoch: agent.epoch), at: now.instant + settings.redeliveryDelay)
     }
   }
 
-  /// An agent has registered without tasks that it had: of several that were lost before, none can be told to have been why.
+  /// Counts the losses of an agent that registered without tasks that it had; of several repeated losses, any may have been the cause.
   mutating func noteLosses(of id: String) {
     guard let agent = directory[id], let reported = agent.reportedTasks else { return }
     let lost = agent.tasks.filter { task, inHand in
@@ -256,9 +259,9 @@ extension AssignmentMachine {
 // MARK: - Tasks of other nodes for agents here
 
 extension AssignmentMachine {
-  /// Another node gives a task to an agent of this one.
+  /// Delivers a task of another node to an agent of this node.
   mutating func deliverForOther(_ task: ControlPlaneMessage.Task, to id: String, at now: Moment) -> [Action] {
-    // The store, or the sender, takes an agent for connected here that is not.
+    // The store, or only the sender, lists an agent for this node that is unknown here.
     guard let agent = directory[id] else { return [.perform(.store(.checkAgent(id)))] }
     // The sender learns of an agent's registration elsewhere by an announcement.
     guard agent.isConnected, agent.home == nil, !directory.isDelivered(task: task.taskId, to: id), !agent.ending.contains(task.taskId)
@@ -266,7 +269,7 @@ extension AssignmentMachine {
     return handOver(task, to: id, due: now.instant + task.timeout.duration, at: now)
   }
 
-  /// Another node does not want a task any more that it gave to an agent of this one.
+  /// Withdraws a task of another node from an agent of this node.
   mutating func withdrawForOther(_ message: ControlPlaneMessage.TaskCancelled, from id: String, at now: Moment) -> [Action] {
     backlogs.remove(message.taskId, of: id)
     guard let agent = directory[id], agent.home == nil, agent.tasks[message.taskId]?.isOwn == false,
@@ -275,7 +278,7 @@ extension AssignmentMachine {
     return withdraw(message, from: id, at: now)
   }
 
-  /// Hands out tasks that waited for a place of their agent.
+  /// Hands over the tasks that waited for a place of their agent.
   mutating func workOffBacklogs(at now: Moment) -> [Action] {
     var actions: [Action] = []
     for id in backlogs.agents {

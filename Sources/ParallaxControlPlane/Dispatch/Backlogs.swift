@@ -1,7 +1,7 @@
 import DequeModule
 import ParallaxAPI
 
-/// Tasks for agents of this node that have no place for them yet, in the order in which they came.
+/// The tasks for agents of this node that have no free place yet, in order of arrival.
 struct Backlogs: Sendable {
   private struct Entry: Sendable {
     var task: ControlPlaneMessage.Task
@@ -10,20 +10,20 @@ struct Backlogs: Sendable {
 
   private var entries: [String: Deque<Entry>] = [:]
 
-  /// The agents that tasks wait for.
+  /// The agents with a backlog, sorted by id.
   var agents: [String] { entries.isEmpty ? [] : entries.keys.sorted() }
 
-  /// Adds a task that has time until `due`, unless it waits already.
+  /// Adds a task with the deadline `due`, unless the backlog has it already.
   mutating func add(_ task: ControlPlaneMessage.Task, to agent: String, due: Duration) {
     guard entries[agent]?.contains(where: { $0.task.taskId == task.taskId }) != true else { return }
     entries[agent, default: []].append(Entry(task: task, due: due))
   }
 
-  /// Takes the first task of an agent whose time is not over, with the time that is left for it.
+  /// Removes and returns an agent's first task whose deadline has not passed, with the remaining time as its time-out.
   mutating func next(of agent: String, at now: Moment) -> ControlPlaneMessage.Task? {
     defer { if entries[agent]?.isEmpty == true { entries[agent] = nil } }
     while let first = entries[agent]?.popFirst() {
-      // Its owner may have said that it is not wanted any more, and not have been heard.
+      // A withdrawal by the task's owner may have been lost.
       guard first.due > now.instant else { continue }
       var task = first.task
       task.timeout = WireDuration(max(.milliseconds(1), first.due - now.instant))

@@ -2,42 +2,42 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// The callers that wait for executions which this node drives, here and at other nodes.
+/// Tracks the callers that wait for executions of this node, here and at other nodes.
 struct CallerMachine: Sendable {
   private struct Waiter: Sendable {
     var id: WaiterID
-    /// Wants the outcome, not only the acknowledgement.
+    /// Whether the caller wants the outcome, not only the acknowledgement.
     var waits: Bool
   }
 
   private struct Entry: Sendable {
     var waiters: [Waiter] = []
-    /// The other node sessions where callers wait for the end.
+    /// The other node sessions with callers that wait for the end.
     var watchers: Set<NodeSession> = []
     var isAcknowledged = false
-    /// What callers are told when the store does not take the execution in time.
+    /// The error for callers if the store did not accept the execution in time.
     var refusal: APIError?
-    /// The status that was published last.
+    /// The last published status.
     var published: ExecutionStatus?
   }
 
   private var entries: [String: Entry] = [:]
-  /// The node stops: nobody is kept waiting for an outcome.
+  /// Whether the node stops, so that no caller waits for an outcome any longer.
   private var isStopping = false
 
   // MARK: Callers
 
-  /// Enters an execution that a caller submits.
+  /// Adds an execution that a caller submits.
   mutating func begin(_ id: String, _ waiter: WaiterID, waits: Bool) {
     entries[id] = Entry(waiters: [Waiter(id: waiter, waits: waits)])
   }
 
-  /// Enters an execution that is in the store, or notes that one is.
+  /// Adds an execution that the store has, or records that the store has it.
   mutating func adopt(_ id: String) {
     entries[id, default: Entry()].isAcknowledged = true
   }
 
-  /// Adds a caller.
+  /// Adds a caller, or answers it at once if its answer is known.
   mutating func attach(_ waiter: WaiterID, to execution: Execution, waits: Bool) -> [DispatchAction] {
     guard let entry = entries[execution.id] else { return [.resolve(waiter, nil)] }
     if let refusal = entry.refusal, !entry.isAcknowledged { return [.resolve(waiter, .failed(refusal))] }
@@ -46,18 +46,18 @@ struct CallerMachine: Sendable {
     return []
   }
 
-  /// Adds a caller that waits for the end, whatever else callers are told.
+  /// Adds a caller that waits for the end, even if other callers were refused.
   mutating func join(_ waiter: WaiterID, _ id: String) {
     entries[id]?.waiters.append(Waiter(id: waiter, waits: true))
   }
 
-  /// Takes off a caller that has gone, and answers it.
+  /// Removes a caller that has gone, and answers it with the acknowledgement.
   mutating func detach(_ waiter: WaiterID, from execution: Execution) -> [DispatchAction] {
     entries[execution.id]?.waiters.removeAll { $0.id == waiter }
     return [.resolve(waiter, accepted(execution))]
   }
 
-  /// Adds a node session where callers wait for the end.
+  /// Adds a node session with callers that wait for the end, or notifies it at once if this node does not drive the execution.
   mutating func watch(_ id: String, by watcher: NodeSession) -> [DispatchAction] {
     guard entries[id] != nil else { return [.tell(.ended(execution: id), to: watcher)] }
     entries[id]?.watchers.insert(watcher)
@@ -67,15 +67,15 @@ struct CallerMachine: Sendable {
   /// Whether a caller wants the outcome.
   func isOutcomeAwaited(_ id: String) -> Bool { entries[id]?.waiters.contains(where: \.waits) ?? false }
 
-  /// Whether the execution is in the store and no caller waits for it here.
+  /// Whether the store has the execution and no caller waits for it here.
   func isUnattended(_ id: String) -> Bool { entries[id].map { $0.isAcknowledged && $0.waiters.isEmpty } ?? false }
 
-  /// Whether the execution is known to be in the store.
+  /// Whether the store is known to have the execution.
   func isAcknowledged(_ id: String) -> Bool { entries[id]?.isAcknowledged ?? false }
 
   // MARK: Answers
 
-  /// The execution is in the store.
+  /// Records that the store has the execution, and answers the callers that wait for no more.
   mutating func accepted(_ execution: Execution) -> [DispatchAction] {
     guard let waiters = entries[execution.id]?.waiters else { return [] }
     let staying = waiters.filter { $0.waits && !isStopping }
@@ -84,7 +84,7 @@ struct CallerMachine: Sendable {
     return waiters.filter { !$0.waits || isStopping }.map { .resolve($0.id, accepted(execution)) } + publish(execution)
   }
 
-  /// The store does not take the execution in time.
+  /// Refuses all callers, because the store did not accept the execution in time.
   mutating func refuse(_ id: String, _ error: APIError) -> [DispatchAction] {
     guard let waiters = entries[id]?.waiters else { return [] }
     entries[id]?.waiters = []
@@ -99,17 +99,17 @@ struct CallerMachine: Sendable {
     return [.publishStatus(execution)]
   }
 
-  /// The execution has ended, here or at another node.
+  /// Answers all callers with the outcome of an execution that has ended, here or at another node.
   mutating func finish(_ stored: StoredExecution) -> [DispatchAction] {
     end(stored.execution.id, .finished(stored))
   }
 
-  /// Another node owns the execution: callers look for the outcome in the store.
+  /// Answers all callers with the acknowledgement, because another node owns the execution; callers then read the outcome from the store.
   mutating func leave(_ execution: Execution) -> [DispatchAction] {
     end(execution.id, accepted(execution))
   }
 
-  /// The node stops: every caller of an execution that is in the store is told where to look for the outcome.
+  /// Answers all callers of stored executions with the acknowledgement, because the node stops; callers then read the outcome elsewhere.
   mutating func stop(_ executions: (String) -> Execution?) -> [DispatchAction] {
     isStopping = true
     var actions: [DispatchAction] = []

@@ -2,34 +2,34 @@ package import ParallaxAPI
 package import ParallaxHA
 package import ParallaxState
 
-/// A caller that waits for an execution: a number that the driver gave.
+/// The number of a waiting caller, assigned by the driver.
 package typealias WaiterID = UInt64
 
-/// How the wait of a caller ends.
+/// The result of a caller's wait.
 package enum Resolution: Sendable, Hashable {
   case finished(StoredExecution)
   case accepted(ExecutionAcceptance)
   case failed(APIError)
 }
 
-/// What the driver of a `DispatchMachine` has to do, in order.
+/// An action for the driver of a `DispatchMachine`, which performs actions in order.
 package enum DispatchAction: Sendable {
-  /// Call the store, until it has answered; the answer is an event.
+  /// Call the store until it answers; the answer is an event.
   case store(StoreCall)
-  /// Send to an agent of this node.
+  /// Send a message to an agent of this node.
   case send(ControlPlaneMessage, to: String, inAnswerTo: String? = nil)
-  /// End the wait of a caller; nil: this node does not drive the execution, or its outcome is decided.
+  /// End the wait of a caller; nil if this node does not drive the execution, or if its outcome is decided.
   case resolve(WaiterID, Resolution?)
-  /// For log and metrics: an execution has ended.
+  /// Log and count the end of an execution.
   case ended(StoredExecution)
-  /// Tell another node session.
+  /// Send a message to another node session.
   case tell(NodeMessage, to: NodeSession)
-  /// Tell all nodes about agents of this node.
+  /// Announce a change of this node's agents to all nodes.
   case publish(AgentAnnouncement)
-  /// Tell people how an execution stands.
+  /// Publish the status of an execution for its observers.
   case publishStatus(Execution)
   /// End the connection of an agent that has registered at another node.
   case agentMoved(String)
-  /// Write again what the store may have lost of these and this node does not drive.
+  /// Rewrite those of these writes that the store may have lost; executions of this node are not among them.
   case restore(RecentWrites)
 }

@@ -2,101 +2,102 @@ package import ParallaxAPI
 package import ParallaxHA
 package import ParallaxState
 
-/// What a `DispatchMachine` is told: by callers, agents, other nodes, the store, and the clock.
+/// An event for a `DispatchMachine`, from callers, agents, other nodes, the store or the clock.
 package enum DispatchEvent: Sendable {
   // MARK: Callers
 
   /// A caller submits an execution.
   ///
-  /// `waits`: it wants the outcome, not only the acknowledgement. `isRepeatable`: it can ask again by an idempotency key.
+  /// `waits` if the caller wants the outcome, not only the acknowledgement; `isRepeatable` if the request has an idempotency key, so that
+  /// the caller can repeat it.
   case submitted(Execution, WaiterID, waits: Bool, isRepeatable: Bool)
-  /// A further caller wants to know of an execution.
+  /// A further caller asks for an execution; `waits` if the caller wants the outcome.
   case attached(WaiterID, to: String, waits: Bool)
-  /// A caller has gone; its execution goes on.
+  /// A caller has gone; its execution continues.
   case detached(WaiterID, from: String)
-  /// A caller cancels an execution; nil: nobody waits for that.
+  /// A caller cancels an execution; nil if no caller waits for the cancellation.
   case cancelled(String, by: WaiterID?)
-  /// The node stops: callers that still wait are told where to look for the outcome.
+  /// The node stops, so waiting callers get the acknowledgement.
   case stopping
 
   // MARK: Agents
 
-  /// Something about an agent of this node or of another one.
+  /// An event of an agent, of this node or another.
   case agent(AgentEvent)
-  /// An agent gave a task's result.
+  /// An agent has sent the result of a task.
   case completed(AgentMessage.TaskResult, by: String, messageID: String?)
-  /// An agent could not do a task.
+  /// An agent has sent the error of a task.
   case failed(AgentMessage.TaskError, by: String, messageID: String?)
 
   // MARK: Other nodes
 
-  /// Another node session asks for something or tells something.
+  /// A message from another node session has arrived.
   case message(NodeMessage)
-  /// The node is about to stop: executions that nobody waits for here go to other node sessions.
+  /// The node is about to stop: executions without waiting callers here move to other node sessions.
   case handOver(to: [NodeSession])
 
   // MARK: The store
 
   /// The write of an execution under this epoch and revision has ended.
   case written(String, epoch: Int64, revision: Int64, UpdateOutcome)
-  /// The store does not take a new execution in time.
+  /// The store did not accept a new execution in time.
   case creationDelayed(String, APIError)
-  /// An execution was read; nil: the store does not have it.
+  /// The read of an execution has ended; nil if the store does not have the execution.
   case read(String, StoredExecution?)
-  /// This version cannot read an execution: a node that can goes on with it.
+  /// This version cannot read an execution; a node of a newer version continues it.
   case unreadable(String)
-  /// A claim has ended; nil: there was nothing to take over.
+  /// A claim has ended; nil if there was nothing to claim.
   case claimed(String, from: NodeSession, StoredExecution?, cancels: Bool)
   /// This node has claimed an execution of a lost session.
   case recovered(StoredExecution)
-  /// The record of an outcome for an execution that this node does not drive has ended; its agent is answered.
+  /// The recording of an outcome for an execution of another node has ended; the agent of the outcome gets an answer.
   case recorded(TaskRecord, execution: String, messageID: String?, RecordOutcome)
-  /// As `recorded`, for an outcome whose agent was answered before.
+  /// The same for an outcome whose agent got its answer before.
   case recordedAgain(TaskRecord, execution: String, RecordOutcome)
   /// Another node has recorded an outcome for an execution of this node.
   case outcomeRecorded(of: String)
   /// An idempotency key was claimed.
   case keyClaimed(RecentWrites.Claim)
-  /// The store may have lost what was written last before a connection to it was made; nil: it may have lost everything.
+  /// The store may have lost the writes shortly before the instant of a new connection to it; nil if it may have lost everything.
   case storeReset(connectedAt: Duration?)
-  /// All that the last reset may have cost is in the store again.
+  /// The store has again what the last reset may have lost, apart from executions of this node.
   case restorationEnded
 
   // MARK: The clock
 
-  /// An alarm rang: what is due is done.
+  /// The alarm for the next timer has fired.
   case timePassed
 }
 
-/// What a node is told about agents, its own and those of other nodes.
+/// An event of an agent, of this node or another.
 package enum AgentEvent: Sendable {
-  /// An agent that was connected to a former node session is likely to come back.
+  /// An agent of a former node session is likely to reconnect.
   case expected(String, epoch: Int64, home: NodeSession)
-  /// An agent of this node is registered, newly or again.
+  /// An agent of this node has registered, for the first time or again.
   ///
-  /// `activeTasks`: what it says it still has; nil: it cannot tell.
+  /// `activeTasks` are the tasks that the agent reported; nil if it cannot report them.
   case registered(String, epoch: Int64, capabilities: [String], limit: Int, activeTasks: [String]?)
-  /// An agent's registration was stored once more; nothing about the agent has changed.
+  /// The registration of an unchanged agent was stored again, under a new epoch.
   case renewed(String, from: Int64, epoch: Int64)
-  /// An agent changed what it can do, how many tasks it takes, or whether it takes any; nil: as before.
+  /// The capabilities, the limit or the draining state of an agent have changed; nil for an unchanged one.
   case changed(String, epoch: Int64, capabilities: [String]?, limit: Int?, isDraining: Bool?)
-  /// An agent's connection has ended; `graceful`: the agent said good-bye.
+  /// An agent's connection has ended; `graceful` if the agent sent `disconnect`.
   case left(String, epoch: Int64, graceful: Bool)
-  /// An agent has stopped a task that was cancelled.
+  /// An agent has stopped a cancelled task.
   case stopped(task: String, by: String)
-  /// An agent tells which tasks it has.
+  /// An agent's heartbeat lists its tasks.
   case reported(String, epoch: Int64, tasks: [String])
-  /// The registration of an agent that is not connected here was taken off the store.
+  /// The registration of an agent that is not connected here was removed from the store.
   case removed(String, epoch: Int64)
-  /// Another node announces something about its agents.
+  /// Another node has announced a change of its agents.
   case announced(AgentAnnouncement, from: NodeSession)
-  /// All agents of another node session were read from the store; `before`: what `agentEpochs(at:)` gave before they were read, as an agent
-  /// that was announced since need not be among them.
+  /// All agents of another node session were read from the store; `before` is `agentEpochs(at:)` from before that read, because an agent
+  /// announced since may be absent from it.
   case listed([AgentRecord], at: NodeSession, before: [String: Int64])
-  /// A node session is lost: its agents are likely to come back elsewhere.
+  /// A node session is lost; its agents are likely to reconnect elsewhere.
   case memberLost(NodeSession)
-  /// The loads of this node's agents are to be announced, those that changed, and now and then all.
+  /// The announcement of changed loads is due; now and then it contains all loads of this node's agents.
   case loadsDue
-  /// Another node may have missed some loads: the next announcement has all.
+  /// Another node may have missed loads; the next announcement contains all.
   case loadsMissed
 }
