@@ -15,6 +15,7 @@ package enum AgentAnnouncement: Sendable, Hashable {
   /// The type, the subject and the details of the event.
   ///
   /// - Parameter nodeID: The node, which is the subject of an announcement of loads.
+  /// - Returns: The parts of the event.
   package func event(nodeID: String) -> (type: String, id: String, details: JSONValue) {
     switch self {
     case .registered(let id, let epoch, let capabilities, let limit, let activeTasks):

@@ -134,7 +134,12 @@ package struct AgentDirectory: Sendable {
 
   /// Adds an agent or updates it; its tasks in hand stay.
   ///
-  /// - Parameter home: The other node session to which the agent is connected; nil, the default, for this one.
+  /// - Parameters:
+  ///   - id: The agent.
+  ///   - epoch: The epoch of its registration; another one than before makes its tasks undelivered.
+  ///   - capabilities: Its capabilities.
+  ///   - limit: The largest number of its tasks.
+  ///   - home: The other node session to which the agent is connected; nil, the default, for this one.
   package mutating func upsert(id: String, epoch: Int64, capabilities: Set<String>, limit: Int, home: NodeSession? = nil) {
     var agent =
       agents[id] ?? Agent(id: id, epoch: epoch, capabilities: [], limit: limit, isConnected: true, isDraining: false)
