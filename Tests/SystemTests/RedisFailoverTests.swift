@@ -40,7 +40,7 @@ extension SystemTests {
         print("\(restored) executions restored")
         #expect(restored > 0)
         try await eventually("a line in a log") {
-          cluster.nodes.contains { $0.process.errorOutput.contains("the store had lost what it had acknowledged") }
+          cluster.nodes.contains { $0.process.errorOutput.contains("restored executions that the store had acknowledged and lost") }
         }
       }
     }

@@ -2,31 +2,29 @@ import ParallaxAPI
 package import ParallaxHA
 package import ParallaxState
 
-/// Hands executions to agents: the node's whole knowledge of running executions and connected agents, and every decision about them.
+/// Decides about running executions and connected agents, of which it holds all that the node knows; a value that `Dispatcher` drives.
 ///
-/// A value that `Dispatcher` drives. `ExecutionDriver` brings the executions of this node to their ends; this type decides which those are:
-/// what is claimed, given away, read again, and restored, and what other nodes are told.
+/// `ExecutionDriver` brings the executions of this node to their ends; this type decides which executions those are: it claims, hands over,
+/// rereads and restores executions, and sends messages to other nodes.
 package struct DispatchMachine: Sendable {
-  /// What the machine is told about its surroundings.
+  /// The settings of the machine.
   package struct Settings: Sendable, Hashable {
     package var session: NodeSession
-    /// How long a synchronous caller waits for capable agents to appear.
+    /// How long a synchronous caller waits for capable agents to connect.
     package var agentWait: Duration
-    /// How long a task waits for its vanished agent.
+    /// How long a task waits for its disconnected agent.
     package var resumeGrace: Duration
-    /// How long an agent that came back without a task may still send its result, before it gets the task again.
+    /// How long an agent that reconnected without a task may still send its result before it gets the task again.
     package var redeliveryDelay: Duration
-    /// How long an execution waits for agents that only other nodes have, before it is given to such a node.
-    ///
-    /// Nil: there are no other nodes.
+    /// How long an execution waits for agents that only other nodes have before it moves to such a node; nil without other nodes.
     package var relocationDelay: Duration?
-    /// How often an execution that other nodes work on, or may have taken, is read again, in case that a message was lost.
+    /// The interval at which an execution is reread that other nodes work on or may have claimed, because a message may be lost.
     package var recheckInterval: Duration
-    /// How many executions are read again, or written again, at once.
+    /// The largest number of concurrent rereads, and of concurrent restorations.
     package var width: Int
-    /// Whether the store can lose what it has acknowledged: what was written last is kept, to be written again.
+    /// Whether the store can lose acknowledged writes; the machine then keeps the recent ones to restore them.
     package var isStoreLossy: Bool
-    /// How many executions that have ended the store keeps at most.
+    /// The largest number of ended executions that the store keeps.
     package var maxRetained: Int
 
     package init(
@@ -45,7 +43,7 @@ package struct DispatchMachine: Sendable {
       self.maxRetained = maxRetained
     }
 
-    /// Whether other nodes may take over what this one drives.
+    /// Whether other nodes may claim the executions of this one.
     var hasPeers: Bool { relocationDelay != nil }
   }
 
@@ -63,26 +61,26 @@ package struct DispatchMachine: Sendable {
 
   package var executionCount: Int { driver.count }
   package var connectedAgents: Int { driver.agents.directory.connectedCount }
-  /// When `timePassed` is due next.
+  /// The instant of the next `timePassed`; nil without timers.
   package var nextWake: Duration? { driver.nextWake }
 
-  /// How many timers are set, and how many executions and slots wait for agents, outdated entries included.
+  /// The numbers of timers, and of executions and slots that wait for agents, including outdated entries.
   package var sizes: (timers: Int, waiting: Int) { driver.sizes }
 
   package func agent(_ id: String) -> AgentDirectory.Agent? { driver.agents.directory[id] }
 
-  /// An execution that this node drives, as it will stand when what was written has arrived.
+  /// An execution of this node, in the state after all pending writes; nil if this node does not drive it.
   package func execution(_ id: String) -> StoredExecution? { driver.stored(id) }
 
   /// The epochs of the agents that are known to be connected to another node session.
   package func agentEpochs(at home: NodeSession) -> [String: Int64] { driver.agents.directory.epochs(at: home) }
 
-  /// Whether the store may lack what its owners are about to restore.
+  /// Whether the store may lack executions that their owners are about to restore.
   package func mayBeRestoring(at now: Moment) -> Bool { restoration.mayBeUnderway(at: now) }
 
   // MARK: Events
 
-  /// Takes in an event; returns what has to be done about it, in order.
+  /// Processes an event; returns the actions to perform, in order.
   package mutating func handle(_ event: DispatchEvent, at now: Moment) -> [DispatchAction] {
     var actions = decide(event, at: now)
     actions += driver.giveWork(at: now)
@@ -134,16 +132,16 @@ package struct DispatchMachine: Sendable {
 // MARK: - Whose an execution is
 
 extension DispatchMachine {
-  /// Goes on with an execution that this node has claimed; what it holds of an earlier epoch gives way, its callers go on waiting.
+  /// Continues a claimed execution, which replaces the state of an earlier epoch; its callers keep waiting.
   private mutating func recover(_ stored: StoredExecution, at now: Moment) -> [DispatchAction] {
     guard let known = driver.stored(stored.execution.id)?.execution else { return driver.adopt(stored, at: now) }
     return stored.execution.epoch > known.epoch ? driver.replace(with: stored, at: now) : []
   }
 
-  /// Takes in what was read of an execution; nil: the store does not have it.
+  /// Processes the stored state of an execution; nil if the store does not have it.
   ///
-  /// A later epoch counts more than what this node holds: it is another's, which this node leaves it to, or this node's own, which it goes
-  /// on with. In the same epoch others can only have recorded outcomes. An earlier state is written over.
+  /// A later epoch wins over this node's state: the execution belongs to another node, so this one gives it up, or to this one, which
+  /// continues from the stored state. In the same epoch other nodes can only have recorded outcomes. An earlier state is overwritten.
   private mutating func takeIn(_ id: String, _ stored: StoredExecution?, at now: Moment) -> [DispatchAction] {
     guard driver.stored(id) != nil else { return found(id, stored) }
     guard let stored, let standing = driver.standing(of: stored) else { return driver.advance(id, at: now) { $0.storeLacks() } }
@@ -157,7 +155,8 @@ extension DispatchMachine {
     }
   }
 
-  /// What this node does not drive and yet was read: it may own it, as the reply to a claim can be lost; else it does not list it.
+  /// Processes the stored state of an execution that this node does not drive: claims it if this node owns it, because the reply to a claim
+  /// can be lost, else removes it from this node's list.
   private func found(_ id: String, _ stored: StoredExecution?) -> [DispatchAction] {
     guard let execution = stored?.execution, execution.owner == settings.session, !execution.status.isTerminal
     else { return [.store(.unlist(id))] }
@@ -195,7 +194,7 @@ extension DispatchMachine {
 // MARK: - Other nodes
 
 extension DispatchMachine {
-  /// Another node session asks for something or tells something; a message that comes late, twice or out of order is found out by reading.
+  /// Processes a message from another node session; a read of the store detects messages that are late, repeated or out of order.
   private mutating func received(_ message: NodeMessage, at now: Moment) -> [DispatchAction] {
     switch message {
     case .deliver(let task, let agent, _): return driver.deliverForOther(task, to: agent, at: now)
@@ -211,22 +210,22 @@ extension DispatchMachine {
     }
   }
 
-  /// An outcome was recorded for an execution of this node.
+  /// Processes the recording of an outcome for an execution of this node.
   private mutating func outcomeRecorded(of id: String) -> [DispatchAction] {
     driver.stored(id) == nil ? [claim(id, from: settings.session)] : driver.ownership.read(id)
   }
 
-  /// The outcome of a task was recorded for an execution that this node does not drive: its owner is told.
+  /// Notifies the owner of an execution of another node that an outcome was recorded for it.
   private mutating func recorded(_ outcome: TaskRecord, of id: String, _ result: RecordOutcome) -> [DispatchAction] {
     switch result {
     case .recorded(let owner), .alreadyRecorded(let owner, terminal: false):
-      // A repeat tells the owner again: the node that recorded it first may have died before it did.
+      // A repeat notifies the owner again, because the node that recorded the outcome first may have died before its message.
       return owner == settings.session ? outcomeRecorded(of: id) : [.tell(.recorded(execution: id, task: outcome.id), to: owner)]
     case .alreadyRecorded(_, terminal: true), .unknown: return []
     }
   }
 
-  /// Acknowledges an outcome, a late one too, so that the agent forgets it; one that was never asked for is an error.
+  /// Acknowledges an outcome, even a late one, so that the agent forgets it; refuses the outcome of an unknown task.
   private func answer(_ outcome: TaskRecord, _ result: RecordOutcome, _ messageID: String?) -> DispatchAction {
     let message: ControlPlaneMessage =
       result == .unknown
@@ -236,7 +235,7 @@ extension DispatchMachine {
     return .send(message, to: outcome.agentID, inAnswerTo: messageID)
   }
 
-  /// Gives every execution that no caller waits for here to other nodes, as this one is about to stop.
+  /// Offers the executions without waiting callers here to other nodes, because this one is about to stop.
   private func handOver(to others: [NodeSession]) -> [DispatchAction] {
     guard !others.isEmpty else { return [] }
     return driver.movable.enumerated().map { index, id in
@@ -244,7 +243,7 @@ extension DispatchMachine {
     }
   }
 
-  /// Gives an execution that waits here for agents that only other nodes have to one of those, where its turn comes with that node's own.
+  /// Offers a waiting execution to a node that has its agents, if this one lacks them; there it queues with that node's own.
   private mutating func relocate(_ id: String, at now: Moment) -> [DispatchAction] {
     guard let execution = driver.stored(id)?.execution, execution.status == .pending else { return [] }
     driver.ownership.offer(id, isRepeat: true, at: now)
@@ -256,8 +255,8 @@ extension DispatchMachine {
 // MARK: - Restoration
 
 extension DispatchMachine {
-  /// The store may have lost what was written last: writes all executions anew, few at once, those that others have taken over aside, and,
-  /// when that is likely to be done, sees to the tasks at other nodes, as messages may be lost too.
+  /// Restores a store that may have lost its last writes: rewrites all executions of this node, a few at a time, and the recent writes
+  /// beside them; later checks on the tasks at other nodes, because messages may be lost too.
   private mutating func storeReset(connectedAt connection: Duration?, at now: Moment) -> [DispatchAction] {
     driver.ownership.recheckAll(at: now)
     let recent = restoration.reset(connectedAt: connection, executions: driver.ids, at: now)

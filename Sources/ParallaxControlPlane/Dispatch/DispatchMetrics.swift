@@ -3,7 +3,7 @@ package import ParallaxMetrics
 import ParallaxState
 import Synchronization
 
-/// What is counted about executions.
+/// The metrics of executions.
 package final class DispatchMetrics: Sendable {
   private struct Series {
     var byStatus: [ExecutionStatus: CounterSeries] = [:]
@@ -27,7 +27,7 @@ package final class DispatchMetrics: Sendable {
     ).withLabels()
   }
 
-  /// The store had lost of an execution after it had acknowledged it, and has it again.
+  /// Counts the restoration of an execution that the store had acknowledged and lost, wholly or in part.
   func restoredExecution() { restored.increment() }
 
   func ended(_ execution: Execution) {

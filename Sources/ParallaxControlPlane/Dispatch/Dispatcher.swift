@@ -7,10 +7,10 @@ package import ParallaxState
 import ServiceLifecycle
 import Synchronization
 
-/// Drives the dispatch machine: serializes its events, performs its actions, keeps its clock.
+/// Drives the dispatch machine: serializes its events, performs its actions, and keeps its alarm.
 ///
-/// Events come from event loops and tasks alike and take a lock for the time of a decision; sending and answering callers never
-/// block. The calls of the store are made by `run`, a child task for each.
+/// Event loops and tasks alike pass events, which hold a lock for the time of a decision; sends and answers to callers never block. `run`
+/// calls the store, with a child task for each call.
 package final class Dispatcher: Service {
   private struct State {
     var machine: DispatchMachine
@@ -19,31 +19,31 @@ package final class Dispatcher: Service {
     var nextWaiter: WaiterID = 0
     var alarm: (instant: Duration, timer: Scheduled<Void>)?
     var idleWaiter: IdleWaiter?
-    /// What is to be told once the lock is free.
+    /// The answers to callers, sent after the lock is released.
     var answers: [(caller: UnsafeContinuation<Resolution?, Never>, resolution: Resolution?)] = []
     var endedIdleWaits: [UnsafeContinuation<Void, Never>] = []
   }
 
-  /// A task that waits until there is nothing to do.
+  /// A task that waits until the dispatcher is idle.
   private struct IdleWaiter {
     var includingExecutions: Bool
     var continuation: UnsafeContinuation<Void, Never>
   }
 
-  /// A piece of work for the store.
+  /// A job for the store.
   private enum Job: Sendable {
     case call(StoreCall)
     case register(AgentRecord, any AgentLink)
   }
 
-  /// How long a node that stops goes on with what the store does not take.
+  /// How long a stopping node repeats calls that the store does not answer.
   private static let stopLimit = Duration.seconds(5)
 
   private let state: Mutex<State>
   private let worker: StoreWorker
   private let jobs: AsyncStream<Job>
   private let addJob: AsyncStream<Job>.Continuation
-  /// What may have to be written again; the last includes what those before it did.
+  /// The recent writes to restore; each element includes those of the previous ones.
   private let restorations: AsyncStream<RecentWrites>
   private let addRestoration: AsyncStream<RecentWrites>.Continuation
   private let session: NodeSession
@@ -52,10 +52,20 @@ package final class Dispatcher: Service {
   private let clock: NodeClock
   private let metrics: DispatchMetrics
   private let logger: Logger
-  /// Whether the session is being entered in the store, or an entry was not answered: the store may have said that it had forgotten it.
+  /// Whether the session is being opened, or the last opening had no answer; the store may then have reported that it had lost the session.
   let isOpening = Atomic<Bool>(false)
 
-  /// Makes a dispatcher; `retention` is for how long after its creation an execution is sure to stay in the store.
+  /// Makes a dispatcher.
+  ///
+  /// - Parameters:
+  ///   - settings: The settings of the machine.
+  ///   - store: The store of executions and agents.
+  ///   - retention: The time after its creation for which the store surely keeps an execution.
+  ///   - peers: The channels to other nodes; none by default.
+  ///   - timerLoop: The event loop for the alarm.
+  ///   - clock: The node's clock.
+  ///   - metrics: The metrics of executions.
+  ///   - logger: Logs ended executions and failures of the store.
   package init(
     settings: DispatchMachine.Settings, store: any StateStore, retention: Duration, peers: Peers = Peers(), timerLoop: any EventLoop,
     clock: NodeClock, metrics: DispatchMetrics, logger: Logger
@@ -73,7 +83,8 @@ package final class Dispatcher: Service {
     (restorations, addRestoration) = AsyncStream.makeStream(of: RecentWrites.self, bufferingPolicy: .bufferingNewest(1))
   }
 
-  /// Does the store's work until a graceful shutdown begins and all of it is done, within a bound, or the task is cancelled.
+  /// Performs the jobs for the store until the task is cancelled, or until a graceful shutdown has begun and all are done, at most 5 s
+  /// later.
   package func run() async throws {
     let isStopping = Deferred<Void>()
     await withGracefulShutdownHandler {
@@ -104,7 +115,7 @@ package final class Dispatcher: Service {
     case .register(let record, let link):
       let outcome = await worker.register(record, for: self)
       link.registrationEnded(outcome)
-      // A registration that failed may have been stored all the same.
+      // A registration that failed may have taken effect all the same.
       if case .failure = outcome { await worker.perform(.checkAgent(record.id), for: self) }
     }
   }
@@ -120,7 +131,7 @@ package final class Dispatcher: Service {
 
   // MARK: Events
 
-  /// Takes in an event, and performs what the machine decides.
+  /// Processes an event, and performs the resulting actions.
   package func handle(_ event: DispatchEvent) {
     let now = clock.now
     withState { handle(event, &$0, at: now) }
@@ -130,20 +141,21 @@ package final class Dispatcher: Service {
     perform(state.machine.handle(event, at: now), &state)
   }
 
-  /// Takes in that the store may have lost what was written last before `connection`, when a connection to it was made, as after a failover
-  /// or a restart: it is written again where it has.
+  /// Restores the writes that the store may have lost before a new connection to it, as after a failover or a restart.
+  ///
+  /// - Parameter connection: The instant of the connection.
   package func storeReset(since connection: ContinuousClock.Instant) {
     handle(.storeReset(connectedAt: clock.now.instant - (.now - connection)))
   }
 
-  /// Takes in that the store has lost its data, or that others had taken this node for lost: stores the registrations of its agents once
-  /// more, and whatever else it may lack.
+  /// Restores everything that the store may lack, because it has lost its data or other nodes have closed this session: the registrations
+  /// of connected agents, and all recent writes.
   package func storeForgot() {
     for registered in registeredLinks.values { registered.link.registerAnew() }
     handle(.storeReset(connectedAt: nil))
   }
 
-  /// Takes in a message of another node session.
+  /// Processes a message from another node session.
   package func received(_ message: NodeMessage) {
     if case .disconnect(let agent) = message { _ = disconnectAgent(agent) }
     handle(.message(message))
@@ -151,21 +163,27 @@ package final class Dispatcher: Service {
 
   // MARK: Callers
 
-  /// Takes a new execution and returns when it is acknowledged, or when it has ended if `waits`.
+  /// Submits a new execution, and returns at its acknowledgement, or at its end if `waits`.
   ///
-  /// A cancelled caller gets the acknowledgement; the execution goes on.
-  /// `isRepeatable`: the caller can ask for it again by an idempotency key.
+  /// A cancelled task gets the acknowledgement; the execution continues.
+  ///
+  /// - Parameters:
+  ///   - execution: The execution.
+  ///   - waits: Whether the caller wants the outcome, not only the acknowledgement.
+  ///   - isRepeatable: Whether the request has an idempotency key, so that the caller can repeat it.
+  /// - Returns: The acknowledgement, the outcome, or the error.
   package func submit(_ execution: Execution, waits: Bool, isRepeatable: Bool) async -> Resolution {
     let resolution = await wait(for: execution.id) { .submitted(execution, $0, waits: waits, isRepeatable: isRepeatable) }
     return resolution ?? .accepted(ExecutionAcceptance(executionId: execution.id, status: execution.status))
   }
 
-  /// Waits for an execution that this node drives; nil when it does not.
+  /// Waits for an execution of this node; nil if this node does not drive it.
   package func attach(to id: String, waits: Bool) async -> Resolution? {
     await wait(for: id) { .attached($0, to: id, waits: waits) }
   }
 
-  /// Cancels an execution and returns when that is stored; nil when this node does not drive it or its outcome is decided.
+  /// Cancels an execution, and returns when the store has the cancellation; nil if this node does not drive the execution or its outcome is
+  /// decided.
   package func cancel(_ id: String) async -> Resolution? {
     await wait(for: id) { .cancelled(id, by: $0) }
   }
@@ -186,9 +204,9 @@ package final class Dispatcher: Service {
     }
   }
 
-  /// Returns when no caller waits any more, and no execution is left if `includingExecutions`; or when the task is cancelled.
+  /// Waits until no caller waits any longer and, if `includingExecutions`, no execution is left; also returns when the task is cancelled.
   ///
-  /// For one caller at a time.
+  /// Only one task may wait at a time.
   package func waitUntilIdle(includingExecutions: Bool) async {
     await suspend { (continuation: UnsafeContinuation<Void, Never>) in
       withState { state in
@@ -212,7 +230,7 @@ package final class Dispatcher: Service {
 
   // MARK: Agents
 
-  /// Stores a registration; `link` is told how that ended.
+  /// Stores a registration, and reports the outcome to `link`.
   func register(_ registration: AgentSessionMachine.Registration, link: any AgentLink) {
     let record = AgentRecord(
       id: registration.agentID, name: registration.name, capabilities: registration.capabilities,
@@ -221,11 +239,11 @@ package final class Dispatcher: Service {
     addJob.yield(.register(record, link))
   }
 
-  /// Takes in that a stored registration stands: the agent can be given work through `link`.
+  /// Adds an agent whose registration is stored; work reaches the agent through `link`.
   func registered(_ registration: AgentSessionMachine.Registration, epoch: Int64, link: any AgentLink) {
     let now = clock.now
     withState { state in
-      // A later connection, here or at another node, was known first.
+      // A later connection of the agent, here or at another node, is already known.
       if (state.machine.agent(registration.agentID)?.epoch ?? 0) >= epoch { return link.replace() }
       state.links[registration.agentID]?.link.replace()
       state.links[registration.agentID] = (epoch, link)
@@ -236,7 +254,7 @@ package final class Dispatcher: Service {
     }
   }
 
-  /// Takes in that a registration was stored once more.
+  /// Records the new epoch of a registration that was stored again.
   func renewed(_ id: String, from former: Int64, epoch: Int64) {
     let now = clock.now
     withState { state in
@@ -245,7 +263,7 @@ package final class Dispatcher: Service {
     }
   }
 
-  /// Takes in that an agent's connection has ended.
+  /// Records the end of an agent's connection.
   func left(_ id: String, epoch: Int64, graceful: Bool) {
     let now = clock.now
     withState { state in
@@ -254,19 +272,19 @@ package final class Dispatcher: Service {
     }
   }
 
-  /// Has the registrations of connected agents stored once more that the store lacks.
+  /// Renews the registrations of connected agents that the store lacks.
   ///
   /// - Throws: The store's error.
   package func restoreRegistrations() async throws { try await worker.restoreRegistrations(of: self) }
 
-  /// Ends an agent's connection; false when it is not connected here.
+  /// Ends an agent's connection; returns false if the agent is not connected here.
   package func disconnectAgent(_ id: String) -> Bool {
     guard let link = state.withLock({ $0.links[id]?.link }) else { return false }
     link.end("disconnected by an operator")
     return true
   }
 
-  /// Asks every agent to go elsewhere, spread over `interval`.
+  /// Asks all agents to reconnect elsewhere, spread over `interval`.
   package func askAgentsToReconnect(reason: String, over interval: Duration) {
     let links = registeredLinks.values.map(\.link)
     let spread = max(1, Int(interval.wholeMilliseconds))
@@ -276,14 +294,14 @@ package final class Dispatcher: Service {
     }
   }
 
-  /// Ends all agent connections: the node stops.
+  /// Ends all agent connections, because the node stops.
   package func closeAgents(reason: String) {
     for registered in registeredLinks.values { registered.link.restart(reason) }
   }
 
   // MARK: Views
 
-  /// How an agent does at this node.
+  /// The state of an agent at this node.
   package struct AgentView: Sendable {
     package var isConnected: Bool
     package var isDraining: Bool
@@ -302,19 +320,19 @@ package final class Dispatcher: Service {
     }
   }
 
-  /// The epochs of the agents that are known to be connected to another node session.
+  /// The epochs of the agents that, as far as this node knows, are connected to another node session.
   package func agentEpochs(at home: NodeSession) -> [String: Int64] { state.withLock { $0.machine.agentEpochs(at: home) } }
 
-  /// How many executions this node drives, and how many agents are connected to it; costs the same however many there are.
+  /// The numbers of executions of this node and of agents connected to it, at constant cost.
   package var counts: (executions: Int, agents: Int) {
     state.withLock { ($0.machine.executionCount, $0.links.count) }
   }
 
   // MARK: Performing
 
-  /// Does something under the lock, and answers callers after it.
+  /// Runs an operation under the lock, and answers callers after it.
   ///
-  /// Not under it: to resume a task that is being cancelled waits for its cancellation handlers, and those of callers want the lock.
+  /// Resuming a task that is being cancelled waits for its cancellation handlers, and those of callers need the lock.
   private func withState<Value: Sendable>(_ body: (inout State) -> Value) -> Value {
     let (value, answers, endedIdleWaits) = state.withLock { state in
       let value = body(&state)

@@ -5,26 +5,26 @@ import ParallaxState
 struct DrivenExecution: Sendable {
   var machine: ExecutionMachine
   let key: PoolKey
-  /// When its time is over, on this node's monotonic clock: no wall clock that jumps moves it.
+  /// The deadline on this node's monotonic clock, which no jump of a wall clock moves.
   private(set) var due: Duration
-  /// Whether its caller can ask for it again by an idempotency key.
+  /// Whether the request has an idempotency key, so that the caller can repeat it.
   var isRepeatable = false
-  /// The id of the message that gave a task's outcome, which its acknowledgement repeats.
+  /// The ids of the messages with the outcomes, by task; acknowledgements repeat them.
   var messageIDs: [String: String] = [:]
 
   var execution: Execution { machine.stored.execution }
   var openTasks: [TaskRecord] { machine.stored.tasks.filter { $0.state == .open } }
 
-  /// Begins to drive an execution; its time is over no later than if it had been created now, whatever the wall clocks say.
+  /// Makes a driven execution, whose remaining time is at most its time-out, whatever the wall clocks read.
   init(_ machine: ExecutionMachine, at now: Moment) {
     self.machine = machine
     key = PoolKey(machine.stored.execution.pattern.agents.capabilities)
     due = Self.due(of: machine.stored.execution, at: now)
   }
 
-  /// Takes over the deadline of what the store holds; false if it is the same.
+  /// Adopts the deadline of the stored execution, which differs if a repeat of the request was created first.
   ///
-  /// It is another if a repeat of the request was created first.
+  /// - Returns: Whether the deadline has changed.
   mutating func setDeadline(of stored: StoredExecution, at now: Moment) -> Bool {
     guard stored.execution.deadline != execution.deadline else { return false }
     due = Self.due(of: stored.execution, at: now)

@@ -2,11 +2,11 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// Brings the executions of this node to their ends: gives them to agents, sends tasks, takes outcomes, answers callers.
+/// Brings the executions of this node to their ends: assigns agents, sends tasks, collects outcomes, and answers callers.
 ///
-/// Its parts know one thing each: `CallerMachine` who waits, `AgentMachine` which agents there are and what they have in hand,
-/// `PlacementQueues` what waits for agents, `OwnershipMachine` when to look whether this node still owns what it drives. This type holds
-/// the executions' machines and leads between them and the parts.
+/// Each part has one subject: `CallerMachine` the waiting callers, `AgentMachine` the agents and their tasks in hand, `PlacementQueues` the
+/// executions that wait for agents, `OwnershipMachine` the rereads that detect another owner. This type holds the machines of the
+/// executions, and connects them with the parts.
 struct ExecutionDriver: Sendable {
   private enum Timer: Sendable {
     case deadline(String)
@@ -43,31 +43,31 @@ struct ExecutionDriver: Sendable {
 
   func stored(_ id: String) -> StoredExecution? { executions[id]?.machine.stored }
 
-  /// How a stored execution compares with the one that this node drives; nil if it drives none of that id.
+  /// The standing of a stored execution relative to the one of this node; nil if this node does not drive it.
   func standing(of stored: StoredExecution) -> StoredExecution.Standing? {
     executions[stored.execution.id]?.machine.standing(of: stored)
   }
 
   func isWriting(_ id: String) -> Bool { executions[id]?.machine.isWriting ?? false }
 
-  /// Whether agents of other nodes have tasks of an execution.
+  /// Whether agents of other nodes have open tasks of an execution.
   func hasDistantTasks(_ id: String) -> Bool {
     executions[id]?.openTasks.contains { agents.directory[$0.agentID]?.home != nil } ?? false
   }
 
-  /// The executions that another node may as well drive: they are in the store, undecided, and nobody waits for them here.
+  /// The executions that another node can drive as well: stored, undecided, and without waiting callers here.
   var movable: [String] { ids.filter { executions[$0]?.machine.isDecided == false && callers.isUnattended($0) } }
 
   // MARK: Callers
 
-  /// Takes a new execution: stores it, gives it to agents, tells the caller.
+  /// Starts a new execution: stores it, assigns agents, and answers the caller.
   ///
-  /// One that this node drives already, since its request was repeated, gets a further caller.
+  /// If this node drives the execution already, because its request was repeated, the call only adds a caller.
   mutating func submit(_ execution: Execution, _ waiter: WaiterID, waits: Bool, isRepeatable: Bool, at now: Moment) -> [DispatchAction] {
     let id = execution.id
     if executions[id] != nil { return attach(waiter, to: id, waits: waits) }
     let (key, needs) = (PoolKey(execution.pattern.agents.capabilities), execution.pattern.agents)
-    // Those that wait already come first.
+    // Executions that wait already come first.
     let isStarted = !queues.hasQueue(for: key) && execution.deadline > now.wall
     let chosen = isStarted ? agents.tasks.choose(.start(min: needs.min, max: needs.max), from: key) : []
     let (machine, actions) = ExecutionMachine.create(execution, agents: chosen, at: now.wall)
@@ -110,7 +110,7 @@ struct ExecutionDriver: Sendable {
 
   // MARK: Beginning and ending to drive
 
-  /// Goes on with an execution that this node has claimed.
+  /// Begins to drive an execution that this node has claimed.
   mutating func adopt(_ stored: StoredExecution, at now: Moment) -> [DispatchAction] {
     let id = stored.execution.id
     callers.adopt(id)
@@ -118,7 +118,7 @@ struct ExecutionDriver: Sendable {
     return expectTasks(of: id, at: now) + advance(id, at: now) { $0.resume(at: now.wall) }
   }
 
-  /// Goes on from what the store holds of an execution that this node drives.
+  /// Continues an execution of this node from its stored state.
   mutating func replace(with stored: StoredExecution, at now: Moment) -> [DispatchAction] {
     let id = stored.execution.id
     callers.adopt(id)
@@ -132,12 +132,12 @@ struct ExecutionDriver: Sendable {
     ownership.watch(driven.execution.id, at: now)
   }
 
-  /// Puts tasks into the hands of their agents, as a former owner gave them to those.
+  /// Assigns open tasks to the agents that a former owner chose.
   private mutating func expectTasks(of id: String, at now: Moment) -> [DispatchAction] {
     (executions[id]?.machine.stored.tasks ?? []).flatMap { perform(agents.expect($0, of: id, at: now), at: now) }
   }
 
-  /// The execution has ended in the store.
+  /// Stops driving an execution whose end the store has, and answers its callers.
   private mutating func finish(_ id: String) -> [DispatchAction] {
     guard let stored = forget(id)?.machine.stored else { return [] }
     return [.ended(stored), .publishStatus(stored.execution), .store(.release(id, owner: stored.execution.owner))] + callers.finish(stored)
@@ -156,7 +156,7 @@ struct ExecutionDriver: Sendable {
       + outcomes.map { .store(.record($0, execution: id, messageID: driven.messageIDs[$0.id])) }
   }
 
-  /// Another node has ended the execution: agents here stop.
+  /// Stops driving an execution that another node has ended, and withdraws its tasks from agents here.
   mutating func endedElsewhere(_ stored: StoredExecution, at now: Moment) -> [DispatchAction] {
     let id = stored.execution.id
     let tasks = (executions[id]?.openTasks ?? []).filter { agents.tasks.isWithAgentHere($0) }
@@ -176,7 +176,7 @@ struct ExecutionDriver: Sendable {
 // MARK: - One execution's actions
 
 extension ExecutionDriver {
-  /// Takes an execution a step further, if this node drives it.
+  /// Passes an event to the machine of an execution, if this node drives it, and performs the resulting actions.
   mutating func advance(_ id: String, at now: Moment, _ event: (inout ExecutionMachine) -> [ExecutionMachine.Action]) -> [DispatchAction] {
     guard let index = executions.index(forKey: id) else { return [] }
     let actions = event(&executions.values[index].machine)
@@ -194,7 +194,7 @@ extension ExecutionDriver {
       case .wantsAgent(let slot): wait(driven, need: .slot(slot), at: now)
       case .send(let task): result += deliver(task, of: id, at: now)
       case .acknowledge(let task):
-        // An agent at another node was answered there, by the node that recorded the outcome.
+        // An agent of another node got its answer there, from the node that recorded the outcome.
         guard agents.directory[task.agentID]?.home == nil else { continue }
         let message = ControlPlaneMessage.ResultAck(taskId: task.id)
         result.append(.send(.resultAck(message), to: task.agentID, inAnswerTo: driven.messageIDs[task.id]))
@@ -226,7 +226,7 @@ extension ExecutionDriver {
     return perform(agents.tasks.withdraw(message, from: task.agentID, at: now), at: now)
   }
 
-  /// Takes in the outcomes that other nodes have recorded.
+  /// Processes the outcomes that other nodes have recorded.
   mutating func takeOutcomes(of stored: StoredExecution, at now: Moment) -> [DispatchAction] {
     let id = stored.execution.id
     let open = Set((executions[id]?.openTasks ?? []).map(\.id))
@@ -236,14 +236,14 @@ extension ExecutionDriver {
     }
   }
 
-  /// Gives tasks that turned out to be open still to their agents once more, where that is due.
+  /// Delivers tasks again that are due for it and turned out to be still open.
   mutating func repeatDeliveries(of id: String, at now: Moment) -> [DispatchAction] {
     let (isResent, redelivered) = ownership.takeRepeats(of: id)
     guard let driven = executions[id], isResent || !redelivered.isEmpty else { return [] }
     var actions: [DispatchAction] = []
     for task in driven.openTasks where driven.machine.isSent(task.id) {
       if isResent, agents.tasks.isWithDistantAgent(task) {
-        // The agent's node knows whether the agent has it, and passes it on only if not.
+        // The agent's node knows whether the agent has the task, and delivers it only if not.
         agents.tasks.forgetDelivery(of: task)
         actions += deliver(task, of: id, at: now)
       } else if redelivered.contains(task.id), agents.tasks.isDeliverable(task) {
@@ -271,7 +271,7 @@ extension ExecutionDriver {
     perform(agents.tasks.withdrawForOther(message, from: agent, at: now), at: now)
   }
 
-  /// An agent gave a task's result.
+  /// Processes the result of a task.
   mutating func completed(_ result: AgentMessage.TaskResult, by agent: String, _ messageID: String?, at now: Moment) -> [DispatchAction] {
     let confidence = (result.confidence ?? result.result?["confidence"]?.doubleValue).map { min(max($0, 0), 1) }
     let outcome = TaskRecord(
@@ -280,14 +280,14 @@ extension ExecutionDriver {
     return ended(outcome, of: result.executionId, messageID, at: now)
   }
 
-  /// An agent could not do a task.
+  /// Processes the error of a task.
   mutating func failed(_ failure: AgentMessage.TaskError, by agent: String, _ messageID: String?, at now: Moment) -> [DispatchAction] {
     let outcome = TaskRecord(
       id: failure.taskId, agentID: agent, slot: 0, state: .failed, error: failure.error, retryable: failure.retryable ?? false)
     return ended(outcome, of: failure.executionId, messageID, at: now)
   }
 
-  /// Takes in an outcome, or has it recorded if this node does not drive the execution.
+  /// Processes an outcome, or records it if this node does not drive the execution.
   private mutating func ended(_ outcome: TaskRecord, of id: String, _ messageID: String?, at now: Moment) -> [DispatchAction] {
     agents.tasks.answered(outcome.id, by: outcome.agentID)
     guard executions[id]?.machine.stored.tasks.contains(where: { $0.id == outcome.id && $0.agentID == outcome.agentID }) == true else {
@@ -316,7 +316,7 @@ extension ExecutionDriver {
 // MARK: - Time and placement
 
 extension ExecutionDriver {
-  /// Ends what is due, and gives up waiting for agents.
+  /// Times out due executions, and gives up waits for agents.
   mutating func timePassed(at now: Moment) -> [DispatchAction] {
     var actions: [DispatchAction] = []
     while let timer = timers.popDue(at: now.instant) {
@@ -350,7 +350,7 @@ extension ExecutionDriver {
     ownership.offer(id, at: now)
   }
 
-  /// Gives work to agents that became free: what other nodes have given to them before what waits here for any agent.
+  /// Gives work to free agents: first the backlogs of tasks from other nodes, then the executions that wait here.
   mutating func giveWork(at now: Moment) -> [DispatchAction] {
     var actions = perform(agents.tasks.workOffBacklogs(at: now), at: now)
     for key in queues.turns(refreshed: agents.tasks.directory.takeRefreshed()) { actions += serve(key, at: now) }
@@ -369,9 +369,9 @@ extension ExecutionDriver {
     return actions
   }
 
-  /// Which agents an entry wants; nil if its execution waits no more.
+  /// The demand of an entry; nil if its execution no longer waits.
   ///
-  /// What is due is not started any more: its deadline ends it.
+  /// An execution past its deadline does not start; its deadline ends it.
   private func demand(of entry: WaitingQueue.Entry, at now: Moment) -> PlacementDemand? {
     guard let driven = executions[entry.executionID], !driven.machine.isDecided, driven.due > now.instant else { return nil }
     switch entry.need {

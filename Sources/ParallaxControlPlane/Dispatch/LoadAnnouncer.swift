@@ -1,14 +1,14 @@
 /// Schedules the announcements of agents' loads to the other nodes.
 struct LoadAnnouncer: Sendable {
-  /// How often all loads are announced, in case that an announcement was lost.
+  /// The interval between announcements of all loads, because an announcement may be lost.
   private static let interval = Duration.seconds(10)
-  /// How many agents' loads one announcement has.
+  /// The largest number of agents in one announcement.
   private static let loadsPerAnnouncement = 1_000
 
-  /// When all loads were announced last.
+  /// The instant of the last announcement of all loads.
   private var completeAt: Duration?
 
-  /// The loads that changed since the last call, and now and then all.
+  /// Returns announcements of the loads that have changed since the last call, or of all loads once per interval.
   mutating func announcements(of directory: inout AgentDirectory, at now: Moment) -> [AgentAnnouncement] {
     let isComplete = now.instant - (completeAt ?? now.instant) >= Self.interval
     if isComplete || completeAt == nil { completeAt = now.instant }

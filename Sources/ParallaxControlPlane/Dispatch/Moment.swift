@@ -1,8 +1,8 @@
 package import ParallaxAPI
 
-/// An instant on both clocks: the monotonic one decides, the wall clock is what people read and what outlives the process.
+/// An instant on both clocks: decisions use the monotonic clock; people read the wall clock, which also outlives the process.
 package struct Moment: Sendable, Hashable {
-  /// Since an arbitrary origin, on a clock that only goes forward.
+  /// The reading of the monotonic clock, since an arbitrary origin.
   package var instant: Duration
   /// The reading of the wall clock.
   package var wall: Timestamp

@@ -1,33 +1,33 @@
 import ParallaxState
 
-/// Schedules the rereading of executions that other nodes may have claimed, ended or changed.
+/// Schedules the rereads of executions that other nodes may have claimed, ended or changed.
 struct OwnershipMachine: Sendable {
-  /// How late a pulse shows that the process was paused, or the machine asleep.
+  /// The delay of a pulse beyond which the process counts as paused, or the machine as suspended.
   private static let pauseLimit = Duration.seconds(3)
   private static let pulseInterval = Duration.seconds(1)
-  /// After how many times the relocation delay an execution that still waits is offered to another node again.
+  /// The interval between repeated offers of a waiting execution, in relocation delays.
   private static let relocationFactor = 20
 
   private enum Timer: Sendable {
-    /// An execution that other nodes work on or may have taken.
+    /// The reread of an execution that other nodes work on or may have claimed.
     case recheck(String)
-    /// Messages to other nodes that went out before the store lost writes may be lost, too.
+    /// The reread of all executions with tasks at other nodes, because messages from before a loss of writes may be lost too.
     case recheckAll
-    /// An execution that waits here for agents that only other nodes have.
+    /// The offer of an execution that waits here for agents that only other nodes have.
     case relocation(String)
-    /// Comes late if the process was paused.
+    /// A pulse, which is late if the process was paused.
     case pulse(due: Duration)
   }
 
-  /// What is due.
+  /// A due piece of work.
   enum Due: Sendable {
-    /// An execution may be read again.
+    /// Reread an execution.
     case recheck(String)
-    /// All executions with tasks at other nodes are to be read.
+    /// Reread all executions with tasks at other nodes.
     case recheckAll
-    /// An execution that still waits for agents may be given to a node that has some.
+    /// Offer an execution that still waits for agents to a node that has some.
     case relocation(String)
-    /// The process was paused: others may have taken, ended or recorded anything.
+    /// Reread all executions: the process was paused, so others may have claimed, ended or recorded anything.
     case paused
   }
 
@@ -35,9 +35,9 @@ struct OwnershipMachine: Sendable {
   private var timers = TimerQueue<Timer>()
   private var reads = WorkQueue()
   private var rechecked: Set<String> = []
-  /// Executions whose tasks at other nodes go there once more if the next reading shows them open.
+  /// The executions whose tasks at other nodes are delivered again if the next read shows them open.
   private var resent: Set<String> = []
-  /// Tasks that go to their agents once more if the next reading shows them open, by execution.
+  /// The tasks, by execution, that are delivered again if the next read shows them open.
   private var redelivered: [String: Set<String>] = [:]
   private var hasPulse = false
 
@@ -50,31 +50,31 @@ struct OwnershipMachine: Sendable {
 
   // MARK: Watching
 
-  /// Watches over an execution that this node begins to drive.
+  /// Begins to watch an execution of this node.
   mutating func watch(_ id: String, at now: Moment) {
     guard settings.hasPeers else { return }
     recheck(id, at: now)
     if !hasPulse { beat(at: now) }
   }
 
-  /// Has an execution read some time later.
+  /// Schedules the reread of an execution after the recheck interval.
   mutating func recheck(_ id: String, at now: Moment) {
     guard rechecked.insert(id).inserted else { return }
     timers.add(.recheck(id), at: now.instant + settings.recheckInterval)
   }
 
-  /// Has all executions with tasks at other nodes read, once the store has been written anew.
+  /// Schedules the reread of all executions with tasks at other nodes, after the store has been rewritten.
   mutating func recheckAll(at now: Moment) {
     timers.add(.recheckAll, at: now.instant + settings.redeliveryDelay)
   }
 
-  /// Offers an execution that waits for agents to other nodes, some time later.
+  /// Schedules the offer of a waiting execution to other nodes.
   mutating func offer(_ id: String, isRepeat: Bool = false, at now: Moment) {
     guard let delay = settings.relocationDelay else { return }
     timers.add(.relocation(id), at: now.instant + (isRepeat ? delay * Self.relocationFactor : delay))
   }
 
-  /// Forgets an execution that this node does not drive any more; `isDriven` says which it does.
+  /// Forgets an execution that this node no longer drives; `isDriven` returns whether it drives one.
   mutating func forget(_ id: String, isDriven: (String) -> Bool) {
     rechecked.remove(id)
     resent.remove(id)
@@ -87,7 +87,7 @@ struct OwnershipMachine: Sendable {
     }
   }
 
-  /// What is due; `isDriving`: this node drives executions.
+  /// Returns the due work; `isDriving` is whether this node drives any execution.
   mutating func timePassed(at now: Moment, isDriving: Bool) -> [Due] {
     var due: [Due] = []
     while let timer = timers.popDue(at: now.instant) {
@@ -115,31 +115,31 @@ struct OwnershipMachine: Sendable {
 
   // MARK: Reading
 
-  /// Has an execution read; each is read once at a time, and few at once.
+  /// Requests the read of an execution; reads of one execution do not overlap, and their number is bounded.
   mutating func read(_ id: String) -> [DispatchAction] {
     reads.add(id)
     return takeReads()
   }
 
-  /// Has an execution read, and its tasks at other nodes passed on again where their agents have not got them.
+  /// Requests the read of an execution, and another delivery of its open tasks to other nodes, which drop those that their agents have.
   mutating func readForTasks(of id: String) -> [DispatchAction] {
     resent.insert(id)
     return read(id)
   }
 
-  /// Has an execution read before one of its tasks goes to its agent once more.
+  /// Requests the read of an execution before one of its tasks is delivered again.
   mutating func readForTask(_ task: String, of id: String) -> [DispatchAction] {
     redelivered[id, default: []].insert(task)
     return read(id)
   }
 
-  /// The reading of an execution has ended.
+  /// Records the end of a read, and returns the next ones.
   mutating func readEnded(_ id: String) -> [DispatchAction] {
     reads.finish(id)
     return takeReads()
   }
 
-  /// What goes to agents once more now that an execution was read.
+  /// Returns and clears the deliveries to repeat after the read of an execution.
   mutating func takeRepeats(of id: String) -> (isResent: Bool, tasks: Set<String>) {
     (resent.remove(id) != nil, redelivered.removeValue(forKey: id) ?? [])
   }

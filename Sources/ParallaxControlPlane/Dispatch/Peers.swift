@@ -1,13 +1,13 @@
 package import ParallaxHA
 package import ParallaxState
 
-/// How a node reaches the others; a node that runs alone reaches nobody.
+/// The channels of a node to the other nodes; without effect by default, for a node that runs alone.
 package struct Peers: Sendable {
-  /// Puts a message on its way to another node session.
+  /// Sends a message to another node session.
   package var tell: @Sendable (NodeMessage, NodeSession) -> Void
-  /// Tells everybody about an agent of this node.
+  /// Announces a change of this node's agents to all nodes.
   package var publish: @Sendable (AgentAnnouncement) -> Void
-  /// Tells people how an execution stands.
+  /// Publishes the status of an execution for its observers.
   package var publishStatus: @Sendable (Execution) -> Void
 
   package init(

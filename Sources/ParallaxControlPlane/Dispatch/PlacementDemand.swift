@@ -1,10 +1,10 @@
-/// Which agents an execution wants that waits.
+/// The agents that a waiting execution demands.
 enum PlacementDemand: Sendable {
-  /// So many agents at least and at most, one for each slot.
+  /// At least `min` and at most `max` agents, one for each slot.
   case start(min: Int, max: Int)
-  /// Another agent for a slot, rather not one that had it.
+  /// Another agent for a slot, preferably one that has not tried it.
   ///
-  /// `isSuspect`: the task may take down its agent, which then must have no other such task.
+  /// `isSuspect` if the task may take down its agent, which must then have no other such task.
   case slot(tried: Set<String>, isSuspect: Bool)
 
   var isSuspect: Bool {
@@ -12,7 +12,7 @@ enum PlacementDemand: Sendable {
   }
 }
 
-/// Chooses an element by weight, the same for the same id, and over many ids in proportion to the weights.
+/// Chooses an element by a hash of the id, over many ids in proportion to the weights; nil if no weight is positive.
 func weightedChoice<Element>(from elements: [(element: Element, weight: Int)], for id: String) -> Element? {
   let total = elements.reduce(0) { $0 + $1.weight }
   guard total > 0 else { return nil }

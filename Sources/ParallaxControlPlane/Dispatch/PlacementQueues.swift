@@ -1,23 +1,23 @@
 import ParallaxAPI
 
-/// The executions that wait for agents, by the capabilities that they need.
+/// The executions that wait for agents, by required capabilities.
 struct PlacementQueues: Sendable {
-  /// How many slots that no free agent suits are passed over, per turn, for later ones.
+  /// The number of slots without a suitable free agent that one turn passes over in favor of later ones.
   private static let lookAhead = 32
 
   private var queues: [PoolKey: WaitingQueue] = [:]
-  /// Queues that got an entry since the last turn.
+  /// The queues with a new entry since the last turn.
   private var unserved: Set<PoolKey> = []
-  /// How many entries the queues ever got.
+  /// The number of entries ever added to any queue.
   private var arrivals: UInt64 = 0
 
-  /// How many entries there are, outdated ones too.
+  /// The number of entries, including outdated ones.
   var count: Int { queues.values.reduce(0) { $0 + $1.count } }
 
   /// Whether executions wait for agents with these capabilities.
   func hasQueue(for key: PoolKey) -> Bool { queues[key] != nil }
 
-  /// Enters an execution; `keeping` says which entries still wait.
+  /// Adds an execution; `keeping` returns whether an entry still waits.
   mutating func add(
     _ id: String, need: WaitingQueue.Need, key: PoolKey, priority: ExecutionPriority, keeping: (WaitingQueue.Entry) -> Bool
   ) {
@@ -28,9 +28,10 @@ struct PlacementQueues: Sendable {
     unserved.insert(key)
   }
 
-  /// The queues to be served, since their agents changed or they got an entry, the one with the most urgent and oldest entry first.
+  /// Returns the queues to serve, those with refreshed agents or new entries, ordered by their first entry: the most urgent, then the
+  /// oldest.
   ///
-  /// An agent may belong to several.
+  /// An agent may belong to several queues.
   mutating func turns(refreshed: Set<PoolKey>) -> [PoolKey] {
     let keys = refreshed.union(unserved)
     unserved = []
@@ -38,7 +39,7 @@ struct PlacementQueues: Sendable {
     return turns.sorted { $0.first < $1.first }.map(\.key)
   }
 
-  /// Takes out a queue for its turn, so that changing it does not copy it.
+  /// Removes a queue for its turn, so that its changes do not copy it.
   mutating func beginTurn(of key: PoolKey) -> Turn? {
     queues.removeValue(forKey: key).map { Turn(key: key, queue: $0) }
   }
@@ -66,8 +67,9 @@ struct PlacementQueues: Sendable {
     /// Takes the next entry.
     mutating func next() -> WaitingQueue.Entry? { queue.pop(skipping: skipped) }
 
-    /// Passes over an entry that no free agent suits: it keeps its place, and nobody behind it in its line is tried, unless they want
-    /// other agents.
+    /// Passes over an entry without a suitable free agent, which keeps its place; the rest of its line is skipped.
+    ///
+    /// Retries may suit different agents, so their line is skipped only after several of them.
     mutating func pass(_ entry: WaitingQueue.Entry) {
       passed.append(entry)
       if entry.line == .retries { passedRetries += 1 }

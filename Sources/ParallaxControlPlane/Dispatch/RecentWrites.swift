@@ -2,11 +2,11 @@ import DequeModule
 import ParallaxAPI
 package import ParallaxState
 
-/// What this node wrote last and holds nowhere else: Redis replicates asynchronously, so what it acknowledged just before a failover may be
-/// missing after it, and is written again from here.
+/// The recent writes of this node that it keeps nowhere else, to restore them after a failover: Redis replicates asynchronously, so a new
+/// master may lack the last acknowledged writes.
 ///
-/// Bounded by number and, roughly, by size: while the store is away nothing is added, so what was acknowledged last before an outage is
-/// still here after it, however long it took. The executions that this node drives are not among these.
+/// Bounded in number and, approximately, in size: nothing is added while the store is away, so the last writes before an outage are still
+/// here after it, however long the outage was. Executions of this node are not included.
 package struct RecentWrites: Sendable {
   /// The outcome of a task, recorded for another node's execution.
   package struct Outcome: Sendable, Hashable {
@@ -19,7 +19,7 @@ package struct RecentWrites: Sendable {
     }
   }
 
-  /// An idempotency key and what it stands for.
+  /// An idempotency key with the execution and the digest of its request.
   package struct Claim: Sendable, Hashable {
     package var key: String
     package var executionID: String
@@ -32,17 +32,19 @@ package struct RecentWrites: Sendable {
     }
   }
 
-  /// How many of each kind are kept at most, and about how many bytes of them.
+  /// The largest number of writes of each kind, and their approximate bound in bytes.
   package static let greatestCapacity = 4_096
   static let byteLimit = 16 << 20
-  /// How far behind its master a replica can be, at most, that takes over: what was written so long before the last is not written again.
+  /// The largest lag of a replica that takes over; writes that precede the last one by more are not restored.
   static let greatestLag = Duration.seconds(60)
 
   package private(set) var finished: Bounded<StoredExecution>
   package private(set) var outcomes: Bounded<Outcome>
   package private(set) var claims: Bounded<Claim>
 
-  /// - Parameter maxRetained: How many executions the store keeps at most: more that have ended need not be kept here.
+  /// Makes an empty record.
+  ///
+  /// - Parameter maxRetained: The largest number of executions that the store keeps, beyond which ended ones need no record.
   package init(maxRetained: Int = greatestCapacity) {
     finished = Bounded(capacity: min(maxRetained, Self.greatestCapacity))
     outcomes = Bounded(capacity: Self.greatestCapacity)
@@ -55,13 +57,13 @@ package struct RecentWrites: Sendable {
 
   package mutating func add(_ claim: Claim, at now: Duration) { claims.add(claim, size: 128 + claim.key.utf8.count, at: now) }
 
-  /// Since when there may be writes that a server lacks which was connected to at `instant`.
+  /// The earliest time of a write that a server connected to at `instant` may lack.
   package func endangered(at instant: Duration) -> Duration {
     let last = [finished.last(before: instant), outcomes.last(before: instant), claims.last(before: instant)].compactMap { $0 }.max()
     return (last ?? instant) - Self.greatestLag
   }
 
-  /// Forgets what was written before an instant.
+  /// Forgets the writes before an instant.
   package mutating func drop(before instant: Duration) {
     finished.drop(before: instant)
     outcomes.drop(before: instant)
@@ -69,7 +71,7 @@ package struct RecentWrites: Sendable {
   }
 }
 
-/// The latest of some elements, as many as there is room for.
+/// The latest elements, within a bound on their number and size.
 package struct Bounded<Element: Sendable>: Sendable {
   private var entries: Deque<(element: Element, size: Int, instant: Duration)> = []
   private var size = 0
@@ -79,7 +81,7 @@ package struct Bounded<Element: Sendable>: Sendable {
     self.capacity = capacity
   }
 
-  /// The elements with when they were added, oldest first.
+  /// The elements with the instants of their addition, oldest first.
   package var elements: [(element: Element, instant: Duration)] { entries.map { ($0.element, $0.instant) } }
 
   mutating func add(_ element: Element, size: Int, at now: Duration) {
@@ -88,7 +90,7 @@ package struct Bounded<Element: Sendable>: Sendable {
     while entries.count > capacity || self.size > RecentWrites.byteLimit { removeFirst() }
   }
 
-  /// When the last element before an instant was added.
+  /// The instant of the last element before `instant`.
   func last(before instant: Duration) -> Duration? {
     entries.last { $0.instant < instant }?.instant
   }
@@ -103,7 +105,7 @@ package struct Bounded<Element: Sendable>: Sendable {
 }
 
 extension StoredExecution {
-  /// About how many bytes it takes up.
+  /// The approximate size in bytes.
   fileprivate var size: Int {
     let values = [execution.input, execution.result, execution.metadata].reduce(0) { $0 + ($1?.approximateSize ?? 0) }
     return 512 + values + (execution.error?.size ?? 0) + tasks.reduce(0) { $0 + $1.size }
@@ -111,7 +113,7 @@ extension StoredExecution {
 }
 
 extension TaskRecord {
-  /// About how many bytes it takes up.
+  /// The approximate size in bytes.
   fileprivate var size: Int { 128 + (result?.approximateSize ?? 0) + (error?.size ?? 0) }
 }
 

@@ -2,17 +2,17 @@ import ParallaxState
 
 /// Schedules the writes that restore a store which may have lost acknowledged writes.
 struct RestorationMachine: Sendable {
-  /// How long it may take every node to find out that the store has lost writes, and to restore them.
+  /// The time within which all nodes notice that the store has lost writes, and restore them.
   private static let window = Duration.seconds(10)
 
   private let width: Int
-  /// Nil if the store cannot lose what it has acknowledged.
+  /// The recent writes; nil if the store cannot lose acknowledged writes.
   private var recent: RecentWrites?
-  /// Executions of this node to be written again.
+  /// The executions of this node to rewrite.
   private var queue = WorkQueue()
-  /// When the store was last said to have lost writes.
+  /// The instant of the last reset.
   private var resetAt: Duration?
-  /// Since when there may be writes that the store has lost and that were not written again yet.
+  /// The earliest time of a write that the store may have lost and that is not restored yet.
   private var unrestoredSince: Duration?
 
   init(settings: DispatchMachine.Settings) {
@@ -30,31 +30,31 @@ struct RestorationMachine: Sendable {
 
   // MARK: Restoration
 
-  /// The store may have lost writes: what this node drives is written again, few executions at once, and beside it the recent writes.
+  /// Begins a restoration: queues all executions of this node, to be rewritten a few at a time, and restores the recent writes beside them.
   mutating func reset(connectedAt connection: Duration?, executions: [String], at now: Moment) -> [DispatchAction] {
     for id in executions { queue.add(id) }
     resetAt = now.instant
     guard var recent else { return [] }
-    // What an earlier restoration has not come to is still to be done.
+    // An earlier restoration may be unfinished.
     let since = min(connection.map { recent.endangered(at: $0) } ?? .zero, unrestoredSince ?? now.instant)
     unrestoredSince = since
     recent.drop(before: since)
     return [.restore(recent)]
   }
 
-  /// The recent writes are in the store.
+  /// Records that the store has the recent writes.
   mutating func ended() { unrestoredSince = nil }
 
-  /// Takes the next execution to be written again.
+  /// Takes the next execution to rewrite.
   mutating func next() -> String? { queue.next(width: width) }
 
-  /// Whether an execution is being written again.
+  /// Whether an execution is being rewritten.
   func isUnderway(_ id: String) -> Bool { queue.isActive(id) }
 
-  /// An execution was written again, or is not this node's any more.
+  /// Records that an execution was rewritten, or is no longer this node's.
   mutating func finish(_ id: String) { queue.finish(id) }
 
-  /// Whether the store may lack what its owners are about to restore.
+  /// Whether the store may lack executions that their owners are about to restore.
   func mayBeUnderway(at now: Moment) -> Bool {
     resetAt.map { now.instant - $0 < Self.window } ?? false
   }

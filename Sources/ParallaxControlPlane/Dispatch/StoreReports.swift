@@ -2,25 +2,25 @@ import Logging
 import ParallaxState
 import Synchronization
 
-/// What log and metrics say of the store's answers: each state once, and one line for many of a kind.
+/// Reports the store's answers to log and metrics: each state once, and many events of a kind in one line.
 final class StoreReports: Sendable {
   private struct State {
-    /// Executions whose changes the store refused since they have another owner, since that was last reported.
+    /// The executions since the last report whose changes the store refused because another node owns them.
     var otherOwners = (count: 0, example: "")
-    /// How many executions the store had lost of, since that was last reported.
+    /// The number of executions restored since the last report.
     var restored = 0
-    /// Whether the store has refused a write, and none was taken since.
+    /// Whether the store refuses writes: it refused one, and has accepted none since.
     var isRefused = false
   }
 
   private let state = Mutex(State())
-  /// Whether `State.isRefused` may be set, without the lock: it is asked after every call.
+  /// Whether `State.isRefused` may be set, without the lock, because every call checks it.
   private let mayBeRefused = Atomic<Bool>(false)
   private let metrics: DispatchMetrics
   private let logger: Logger
   private let later: @Sendable (@escaping @Sendable () -> Void) -> Void
 
-  /// Makes reports; `later` calls a function in about a second.
+  /// Makes reports; `later` calls a function after about a second.
   init(metrics: DispatchMetrics, logger: Logger, later: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void) {
     self.metrics = metrics
     self.logger = logger
@@ -29,7 +29,7 @@ final class StoreReports: Sendable {
 
   // MARK: Failures
 
-  /// The store did not do what it was asked.
+  /// Reports the failure of a call.
   func failed(_ what: String, _ error: any Error) {
     logger.debug("the store failed", metadata: ["operation": "\(what)", "error": "\(error)"])
     guard (error as? StateStoreError)?.code == .refused else { return }
@@ -38,10 +38,10 @@ final class StoreReports: Sendable {
       return !state.isRefused
     }
     mayBeRefused.store(true, ordering: .relaxed)
-    if isFirst { logger.warning("the store refuses what this node writes", metadata: ["operation": "\(what)", "error": "\(error)"]) }
+    if isFirst { logger.warning("the store refuses writes of this node", metadata: ["operation": "\(what)", "error": "\(error)"]) }
   }
 
-  /// The store did what it was asked; the end of a refusal is told once.
+  /// Records the success of a call, and reports the end of a refusal once.
   func served() {
     guard mayBeRefused.load(ordering: .relaxed) else { return }
     let wasRefused = state.withLock { state in
@@ -49,17 +49,17 @@ final class StoreReports: Sendable {
       return state.isRefused
     }
     mayBeRefused.store(false, ordering: .relaxed)
-    if wasRefused { logger.notice("the store takes what this node writes again") }
+    if wasRefused { logger.notice("the store accepts writes of this node again") }
   }
 
-  /// The store holds what this version cannot read.
+  /// Reports stored data that this version cannot read.
   func unreadable(_ what: String, _ error: any Error) {
-    logger.warning("left alone what this version cannot read", metadata: ["operation": "\(what)", "error": "\(error)"])
+    logger.warning("skipped data that this version cannot read", metadata: ["operation": "\(what)", "error": "\(error)"])
   }
 
   // MARK: Counts
 
-  /// The store refused a change of an execution, since that has another owner: one line of the log tells of all in a second.
+  /// Reports that the store refused a change because another node owns the execution; one log line covers all within a second.
   func hasOtherOwner(_ id: String) {
     let isFirst = state.withLock { state in
       if state.otherOwners.count == 0 { state.otherOwners.example = id }
@@ -77,19 +77,19 @@ final class StoreReports: Sendable {
     logger.warning("executions of this node have another owner now", metadata: ["count": "\(count)", "example": "\(example)"])
   }
 
-  /// The store had lost of an execution, and has it again.
+  /// Counts the restoration of an execution that the store had acknowledged and lost, wholly or in part.
   func restored() {
     metrics.restoredExecution()
     state.withLock { $0.restored += 1 }
   }
 
-  /// Tells how many executions were restored since this was last called.
+  /// Reports the number of executions restored since the last call.
   func reportRestored() {
     let restored = state.withLock { state in
       defer { state.restored = 0 }
       return state.restored
     }
     guard restored > 0 else { return }
-    logger.warning("the store had lost what it had acknowledged: it was written again", metadata: ["executions": "\(restored)"])
+    logger.warning("restored executions that the store had acknowledged and lost", metadata: ["executions": "\(restored)"])
   }
 }

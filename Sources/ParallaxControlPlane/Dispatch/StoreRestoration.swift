@@ -2,18 +2,18 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// Writes again what the store has lost after it had acknowledged it, and this node does not drive.
+/// Restores recent writes that the store has acknowledged and lost, apart from executions of this node.
 struct StoreRestoration: Sendable {
-  /// How many writes are on their way at once.
+  /// The largest number of concurrent writes.
   private static let width = 64
-  /// How long the owner of an execution that is not there is given to restore it, before an outcome is recorded for it.
+  /// How long an outcome waits for the owner of its absent execution to restore that.
   private static let patience = Duration.seconds(2)
   private static let attempts = 3
   private static let reportDelay = Duration.seconds(1)
 
   let worker: StoreWorker
 
-  /// Restores what may have been lost, each time that something may; what is under way then is begun anew.
+  /// Restores the writes of each element; a new element cancels the restoration in progress, which it includes.
   func run(_ restorations: AsyncStream<RecentWrites>, for owner: any StoreWorker.Owner) async {
     var current: Task<Void, Never>?
     for await recent in restorations {
@@ -28,7 +28,7 @@ struct StoreRestoration: Sendable {
     }
   }
 
-  /// Restores the newest first, as it is the likeliest to be lost.
+  /// Restores the recent writes, newest first, because those are the likeliest to be lost.
   private func restore(_ recent: RecentWrites, for owner: any StoreWorker.Owner) async {
     async let agents: Void = worker.repeating("check of the agents") { try await worker.restoreRegistrations(of: owner) }
     let finished = recent.finished.elements.map(\.element).filter { worker.isKept($0.execution.createdAt) }
@@ -44,7 +44,7 @@ struct StoreRestoration: Sendable {
     await restore(recent.outcomes.elements.map(\.element).reversed(), for: owner)
     await agents
     if !Task.isCancelled { owner.handle(.restorationEnded) }
-    // So that one report also counts what this node drives, which is restored beside this.
+    // After a delay, so that the report includes the executions of this node, which are restored beside these writes.
     try? await worker.clock.sleep(for: Self.reportDelay)
     worker.reports.reportRestored()
   }
@@ -57,7 +57,7 @@ struct StoreRestoration: Sendable {
     }
   }
 
-  /// Records outcomes again, if need be once the owners of their executions have restored those.
+  /// Records outcomes again, with further attempts for those whose execution the owner has not restored yet.
   private func restore(_ outcomes: [RecentWrites.Outcome], for owner: any StoreWorker.Owner) async {
     var missing = outcomes.filter { SortableID.timestamp(of: $0.execution).map(worker.isKept) ?? true }
     for attempt in 1...Self.attempts where !missing.isEmpty {

@@ -2,30 +2,30 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// Makes the calls of the store that the dispatch machine decides, and repeats each until the store has answered it.
+/// Calls the store as the dispatch machine decides, and repeats each call until the store answers.
 ///
 /// No other place holds the content of a write, so a call ends only with an answer or the cancellation of its task.
 struct StoreWorker: Sendable {
-  /// The view of the dispatcher that the worker needs.
+  /// The view of the dispatcher for its worker.
   protocol Owner: AnyObject, Sendable {
-    /// Takes in what the store has answered.
+    /// Processes an answer of the store.
     func handle(_ event: DispatchEvent)
-    /// The epoch under which an agent is known to this node; 0 if it is not.
+    /// The epoch of an agent at this node; 0 if the agent is unknown.
     func knownEpoch(of agent: String) -> Int64
-    /// Whether the store may lack what its owners are about to restore.
+    /// Whether the store may lack executions that their owners are about to restore.
     var mayBeRestoring: Bool { get }
-    /// The connections of this node's agents, with the epochs of their registrations.
+    /// The links of this node's agents, with the epochs of their registrations.
     var registeredLinks: [String: (epoch: Int64, link: any AgentLink)] { get }
   }
 
-  /// How long a registration that is stored may take to be known here.
+  /// The longest delay between storing a registration and the dispatcher's knowledge of it.
   private static let registrationDelay = Duration.seconds(5)
-  /// The pauses between attempts: the first, and the longest.
+  /// The first and the longest pause between attempts.
   private static let pauses = (first: Duration.milliseconds(50), longest: Duration.seconds(2))
 
   let store: any StateStore
   let session: NodeSession
-  /// For how long an execution is sure to stay in the store.
+  /// The time after its creation for which the store surely keeps an execution.
   let retention: Duration
   let clock: NodeClock
   let reports: StoreReports
@@ -47,7 +47,7 @@ struct StoreWorker: Sendable {
     case .release(let id, let owner): await repeating("release of an execution") { try await store.release(id, owner: owner) }
     case .claim(let id, let former, let cancels):
       await repeating("claim of an execution") {
-        // Its owner lives: what is not in the store it may be about to restore.
+        // The owner lives, and may be about to restore an execution that the store lacks.
         let stored = try await store.claim(id, from: former, isGone: false, to: session)
         owner.handle(.claimed(id, from: former, stored, cancels: cancels))
       }
@@ -55,7 +55,7 @@ struct StoreWorker: Sendable {
     case .record(let outcome, let id, let messageID):
       await repeating("record of an outcome") {
         let result = try await store.record(outcome, of: id)
-        // A store that has lost all of its data knows no session either, until those and the owners of executions have noticed.
+        // A store that has lost all data knows no session either, until the nodes and the owners of executions have noticed.
         if result == .unknown, try await store.sessions()[session] == nil || owner.mayBeRestoring {
           throw StateStoreError(.unavailable, "its execution may be about to be restored")
         }
@@ -118,7 +118,7 @@ struct StoreWorker: Sendable {
   }
 
   private func restore(_ stored: StoredExecution, for owner: any Owner) async {
-    // One that others have ended may have been removed since: it must not come back.
+    // An old execution that others have ended may have been removed since, and must not return.
     let claim: RestorationClaim = isKept(stored.execution.createdAt) ? .owner : .ownerOfOld
     await repeating("restoration of an execution") {
       let outcome: UpdateOutcome
@@ -138,7 +138,7 @@ struct StoreWorker: Sendable {
     }
   }
 
-  /// Whether an execution that was created then is sure to be in the store, if it ever was.
+  /// Whether the store surely keeps an execution of this age, if it ever had it.
   func isKept(_ createdAt: Timestamp) -> Bool { clock.now.wall - createdAt < retention }
 
   // MARK: Agents
@@ -151,18 +151,20 @@ struct StoreWorker: Sendable {
     }
   }
 
-  /// Has the registrations of connected agents stored once more that the store lacks.
+  /// Renews the registrations of connected agents that the store lacks.
   ///
-  /// A store may lose them; and a leader that takes a living node for lost removes them.
+  /// A store may lose registrations, and a leader that wrongly takes a node for lost removes them.
+  ///
+  /// - Throws: The store's error.
   func restoreRegistrations(of owner: any Owner) async throws {
     let listed = Dictionary(try await store.agents(at: session).map { ($0.id, $0.epoch) }) { max($0, $1) }
     for (id, registered) in owner.registeredLinks where (listed[id] ?? 0) < registered.epoch {
-      // One that has gone to another node is registered there, with a greater epoch.
+      // An agent that has moved to another node is registered there, under a greater epoch.
       if try await store.agent(id)?.epoch ?? 0 <= registered.epoch { registered.link.registerAnew() }
     }
   }
 
-  /// Takes an agent off the store that is listed for this node and not connected here, as the others give it work.
+  /// Removes the registration of an agent at this node that is not connected here, because other nodes send it work.
   private func checkAgent(_ id: String, for owner: any Owner) async {
     var found: Int64?
     await repeating("check of an agent") { found = try await ghost(id, owner) }
@@ -174,7 +176,7 @@ struct StoreWorker: Sendable {
     }
   }
 
-  /// The epoch under which an agent is registered at this node without being known here; nil if it is not.
+  /// The epoch of an agent that is registered at this node but unknown here; nil if there is no such registration.
   private func ghost(_ id: String, _ owner: any Owner) async throws -> Int64? {
     guard let record = try await store.agent(id), record.session == session else { return nil }
     return owner.knownEpoch(of: id) >= record.epoch ? nil : record.epoch
@@ -182,7 +184,7 @@ struct StoreWorker: Sendable {
 
   // MARK: Repeating
 
-  /// Repeats until it succeeds, this version cannot read what is stored, or the task is cancelled.
+  /// Repeats an operation until it succeeds, this version cannot read the stored data, or the task is cancelled.
   func repeating(
     _ what: String, _ work: () async throws -> Void, onUnreadable: () -> Void = {}, onFirstFailure: (any Error) -> Void = { _ in }
   ) async {
@@ -193,7 +195,7 @@ struct StoreWorker: Sendable {
         try await work()
         return reports.served()
       } catch let error as StateStoreError where error.code == .unreadable {
-        // Written by a newer version: a node of that version goes on with it.
+        // A newer version wrote the data; a node of that version continues.
         reports.unreadable(what, error)
         return onUnreadable()
       } catch {
@@ -214,7 +216,7 @@ struct StoreWorker: Sendable {
 }
 
 extension DispatchEvent {
-  /// The write of a whole execution has ended.
+  /// The end of the write of a whole execution.
   fileprivate static func written(_ execution: Execution, _ outcome: UpdateOutcome) -> DispatchEvent {
     .written(execution.id, epoch: execution.epoch, revision: execution.revision, outcome)
   }

@@ -1,9 +1,9 @@
 import HeapModule
 
-/// What is to happen when; the driver keeps one timer, for the earliest.
+/// A queue of timers, of which the driver arms only the earliest.
 ///
-/// Timers are outdated rather than removed: whoever gets one asks whether it still matters. `compact` drops those that do not,
-/// once they may be most of them.
+/// Timers are outdated rather than removed: a consumer checks whether a due timer still matters, and `compact` drops timers that do not,
+/// once they may be the majority.
 package struct TimerQueue<Kind: Sendable>: Sendable {
   private struct Entry: Comparable, Sendable {
     var instant: Duration
@@ -28,13 +28,13 @@ package struct TimerQueue<Kind: Sendable>: Sendable {
     heap.insert(Entry(instant: instant, order: order, kind: kind))
   }
 
-  /// Takes the earliest timer that is due.
+  /// Removes and returns the earliest timer that is due.
   package mutating func popDue(at now: Duration) -> Kind? {
     guard let first = heap.min, first.instant <= now else { return nil }
     return heap.popMin()?.kind
   }
 
-  /// Drops timers that do not matter any more, when there are twice as many as were kept the last time.
+  /// Drops timers that no longer matter, once there are twice as many as the last drop left.
   package mutating func compact(keeping matters: (Kind) -> Bool) {
     guard heap.count > compactAbove else { return }
     heap = Heap(heap.unordered.filter { matters($0.kind) })

@@ -1,20 +1,20 @@
 import HeapModule
 package import ParallaxAPI
 
-/// Executions that wait for agents, by priority, then by age.
+/// The executions that wait for agents, by priority, then by age.
 ///
-/// Those that need equally many agents at once stand in one line: when its first cannot be served, nobody behind it can, and the
-/// whole line is left out without a look. Entries are not removed but outdated: whoever takes one asks whether it still waits.
+/// Executions that need equally many agents at once form one line: if its first entry cannot be served, no later one can, so the whole line
+/// is skipped. Entries are outdated rather than removed: a consumer checks whether an entry still waits.
 package struct WaitingQueue: Sendable {
-  /// What an execution waits for.
+  /// The agents that an execution waits for.
   package enum Need: Sendable, Hashable {
-    /// The agents for its slots, at least so many.
+    /// At least this number of agents, for all slots.
     case start(agents: Int)
     /// Another agent for one slot.
     case slot(Int)
   }
 
-  /// Which line of the queue an entry stands in.
+  /// A line of the queue.
   package enum Line: Hashable, Sendable {
     case start(agents: Int)
     case retries
@@ -57,16 +57,16 @@ package struct WaitingQueue: Sendable {
   package var isEmpty: Bool { lines.isEmpty }
   package var count: Int { lines.values.reduce(0) { $0 + $1.count } }
 
-  /// Whose turn it is; nil when the queue is empty.
+  /// The next entry; nil if the queue is empty.
   package var first: Entry? { lines.values.compactMap(\.min).min() }
 
-  /// Enters an execution; `order` rises with each entry of any queue, so that queues can be compared by their first.
+  /// Adds an execution; `order` rises with each entry of any queue, so that the first entries of queues are comparable.
   package mutating func add(_ executionID: String, need: Need, priority: ExecutionPriority, order: UInt64) {
     let entry = Entry(executionID: executionID, need: need, priority: priority, order: order)
     lines[entry.line, default: Heap()].insert(entry)
   }
 
-  /// Takes the first of those that stand in other lines than `skipped`.
+  /// Removes and returns the first entry outside the skipped lines.
   package mutating func pop(skipping skipped: Set<Line>) -> Entry? {
     let next = lines.filter { !skipped.contains($0.key) }.values.compactMap(\.min).min()
     guard let line = next?.line else { return nil }
@@ -75,12 +75,12 @@ package struct WaitingQueue: Sendable {
     return entry
   }
 
-  /// Puts entries back at the places that they had.
+  /// Returns entries to their former places.
   package mutating func putBack(_ entries: [Entry]) {
     for entry in entries { lines[entry.line, default: Heap()].insert(entry) }
   }
 
-  /// Drops entries that wait no more, when there are twice as many as were kept the last time.
+  /// Drops entries that no longer wait, once there are twice as many as the last drop left.
   package mutating func compact(keeping waits: (Entry) -> Bool) {
     guard count > compactAbove else { return }
     lines = lines.mapValues { Heap($0.unordered.filter(waits)) }.filter { !$0.value.isEmpty }

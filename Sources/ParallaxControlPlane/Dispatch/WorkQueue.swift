@@ -1,6 +1,6 @@
 import DequeModule
 
-/// Executions that something is to be done about, a bounded number of them at once and each at most once at a time.
+/// A queue of executions to work on: a bounded number at a time, and each at most once at a time.
 struct WorkQueue: Sendable {
   private var waiting: Deque<String> = []
   private var queued: Set<String> = []
@@ -8,12 +8,12 @@ struct WorkQueue: Sendable {
 
   var count: Int { waiting.count + active.count }
 
-  /// Enters an execution; one that is being worked on has its turn again after that.
+  /// Adds an execution; one in progress gets another turn after its present one.
   mutating func add(_ id: String) {
     if queued.insert(id).inserted { waiting.append(id) }
   }
 
-  /// Takes the next, while fewer than `width` are being worked on.
+  /// Takes the next execution; nil while `width` executions are in progress.
   mutating func next(width: Int) -> String? {
     guard active.count < width, let index = waiting.firstIndex(where: { !active.contains($0) }) else { return nil }
     let id = waiting.remove(at: index)
@@ -22,9 +22,9 @@ struct WorkQueue: Sendable {
     return id
   }
 
-  /// Whether an execution is being worked on.
+  /// Whether an execution is in progress.
   func isActive(_ id: String) -> Bool { active.contains(id) }
 
-  /// The work on an execution has ended.
+  /// Records the end of the work on an execution.
   mutating func finish(_ id: String) { active.remove(id) }
 }

@@ -122,7 +122,8 @@ package final class SessionRecovery: Sendable {
     } catch let error as StateStoreError where error.code == .unreadable {
       return .unreadable(id)
     } catch {
-      // It may have taken effect, and then no list but this node's own has the execution any more: asked again until it is answered.
+      // The claim may have taken effect; then only this node's list has the execution, so the dispatcher repeats the claim until it is
+      // answered.
       dispatcher.received(.adopt(execution: id, owner: lost))
       throw error
     }

@@ -37,7 +37,7 @@ public final class InMemoryStateStore: StateStore {
     state = Mutex(State(executions: InMemoryExecutions(maximumEndedBytes: maximumEndedBytes)))
   }
 
-  /// All that a store holds, as it stood at one moment: what a replica has that lags behind, in a simulation.
+  /// The contents of a store at one instant; in a simulation, those of a replica that lags.
   package struct Contents {
     fileprivate var state: State
 
@@ -51,7 +51,7 @@ public final class InMemoryStateStore: StateStore {
     }
   }
 
-  /// What the store holds; it loses what it had when this is set.
+  /// The present contents of the store; setting them discards the former ones.
   package var contents: Contents {
     get { state.withLock { Contents(state: $0) } }
     set { state.withLock { $0 = newValue.state } }

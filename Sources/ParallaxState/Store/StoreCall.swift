@@ -1,29 +1,29 @@
 package import ParallaxHA
 
-/// A call of a node's ``StateStore`` as a value: a machine decides it, and whoever drives the machine makes it.
+/// A call of a node's ``StateStore`` as a value: a machine decides it, and the machine's driver makes it.
 package enum StoreCall: Sendable, Hashable {
   /// Create an execution.
   case create(StoredExecution)
   /// Change an execution.
   case update(ExecutionChange)
-  /// Write an execution as a whole, as the store has lost of it.
+  /// Write a whole execution, because the store has lost it or a part of it.
   case restore(StoredExecution)
-  /// Read an execution again: others may have changed or claimed it, or recorded something.
+  /// Reread an execution, because others may have changed or claimed it, or recorded an outcome.
   case read(String)
-  /// Take an execution that has ended off its owner's list.
+  /// Remove an ended execution from its owner's list.
   case release(String, owner: NodeSession)
-  /// Claim an execution from a session, which the caller may be itself; `cancels`: somebody wants it cancelled after that.
+  /// Claim an execution from a session, which may be the caller itself; `cancels` if the execution is to be cancelled after the claim.
   case claim(String, from: NodeSession, cancels: Bool)
-  /// Take an execution off the caller's list unless the caller owns it.
+  /// Remove an execution from the caller's list, unless the caller owns it.
   case unlist(String)
-  /// Record how a task ended whose execution the caller does not drive, tell the owner, and answer the agent.
+  /// Record the outcome of a task whose execution the caller does not drive, notify the owner, and answer the agent.
   case record(TaskRecord, execution: String, messageID: String?)
-  /// Change what an agent can do and how many tasks it takes; nil leaves as is.
+  /// Change the capabilities and the limit of an agent; nil for an unchanged one.
   case changeAgent(String, epoch: Int64, capabilities: [String]?, limit: Int?)
   /// Mark an agent as not connected.
   case disconnectAgent(String, epoch: Int64)
   /// Remove an agent.
   case removeAgent(String, epoch: Int64)
-  /// Remove an agent that the store lists for the caller and that is not connected there.
+  /// Remove the registration of an agent at the caller's session that is not connected there.
   case checkAgent(String)
 }
