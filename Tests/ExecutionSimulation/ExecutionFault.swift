@@ -1,21 +1,21 @@
 import ParallaxTesting
 
-/// A fault of a simulation of executions: its kind, whom it strikes, and its number there.
+/// A fault of a simulation of executions: its kind, its target, and its number at that target.
 ///
-/// Whether and how a fault strikes follows from the seed and from these three alone, so that leaving one out does not change the others.
+/// The seed and these three values alone determine whether and how a fault strikes, so that omitting one fault does not change the others.
 package struct ExecutionFault: Hashable, Sendable, CustomStringConvertible {
   package enum Kind: UInt64, Sendable, CaseIterable {
-    // What a node or an agent is like.
+    // Traits of a node or an agent.
     case clockRate = 1, wallClock, stubborn, silentAboutTasks, forgetful
-    // Calls of the store, numbered through the lives of a node.
+    // Calls of the store, numbered across the lives of a node.
     case lostRequest, lostReply, lateRequest, lateReply
-    // Messages in inboxes and events, numbered by their senders.
+    // Messages in inboxes and events, numbered by sender.
     case lostMessage, lateMessage, doubledMessage, lostEvent, lateEvent, doubledEvent
-    // What an agent does with a task, numbered by the tasks that it began.
+    // Faults of an agent's work, numbered by the tasks that the agent has begun.
     case hang, lateAnswer, doubledAnswer, error
-    // An input that takes down the processes of its agents, numbered by execution.
+    // An input that crashes the processes of its agents, numbered by execution.
     case poison
-    // Planned ahead, and numbered as they come.
+    // Faults planned in advance, numbered in order.
     case crash, stop, pause, cut, deafness, clockJump, agentBreak, agentDeath, failover, flush, refusal
   }
 
@@ -32,7 +32,7 @@ package struct ExecutionFault: Hashable, Sendable, CustomStringConvertible {
   /// The text form, such as `lostReply:1:17`.
   package var description: String { "\(kind):\(node):\(number)" }
 
-  /// Reads the text form.
+  /// Parses the text form; nil if it is invalid.
   package init?(_ text: some StringProtocol) {
     let parts = text.split(separator: ":")
     guard parts.count == 3, let kind = Kind.allCases.first(where: { "\($0)" == parts[0] }), let node = Int(parts[1]),
@@ -44,7 +44,7 @@ package struct ExecutionFault: Hashable, Sendable, CustomStringConvertible {
 
 /// The source of all draws of a simulation.
 struct FaultChance {
-  /// What is drawn that is no fault.
+  /// The purpose of a draw that is not for a fault.
   enum Purpose: UInt64 {
     case travel = 1_000, submission, work, agent, start, caller, cancellation, backoff
   }
@@ -62,19 +62,19 @@ struct FaultChance {
     self.isRecorded = isRecorded
   }
 
-  /// The draws for what happens in any case, the same whatever else is drawn.
+  /// The draws for a purpose, independent of all other draws.
   func draws(_ purpose: Purpose, node: Int = 0, number: UInt64 = 0) -> SimulationRandom {
     SimulationRandom(seed: seed, for: purpose.rawValue, node: node, number: number)
   }
 
-  /// The draws of when faults of a kind are to strike.
+  /// The draws for the times at which faults of a kind are due.
   func times(of kind: ExecutionFault.Kind) -> SimulationRandom {
     SimulationRandom(seed: seed, for: kind.rawValue &+ (1 << 8), node: 0, number: 0)
   }
 
   /// Decides whether a fault strikes.
   ///
-  /// - Returns: What its details are drawn from; nil if it does not strike.
+  /// - Returns: The source of the fault's details; nil if it does not strike.
   mutating func strikes(
     _ kind: ExecutionFault.Kind, node: Int = 0, number: UInt64 = 0, probability: Double = 1
   ) -> SimulationRandom? {

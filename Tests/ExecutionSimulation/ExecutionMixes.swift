@@ -1,6 +1,6 @@
-/// What the simulated clusters are put through.
+/// The mixes of faults for simulated clusters.
 package enum ExecutionMixes {
-  /// One busy agent, and nodes that are paused for longer than others watch.
+  /// One busy agent, and nodes whose pauses may outlast the membership time-out.
   static let paused = ExecutionMix("one busy agent and nodes that are paused") {
     $0.nodes = 2
     $0.agents = 1
@@ -10,7 +10,7 @@ package enum ExecutionMixes {
     $0.loyalty = 1
     $0.errors = 0
   }
-  /// Nodes that are paused while others end what they drove.
+  /// Nodes that are paused while others end their executions.
   static let overtaken = ExecutionMix("nodes that are paused while others go on") {
     $0.nodes = 2
     $0.agents = 2
@@ -20,7 +20,7 @@ package enum ExecutionMixes {
     $0.pauses = 30
     $0.loyalty = 0
   }
-  /// Agents that say good-bye behind their results, and messages that tell of those and are lost.
+  /// Agents that say good-bye right after their results, and lost messages about those results.
   static let hasty = ExecutionMix("agents in a hurry and lost messages") {
     $0.agents = 3
     $0.agentBreaks = 2
@@ -38,7 +38,7 @@ package enum ExecutionMixes {
     $0.submissions = 0.6
     $0.isDense = true
   }
-  /// Nodes that die and stop, now and then.
+  /// Nodes that occasionally die or stop.
   static let rolling = ExecutionMix("nodes that die and nodes that stop") {
     $0.crashes = 25
     $0.stops = 20
@@ -160,6 +160,6 @@ package enum ExecutionMixes {
     patient,
   ]
 
-  /// The mix of a name.
+  /// The mix with a name; nil if there is none.
   package static func named(_ name: some StringProtocol) -> ExecutionMix? { all.first { $0.name == name } }
 }

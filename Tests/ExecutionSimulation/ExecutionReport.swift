@@ -4,31 +4,31 @@ package struct ExecutionReport: Sendable, CustomStringConvertible {
     package enum Kind: String, Sendable, CaseIterable {
       /// An acknowledged execution has not ended in time.
       case notEnded
-      /// An execution that had ended, or a result that was kept, became another.
+      /// An ended execution changed, or a stored result was replaced.
       case changedAfterEnd, resultReplaced
-      /// An execution lost an epoch, a revision, or is not there any more.
+      /// The epoch or the revision of an execution decreased, or the execution disappeared.
       case wentBack
-      /// It timed out, or was begun, at another time than its deadline says.
+      /// An execution timed out before its deadline, or a task began after it.
       case endedEarly, startedLate
       case tooManyAttempts, tooManyLosses
-      /// It failed though what it takes is kept, or its result is not what is kept.
+      /// An execution failed although the store has the results that it needs, or its result differs from those.
       case resultsIgnored, otherResult
-      /// A caller was not told of the end, twice, or of another end; or a key led to a second execution.
+      /// A caller got no answer, two answers or a wrong outcome; or an idempotency key led to a second execution.
       case callerForgotten, answeredTwice, callerMisled, keyForked
-      /// An agent was told that an outcome is kept which is not; or nobody kept what it gave.
+      /// The store lacks an outcome whose acknowledgement the agent has, or an outcome that a node received.
       case acknowledgedUnkept, outcomeDropped
       case noPlace
-      /// An execution waits while agents that may have it are idle.
+      /// An execution waits although agents that can take it are idle.
       case idleAgents
-      /// More is under way than there can be.
+      /// More calls of the store are in progress than the bound allows.
       case unbounded
-      /// Something is left when all is done: in an index, at a node, at an agent.
+      /// An index, a node or an agent is not empty after the end of all executions.
       case leftOver
-      /// An agent was told of an error that it did not make.
+      /// An agent got an error message that it did not cause.
       case agentAccused
-      /// What a scenario is about did not come about.
+      /// The expected outcome of a scenario is missing.
       case unexpected
-      /// What was asked for when all was well was not done.
+      /// An execution submitted after the faults did not complete.
       case notDone
     }
 
@@ -42,15 +42,15 @@ package struct ExecutionReport: Sendable, CustomStringConvertible {
   package var mix: String
   package var seed: UInt64
   package var violations: [Violation] = []
-  /// How often a node died.
+  /// The number of deaths of nodes.
   package var deaths = 0
-  /// How many executions ended.
+  /// The number of ended executions.
   package var ended = 0
   package var events = 0
   package var storeCalls = 0
-  /// The faults that struck, if asked for.
+  /// The faults that struck, if recorded.
   package var faults: [ExecutionFault] = []
-  /// What happened, if asked for.
+  /// The trace of the run, if traced.
   package var trace: [String] = []
 
   /// The mix and the seed, which replay the run, and the violations.

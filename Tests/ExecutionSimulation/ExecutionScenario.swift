@@ -1,9 +1,9 @@
 import ParallaxAPI
 import ParallaxState
 
-/// A history that a review found to lose, repeat or strand what was acknowledged, each by itself.
+/// One history, found in a review, that lost, repeated or stranded acknowledged work.
 ///
-/// The promises are checked in it as in any simulation, and what it is about besides.
+/// The run checks the promises of any simulation, and the expectation of the scenario.
 package struct ExecutionScenario: Sendable, CustomStringConvertible {
   package let name: String
   private let mix: ExecutionMix
@@ -24,12 +24,12 @@ package struct ExecutionScenario: Sendable, CustomStringConvertible {
 
   package var description: String { name }
 
-  /// Runs it.
+  /// Runs the scenario.
   ///
   /// - Parameters:
-  ///   - seed: From which delays are drawn, which are all that is left to chance.
-  ///   - isTraced: Whether the report tells what happened.
-  /// - Returns: What was broken.
+  ///   - seed: The seed of the delays, which are the only random part.
+  ///   - isTraced: Whether the report contains a trace.
+  /// - Returns: The report, with the violated promises.
   package func run(seed: UInt64 = 1, isTraced: Bool = false) -> ExecutionReport {
     ExecutionSimulation(mix, seed: seed, isTraced: isTraced, script: script).run()
   }
@@ -41,14 +41,14 @@ package struct ExecutionScenario: Sendable, CustomStringConvertible {
     aNodeThatStops, lateWriteOfAFormerOwner, aFlushedStore, aReplicaThatLagged, fullMemory,
   ]
 
-  /// The scenario of a name.
+  /// The scenario with a name; nil if there is none.
   package static func named(_ name: some StringProtocol) -> ExecutionScenario? { all.first { $0.name == name } }
 }
 
 extension ExecutionSimulation {
   func at(_ seconds: Double, _ body: @escaping () -> Void) { plan(at: .seconds(seconds), body) }
 
-  /// Says how an execution has to have ended by then.
+  /// Expects the status of an execution at a time.
   func expect(_ status: ExecutionStatus, of caller: @escaping @autoclosure () -> SimulatedCaller?, by seconds: Double) {
     at(seconds) {
       guard let id = caller()?.firstID else { return self.violate(.unexpected, "nobody asked for it") }
@@ -67,7 +67,7 @@ extension ExecutionSimulation {
 // MARK: - Pauses
 
 extension ExecutionScenario {
-  /// Others claim what a paused node drives for its one busy agent, and give it back, while it goes on.
+  /// Other nodes claim the executions of a paused node for its one busy agent, and give them back when it resumes.
   static let strandedAfterAPause = ExecutionScenario("stranded after a pause") { world in
     world.agents[0].home = world.nodes[0]
     var callers: [SimulatedCaller] = []
@@ -81,7 +81,7 @@ extension ExecutionScenario {
       { callers.allSatisfy { $0.answer.map { if case .finished = $0 { true } else { false } } ?? false } }, at: 140, "a caller waits")
   }
 
-  /// An agent gives its result to a node that was paused and replaced meanwhile.
+  /// An agent sends its result to a node that was paused and has lost the execution meanwhile.
   static let resultAtAFormerOwner = ExecutionScenario("result at a former owner") { world in
     world.agents[0].home = world.nodes[0]
     var caller: SimulatedCaller?
@@ -90,7 +90,7 @@ extension ExecutionScenario {
     world.expect(.completed, of: caller, by: 90)
   }
 
-  /// Others end what a paused node drove; its callers hear of it.
+  /// Other nodes end the execution of a paused node, whose callers get the outcome.
   static let callersOfAPausedNode = ExecutionScenario("callers of a paused node", { $0.loyalty = 0 }) { world in
     world.agents[0].home = world.nodes[0]
     var caller: SimulatedCaller?
@@ -107,7 +107,7 @@ extension ExecutionScenario {
 // MARK: - Outcomes
 
 extension ExecutionScenario {
-  /// The node that recorded a result dies before the owner hears of it; the agent comes to the owner without the task.
+  /// The node that recorded a result dies before its message reaches the owner; the agent reconnects to the owner without the task.
   static let recordedAndDeliveredAgain = ExecutionScenario("recorded, then delivered again") { world in
     world.agents[0].home = world.nodes[1]
     var caller: SimulatedCaller?
@@ -121,7 +121,7 @@ extension ExecutionScenario {
     world.expect(.completed, of: caller, by: 60)
   }
 
-  /// The same, and the agent does not come back.
+  /// The same, and the agent does not reconnect.
   static let recordedAndGivenUp = ExecutionScenario("recorded, then given up") { world in
     world.agents[0].home = world.nodes[1]
     var caller: SimulatedCaller?
@@ -139,7 +139,7 @@ extension ExecutionScenario {
 // MARK: - Agents
 
 extension ExecutionScenario {
-  /// An agent says good-bye to a node without its store; nobody gives it work after that.
+  /// An agent says good-bye to a node without its store, and gets no work after that.
   static let goodByeWithoutStore = ExecutionScenario("good-bye without a store", { $0.agents = 2 }) { world in
     for agent in world.agents { agent.home = world.nodes[1] }
     world.at(8) { world.nodes[1].cut(for: .seconds(12)) }
@@ -150,7 +150,7 @@ extension ExecutionScenario {
         callers.append(world.submit(timeout: 110, at: world.nodes[0]) { ($0.work, $0.waits, $0.pattern.retries) = (0.5, false, 1) })
       }
     }
-    // The agents of others are read every minute, and a lost one is waited for.
+    // Nodes read each other's agents once a minute, and wait for lost agents.
     world.at(140) {
       for caller in callers where world.store.state.execution(caller.firstID)?.execution.status != .completed {
         world.violate(.unexpected, "\(caller.firstID) is not done: \(world.describe(caller.firstID))")
@@ -158,7 +158,7 @@ extension ExecutionScenario {
     }
   }
 
-  /// The news that an agent has nothing to do any more is lost.
+  /// The announcement that an agent is idle is lost.
   static let lostNewsOfALoad = ExecutionScenario("lost news of a load") { world in
     world.agents[0].home = world.nodes[1]
     var caller: SimulatedCaller?
@@ -169,7 +169,7 @@ extension ExecutionScenario {
     world.expect(.completed, of: caller, by: 30)
   }
 
-  /// An input that takes down every agent that gets it, and healthy ones beside it.
+  /// One input crashes every agent that gets it, beside healthy executions.
   static let poison = ExecutionScenario("an input that takes down its agents", { $0.agents = 3 }) { world in
     var (bad, healthy): (SimulatedCaller?, [SimulatedCaller]) = (nil, [])
     for index in 0..<4 {
@@ -186,7 +186,7 @@ extension ExecutionScenario {
     for index in 0..<3 { world.expect(.completed, of: index < healthy.count ? healthy[index] : nil, by: 60) }
   }
 
-  /// An agent with one place that goes on with what has timed out.
+  /// An agent with one place continues tasks that have timed out.
   static let placesOfAnAgentThatCannotStop = ExecutionScenario("places of an agent that cannot stop", { $0.stubborn = 1 }) { world in
     world.agents[0].home = world.nodes[0]
     for index in 0..<10 {
@@ -198,7 +198,7 @@ extension ExecutionScenario {
 // MARK: - The store
 
 extension ExecutionScenario {
-  /// A node with much work elsewhere is without its store for long: it gathers no queue.
+  /// A node with much work at other nodes accumulates no queue during a long outage of its store.
   static let afterAnOutage = ExecutionScenario("after an outage", { ($0.agents, $0.nodes, $0.faultTime) = (20, 3, 300) }) { world in
     for agent in world.agents { agent.home = world.nodes[1] }
     for index in 0..<30 {
@@ -212,12 +212,12 @@ extension ExecutionScenario {
     world.expect({ world.report.storeCalls - calls < 3_000 }, at: 220, "the nodes ask the store as much as if all had gathered")
   }
 
-  /// A write reaches the store when another owner has written.
+  /// The write of a former owner reaches the store after one of the next owner.
   static let lateWriteOfAFormerOwner = ExecutionScenario("a late write of a former owner", { $0.loyalty = 0 }) { world in
     world.agents[0].home = world.nodes[0]
     var caller: SimulatedCaller?
     world.at(8) { caller = world.submit(timeout: 120, at: world.nodes[0]) { ($0.work, $0.waits) = (3, true) } }
-    // The result is about to be written.
+    // Just before the write of the result.
     world.at(10.9) { world.nodes[0].cut(for: .seconds(30)) }
     world.at(20) { world.agents[0].home = world.nodes[1] }
     world.expect(.completed, of: caller, by: 100)
@@ -241,7 +241,7 @@ extension ExecutionScenario {
     for index in 0..<6 { world.expect(.completed, of: index < callers.count ? callers[index] : nil, by: 100) }
   }
 
-  /// Nothing can be written for longer than a session is believed in.
+  /// The store refuses writes for longer than a session counts as alive.
   static let fullMemory = ExecutionScenario("full memory", { $0.agents = 2 }) { world in
     var callers: [SimulatedCaller] = []
     for index in 0..<4 {
@@ -255,7 +255,7 @@ extension ExecutionScenario {
 // MARK: - Clocks, keys, stops
 
 extension ExecutionScenario {
-  /// A node whose wall clock is ahead takes over what has time left.
+  /// A node whose wall clock is ahead claims an execution that has time left.
   static let aNodeTenMinutesAhead = ExecutionScenario("a node ten minutes ahead", { $0.loyalty = 0 }) { world in
     world.nodes[1].jump(by: 600_000)
     var caller: SimulatedCaller?
@@ -265,7 +265,7 @@ extension ExecutionScenario {
     world.expect(.completed, of: caller, by: 70)
   }
 
-  /// A node whose wall clock is behind takes over, and gives agents no more time than is left.
+  /// A node whose wall clock is behind claims an execution, and gives its agent no more than the remaining time.
   static let aNodeTenMinutesBehind = ExecutionScenario("a node ten minutes behind", { $0.loyalty = 0 }) { world in
     world.nodes[1].jump(by: -600_000)
     var caller: SimulatedCaller?
@@ -275,7 +275,7 @@ extension ExecutionScenario {
     world.expect(.timedOut, of: caller, by: 8 + 60 + 30)
   }
 
-  /// A repeat whose execution was collected does not run again.
+  /// The repeat of a request whose execution was removed does not run again.
   static let aKeyOutlivesItsExecution = ExecutionScenario("a key outlives its execution") { world in
     var (first, second): (SimulatedCaller?, SimulatedCaller?) = (nil, nil)
     world.at(8) { first = world.submit(timeout: 20) { ($0.work, $0.waits, $0.key) = (1, true, "key") } }
@@ -287,7 +287,7 @@ extension ExecutionScenario {
     world.expect({ second?.answer != nil && world.store.state.execution(second?.firstID ?? "") == nil }, at: 40, "the repeat ran again")
   }
 
-  /// SIGTERM, with work under way.
+  /// A node gets SIGTERM while executions run.
   static let aNodeThatStops = ExecutionScenario("a node that stops", { $0.agents = 2 }) { world in
     for agent in world.agents { agent.home = nil }
     var callers: [SimulatedCaller] = []

@@ -3,10 +3,10 @@ import ParallaxHA
 import ParallaxState
 import ParallaxTesting
 
-/// Several nodes, their store, inboxes, events, agents and callers in one thread on a virtual clock, with faults by a seed.
+/// Simulates several nodes with their store, inboxes, events, agents and callers in one thread on a virtual clock, with seeded faults.
 ///
-/// For a while things go wrong, then all is well. The promises of docs/ownership.md are checked after everything that may break them, and
-/// at the end. A mix and a seed replay a run exactly; ``only`` keeps the faults that are given, as ``ShrunkExecutions`` does.
+/// Faults strike for a while, then stop. The promises of docs/ownership.md are checked after every event that may break them, and at the
+/// end. A mix and a seed replay a run exactly; `only` limits the faults to a set, as ``ShrunkExecutions`` does.
 package final class ExecutionSimulation {
   static let start = Timestamp(milliseconds: 1_800_000_000_000)
 
@@ -21,15 +21,15 @@ package final class ExecutionSimulation {
   private(set) var agents: [SimulatedAgent] = []
   private(set) var faultsAreOn = true
   let isTraced: Bool
-  /// Replaces the planned faults and the load by a scenario's.
+  /// The script of a scenario, which replaces the planned faults and the load.
   private let script: ((ExecutionSimulation) -> Void)?
-  /// When something went wrong last that makes work wait.
+  /// The time of the last disturbance that delays work.
   private(set) var disturbedAt: Int64 = 0
   var promises = Promises()
   private var requests: UInt64 = 0
   private var lastLoss: Int64 = -.seconds(1_000)
   private var lastDeath: Int64 = -.seconds(1_000)
-  /// Whether messages between nodes, or events, get lost, in a scenario.
+  /// Whether a scenario loses messages between nodes; `losesEvents` likewise for events.
   var losesMessages = false
   var losesEvents = false
 
@@ -52,7 +52,7 @@ package final class ExecutionSimulation {
 
   func plan(at instant: Int64, _ body: @escaping () -> Void) { work.add(body, at: max(now, instant)) }
 
-  /// How long a message travels: most are quick, some are not.
+  /// The travel time of a message, which is mostly short.
   func travel(_ node: Int, _ number: UInt64) -> Int64 {
     var draws = chance.draws(.travel, node: node, number: number)
     return draws.happens(0.02) && faultsAreOn ? Int64(draws.between(50e6, 1e9)) : Int64(draws.between(2e5, 5e6))
@@ -69,7 +69,7 @@ package final class ExecutionSimulation {
     note("A PROMISE IS BROKEN: \(violation)")
   }
 
-  /// Something has happened that makes work wait.
+  /// Records a disturbance that delays work.
   func disturbed() { disturbedAt = now }
 
   func countCall() { report.storeCalls += 1 }
@@ -109,7 +109,7 @@ package final class ExecutionSimulation {
     probe()
     checkTheEnd()
     report.faults = chance.struck
-    // What was planned refers to the simulation, and that to it.
+    // Breaks the reference cycles between the simulation and its plans, nodes and agents.
     work = PlannedWork()
     nodes = []
     agents = []
@@ -134,14 +134,14 @@ package final class ExecutionSimulation {
     time.now = now
   }
 
-  /// Goes on until all that was acknowledged has ended, and its callers may expect to know.
+  /// Continues until all acknowledged executions have ended, and their callers should have answers.
   private func settle() {
     let limit = now + .seconds(mix.timeouts.upperBound + 60) + Promises.overrun
     while report.violations.isEmpty, now < limit, promises.hasLive || nodes.contains(where: \.isBusy) { advance(to: now + .seconds(5)) }
     advance(to: now + Promises.answerDelay + .seconds(5))
   }
 
-  /// When all has been well for long, whatever is asked for is done soon.
+  /// Submits executions after a long time without faults, and waits for their prompt end.
   private func probe() {
     guard report.violations.isEmpty else { return }
     for _ in 0..<(2 * mix.agents) {
@@ -151,13 +151,13 @@ package final class ExecutionSimulation {
     let limit = now + .seconds(60)
     advance(to: now + .seconds(5))
     while report.violations.isEmpty, now < limit, promises.hasLive || nodes.contains(where: \.isBusy) { advance(to: now + .seconds(2)) }
-    // Acknowledgements, releases, loads, and places of what was withdrawn at agents that say nothing of it.
+    // Time for acknowledgements, releases, loads, and the places of withdrawn tasks at agents that do not report them.
     advance(to: now + .seconds(45))
   }
 
   // MARK: Nodes
 
-  /// A node that an agent or a caller reaches.
+  /// Draws a node that agents and callers can reach; nil if there is none.
   func reachableNode(_ draws: inout SimulationRandom) -> SimulatedNode? {
     let open = nodes.filter(\.takesWork)
     return open.isEmpty ? nil : open[draws.index(below: open.count)]
@@ -174,7 +174,7 @@ package final class ExecutionSimulation {
     plan(after: .seconds(pause)) { self.submitAgain(until: end) }
   }
 
-  /// Asks some node for an execution.
+  /// Submits an execution to a node, drawn if nil.
   @discardableResult
   func submit(timeout: Double, at node: SimulatedNode? = nil, _ change: (inout SimulatedRequest) -> Void = { _ in }) -> SimulatedCaller {
     requests += 1
@@ -232,7 +232,7 @@ package final class ExecutionSimulation {
     let left = max(0, Int64.seconds(mix.faultTime) - now)
     switch kind {
     case .crash:
-      // Half of the processes are started again at once.
+      // Half of the processes restart at once.
       let down = draws.happens(0.5) ? 0.2 : length * mix.longestDown
       node.die(for: min(.seconds(down), left), isSilent: draws.happens(0.3))
     case .stop:
@@ -254,7 +254,7 @@ package final class ExecutionSimulation {
     }
   }
 
-  /// Redis promises what it has acknowledged only as long as its nodes live that can write it again.
+  /// Whether a fault may strike now: acknowledged writes that Redis has lost survive only while the nodes that can restore them live.
   private func canStrike(_ kind: ExecutionFault.Kind, _ node: SimulatedNode) -> Bool {
     let isSettled = now - lastLoss > .seconds(60)
     switch kind {
@@ -293,10 +293,10 @@ package final class ExecutionSimulation {
     disturbedAt = now + time
   }
 
-  /// Whether what the store lost may not be restored yet.
+  /// Whether the restoration of lost writes may be unfinished.
   var isRestoring: Bool { now - lastLoss < .seconds(30) }
 
-  /// From here on all is well.
+  /// Ends all faults.
   private func endFaults() {
     note("all is well from here")
     faultsAreOn = false
@@ -311,7 +311,7 @@ package final class ExecutionSimulation {
   }
 }
 
-/// The time, for the store's clock.
+/// The simulated time, shared with the store's clock.
 private final class SharedTime: @unchecked Sendable {
   var now: Int64 = 0
   var wall: Timestamp { Timestamp(milliseconds: ExecutionSimulation.start.milliseconds + now / 1_000_000) }

@@ -3,7 +3,7 @@ import ParallaxTesting
 /// The planned work of a simulation.
 typealias PlannedWork = SimulationQueue<() -> Void>
 
-/// Times of a simulation are nanoseconds since its begin: `Duration` is twice as wide and several times as slow.
+/// Times of a simulation are nanoseconds since its start: `Duration` is twice as wide and several times as slow.
 extension Int64 {
   static func seconds(_ seconds: Double) -> Int64 { Int64(seconds * 1e9) }
 

@@ -1,30 +1,30 @@
 import ParallaxAPI
 import ParallaxState
 
-/// What is promised of executions, and what was seen of them.
+/// The promises about executions, and the observations against which they are checked.
 struct Promises {
-  /// How long after its deadline an acknowledged execution may end, if nodes and the store are there: a loss is noticed in 20 s, recovered
-  /// within 5 s more, and read again 30 s later at most.
+  /// The time after its deadline within which an acknowledged execution ends if nodes and the store are available: a loss is noticed within
+  /// 20 s and recovered within 5 s more, and the execution is reread at most 30 s later.
   static let overrun = Int64.seconds(90)
-  /// How long after an execution's end its callers at nodes that run have heard of it: each is read every 30 s.
+  /// The time after an execution's end within which its callers at running nodes have the outcome: each node rereads it every 30 s.
   static let answerDelay = Int64.seconds(40)
-  /// How long an execution may wait beside an idle agent: what it waits for is read every 30 s, all agents every 60 s.
+  /// The time for which an execution may wait beside an idle agent: the execution is reread every 30 s, all agents every 60 s.
   static let idleLimit = Int64.seconds(100)
-  /// How much earlier an execution may time out than its deadline, and how much later a task of it may begin.
+  /// The time by which an execution may time out before its deadline, or a task begin after it.
   static let tolerance = Int64.seconds(5)
-  /// How many processes of agents one input may take down: three times twice alone, and three times twice among others in each slot; a
+  /// The number of agent processes that one input may crash: three times twice alone, and three times twice among others in each slot; a
   /// second slot may be lost at the same time.
   static func greatestLosses(slots: Int) -> Int { 6 + 8 * slots }
 
-  /// An execution as the store showed it last.
+  /// The last observed state of an execution.
   struct Seen {
     var stored: StoredExecution
-    /// Since when it waits for agents.
+    /// The time since which the execution waits for agents; nil if it does not.
     var waitingSince: Int64?
   }
 
   var seen: [String: Seen] = [:]
-  /// What was acknowledged and has not ended.
+  /// The acknowledged executions that have not ended.
   private(set) var live: Set<String> = []
   private(set) var acknowledged: [String: Int64] = [:]
   private var byKey: [String: String] = [:]
@@ -32,13 +32,13 @@ struct Promises {
   private var collectedIDs: Set<String> = []
   private var deadlines: [String: Int64] = [:]
   private var numbers: [String: UInt64] = [:]
-  /// What callers were told of ends.
+  /// The outcomes that callers have received, by execution.
   var told: [String: (status: ExecutionStatus, result: JSONValue?)] = [:]
   var probes: [String] = []
-  /// The requests whose inputs take down their agents, and how many of those they have.
+  /// The requests whose inputs crash their agents; `losses` counts the crashed processes by execution.
   var poisons: Set<UInt64> = []
   private var losses: [String: Int] = [:]
-  /// How long agents work on requests for which nothing is drawn, in seconds.
+  /// The work times of requests with fixed ones, in seconds.
   var works: [UInt64: Double] = [:]
 
   var hasLive: Bool { !live.isEmpty }
@@ -49,12 +49,12 @@ struct Promises {
     numbers[id] = number
   }
 
-  /// An execution is in the store for the first time, with its deadline by the clock of the store.
+  /// Records the deadline of a new execution, by the store's clock.
   mutating func created(_ execution: Execution) {
     if deadlines[execution.id] == nil { deadlines[execution.id] = (execution.deadline - ExecutionSimulation.start).nanoseconds }
   }
 
-  /// When an execution may time out at the earliest, and is due at the latest; a request that is repeated may be created by either.
+  /// The earliest and the latest deadline of an execution, which differ if the repeat of a request may have created it.
   func dueTimes(of id: String) -> ClosedRange<Int64>? {
     guard let due = dues[id] else { return nil }
     let deadline = deadlines[id] ?? due
@@ -72,7 +72,7 @@ struct Promises {
     return losses[id, default: 0]
   }
 
-  /// An execution was acknowledged; false if that was said of it before.
+  /// Records the acknowledgement of an execution; returns false for a repeat.
   mutating func acknowledged(_ id: String, isTerminal: Bool) -> Bool {
     guard acknowledged[id] == nil else { return false }
     acknowledged[id] = dues[id] ?? 0
@@ -80,14 +80,16 @@ struct Promises {
     return true
   }
 
-  /// The execution that a key leads to, if it was another before.
+  /// Records the execution of an idempotency key.
+  ///
+  /// - Returns: The earlier execution of the key, if it is another.
   mutating func other(for key: String, than id: String) -> String? {
     let known = byKey[key] ?? id
     byKey[key] = known
     return known == id ? nil : known
   }
 
-  /// An execution that has ended is not kept any more.
+  /// Records the removal of an ended execution.
   mutating func collected(_ id: String) {
     seen[id] = nil
     told[id] = nil
@@ -98,12 +100,12 @@ struct Promises {
 
   mutating func ended(_ id: String) { live.remove(id) }
 
-  /// The store has lost of an execution.
+  /// Records that the store has lost the end of an execution, which is live again.
   mutating func revived(_ id: String) { if acknowledged[id] != nil { live.insert(id) } }
 }
 
 extension ExecutionSimulation {
-  /// A caller was told that an execution is kept.
+  /// Records the acknowledgement of an execution to a caller.
   func acknowledged(_ id: String, _ request: SimulatedRequest, due: Int64) {
     let isTerminal = store.state.execution(id)?.execution.status.isTerminal ?? false
     if let key = request.key, !mix.losesWrites, let other = promises.other(for: key, than: id) {
@@ -114,7 +116,7 @@ extension ExecutionSimulation {
     if !isTerminal { watch(id, until: (promises.due(of: id) ?? now) + Promises.overrun) }
   }
 
-  /// A caller was told how an execution ended.
+  /// Records the outcome that a caller has received, and compares it with the store's.
   func told(_ stored: StoredExecution) {
     let execution = stored.execution
     promises.told[execution.id] = (execution.status, execution.result)
@@ -124,18 +126,18 @@ extension ExecutionSimulation {
     }
   }
 
-  /// Looks whether an acknowledged execution ends in time.
+  /// Checks that an acknowledged execution ends in time.
   private func watch(_ id: String, until due: Int64) {
     plan(at: due) {
       guard self.promises.live.contains(id) else { return }
-      // Where things go wrong all the time the time counts from when they stopped.
+      // With dense faults, the time counts from their end.
       let calm = self.mix.isDense && self.faultsAreOn ? self.now : self.disturbedAt
       if calm + Promises.overrun > self.now { return self.watch(id, until: calm + Promises.overrun + .seconds(1)) }
       self.violate(.notEnded, "\(id) has not ended \(Promises.overrun.text) s after its deadline: \(self.describe(id))")
     }
   }
 
-  /// Called after every call of the store that may have changed an execution.
+  /// Checks an execution; called after every call of the store that may have changed it.
   func check(_ id: String) {
     guard let stored = store.state.execution(id) else {
       if promises.seen[id] != nil { violate(.wentBack, "\(id) is not there any more") }
@@ -155,7 +157,7 @@ extension ExecutionSimulation {
         violate(.changedAfterEnd, "\(id) changed after its end: \(was.status) to \(present.status)")
       }
     } else {
-      // A store that lost writes may hold an earlier epoch again, for a while, as its owner goes on.
+      // After a loss of writes the store may hold an earlier epoch for a while, until the owner continues.
       if present.epoch < was.epoch || present.revision < was.revision && (present.epoch == was.epoch || !mix.losesWrites) {
         violate(.wentBack, "\(id) went back from epoch \(was.epoch), revision \(was.revision) to \(present.epoch), \(present.revision)")
       }
@@ -175,7 +177,7 @@ extension ExecutionSimulation {
     promises.seen[id] = Promises.Seen(stored: stored, waitingSince: waits ? former.waitingSince ?? now : nil)
   }
 
-  /// The store has lost what was written last, or all.
+  /// Adjusts the observations to a store that has lost its last writes, or all of them.
   func lostWrites() {
     disturbed()
     for (id, former) in promises.seen {
@@ -223,7 +225,7 @@ extension ExecutionSimulation {
     }
   }
 
-  /// Whoever waits for an execution hears of its end, wherever that came about.
+  /// Checks that all waiting callers of an execution have its outcome, wherever it ended.
   private func checkCallers(of id: String) {
     guard promises.seen[id]?.stored.execution.status.isTerminal == true, now - disturbedAt >= Promises.answerDelay || !mix.isDense else {
       return
@@ -233,7 +235,7 @@ extension ExecutionSimulation {
     }
   }
 
-  /// An agent is told that it may forget a task's outcome.
+  /// Checks that the store has an outcome whose acknowledgement an agent receives.
   func checkAcknowledgement(of task: String, by agent: String) {
     guard !isRestoring else { return }
     let id = SimulatedAgent.execution(of: task)
@@ -244,14 +246,14 @@ extension ExecutionSimulation {
     if isOpen, !stored.execution.status.isTerminal { violate(.acknowledgedUnkept, "\(task) was acknowledged to \(agent) and is not kept") }
   }
 
-  /// A task goes out to an agent.
+  /// Checks that a task is sent before its deadline.
   func checkStart(of task: String, in id: String) {
     guard let due = promises.dueTimes(of: id)?.upperBound, now > due + Promises.tolerance, !mix.losesWrites else { return }
-    // What waited in an outbox or a backlog when the store was away, and is not wanted any more, may come before that is heard.
+    // A task may have waited in an outbox or a backlog while the store was away, and precede its withdrawal.
     if now - disturbedAt > 6 * Promises.tolerance { violate(.startedLate, "\(task) was sent \((now - due).text) s after its deadline") }
   }
 
-  /// Nothing waits for long while an agent that may have it has nothing to do.
+  /// Checks that no execution waits for long while an agent that can take it is idle.
   func checkIdleAgents() {
     guard now - store.refusesUntil > Promises.idleLimit else { return }
     let idle = agents.filter { $0.idleSince.map { now - $0 > Promises.idleLimit } ?? false }

@@ -1,16 +1,16 @@
-/// A run that breaks a promise, with as few faults as could be found.
+/// A run that breaks a promise, reduced to few faults.
 package struct ShrunkExecutions: Sendable, CustomStringConvertible {
-  /// The faults that are left.
+  /// The remaining faults.
   package let faults: [ExecutionFault]
   /// The run with these faults alone, traced.
   package let report: ExecutionReport
 
-  /// Leaves out faults of a failing run, many at a time and then one by one, as long as it breaks the same promise.
+  /// Removes faults of a failing run, many at a time and then one by one, while the run still breaks the same promise.
   ///
   /// - Parameters:
   ///   - mix: The faults and their rates.
-  ///   - seed: The seed that fails.
-  ///   - attempts: How many runs to try at most.
+  ///   - seed: The failing seed.
+  ///   - attempts: The largest number of runs; 300 by default.
   package init?(_ mix: ExecutionMix, seed: UInt64, attempts: Int = 300) {
     let first = ExecutionSimulation(mix, seed: seed, isRecorded: true).run()
     guard let kind = first.violations.first?.kind else { return nil }
@@ -37,7 +37,7 @@ package struct ShrunkExecutions: Sendable, CustomStringConvertible {
     faults = kept
   }
 
-  /// What was broken, by which faults, and what happened.
+  /// The broken promise, the faults, and the trace.
   package var description: String {
     let names = faults.map(\.description).joined(separator: " ")
     return "\(report)\nwith \(faults.count) faults: \(names)\n" + report.trace.joined(separator: "\n")

@@ -2,18 +2,18 @@ import ParallaxAPI
 import ParallaxState
 import ParallaxTesting
 
-/// An agent of the simulation: it keeps what it gave until that is acknowledged, and comes back wherever it can.
+/// A simulated agent, which keeps each outcome until its acknowledgement, and reconnects to any reachable node.
 final class SimulatedAgent {
-  /// What comes of a task.
+  /// The outcome of a task.
   enum Outcome: Equatable {
     case result(JSONValue)
     case error(retryable: Bool)
   }
 
-  /// How a connection ends.
+  /// The kind of end of a connection.
   enum Break {
     case plain, goodBye
-    /// The node hears nothing of it.
+    /// The node does not notice.
     case silent
   }
 
@@ -25,31 +25,31 @@ final class SimulatedAgent {
   let id: String
   let limit: Int
   unowned let world: ExecutionSimulation
-  /// Counts connections; what belongs to a former one is dropped.
+  /// The number of the present connection; work of former ones is dropped.
   private(set) var connection = 0
   private var node: SimulatedNode?
   private var nodeLife = 0
   private var isRegistered = false
-  /// What it works on.
+  /// The tasks in progress.
   private var inHand: Set<String> = []
-  /// What it goes on with though it is not wanted any more, with since when.
+  /// The cancelled tasks that the agent continues, with the times of their cancellation.
   private var abandoned: [String: Int64] = [:]
   private(set) var unacknowledged: [String: Outcome] = [:]
-  /// Since when it has nothing to do and could be given something.
+  /// The time since which the agent is registered and idle; nil otherwise.
   private var freeSince: Int64?
   private var life = 0
   private var begun: UInt64 = 0
   private var answers = 0
   private var turns: UInt64 = 0
   private var answeredTwice: Set<String> = []
-  /// What it has answered in any life.
+  /// The tasks answered in any life of the process.
   private var given: Set<String> = []
   private var spokenAt: Int64 = 0
   private var heardAt: Int64 = 0
   private let isStubborn: Bool
   private let isSilentAboutTasks: Bool
   private let isForgetful: Bool
-  /// The node that it goes to in a scenario; any if nil.
+  /// The node to which the agent connects, in a scenario; nil for any.
   var home: SimulatedNode?
 
   init(_ index: Int, in world: ExecutionSimulation) {
@@ -71,20 +71,20 @@ final class SimulatedAgent {
     return world.chance.draws(.agent, node: index, number: turns)
   }
 
-  /// Says something over the connection, which keeps the order.
+  /// Sends a message over the connection, which preserves the order.
   private func later(_ body: @escaping () -> Void) {
     turns += 1
     spokenAt = max(spokenAt, world.now + world.travel(index + 500, turns))
     world.plan(at: spokenAt, body)
   }
 
-  /// What its node says comes in this order.
+  /// Delivers a message of the node, in the order of the calls.
   func hears(after way: Int64, _ body: @escaping () -> Void) {
     heardAt = max(heardAt, world.now + way)
     world.plan(at: heardAt, body)
   }
 
-  /// Since when it has nothing to do at a node that is well.
+  /// The time since which the agent is idle at a node without disturbances; nil otherwise.
   var idleSince: Int64? {
     guard isRegistered, let node, node.life == nodeLife, let freeSince else { return nil }
     return max(freeSince, node.wellSince)
@@ -111,7 +111,7 @@ final class SimulatedAgent {
     let active = isForgetful ? nil : inHand.union(abandoned.keys).union(unacknowledged.keys).sorted()
     world.note("\(id) connects to \(node.session) with \(active.map { "\($0)" } ?? "who knows")")
     later { node.register(self, connection: connection, activeTasks: active) }
-    // A node that does not answer is left, and so is one that is silent later.
+    // The agent leaves a node that does not answer, or that falls silent later.
     watchForSilence(connection)
   }
 
@@ -138,7 +138,7 @@ final class SimulatedAgent {
     for task in unacknowledged.keys.sorted() { say(task) }
   }
 
-  /// The other side, or the network, has ended the connection.
+  /// Handles the end of the connection by the node or the network.
   func connectionEnded(_ connection: Int) {
     guard self.connection == connection, node != nil else { return }
     drop(.plain)
@@ -146,7 +146,7 @@ final class SimulatedAgent {
     connectLater(Int64(draws.between(0.05, world.faultsAreOn ? 8 : 0.5) * 1e9))
   }
 
-  /// A node that is cut off from the others asks its agents to go elsewhere, where that is possible.
+  /// Handles the request of a node that is cut off from the others to reconnect elsewhere, if another node takes work.
   func askedToReconnect(_ connection: Int) {
     guard self.connection == connection, let node else { return }
     if world.nodes.contains(where: { $0 !== node && $0.takesWork }) { connectionEnded(connection) }
@@ -170,7 +170,7 @@ final class SimulatedAgent {
     connectLater(time)
   }
 
-  /// The process ends, and with it all it had.
+  /// Ends the process, which loses all its tasks and outcomes.
   func die(for time: Int64) {
     world.note("\(id) dies with \(inHand.sorted())")
     life += 1
@@ -181,7 +181,7 @@ final class SimulatedAgent {
 
   func heal() {
     if node == nil { connect() }
-    // What it was never going to answer it answers now.
+    // Tasks that hung end now.
     for task in inHand.sorted() { finish(task, after: .seconds(2)) }
   }
 
@@ -230,10 +230,10 @@ final class SimulatedAgent {
     finish(task, after: .seconds(time))
   }
 
-  /// Only an agent that says what it has can be given no more than it has places.
+  /// Checks that the agent has no more tasks than places, unless it does not report its tasks.
   private func checkPlaces() {
     guard !isForgetful, !isSilentAboutTasks || abandoned.allSatisfy({ world.now - $0.value < .seconds(25) }) else { return }
-    // What it is given again, and has answered or answers twice, its node takes for ended at the other answer.
+    // A repeated task that the agent has answered, or answers twice, ends for its node with the other answer.
     let busy = inHand.subtracting(answeredTwice).subtracting(given).count + abandoned.count
     guard busy > limit else { return }
     world.violate(.noPlace, "\(id) has \(busy) tasks and \(limit) places: \(inHand.sorted()) and \(abandoned.keys.sorted())")

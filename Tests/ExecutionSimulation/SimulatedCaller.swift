@@ -2,21 +2,21 @@ import ParallaxAPI
 import ParallaxState
 import ParallaxTesting
 
-/// What a caller asks for.
+/// A caller's request for an execution.
 struct SimulatedRequest {
   var number: UInt64
   var pattern: PatternDefinition
   var timeout: Int64
-  /// Wants the outcome, not only the acknowledgement.
+  /// Whether the caller wants the outcome, not only the acknowledgement.
   var waits: Bool
   var key: String?
-  /// How long an agent works on it, in seconds; drawn if nil.
+  /// The work time of an agent in seconds; drawn if nil.
   var work: Double?
 }
 
-/// Who asks for an execution: with an idempotency key as often as it takes, else once.
+/// A simulated caller, which repeats a request with an idempotency key until it is answered, and sends any other once.
 final class SimulatedCaller {
-  /// What a node answers.
+  /// The answer of a node.
   enum Answer {
     case accepted(String)
     case finished(StoredExecution)
@@ -29,7 +29,7 @@ final class SimulatedCaller {
   private var isDone = false
   private let due: Int64
   private(set) var firstID = ""
-  /// What it was answered.
+  /// The final answer; nil while there is none.
   private(set) var answer: Answer?
 
   init(_ request: SimulatedRequest, in world: ExecutionSimulation) {
@@ -38,7 +38,7 @@ final class SimulatedCaller {
     due = world.now + request.timeout
   }
 
-  /// Asks some node; `node` if it is given.
+  /// Sends the request to a node, drawn if nil.
   func ask(_ node: SimulatedNode? = nil) {
     guard !isDone else { return }
     attempts += 1

@@ -3,18 +3,18 @@ import ParallaxControlPlane
 import ParallaxHA
 import ParallaxState
 
-/// What drives the machines of the dispatcher in a simulated node, as `Dispatcher` and what belongs to it do in the product.
+/// Drives the machines of the dispatcher in a simulated node, as `Dispatcher` and its parts do in the product.
 ///
-/// All that the simulation knows of those machines stands in this file.
+/// No other file of the simulation uses those machines.
 final class SimulatedDispatcher {
   private let session: NodeSession
-  /// Nil for a node that has never run.
+  /// The node of the dispatcher; nil before the node first runs.
   private unowned let node: SimulatedNode?
   private var machine: DispatchMachine
   private var plannedWake: Duration?
   private var waiters: [WaiterID: (id: String, answer: (Resolution) -> Void)] = [:]
   private var lastWaiter: WaiterID = 0
-  /// Whether the last caller was told that this node does not drive its execution, or that the outcome is decided.
+  /// Whether the last resolution was nil: this node does not drive the execution, or its outcome is decided.
   private var isRefused = false
   private var areLoadsDue = false
 
@@ -89,14 +89,14 @@ final class SimulatedDispatcher {
     handle(.submitted(execution, waiter, waits: waits, isRepeatable: isRepeatable))
   }
 
-  /// Waits for an execution that this node drives; false if it does not.
+  /// Waits for an execution of this node; returns false if this node does not drive it.
   func attach(to id: String, _ answer: @escaping (Resolution) -> Void) -> Bool {
     guard machine.execution(id) != nil else { return false }
     handle(.attached(enter(id, answer), to: id, waits: true))
     return true
   }
 
-  /// Cancels an execution that this node drives; false if it does not, or if its outcome is decided.
+  /// Cancels an execution of this node; returns false if this node does not drive it, or if its outcome is decided.
   func cancel(_ id: String) -> Bool {
     guard machine.execution(id) != nil else { return false }
     let waiter = enter(id) { _ in }
@@ -222,7 +222,7 @@ final class SimulatedDispatcher {
     handle(.written(execution.id, epoch: execution.epoch, revision: execution.revision, outcome))
   }
 
-  /// Takes an agent off the store that is listed for this node and is not here: looks twice, as a registration may be about to be known.
+  /// Removes the registration of an agent at this node that is unknown here, after two checks, because its registration may be in progress.
   func checkAgent(_ id: String) {
     guard let node else { return }
     let session = session
@@ -248,7 +248,7 @@ final class SimulatedDispatcher {
       guard result == .unknown else { return handle(.recorded(outcome, execution: execution, messageID: nil, result)) }
       let session = session
       node.call(isWrite: false, { $0.state.sessions()[session] != nil }) { isKnown in
-        // Its execution may be about to be restored.
+        // The owner may be about to restore the execution.
         guard isKnown, !self.machine.mayBeRestoring(at: self.moment), !node.isOpening else {
           return node.here(afterOwn: 1) { self.record(outcome, of: execution, node) }
         }
@@ -259,7 +259,7 @@ final class SimulatedDispatcher {
 
   // MARK: Restoration
 
-  /// Writes again what the store may have lost.
+  /// Restores the recent writes that the store may have lost.
   private func restore(_ recent: RecentWrites, _ node: SimulatedNode) {
     for (stored, _) in recent.finished.elements.reversed() {
       node.call(about: stored.execution.id, { $0.restore(stored, as: .witnessOfEnd) }) { _ in
@@ -285,7 +285,7 @@ final class SimulatedDispatcher {
     }
   }
 
-  /// Stores the registrations of agents again that the store has lost.
+  /// Renews the registrations of connected agents that the store lacks.
   func checkRegistrations(_ node: SimulatedNode) {
     let session = session
     node.call(isWrite: false, { $0.state.agents(at: session) }) { records in
@@ -298,7 +298,7 @@ final class SimulatedDispatcher {
 
   // MARK: Views
 
-  /// How this node drives an execution; nil if it does not.
+  /// Describes an execution of this node; nil if this node does not drive it.
   func describe(_ id: String) -> String? {
     machine.execution(id).map { "\(session) drives epoch \($0.execution.epoch) revision \($0.execution.revision)" }
   }
@@ -309,13 +309,13 @@ final class SimulatedDispatcher {
     }
   }
 
-  /// How this node sees an agent that is connected and has nothing to do, if otherwise.
+  /// Describes this node's view of an idle connected agent; nil if the view is correct.
   func misjudges(_ id: String) -> String? {
     if let view = machine.agent(id), view.isConnected, view.load == 0 { return nil }
     return "\(session) sees \(id) otherwise than idle: \(describe(agent: id) ?? "not at all")"
   }
 
-  /// What is left when all is done.
+  /// Describes the executions and callers that remain after the end of all executions.
   var leftOvers: [String] {
     var texts: [String] = []
     if machine.executionCount > 0 { texts.append("\(session) still drives \(machine.executionCount) executions") }

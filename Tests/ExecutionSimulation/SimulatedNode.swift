@@ -10,16 +10,16 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// A node of the simulation: its process and its clocks, what it calls and hears, and what stands around its dispatcher in the product.
+/// A simulated node: its process and clocks, its calls and messages, and the surroundings of the dispatcher in the product.
 ///
-/// ``SimulatedDispatcher`` is the only part that knows the machines of the dispatcher.
+/// Only ``SimulatedDispatcher`` uses the machines of the dispatcher.
 final class SimulatedNode {
   static let resumeGrace = Duration.seconds(30)
   static let checkInterval = 5.0
   private static let openInterval = 3.75
-  /// How long after it was heard an outcome is kept and acknowledged.
+  /// The time after its receipt within which an outcome is stored and acknowledged.
   static let keepDelay = Int64.seconds(20)
-  /// How long an agent may be silent.
+  /// The silence after which an agent's connection ends, in seconds.
   static let heartbeatTimeout = 30.0
   private static let agentReadInterval = 60.0
   private static let settings: MembershipSettings = {
@@ -38,17 +38,17 @@ final class SimulatedNode {
   private(set) var isUp = false
   private(set) var isPaused = false
   private(set) var isStopping = false
-  /// Since when nothing keeps the process from its work.
+  /// The time since which nothing disturbs the process.
   private(set) var wellSince: Int64 = 0
   private(set) var dispatcher: SimulatedDispatcher
   private(set) var links: [String: Link] = [:]
-  /// Which life of the process this is: what belongs to a former one is dropped.
+  /// The number of the process's present life; work of former lives is dropped.
   private(set) var life = 0
   private var pauses = 0
-  /// What arrived while the process was paused.
+  /// The work that arrived during a pause of the process.
   private var deferred: [() -> Void] = []
   private let rate: Double
-  /// Nanoseconds.
+  /// The error of the wall clock, in nanoseconds.
   private var wallOffset: Int64 = 0
   private var startedAt: Int64 = 0
   private var storeTime = StoreTime()
@@ -57,18 +57,18 @@ final class SimulatedNode {
   private var calls: UInt64 = 0
   private var messages: UInt64 = 0
   private var frames: UInt64 = 0
-  /// Calls of the store without an answer yet.
+  /// The number of store calls without an answer yet.
   private var callsUnderWay = 0
   private var judge: MembershipJudge
   private var sequence: Int64 = 0
-  /// What is being done with the members, and is to be done after that.
+  /// The operation on the members in progress, followed by the waiting ones.
   private var memberWork: [(@escaping () -> Void) -> Void] = []
   private var ledger = RecoveryLedger(resumeGrace: SimulatedNode.resumeGrace)
   private var foreign = ForeignEntries()
   private var gone: Set<NodeSession> = []
   private var openedAt: Int64?
   private var openings = SessionOpenings()
-  /// Whether an entry of the session is not answered.
+  /// Whether an opening of the session has no answer.
   private(set) var isOpening = false
   private var isReadingAgents = false
   private var readsAgentsAgain = false
@@ -104,7 +104,7 @@ final class SimulatedNode {
     storeTime.wall(at: instant) ?? ExecutionSimulation.start + .nanoseconds(world.now + wallOffset)
   }
 
-  /// By how much the node's idea of the time is off.
+  /// The error of the node's time, in nanoseconds.
   var clockError: Int64 { (wall - ExecutionSimulation.start).nanoseconds - world.now }
 
   func jump(by nanoseconds: Int64) {
@@ -112,7 +112,7 @@ final class SimulatedNode {
     wallOffset += nanoseconds * 1_000_000
   }
 
-  /// Does something in this life of the process, when it is not paused.
+  /// Runs an operation in this life of the process, once the process is not paused.
   func here(after delay: Int64 = 0, _ body: @escaping () -> Void) {
     let current = life
     world.plan(after: delay) {
@@ -121,7 +121,7 @@ final class SimulatedNode {
     }
   }
 
-  /// The same after a time by the node's own clock.
+  /// Runs an operation likewise, after a time by the node's own clock.
   func here(afterOwn seconds: Double, _ body: @escaping () -> Void) { here(after: Int64(seconds * 1e9 / rate), body) }
 
   // MARK: The process
@@ -129,7 +129,7 @@ final class SimulatedNode {
   var isCut: Bool { world.now < cutUntil || world.now < world.store.awayUntil }
   var isDeaf: Bool { isCut || world.now < deafUntil }
 
-  /// Whether agents and callers get anywhere here.
+  /// Whether the node serves agents and callers.
   var takesWork: Bool {
     guard isUp, !isPaused, !isStopping, let openedAt, storeTime.wall(at: instant) != nil else { return false }
     return world.now - openedAt < .seconds(15) && !judge.isCutOff(now: instant)
@@ -176,7 +176,8 @@ final class SimulatedNode {
     for id in links.keys.sorted() { if let link = links[id] { hangUp(link) } }
   }
 
-  /// SIGTERM: what waits goes to others, agents go, and callers are told where to look.
+  /// Stops the node as SIGTERM does: offers its executions to other nodes, ends agent connections, and answers callers with the
+  /// acknowledgement.
   func stop(within limit: Int64, thenDownFor time: Int64) {
     guard isUp, !isStopping else { return }
     world.note("\(session) stops")
@@ -218,7 +219,7 @@ final class SimulatedNode {
     dispatcher.wake()
   }
 
-  /// The network between this node and the store breaks.
+  /// Breaks the network between this node and the store.
   func cut(for time: Int64) {
     guard world.now + time > cutUntil else { return }
     world.note("\(session) is cut off for \(time.text) s")
@@ -226,7 +227,7 @@ final class SimulatedNode {
     reconnect(after: time)
   }
 
-  /// The connection to the store is made anew, which tells that writes may be lost and that events were.
+  /// Connects to the store anew, after which writes may be lost and events were missed.
   func reconnect(after time: Int64) {
     wellSince = world.now + time
     here(after: time) {
@@ -238,7 +239,7 @@ final class SimulatedNode {
     }
   }
 
-  /// The subscription of this node breaks.
+  /// Breaks the event subscription of this node.
   func deafen(for time: Int64) {
     world.note("\(session) hears no events for \(time.text) s")
     deafUntil = max(deafUntil, world.now + time)
@@ -260,21 +261,21 @@ final class SimulatedNode {
 
   // MARK: The store
 
-  /// How long the store may be away before a call gives up, and how long until the next attempt.
+  /// Draws the pause between a failed call and its repeat.
   private func backoff() -> Int64 {
     calls += 1
     var draws = world.chance.draws(.backoff, node: index, number: calls)
     return Int64(draws.between(2e7, 2e9))
   }
 
-  /// Calls the store, again and again until an answer has come.
+  /// Calls the store, and repeats the call until an answer arrives.
   ///
   /// - Parameters:
-  ///   - isWrite: Whether it needs memory, and a master.
-  ///   - id: The execution that may be changed.
-  ///   - onFailure: Called when the first attempt has failed.
-  ///   - request: What the store is asked.
-  ///   - done: Called with the answer.
+  ///   - isWrite: Whether the call needs free memory and a master.
+  ///   - id: The execution that the call may change.
+  ///   - onFailure: The operation after the failure of the first attempt.
+  ///   - request: The call.
+  ///   - done: The handler of the answer.
   func call<Value>(
     isWrite: Bool = true, about id: String? = nil, onFailure: (() -> Void)? = nil, _ request: @escaping (SimulatedStore) -> Value,
     _ done: @escaping (Value) -> Void = { _ in }
@@ -293,7 +294,7 @@ final class SimulatedNode {
     }
   }
 
-  /// Calls the store once; nil if that failed, and then it may have taken effect.
+  /// Calls the store once; the result is nil if the call failed, in which case it may have taken effect.
   func attempt<Value>(
     isWrite: Bool = true, about id: String? = nil, _ request: @escaping (SimulatedStore) -> Value, _ done: @escaping (Value?) -> Void
   ) {
@@ -313,7 +314,7 @@ final class SimulatedNode {
       return fail()
     }
     if strikes, var draws = world.chance.strikes(.lateRequest, node: index, number: number, probability: world.mix.delaysRequest) {
-      // The caller has given up before, and repeats it.
+      // The caller has given up before, and repeats the request.
       let isRefused = { [world] in isWrite && world.now < world.store.refusesUntil || world.now < world.store.awayUntil }
       world.plan(after: Int64(draws.between(0.5, max(0.5, world.mix.longestDelay)) * 1e9)) { if !isRefused() { _ = takeEffect() } }
       return fail()
@@ -331,7 +332,7 @@ final class SimulatedNode {
     }
   }
 
-  /// What is under way at once is bounded by what there is: executions, agents, other nodes.
+  /// Checks that the number of concurrent calls is bounded by the numbers of executions and agents.
   private func checkBounds() {
     let limit = 200 + 8 * (dispatcher.executionCount + promisesOfLife) + 8 * world.agents.count
     if callsUnderWay > limit { world.violate(.unbounded, "\(session) has \(callsUnderWay) calls of the store under way") }
@@ -349,7 +350,7 @@ final class SimulatedNode {
     here(afterOwn: Self.checkInterval) { self.beat() }
   }
 
-  /// Writes and reads members one after the other, as `Membership` does.
+  /// Serializes writes and reads of members, as `Membership` does.
   private func inTurn(_ work: @escaping (_ done: @escaping () -> Void) -> Void) {
     memberWork.append(work)
     if memberWork.count == 1 { takeTurn() }
@@ -404,7 +405,7 @@ final class SimulatedNode {
           dispatcher.handle(.agent(.memberLost(other)))
         case .releaseAgents:
           world.note("\(session) is cut off from the others")
-          // Asked to reconnect: an agent leaves once another node has registered it.
+          // An agent that is asked to reconnect leaves once another node has registered it.
           for id in links.keys.sorted() { if let link = links[id] { say(to: link.agent) { link.agent.askedToReconnect(link.connection) } } }
         case .readMembers, .announced, .patternChanged, .publishLoads, .markerReturned: break
         }
@@ -412,7 +413,7 @@ final class SimulatedNode {
     }
   }
 
-  /// Enters this session among those that own something.
+  /// Opens the session of this node.
   private func open() {
     let (session, begin) = (session, world.now)
     isOpening = true
@@ -433,7 +434,7 @@ final class SimulatedNode {
       if let time { self.storeTime.read(time, sentAt: sentAt, receivedAt: self.instant) }
     }
     isOpening = false
-    // Others had taken this session for lost, or the store has lost its data.
+    // Other nodes had closed this session, or the store has lost its data.
     if openings.answered(isNew: isNew, generation: generation) {
       self.world.note("the store had forgotten \(session)")
       for id in self.links.keys.sorted() { self.registerAnew(id) }
@@ -450,7 +451,7 @@ final class SimulatedNode {
 
   private func lead() {
     let session = session
-    // The duties of a node begin when it has entered its session.
+    // The duties of a node begin when its session is open.
     guard !isStopping, openedAt != nil else { return }
     attempt({ [world] in $0.lead(session, at: world.now) }) { leads in
       guard leads == true else { return }
@@ -462,7 +463,7 @@ final class SimulatedNode {
   private func recover() {
     attempt(isWrite: false, { $0.state.sessions() }) { [self] sessions in
       guard let sessions else { return }
-      // In the order of the product: members are read after the sessions were listed.
+      // The order of the product: members are read after the sessions.
       readMembers { [self] in
         let view = judge.view(now: instant, asOf: nil)
         let plan = RecoveryDuty.plan(sessions, view, own: session, removeAfter: .seconds(600))
@@ -481,7 +482,7 @@ final class SimulatedNode {
       for record in records { dispatcher.handle(.agent(.expected(record.id, epoch: record.epoch, home: lost))) }
       attempt(isWrite: false, { $0.state.executions(ownedBy: lost).sorted() }) { [self] ids in
         guard let ids else { return }
-        // A round ends with its last claim, and is broken off by the first that fails.
+        // A round ends with its last claim, and the first failed claim aborts it.
         var (left, hasFailed) = (ids.count, false)
         let end = { [self] in
           guard !hasFailed, !ledger.recovered(lost, since: began), ledger.mayClose(lost, at: began) else { return }
@@ -521,7 +522,7 @@ final class SimulatedNode {
     }
   }
 
-  /// Reminds owners of what is long past its deadline, and takes off what is listed for those who do not own it.
+  /// Reminds owners of executions long past their deadlines, and removes list entries of executions with other owners.
   private func checkOverdue() {
     foreign.beginRound()
     attempt(isWrite: false, { $0.state.sessions() }) { [self] sessions in
@@ -548,7 +549,7 @@ final class SimulatedNode {
 
   // MARK: Callers
 
-  /// What the API does with a request for an execution.
+  /// Handles a request for an execution as the API does.
   func execute(_ request: SimulatedRequest, as id: String, _ answer: @escaping (SimulatedCaller.Answer) -> Void) {
     here { [self] in
       guard takesWork else { return answer(.refused) }
@@ -574,7 +575,7 @@ final class SimulatedNode {
   }
 
   private func create(_ execution: Execution, _ request: SimulatedRequest, _ answer: @escaping (SimulatedCaller.Answer) -> Void) {
-    // What is created under a key again counts from now.
+    // An execution created again under its key counts its time from now.
     world.promises.requested(execution.id, number: request.number, due: world.now + request.timeout)
     dispatcher.submit(execution, waits: request.waits, isRepeatable: request.key != nil) { [self] resolution in
       switch resolution {
@@ -589,7 +590,7 @@ final class SimulatedNode {
     }
   }
 
-  /// What a repeat of a request comes to whose key is claimed.
+  /// Handles the repeat of a request whose key is claimed.
   private func repeated(_ execution: Execution, _ request: SimulatedRequest, _ answer: @escaping (SimulatedCaller.Answer) -> Void) {
     let look = { [self] in
       attempt(isWrite: false, { $0.state.execution(execution.id) }) { [self] outcome in
@@ -627,7 +628,7 @@ final class SimulatedNode {
     wait.look()
   }
 
-  /// Somebody asks this node to cancel an execution.
+  /// Handles a request to cancel an execution.
   func cancel(_ id: String) {
     world.note("\(session) is asked to cancel \(id)")
     here { [self] in
@@ -646,7 +647,7 @@ final class SimulatedNode {
     world.plan(after: world.travel(index + 200, frames), body)
   }
 
-  /// Says something to an agent, behind what was said before.
+  /// Sends a message to an agent, after all earlier ones.
   private func say(to agent: SimulatedAgent, _ body: @escaping () -> Void) {
     frames += 1
     agent.hears(after: world.travel(index + 200, frames), body)
@@ -662,14 +663,14 @@ final class SimulatedNode {
         connectedAt: wall, activeTasks: activeTasks)
       attempt({ $0.state.register(record) }) { [self] epoch in
         guard let epoch else {
-          // It may have been stored all the same.
+          // The registration may have taken effect all the same.
           dispatcher.checkAgent(agent.id)
           return say(to: agent) { agent.connectionEnded(connection) }
         }
         guard agent.isConnected(connection, to: self) else {
           return dispatcher.handle(.agent(.left(agent.id, epoch: epoch, graceful: false)))
         }
-        // A later connection, here or at another node, has been heard of first.
+        // A later connection of the agent, here or at another node, is already known.
         if dispatcher.epoch(of: agent.id) >= epoch { return say(to: agent) { agent.connectionEnded(connection) } }
         if let former = links[agent.id] { hangUp(former) }
         links[agent.id] = Link(epoch: epoch, agent: agent, connection: connection)
@@ -679,7 +680,7 @@ final class SimulatedNode {
     }
   }
 
-  /// A registration is stored once more.
+  /// Stores a registration again.
   func registerAnew(_ id: String) {
     guard let link = links[id] else { return }
     let record = AgentRecord(
@@ -697,7 +698,7 @@ final class SimulatedNode {
     }
   }
 
-  /// A connection has ended; `graceful`: the agent said good-bye.
+  /// Handles the end of a connection; `graceful` if the agent said good-bye.
   func lose(_ agent: SimulatedAgent, connection: Int, graceful: Bool) {
     here { [self] in
       guard let link = links[agent.id], link.connection == connection else { return }
@@ -706,12 +707,12 @@ final class SimulatedNode {
     }
   }
 
-  /// The agent has registered elsewhere.
+  /// Ends the connection of an agent that has registered elsewhere.
   func replaced(_ id: String) {
     if let link = links.removeValue(forKey: id) { hangUp(link) }
   }
 
-  /// An agent gave an outcome.
+  /// Processes an outcome from an agent.
   func heard(_ outcome: SimulatedAgent.Outcome, of task: String, from agent: SimulatedAgent, connection: Int) {
     here { [self] in
       guard links[agent.id]?.connection == connection else { return }
@@ -754,7 +755,7 @@ final class SimulatedNode {
 
   // MARK: Other nodes
 
-  /// Puts a message on its way: into an inbox, repeated until it is there, and out of it when its reader gets to it.
+  /// Sends a message by the receiver's inbox: the write is repeated until it succeeds, and the receiver reads the message later.
   func tell(_ message: NodeMessage, _ other: NodeSession) {
     guard !gone.contains(other), let node = world.nodes.first(where: { $0.session == other }) else { return }
     messages += 1
@@ -784,7 +785,7 @@ final class SimulatedNode {
     }
   }
 
-  /// Reads a message from the inbox of a session, if that is this one.
+  /// Reads a message from the inbox of a session, if it is this node's session.
   private func take(_ message: NodeMessage, for receiver: NodeSession, put instant: Int64) {
     guard session == receiver else { return }
     later { [self] in
@@ -832,7 +833,7 @@ final class SimulatedNode {
     here(afterOwn: 5) { self.tellLoadsAgain() }
   }
 
-  /// Reads the agents of all others from the store, and asks those for their loads.
+  /// Reads the agents of all other nodes from the store, and requests their loads.
   private func readAgents() {
     guard isUp else { return }
     if isReadingAgents {
@@ -870,7 +871,7 @@ final class SimulatedNode {
 
   // MARK: The end
 
-  /// What is left when all is done.
+  /// Describes the waits and calls that remain after the end of all executions.
   var leftOvers: [String] {
     var texts: [String] = dispatcher.leftOvers
     for id in waits.keys.sorted() { texts.append("a caller at \(session) was never answered about \(id)") }
@@ -879,7 +880,7 @@ final class SimulatedNode {
   }
 }
 
-/// A caller's wait for an execution that another node drives; `ExecutionWait` decides.
+/// A caller's wait for an execution of another node, as decided by `ExecutionWait`.
 final class SimulatedWait {
   private let id: String
   private unowned let node: SimulatedNode
@@ -899,10 +900,10 @@ final class SimulatedWait {
     order = Int(truncatingIfNeeded: node.world.now)
   }
 
-  /// The execution has ended, or may have.
+  /// Rereads the execution, which may have ended.
   func wake() { if isReading { isWoken = true } else { look() } }
 
-  /// The node stops.
+  /// Ends the wait without an outcome, because the node stops.
   func release() { end(nil) }
 
   private func end(_ stored: StoredExecution?) {

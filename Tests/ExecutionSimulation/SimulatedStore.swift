@@ -2,9 +2,9 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxState
 
-/// The store of a simulated cluster: the one in memory, with members, a lease, tombstones, losses and refusals.
+/// The store of a simulated cluster: the in-memory store with members, a lease, tombstones, losses and refusals.
 final class SimulatedStore {
-  /// All that a failover gives back to an earlier state.
+  /// The contents that a failover returns to an earlier state.
   private struct Contents {
     var state: InMemoryStateStore.Contents
     var members: [String: MemberRecord]
@@ -15,14 +15,14 @@ final class SimulatedStore {
   let state: InMemoryStateStore
   private(set) var members: [String: MemberRecord] = [:]
   private var lease: (holder: NodeSession, renewed: Int64)?
-  /// What was given up before it was created, and may not come to be.
+  /// The executions barred before their creation, which must not be created.
   private var barred: Set<String> = []
   private var replica: Contents?
-  /// Until when it answers nobody.
+  /// The time until which the store does not answer.
   private(set) var awayUntil: Int64 = 0
-  /// Until when it takes no writes.
+  /// The time until which the store refuses writes.
   private(set) var refusesUntil: Int64 = 0
-  /// Between which instants it lost what it was told.
+  /// The intervals whose writes the store has lost.
   private var losses: [(from: Int64, to: Int64)] = []
 
   private static let leaseDuration = Int64.seconds(15)
@@ -33,26 +33,26 @@ final class SimulatedStore {
 
   // MARK: Faults
 
-  /// A replica stands still from here on.
+  /// Halts the replication to a replica.
   func halt(at now: Int64) {
     replica = Contents(state: state.contents, members: members, lease: lease, barred: barred)
     losses.append((now, .max))
   }
 
-  /// The replica that stood still takes over.
+  /// Makes the halted replica the master.
   func failOver(at now: Int64, awayFor time: Int64) {
     guard let replica else { return }
     lose(replica, at: now)
     awayUntil = now + time
   }
 
-  /// FLUSHALL.
+  /// Removes all contents, as FLUSHALL does.
   func flush(at now: Int64) {
     losses.append((0, now))
     lose(Contents(state: InMemoryStateStore.Contents(), members: [:], lease: nil, barred: []), at: now)
   }
 
-  /// The replica that stood still goes on following.
+  /// Resumes the replication to the halted replica.
   func follow() {
     guard replica != nil else { return }
     replica = nil
@@ -73,7 +73,7 @@ final class SimulatedStore {
     follow()
   }
 
-  /// Whether what was put into an inbox then is not there any more.
+  /// Whether the store has lost the messages sent at an instant.
   func hasLost(_ instant: Int64) -> Bool { losses.contains { $0.to != .max && $0.from <= instant && instant < $0.to } }
 
   // MARK: Executions
@@ -105,7 +105,7 @@ final class SimulatedStore {
     if members[session.nodeID]?.incarnation == session.incarnation { members[session.nodeID] = nil }
   }
 
-  /// Takes or renews the lease; false while another holds it.
+  /// Acquires or renews the lease; returns false while another session holds it.
   func lead(_ session: NodeSession, at now: Int64) -> Bool {
     if let lease, lease.holder != session, now - lease.renewed < Self.leaseDuration { return false }
     lease = (session, now)

@@ -2,15 +2,15 @@ import ExecutionSimulation
 import Foundation
 import Testing
 
-/// For how long simulations run: `PARALLAX_SIMULATION_SECONDS`, 5 by default.
+/// The time for simulations: `PARALLAX_SIMULATION_SECONDS`, 5 by default.
 private let simulationBudget: Duration = {
   let seconds = ProcessInfo.processInfo.environment["PARALLAX_SIMULATION_SECONDS"].flatMap(Double.init)
   return .seconds(seconds ?? 5)
 }()
 
-/// What is promised of executions, held by several nodes whatever happens to them, their store, their agents and their messages.
+/// Tests the promises about executions under faults of several nodes, their store, their agents and their messages.
 ///
-/// Each run prints the seeds that it takes; a mix and a seed replay a run exactly. A seed that fails is shrunk to the faults that it takes.
+/// Each run prints its seeds; a mix and a seed replay a run exactly. A failing seed is shrunk to the necessary faults.
 @Suite(.serialized) struct ExecutionSimulationTests {
   @Test("What a review found does not come about", arguments: ExecutionScenario.all)
   func holds(_ scenario: ExecutionScenario) async {
@@ -30,7 +30,7 @@ private let simulationBudget: Duration = {
     return files.filter { $0.pathExtension == "txt" }.map(\.lastPathComponent).sorted()
   }()
 
-  /// Runs that broke a promise once, each with the faults that it took, and with all faults of its seed.
+  /// Replays runs that once broke a promise, each with its necessary faults and with all faults of its seed.
   @Test("What a seed found once does not come about again", arguments: corpus)
   func staysMended(_ name: String) async throws {
     let text = try String(contentsOf: Self.folder.appending(path: name), encoding: .utf8)
@@ -57,12 +57,12 @@ private let simulationBudget: Duration = {
   // MARK: Seeds
 
   @Test func thePromisesHoldUnderManySeeds() async {
-    // The same seeds each time, so that a change is judged by itself; `make simulate` takes fresh ones.
+    // Fixed seeds, so that a change is judged by itself; `make simulate` takes fresh ones.
     let first = ProcessInfo.processInfo.environment["PARALLAX_SIMULATION_SEED"].flatMap(UInt64.init) ?? 1
     print("simulation of executions: seeds from \(first)")
     var (runs, deaths, ended) = (0, 0, 0)
     let begin = ContinuousClock.now
-    // All mixes at least once, however slow the machine.
+    // All mixes run at least once, however slow the machine is.
     while runs < ExecutionMixes.all.count || begin.duration(to: .now) < simulationBudget * 3 {
       let mix = ExecutionMixes.all[runs % ExecutionMixes.all.count]
       await Task.yield()
@@ -94,7 +94,7 @@ private let simulationBudget: Duration = {
   }
 }
 
-/// What it takes to break the promise that a run broke, and how to see it again.
+/// Describes a failing run by its report, the faults that suffice to break the promise, and their trace.
 func explanation(of report: ExecutionReport, in mix: ExecutionMix) -> String {
   guard let shrunk = ShrunkExecutions(mix, seed: report.seed, attempts: 100) else { return "\(report), but not again" }
   return "\(report)\n\(shrunk)"

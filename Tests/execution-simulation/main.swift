@@ -1,7 +1,7 @@
 import ExecutionSimulation
 import Foundation
 
-// Runs simulations of executions for a time, in release; see Tests/ExecutionSimulation.
+// Runs simulations of executions for some time, in a release build; see Tests/ExecutionSimulation.
 //
 //   execution-simulation [SECONDS] [FIRST SEED] [NAME OF A MIX]
 //   execution-simulation scenarios

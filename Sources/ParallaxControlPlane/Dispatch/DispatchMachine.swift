@@ -2,7 +2,8 @@ import ParallaxAPI
 package import ParallaxHA
 package import ParallaxState
 
-/// Decides about running executions and connected agents, of which it holds all that the node knows; a value that `Dispatcher` drives.
+/// Holds the node's whole knowledge of running executions and connected agents, and makes every decision about them; `Dispatcher` drives
+/// it.
 ///
 /// `ExecutionDriver` brings the executions of this node to their ends; this type decides which executions those are: it claims, hands over,
 /// rereads and restores executions, and sends messages to other nodes.
@@ -129,7 +130,7 @@ package struct DispatchMachine: Sendable {
   }
 }
 
-// MARK: - Whose an execution is
+// MARK: - Ownership
 
 extension DispatchMachine {
   /// Continues a claimed execution, which replaces the state of an earlier epoch; its callers keep waiting.

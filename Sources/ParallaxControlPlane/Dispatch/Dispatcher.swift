@@ -391,7 +391,7 @@ package final class Dispatcher: Service {
   }
 }
 
-// MARK: - What the work for the store needs
+// MARK: - The worker's view
 
 extension Dispatcher: StoreWorker.Owner {
   func knownEpoch(of agent: String) -> Int64 { state.withLock { $0.machine.agent(agent)?.epoch ?? 0 } }

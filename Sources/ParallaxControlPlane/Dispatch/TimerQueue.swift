@@ -1,6 +1,6 @@
 import HeapModule
 
-/// A queue of timers, of which the driver arms only the earliest.
+/// A queue of timers; the driver arms only the earliest.
 ///
 /// Timers are outdated rather than removed: a consumer checks whether a due timer still matters, and `compact` drops timers that do not,
 /// once they may be the majority.
