@@ -199,7 +199,8 @@ let package = Package(
     .testTarget(
       name: "ParallaxRedisTests",
       dependencies: [
-        "ParallaxConcurrency", "ParallaxRedis", redis("NIOEmbedded", "swift-nio"), always("DequeModule", "swift-collections"),
+        "ParallaxConcurrency", "ParallaxRedis", "ParallaxTesting", "TestSupport", redis("NIOEmbedded", "swift-nio"),
+        always("DequeModule", "swift-collections"),
       ] + Weight.redis.nio,
       exclude: ["Corpus"],
       swiftSettings: settings),
@@ -215,7 +216,8 @@ let package = Package(
     .testTarget(
       name: "ParallaxServerTests",
       dependencies: [
-        "ParallaxServer", "ParallaxAPI", "ParallaxState", lifecycle, node("NIOEmbedded", "swift-nio"), node("NIOHTTP1", "swift-nio"),
+        "ParallaxServer", "ParallaxConcurrency", "ParallaxAPI", "ParallaxState", lifecycle, node("NIOEmbedded", "swift-nio"),
+        node("NIOHTTP1", "swift-nio"),
         tools("AsyncHTTPClient", "async-http-client"), node("NIOWebSocket", "swift-nio"), logging,
       ] + Weight.controlPlane.nio,
       swiftSettings: settings),
@@ -230,14 +232,16 @@ let package = Package(
     .testTarget(
       name: "RedisIntegrationTests",
       dependencies: [
-        "ParallaxRedis", "ParallaxRedisStores", "ParallaxState", "ParallaxHA", "ParallaxAPI", "ParallaxTesting", "TestSupport", logging,
+        "ParallaxConcurrency", "ParallaxRedis", "ParallaxRedisStores", "ParallaxState", "ParallaxHA", "ParallaxAPI", "ParallaxTesting",
+        "TestSupport", logging,
         redis("NIOSSL", "swift-nio-ssl"), redis("InMemoryTracing", "swift-distributed-tracing"),
         redis("Tracing", "swift-distributed-tracing"),
         lifecycle, always("UnixSignals", "swift-service-lifecycle"),
       ] + Weight.redis.nio,
       swiftSettings: settings),
     .testTarget(
-      name: "SystemTests", dependencies: ["TestSupport", "ParallaxAPI", "parallaxd", "parallax"], swiftSettings: settings),
+      name: "SystemTests", dependencies: ["TestSupport", "ParallaxAPI", "ParallaxTesting", "parallaxd", "parallax"], swiftSettings: settings
+    ),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Fails if code below Sources reads a clock or sleeps on a clock that a test cannot replace, and prints each such line: components take their
 # Clock as an argument.
+#
+# Event loops measure the deadlines of commands, requests and connections (NIODeadline); this script does not check them.
+#
 # Usage: Scripts/check-clocks.sh [DIRECTORY OF TARGETS]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,23 +12,15 @@ sources=${1:-Sources}
 # file or folder: why it may. A row without a use is reported and must be removed.
 allowed='
 ParallaxControlPlane/Node/NodeClock.swift:          the clock of a node is made here
-ParallaxControlPlane/Node/NodeMembership.swift:     a clock is handed on
-ParallaxControlPlane/Node/NodeAssembly+Parts.swift: a clock is handed on
-ParallaxControlPlane/Cluster/Leadership.swift:      the type of the election names its clock
-ParallaxControlPlane/Dispatch/Dispatcher.swift:     the Redis client says by this clock when a connection was made
 ParallaxHA/Election/LeaderElection.swift:           the default of a public initializer
 ParallaxHA/Duties/LeaderDuties.swift:               the default of a public initializer
 ParallaxMetrics/Registry/MetricsRegistry.swift:     the default of a public initializer
 ParallaxHTTP/HealthProbes.swift:                    the default of a public initializer
-ParallaxServer/Server/HTTPServer.swift:             it stands beside the deadlines of SwiftNIO
-ParallaxServer/API/APIResponder.swift:              it measures a request for the log
-ParallaxRedis/:                                     connections live by the deadlines of SwiftNIO, and pause between attempts within them
-ParallaxState/Store/Backend.swift:                  a backend says by this clock when its store may have lost writes
-ParallaxRedisStores/RedisBackend.swift:             as Backend
-ParallaxRedisStores/WriteCondition.swift:           the default of an initializer, and the instants of refusals
-ParallaxRedisStores/State/RedisInboxStore.swift:    it pauses between attempts, as the client does
-ParallaxTesting/Election/:                          conformance suites run against real stores
-parallax/HA.swift:                                  the command-line tool shows the time of people
+ParallaxRedis/Client/RedisClient.swift:             the default of a public initializer
+ParallaxRedisStores/RedisBackend.swift:             the default of a public initializer
+ParallaxRedisStores/State/RedisInboxStore.swift:    the default of a public initializer
+ParallaxTesting/Clock/ManualClock.swift:            the default of a public method: real time limits a wait of a test
+parallax/HA.swift:                                  the clock of a command is made here
 '
 
 # Comments may name a clock.

@@ -116,13 +116,6 @@ public final class HealthProbes: Sendable {
   }
 }
 
-/// The three health probes.
-package enum HealthProbe: String, Sendable, Hashable, CaseIterable {
-  case health = "/health"
-  case live = "/health/live"
-  case ready = "/health/ready"
-}
-
 extension HealthCheck {
   fileprivate func counts(for probe: HealthProbe) -> Bool {
     switch probe {

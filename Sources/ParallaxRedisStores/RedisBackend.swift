@@ -1,6 +1,7 @@
 public import Logging
 public import NIOCore
 public import NIOPosix
+import ParallaxConcurrency
 public import ParallaxHA
 public import ParallaxRedis
 public import ParallaxState
@@ -41,28 +42,31 @@ public struct RedisBackend: Backend {
   ///   - keyPrefix: The prefix of every key and channel; ``KeySpace/defaultPrefix`` by default. Each cluster on one Redis needs its own.
   ///   - requiredReplicas: The number of replicas that must acknowledge a grant or renewal of leadership; 0 by default.
   ///   - eventLoopGroup: The group that provides the client's one event loop.
+  ///   - clock: The clock of pauses between attempts and of probes.
   ///   - logger: The logger of outages, each of which is logged once.
   /// - Throws: `RedisError` with `invalidConfiguration`, or `InvalidKeyPrefix`.
   public init(
     configuration: RedisConfiguration, keyPrefix: String = KeySpace.defaultPrefix, requiredReplicas: Int = 0,
-    eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger
+    eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, clock: any Clock<Duration> = ContinuousClock(),
+    logger: Logger
   ) throws {
+    let clock = MonotonicClock(clock)
     let keys = try KeySpace(prefix: keyPrefix)
     var configuration = configuration
     configuration.requirements = StoreRequirements.all(keys: keys, requiresReplicas: requiredReplicas > 0)
     let client = try RedisClient(
       configuration: configuration,
       scripts: RedisStateStore.scripts + RedisMembershipStore.scripts + RedisElectionStore.scripts + RedisInboxStore.scripts,
-      eventLoopGroup: eventLoopGroup, logger: logger)
+      eventLoopGroup: eventLoopGroup, clock: clock, logger: logger)
     self.client = client
     self.configuration = configuration
     group = eventLoopGroup
-    let condition = WriteCondition(client: client, keys: keys, logger: logger)
+    let condition = WriteCondition(client: client, keys: keys, clock: clock, logger: logger)
     self.condition = condition
     state = RedisStateStore(client: client, keys: keys, condition: condition, logger: logger)
     election = RedisElectionStore(client: client, keys: keys, requiredReplicas: requiredReplicas)
     membership = RedisMembershipStore(client: client, keys: keys, condition: condition)
-    inboxes = RedisInboxStore(client: client, keys: keys, condition: condition, logger: logger)
+    inboxes = RedisInboxStore(client: client, keys: keys, condition: condition, clock: clock, logger: logger)
     events = RedisEventBus(client: client, keys: keys, logger: logger)
     namespace = keyPrefix
   }
@@ -84,7 +88,9 @@ public struct RedisBackend: Backend {
   }
 
   /// Reports each new connection to a server.
-  public func storeResets() -> AsyncStream<ContinuousClock.Instant> { client.connectionEvents() }
+  public func storeResets() -> AsyncStream<StoreReset> {
+    client.connectionEvents { event in StoreReset { event.age } }
+  }
 
   /// The address from which this machine connects to a server.
   ///

@@ -1,4 +1,5 @@
 package import Logging
+package import ParallaxConcurrency
 package import ParallaxRedis
 import ServiceLifecycle
 import Synchronization
@@ -18,7 +19,7 @@ package final class WriteCondition: Service {
   private let client: RedisClient
   private let logger: Logger
   private let machine: Mutex<WriteConditionMachine>
-  private let clock: any Clock<Duration>
+  private let clock: MonotonicClock
 
   /// Makes a condition whose server accepts writes until one is refused.
   ///
@@ -27,7 +28,7 @@ package final class WriteCondition: Service {
   ///   - keys: The names of the keys, one of which is reserved for probes.
   ///   - clock: The clock of the probes' interval.
   ///   - logger: The logger of the state's beginning and end.
-  package init(client: RedisClient, keys: KeySpace, clock: any Clock<Duration> = ContinuousClock(), logger: Logger) {
+  package init(client: RedisClient, keys: KeySpace, clock: MonotonicClock, logger: Logger) {
     self.client = client
     self.clock = clock
     self.logger = logger
@@ -36,7 +37,7 @@ package final class WriteCondition: Service {
 
   /// The server's reason for refusing writes, and the time since the first refusal; nil while it accepts writes.
   package var refusal: (reason: String, duration: Duration)? {
-    machine.withLock { $0.refusal.map { (reason: $0.reason, duration: $0.since.duration(to: .now)) } }
+    machine.withLock { $0.refusal.map { (reason: $0.reason, duration: $0.since.duration(to: clock.now)) } }
   }
 
   /// Records the error of a write.
@@ -46,7 +47,7 @@ package final class WriteCondition: Service {
   ///   - key: A key of the write.
   package func failed(_ error: RedisError, forKey key: String?) {
     guard let code = error.serverCode, let message = error.serverMessage, let key else { return }
-    act(on: machine.withLock { $0.refused(code: code, message: message, key: key, at: .now) })
+    act(on: machine.withLock { $0.refused(code: code, message: message, key: key, at: clock.now) })
   }
 
   /// Probes the server until the task is cancelled.
@@ -67,10 +68,10 @@ package final class WriteCondition: Service {
     do {
       // The key does not exist, so the command writes nothing, but it needs everything that a write needs.
       _ = try await client.send(RedisCommand("SET", key, "", "XX").idempotent.withTimeout(Self.probeTimeout))
-      act(on: machine.withLock { $0.accepted(at: .now) })
+      act(on: machine.withLock { $0.accepted(at: clock.now) })
     } catch let error as RedisError {
       guard let code = error.serverCode, let message = error.serverMessage else { return }
-      act(on: machine.withLock { $0.probeRefused(code: code, message: message, at: .now) })
+      act(on: machine.withLock { $0.probeRefused(code: code, message: message, at: clock.now) })
     } catch {
       // The task is cancelled.
     }
@@ -97,7 +98,7 @@ struct WriteConditionMachine {
   struct Refusal: Equatable {
     let code: String
     let reason: String
-    let since: ContinuousClock.Instant
+    let since: MonotonicClock.Instant
     let probedKey: String
   }
 
@@ -115,13 +116,13 @@ struct WriteConditionMachine {
   /// The key to probe: an unused one, in the slot of the server that refused.
   var probedKey: String { refusal?.probedKey ?? idleKey }
 
-  mutating func refused(code: String, message: String, key: String, at now: ContinuousClock.Instant) -> Action? {
+  mutating func refused(code: String, message: String, key: String, at now: MonotonicClock.Instant) -> Action? {
     guard Self.codes.contains(code), refusal == nil else { return nil }
     refusal = Refusal(code: code, reason: Self.reason(message), since: now, probedKey: Self.probe(beside: key))
     return .begins(reason: Self.reason(message))
   }
 
-  mutating func probeRefused(code: String, message: String, at now: ContinuousClock.Instant) -> Action? {
+  mutating func probeRefused(code: String, message: String, at now: MonotonicClock.Instant) -> Action? {
     guard let former = refusal else { return refused(code: code, message: message, key: idleKey, at: now) }
     // Any other error concerns one write only.
     guard Self.codes.contains(code) else { return accepted(at: now) }
@@ -130,7 +131,7 @@ struct WriteConditionMachine {
     return .changes(reason: Self.reason(message))
   }
 
-  mutating func accepted(at now: ContinuousClock.Instant) -> Action? {
+  mutating func accepted(at now: MonotonicClock.Instant) -> Action? {
     guard let former = refusal else { return nil }
     refusal = nil
     return .ends(after: former.since.duration(to: now))

@@ -21,7 +21,7 @@ struct HA: AsyncParsableCommand {
     mutating func run() async throws {
       guard watch else { return try await Self.show(server).check() }
       let isTerminal = isatty(STDOUT_FILENO) == 1
-      while true {
+      try await Self.repeated(every: .seconds(1), clock: ContinuousClock()) {
         if isTerminal { print("\u{1b}[H\u{1b}[2J", terminator: "") }
         do {
           _ = try await Self.show(server)
@@ -30,7 +30,20 @@ struct HA: AsyncParsableCommand {
         }
         if !isTerminal { print() }
         fflush(nil)
-        try await Task.sleep(for: .seconds(1))
+      }
+    }
+
+    /// Does something again and again, with a pause in between, until it throws or the task is cancelled.
+    ///
+    /// - Parameters:
+    ///   - pause: The time between two runs.
+    ///   - clock: What the pause is measured by.
+    ///   - work: What to do.
+    /// - Throws: What the work throws, or `CancellationError`.
+    static func repeated<C: Clock>(every pause: C.Duration, clock: C, _ work: () async throws -> Void) async throws {
+      while true {
+        try await work()
+        try await clock.sleep(for: pause)
       }
     }
 

@@ -5,39 +5,39 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct EveryTests {
   private let clock = ManualClock()
 
-  @Test func theFirstRunComesAtOnceAndTheOthersAtAFixedRate() async {
+  @Test func theFirstRunComesAtOnceAndTheOthersAtAFixedRate() async throws {
     let times = Record()
-    await withTaskGroup { group in
+    try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [clock] in await every(.seconds(2), clock: clock) { times.add(clock) } }
       for _ in 0..<3 {
-        await clock.sleepers()
+        try await clock.sleepers()
         clock.advance(by: .seconds(1))
         clock.advance(by: .seconds(1))
       }
-      await clock.sleepers()
+      try await clock.sleepers()
       group.cancelAll()
     }
     #expect(times.all == [.zero, .seconds(2), .seconds(4), .seconds(6)])
     #expect(clock.nextDeadline == nil)
   }
 
-  @Test func theFirstRunCanWaitForAnInterval() async {
+  @Test func theFirstRunCanWaitForAnInterval() async throws {
     let times = Record()
-    await withTaskGroup { group in
+    try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [clock] in
         await every(.seconds(2), clock: clock, startsAtOnce: false) { times.add(clock) }
       }
-      await clock.sleepers()
+      try await clock.sleepers()
       clock.advance(by: .seconds(2))
-      await clock.sleepers()
+      try await clock.sleepers()
       group.cancelAll()
     }
     #expect(times.all == [.seconds(2)])
   }
 
-  @Test func aRunThatTakesTooLongMovesTheSchedule() async {
+  @Test func aRunThatTakesTooLongMovesTheSchedule() async throws {
     let times = Record()
-    await withTaskGroup { group in
+    try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [clock] in
         await every(.seconds(2), clock: clock) {
           times.add(clock)
@@ -45,22 +45,22 @@ import Testing
           clock.advance(by: .seconds(5))
         }
       }
-      await clock.sleepers()
+      try await clock.sleepers()
       #expect(clock.nextDeadline?.sinceStart == .seconds(7))
       clock.advance(by: .seconds(2))
-      await clock.sleepers()
+      try await clock.sleepers()
       group.cancelAll()
     }
     #expect(times.all == [.zero, .seconds(7)])
   }
 
-  @Test func missedRunsAreNotMadeUpFor() async {
+  @Test func missedRunsAreNotMadeUpFor() async throws {
     let times = Record()
-    await withTaskGroup { group in
+    try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [clock] in await every(.seconds(2), clock: clock) { times.add(clock) } }
-      await clock.sleepers()
+      try await clock.sleepers()
       clock.advance(by: .seconds(20))
-      await clock.sleepers()
+      try await clock.sleepers()
       #expect(clock.nextDeadline?.sinceStart == .seconds(22))
       group.cancelAll()
     }

@@ -91,9 +91,9 @@ import Testing
     await #expect(throws: WorkFailure()) { try await task.value }
   }
 
-  @Test func workThatTakesTooLongIsCancelled() async {
+  @Test func workThatTakesTooLongIsCancelled() async throws {
     let task = Task { [clock] in try await withTimeout(.seconds(2), clock: clock) { try await Deferred<Void>().value() } }
-    await clock.sleepers(atLeast: 1)
+    try await clock.sleepers(atLeast: 1)
     clock.advance(by: .milliseconds(1_999))
     #expect(clock.nextDeadline != nil)
     clock.advance(by: .milliseconds(1))
@@ -102,14 +102,14 @@ import Testing
     #expect(error?.cause is CancellationError)
   }
 
-  @Test func anErrorAfterTheTimeoutIsItsCause() async {
+  @Test func anErrorAfterTheTimeoutIsItsCause() async throws {
     let task = Task { [clock] in
       try await withDeadline(clock.now.advanced(by: .seconds(2)), clock: clock) {
         try? await Deferred<Void>().value()
         if Task.isCancelled { throw WorkFailure() }
       }
     }
-    await clock.sleepers(atLeast: 1)
+    try await clock.sleepers(atLeast: 1)
     clock.advance(by: .seconds(2))
     let error = await #expect(throws: TimeoutError.self) { try await task.value }
     #expect(error?.cause is WorkFailure)
@@ -123,14 +123,14 @@ import Testing
         return 6
       }
     }
-    await clock.sleepers(atLeast: 1)
+    try await clock.sleepers(atLeast: 1)
     clock.advance(by: .seconds(2))
     #expect(try await task.value == 6)
   }
 
-  @Test func cancellationOfTheCallerIsNoTimeout() async {
+  @Test func cancellationOfTheCallerIsNoTimeout() async throws {
     let task = Task { [clock] in try await withTimeout(.seconds(2), clock: clock) { try await Deferred<Void>().value() } }
-    await clock.sleepers(atLeast: 1)
+    try await clock.sleepers(atLeast: 1)
     task.cancel()
     await #expect(throws: CancellationError.self) { try await task.value }
     #expect(clock.nextDeadline == nil)
@@ -143,7 +143,7 @@ import Testing
         return 7
       }
     }
-    await clock.sleepers(atLeast: 1)
+    try await clock.sleepers(atLeast: 1)
     task.cancel()
     #expect(try await task.value == 7)
   }

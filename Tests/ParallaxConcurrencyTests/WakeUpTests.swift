@@ -44,7 +44,7 @@ import Testing
 
   @Test func aBoundedWaitEndsAtTheDeadline() async throws {
     async let isSignaled = wakeUp.wait(until: clock.now.advanced(by: .seconds(2)), on: clock)
-    await clock.sleepers(atLeast: 1)
+    try await clock.sleepers(atLeast: 1)
     clock.advance(by: .seconds(2))
     #expect(try await !isSignaled)
     // No task waits, so the signal is kept for the next wait.
@@ -54,7 +54,7 @@ import Testing
 
   @Test func aBoundedWaitEndsAtASignal() async throws {
     async let isSignaled = wakeUp.wait(until: clock.now.advanced(by: .seconds(2)), on: clock)
-    await clock.sleepers(atLeast: 1)
+    try await clock.sleepers(atLeast: 1)
     wakeUp.signal()
     #expect(try await isSignaled)
     #expect(clock.nextDeadline == nil)
@@ -66,9 +66,9 @@ import Testing
     #expect(try await !wakeUp.wait(until: clock.now, on: clock))
   }
 
-  @Test func cancellationEndsABoundedWaitByAnError() async {
+  @Test func cancellationEndsABoundedWaitByAnError() async throws {
     let task = Task { [wakeUp, clock] in try await wakeUp.wait(until: clock.now.advanced(by: .seconds(2)), on: clock) }
-    await clock.sleepers(atLeast: 1)
+    try await clock.sleepers(atLeast: 1)
     task.cancel()
     await #expect(throws: CancellationError.self) { try await task.value }
     #expect(clock.nextDeadline == nil)
@@ -78,7 +78,7 @@ import Testing
   func signalAtTheDeadline() async throws {
     for _ in 0..<200 {
       async let isSignaled = wakeUp.wait(until: clock.now.advanced(by: .seconds(1)), on: clock)
-      await clock.sleepers(atLeast: 1)
+      try await clock.sleepers(atLeast: 1)
       async let signal: Void = wakeUp.signal()
       clock.advance(by: .seconds(1))
       await signal

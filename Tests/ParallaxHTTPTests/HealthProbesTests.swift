@@ -79,7 +79,7 @@ struct HealthProbesTests {
   }
 
   @Test("A check that takes too long is cancelled and unhealthy; the others answer")
-  func slow() async {
+  func slow() async throws {
     let clock = ManualClock()
     let slow = HealthCheck("slow", timeout: .seconds(2)) {
       try await clock.sleep(until: clock.now.advanced(by: .seconds(60)))
@@ -87,7 +87,7 @@ struct HealthProbesTests {
     }
     let probes = Self.probes([slow, Self.check(.readiness, .unhealthy("full"))], clock: clock)
     async let pending = probes.document(for: .ready)
-    await clock.sleepers(atLeast: 2)
+    try await clock.sleepers(atLeast: 2)
     clock.advance(by: .seconds(2))
     let document = await pending
     #expect(

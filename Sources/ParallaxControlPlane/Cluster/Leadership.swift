@@ -1,15 +1,16 @@
 import ParallaxAPI
+import ParallaxConcurrency
 import ParallaxHA
 import ParallaxState
 import ServiceLifecycle
 
 /// The election that a node takes part in.
-typealias NodeElection = LeaderElection<AnyElectionStore, ContinuousClock>
+typealias NodeElection = LeaderElection<AnyElectionStore, MonotonicClock>
 
 /// Campaigns for leadership, runs the leader's duties while the node leads, and publishes each change of leadership.
 struct Leadership: Service {
   let election: NodeElection
-  let duties: LeaderDuties<ContinuousClock>
+  let duties: LeaderDuties<MonotonicClock>
   let members: NodeMembers
   let publisher: EventPublisher
 

@@ -143,9 +143,9 @@ package final class Dispatcher: Service {
 
   /// Restores the writes that the store may have lost before a new connection to it, as after a failover or a restart.
   ///
-  /// - Parameter connection: The instant of the connection.
-  package func storeReset(since connection: ContinuousClock.Instant) {
-    handle(.storeReset(connectedAt: clock.now.instant - (.now - connection)))
+  /// - Parameter connectionAge: The time since the connection was made.
+  package func storeReset(connectionAge: Duration) {
+    handle(.storeReset(connectedAt: clock.now.instant - connectionAge))
   }
 
   /// Restores everything that the store may lack, because it has lost its data or other nodes have closed this session: the registrations

@@ -11,18 +11,19 @@ extension NodeAssembly {
 
   static func election(
     _ configuration: NodeConfiguration, _ backend: any Backend, _ session: NodeSession, onStuckDuty: @escaping @Sendable () -> Void,
-    _ logger: Logger
+    _ clock: NodeClock, _ logger: Logger
   ) throws -> NodeElection {
     let exit: @Sendable (FencingToken) -> Void = { _ in onStuckDuty() }
     return NodeElection(
       store: AnyElectionStore(backend.election), session: session, configuration: try ElectionConfiguration(configuration),
-      clock: ContinuousClock(), logger: logger,
+      clock: clock.monotonic, logger: logger,
       onStuckDuties: configuration.highAvailability.leaderElection.onStuckDuty == .exit ? exit : nil)
   }
 
   static func membership(
     _ configuration: NodeConfiguration, _ backend: any Backend, _ session: NodeSession, _ address: NodeAddress,
-    _ publisher: EventPublisher, _ election: NodeElection, report: @escaping @Sendable () -> MemberReport, _ logger: Logger
+    _ publisher: EventPublisher, _ election: NodeElection, report: @escaping @Sendable () -> MemberReport, _ clock: NodeClock,
+    _ logger: Logger
   ) throws -> NodeMembership {
     let store = AnyMembershipStore(backend.membership)
     let clusterID = configuration.isAlone ? nil : configuration.highAvailability.clusterID
@@ -31,12 +32,12 @@ extension NodeAssembly {
     if configuration.isAlone { logger.logLevel = max(logger.logLevel, .error) }
     let members = NodeMembers(
       store: store, session: session, clusterID: clusterID, address: address.provisional, version: ParallaxNode.version,
-      settings: try MembershipSettings(configuration.highAvailability.memberHealth), clock: ContinuousClock(), logger: logger,
+      settings: try MembershipSettings(configuration.highAvailability.memberHealth), clock: clock.monotonic, logger: logger,
       report: report)
     return NodeMembership(
       members: members,
       storeGuard: StoreGuard(
-        store: store, nodeID: session.nodeID, clusterID: clusterID, keyPrefix: backend.namespace, clock: ContinuousClock()),
+        store: store, nodeID: session.nodeID, clusterID: clusterID, keyPrefix: backend.namespace, clock: clock.monotonic),
       address: { try await address.resolve() }, onAddress: { election.setAddress($0) },
       onLeft: { publisher.publish("left", id: session.nodeID, on: .cluster) })
   }
@@ -62,7 +63,7 @@ extension NodeAssembly {
       LeaderDuty("deadlines", every: OverdueExecutions.interval) { _ in try await overdue.run() },
     ]
     return Leadership(
-      election: election, duties: LeaderDuties(duties, clock: ContinuousClock(), logger: logger), members: membership.members,
+      election: election, duties: LeaderDuties(duties, clock: clock.monotonic, logger: logger), members: membership.members,
       publisher: publisher)
   }
 
@@ -111,7 +112,7 @@ extension NodeAssembly {
       hooks: HTTPServer.Hooks(
         onBound: { [address] in onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() },
         isLeaving: { [health] in health.isLeaving }),
-      logger: logger)
+      clock: clock.monotonic, logger: logger)
   }
 }
 

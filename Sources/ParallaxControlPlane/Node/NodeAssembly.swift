@@ -16,7 +16,7 @@ struct NodeAssembly {
   let registry: MetricsRegistry
   let logger: Logger
 
-  let clock = NodeClock()
+  let clock: NodeClock
   let session: NodeSession
   let started = Deferred<Void>()
   let address: NodeAddress
@@ -37,13 +37,14 @@ struct NodeAssembly {
 
   init(
     configuration: NodeConfiguration, backend: any Backend, registry: MetricsRegistry, onStuckDuty: @escaping @Sendable () -> Void,
-    logger: Logger
+    clock: NodeClock = NodeClock(), logger: Logger
   ) throws {
     let session = NodeSession.starting(nodeID: configuration.node.id)
     let store = backend.state
     self.configuration = configuration
     self.backend = backend
     self.registry = registry
+    self.clock = clock
     self.logger = logger
     self.session = session
 
@@ -65,10 +66,10 @@ struct NodeAssembly {
       peers: Peers(session: session, messenger: messenger, publisher: publisher),
       timerLoop: Self.group.next(), clock: clock, metrics: try DispatchMetrics(registry: registry), logger: logger)
     self.dispatcher = dispatcher
-    election = try Self.election(configuration, backend, session, onStuckDuty: onStuckDuty, logger)
+    election = try Self.election(configuration, backend, session, onStuckDuty: onStuckDuty, clock, logger)
     membership = try Self.membership(
       configuration, backend, session, address, publisher, election,
-      report: { [health, dispatcher, election] in MemberReport(health, dispatcher, election) }, logger)
+      report: { [health, dispatcher, election] in MemberReport(health, dispatcher, election) }, clock, logger)
     recovery = try SessionRecovery(
       store: store, inboxes: backend.inboxes, dispatcher: dispatcher, session: session, resumeGrace: configuration.agents.resumeGrace,
       registry: registry, clock: clock, logger: logger)

@@ -107,8 +107,8 @@ struct NodeLifecycle: Service {
   }
 
   private func attendToResets() async {
-    for await connection in backend.storeResets() {
-      dispatcher.storeReset(since: connection)
+    for await reset in backend.storeResets() {
+      dispatcher.storeReset(connectionAge: reset.age)
       await renewOpening()
       await attempt("restoring the patterns") { try await patterns.restore() }
     }

@@ -4,14 +4,14 @@ import ParallaxHA
 import ServiceLifecycle
 
 /// A node's view of the members of its cluster.
-typealias NodeMembers = Membership<AnyMembershipStore, ContinuousClock>
+typealias NodeMembers = Membership<AnyMembershipStore, MonotonicClock>
 
 /// Runs a node's membership: waits for the node's address, guards the store, and detects twins.
 struct NodeMembership: Service {
   /// The membership itself.
   let members: NodeMembers
 
-  private let storeGuard: StoreGuard<AnyMembershipStore, ContinuousClock>
+  private let storeGuard: StoreGuard<AnyMembershipStore, MonotonicClock>
   private let address: @Sendable () async throws -> String
   private let onAddress: @Sendable (String) -> Void
   private let onLeft: @Sendable () -> Void
@@ -26,7 +26,7 @@ struct NodeMembership: Service {
   ///   - onAddress: Called once, when the address is known.
   ///   - onLeft: Called once, when the node has left its cluster.
   init(
-    members: NodeMembers, storeGuard: StoreGuard<AnyMembershipStore, ContinuousClock>,
+    members: NodeMembers, storeGuard: StoreGuard<AnyMembershipStore, MonotonicClock>,
     address: @escaping @Sendable () async throws -> String, onAddress: @escaping @Sendable (String) -> Void,
     onLeft: @escaping @Sendable () -> Void
   ) {
@@ -45,7 +45,8 @@ struct NodeMembership: Service {
     onAddress(address)
     joining.set(())
     try await members.run()
-    onLeft()
+    // A cancelled node leaves its field in place, as a crash does.
+    if !Task.isCancelled { onLeft() }
   }
 
   /// Checks that the store has no other user; throws `MembershipError` with `storeInUse` otherwise.

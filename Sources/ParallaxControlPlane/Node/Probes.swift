@@ -11,9 +11,9 @@ struct Probes: Sendable {
 
   func answer(_ probe: Probe, accept: String?) -> ProbeAnswer {
     switch probe {
-    case .health: document(health.health())
-    case .live: document(health.liveness())
-    case .ready: document(health.readiness())
+    case .health(.health): document(health.health())
+    case .health(.live): document(health.liveness())
+    case .health(.ready): document(health.readiness())
     case .metrics: exposition(accept)
     }
   }

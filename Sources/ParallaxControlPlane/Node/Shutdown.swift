@@ -11,13 +11,24 @@ import Synchronization
 final class Shutdown: Service {
   /// The parts of the node that the steps act on.
   struct Parts: Sendable {
-    let health: NodeHealth
-    let election: NodeElection
-    let dispatcher: Dispatcher
-    /// The waits for executions of other nodes.
-    let watch: ExecutionWatch
     /// The node sessions that can continue the executions of this node.
-    let successors: @Sendable () -> [NodeSession]
+    var successors: @Sendable () -> [NodeSession]
+    /// Sets the stage of the node, which decides the requests that it accepts.
+    var enter: @Sendable (NodeHealth.Stage) -> Void
+    /// Releases leadership, however long the store takes.
+    var resign: @Sendable () async -> Void
+    /// Returns once no caller waits and, if they are included, no execution is left, or when the task is cancelled.
+    var waitUntilIdle: @Sendable (_ includingExecutions: Bool) async -> Void
+    /// Asks the agents to reconnect, spread over a time.
+    var sendAgentsAway: @Sendable (_ spread: Duration) -> Void
+    /// Hands over the executions without a waiting caller to other nodes.
+    var handOver: @Sendable ([NodeSession]) -> Void
+    /// Answers the callers that still wait with the id of their execution.
+    var answerCallers: @Sendable () -> Void
+    /// Disconnects the remaining agents.
+    var closeAgents: @Sendable () -> Void
+    /// The numbers of executions and agents.
+    var counts: @Sendable () -> (executions: Int, agents: Int)
   }
 
   private struct Run {
@@ -61,7 +72,7 @@ final class Shutdown: Service {
     await withTaskGroup(of: Void.self) { group in
       for timed in current.plan.whileAccepting {
         // The release of leadership must not delay the other steps while the store does not answer.
-        if timed.step == .leave { group.addTask { await self.parts.election.resign() } }
+        if timed.step == .leave { group.addTask { await self.parts.resign() } }
         await perform(timed, of: current)
       }
     }
@@ -88,34 +99,31 @@ final class Shutdown: Service {
   private func perform(_ timed: ShutdownPlan.Timed, of current: Run) async {
     let left = max(.zero, current.beganAt + timed.deadline - clock.now.instant)
     switch timed.step {
-    case .leave: parts.health.stage = .leaving(hasSuccessor: !current.successors.isEmpty)
+    case .leave: parts.enter(.leaving(hasSuccessor: !current.successors.isEmpty))
     case .keepServing: try? await clock.sleep(for: left)
     case .finishWork: await finishWork(within: left)
     case .takeLateRequests: try? await clock.sleep(for: min(left, ShutdownPlan.lateRequests))
-    case .refuseWork: parts.health.stage = .draining
-    case .sendAgentsAway(let spread): parts.dispatcher.askAgentsToReconnect(reason: "drain", over: spread)
-    case .handOverExecutions: parts.dispatcher.handle(.handOver(to: current.successors))
+    case .refuseWork: parts.enter(.draining)
+    case .sendAgentsAway(let spread): parts.sendAgentsAway(spread)
+    case .handOverExecutions: parts.handOver(current.successors)
     case .awaitCallers: await waitUntilIdle(includingExecutions: false, within: left)
-    case .answerCallers:
-      parts.dispatcher.handle(.stopping)
-      parts.watch.release()
+    case .answerCallers: parts.answerCallers()
     case .awaitAgents(let spread): await awaitAgents(within: min(left, spread + ShutdownPlan.agentReaction))
-    case .closeAgents: parts.dispatcher.closeAgents(reason: "the node is shutting down")
+    case .closeAgents: parts.closeAgents()
     case .stopAccepting, .closeConnections, .stop: break
     }
   }
 
   private func finishWork(within limit: Duration) async {
-    parts.health.stage = .finishing
+    parts.enter(.finishing)
     await waitUntilIdle(includingExecutions: true, within: limit)
-    let left = parts.dispatcher.counts.executions
+    let left = parts.counts().executions
     if left > 0 { logger.warning("stopping with executions that no other node takes over", metadata: ["executions": "\(left)"]) }
   }
 
   private func waitUntilIdle(includingExecutions: Bool, within limit: Duration) async {
-    let dispatcher = parts.dispatcher
-    _ = await race {
-      await dispatcher.waitUntilIdle(includingExecutions: includingExecutions)
+    _ = await race { [parts] in
+      await parts.waitUntilIdle(includingExecutions)
     } until: { [clock] in
       try await clock.sleep(for: limit)
     }
@@ -124,8 +132,30 @@ final class Shutdown: Service {
   /// Waits until all agents have left, but not longer for agents that ignore the request to reconnect.
   private func awaitAgents(within limit: Duration) async {
     let end = clock.now.instant + limit
-    while parts.dispatcher.counts.agents > 0, clock.now.instant < end {
+    while parts.counts().agents > 0, clock.now.instant < end {
       do { try await clock.sleep(for: Self.agentCheckInterval) } catch { return }
     }
+  }
+}
+
+extension Shutdown.Parts {
+  /// The parts of a node.
+  init(
+    health: NodeHealth, election: NodeElection, dispatcher: Dispatcher, watch: ExecutionWatch,
+    successors: @escaping @Sendable () -> [NodeSession]
+  ) {
+    self.init(
+      successors: successors, enter: { health.stage = $0 }, resign: { await election.resign() },
+      waitUntilIdle: { await dispatcher.waitUntilIdle(includingExecutions: $0) },
+      sendAgentsAway: { dispatcher.askAgentsToReconnect(reason: "drain", over: $0) }, handOver: { dispatcher.handle(.handOver(to: $0)) },
+      answerCallers: {
+        dispatcher.handle(.stopping)
+        // Callers that wait for executions of other nodes.
+        watch.release()
+      }, closeAgents: { dispatcher.closeAgents(reason: "the node is shutting down") },
+      counts: {
+        let counts = dispatcher.counts
+        return (counts.executions, counts.agents)
+      })
   }
 }

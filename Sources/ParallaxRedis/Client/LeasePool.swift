@@ -106,8 +106,10 @@ final class LeasePool: Sendable {
 }
 
 extension RedisNode {
-  /// How long to wait after a connection for a lease could not be opened.
-  private static let pauseBetweenLeases = Duration.milliseconds(50)
+  /// The shortest duration of an attempt that fails to open a connection.
+  private static let shortestFailure = Duration.milliseconds(50)
+  /// The shortest duration of an attempt that reaches a replaced server.
+  private static let shortestDetour = Duration.milliseconds(10)
 
   /// Leases a connection to the server of the shared connection.
   ///
@@ -120,12 +122,16 @@ extension RedisNode {
     before limit: NIODeadline? = nil, redirected: @escaping @Sendable (Redirection) -> Void = { _ in }
   ) async throws -> RedisLeasedConnection {
     let deadline = limit ?? .now() + defaultTimeout
+    var pace = Pace(clock: connector.clock)
     while true {
       // While the shared connection is missing, another connection would fail in the same way.
       let shared = try await connection(before: deadline)
       switch try await leases.take(before: deadline) {
       case .connection(let connection):
+        let isStale = connection.isClosed
         if let lease = lend(connection, redirected) { return lease }
+        // It was idle when the server closed it, and there are few of these.
+        if isStale { continue }
       case .place:
         do {
           let connection = try await connector.connect(to: shared.endpoint, role: .leased)
@@ -135,10 +141,17 @@ extension RedisNode {
           try Task.checkCancellation()
           // The shared connection may not have noticed the loss of the server, and another server may take over in time.
           guard error.code == .connectionFailed, NIODeadline.now() < deadline else { throw error }
-          try await Task.sleep(for: Self.pauseBetweenLeases)
+          try await pace.rest(atLeast: Self.shortestFailure)
+          continue
         }
       }
+      guard NIODeadline.now() < deadline else { throw attempts.reasonToLeave(shared.endpoint) ?? Self.lostLease(shared.endpoint) }
+      try await pace.rest(atLeast: Self.shortestDetour)
     }
+  }
+
+  private static func lostLease(_ endpoint: RedisConfiguration.Endpoint) -> RedisError {
+    RedisError(.connectionFailed, message: "No connection to \(endpoint) lasted long enough to be leased.")
   }
 
   /// Leases a connection, or closes it if its server is no longer the right one.

@@ -20,7 +20,8 @@ public final class RedisClient: Service, Sendable {
   private let topology: RedisTopology
   private let subscriptions: SubscriptionHub
   private let tracing: CommandTracing?
-  private let newConnectionsBroadcast = Broadcast<ContinuousClock.Instant>()
+  private let clock: MonotonicClock
+  private let newConnectionsBroadcast = Broadcast<MonotonicClock.Instant>()
 
   /// The executor of the event loop that serves the shared connection.
   ///
@@ -35,17 +36,20 @@ public final class RedisClient: Service, Sendable {
   ///   - scripts: The scripts that every new connection loads before the first command, besides scripts that a server lacked; none by
   ///     default.
   ///   - eventLoopGroup: The group that provides the client's one event loop; an event loop itself is accepted too.
+  ///   - clock: The clock of pauses between attempts and of repeated work; the event loop measures time-outs.
   ///   - logger: The logger of lost and restored connections; each outage is logged once.
   /// - Throws: ``RedisError`` with `invalidConfiguration` if a setting is out of its bounds.
   public init(
     configuration: RedisConfiguration, scripts: [RedisScript] = [],
-    eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger
+    eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, clock: any Clock<Duration> = ContinuousClock(),
+    logger: Logger
   ) throws {
     try configuration.validate()
+    self.clock = MonotonicClock(clock)
     let eventLoop = eventLoopGroup.next()
     executor = RedisEventLoopExecutor(eventLoop: eventLoop)
     let connector = RedisConnector(
-      configuration: configuration, eventLoop: eventLoop, executor: executor, metrics: RedisMetrics(),
+      configuration: configuration, eventLoop: eventLoop, executor: executor, metrics: RedisMetrics(), clock: self.clock,
       newConnections: newConnectionsBroadcast, logger: logger)
     tracing = configuration.tracer.map { CommandTracing($0, configuration) }
     topology = RedisTopology(connector: connector, scripts: KnownScripts(scripts), logger: logger)
@@ -79,11 +83,18 @@ public final class RedisClient: Service, Sendable {
   /// Redis replicates asynchronously, and a restart can lose the last second: the server of a new connection may lack the latest
   /// acknowledged writes. A program that must not lose them repeats or verifies them after each event.
   ///
-  /// - Returns: The instants at which connections were made, each before the first acknowledgement on its connection. An event that the
-  ///   consumer has not taken absorbs later ones. The sequence is for one consumer; it ends when the client has shut down or the consumer's
-  ///   task is cancelled.
-  public func connectionEvents() -> AsyncStream<ContinuousClock.Instant> {
-    newConnectionsBroadcast.subscribe(buffering: 1, overflow: .dropNewest).stream()
+  /// - Returns: The events. An event that the consumer has not taken absorbs later ones. The sequence is for one consumer; it ends when the
+  ///   client has shut down or the consumer's task is cancelled.
+  public func connectionEvents() -> AsyncStream<RedisConnectionEvent> {
+    connectionEvents { $0 }
+  }
+
+  /// The connection events, transformed.
+  package func connectionEvents<Event>(
+    _ transform: @escaping @Sendable (RedisConnectionEvent) -> Event
+  ) -> AsyncStream<Event> {
+    let connections = newConnectionsBroadcast.subscribe(buffering: 1, overflow: .dropNewest)
+    return AsyncStream { [clock] in await connections.next().map { transform(RedisConnectionEvent(instant: $0, clock: clock)) } }
   }
 
   /// Sends a command and waits for its reply.

@@ -30,10 +30,10 @@ extension RedisNode {
         case .fail(let error): throw error
         case .cancelled: throw CancellationError()
         case .sendSource: command = sendingSource(command)
-        case .pause(let pause): try await Task.sleep(for: pause)
+        case .pause(let pause): try await connector.clock.sleep(for: pause)
         case .leave(let pause):
           if let connection { leave(connection) }
-          try await Task.sleep(for: pause)
+          try await connector.clock.sleep(for: pause)
         case .redirect: preconditionFailure("a policy without redirections returned one")
         case .reconnect: break
         }
@@ -70,7 +70,7 @@ extension RedisNode {
         case .again(let again):
           for script in again.unknownScripts { scripts.learn(script) }
           if again.leavesConnection { leave(connection) }
-          if again.pause > .zero { try await Task.sleep(for: again.pause) }
+          if again.pause > .zero { try await connector.clock.sleep(for: again.pause) }
         }
       }
       let connection: RedisConnection

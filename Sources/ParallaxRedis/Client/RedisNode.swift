@@ -18,7 +18,7 @@ final class RedisNode: Sendable {
   let scripts: KnownScripts
   let locator: ServerLocator
   private let driver: ReconnectionDriver
-  private let attempts: ConnectionAttempts
+  let attempts: ConnectionAttempts
   private let connections: Awaited<RedisConnection>
   /// The last connection, kept after its end for the time of its last reply.
   private let latest = Mutex<RedisConnection?>(nil)
@@ -35,7 +35,8 @@ final class RedisNode: Sendable {
     leases = LeasePool(maximum: configuration.maximumLeasedConnections, eventLoop: connector.eventLoop)
     connections = Awaited(name: locator.name, eventLoop: connector.eventLoop) { !$0.isClosed }
     driver = ReconnectionDriver(
-      name: locator.name, outageLevel: locator.outageLevel, backoff: configuration.backoff, metrics: connector.metrics, logger: logger)
+      name: locator.name, outageLevel: locator.outageLevel, backoff: configuration.backoff, clock: connector.clock,
+      metrics: connector.metrics, logger: logger)
   }
 
   // MARK: Life
@@ -93,7 +94,7 @@ final class RedisNode: Sendable {
       // The leases of the former server end before the first command to this server.
       leases.fail { self.reasonToLeave($0) }
       // The event must precede the first acknowledgement on this connection.
-      connector.newConnections.send(.now)
+      connector.newConnections.send(connector.clock.now)
       connections.provide(connection)
       // If another server took over while this connection was made, `followServers` had nothing to close.
       followServers()

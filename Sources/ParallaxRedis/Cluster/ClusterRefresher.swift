@@ -47,7 +47,7 @@ struct ClusterRefresher: Sendable {
                 cause: error.cause))
           router.askForRefresh()
         }
-        try? await Task.sleep(for: failure == nil ? Self.pause : Self.pause + .milliseconds(.random(in: 0...200)))
+        try? await router.connector.clock.sleep(for: failure == nil ? Self.pause : Self.pause + .milliseconds(.random(in: 0...200)))
       }
     }
   }
@@ -56,7 +56,7 @@ struct ClusterRefresher: Sendable {
   private func watch() async {
     var checks = 0
     var owing: [ObjectIdentifier: NIODeadline] = [:]
-    await every(Self.checkInterval, clock: ContinuousClock(), startsAtOnce: false) {
+    await every(Self.checkInterval, clock: router.connector.clock, startsAtOnce: false) {
       checks += 1
       let isWell = router.checkSilence(&owing)
       if checks >= Self.checksPerRefresh || !isWell {
@@ -104,7 +104,7 @@ struct ClusterRefresher: Sendable {
         case .report(.success(let report), let place):
           missing -= 1
           // A server that does not answer must not delay the others.
-          if reports.isEmpty { group.addTask { await Self.waitForOthers() } }
+          if reports.isEmpty { group.addTask { await self.waitForOthers() } }
           reports[place] = report
         case .report(.failure(let failure), _):
           missing -= 1
@@ -117,8 +117,8 @@ struct ClusterRefresher: Sendable {
     }
   }
 
-  private static func waitForOthers() async -> Answer {
-    try? await Task.sleep(for: roundGrace)
+  private func waitForOthers() async -> Answer {
+    try? await router.connector.clock.sleep(for: Self.roundGrace)
     return .enough
   }
 }

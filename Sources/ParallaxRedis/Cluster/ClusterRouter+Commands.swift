@@ -36,12 +36,12 @@ extension ClusterRouter {
         case .sendSource:
           if let script = command.script { scripts.learn(script) }
           command = command.sendingSource
-        case .pause(let pause), .leave(let pause): try await Task.sleep(for: pause)
+        case .pause(let pause), .leave(let pause): try await connector.clock.sleep(for: pause)
         case .redirect(let redirection, let pause):
           asked = follow(redirection, from: source.endpoint)
           // The server knows the command's key better than the client's table.
           slot = redirection.slot
-          if pause > .zero { try await Task.sleep(for: pause) }
+          if pause > .zero { try await connector.clock.sleep(for: pause) }
         case .reconnect: break
         }
       }

@@ -25,7 +25,7 @@ extension ClusterRouter {
       guard let node = node(ofSlot: slot) else {
         askForRefresh()
         if NIODeadline.now() >= deadline { throw Self.withoutMaster(slot) }
-        try await Task.sleep(for: Self.pause)
+        try await connector.clock.sleep(for: Self.pause)
         continue
       }
       do {
@@ -35,7 +35,7 @@ extension ClusterRouter {
         if isFinal || NIODeadline.now() >= deadline { throw error }
         askForRefresh()
         // A node ends after it has left the map, so by then the map has another node.
-        if node.hasEnded, self.node(ofSlot: slot) === node { try await Task.sleep(for: Self.pause) }
+        if node.hasEnded, self.node(ofSlot: slot) === node { try await connector.clock.sleep(for: Self.pause) }
       }
     }
   }
@@ -59,7 +59,7 @@ extension ClusterRouter {
         // The master was lost meanwhile, and another is about to take over.
         guard node.hasEnded || !error.isFinal, NIODeadline.now() < deadline else { throw error }
         askForRefresh()
-        try await Task.sleep(for: Self.pause)
+        try await connector.clock.sleep(for: Self.pause)
       }
     }
   }

@@ -33,7 +33,7 @@ extension ClusterRouter {
       case .again(let again):
         for script in again.unknownScripts { scripts.learn(script) }
         let way = follow(attempt, after: attempts)
-        if again.pause > .zero { try await Task.sleep(for: again.pause) }
+        if again.pause > .zero { try await connector.clock.sleep(for: again.pause) }
         attempts = await executeAll(attempt.pending.map(\.command), way, before: deadline)
       }
     }

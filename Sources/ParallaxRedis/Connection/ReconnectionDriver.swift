@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import ParallaxConcurrency
 
 /// Performs the actions of ``ReconnectionStateMachine``: keeps one connection, with all its replacements, until its task is cancelled.
 struct ReconnectionDriver: Sendable {
@@ -16,6 +17,7 @@ struct ReconnectionDriver: Sendable {
   let name: String
   let outageLevel: Logger.Level
   let backoff: RedisConfiguration.Backoff
+  let clock: MonotonicClock
   let metrics: RedisMetrics
   let logger: Logger
   /// Numbers in `0..<1`.
@@ -31,7 +33,6 @@ struct ReconnectionDriver: Sendable {
     connect: @Sendable () async throws(RedisError) -> RedisConnection, notify: @Sendable (Event) -> Void,
     end: @escaping @Sendable (RedisConnection) -> Void
   ) async {
-    let clock = ContinuousClock()
     let began = clock.now
     var machine = ReconnectionStateMachine(backoff: backoff)
     var action = machine.start()
@@ -40,7 +41,7 @@ struct ReconnectionDriver: Sendable {
       case .connect:
         do throws(RedisError) {
           let connection = try await connect()
-          report(machine.connected(now: clock.now - began))
+          report(machine.connected(now: began.duration(to: clock.now)))
           notify(.connected(connection))
           let reason = await withTaskCancellationHandler {
             await connection.closed()
@@ -49,14 +50,14 @@ struct ReconnectionDriver: Sendable {
           }
           if Task.isCancelled { machine.end() }
           notify(.lost(reason))
-          action = report(machine.lost(reason, now: clock.now - began, random: random()))
+          action = report(machine.lost(reason, now: began.duration(to: clock.now), random: random()))
         } catch {
           if Task.isCancelled { machine.end() }
           notify(.failed(error))
-          action = report(machine.failed(error, now: clock.now - began, random: random()))
+          action = report(machine.failed(error, now: began.duration(to: clock.now), random: random()))
         }
       case .wait(let pause):
-        do { try await Task.sleep(for: pause, clock: clock) } catch { machine.end() }
+        do { try await clock.sleep(for: pause) } catch { machine.end() }
         action = machine.waited()
       case .end: return
       }

@@ -10,8 +10,10 @@ struct RedisConnector: Sendable {
   let eventLoop: any EventLoop
   let executor: RedisEventLoopExecutor
   let metrics: RedisMetrics
+  /// The clock of pauses and of repeated work; the event loop measures deadlines.
+  let clock: MonotonicClock
   /// Reports new shared connections.
-  var newConnections: Broadcast<ContinuousClock.Instant>
+  var newConnections: Broadcast<MonotonicClock.Instant>
   let logger: Logger
   /// The role of all connections in the metrics; `nil` uses the role of each connection.
   var role: RedisMetrics.Role?

@@ -34,7 +34,8 @@ final class SubscriptionHub: Sendable {
     self.connector = connector
     bufferSize = configuration.subscriptionBufferSize
     driver = ReconnectionDriver(
-      name: locator.name, outageLevel: locator.outageLevel, backoff: configuration.backoff, metrics: connector.metrics, logger: logger)
+      name: locator.name, outageLevel: locator.outageLevel, backoff: configuration.backoff, clock: connector.clock,
+      metrics: connector.metrics, logger: logger)
   }
 
   /// The server's reason for refusing a subscription; `nil` while it serves all subscriptions.
@@ -65,7 +66,7 @@ final class SubscriptionHub: Sendable {
 
   /// Requests refused channels again, since the user's rights may have changed.
   private func tryRefusedAgain() async {
-    await every(Self.refusalInterval, clock: ContinuousClock(), startsAtOnce: false) {
+    await every(Self.refusalInterval, clock: connector.clock, startsAtOnce: false) {
       state.withLock { perform($0.registry.tryRefusedAgain(), &$0) }
     }
   }

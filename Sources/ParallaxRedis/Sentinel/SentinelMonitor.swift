@@ -39,6 +39,7 @@ final class SentinelMonitor: Sendable {
   let masterName: String
   private let sentinels: [Sentinel]
   private let questionTimeout: Duration
+  private let clock: MonotonicClock
   private let logger: Logger
   private let state = Mutex(State())
   /// Signaled to ask the sentinels.
@@ -59,6 +60,7 @@ final class SentinelMonitor: Sendable {
     connector.newConnections = Broadcast()
     masterName = settings.masterName
     questionTimeout = configuration.connectTimeout
+    clock = connector.clock
     self.logger = logger
     sentinels = settings.sentinels.map { endpoint in
       let locator = ServerLocator.fixed(endpoint, name: "sentinel \(endpoint)", outageLevel: .warning)
@@ -83,7 +85,7 @@ final class SentinelMonitor: Sendable {
         }
       }
       group.addTask {
-        await every(Self.interval, clock: ContinuousClock(), startsAtOnce: false) { self.wakeUp.signal() }
+        await every(Self.interval, clock: self.clock, startsAtOnce: false) { self.wakeUp.signal() }
       }
       for await _ in wakeUp {
         if (try? await ask()) != nil { asked() }
@@ -121,7 +123,7 @@ final class SentinelMonitor: Sendable {
     while true {
       let master = try await ask()
       if isMaster(master) { return master }
-      do { try await Task.sleep(for: Self.failoverInterval) } catch { throw ReconnectionDriver.shuttingDown }
+      do { try await clock.sleep(for: Self.failoverInterval) } catch { throw ReconnectionDriver.shuttingDown }
     }
   }
 
@@ -134,7 +136,7 @@ final class SentinelMonitor: Sendable {
         group.addTask { (index, await self.question(sentinel.node)) }
       }
       group.addTask {
-        try? await Task.sleep(for: questionTimeout)
+        try? await self.clock.sleep(for: questionTimeout)
         return nil
       }
       defer { group.cancelAll() }

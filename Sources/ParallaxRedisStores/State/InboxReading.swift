@@ -21,7 +21,8 @@ struct InboxReading {
 
   private let key: String
   private let limit: Int
-  private var readsNew = false
+  /// Whether the next read waits for new messages.
+  private(set) var readsNew = false
   private var handled: [String] = []
   private(set) var failures = 0
 

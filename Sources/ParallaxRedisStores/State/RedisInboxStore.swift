@@ -1,5 +1,6 @@
 public import Logging
 import ParallaxAPI
+import ParallaxConcurrency
 public import ParallaxHA
 public import ParallaxRedis
 public import ParallaxState
@@ -16,7 +17,11 @@ public final class RedisInboxStore: InboxStore {
   private let keys: KeySpace
   private let capacity: Int
   private let condition: WriteCondition?
+  private let clock: MonotonicClock
   private let logger: Logger
+
+  /// The shortest duration of a blocking read without messages.
+  private static let shortestWait: Duration = .milliseconds(100)
 
   /// Makes a store.
   ///
@@ -24,14 +29,20 @@ public final class RedisInboxStore: InboxStore {
   ///   - client: A client of the cluster's server and database.
   ///   - keys: The names of the keys.
   ///   - capacity: The number of messages that an inbox holds; 100,000 by default.
+  ///   - clock: The clock of a receiver's pauses.
   ///   - logger: The logger of a receiver's outages, each of which is logged once.
-  public convenience init(client: RedisClient, keys: KeySpace, capacity: Int = 100_000, logger: Logger) {
-    self.init(client: client, keys: keys, capacity: capacity, condition: nil, logger: logger)
+  public convenience init(
+    client: RedisClient, keys: KeySpace, capacity: Int = 100_000, clock: any Clock<Duration> = ContinuousClock(), logger: Logger
+  ) {
+    self.init(client: client, keys: keys, capacity: capacity, condition: nil, clock: MonotonicClock(clock), logger: logger)
   }
 
   /// Makes a store that reports refused writes to `condition`.
-  package init(client: RedisClient, keys: KeySpace, capacity: Int = 100_000, condition: WriteCondition?, logger: Logger) {
+  init(
+    client: RedisClient, keys: KeySpace, capacity: Int = 100_000, condition: WriteCondition?, clock: MonotonicClock, logger: Logger
+  ) {
     self.client = client
+    self.clock = clock
     self.condition = condition
     self.keys = keys
     self.capacity = capacity
@@ -68,7 +79,7 @@ public final class RedisInboxStore: InboxStore {
         if reading.failures == 1 {
           logger.warning("cannot read the inbox; trying again", metadata: ["session": "\(session)", "error": "\(error)"])
         }
-        try await Task.sleep(for: pause)
+        try await clock.sleep(for: pause)
         continue
       }
       throw failure
@@ -81,9 +92,16 @@ public final class RedisInboxStore: InboxStore {
     _ handle: @Sendable ([ReceivedNodeMessage]) async throws -> Void
   ) async throws -> any Error {
     try reading.opened(try await connection.pipeline(reading.opening))
+    var pace = Pace(clock: clock)
     while true {
+      let mayWait = reading.readsNew
+      pace.begin()
       let messages = try reading.received(try await connection.pipeline(reading.next))
-      guard !messages.isEmpty else { continue }
+      guard !messages.isEmpty else {
+        // A server or a proxy that answers a blocking read at once would make the loop spin.
+        if mayWait { try await pace.rest(atLeast: Self.shortestWait) }
+        continue
+      }
       do {
         try await handle(messages)
       } catch {

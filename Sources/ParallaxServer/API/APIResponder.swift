@@ -5,16 +5,19 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import ParallaxAPI
+import ParallaxConcurrency
 
 /// Answers a request through the router, turns every error into the error document, and adds the request id.
 struct APIResponder: Sendable {
   private let router: RouterResponder<APIRequestContext>
   private let bodyLimit: Int
+  private let clock: MonotonicClock
   private let logger: Logger
 
-  init(routes: APIRoutes, logger: Logger) {
+  init(routes: APIRoutes, clock: MonotonicClock, logger: Logger) {
     router = routes.makeRouter().buildResponder()
     bodyLimit = routes.bodyLimit
+    self.clock = clock
     self.logger = logger
   }
 
@@ -22,7 +25,7 @@ struct APIResponder: Sendable {
     let requestID = RequestID.make(from: request.headers[.requestID])
     var logger = logger
     logger[metadataKey: "requestId"] = "\(requestID)"
-    let began = ContinuousClock.now
+    let began = clock.now
     var response = await answer(request, requestID: requestID, logger: logger)
     // The response to HEAD carries the length of an error document, without the document.
     if request.method == .head { response = response.createHeadResponse() }
@@ -31,7 +34,7 @@ struct APIResponder: Sendable {
       "request",
       metadata: [
         "method": "\(request.method)", "path": "\(request.uri.path)", "status": "\(response.status.code)",
-        "duration": "\(ContinuousClock.now - began)",
+        "duration": "\(began.duration(to: clock.now))",
       ])
     try await writer.write(response: response.head, body: response.body)
   }

@@ -1,24 +1,21 @@
 package import NIOCore
+package import ParallaxAPI
 
 /// The requests that the event loop answers ahead of the router, under any load.
-package enum Probe: Hashable, Sendable, CaseIterable {
-  /// `GET /health`
-  case health
-  /// `GET /health/live`
-  case live
-  /// `GET /health/ready`
-  case ready
+package enum Probe: Hashable, Sendable {
+  case health(HealthProbe)
   /// `GET /metrics`
   case metrics
 
   /// The probe at a path; each path also exists under `/api`.
   init?(path: Substring) {
-    switch path {
-    case "/health", "/api/health": self = .health
-    case "/health/live", "/api/health/live": self = .live
-    case "/health/ready", "/api/health/ready": self = .ready
-    case "/metrics", "/api/metrics": self = .metrics
-    default: return nil
+    let path = path.hasPrefix("/api/") ? path.dropFirst(4) : path
+    if let probe = HealthProbe.allCases.first(where: { $0.rawValue == path }) {
+      self = .health(probe)
+    } else if path == "/metrics" {
+      self = .metrics
+    } else {
+      return nil
     }
   }
 }

@@ -2,6 +2,7 @@ import HummingbirdCore
 package import Logging
 package import NIOCore
 import ParallaxAPI
+package import ParallaxConcurrency
 import ServiceLifecycle
 import Synchronization
 
@@ -68,6 +69,7 @@ package struct HTTPServer: Service {
   private let configuration: Configuration
   private let group: any EventLoopGroup
   private let hooks: Hooks
+  private let clock: MonotonicClock
   private let logger: Logger
   private let connections: ServerConnections
   private let front: FrontContext
@@ -76,14 +78,16 @@ package struct HTTPServer: Service {
   /// Creates a server; `run()` makes it listen.
   ///
   /// `controlPlane` answers the API, `gateway` accepts the agents' connections, `probes` answers `/health*` and `/metrics` on event loops.
-  /// The caller shuts down the event loops of `group`.
+  /// The caller shuts down the event loops of `group`. `clock` measures requests and the server's end; event loops measure the deadlines
+  /// of connections.
   package init(
     configuration: Configuration, controlPlane: any ControlPlaneService, gateway: any AgentGateway, probes: @escaping ProbeResponder,
-    group: any EventLoopGroup, hooks: Hooks = Hooks(), logger: Logger
+    group: any EventLoopGroup, hooks: Hooks = Hooks(), clock: MonotonicClock, logger: Logger
   ) {
     self.configuration = configuration
     self.group = group
     self.hooks = hooks
+    self.clock = clock
     self.logger = logger
     connections = ServerConnections(group: group)
     let access = AccessGuard(
@@ -92,7 +96,8 @@ package struct HTTPServer: Service {
     front = FrontContext(
       limits: configuration.limits, access: access, probes: probes, gateway: gateway, connections: connections, isLeaving: hooks.isLeaving,
       logger: logger)
-    responder = APIResponder(routes: APIRoutes(service: controlPlane, bodyLimit: configuration.limits.requestBody), logger: logger)
+    responder = APIResponder(
+      routes: APIRoutes(service: controlPlane, bodyLimit: configuration.limits.requestBody), clock: clock, logger: logger)
   }
 
   package func run() async throws {
@@ -116,7 +121,7 @@ package struct HTTPServer: Service {
           try await gracefulShutdown()
           await listener.waitUntilClosed()
           await hooks.onStopAccepting()
-          try await Task.sleep(for: configuration.closeTimeout)
+          try await clock.sleep(for: configuration.closeTimeout)
           logger.warning("closing the remaining connections", metadata: ["waited": "\(configuration.closeTimeout)"])
         } catch {
           // Cancelled: all connections have ended, or the server stops without waiting.

@@ -36,11 +36,11 @@ public protocol Backend: Sendable {
   /// The name by which these stores differ from other stores on the same servers, for errors; empty by default.
   var namespace: String { get }
 
-  /// The instants of connections to stores that may have lost acknowledged writes, as after a failover.
+  /// Reports connections to stores that may lack acknowledged writes, as after a failover.
   ///
-  /// The node then rewrites its state from before the instant. By default the sequence ends at once, because the stores lose no
+  /// The node then restores its state from before the reset. By default the sequence ends at once, because the stores lose no
   /// acknowledged write.
-  func storeResets() -> AsyncStream<ContinuousClock.Instant>
+  func storeResets() -> AsyncStream<StoreReset>
 
   /// The local address of the connection to the stores, by which other nodes are likely to reach this machine.
   ///
@@ -80,6 +80,21 @@ public enum BackendStatus: Sendable, Hashable {
   case refusesSubscriptions(reason: String)
 }
 
+/// An instant from before which the stores may lack acknowledged writes.
+public struct StoreReset: Sendable {
+  private let readAge: @Sendable () -> Duration
+
+  /// Makes a reset.
+  ///
+  /// - Parameter age: Returns the time since the reset, at each call.
+  public init(age: @escaping @Sendable () -> Duration) {
+    readAge = age
+  }
+
+  /// The time since the reset, at each access; older acknowledged writes may be missing.
+  public var age: Duration { readAge() }
+}
+
 extension Backend {
   /// Returns no services.
   public var services: [any Service] { [] }
@@ -91,7 +106,7 @@ extension Backend {
   public var namespace: String { "" }
 
   /// Returns an empty sequence: the stores lose no acknowledged write.
-  public func storeResets() -> AsyncStream<ContinuousClock.Instant> { AsyncStream { nil } }
+  public func storeResets() -> AsyncStream<StoreReset> { AsyncStream { nil } }
 
   /// Returns nil: the backend has no network connection.
   public func localHost() async throws -> String? { nil }

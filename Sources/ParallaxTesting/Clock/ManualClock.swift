@@ -1,3 +1,4 @@
+import ParallaxConcurrency
 import Synchronization
 
 /// A clock whose time moves only when a test moves it.
@@ -7,12 +8,12 @@ import Synchronization
 /// ```swift
 /// let clock = ManualClock()
 /// async let work: Void = poll(every: .seconds(2), clock: clock)
-/// await clock.sleepers(atLeast: 1)
+/// try await clock.sleepers(atLeast: 1)
 /// clock.advance(by: .seconds(2))
 /// ```
 ///
-/// No call waits for real time. A task that sleeps until a past instant does not wait, so a task that is woken by a long step and sleeps
-/// again catches up within that step.
+/// No call waits for real time, except up to the limit of ``sleepers(atLeast:within:by:)``. A task that sleeps until a past instant does
+/// not wait, so a task that is woken by a long step and sleeps again catches up within that step.
 public final class ManualClock: Clock {
   /// An instant of the clock.
   public struct Instant: InstantProtocol, CustomStringConvertible {
@@ -52,8 +53,10 @@ public final class ManualClock: Clock {
   }
 
   private struct Watcher {
+    var id: UInt64
     var count: Int
-    var continuation: CheckedContinuation<Void, Never>
+    /// Resumed with whether so many sleep.
+    var continuation: UnsafeContinuation<Bool, Never>
   }
 
   private struct State {
@@ -104,18 +107,43 @@ public final class ManualClock: Clock {
     for sleeper in due { sleeper.continuation.resume() }
   }
 
-  /// Waits until at least this number of tasks sleep; cancellation does not end the wait.
+  /// Waits until at least this number of tasks sleep.
   ///
-  /// - Parameter count: The number of tasks; 1 by default.
-  public func sleepers(atLeast count: Int = 1) async {
-    await withCheckedContinuation { continuation in
+  /// - Parameters:
+  ///   - count: The number of tasks; 1 by default.
+  ///   - limit: The limit of the wait, 30 seconds by default, so that a test fails whose code never sleeps.
+  ///   - clock: The clock of the limit, real time by default.
+  /// - Throws: ``MissingSleepers`` at the limit, or `CancellationError`.
+  public func sleepers(
+    atLeast count: Int = 1, within limit: Duration = .seconds(30), by clock: some Clock<Duration> = ContinuousClock()
+  ) async throws {
+    if state.withLock({ $0.sleepers.count >= count }) { return try Task.checkCancellation() }
+    do {
+      try await withTimeout(limit, clock: clock) { try await self.watch(for: count) }
+    } catch is TimeoutError {
+      throw MissingSleepers(expected: count, found: state.withLock { $0.sleepers.count }, limit: limit)
+    }
+  }
+
+  private func watch(for count: Int) async throws {
+    let id = state.withLock { state in
+      state.lastID += 1
+      return state.lastID
+    }
+    let isSatisfied = await suspend { (continuation: UnsafeContinuation<Bool, Never>) in
       let isSatisfied = state.withLock { state in
         if state.sleepers.count >= count { return true }
-        state.watchers.append(Watcher(count: count, continuation: continuation))
+        state.watchers.append(Watcher(id: id, count: count, continuation: continuation))
         return false
       }
-      if isSatisfied { continuation.resume() }
+      if isSatisfied { continuation.resume(returning: true) }
+    } onCancel: {
+      let watcher = state.withLock { state in
+        state.watchers.firstIndex { $0.id == id }.map { state.watchers.remove(at: $0) }
+      }
+      watcher?.continuation.resume(returning: false)
     }
+    if !isSatisfied { throw CancellationError() }
   }
 
   /// Sleeps until the clock reaches the deadline; returns at once if it already has.
@@ -158,7 +186,20 @@ public final class ManualClock: Clock {
     switch outcome {
     case .cancelled: sleeper.continuation.resume(throwing: CancellationError())
     case .due: sleeper.continuation.resume()
-    case .asleep(let watchers): for watcher in watchers { watcher.continuation.resume() }
+    case .asleep(let watchers): for watcher in watchers { watcher.continuation.resume(returning: true) }
     }
   }
+}
+
+/// Fewer tasks sleep on a ``ManualClock`` than a test has waited for.
+public struct MissingSleepers: Error, CustomStringConvertible {
+  /// How many were waited for.
+  public let expected: Int
+  /// How many there were in the end.
+  public let found: Int
+  /// How long they were waited for.
+  public let limit: Duration
+
+  /// All three, for people.
+  public var description: String { "\(found) tasks sleep on the clock after \(limit), not \(expected)" }
 }

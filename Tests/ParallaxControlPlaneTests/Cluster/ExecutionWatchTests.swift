@@ -30,7 +30,7 @@ import Testing
     create()
     async let ended = watch.end(of: "exec_1", within: .seconds(10)) { nil }
     for second in 1...10 {
-      await clock.sleepers()
+      try await clock.sleepers()
       #expect(store.reads == second)
       clock.advance(by: .seconds(1))
     }
@@ -42,7 +42,7 @@ import Testing
   @Test func aReportOfTheEndIsReadAtOnce() async throws {
     create()
     async let ended = watch.end(of: "exec_1", within: .seconds(60)) { nil }
-    await clock.sleepers()
+    try await clock.sleepers()
     #expect(sent.messages == [Self.watchMessage])
     end()
     watch.ended("exec_1")
@@ -67,7 +67,7 @@ import Testing
   @Test func aNewOwnerIsAskedAtOnce() async throws {
     create()
     async let ended = watch.end(of: "exec_1", within: .seconds(60), asking: .cancel(execution: "exec_1")) { nil }
-    await clock.sleepers()
+    try await clock.sleepers()
     let heir = NodeSession(nodeID: "heir", incarnation: "1")
     _ = store.inner.claim("exec_1", from: Self.owner, isGone: true, to: heir)
     clock.advance(by: .seconds(1))
@@ -82,14 +82,14 @@ import Testing
     create()
     store.failReads(2, 3)
     async let ended = watch.end(of: "exec_1", within: .seconds(60)) { nil }
-    await clock.sleepers()
+    try await clock.sleepers()
     clock.advance(by: .seconds(1))
     try await eventually("the second read") { store.reads == 2 }
-    await clock.sleepers()
+    try await clock.sleepers()
     clock.advance(by: .seconds(1))
     try await eventually("the third read") { store.reads == 3 }
     end()
-    await clock.sleepers()
+    try await clock.sleepers()
     clock.advance(by: .seconds(1))
     #expect(try await ended?.execution.status == .cancelled)
 
@@ -108,7 +108,7 @@ import Testing
     create()
     let ended = try await withThrowingTaskGroup(of: StoredExecution?.self) { group in
       group.addTask { try await watch.end(of: "exec_1", within: .seconds(60)) { nil } }
-      await clock.sleepers()
+      try await clock.sleepers()
       group.cancelAll()
       return try await group.next()
     }
@@ -119,7 +119,7 @@ import Testing
   @Test func aStoppingNodeEndsAllWaits() async throws {
     create()
     async let ended = watch.end(of: "exec_1", within: .seconds(60)) { nil }
-    await clock.sleepers()
+    try await clock.sleepers()
     watch.release()
     #expect(try await ended == nil)
     #expect(try await watch.end(of: "exec_1", within: .seconds(60)) { nil } == nil)

@@ -13,6 +13,9 @@ final class ObservedStore: StateStore {
     var unreadable: Set<String> = []
     var removals: [Int] = []
     var released: [String] = []
+    var openings = 0
+    var refusesOpening = false
+    var forgottenPatterns: Set<String> = []
   }
 
   let inner: InMemoryStateStore
@@ -28,6 +31,15 @@ final class ObservedStore: StateStore {
   var removals: [Int] { observations.withLock { $0.removals } }
   /// The executions removed from their owners' lists.
   var released: [String] { observations.withLock { $0.released } }
+
+  /// The number of attempts to open a session.
+  var openings: Int { observations.withLock { $0.openings } }
+
+  /// Refuses to open sessions, as a store does that does not answer.
+  func refuseOpening(_ refuses: Bool) { observations.withLock { $0.refusesOpening = refuses } }
+
+  /// Removes all patterns.
+  func forgetPatterns() { observations.withLock { $0.forgottenPatterns = Set(inner.patternNames()) } }
 
   /// Makes the reads with these numbers fail, from 1 on.
   func failReads(_ numbers: Int...) { observations.withLock { $0.failingReads = Set(numbers) } }
@@ -81,11 +93,31 @@ final class ObservedStore: StateStore {
   func removeAgent(_ id: String, epoch: Int64, session: NodeSession) { inner.removeAgent(id, epoch: epoch, session: session) }
   func agent(_ id: String) -> AgentRecord? { inner.agent(id) }
   func agents(at session: NodeSession) -> [AgentRecord] { inner.agents(at: session) }
-  func store(_ pattern: PatternDefinition) -> Bool { inner.store(pattern) }
-  func versions(ofPattern name: String) -> [PatternDefinition] { inner.versions(ofPattern: name) }
-  func patternNames() -> [String] { inner.patternNames() }
+
+  func store(_ pattern: PatternDefinition) -> Bool {
+    let wasForgotten = observations.withLock { $0.forgottenPatterns.remove(pattern.name) != nil }
+    return inner.store(pattern) || wasForgotten
+  }
+
+  func versions(ofPattern name: String) -> [PatternDefinition] {
+    observations.withLock { $0.forgottenPatterns.contains(name) } ? [] : inner.versions(ofPattern: name)
+  }
+
+  func patternNames() -> [String] {
+    let forgotten = observations.withLock { $0.forgottenPatterns }
+    return inner.patternNames().filter { !forgotten.contains($0) }
+  }
+
   func currentTime() -> Timestamp { inner.currentTime() }
-  func open(_ session: NodeSession) -> Bool { inner.open(session) }
+  func open(_ session: NodeSession) throws -> Bool {
+    let refuses = observations.withLock { observations in
+      observations.openings += 1
+      return observations.refusesOpening
+    }
+    if refuses { throw StateStoreError(.unavailable, "no answer") }
+    return inner.open(session)
+  }
+
   func sessions() -> [NodeSession: Int64] { inner.sessions() }
   func close(_ session: NodeSession, generation: Int64) { inner.close(session, generation: generation) }
 }

@@ -33,7 +33,7 @@ import Testing
   /// The store loses everything and the node hears of it.
   private func failOver(_ dispatcher: Dispatcher) {
     store.failOver()
-    dispatcher.storeReset(since: .now)
+    dispatcher.storeReset(connectionAge: .zero)
   }
 
   private func submitted(_ id: String, to dispatcher: Dispatcher, createdAt: Timestamp = NodeClock.wall) async -> Execution {
@@ -66,7 +66,7 @@ import Testing
       }
       _ = await dispatcher.cancel("exec_2")
       // After a mere reconnection what is there stays, however old.
-      dispatcher.storeReset(since: .now)
+      dispatcher.storeReset(connectionAge: .zero)
       try await Task.sleep(for: .milliseconds(50))
       #expect(dispatcher.counts.executions == 2)
       failOver(dispatcher)
@@ -84,7 +84,7 @@ import Testing
       // A replica that had it as pending was promoted, and a leader took that over.
       _ = store.create(StoredExecution(execution: execution, tasks: []))
       _ = store.claim("exec_1", from: World.session, isGone: true, to: World.other)
-      dispatcher.storeReset(since: .now)
+      dispatcher.storeReset(connectionAge: .zero)
       try await eventually("the end") { store.execution("exec_1")?.execution.status == .cancelled }
     }
   }
@@ -155,7 +155,7 @@ import Testing
       register("behind", at: dispatcher, epoch: stored("behind", at: World.session) + 1, links[1])
       register("moved", at: dispatcher, epoch: stored("moved", at: World.other) - 1, links[2])
       register("kept", at: dispatcher, epoch: stored("kept", at: World.session), links[3])
-      dispatcher.storeReset(since: .now)
+      dispatcher.storeReset(connectionAge: .zero)
       try await eventually("the registrations that are lost") { links[0].renewals == 1 && links[1].renewals == 1 }
       #expect(links[2].renewals == 0 && links[3].renewals == 0)
     }

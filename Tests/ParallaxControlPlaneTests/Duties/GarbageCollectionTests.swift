@@ -9,7 +9,7 @@ import Testing
 @testable import ParallaxControlPlane
 
 /// The executions that the leader removes, the clock that decides, and the end of a round.
-@Suite struct GarbageCollectionTests {
+@Suite(.timeLimit(.minutes(1))) struct GarbageCollectionTests {
   private static let start = Timestamp(milliseconds: 1_768_473_000_000)
   private static let session = NodeSession(nodeID: "node", incarnation: "1")
 

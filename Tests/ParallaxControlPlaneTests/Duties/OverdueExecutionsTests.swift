@@ -8,7 +8,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-@Suite struct OverdueExecutionsTests {
+@Suite(.timeLimit(.minutes(1))) struct OverdueExecutionsTests {
   private let store = ObservedStore()
   private let owner = NodeSession(nodeID: "owner", incarnation: "1")
   private let reminders = Reminders()
@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func ownersAreRemindedOfOverdueExecutionsOnly() async throws {
-    _ = store.open(owner)
+    _ = try store.open(owner)
     create("exec_late", timeout: 10, .running)
     create("exec_due", timeout: 95, .running)
     create("exec_young", timeout: 600, .pending)
@@ -37,7 +37,7 @@ import Testing
   }
 
   @Test func endedExecutionsAreReleased() async throws {
-    _ = store.open(owner)
+    _ = try store.open(owner)
     create("exec_done", timeout: 10, .completed)
     #expect(store.executions(ownedBy: owner) == ["exec_done"])
     try await duty.run()

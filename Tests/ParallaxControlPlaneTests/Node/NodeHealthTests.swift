@@ -5,7 +5,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-@Suite struct NodeConditionTests {
+@Suite(.timeLimit(.minutes(1))) struct NodeConditionTests {
   private func condition(
     _ stage: NodeHealth.Stage = .running, store: BackendStatus = .reachable, sinceBeat: Duration = .zero,
     sinceOpening: Duration? = .zero, isSilent: Bool = false
@@ -64,7 +64,7 @@ import Testing
   }
 }
 
-@Suite struct NodeHealthTests {
+@Suite(.timeLimit(.minutes(1))) struct NodeHealthTests {
   private let clock = ManualClock()
 
   private func health() -> NodeHealth {
@@ -98,7 +98,7 @@ import Testing
   }
 }
 
-@Suite struct NodeClockTests {
+@Suite(.timeLimit(.minutes(1))) struct NodeClockTests {
   @Test func instantsCountFromTheCreationOfTheClock() async throws {
     let manual = ManualClock()
     manual.advance(by: .seconds(5))
@@ -107,7 +107,7 @@ import Testing
     manual.advance(by: .seconds(2))
     #expect(clock.now.instant == .seconds(2))
     async let sleep: Void = clock.sleep(for: .seconds(3))
-    await manual.sleepers()
+    try await manual.sleepers()
     #expect(manual.nextDeadline?.sinceStart == .seconds(10))
     manual.advance(by: .seconds(3))
     try await sleep

@@ -30,7 +30,7 @@ import Testing
       timerLoop: MultiThreadedEventLoopGroup.singleton.any(), clock: clock, metrics: try DispatchMetrics(registry: MetricsRegistry()),
       logger: logger)
     let election = NodeElection(
-      store: AnyElectionStore(InMemoryElectionStore()), session: Self.me, clock: ContinuousClock(), logger: logger)
+      store: AnyElectionStore(InMemoryElectionStore()), session: Self.me, clock: clock.monotonic, logger: logger)
     let watch = ExecutionWatch(store: store, session: Self.me, clock: clock) { _, _ in }
     return Shutdown(
       delay: .seconds(5), timeout: .seconds(30),
@@ -43,7 +43,7 @@ import Testing
     health.stage = .leaving(hasSuccessor: true)
     let shutdown = try shutdown(successors: [Self.other])
     async let ended: Void = shutdown.acceptingEnded()
-    await clock.sleepers()
+    try await clock.sleepers()
     #expect(health.refusal == nil)
     clock.advance(by: ShutdownPlan.lateRequests - .milliseconds(1))
     #expect(health.refusal == nil)

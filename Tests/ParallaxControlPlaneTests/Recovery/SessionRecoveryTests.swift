@@ -10,7 +10,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-@Suite struct RecoveryLedgerTests {
+@Suite(.timeLimit(.minutes(1))) struct RecoveryLedgerTests {
   private let lost = NodeSession(nodeID: "lost", incarnation: "1")
 
   @Test func aSessionMayBeClosedAfterTheGraceOfItsAgents() {
@@ -35,7 +35,7 @@ import Testing
 }
 
 /// Rounds of recovery on a store in memory and a manual clock.
-@Suite struct SessionRecoveryTests {
+@Suite(.timeLimit(.minutes(1))) struct SessionRecoveryTests {
   private static let grace: Duration = .seconds(30)
 
   private let lost = NodeSession(nodeID: "lost", incarnation: "1")
@@ -56,8 +56,8 @@ import Testing
     recovery = try SessionRecovery(
       store: store, inboxes: inboxes, dispatcher: dispatcher, session: World.session, resumeGrace: Self.grace, registry: registry,
       clock: nodeClock, logger: logger)
-    _ = store.open(World.session)
-    _ = store.open(lost)
+    _ = try store.open(World.session)
+    _ = try store.open(lost)
   }
 
   private func create(_ id: String, _ status: ExecutionStatus = .pending) {
@@ -116,7 +116,7 @@ import Testing
   @Test func aSessionThatWasOpenedAgainIsNotClosed() async throws {
     let listed = store.sessions().filter { $0.key == lost }
     try await recovery.run(listed)
-    _ = store.open(lost)
+    _ = try store.open(lost)
     clock.advance(by: Self.grace)
     try await recovery.run(listed)
     #expect(store.sessions()[lost] != nil)

@@ -1,5 +1,6 @@
 import CoreMetrics
 import Logging
+import ParallaxConcurrency
 import ParallaxHA
 import ParallaxTesting
 import Synchronization
@@ -13,7 +14,7 @@ final class DutyBench: Sendable {
 
   private struct State {
     var runs: [Run] = []
-    var waiting: [(number: Int, continuation: CheckedContinuation<Run, Never>)] = []
+    var waiting: [(number: Int, continuation: UnsafeContinuation<Run?, Never>)] = []
   }
 
   let clock = ManualClock()
@@ -35,31 +36,39 @@ final class DutyBench: Sendable {
   }
 
   /// Waits until a run has begun; the first run has the number 1.
-  func run(number: Int) async -> Run {
-    await withCheckedContinuation { continuation in
+  func run(number: Int) async throws -> Run {
+    let run = await suspend { (continuation: UnsafeContinuation<Run?, Never>) in
       let run: Run? = state.withLock { state in
         if state.runs.count >= number { return state.runs[number - 1] }
         state.waiting.append((number, continuation))
         return nil
       }
       if let run { continuation.resume(returning: run) }
+    } onCancel: {
+      let waiting = state.withLock { state in
+        defer { state.waiting = [] }
+        return state.waiting
+      }
+      for waiter in waiting { waiter.continuation.resume(returning: nil) }
     }
+    guard let run else { throw CancellationError() }
+    return run
   }
 
   /// Waits until a task sleeps, and moves the time to the first deadline.
-  func passTime() async {
-    await clock.sleepers()
+  func passTime() async throws {
+    try await clock.sleepers()
     if let next = clock.nextDeadline { clock.advance(by: clock.now.duration(to: next)) }
   }
 
-  func run(_ duty: LeaderDuty, _ body: () async -> Void) async { await run([duty], body) }
+  func run(_ duty: LeaderDuty, _ body: () async throws -> Void) async throws { try await run([duty], body) }
 
   /// Runs the duties of a term during a body.
-  func run(_ duties: [LeaderDuty], _ body: () async -> Void) async {
+  func run(_ duties: [LeaderDuty], _ body: () async throws -> Void) async throws {
     let runner = LeaderDuties(duties, clock: clock, logger: Logger(label: "test") { [log] _ in log }, metrics: metrics)
-    await withTaskGroup(of: Void.self) { group in
+    try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await runner.run(FencingToken(term: 7, incarnation: "a")) }
-      await body()
+      try await body()
       group.cancelAll()
     }
   }

@@ -4,7 +4,7 @@ import ParallaxTesting
 import Synchronization
 import Testing
 
-@Suite struct LeaderElectionTests {
+@Suite(.timeLimit(.minutes(1))) struct LeaderElectionTests {
   @Test func theFirstNodeOfAProcessLeadsAtOnceAndItsBodyRunsUntilItReturns() async throws {
     let store = InMemoryElectionStore()
     let election = LeaderElection(store: store, nodeID: "worker-1", logger: quiet)

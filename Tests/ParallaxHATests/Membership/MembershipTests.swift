@@ -118,13 +118,13 @@ import Testing
     let node = try NodeUnderTest()
     try await node.run {
       node.store.hangs = true
-      await node.clock.sleepers(atLeast: 1)
+      try await node.clock.sleepers(atLeast: 1)
       node.clock.advance(by: .seconds(5))
       await node.store.calls(atLeast: 3)
-      await node.clock.sleepers(atLeast: 2)
+      try await node.clock.sleepers(atLeast: 2)
       node.clock.advance(by: .seconds(3))
       await node.store.calls(atLeast: 4)
-      await node.clock.sleepers(atLeast: 2)
+      try await node.clock.sleepers(atLeast: 2)
       #expect(node.clock.nextDeadline?.sinceStart == .seconds(10))
       node.store.hangs = false
       node.clock.advance(by: .seconds(3))

@@ -92,12 +92,12 @@ import Testing
     let clock = ManualClock()
     _ = store.write(memberRecord("b", 1), replacing: nil)
     async let liveNode: Void = {
-      await clock.sleepers()
+      try await clock.sleepers()
       _ = store.write(memberRecord("b", 2), replacing: nil)
       clock.advance(by: .milliseconds(500))
     }()
     let error = await #expect(throws: MembershipError.self) { try await check(store, clock: clock) }
-    await liveNode
+    try await liveNode
     #expect(error?.code == .storeInUse)
     for word in ["\"me\"", "\"b\"", "b:8080", "\"parallax:\"", "highAvailability.enabled: true", "keyPrefix"] {
       #expect(error?.message.contains(word) == true, "\(word)")
@@ -110,13 +110,13 @@ import Testing
     let clock = ManualClock()
     _ = store.write(memberRecord("b", 1, clusterID: clusterID), replacing: nil)
     async let liveNode: Void = {
-      await clock.sleepers()
+      try await clock.sleepers()
       _ = store.write(memberRecord("b", 2, clusterID: clusterID), replacing: nil)
       clock.advance(by: .milliseconds(500))
     }()
     let storeGuard = StoreGuard(store: store, nodeID: "me", clusterID: "own", keyPrefix: "parallax:", clock: clock)
     let error = await #expect(throws: MembershipError.self) { try await storeGuard.check() }
-    await liveNode
+    try await liveNode
     #expect(error?.code == .storeInUse)
     for word in ["\"me\"", "\"b\"", "b:8080", "cluster \"own\"", remedy, "redis.keyPrefix"]
       + [clusterID.map { "cluster \"\($0)\"" }].compactMap(\.self)
@@ -131,7 +131,7 @@ import Testing
     _ = store.write(memberRecord("b", 1), replacing: nil)
     async let answer = check(store, clock: clock)
     for _ in 0..<12 {
-      await clock.sleepers()
+      try await clock.sleepers()
       clock.advance(by: .milliseconds(500))
     }
     #expect(try await answer == [memberSession("b")])

@@ -19,7 +19,8 @@ struct ClusterRouterTests {
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let connector = RedisConnector(
       configuration: RedisConfiguration(deployment: .cluster(nodes: [Self.a])), eventLoop: loop,
-      executor: RedisEventLoopExecutor(eventLoop: loop), metrics: RedisMetrics(), newConnections: Broadcast(), logger: logger)
+      executor: RedisEventLoopExecutor(eventLoop: loop), metrics: RedisMetrics(), clock: MonotonicClock(ContinuousClock()),
+      newConnections: Broadcast(), logger: logger)
     router = ClusterRouter(seeds: [Self.a], connector: connector, scripts: KnownScripts([]), logger: logger)
   }
 

@@ -20,7 +20,7 @@ final class FrontChannelFixture {
     let context = FrontContext(
       limits: limits, access: access,
       probes: { probe, accept in
-        ProbeAnswer(status: probe == .ready ? 503 : 200, contentType: accept ?? "text/plain", body: ByteBuffer(string: "\(probe)"))
+        ProbeAnswer(status: probe == .health(.ready) ? 503 : 200, contentType: accept ?? "text/plain", body: ByteBuffer(string: probe.name))
       },
       gateway: gateway, connections: ServerConnections(group: channel.embeddedEventLoop), isLeaving: { isLeaving },
       logger: Logger(label: "test"))

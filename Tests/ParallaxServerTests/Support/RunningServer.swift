@@ -4,6 +4,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import ParallaxAPI
+import ParallaxConcurrency
 import ServiceLifecycle
 
 @testable import ParallaxServer
@@ -18,7 +19,7 @@ struct RunningServer {
     controlPlane: FakeControlPlane = FakeControlPlane(), gateway: any AgentGateway = RecordingGateway.echo(),
     change: (inout HTTPServer.Configuration) -> Void = { _ in },
     probes: @escaping ProbeResponder = { probe, _ in
-      ProbeAnswer(status: 200, contentType: "text/plain", body: ByteBuffer(string: "\(probe)"))
+      ProbeAnswer(status: 200, contentType: "text/plain", body: ByteBuffer(string: probe.name))
     }, isLeaving: @escaping @Sendable () -> Bool = { false }, onStopAccepting: @escaping @Sendable () async -> Void = {},
     _ test: (RunningServer) async throws -> Void
   ) async throws {
@@ -34,7 +35,7 @@ struct RunningServer {
       hooks: HTTPServer.Hooks(
         onBound: { address in boundContinuation.yield(address.port ?? 0) }, onStopAccepting: onStopAccepting,
         isLeaving: isLeaving),
-      logger: logger)
+      clock: MonotonicClock(ContinuousClock()), logger: logger)
     let services = ServiceGroup(configuration: ServiceGroupConfiguration(services: [server], logger: logger))
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
@@ -163,5 +164,15 @@ final class RawConnection {
     received.discardReadBytes()
     received.writeImmutableBuffer(buffer)
     return true
+  }
+}
+
+extension Probe {
+  /// The answers of test servers.
+  var name: String {
+    switch self {
+    case .health(let probe): "\(probe)"
+    case .metrics: "metrics"
+    }
   }
 }

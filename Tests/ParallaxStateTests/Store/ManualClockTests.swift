@@ -17,7 +17,7 @@ import Testing
         try await clock.sleep(for: .seconds(2))
         return clock.now
       }
-      await clock.sleepers(atLeast: 1)
+      try await clock.sleepers(atLeast: 1)
       clock.advance(by: .milliseconds(1_999))
       #expect(clock.nextDeadline == ManualClock.Instant(sinceStart: .seconds(2)))
       clock.advance(by: .milliseconds(1))
@@ -30,7 +30,7 @@ import Testing
   @Test func sleepersWakeInTheOrderOfTheirDeadlines() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for seconds in [3, 1, 2] { group.addTask { [clock] in try await clock.sleep(for: .seconds(seconds)) } }
-      await clock.sleepers(atLeast: 3)
+      try await clock.sleepers(atLeast: 3)
       var deadlines: [Duration] = []
       while let next = clock.nextDeadline {
         deadlines.append(next.sinceStart)
@@ -48,9 +48,9 @@ import Testing
     #expect(clock.nextDeadline == nil)
   }
 
-  @Test func aCancelledSleeperLeavesTheClock() async {
+  @Test func aCancelledSleeperLeavesTheClock() async throws {
     let task = Task { [clock] in try await clock.sleep(for: .seconds(1)) }
-    await clock.sleepers(atLeast: 1)
+    try await clock.sleepers(atLeast: 1)
     task.cancel()
     await #expect(throws: CancellationError.self) { try await task.value }
     #expect(clock.nextDeadline == nil)
@@ -64,5 +64,33 @@ import Testing
     }
     task.cancel()
     await #expect(throws: CancellationError.self) { try await task.value }
+  }
+
+  // MARK: Waiting for sleepers
+
+  @Test func aWaitForSleepersThatNeverComeEndsAtItsLimitAndSaysHowManyThereWere() async throws {
+    let realTime = ManualClock()
+    let sleeper = Task { [clock] in try await clock.sleep(for: .seconds(1)) }
+    try await clock.sleepers()
+    let wait = Task { [clock] in try await clock.sleepers(atLeast: 2, within: .seconds(3), by: realTime) }
+    try await realTime.sleepers()
+    realTime.advance(by: .seconds(3))
+    let error = await #expect(throws: MissingSleepers.self) { try await wait.value }
+    #expect(error?.expected == 2 && error?.found == 1)
+    #expect(error?.description == "1 tasks sleep on the clock after 3.0 seconds, not 2")
+    sleeper.cancel()
+  }
+
+  @Test func aCancelledWaitForSleepersEnds() async throws {
+    let realTime = ManualClock()
+    let wait = Task { [clock] in try await clock.sleepers(by: realTime) }
+    try await realTime.sleepers()
+    wait.cancel()
+    await #expect(throws: CancellationError.self) { try await wait.value }
+    #expect(realTime.nextDeadline == nil)
+    // What sleeps later finds nobody who waits.
+    let sleeper = Task { [clock] in try await clock.sleep(for: .seconds(1)) }
+    try await clock.sleepers()
+    sleeper.cancel()
   }
 }

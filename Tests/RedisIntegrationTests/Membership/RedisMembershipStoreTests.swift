@@ -105,7 +105,7 @@ import Testing
         }
         // Silence is judged at reads, so the time moves in steps.
         for _ in 0..<20 where nodes[0].view["b"]?.isAlive == true {
-          await clock.sleepers()
+          try await clock.sleepers()
           clock.advance(by: settings.checkInterval)
           _ = await nodes[0].refreshedView()
         }

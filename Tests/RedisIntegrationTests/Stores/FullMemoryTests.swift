@@ -1,14 +1,16 @@
 import Foundation
 import ParallaxAPI
+import ParallaxConcurrency
 import ParallaxHA
 import ParallaxRedis
 import ParallaxRedisStores
 import ParallaxState
+import ParallaxTesting
 import TestSupport
 import Testing
 
 /// A server at `maxmemory` without eviction refuses new data, and accepts writes that free memory.
-@Suite(.serialized) struct FullMemoryTests {
+@Suite(.serialized, .timeLimit(.minutes(1))) struct FullMemoryTests {
   private static let later = Sample.instant + .seconds(3_600)
 
   private func fill(_ test: StoreUnderTest) async throws {
@@ -105,8 +107,9 @@ import Testing
 
   @Test func theReasonIsKnownAtOnceLoggedOnceAndForgottenWhenThereIsRoom() async throws {
     let logs = LogCollector()
+    let clock = ManualClock()
     try await withStore { test in
-      let condition = WriteCondition(client: test.client, keys: test.keys, logger: logs.logger)
+      let condition = WriteCondition(client: test.client, keys: test.keys, clock: MonotonicClock(clock), logger: logs.logger)
       let store = RedisStateStore(client: test.client, keys: test.keys, condition: condition, logger: quietLogger)
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await condition.run() }
@@ -114,10 +117,15 @@ import Testing
         try await fill(test)
         for number in 0..<3 { _ = try await storeErrorCode { try await store.create(Sample.execution("exec_\(number)")) } }
         #expect(condition.refusal?.reason == "OOM command not allowed when used memory > 'maxmemory'.")
-        // Longer than the interval between two probes.
-        try await Task.sleep(for: .milliseconds(1_500))
-        #expect(condition.refusal != nil)
+        // Two probes find no change.
+        for _ in 0..<2 {
+          try await clock.sleepers()
+          clock.advance(by: .seconds(1))
+        }
+        try await clock.sleepers()
+        #expect(condition.refusal?.duration == .seconds(2))
         try await empty(test)
+        clock.advance(by: .seconds(1))
         try await eventually("the store takes writes again") { condition.refusal == nil }
         #expect(logs.errors.count == 1)
         #expect(logs.errors.first?.contains("OOM command not allowed") == true)
@@ -128,7 +136,7 @@ import Testing
 
   @Test func aStoreThatWritesNothingLearnsItToo() async throws {
     try await withStore { test in
-      let condition = WriteCondition(client: test.client, keys: test.keys, logger: quietLogger)
+      let condition = WriteCondition(client: test.client, keys: test.keys, clock: MonotonicClock(ContinuousClock()), logger: quietLogger)
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await condition.run() }
         try await fill(test)
@@ -140,7 +148,7 @@ import Testing
 
   @Test func aReplicaRefusesWritesForThatReason() async throws {
     try await withStore(.init(), { $0.commandTimeout = .seconds(2) }) { test in
-      let condition = WriteCondition(client: test.client, keys: test.keys, logger: quietLogger)
+      let condition = WriteCondition(client: test.client, keys: test.keys, clock: MonotonicClock(ContinuousClock()), logger: quietLogger)
       let store = RedisStateStore(client: test.client, keys: test.keys, condition: condition, logger: quietLogger)
       _ = try await test.client.send(RedisCommand("REPLICAOF", "127.0.0.1", 1).withTimeout(.seconds(10)))
       // The client may reconnect first, in case the server has become a replica.
@@ -153,7 +161,7 @@ import Testing
 
   @Test func missingReplicasAreAReasonToo() async throws {
     try await withStore { test in
-      let condition = WriteCondition(client: test.client, keys: test.keys, logger: quietLogger)
+      let condition = WriteCondition(client: test.client, keys: test.keys, clock: MonotonicClock(ContinuousClock()), logger: quietLogger)
       let store = RedisStateStore(client: test.client, keys: test.keys, condition: condition, logger: quietLogger)
       _ = try await test.client.send(RedisCommand("CONFIG", "SET", "min-replicas-to-write", 1))
       #expect(try await storeErrorCode { try await store.create(Sample.execution()) } == .unwritable)
