@@ -3,6 +3,8 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxMetrics
 import ParallaxState
+import ParallaxTesting
+import TestSupport
 import Testing
 
 @testable import ParallaxControlPlane
@@ -55,6 +57,38 @@ import Testing
       }
       #expect(seen.filter { $0.hasPrefix("agent") } == ["agent a1 1", "agent a2 2", "agent a3 3"])
       #expect(seen.filter { $0.hasPrefix("cluster") } == ["cluster c1 1", "cluster c2 2", "cluster c3 3"])
+      group.cancelAll()
+    }
+  }
+}
+
+extension EventPublisherTests {
+  /// A bus that records the batches.
+  private struct RecordingBus: EventBus {
+    let batches = Recorder<[String]>()
+
+    func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) async throws { batches.add(events.map(\.type)) }
+
+    func subscribe(to channels: Set<ClusterEvent.Channel>) -> AsyncStream<EventDelivery> { AsyncStream { nil } }
+  }
+
+  @Test func anEventIsPublishedAtOnceAndThoseOfTheNextFiveMillisecondsTogether() async throws {
+    let clock = ManualClock()
+    let bus = RecordingBus()
+    let publisher = EventPublisher(bus: bus, session: Self.session, batchSize: 10, clock: NodeClock(clock), logger: Logger(label: "test"))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await publisher.run() }
+      publisher.publish("1", id: "x", on: .agent)
+      try await clock.sleepers()
+      #expect(bus.batches.all == [["1"]])
+      publisher.publish("2", id: "x", on: .agent)
+      clock.advance(by: .milliseconds(4))
+      publisher.publish("3", id: "x", on: .agent)
+      for _ in 0..<100 { await Task.yield() }
+      #expect(bus.batches.count == 1)
+      clock.advance(by: .milliseconds(1))
+      try await clock.sleepers()
+      #expect(bus.batches.all == [["1"], ["2", "3"]])
       group.cancelAll()
     }
   }
