@@ -47,10 +47,14 @@ package struct RecoveryDuty: Sendable {
     return view.unreadable[session.nodeID] != nil
   }
 
+  /// The silent members that own nothing and can be removed.
+  static func removable(_ silent: [NodeSession], owning: [NodeSession: Int64]) -> [NodeSession] {
+    silent.filter { owning[$0] == nil }
+  }
+
   private func remove(_ silent: [NodeSession]) async throws {
     guard !silent.isEmpty else { return }
-    let owning = try await store.sessions()
-    for member in silent where owning[member] == nil {
+    for member in Self.removable(silent, owning: try await store.sessions()) {
       try await members.remove(member)
       logger.notice("removed a lost member", metadata: ["member": "\(member)"])
     }

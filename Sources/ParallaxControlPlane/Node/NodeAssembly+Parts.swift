@@ -96,18 +96,21 @@ extension NodeAssembly {
 
   // MARK: The server
 
-  func makeServer(shutdown: Shutdown, onListening: @escaping @Sendable (String) -> Void) throws -> HTTPServer {
-    let gateway = SessionGateway(
-      settings: AgentSessionMachine.Settings(configuration), dispatcher: dispatcher, health: health, clock: clock,
-      metrics: try SessionMetrics(registry: registry), logger: logger)
+  func makeControlPlane() throws -> ControlPlane {
     let members = membership.members
-    let controlPlane = ControlPlane(
+    return ControlPlane(
       session: session, dispatcher: dispatcher, store: backend.state, patterns: patterns, health: health,
       status: NodeStatus(clusterID: configuration.highAvailability.clusterID, members: members, election: election, clock: clock),
       commands: try ClusterCommands(election: election, members: members, registry: registry, logger: logger), watch: watch,
       messenger: messenger, publisher: publisher, defaultTimeout: configuration.executions.defaultTimeout, clock: clock)
+  }
+
+  func makeServer(shutdown: Shutdown, onListening: @escaping @Sendable (String) -> Void) throws -> HTTPServer {
+    let gateway = SessionGateway(
+      settings: AgentSessionMachine.Settings(configuration), dispatcher: dispatcher, health: health, clock: clock,
+      metrics: try SessionMetrics(registry: registry), logger: logger)
     return HTTPServer(
-      configuration: HTTPServer.Configuration(configuration), controlPlane: controlPlane, gateway: gateway,
+      configuration: HTTPServer.Configuration(configuration), controlPlane: try makeControlPlane(), gateway: gateway,
       probes: Probes(health: health, metrics: metrics, registry: registry).answer, group: Self.group,
       hooks: HTTPServer.Hooks(
         onBound: { [address] in onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() },

@@ -132,7 +132,7 @@ import Testing
   private func create(owner: NodeSession = Self.owner) {
     let execution = Execution(
       id: "exec_1", pattern: World.pattern(), input: [:], createdAt: World.start, deadline: World.start + .seconds(60), owner: owner)
-    _ = store.create(StoredExecution(execution: execution, tasks: []))
+    _ = store.inner.create(StoredExecution(execution: execution, tasks: []))
   }
 
   private func end() {

@@ -15,6 +15,7 @@ final class ObservedStore: StateStore {
     var released: [String] = []
     var openings = 0
     var refusesOpening = false
+    var failures: [StateStoreError] = []
     var forgottenPatterns: Set<String> = []
   }
 
@@ -37,6 +38,14 @@ final class ObservedStore: StateStore {
 
   /// Refuses to open sessions, as a store does that does not answer.
   func refuseOpening(_ refuses: Bool) { observations.withLock { $0.refusesOpening = refuses } }
+
+  /// Makes the next creations of executions and removals of agents fail, one per error.
+  func failWrites(_ errors: [StateStoreError]) { observations.withLock { $0.failures = errors } }
+
+  private func failIfPlanned() throws {
+    let error = observations.withLock { $0.failures.isEmpty ? nil : $0.failures.removeFirst() }
+    if let error { throw error }
+  }
 
   /// Removes all patterns.
   func forgetPatterns() { observations.withLock { $0.forgottenPatterns = Set(inner.patternNames()) } }
@@ -77,7 +86,11 @@ final class ObservedStore: StateStore {
     return count
   }
 
-  func create(_ stored: StoredExecution) -> CreateOutcome { inner.create(stored) }
+  func create(_ stored: StoredExecution) throws -> CreateOutcome {
+    try failIfPlanned()
+    return inner.create(stored)
+  }
+
   func update(_ change: ExecutionChange) -> UpdateOutcome { inner.update(change) }
   func restore(_ stored: StoredExecution, as claim: RestorationClaim) -> RestoreOutcome { inner.restore(stored, as: claim) }
   func record(_ outcome: TaskRecord, of execution: String) -> RecordOutcome { inner.record(outcome, of: execution) }
@@ -90,7 +103,12 @@ final class ObservedStore: StateStore {
 
   func register(_ record: AgentRecord) -> Int64 { inner.register(record) }
   func update(_ record: AgentRecord) -> Bool { inner.update(record) }
-  func removeAgent(_ id: String, epoch: Int64, session: NodeSession) { inner.removeAgent(id, epoch: epoch, session: session) }
+
+  func removeAgent(_ id: String, epoch: Int64, session: NodeSession) throws {
+    try failIfPlanned()
+    inner.removeAgent(id, epoch: epoch, session: session)
+  }
+
   func agent(_ id: String) -> AgentRecord? { inner.agent(id) }
   func agents(at session: NodeSession) -> [AgentRecord] { inner.agents(at: session) }
 

@@ -1,6 +1,7 @@
 import ParallaxAPI
-import ParallaxControlPlane
 import Testing
+
+@testable import ParallaxControlPlane
 
 @Suite struct WaitingQueueTests {
   private func names(_ queue: inout WaitingQueue, skipping: Set<WaitingQueue.Line> = []) -> [String] {
@@ -75,5 +76,35 @@ import Testing
     timers.compact { $0.isMultiple(of: 2) }
     #expect(timers.count == 513)
     #expect(timers.popDue(at: .zero) == 0 && timers.popDue(at: .zero) == 1_024)
+  }
+}
+
+@Suite struct WorkQueueTests {
+  private func take(_ queue: inout WorkQueue, width: Int) -> [String] {
+    var taken: [String] = []
+    while let id = queue.next(width: width) { taken.append(id) }
+    return taken
+  }
+
+  @Test func anExecutionIsQueuedOnceHoweverOftenItIsAdded() {
+    var queue = WorkQueue()
+    for _ in 0..<100 { queue.add("a") }
+    #expect(queue.count == 1)
+    let first = take(&queue, width: 64)
+    // One turn more for what was added during the work.
+    for _ in 0..<100 { queue.add("a") }
+    let during = take(&queue, width: 64)
+    queue.finish("a")
+    let next = take(&queue, width: 64)
+    #expect([first, during, next] == [["a"], [], ["a"]])
+  }
+
+  @Test func aBoundedNumberIsInProgress() {
+    var queue = WorkQueue()
+    for id in ["a", "b", "c"] { queue.add(id) }
+    let first = take(&queue, width: 2)
+    queue.finish("a")
+    let next = take(&queue, width: 2)
+    #expect([first, next] == [["a", "b"], ["c"]])
   }
 }

@@ -56,12 +56,13 @@ import Testing
     try await collection(store, retention: .seconds(1), maxRetained: 0).run()
     #expect(store.executions(ExecutionQuery()).total == 3)
   }
+
   /// One run removes all due executions, with a pause between two calls.
   @Test func `A round removes in batches with pauses between them`() async throws {
     let clock = ManualClock()
     let store = ObservedStore { Self.start }
     let count = GarbageCollection.batchSize * 2 + 7
-    for number in 0..<count { _ = store.create(execution(number, .completed, createdAt: Self.start - .seconds(900))) }
+    for number in 0..<count { _ = store.inner.create(execution(number, .completed, createdAt: Self.start - .seconds(900))) }
     let collection = collection(store, retention: .seconds(600), clock: NodeClock(clock) { Self.start })
     try await clock.advance { try await collection.run() }
     #expect(store.removals == [GarbageCollection.batchSize, GarbageCollection.batchSize, 7])

@@ -23,7 +23,7 @@ import Testing
     let execution = Execution(
       id: id, pattern: World.pattern(), status: status, input: [:], createdAt: World.start,
       deadline: World.start + .seconds(timeout), owner: owner)
-    _ = store.create(StoredExecution(execution: execution, tasks: []))
+    _ = store.inner.create(StoredExecution(execution: execution, tasks: []))
   }
 
   @Test func ownersAreRemindedOfOverdueExecutionsOnly() async throws {
@@ -43,6 +43,21 @@ import Testing
     try await duty.run()
     #expect(reminders.all.isEmpty)
     #expect(store.executions(ownedBy: owner).isEmpty)
+  }
+
+  @Test func theEntryOfAnExecutionWithAnotherOwnerIsRemovedInTheSecondRound() async throws {
+    _ = try store.open(owner)
+    create("exec_1", timeout: 600, .running)
+    var stored = try #require(store.inner.execution("exec_1"))
+    (stored.execution.owner, stored.execution.epoch) = (World.other, 2)
+    #expect(store.restore(stored, as: .owner) == .restored)
+    #expect(store.executions(ownedBy: owner) == ["exec_1"])
+    let duty = duty
+    try await duty.run()
+    #expect(store.executions(ownedBy: owner) == ["exec_1"])
+    try await duty.run()
+    #expect(store.executions(ownedBy: owner).isEmpty)
+    #expect(store.executions(ownedBy: World.other) == ["exec_1"])
   }
 
   /// An entry may belong to a takeover in progress: only one that persists is stale.

@@ -38,6 +38,17 @@ import Foundation
     }
   }
 
+  /// Another process has taken over its record, or it could not write the record.
+  @Test func aNodeThatLooksLostToItselfSparesItself() throws {
+    let plan = RecoveryDuty.plan([session("me", 7): 1], try makeView(at: 20), own: session("me", 7), removeAfter: Self.removeAfter)
+    #expect(plan.lost.isEmpty)
+  }
+
+  @Test func aMemberIsRemovedOnceItOwnsNothing() {
+    let silent = [session("silent", 1), session("gone", 1)]
+    #expect(RecoveryDuty.removable(silent, owning: [session("silent", 1): 3, session("gone", 2): 1]) == [session("gone", 1)])
+  }
+
   /// A node that cannot read its members must not take them for lost, although all look silent.
   @Test func nothingIsDoneOnAStaleView() throws {
     let view = try makeView(at: 120, failsToRead: true)

@@ -64,7 +64,7 @@ import Testing
     let execution = Execution(
       id: id, pattern: World.pattern(), status: status, input: [:], createdAt: World.start, deadline: World.start + .seconds(60),
       owner: lost)
-    _ = store.create(StoredExecution(execution: execution, tasks: []))
+    _ = store.inner.create(StoredExecution(execution: execution, tasks: []))
   }
 
   private func round() async throws {
@@ -85,6 +85,8 @@ import Testing
         id: "a", name: "a", capabilities: [], maxConcurrentTasks: 1, metadata: [:], session: lost, epoch: 0, connectedAt: World.start,
         activeTasks: nil))
     try await round()
+    // The tasks of the agent wait for its return.
+    #expect(dispatcher.agent("a")?.isConnected == false)
     clock.advance(by: Self.grace - .milliseconds(1))
     try await round()
     #expect(store.sessions()[lost] != nil)

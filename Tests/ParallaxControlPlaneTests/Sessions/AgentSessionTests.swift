@@ -17,7 +17,7 @@ import Testing
   private let store = ForgetfulStore()
 
   private func withSession(
-    heartbeatTimeout: Duration = .seconds(90), _ body: (AgentSession, Dispatcher) async throws -> Void
+    heartbeatTimeout: Duration = .seconds(90), storesRegistrations: Bool = true, _ body: (AgentSession, Dispatcher) async throws -> Void
   ) async throws {
     let registry = MetricsRegistry()
     let clock = NodeClock()
@@ -35,7 +35,7 @@ import Testing
         machine: machine, connection: connection, dispatcher: dispatcher, clock: clock, metrics: metrics, logger: logger)
     }.get()
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await dispatcher.run() }
+      if storesRegistrations { group.addTask { try await dispatcher.run() } }
       try await body(session, dispatcher)
       group.cancelAll()
     }
@@ -67,11 +67,42 @@ import Testing
     try await withSession { session, _ in
       try await register(session)
       session.link.replace()
-      try await eventually("the end") { connection.codes.last == .policyViolation }
+      try await eventually("the end") { connection.codes.count == 2 }
+      #expect(connection.codes.last == .policyViolation)
     }
     try await withSession { session, _ in
       session.link.restart("the node is shutting down")
-      try await eventually("the end") { connection.codes.last == .goingAway && connection.codes.count == 3 }
+      try await eventually("the end") { connection.codes.count == 3 }
+      #expect(connection.codes.last == .goingAway)
+    }
+    try await withSession(storesRegistrations: false) { session, _ in
+      try await receive(.register(AgentMessage.Register(capabilities: ["text"])), session)
+      session.link.registrationEnded(.failure(StateStoreError(.unavailable, "no answer")))
+      try await eventually("the end") { connection.codes.count == 4 }
+      #expect(connection.codes.last == .goingAway)
+    }
+  }
+
+  @Test func anAgentHearsTheReasonBeforeItsConnectionIsClosed() async throws {
+    try await withSession { session, _ in
+      try await register(session)
+      session.link.replace()
+      try await eventually("the end") { !connection.codes.isEmpty }
+      #expect(connection.typesAtEnd == ["registered", "error"])
+    }
+  }
+
+  @Test func aCancelledTaskIsNotTheOneThatWasTooLarge() async throws {
+    try await withSession { session, dispatcher in
+      try await register(session, limit: 2)
+      await submit("exec_1", to: dispatcher)
+      await submit("exec_2", to: dispatcher, input: .string(String(repeating: "x", count: 1_000)))
+      try await eventually("both tasks") { connection.types.filter { $0 == "task" }.count == 2 }
+      _ = await dispatcher.cancel("exec_2")
+      try await eventually("the cancellation") { connection.types.contains("task_cancelled") }
+      try await connection.eventLoop.submit { session.closed(.closedByAgent(code: .messageTooBig, reason: "")) }.get()
+      try await eventually("the end", within: .seconds(5)) { store.execution("exec_1")?.execution.status == .failed }
+      #expect(store.execution("exec_1")?.execution.error?.code == "MESSAGE_TOO_LARGE")
     }
   }
 
@@ -114,6 +145,7 @@ import Testing
 private final class RecordingConnection: AgentConnection {
   private struct Recorded {
     var types: [String] = []
+    var typesAtEnd: [String] = []
     var codes: [WebSocketCloseCode] = []
   }
 
@@ -124,13 +156,20 @@ private final class RecordingConnection: AgentConnection {
 
   var types: [String] { recorded.withLock { $0.types } }
   var codes: [WebSocketCloseCode] { recorded.withLock { $0.codes } }
+  /// The types of the messages sent before the first close.
+  var typesAtEnd: [String] { recorded.withLock { $0.typesAtEnd } }
 
   func send(_ text: ByteBuffer) {
     guard let kind = try? ControlPlaneMessage.decode(text.readableBytesView).message.kind else { return }
     recorded.withLock { $0.types.append(kind.rawValue) }
   }
 
-  func close(code: WebSocketCloseCode, reason: String) { recorded.withLock { $0.codes.append(code) } }
+  func close(code: WebSocketCloseCode, reason: String) {
+    recorded.withLock { recorded in
+      if recorded.codes.isEmpty { recorded.typesAtEnd = recorded.types }
+      recorded.codes.append(code)
+    }
+  }
 
   func ping() {}
 }

@@ -1,0 +1,59 @@
+import Logging
+import ParallaxAPI
+import ParallaxHA
+import ParallaxMetrics
+import ParallaxState
+import ParallaxTesting
+import TestSupport
+import Testing
+
+@testable import ParallaxControlPlane
+
+/// Calls of a store that does not take them at once.
+@Suite(.timeLimit(.minutes(1))) struct StoreWorkerTests {
+  private let store = ObservedStore()
+  private let clock = ManualClock()
+  private let owner = RecordedOwner()
+
+  private func perform(_ call: StoreCall) async throws {
+    let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    let reports = StoreReports(metrics: try DispatchMetrics(registry: MetricsRegistry()), logger: logger) { _ in }
+    let worker = StoreWorker(
+      store: store, session: World.session, retention: .seconds(60), clock: NodeClock(clock), reports: reports)
+    await clock.advance { await worker.perform(call, for: owner) }
+  }
+
+  /// An agent says good-bye during an outage of the store.
+  @Test func `The removal of an agent is repeated until the store answers`() async throws {
+    let agent = AgentRecord(id: "a", capabilities: ["text"], session: World.session, connectedAt: World.start, activeTasks: [])
+    let epoch = store.register(agent)
+    store.failWrites(Array(repeating: StateStoreError(.unavailable, "no answer"), count: 10))
+    try await perform(.removeAgent("a", epoch: epoch))
+    #expect(store.agent("a") == nil)
+  }
+
+  @Test func `A caller learns at once why the store takes no execution, which is created later`() async throws {
+    let refusal = StateStoreError(.unwritable, "the store refuses writes: OOM command not allowed")
+    store.failWrites([refusal, refusal, StateStoreError(.unavailable, "no answer")])
+    let execution = Execution(
+      id: "exec_1", pattern: World.pattern(), input: [:], createdAt: World.start, deadline: World.start + .seconds(60),
+      owner: World.session)
+    try await perform(.create(StoredExecution(execution: execution, tasks: [])))
+    let errors = owner.events.all.compactMap { event -> APIError? in
+      if case .creationDelayed("exec_1", let error) = event { error } else { nil }
+    }
+    #expect(errors.map(\.code) == [.notReady])
+    #expect(errors.first?.message == "the store refuses writes: OOM command not allowed; repeat with an idempotencyKey")
+    #expect(store.inner.execution("exec_1") != nil)
+  }
+}
+
+/// A dispatcher that records the answers of the store.
+private final class RecordedOwner: StoreWorker.Owner {
+  let events = Recorder<DispatchEvent>()
+  let mayBeRestoring = false
+  let registeredLinks: [String: (epoch: Int64, link: any AgentLink)] = [:]
+
+  func handle(_ event: DispatchEvent) { events.add(event) }
+  func knownEpoch(of agent: String) -> Int64 { 0 }
+}

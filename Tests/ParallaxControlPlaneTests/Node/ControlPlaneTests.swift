@@ -1,0 +1,80 @@
+import ParallaxAPI
+import ParallaxServer
+import ParallaxState
+import Testing
+
+@testable import ParallaxControlPlane
+
+/// Repeats of a request under an idempotency key.
+@Suite(.timeLimit(.minutes(1))) struct ControlPlaneTests {
+  private static let agentless = AgentRequirement(capabilities: ["nobody-has-it"])
+
+  private let parts: NodeParts
+  private let controlPlane: ControlPlane
+
+  init() async throws {
+    parts = try NodeParts()
+    controlPlane = try parts.assembly.makeControlPlane()
+    for (name, version) in [("one", "1.0.0"), ("one", "2.0.0"), ("two", "1.0.0")] {
+      _ = try await parts.assembly.patterns.put(PatternDefinition(name: name, version: version, agents: Self.agentless))
+    }
+  }
+
+  private func execute(
+    _ pattern: String = "one", _ version: String? = "1.0.0", input: JSONValue = 1, key: String = "key", isAsync: Bool = true
+  ) async throws -> ExecutionAcceptance? {
+    let request = ExecuteRequest(input: input, options: ExecuteRequest.Options(idempotencyKey: key))
+    let answer = try await controlPlane.execute(pattern: pattern, version: version, request: request, isAsync: isAsync)
+    guard case .accepted(let acceptance) = answer else { return nil }
+    return acceptance
+  }
+
+  /// The code of the error that a call throws.
+  private func refusal(_ call: () async throws -> ExecutionAcceptance?) async throws -> APIError.Code? {
+    do {
+      _ = try await call()
+      return nil
+    } catch let error as APIError {
+      return error.code
+    }
+  }
+
+  @Test func `A key stands for a pattern, its version and a request`() async throws {
+    try await parts.running {
+      let first = try await execute()
+      #expect(first != nil)
+      #expect(try await execute()?.executionId == first?.executionId)
+      #expect(try await refusal { try await execute("two") } == .conflict)
+      #expect(try await refusal { try await execute("one", "2.0.0") } == .conflict)
+      #expect(try await refusal { try await execute("one", nil) } == .conflict)
+      #expect(try await refusal { try await execute(input: 2) } == .conflict)
+      #expect(try await execute(key: "another")?.executionId != first?.executionId)
+    }
+  }
+
+  @Test func `A repeat runs nothing again after the removal of its execution`() async throws {
+    try await parts.running {
+      let id = try #require(try await execute()?.executionId)
+      _ = try await controlPlane.cancelExecution(id: id)
+      let future = parts.assembly.clock.now.wall + .seconds(60)
+      #expect(try await parts.backend.state.removeExecutions(createdBefore: future, maxRetained: 0, limit: 10) == 1)
+      #expect(try await execute() == ExecutionAcceptance(executionId: id, status: .cancelled))
+      #expect(try await refusal { try await execute(isAsync: false) } == .conflict)
+    }
+  }
+
+  /// The node died between the claim of the key and the creation.
+  @Test func `A repeat creates an execution that was claimed and never created`() async throws {
+    try await parts.running {
+      let state = parts.backend.state
+      _ = try await execute()
+      guard case .existing(_, let digest) = try await state.claimIdempotencyKey("key", executionID: "exec_x", digest: "") else {
+        Issue.record("the key is not claimed")
+        return
+      }
+      #expect(try await state.claimIdempotencyKey("half", executionID: "exec_half", digest: digest) == .claimed)
+      #expect(try await execute(key: "half")?.executionId == "exec_half")
+      #expect(try await state.execution("exec_half")?.execution.status == .pending)
+    }
+  }
+}
