@@ -51,6 +51,10 @@ struct AgentMachine: Sendable {
     case .changed(let id, let epoch, let capabilities, let limit, let isDraining):
       return changed(id, epoch, capabilities, limit, isDraining)
     case .left(let id, let epoch, let graceful): return left(id, epoch, graceful: graceful, at: now)
+    case .undelivered(let unsent, let id, let epoch):
+      guard isHere(id, epoch: epoch) else { return [] }
+      for task in unsent { tasks.directory.forgetDelivery(task: task, to: id) }
+      return []
     case .stopped(let task, let id):
       tasks.answered(task, by: id)
       return []

@@ -9,6 +9,8 @@ import Synchronization
 /// The session is confined to the connection's event loop; other threads use its `SessionLink`.
 package final class AgentSession: AgentMessageHandler, Sendable {
   private static let renewalPause = TimeAmount.seconds(1)
+  /// The unsent bytes beyond which tasks wait for the agent to read.
+  private static let pacingLimit = 256 << 10
 
   private let machine: NIOLoopBoundBox<AgentSessionMachine>
   fileprivate let connection: any AgentConnection
@@ -18,6 +20,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   private let logger: Logger
   /// The tasks that went out over this connection and have no answer yet.
   private let unanswered: NIOLoopBoundBox<UnansweredTasks>
+  private let waiting: NIOLoopBoundBox<WaitingTasks>
   private let lastMessage: Atomic<Int64>
   private let messageCount = Atomic<UInt64>(0)
 
@@ -27,6 +30,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   ) {
     self.machine = NIOLoopBoundBox(machine, eventLoop: connection.eventLoop)
     unanswered = NIOLoopBoundBox(UnansweredTasks(), eventLoop: connection.eventLoop)
+    waiting = NIOLoopBoundBox(WaitingTasks(), eventLoop: connection.eventLoop)
     self.connection = connection
     self.dispatcher = dispatcher
     self.clock = clock
@@ -60,10 +64,20 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     perform(machine.value.timePassed(at: now.instant, silence: silence))
   }
 
+  package func drained() {
+    while !waiting.value.isEmpty, connection.unsentBytes <= Self.pacingLimit, let task = waiting.value.next(at: clock.now.instant) {
+      write(.task(task), inAnswerTo: nil)
+    }
+  }
+
   package func closed(_ reason: AgentCloseReason) {
     metrics.closed()
     logger.debug("agent connection closed", metadata: ["reason": "\(reason)"])
     failOversized(reason)
+    let unsent = waiting.value.removeAll()
+    if !unsent.isEmpty, let (agentID, epoch) = machine.value.registration {
+      dispatcher.handle(.agent(.undelivered(unsent, to: agentID, epoch: epoch)))
+    }
     perform(machine.value.connectionClosed())
   }
 
@@ -72,7 +86,19 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   /// The link by which other threads use this session.
   var link: SessionLink { SessionLink(session: self, eventLoop: connection.eventLoop) }
 
+  /// Sends a message; a task waits while the agent does not read.
   fileprivate func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
+    switch message {
+    case .task(let task) where !waiting.value.isEmpty || connection.unsentBytes > Self.pacingLimit:
+      waiting.value.add(task, at: clock.now.instant)
+    case .taskCancelled(let task) where waiting.value.remove(task.taskId):
+      // The agent has never had the task.
+      forward { .agent(.stopped(task: task.taskId, by: $0)) }
+    default: write(message, inAnswerTo: id)
+    }
+  }
+
+  private func write(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
     do {
       let data = try message.encoded(id: id ?? nextID(for: message), timestamp: clock.now.wall)
       switch message {

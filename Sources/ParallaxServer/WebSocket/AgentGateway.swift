@@ -24,6 +24,9 @@ package protocol AgentMessageHandler: AnyObject {
   /// `silence` is the time since the last byte arrived, of any frame: a pong or a part of a long message counts too.
   func tick(at now: NIODeadline, silence: TimeAmount)
 
+  /// The agent has read on: every message that waited in the outbox is on its way.
+  func drained()
+
   /// The connection has ended; called exactly once for every accepted agent, after all other calls.
   func closed(_ reason: AgentCloseReason)
 }
@@ -41,8 +44,11 @@ package protocol AgentConnection: AnyObject, Sendable {
   /// Sends one text message, which must be valid UTF-8.
   ///
   /// Messages are sent in the order of the calls, and messages of one burst are written together. An agent that does not read is
-  /// disconnected when its unsent messages exceed ``ConnectionLimits/agentBacklog`` (``AgentCloseReason/slowReader``).
+  /// disconnected by the message that finds ``ConnectionLimits/agentBacklog`` unsent bytes before it (``AgentCloseReason/slowReader``).
   func send(_ text: ByteBuffer)
+
+  /// The unsent bytes, of messages that wait in the outbox; ``AgentMessageHandler/drained()`` follows once there are none.
+  var unsentBytes: Int { get }
 
   /// Sends a ping, which every WebSocket library answers; sends none while the agent does not read.
   func ping()

@@ -12,6 +12,8 @@ final class WebSocketConnection: AgentConnection {
     var messages: [ByteBuffer] = []
     /// The bytes of messages that have not reached the channel, those that the event loop has taken included.
     var waitingBytes = 0
+    /// Whether a message found the limit of waiting bytes reached.
+    var hasOverflowed = false
     var closeRequest: CloseRequest?
     /// The event loop will empty the outbox without another wake-up.
     var isLoopScheduled = false
@@ -42,9 +44,11 @@ final class WebSocketConnection: AgentConnection {
   func send(_ text: ByteBuffer) {
     let mustWake = outbox.withLock { outbox in
       guard !outbox.hasEnded, outbox.closeRequest == nil else { return false }
+      // One message is accepted whatever its size, because the agent may well read it.
+      if outbox.waitingBytes >= maxWaitingBytes { outbox.hasOverflowed = true }
       outbox.waitingBytes += text.readableBytes
-      if outbox.waitingBytes > maxWaitingBytes {
-        // The event loop finds the sum above the limit and disconnects, so these messages are never sent.
+      if outbox.hasOverflowed {
+        // The event loop disconnects, so these messages are never sent.
         outbox.messages = []
       } else {
         outbox.messages.append(text)
@@ -53,6 +57,8 @@ final class WebSocketConnection: AgentConnection {
     }
     if mustWake { wakeLoop() }
   }
+
+  var unsentBytes: Int { outbox.withLock { $0.waitingBytes } }
 
   func ping() {
     eventLoop.execute { [handler] in handler.value.ping() }
@@ -95,7 +101,7 @@ extension WebSocketConnection {
   func takeBatch() -> Batch {
     outbox.withLock { outbox in
       outbox.isLoopScheduled = false
-      let overflow = outbox.waitingBytes > maxWaitingBytes ? outbox.waitingBytes : nil
+      let overflow = outbox.hasOverflowed ? outbox.waitingBytes : nil
       return Batch(messages: outbox.messages.takeAll(), closeRequest: outbox.closeRequest, overflow: overflow)
     }
   }

@@ -184,7 +184,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
       return
     }
     if backlog.isEmpty { backlog = batch.messages[...] } else { backlog += batch.messages }
-    writeBacklog(context: context, connection: connection)
+    let hasDrained = writeBacklog(context: context, connection: connection)
     if let request = batch.closeRequest, backlog.isEmpty {
       beginClose(request.code, reason: request.reason, context: context)
       finish(.closedByServer(code: request.code, reason: request.reason))
@@ -192,9 +192,11 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
       scheduleClose(context: context)
     }
     flushIfNeeded(context: context)
+    if hasDrained, state == .open { messages?.drained() }
   }
 
-  private func writeBacklog(context: ChannelHandlerContext, connection: WebSocketConnection) {
+  /// Writes the backlog as far as the peer reads; returns whether that has emptied it.
+  private func writeBacklog(context: ChannelHandlerContext, connection: WebSocketConnection) -> Bool {
     if let pong = pendingPong, context.channel.isWritable {
       pendingPong = nil
       writePong(pong, context: context)
@@ -204,7 +206,9 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
       written += writeGathered(context: context)
     }
     if backlog.isEmpty { backlog = [] }
-    if written > 0 { connection.didWrite(bytes: written) }
+    guard written > 0 else { return false }
+    connection.didWrite(bytes: written)
+    return backlog.isEmpty
   }
 
   /// Writes one buffer of frames; a long message is written behind its header without a copy.

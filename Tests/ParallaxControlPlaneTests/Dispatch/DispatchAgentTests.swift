@@ -263,6 +263,18 @@ import Testing
     #expect(world.status(id) == .failed && world.store[id]?.execution.error?.code == "AGENT_LOST_AGAIN")
   }
 
+  @Test func aTaskThatWaitedUnsentWhenTheConnectionEndedIsNotALoss() throws {
+    var world = World()
+    world.connect("a")
+    let (id, _) = world.submit()
+    for _ in 1...4 {
+      let epoch = try #require(world.machine.agent("a")?.epoch)
+      world.handle(.agent(.undelivered(["task_1_0"], to: "a", epoch: epoch)))
+      crash("a", in: &world)
+    }
+    #expect(world.tasks == Array(repeating: "task_1_0 a", count: 5) && world.status(id) == .running)
+  }
+
   @Test func thoseThatWereLostWithOthersGoToOthersApartFromEachOtherAndCostNoRetry() {
     var world = World()
     world.connect("a", limit: 2)

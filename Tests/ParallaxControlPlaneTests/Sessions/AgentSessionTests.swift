@@ -141,12 +141,55 @@ import Testing
   }
 }
 
+extension AgentSessionTests {
+  private func setUnsent(_ bytes: Int, _ session: AgentSession) async throws {
+    connection.unsentBytes = bytes
+    guard bytes == 0 else { return }
+    try await connection.eventLoop.submit { session.drained() }.get()
+  }
+
+  private func taskCount() -> Int { connection.types.count { $0 == "task" } }
+
+  @Test func tasksWaitUntilTheirAgentHasReadEarlierOnes() async throws {
+    try await withSession { session, dispatcher in
+      try await register(session, limit: 10)
+      try await setUnsent(1 << 20, session)
+      for number in 1...3 { await submit("exec_\(number)", to: dispatcher) }
+      try await eventually("the tasks") { store.execution("exec_3")?.execution.status == .running }
+      // Whatever waits for the event loop has been performed after this.
+      session.link.send(.error(ControlPlaneMessage.ProtocolError(code: "X", message: "")), inAnswerTo: nil)
+      try await eventually("other messages") { connection.types.contains("error") }
+      #expect(taskCount() == 0)
+      try await setUnsent(0, session)
+      #expect(taskCount() == 3)
+      await submit("exec_4", to: dispatcher)
+      try await eventually("a task that does not wait") { taskCount() == 4 }
+    }
+  }
+
+  @Test func aTaskThatIsWithdrawnWhileItWaitsIsNotSentAndTakesNoPlace() async throws {
+    try await withSession { session, dispatcher in
+      try await register(session, limit: 1)
+      try await setUnsent(1 << 20, session)
+      await submit("exec_1", to: dispatcher)
+      try await eventually("the task") { store.execution("exec_1")?.execution.status == .running }
+      _ = await dispatcher.cancel("exec_1")
+      try await eventually("the free place") { dispatcher.agent("agent_1")?.activeTasks == 0 }
+      try await setUnsent(0, session)
+      await submit("exec_2", to: dispatcher)
+      try await eventually("the next task") { taskCount() > 0 }
+      #expect(connection.types.filter { $0 != "registered" } == ["task"])
+    }
+  }
+}
+
 /// Records the messages and the close frame of a connection.
 private final class RecordingConnection: AgentConnection {
   private struct Recorded {
     var types: [String] = []
     var typesAtEnd: [String] = []
     var codes: [WebSocketCloseCode] = []
+    var unsentBytes = 0
   }
 
   let id = "connection"
@@ -158,6 +201,11 @@ private final class RecordingConnection: AgentConnection {
   var codes: [WebSocketCloseCode] { recorded.withLock { $0.codes } }
   /// The types of the messages sent before the first close.
   var typesAtEnd: [String] { recorded.withLock { $0.typesAtEnd } }
+
+  var unsentBytes: Int {
+    get { recorded.withLock { $0.unsentBytes } }
+    set { recorded.withLock { $0.unsentBytes = newValue } }
+  }
 
   func send(_ text: ByteBuffer) {
     guard let kind = try? ControlPlaneMessage.decode(text.readableBytesView).message.kind else { return }

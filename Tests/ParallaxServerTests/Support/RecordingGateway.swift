@@ -17,6 +17,7 @@ final class RecordingGateway: AgentGateway {
     var handshakes: [AgentHandshake] = []
     var connections: [any AgentConnection] = []
     var events: [Event] = []
+    var drains = 0
   }
 
   private let record = Mutex(Record())
@@ -38,6 +39,8 @@ final class RecordingGateway: AgentGateway {
   var handshakes: [AgentHandshake] { record.withLock { $0.handshakes } }
   var connections: [any AgentConnection] { record.withLock { $0.connections } }
   var events: [Event] { record.withLock { $0.events } }
+  /// The number of times that a connection has drained.
+  var drains: Int { record.withLock { $0.drains } }
   var closeReasons: [AgentCloseReason] {
     events.compactMap { if case .closed(let reason) = $0 { reason } else { nil } }
   }
@@ -77,6 +80,8 @@ final class RecordingGateway: AgentGateway {
     }
 
     func tick(at now: NIODeadline, silence: TimeAmount) { gateway.note(.ticked) }
+
+    func drained() { gateway.record.withLock { $0.drains += 1 } }
 
     func closed(_ reason: AgentCloseReason) { gateway.note(.closed(reason)) }
   }

@@ -45,6 +45,7 @@ private struct EchoGateway: AgentGateway {
     func opened() {}
     func received(_ message: ByteBuffer) { connection.send(message) }
     func tick(at now: NIODeadline, silence: TimeAmount) {}
+    func drained() {}
     func closed(_ reason: AgentCloseReason) {}
   }
 }

@@ -161,6 +161,31 @@ import Testing
     #expect(fixture.gateway.closeReasons == [.slowReader(bytesWaiting: 1100)])
   }
 
+  @Test func reportsOnceThatASlowReaderHasReadOn() throws {
+    let fixture = try open()
+    let connection = try #require(fixture.gateway.connections.first)
+    fixture.channel.isWritable = false
+    for size in [500, 700] { connection.send(ByteBuffer(string: String(repeating: "x", count: size))) }
+    fixture.channel.embeddedEventLoop.run()
+    #expect(connection.unsentBytes == 1200)
+    #expect(fixture.gateway.drains == 0)
+    fixture.channel.isWritable = true
+    fixture.channel.pipeline.fireChannelWritabilityChanged()
+    fixture.channel.embeddedEventLoop.run()
+    #expect(connection.unsentBytes == 0)
+    #expect(fixture.gateway.drains == 1)
+  }
+
+  @Test func sendsOneMessageOfAnySize() throws {
+    let fixture = try open { $0.agentBacklog = 1000 }
+    let connection = try #require(fixture.gateway.connections.first)
+    connection.send(ByteBuffer(string: String(repeating: "x", count: 5000)))
+    fixture.channel.embeddedEventLoop.run()
+    try fixture.collect()
+    #expect(fixture.takeFrames() == [.text(String(repeating: "x", count: 5000))])
+    #expect(fixture.channel.isActive)
+  }
+
   @Test func keepsOnePongForAPeerThatPingsAndDoesNotRead() throws {
     let fixture = try open()
     fixture.channel.isWritable = false
