@@ -16,7 +16,7 @@ import Testing
     .changed("a", epoch: 7, capabilities: ["x"], limit: 3, isDraining: true), .left("a", epoch: 7, graceful: true),
     .loads(["a": 2, "b": 0]),
   ])
-  func newsReadsAsItWasPublished(news: AgentAnnouncement) {
+  func announcementsSurviveARoundTrip(news: AgentAnnouncement) {
     let form = news.event(nodeID: "n")
     let event = ClusterEvent(
       type: form.type, id: form.id, session: NodeSession(nodeID: "n", incarnation: "1"), timestamp: Timestamp(milliseconds: 0), sequence: 1,
@@ -28,7 +28,7 @@ import Testing
     ("registered", JSONValue.object([:])), ("registered", JSONValue.object(["epoch": 1])), ("dance", JSONValue.object(["epoch": 1])),
     ("left", JSONValue.object(["epoch": "seven"])),
   ])
-  func whatIsNoNewsIsLeftOut(type: String, details: JSONValue) {
+  func otherEventsAreNoAnnouncements(type: String, details: JSONValue) {
     let event = ClusterEvent(
       type: type, id: "a", session: NodeSession(nodeID: "n", incarnation: "1"), timestamp: Timestamp(milliseconds: 0), sequence: 1,
       details: details)

@@ -16,7 +16,7 @@ import Testing
     directory.select(key, min: 1, max: 1).first
   }
 
-  @Test func theLeastLoadedComesFirstByShareOfItsLimit() {
+  @Test func theAgentWithTheLowestLoadPerLimitIsSelected() {
     var agents = directory([("a", ["text"], 10), ("b", ["text"], 2)])
     agents.assign("1", TaskInHand(executionID: "e", isOwn: true), to: "a")
     agents.assign("2", TaskInHand(executionID: "e", isOwn: true), to: "a")
@@ -26,7 +26,7 @@ import Testing
     #expect(select(&agents, text) == "b")
   }
 
-  @Test func equallyLoadedOnesTakeTurns() {
+  @Test func equallyLoadedAgentsTakeTurns() {
     var agents = directory([("a", ["text"], 100), ("b", ["text"], 100), ("c", ["text"], 100)])
     var order: [String] = []
     for task in 0..<7 {
@@ -38,7 +38,7 @@ import Testing
     #expect(order == ["a", "b", "c", "a", "b", "c", "a"])
   }
 
-  @Test func nobodyGetsMoreThanItsLimit() {
+  @Test func noAgentExceedsItsLimit() {
     var agents = directory([("a", ["text"], 2), ("b", ["text"], 1)])
     for task in 0..<3 {
       guard let id = select(&agents, text) else { Issue.record("no room at \(task)"); return }
@@ -51,7 +51,7 @@ import Testing
     #expect(select(&agents, text) == "a")
   }
 
-  @Test func aLowerLimitIsKeptOnceEnoughIsDone() {
+  @Test func aLoweredLimitAppliesOnceEnoughTasksHaveEnded() {
     var agents = directory([("a", ["text"], 3)])
     for task in 0..<3 { agents.assign("\(task)", TaskInHand(executionID: "e", isOwn: true), to: "a") }
     agents.upsert(id: "a", epoch: 1, capabilities: ["text"], limit: 1)
@@ -62,7 +62,7 @@ import Testing
     #expect(select(&agents, text) == "a")
   }
 
-  @Test func allCapabilitiesHaveToBeThere() {
+  @Test func anAgentNeedsAllCapabilities() {
     var agents = directory([("a", ["text"], 1), ("b", ["fast"], 1), ("c", ["fast", "text", "more"], 1)])
     #expect(agents.select(both, min: 1, max: 9) == ["c"])
     #expect(Set(agents.select(text, min: 1, max: 9)) == ["a", "c"])
@@ -70,17 +70,17 @@ import Testing
     #expect(agents.capableCount(PoolKey(["none"])) == 0)
   }
 
-  @Test func theOrderInWhichCapabilitiesAreNamedMakesNoDifference() {
+  @Test func theOrderOfCapabilitiesDoesNotMatter() {
     #expect(PoolKey(["a", "b"]) == PoolKey(["b", "a", "b"]))
   }
 
-  @Test func fewerThanTheLeastNumberIsNone() {
+  @Test func fewerAgentsThanTheMinimumAreNotSelected() {
     var agents = directory([("a", ["text"], 1), ("b", ["text"], 1)])
     #expect(agents.select(text, min: 3, max: 5) == [])
     #expect(agents.select(text, min: 2, max: 5).count == 2)
   }
 
-  @Test func excludedOnesAreLeftOutAndStayThere() {
+  @Test func excludedAgentsAreSkippedAndRemain() {
     var agents = directory([("a", ["text"], 1), ("b", ["text"], 1)])
     #expect(agents.select(text, min: 1, max: 1, excluding: ["a"]) == ["b"])
     #expect(agents.select(text, min: 1, max: 1, excluding: ["a", "b"]) == [])
@@ -90,7 +90,7 @@ import Testing
     #expect(agents.hasCapable(text, besides: ["a", "b", "x", "y"]) == false)
   }
 
-  @Test func changedCapabilitiesCountFromThenOn() {
+  @Test func changedCapabilitiesTakeEffectAtOnce() {
     var agents = directory([("a", ["text"], 1)])
     #expect(select(&agents, text) == "a")
     agents.upsert(id: "a", epoch: 1, capabilities: ["fast"], limit: 1)
@@ -100,7 +100,7 @@ import Testing
     #expect(select(&agents, both) == "a" && select(&agents, text) == "a")
   }
 
-  @Test func whoIsGoneOrDrainingOrExpectedIsNotTaken() {
+  @Test func disconnectedDrainingAndExpectedAgentsAreNotSelected() {
     var agents = directory([("a", ["text"], 1), ("b", ["text"], 1)])
     agents.setConnected(false, id: "a")
     agents.setDraining(true, id: "b")
@@ -113,7 +113,7 @@ import Testing
     #expect(select(&agents, text) == nil && agents["b"] == nil)
   }
 
-  @Test func aPoolIsToBeLookedAtAgainWhenSomebodyHasRoomOrGoes() {
+  @Test func aPoolIsRefreshedWhenAnAgentGainsCapacityOrLeaves() {
     var agents = directory([("a", ["text"], 1)])
     _ = agents.capableCount(text)
     _ = agents.takeRefreshed()
@@ -130,7 +130,7 @@ import Testing
     #expect(agents.takeRefreshed() == [text])
   }
 
-  @Test func tasksStayWithAnAgentThatRegistersAgain() {
+  @Test func anAgentKeepsItsTasksWhenItRegistersAgain() {
     var agents = directory([("a", ["text"], 2)])
     agents.assign("1", TaskInHand(executionID: "e1", isOwn: true), to: "a")
     agents.setConnected(false, id: "a")
@@ -141,7 +141,7 @@ import Testing
     #expect(agents["a"]?.tasksCompleted == 1)
   }
 
-  @Test func manyChangesLeaveNoHeapOfOutdatedEntries() {
+  @Test func outdatedCandidatesAreDropped() {
     var agents = directory([("a", ["text"], 1_000_000), ("b", ["text"], 1)])
     _ = agents.capableCount(text)
     for task in 0..<20_000 { agents.assign("\(task)", TaskInHand(executionID: "e", isOwn: true), to: "a") }

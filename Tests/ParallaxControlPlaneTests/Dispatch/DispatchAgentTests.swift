@@ -25,7 +25,7 @@ import Testing
     #expect(world.load("a") == 0 && world.load("b") == 0 && world.faults == [])
   }
 
-  @Test func theOnlyCapableAgentMayTryAgain() {
+  @Test func theOnlyCapableAgentMayRetry() {
     var world = World()
     world.connect("a")
     world.connect("b", ["image"])
@@ -35,7 +35,7 @@ import Testing
     #expect(world.tasks == ["task_1_0 a", "task_1_1 a"])
   }
 
-  @Test func aBusyAgentIsWaitedForRatherThanTryingTheSameAgain() {
+  @Test func aRetryWaitsForABusyAgentRatherThanReturningToTheSame() {
     var world = World()
     world.connect("b")
     world.submit()
@@ -50,7 +50,7 @@ import Testing
   }
 
   @Test(arguments: [true, false])
-  func whenTheAgentThatWasWaitedForGoesTheOneThatTriedMayTryAgain(isDraining: Bool) {
+  func theSameAgentMayRetryOnceTheAwaitedAgentLeaves(isDraining: Bool) {
     var world = World()
     let epoch = world.connect("b")
     world.submit()
@@ -80,7 +80,7 @@ import Testing
 
   // MARK: Answers that do not fit
 
-  @Test func anAnswerToATaskOfAnotherAgentIsLookedUpAndChangesNothing() {
+  @Test func aResultFromAnotherAgentIsLookedUpAndChangesNothing() {
     var world = World()
     world.connect("a")
     world.connect("b")
@@ -104,7 +104,7 @@ import Testing
     #expect(world.machine.agent("a")?.tasksCompleted == 1)
   }
 
-  @Test func confidenceComesFromTheMessageOrTheResultAndStaysWithinBounds() {
+  @Test func confidenceIsTakenFromTheMessageOrTheResultWithinBounds() {
     var world = World()
     world.connect("a", limit: 4)
     world.submit(World.pattern(min: 1))
@@ -120,7 +120,7 @@ import Testing
 
   // MARK: Vanishing and coming back
 
-  @Test func aVanishedAgentsTaskWaitsForItThenGoesToAnother() {
+  @Test func aTaskOfADisconnectedAgentGoesToAnotherAfterTheGrace() {
     var world = World()
     world.connect("a")
     world.submit(retrying)
@@ -137,7 +137,7 @@ import Testing
     #expect(world.acknowledged == [])
   }
 
-  @Test func anAgentThatComesBackGoesOnWithWhatItSaysItHas() {
+  @Test func aReconnectedAgentKeepsTheTasksThatItReports() {
     var world = World()
     world.connect("a")
     let (id, _) = world.submit(retrying)
@@ -152,7 +152,7 @@ import Testing
     #expect(world.status(id) == .completed)
   }
 
-  @Test func whatItSaysItHasNotIsSentAgainUnlessItsResultComesFirst() {
+  @Test func aTaskMissingAtReconnectionIsRedeliveredUnlessItsResultArrivesFirst() {
     var world = World()
     world.connect("a", limit: 2)
     world.submit(retrying)
@@ -169,7 +169,7 @@ import Testing
     #expect(world.load("a") == 1 && world.faults == [])
   }
 
-  @Test func whatItCannotTellIsGivenToAnotherAfterTheGrace() {
+  @Test func aTaskOfAnAgentWithoutReportGoesToAnotherAfterTheGrace() {
     var world = World()
     world.connect("a", limit: 2)
     world.submit(retrying)
@@ -184,7 +184,7 @@ import Testing
     #expect(world.tasks == ["task_1_0 a", "task_1_1 b"])
   }
 
-  @Test func whatItSaysLastIsWhatCounts() {
+  @Test func theLatestReportOfAnAgentCounts() {
     var world = World()
     world.connect("a")
     world.submit(retrying)
@@ -200,7 +200,7 @@ import Testing
   }
 
   @Test(arguments: [[], nil] as [[String]?])
-  func aTaskThatWasNotSentYetIsSentOnceWhenItIsStored(activeTasks: [String]?) {
+  func anUnsentTaskIsSentOnceAfterItIsStored(activeTasks: [String]?) {
     var world = World()
     world.connect("a")
     world.begin(retrying)
@@ -214,7 +214,7 @@ import Testing
     #expect(world.faults == [])
   }
 
-  @Test func anAgentThatSaysGoodByeGetsNoGrace() {
+  @Test func anAgentThatSaysGoodbyeGetsNoGrace() {
     var world = World()
     world.connect("a")
     world.submit(retrying)
@@ -225,7 +225,7 @@ import Testing
     #expect(world.gone == ["a"] && world.vanished == [])
   }
 
-  @Test func whatAFormerConnectionSaysOfItsAgentIsIgnored() {
+  @Test func messagesOfAFormerConnectionAreIgnored() {
     var world = World()
     let former = world.connect("a")
     world.submit()
@@ -237,7 +237,7 @@ import Testing
     #expect(world.machine.agent("a")?.limit == 3 && world.machine.agent("a")?.capabilities == ["text"])
   }
 
-  @Test func aRegistrationThatEndedBeforeItWasKnownIsTakenOffTheStore() {
+  @Test func aRegistrationThatEndedBeforeItWasStoredIsRemoved() {
     var world = World()
     world.handle(.agent(.left("a", epoch: 7, graceful: false)))
     #expect(world.gone == ["a"])
@@ -253,7 +253,7 @@ import Testing
     world.settle()
   }
 
-  @Test func aTaskThatItsAgentComesBackWithoutIsRepeatedOnceAndThenIsAnAttemptThatFailed() {
+  @Test func aTaskMissingAtReconnectionIsRedeliveredOnceThenFails() {
     var world = World()
     world.connect("a")
     let (id, _) = world.submit()
@@ -275,7 +275,7 @@ import Testing
     #expect(world.tasks == Array(repeating: "task_1_0 a", count: 5) && world.status(id) == .running)
   }
 
-  @Test func thoseThatWereLostWithOthersGoToOthersApartFromEachOtherAndCostNoRetry() {
+  @Test func tasksLostTogetherGoToSeparateAgentsWithoutUsingARetry() {
     var world = World()
     world.connect("a", limit: 2)
     let (poison, _) = world.submit(timeout: .seconds(600))
@@ -296,7 +296,7 @@ import Testing
     #expect(world.status(healthy) == .completed && world.faults == [])
   }
 
-  @Test func anInputThatHasTakenDownSeveralAgentsIsSetAside() {
+  @Test func anInputThatCrashedThreeAgentsIsNotRetried() {
     var world = World()
     for agent in ["a", "b", "c", "d"] { world.connect(agent) }
     let (id, _) = world.submit(World.pattern(retries: 9), timeout: .seconds(3_600))
@@ -309,7 +309,7 @@ import Testing
     #expect(Set(world.tasks).count == 3)
   }
 
-  @Test func theTimerOfAnEarlierGraceDoesNotEndALaterOne() {
+  @Test func theTimerOfAnEarlierGraceDoesNotEndALaterGrace() {
     var world = World()
     world.connect("a")
     let (id, _) = world.submit(timeout: .seconds(600))
@@ -327,7 +327,7 @@ import Testing
 
   // MARK: Changes
 
-  @Test func aDrainingAgentFinishesAndTakesNothingNew() {
+  @Test func aDrainingAgentFinishesItsTasksAndGetsNoMore() {
     var world = World()
     let epoch = world.connect("a", limit: 2)
     world.submit()
@@ -342,7 +342,7 @@ import Testing
     #expect(world.tasks.last == "task_2_0 a")
   }
 
-  @Test func aDrainingAgentStaysSoWhenItsLimitChanges() {
+  @Test func aDrainingAgentKeepsDrainingWhenItsLimitChanges() {
     var world = World()
     let epoch = world.connect("a")
     world.handle(.agent(.changed("a", epoch: epoch, capabilities: nil, limit: nil, isDraining: true)))
@@ -351,7 +351,7 @@ import Testing
     #expect(world.tasks == [])
   }
 
-  @Test func anotherLimitOrCapabilityServesThoseThatWait() {
+  @Test func aChangedLimitOrCapabilityStartsWaitingExecutions() {
     var world = World()
     let epoch = world.connect("a", ["other"])
     world.submit()

@@ -15,7 +15,7 @@ import Testing
 
   // MARK: Agents at other nodes
 
-  @Test func aTaskForAnAgentElsewhereGoesThroughItsNodeOnceItIsStored() {
+  @Test func aTaskForARemoteAgentIsSentToItsNodeOnceItIsStored() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.begin()
@@ -25,7 +25,7 @@ import Testing
     #expect(world.sent == [] && world.load("far") == 1 && world.faults == [])
   }
 
-  @Test func agentsHereAreTakenFirstUnlessTheyAreMuchFuller() {
+  @Test func localAgentsAreSelectedFirstUnlessTheirLoadIsMuchHigher() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 10, activeTasks: nil))
     world.connect("near", limit: 10)
@@ -35,7 +35,7 @@ import Testing
     #expect(world.load("near") == 6 && world.load("far") == 4)
   }
 
-  @Test func anOutcomeThatAnotherNodeRecordedIsTakenFromTheStore() {
+  @Test func anOutcomeRecordedByAnotherNodeIsReadFromTheStore() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, waiter) = world.submit()
@@ -49,7 +49,7 @@ import Testing
     #expect(world.acknowledged == [] && world.faults == [])
   }
 
-  @Test func anExecutionThatTheStoreHasLostIsWrittenAgain() {
+  @Test func anExecutionLostByTheStoreIsRestored() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit()
@@ -61,7 +61,7 @@ import Testing
     #expect(world.store[id] == known && world.machine.execution(id) == known)
   }
 
-  @Test func anExecutionThatAnotherNodeHasTakenOverIsNotWrittenOver() {
+  @Test func anExecutionTakenOverByAnotherNodeIsNotOverwritten() {
     var world = World()
     world.connect("near")
     let (id, waiter) = world.submit(waits: false)
@@ -72,7 +72,7 @@ import Testing
     #expect(world.resolutions[waiter] != nil && world.ended == [:])
   }
 
-  @Test func whatTheStoreMayHaveLostIsWrittenAgainAndPassedOnAgain() {
+  @Test func aStoreResetRestoresExecutionsAndResendsTheirTasks() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 2, activeTasks: nil))
     world.connect("near")
@@ -93,7 +93,7 @@ import Testing
     #expect(world.tasks == ["task_1_0 near"] && world.faults == [])
   }
 
-  @Test func anErrorThatAnotherNodeRecordedIsTriedAgainElsewhere() {
+  @Test func anErrorRecordedByAnotherNodeIsRetriedAtAnotherAgent() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit(World.pattern(retries: 1))
@@ -104,7 +104,7 @@ import Testing
     #expect(world.tasks == ["task_1_1 near"])
   }
 
-  @Test func anAgentThatIsBusyForOthersIsNotGivenMore() {
+  @Test func anAgentOccupiedByOtherNodesGetsNoMoreTasks() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 2, activeTasks: nil))
     world.hear(.loads(["far": 2]))
@@ -115,7 +115,7 @@ import Testing
     #expect(world.deliveries == ["task_1_0 far node-b"])
   }
 
-  @Test func aLostMembersTasksWaitForTheirAgentsAndThenGoToOthers() {
+  @Test func tasksOfALostMemberGoToOtherAgentsAfterTheGrace() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit(World.pattern(retries: 1))
@@ -130,7 +130,7 @@ import Testing
     #expect(world.gone == [] && world.status(id) == .running)
   }
 
-  @Test func anAgentThatComesBackElsewhereGoesOnWithWhatItHas() {
+  @Test func anAgentThatReconnectsToAnotherNodeKeepsItsTasks() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.submit()
@@ -140,7 +140,7 @@ import Testing
     #expect(world.deliveries == ["task_1_0 far node-b"])
   }
 
-  @Test func anAgentThatComesBackWithoutATaskIsGivenItOnceMoreWhereItIs() {
+  @Test func aTaskMissingAtReconnectionIsRedeliveredThroughTheNewNode() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.submit()
@@ -151,7 +151,7 @@ import Testing
     #expect(world.deliveries == ["task_1_0 far node-b", "task_1_0 far node-c"])
   }
 
-  @Test func anAgentThatMovesAwayIsLetGoOf() {
+  @Test func anAgentThatMovesToAnotherNodeIsReleased() {
     var world = World()
     world.connect("near")
     world.hear(.registered("near", epoch: 99, capabilities: ["text"], limit: 1, activeTasks: []))
@@ -160,7 +160,7 @@ import Testing
     #expect(world.deliveries == ["task_1_0 near node-b"] && world.tasks == [])
   }
 
-  @Test func oldNewsChangesNothing() {
+  @Test func announcementsOfAnEarlierEpochAreIgnored() {
     var world = World()
     world.hear(.registered("far", epoch: 5, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.hear(.registered("far", epoch: 4, capabilities: ["other"], limit: 9, activeTasks: nil), from: Self.third)
@@ -170,7 +170,7 @@ import Testing
     #expect(world.deliveries == ["task_1_0 far node-b"])
   }
 
-  @Test func aListShowsWhoCameAndWhoWent() {
+  @Test func aListAddsNewAgentsAndRemovesMissingOnes() {
     var world = World()
     world.hear(.registered("gone", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let before = world.machine.agentEpochs(at: World.other)
@@ -181,7 +181,7 @@ import Testing
     #expect(Set(world.machine.agentEpochs(at: World.other).keys) == ["late", "new"])
   }
 
-  @Test func anAgentWhoseRegistrationTheStoreHasLostKeepsItsTaskForTheGrace() {
+  @Test func anAgentWhoseRegistrationWasLostKeepsItsTaskDuringTheGrace() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit()
@@ -196,7 +196,7 @@ import Testing
     #expect(world.status(id) == .running && world.load("far") == 1)
   }
 
-  @Test func anAgentsCloseNodeThatWasTakenForLostIsThereAgain() {
+  @Test func agentsOfAMemberPresumedLostReturnWithIt() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.submit()
@@ -209,7 +209,7 @@ import Testing
     #expect(world.deliveries == ["task_1_0 far node-b", "task_1_0 far node-b"])
   }
 
-  @Test func aLoadIsBelievedFromTheAgentsOwnNodeOnly() {
+  @Test func aLoadCountsOnlyFromTheNodeOfTheAgent() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.hear(.loads(["far": 1]), from: Self.third)
@@ -219,7 +219,7 @@ import Testing
 
   // MARK: Whose an execution is
 
-  @Test func anExecutionThatComesBackReplacesWhatWasHeldOfItAndItsCallersGoOnWaiting() {
+  @Test func aReturnedExecutionReplacesTheLocalCopyAndKeepsItsCallers() {
     var world = World()
     world.connect("near")
     let (id, waiter) = world.submit()
@@ -234,7 +234,7 @@ import Testing
     guard case .finished? = world.resolutions[waiter] else { return #expect(Bool(false), "the caller waits") }
   }
 
-  @Test func aClaimWhoseReplyWasLostIsFoundByReading() {
+  @Test func aReadRecognizesAClaimWhoseReplyWasLost() {
     var world = World()
     world.connect("near")
     let (id, _) = world.submit()
@@ -244,7 +244,7 @@ import Testing
     #expect(world.machine.execution(id)?.execution.epoch == 3)
   }
 
-  @Test func anOutcomeThatAFormerOwnerHearsIsRecorded() {
+  @Test func anOutcomeReceivedByAFormerOwnerIsRecorded() {
     var world = World()
     world.connect("near")
     let (id, _) = world.submit()
@@ -256,7 +256,7 @@ import Testing
     #expect(world.unlisted == [id])
   }
 
-  @Test func anOldWordThatOthersHaveAnExecutionDoesNotMakeItsOwnerLetGo() {
+  @Test func aStaleAdoptionMessageDoesNotReleaseAnExecution() {
     var world = World()
     world.connect("near")
     let (id, _) = world.submit()
@@ -264,7 +264,7 @@ import Testing
     #expect(world.machine.execution(id) != nil)
   }
 
-  @Test func afterAPauseEverythingIsReadAgain() {
+  @Test func allExecutionsAreRereadAfterAPause() {
     var world = World(Self.clustered)
     world.connect("near", limit: 2)
     let (ended, waiter) = world.submit(timeout: .seconds(600))
@@ -278,7 +278,7 @@ import Testing
     #expect(world.machine.execution(other) != nil && world.cancelled == ["task_1_0 near ended"])
   }
 
-  @Test func aTaskWhoseAgentMovesToAnotherNodeIsReadAgain() {
+  @Test func anExecutionWhoseAgentMovesToAnotherNodeIsReread() {
     var world = World()
     world.connect("near")
     let (id, _) = world.submit(timeout: .seconds(600))
@@ -287,7 +287,7 @@ import Testing
     #expect(world.reads == [id])
   }
 
-  @Test func aTaskWhoseOutcomeIsRecordedIsNotSentAgain() {
+  @Test func aTaskWithARecordedOutcomeIsNotRedelivered() {
     var world = World()
     world.connect("near")
     let (id, _) = world.submit()
@@ -299,7 +299,7 @@ import Testing
     #expect(world.tasks == ["task_1_0 near"] && world.status(id) == .completed)
   }
 
-  @Test func anExecutionIsNotGivenUpOverAnOutcomeThatIsRecorded() {
+  @Test func aRecordedOutcomeOutweighsTheLossOfItsAgent() {
     var world = World()
     world.connect("near")
     let (id, _) = world.submit()
@@ -309,7 +309,7 @@ import Testing
     #expect(world.status(id) == .completed && world.store[id]?.tasks.map(\.result) == ["first"] && world.faults == [])
   }
 
-  @Test func readingsAreFewAtOnceAndEachExecutionIsReadOnceAtATime() {
+  @Test func concurrentReadsAreLimitedAndEachExecutionIsReadOnce() {
     var queue = WorkQueue()
     for id in ["a", "b", "c", "a"] { queue.add(id) }
     #expect([queue.next(width: 2), queue.next(width: 2), queue.next(width: 2)] == ["a", "b", nil])
@@ -322,13 +322,13 @@ import Testing
     #expect(queue.next(width: 2) == "a")
   }
 
-  @Test func aTaskForAnAgentThatIsNotHereHasTheStoreLookedAt() {
+  @Test func aTaskForAnUnknownAgentCausesARead() {
     var world = World()
     world.forward("task_7_0", to: "ghost")
     #expect(world.checkedAgents == ["ghost"] && world.sent == [])
   }
 
-  @Test func anAgentThatWasExpectedIsKnownWithWhatItCanDoWhenItsNodeTurnsOutToLive() {
+  @Test func anExpectedAgentGetsItsCapabilitiesOnceItsNodeReturns() {
     var world = World(Self.clustered)
     world.handle(.agent(.expected("far", epoch: 3, home: World.other)))
     let record = AgentRecord(id: "far", capabilities: ["text"], session: World.other, epoch: 3, connectedAt: World.start)
@@ -337,7 +337,7 @@ import Testing
     #expect(world.deliveries == ["task_1_0 far node-b"])
   }
 
-  @Test func aChangeWhoseNewsWasLostIsFoundByReading() {
+  @Test func aListRevealsAChangeWhoseAnnouncementWasLost() {
     var world = World()
     world.hear(.registered("far", epoch: 3, capabilities: ["image"], limit: 1, activeTasks: nil))
     let record = AgentRecord(id: "far", capabilities: ["text"], session: World.other, epoch: 3, connectedAt: World.start)
@@ -348,7 +348,7 @@ import Testing
 
   // MARK: Tasks of other nodes
 
-  @Test func aTaskOfAnotherNodeIsSentOnceAndItsOutcomeIsRecorded() {
+  @Test func aForwardedTaskIsSentOnceAndItsOutcomeIsRecorded() {
     var world = World()
     world.connect("near")
     for _ in 1...2 { world.forward("task_7_0", to: "near") }
@@ -357,7 +357,7 @@ import Testing
     #expect(world.takeLookUps().map(\.task) == ["task_7_0"] && world.load("near") == 0)
   }
 
-  @Test func aTaskOfAnotherNodeWaitsForRoomAndGoesBeforeWhatWaitsHere() {
+  @Test func aForwardedTaskWaitsForCapacityAheadOfLocalExecutions() {
     var world = World()
     world.connect("near")
     world.forward("task_7_0", to: "near")
@@ -373,7 +373,7 @@ import Testing
     #expect(world.tasks.last == "task_1_0 near" && world.faults == [])
   }
 
-  @Test func aWithdrawnTaskOfAnotherNodeFreesItsAgent() {
+  @Test func aWithdrawnForwardedTaskFreesItsAgent() {
     var world = World()
     world.connect("near")
     world.forward("task_7_0", to: "near")
@@ -383,7 +383,7 @@ import Testing
     #expect(world.machine.agent("near")?.load == 0 && world.cancelled == ["task_7_0 near cancelled"])
   }
 
-  @Test func whatAnAgentBringsAlongFromAnotherNodeTakesItsRoom() {
+  @Test func tasksReportedFromAnotherNodeCountAgainstTheLimit() {
     var world = World()
     world.connect("near", limit: 2, activeTasks: ["task_7_0"])
     #expect(world.load("near") == 1)
@@ -394,7 +394,7 @@ import Testing
     #expect(world.load("near") == 0)
   }
 
-  @Test func othersAreToldOfAgentsHereAndOfTheirLoad() {
+  @Test func agentsAndTheirLoadsAreAnnounced() {
     var world = World()
     let epoch = world.connect("near", limit: 2, activeTasks: ["task_7_0"])
     world.submit()
@@ -418,7 +418,7 @@ import Testing
 
   // MARK: Executions between nodes
 
-  @Test func anExecutionThatOnlyAnotherNodeHasAgentsForIsGivenToThatNode() {
+  @Test func anExecutionIsHandedToTheOnlyNodeWithCapableAgents() {
     var world = World(Self.clustered)
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.hear(.loads(["far": 1]))
@@ -429,7 +429,7 @@ import Testing
     #expect(world.told == [World.Told(message: .adopt(execution: id, owner: World.session), session: World.other)])
   }
 
-  @Test func anExecutionThatHasAgentsHereStays() {
+  @Test func anExecutionWithLocalAgentsStays() {
     var world = World(Self.clustered)
     world.connect("near")
     world.submit()
@@ -440,7 +440,7 @@ import Testing
     #expect(world.told == [])
   }
 
-  @Test func aTakenExecutionIsLeftToItsNewOwnerWithTheTaskThatAnAgentHereHas() {
+  @Test func anAdoptedExecutionIsReleasedAndItsTaskStaysAtItsAgent() {
     var world = World()
     world.connect("near")
     let (id, waiter) = world.submit()
@@ -454,7 +454,7 @@ import Testing
     #expect(world.takeLookUps().map(\.task) == ["task_1_0"] && world.load("near") == 0)
   }
 
-  @Test func watchersElsewhereAreToldOfTheEnd() {
+  @Test func remoteWatchersAreNotifiedOfTheEnd() {
     var world = World()
     world.connect("near")
     let (id, _) = world.submit()
@@ -467,7 +467,7 @@ import Testing
     #expect(world.told.last == World.Told(message: .ended(execution: id), session: Self.third))
   }
 
-  @Test func aNodeThatStopsGivesAwayWhatNobodyHereWaitsFor() {
+  @Test func aStoppingNodeHandsOverExecutionsWithoutCallers() {
     var world = World()
     world.connect("near", limit: 9)
     for waits in [true, false, false] { world.submit(waits: waits) }
@@ -479,7 +479,7 @@ import Testing
       ])
   }
 
-  @Test func whatOtherNodesWorkOnIsLookedAtAgainInCaseAMessageWasLost() {
+  @Test func executionsAtRemoteAgentsAreRereadAndTheirTasksResent() {
     var world = World()
     world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit(timeout: .seconds(600))
@@ -489,7 +489,7 @@ import Testing
     #expect(world.reads == [id, id] && Set(world.deliveries) == ["task_1_0 far node-b"])
   }
 
-  @Test func anExecutionThatHasAnotherOwnerInTheStoreIsLetGoOf() {
+  @Test func anExecutionWithAnotherOwnerInTheStoreIsReleased() {
     var world = World()
     world.connect("near")
     let (id, _) = world.submit()
@@ -498,7 +498,7 @@ import Testing
     #expect(world.machine.execution(id) == nil)
   }
 
-  @Test func peopleAreToldEachStatusOnce() {
+  @Test func eachStatusIsPublishedOnce() {
     var world = World()
     let (id, _) = world.submit()
     world.connect("near")

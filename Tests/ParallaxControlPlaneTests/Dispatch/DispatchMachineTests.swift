@@ -8,7 +8,7 @@ import Testing
 @Suite struct DispatchMachineTests {
   // MARK: Submitting
 
-  @Test func anExecutionGoesToAFreeAgentAndItsResultToTheCaller() {
+  @Test func aFreeAgentExecutesAndTheCallerGetsTheResult() {
     var world = World()
     world.connect("a")
     let (id, waiter) = world.begin()
@@ -29,7 +29,7 @@ import Testing
     #expect(world.faults == [])
   }
 
-  @Test func theTaskSaysWhatTheAgentNeeds() {
+  @Test func aTaskContainsItsExecutionAndTheRemainingTime() {
     var world = World()
     world.connect("a", ["text", "fast"])
     world.begin(World.pattern(["text", "fast"]), priority: .high, timeout: .seconds(30))
@@ -43,7 +43,7 @@ import Testing
     #expect(task.priority == .high && task.capability == "text")
   }
 
-  @Test func anAsynchronousCallerIsAnsweredWhenItIsStored() {
+  @Test func anAsynchronousCallerIsAnsweredOnceTheExecutionIsStored() {
     var world = World()
     let (id, waiter) = world.begin(waits: false)
     #expect(world.resolutions[waiter] == nil)
@@ -54,7 +54,7 @@ import Testing
     #expect(world.tasks == ["task_1_0 a"])
   }
 
-  @Test func aRepeatOfARequestThatIsBeingStoredJoinsIt() {
+  @Test func aRepeatDuringTheCreationJoinsIt() {
     var world = World()
     world.connect("a")
     let (id, first) = world.begin()
@@ -71,7 +71,7 @@ import Testing
     #expect(world.faults == [])
   }
 
-  @Test func callersThatAttachGetTheOutcomeToo() {
+  @Test func attachedCallersGetTheOutcome() {
     var world = World()
     world.connect("a")
     let (id, _) = world.submit()
@@ -91,7 +91,7 @@ import Testing
     #expect(world.refused == [99])
   }
 
-  @Test func theIDOfAnotherExecutionIsNotTakenOver() {
+  @Test func anExecutionIDOwnedByAnotherNodeIsNotTakenOver() {
     var world = World()
     world.connect("a")
     var other = world.execution("exec_1")
@@ -104,7 +104,7 @@ import Testing
 
   // MARK: A store that does not answer
 
-  @Test func callersAreToldWhenTheStoreDoesNotTakeTheExecutionAndItEndsAsSoonAsItDoes() {
+  @Test func anExecutionThatTheStoreRefusesFailsItsCallersAndEndsOnceStored() {
     var world = World()
     world.connect("a")
     let (id, waiter) = world.begin()
@@ -121,7 +121,7 @@ import Testing
     #expect(world.machine.executionCount == 0 && world.faults == [])
   }
 
-  @Test func anExecutionThatItsCallerCanAskForAgainGoesOnWhenTheStoreIsBack() {
+  @Test func aRepeatableExecutionContinuesAfterAnOutageOfTheStore() {
     var world = World()
     world.connect("a")
     let (id, waiter) = world.begin(isRepeatable: true)
@@ -135,7 +135,7 @@ import Testing
     #expect(world.resolutions[later] == nil)
   }
 
-  @Test func anExecutionThatAnotherNodeClaimedIsLetGo() {
+  @Test func anExecutionClaimedByAnotherNodeIsReleased() {
     var world = World()
     world.connect("a")
     let (id, waiter) = world.submit()
@@ -149,7 +149,7 @@ import Testing
 
   // MARK: Waiting
 
-  @Test func whoWaitsIsServedByPriorityThenByAge() {
+  @Test func executionsStartByPriorityThenByAge() {
     var world = World()
     world.submit(priority: .low)
     world.submit()
@@ -160,7 +160,7 @@ import Testing
     #expect(world.tasks == ["task_3_0 a", "task_2_0 a", "task_4_0 a", "task_1_0 a"])
   }
 
-  @Test func whoComesLaterDoesNotOvertakeThoseThatWait() {
+  @Test func aLaterExecutionDoesNotOvertakeWaitingOnes() {
     var world = World()
     world.connect("a")
     world.submit()
@@ -174,7 +174,7 @@ import Testing
     #expect(world.tasks.last == "task_3_0 a")
   }
 
-  @Test func manyThatNeedMoreAgentsThanThereAreDoNotHoldUpTheRest() {
+  @Test func executionsThatNeedTooManyAgentsDoNotBlockOthers() {
     var world = World()
     for _ in 0..<100 { world.submit(World.pattern(min: 3), waits: false) }
     world.submit(waits: false)
@@ -188,7 +188,7 @@ import Testing
     #expect(Set(world.tasks.dropFirst()) == ["task_1_0 b", "task_1_1 c", "task_1_2 a"])
   }
 
-  @Test func anAgentOfSeveralPoolsGoesToWhoWaitsLongestInAnyOfThem() {
+  @Test func anAgentOfSeveralPoolsServesTheOldestExecutionOfAnyPool() {
     var world = World()
     world.submit(World.pattern(["b"]))
     world.submit(World.pattern(["a"]))
@@ -203,7 +203,7 @@ import Testing
     #expect(world.tasks.count == 4)
   }
 
-  @Test func agentsThatBecameFreeDuringTheCreationAreFound() {
+  @Test func agentsThatBecomeFreeDuringTheCreationAreAssigned() {
     var world = World()
     world.begin()
     world.connect("a")
@@ -211,7 +211,7 @@ import Testing
     #expect(world.tasks == ["task_1_0 a"])
   }
 
-  @Test func asManyAgentsAreTakenAsThereAreUpToTheGreatestNumber() {
+  @Test func allFreeAgentsUpToTheMaximumAreAssigned() {
     var world = World()
     for agent in ["a", "b", "c", "d"] { world.connect(agent) }
     world.submit(World.pattern(min: 2, max: 3))
@@ -220,7 +220,7 @@ import Testing
     #expect(world.tasks.count == 3)
   }
 
-  @Test func aSynchronousCallerIsToldAfterTheWaitThatThereAreTooFewAgents() {
+  @Test func aSynchronousCallerLearnsOfTooFewAgentsAfterTheWait() {
     var world = World()
     world.connect("a")
     let (id, waiter) = world.submit(World.pattern(min: 2))
@@ -236,7 +236,7 @@ import Testing
     #expect(world.ended == [id: 1])
   }
 
-  @Test func busyAgentsAreWaitedFor() {
+  @Test func anExecutionWaitsForBusyAgents() {
     var world = World()
     world.connect("a")
     world.submit()
@@ -259,7 +259,7 @@ import Testing
 
   // MARK: Places
 
-  @Test func anAgentThatGoesOnWithWhatIsCancelledIsNotGivenMore() {
+  @Test func anAgentThatContinuesACancelledTaskGetsNoMoreTasks() {
     var world = World()
     let epoch = world.connect("a")
     let (first, _) = world.submit(timeout: .seconds(2))
@@ -276,7 +276,7 @@ import Testing
     #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
   }
 
-  @Test func theResultOfWhatWasCancelledFreesItsPlace() {
+  @Test func theResultOfACancelledTaskFreesItsSlot() {
     var world = World()
     world.connect("a")
     let (first, _) = world.submit()
@@ -289,7 +289,7 @@ import Testing
     #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
   }
 
-  @Test func theResultOfWhatIsBeingWrittenAsCancelledFreesItsPlace() {
+  @Test func aResultDuringTheWriteOfACancellationFreesItsSlot() {
     var world = World()
     let epoch = world.connect("a")
     let (first, _) = world.submit()
@@ -306,7 +306,7 @@ import Testing
     #expect(world.machine.agent("a")?.load == 0)
   }
 
-  @Test func aResultThatIsGivenAgainFreesThePlaceThatItsAgentReported() {
+  @Test func aRepeatedResultFreesTheSlotThatItsAgentReported() {
     var world = World()
     world.connect("a")
     world.submit()
@@ -319,7 +319,7 @@ import Testing
     #expect(world.machine.agent("a")?.load == 0)
   }
 
-  @Test func anAgentThatSaysNothingOfWhatWasCancelledHasItsPlaceFreeAfterAWhile() {
+  @Test func theSlotOfACancelledTaskIsFreedAfter30SecondsOfSilence() {
     var world = World()
     world.connect("a")
     let (first, _) = world.submit(timeout: .seconds(600))
@@ -334,7 +334,7 @@ import Testing
     #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
   }
 
-  @Test func whatIsDueIsNotStarted() {
+  @Test func anExecutionPastItsDeadlineIsNotStarted() {
     var world = World()
     world.connect("a")
     world.submit()
@@ -350,7 +350,7 @@ import Testing
 
   // MARK: Ends
 
-  @Test func aCancelledExecutionFreesItsAgentForTheNext() {
+  @Test func aStoppedTaskOfACancelledExecutionFreesItsAgent() {
     var world = World()
     world.connect("a")
     let (id, waiter) = world.submit()
@@ -369,7 +369,7 @@ import Testing
     #expect(world.cancel("exec_none") == nil)
   }
 
-  @Test func cancelledBeforeItIsStoredItReachesNoAgent() {
+  @Test func anExecutionCancelledBeforeItIsStoredReachesNoAgent() {
     var world = World()
     world.connect("a")
     let (id, waiter) = world.begin(waits: false)
@@ -381,7 +381,7 @@ import Testing
     #expect(world.load("a") == 0 && world.faults == [])
   }
 
-  @Test func aNodeThatStopsKeepsNobodyWaiting() {
+  @Test func aStoppingNodeAnswersAllCallers() {
     var world = World()
     world.connect("a")
     let (first, waiting) = world.submit()
@@ -397,7 +397,7 @@ import Testing
     #expect(world.machine.executionCount == 2)
   }
 
-  @Test func timersOfExecutionsThatEndedAreDropped() {
+  @Test func timersOfEndedExecutionsAreDropped() {
     var world = World()
     world.connect("a")
     for number in 1...2_000 {
@@ -408,7 +408,7 @@ import Testing
     #expect(world.machine.sizes.timers <= 1_025)
   }
 
-  @Test func placesOfExecutionsThatEndedAreDropped() {
+  @Test func queueEntriesOfEndedExecutionsAreDropped() {
     var world = World()
     let (first, _) = world.submit(timeout: .seconds(86_400), waits: false)
     for _ in 1...2_000 {

@@ -23,7 +23,7 @@ import Testing
     world.recover("exec_1")
   }
 
-  @Test func pendingIsQueuedAgain() {
+  @Test func aPendingExecutionIsQueuedAgain() {
     var world = World()
     recovered(.pending, [], in: &world)
     world.connect("a")
@@ -33,7 +33,7 @@ import Testing
     #expect(world.faults == [])
   }
 
-  @Test func runningGoesOnAtItsAgents() {
+  @Test func aRunningExecutionContinuesAtItsAgents() {
     var world = World()
     world.handle(.agent(.expected("a", epoch: 0, home: World.other)))
     recovered(.running, [task(0, "a"), task(1, "b")], in: &world)
@@ -48,7 +48,7 @@ import Testing
     #expect(world.load("a") == 0 && world.load("b") == 0 && world.faults == [])
   }
 
-  @Test func anAgentThatDoesNotComeBackIsReplacedAfterTheGrace() {
+  @Test func anAgentThatDoesNotReconnectIsReplacedAfterTheGrace() {
     var world = World()
     recovered(.running, [task(0, "a"), task(1, "b", .completed)], in: &world)
     world.connect("c")
@@ -60,7 +60,7 @@ import Testing
     #expect(world.machine.agent("a") == nil)
   }
 
-  @Test func aSlotThatNeedsAnotherAgentGetsOne() {
+  @Test func aSlotWithoutAnAgentGetsOne() {
     var world = World()
     world.connect("a")
     world.connect("c")
@@ -69,7 +69,7 @@ import Testing
     #expect(world.tasks == ["task_1_2 c"])
   }
 
-  @Test func anAgentThatCameBackBeforeItsExecutionDidGetsTheTaskAgainUnlessItSaidItHasIt() {
+  @Test func anAgentBackBeforeItsExecutionGetsOnlyTasksItDidNotReport() {
     var world = World()
     world.connect("a", activeTasks: [])
     world.connect("b", activeTasks: ["task_1_1"])
@@ -80,7 +80,7 @@ import Testing
     #expect(world.load("a") == 1 && world.load("b") == 1)
   }
 
-  @Test func anAgentThatCameBackWithoutAWordIsGivenTheGrace() {
+  @Test func anAgentBackWithoutAReportHasTheGrace() {
     var world = World()
     world.connect("a", activeTasks: nil)
     recovered(.running, [task(0, "a"), task(1, "b", .completed)], in: &world)
@@ -92,7 +92,7 @@ import Testing
     #expect(world.tasks == ["task_1_2 c"])
   }
 
-  @Test func aggregatingIsEndedFromTheRecordedResults() {
+  @Test func anAggregatingExecutionEndsWithTheRecordedResults() {
     var world = World()
     recovered(.aggregating, [task(0, "a", .completed), task(1, "b", .completed)], in: &world)
     world.settle()
@@ -100,7 +100,7 @@ import Testing
     #expect(world.ended == ["exec_1": 1] && world.released == ["exec_1"])
   }
 
-  @Test func anExpiredOneTimesOutAtOnce() {
+  @Test func anExpiredExecutionTimesOutAtOnce() {
     var world = World()
     var execution = world.execution("exec_1", pattern, timeout: .seconds(1))
     execution.owner = World.other
@@ -112,7 +112,7 @@ import Testing
     #expect(world.status("exec_1") == .timedOut)
   }
 
-  @Test func oneThatIsDrivenHereAlreadyIsLeftAlone() {
+  @Test func theRecoveryOfALocalExecutionChangesNothing() {
     var world = World()
     world.connect("a")
     let (id, _) = world.submit()
@@ -124,7 +124,7 @@ import Testing
     #expect(world.ended == [id: 1])
   }
 
-  @Test func aRecoveredExecutionCountsAgainstItsAgentsLimit() {
+  @Test func aRecoveredExecutionCountsAgainstTheLimitsOfItsAgents() {
     var world = World()
     recovered(.running, [task(0, "a"), task(1, "b")], in: &world)
     world.connect("a", activeTasks: ["task_1_0"])

@@ -10,7 +10,7 @@ import Testing
     return names
   }
 
-  @Test func priorityComesBeforeAgeOverAllLines() {
+  @Test func entriesOfAllLinesAreOrderedByPriorityThenByAge() {
     var queue = WaitingQueue()
     queue.add("a", need: .start(agents: 1), priority: .low, order: 1)
     queue.add("b", need: .start(agents: 3), priority: .normal, order: 2)
@@ -22,7 +22,7 @@ import Testing
     #expect(queue.isEmpty && queue.first == nil)
   }
 
-  @Test func skippedLinesKeepTheirPlaces() {
+  @Test func skippedLinesKeepTheirEntries() {
     var queue = WaitingQueue()
     queue.add("a", need: .start(agents: 3), priority: .normal, order: 1)
     queue.add("b", need: .start(agents: 1), priority: .normal, order: 2)
@@ -31,7 +31,7 @@ import Testing
     #expect(names(&queue) == ["a", "c"])
   }
 
-  @Test func whatIsPutBackHasThePlaceThatItHad() {
+  @Test func returnedEntriesRegainTheirPlaces() {
     var queue = WaitingQueue()
     for (order, name) in ["a", "b", "c"].enumerated() {
       queue.add(name, need: .start(agents: 1), priority: .normal, order: UInt64(order))
@@ -41,7 +41,7 @@ import Testing
     #expect(names(&queue) == ["a", "b", "c"])
   }
 
-  @Test func entriesThatWaitNoMoreAreDroppedWhenThereAreMany() {
+  @Test func manyOutdatedEntriesAreDropped() {
     var queue = WaitingQueue()
     for order in 0..<3_000 {
       queue.add("\(order)", need: order % 2 == 0 ? .slot(0) : .start(agents: 1), priority: .normal, order: UInt64(order))
@@ -53,7 +53,7 @@ import Testing
 }
 
 @Suite struct TimerQueueTests {
-  @Test func whatIsDueComesInTheOrderOfItsTimeThenOfItsMaking() {
+  @Test func timersFireByTimeThenByCreation() {
     var timers = TimerQueue<String>()
     timers.add("late", at: .seconds(3))
     timers.add("b", at: .seconds(1))
@@ -67,7 +67,7 @@ import Testing
     #expect(timers.next == .seconds(3) && timers.count == 1)
   }
 
-  @Test func whatMattersNoMoreIsDroppedWhenThereIsMuchOfIt() {
+  @Test func manyOutdatedTimersAreDropped() {
     var timers = TimerQueue<Int>()
     for number in 0..<1_024 { timers.add(number, at: .seconds(number)) }
     timers.compact { _ in false }
@@ -86,7 +86,7 @@ import Testing
     return taken
   }
 
-  @Test func anExecutionIsQueuedOnceHoweverOftenItIsAdded() {
+  @Test func anExecutionIsQueuedOnce() {
     var queue = WorkQueue()
     for _ in 0..<100 { queue.add("a") }
     #expect(queue.count == 1)
@@ -99,7 +99,7 @@ import Testing
     #expect([first, during, next] == [["a"], [], ["a"]])
   }
 
-  @Test func aBoundedNumberIsInProgress() {
+  @Test func theNumberOfExecutionsInProgressIsBounded() {
     var queue = WorkQueue()
     for id in ["a", "b", "c"] { queue.add(id) }
     let first = take(&queue, width: 2)

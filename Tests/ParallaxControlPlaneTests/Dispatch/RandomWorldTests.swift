@@ -8,7 +8,7 @@ import Testing
 @Suite struct RandomWorldTests {
   /// Some fixed seeds and a new one; the failure names it.
   @Test(arguments: [1, 2, 13_710_130_126_645_878_867, 2_863_065_401_288_632_396, UInt64.random(in: 0...(.max))])
-  func whateverHappensTheRulesHold(seed: UInt64) async {
+  func theInvariantsHoldUnderRandomEvents(seed: UInt64) async {
     var walk = RandomWalk(seed: seed)
     for step in 0..<1_000 {
       // Other tests judge by a limit of real time.

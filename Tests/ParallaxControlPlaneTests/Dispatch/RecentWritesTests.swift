@@ -29,7 +29,7 @@ import Testing
     ]
   }
 
-  @Test func theLatestOfEachKindAreKept() {
+  @Test func theLatestWritesOfEachKindAreKept() {
     var recent = RecentWrites()
     let count = RecentWrites.greatestCapacity + 10
     for number in 0..<count {
@@ -41,13 +41,13 @@ import Testing
     #expect(numbers(recent) == [kept, kept, kept])
   }
 
-  @Test func noMoreThatHaveEndedAreKeptThanTheStoreKeeps() {
+  @Test func endedExecutionsAreBoundedByTheRetentionOfTheStore() {
     var recent = RecentWrites(maxRetained: 3)
     for number in 0..<5 { recent.add(ended(number), at: .zero) }
     #expect(numbers(recent) == [[2, 3, 4], [], []])
   }
 
-  @Test func bigOnesTakeTheRoomOfMany() {
+  @Test func theSizeOfWritesIsBounded() {
     var recent = RecentWrites()
     let text = String(repeating: "x", count: RecentWrites.byteLimit / 4)
     for number in 0..<10 {
@@ -64,7 +64,7 @@ import Testing
     #expect(recent.finished.elements.count == 13)
   }
 
-  @Test func whatWasWrittenShortlyBeforeTheLastOfAServerIsEndangeredWithIt() {
+  @Test func writesShortlyBeforeTheLastOfAServerAreEndangered() {
     var recent = RecentWrites()
     for second in [0, 100, 159, 160] { recent.add(ended(second), at: .seconds(second)) }
     recent.add(outcome(110), at: .seconds(110))

@@ -43,7 +43,7 @@ import Testing
     return execution
   }
 
-  @Test func whatRunsAndWhatHasEndedIsThereAgain() async throws {
+  @Test func runningAndEndedExecutionsAreRestored() async throws {
     try await withDispatcher { dispatcher in
       for id in ["exec_1", "exec_2"] { _ = await submitted(id, to: dispatcher) }
       _ = await dispatcher.cancel("exec_2")
@@ -58,7 +58,7 @@ import Testing
     }
   }
 
-  @Test func whatMayHaveBeenRemovedSinceDoesNotComeBack() async throws {
+  @Test func executionsThatRetentionMayHaveRemovedAreNotRestored() async throws {
     try await withDispatcher(retention: .seconds(60)) { dispatcher in
       let old = NodeClock.wall + .seconds(-61)
       for (id, createdAt) in [("exec_1", old), ("exec_2", old), ("exec_3", NodeClock.wall)] {
@@ -76,7 +76,7 @@ import Testing
     }
   }
 
-  @Test func anEndCountsMoreThanALiveCopyThatAnotherNodeHasTakenOver() async throws {
+  @Test func anAcknowledgedEndReplacesALiveCopyOfAnotherNode() async throws {
     try await withDispatcher { dispatcher in
       let execution = await submitted("exec_1", to: dispatcher)
       _ = await dispatcher.cancel("exec_1")
@@ -101,7 +101,7 @@ import Testing
     }
   }
 
-  @Test func anOutcomeIsRecordedAgainOnceItsExecutionIsRestored() async throws {
+  @Test func anOutcomeIsRecordedAgainAfterItsExecutionIsRestored() async throws {
     try await withDispatcher { dispatcher in
       var foreign = StoredExecution(
         execution: World().execution("exec_7"), tasks: [TaskRecord(id: "task_7_0", agentID: "near", slot: 0)])
@@ -121,7 +121,7 @@ import Testing
     }
   }
 
-  @Test func anOutcomeForWhatIsNotThereYetWaitsForIt() async throws {
+  @Test func anOutcomeWaitsForTheRestorationOfItsExecution() async throws {
     try await withDispatcher { dispatcher in
       let link = FakeLink()
       register("near", at: dispatcher, epoch: 1, link)
@@ -145,7 +145,7 @@ import Testing
     dispatcher.registered(registration, epoch: epoch, link: link)
   }
 
-  @Test func registrationsThatAreLostAreStoredAgainAndNoOthers() async throws {
+  @Test func onlyLostRegistrationsAreRestored() async throws {
     try await withDispatcher { dispatcher in
       func stored(_ id: String, at session: NodeSession) -> Int64 {
         store.register(AgentRecord(id: id, capabilities: ["text"], session: session, connectedAt: World.start, activeTasks: []))
@@ -161,7 +161,7 @@ import Testing
     }
   }
 
-  @Test func patternsThatAreMissingAreStoredAgainAndOthersStay() async throws {
+  @Test func onlyMissingPatternsAreRestored() async throws {
     let catalog = PatternCatalog(store: store)
     func pattern(_ version: String, _ description: String) -> PatternDefinition {
       var pattern = World.pattern()

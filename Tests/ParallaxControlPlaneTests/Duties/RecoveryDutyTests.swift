@@ -50,7 +50,7 @@ import Foundation
   }
 
   /// A node that cannot read its members must not take them for lost, although all look silent.
-  @Test func nothingIsDoneOnAStaleView() throws {
+  @Test func aStaleViewCausesNoAction() throws {
     let view = try makeView(at: 120, failsToRead: true)
     #expect(view.isStale && !RecoveryDuty.isAlive(session("silent", 1), in: view))
     let plan = RecoveryDuty.plan([session("silent", 1): 1], view, own: session("me", 1), removeAfter: Self.removeAfter)

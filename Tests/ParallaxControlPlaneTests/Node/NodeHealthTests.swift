@@ -14,7 +14,7 @@ import Testing
       stage: stage, store: store, sinceBeat: sinceBeat, sinceOpening: sinceOpening, isSilent: isSilent, cutOffAfter: .seconds(15))
   }
 
-  @Test func aHealthyNodeTakesWork() {
+  @Test func aHealthyNodeAcceptsWork() {
     let condition = condition()
     #expect(condition.refusal == nil && condition.agentRefusal == nil && condition.isFit)
     #expect(condition.status == .healthy && condition.readinessFailures.isEmpty)
@@ -35,7 +35,7 @@ import Testing
   }
 
   /// Other nodes may already be taking over the work of a node that is cut off.
-  @Test func aNodeThatIsCutOffTakesNoWork() {
+  @Test func aNodeThatIsCutOffAcceptsNoWork() {
     for (name, condition) in [
       ("silent", condition(isSilent: true)), ("in no list", condition(sinceOpening: .seconds(15))),
       ("silent while it leaves", condition(.leaving(hasSuccessor: true), isSilent: true)),
@@ -56,7 +56,7 @@ import Testing
     #expect(long.status == .unhealthy && long.readinessFailures.keys.sorted() == ["store"])
   }
 
-  @Test func aMainLoopThatIsStuckIsUnhealthyButDoesNotKeepTrafficAway() {
+  @Test func aBlockedMainLoopIsUnhealthyButReady() {
     #expect(condition(sinceBeat: .milliseconds(9_999)).loop.status == .healthy)
     let stuck = condition(sinceBeat: .seconds(10))
     #expect(stuck.loop.status == .unhealthy && stuck.status == .unhealthy && !stuck.isFit)
@@ -86,7 +86,7 @@ import Testing
     #expect(health.refusal == nil && health.readiness().status == 200)
   }
 
-  @Test func theMainLoopIsWatchedByTheNodesClock() {
+  @Test func theClockOfTheNodeMeasuresTheMainLoop() {
     let health = health()
     health.beat()
     clock.advance(by: .milliseconds(9_999))

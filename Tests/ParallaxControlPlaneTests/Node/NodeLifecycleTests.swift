@@ -77,7 +77,7 @@ import Testing
     }
   }
 
-  @Test func aNodeThatFindsItsStoreIsReadyAtOnce() async throws {
+  @Test func aNodeWhoseStoreAnswersIsReadyAtOnce() async throws {
     try await living {
       try await eventually("readiness") { isReady }
       #expect(readyAt.all == [.zero])
@@ -88,7 +88,7 @@ import Testing
     }
   }
 
-  @Test func aStoreThatDoesNotAnswerIsAskedFourTimesASecondAndIsTheReason() async throws {
+  @Test func aSilentStoreIsTriedFourTimesASecondAndIsTheReason() async throws {
     store.refuseOpening(true)
     try await living {
       for attempt in 1...4 {
@@ -110,7 +110,7 @@ import Testing
   }
 
   /// The interval is a quarter of the detection time of the other nodes: here 3 of 12 seconds.
-  @Test func theSessionIsKeptOpenFourTimesInTheDetectionWindow() async throws {
+  @Test func theSessionIsRenewedFourTimesPerDetectionWindow() async throws {
     try await living {
       try await eventually("readiness") { isReady }
       for second in 1...12 {
@@ -123,7 +123,7 @@ import Testing
     }
   }
 
-  @Test func aStoreThatHasForgottenTheNodeGetsItsPatternsAgain() async throws {
+  @Test func aStoreThatLostTheNodeGetsItsPatternsAgain() async throws {
     try await living {
       try await eventually("readiness") { isReady }
       try await clock.sleepers(atLeast: 3)
@@ -163,7 +163,7 @@ import Testing
     }
   }
 
-  @Test func aNodeThatIsToldToStopWhileItStartsIsNotReady() async throws {
+  @Test func aNodeThatStopsDuringItsStartIsNotReady() async throws {
     store.refuseOpening(true)
     try await testGracefulShutdown { trigger in
       try await withThrowingTaskGroup(of: Void.self) { group in

@@ -60,7 +60,7 @@ import Testing
     }
   }
 
-  @Test func aNodeThatStopsBeforeItsAddressIsKnownHasNeverJoined() async throws {
+  @Test func aNodeThatStopsBeforeItsAddressIsKnownNeverJoins() async throws {
     try await testGracefulShutdown { trigger in
       async let run: Void = service.run()
       trigger.triggerGracefulShutdown()
@@ -70,7 +70,7 @@ import Testing
   }
 
   /// A crash must not look like a departure to the other nodes.
-  @Test func aCancelledNodeLeavesItsFieldAndSaysNothing() async throws {
+  @Test func aCancelledNodeKeepsItsFieldWithoutAnEvent() async throws {
     address.set("10.0.0.1:8080")
     let run = Task { [service] in try await service.run() }
     try await eventually("the node's field") { ownRecord != nil }
@@ -95,7 +95,7 @@ import Testing
     try await run.value
   }
 
-  @Test func aMemberOfAnotherClusterThatLivesKeepsTheNodeFromStarting() async throws {
+  @Test func aLiveMemberOfAnotherClusterPreventsTheStart() async throws {
     address.set("10.0.0.1:8080")
     _ = store.write(Self.record(World.other, cluster: "other"), replacing: nil)
     let run = Task { [service] in try await service.run() }

@@ -40,7 +40,7 @@ import Testing
     try await withDirectory { directory in try await check.run { try FileBackend(directory: directory).events } }
   }
 
-  @Test func aNodeRunsOnItAndFindsItsStateAgain() async throws {
+  @Test func aRestartedNodeFindsItsState() async throws {
     try await withDirectory { directory in
       let first = try RunningNode("node-a", backend: FileBackend(directory: directory))
       let (id, term) = try await first.running { api in
@@ -86,7 +86,7 @@ import Testing
     }
   }
 
-  @Test func aNodeAloneDoesNotStartOnTheStoresOfAnotherThatRuns() async throws {
+  @Test func aNodeAloneDoesNotStartOnTheStoresOfARunningNode() async throws {
     let backend = InMemoryBackend()
     let first = try RunningNode("node-a", backend: backend)
     try await first.running { _ in

@@ -7,13 +7,13 @@ import Testing
   private static let session = NodeSession(nodeID: "me", incarnation: "2")
   private static let alone = RecordAdoption.aloneClusterID
 
-  @Test(arguments: [alone, "production"]) func anAbsentRecordAndTheClustersOwnNeedNothing(clusterID: String) {
+  @Test(arguments: [alone, "production"]) func anAbsentOrOwnRecordNeedsNoAdoption(clusterID: String) {
     var adoption = RecordAdoption(session: Self.session, clusterID: clusterID)
     #expect(adoption.read(nil, now: .zero) == .takePart)
     #expect(adoption.read(record(clusterID, leader: "former"), now: .zero) == .takePart)
   }
 
-  @Test func aRecordOfOneClusterIsNeverTakenOverByAnother() {
+  @Test func aRecordOfAnotherClusterIsNotAdopted() {
     var adoption = RecordAdoption(session: Self.session, clusterID: "staging")
     #expect(adoption.read(record("production", leader: nil), now: .zero) == .refuse(cluster: "production"))
     #expect(adoption.read(record("production", leader: "other"), now: .seconds(99)) == .refuse(cluster: "production"))
@@ -21,7 +21,7 @@ import Testing
 
   /// Terms keep growing when high availability is turned on or off for a store.
   @Test(arguments: [(alone, "production"), ("production", alone)])
-  func aReleasedRecordIsTakenOverWithItsTerm(found: String, own: String) {
+  func aReleasedRecordIsAdoptedWithItsTerm(found: String, own: String) {
     var adoption = RecordAdoption(session: Self.session, clusterID: own)
     guard case .write(let written) = adoption.read(record(found, leader: nil), now: .zero) else {
       Issue.record("nothing was to be written")
@@ -33,7 +33,7 @@ import Testing
   }
 
   @Test(arguments: [(alone, "production"), ("production", alone)])
-  func aLeaseThatWasNotReleasedIsWaitedOut(found: String, own: String) {
+  func anUnreleasedLeaseIsAwaited(found: String, own: String) {
     var adoption = RecordAdoption(session: Self.session, clusterID: own)
     let held = record(found, leader: "other")
     #expect(adoption.read(held, now: .seconds(100)) == .wait(.seconds(15)))

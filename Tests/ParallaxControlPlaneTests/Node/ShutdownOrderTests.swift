@@ -51,7 +51,7 @@ import Testing
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }
 
-  @Test func aNodeAloneThatIsHeldUpStopsAtEveryLimit() async throws {
+  @Test func aDelayedNodeWithoutSuccessorStopsAtEveryLimit() async throws {
     node.set(executions: 3, agents: 2, callers: 1)
     let log = try await stop {
       try await advance(to: 1)
@@ -66,7 +66,7 @@ import Testing
       ])
   }
 
-  @Test func executionsGoToOtherNodesAtOnceAndCallersAreWaitedFor() async throws {
+  @Test func executionsAreHandedOverAtOnceAndCallersAreAwaited() async throws {
     node.set(executions: 3, agents: 2, callers: 1)
     let log = try await stop(successors: Self.successors) {
       try await advance(to: 1)

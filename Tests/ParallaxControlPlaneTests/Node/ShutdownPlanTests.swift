@@ -28,7 +28,7 @@ import Testing
   }
 
   /// `server.drainTimeout` limits all work, from the end of `server.drainDelay` on.
-  @Test(arguments: [true, false]) func everyLimitCountsFromTheBeginOfTheShutdown(hasSuccessor: Bool) throws {
+  @Test(arguments: [true, false]) func everyLimitCountsFromTheStartOfTheShutdown(hasSuccessor: Bool) throws {
     let plan = ShutdownPlan(delay: .seconds(5), timeout: .seconds(30), hasSuccessor: hasSuccessor)
     func deadline(_ step: ShutdownPlan.Step) throws -> Duration { try #require(plan.steps.first { $0.step == step }).deadline }
     #expect(try deadline(.leave) == .seconds(5))
@@ -43,20 +43,20 @@ import Testing
   }
 
   /// Work is refused only after the server has closed its idle connections.
-  @Test func workIsAcceptedAsLongAsTheServerLeavesConnectionsOpen() {
+  @Test func workIsAcceptedWhileTheServerKeepsConnections() {
     let plan = ShutdownPlan(delay: .zero, timeout: .seconds(30), hasSuccessor: true)
     #expect(plan.afterAccepting.first?.step == .takeLateRequests)
     #expect(ShutdownPlan.lateRequests > .nanoseconds(ConnectionLimits().stopGrace.nanoseconds))
   }
 
-  @Test func withoutTimeForWorkAgentsAreAskedToReconnectAtOnce() {
+  @Test func withoutADrainTimeoutAgentsAreAskedToReconnectAtOnce() {
     let plan = ShutdownPlan(delay: .zero, timeout: .zero, hasSuccessor: true)
     #expect(plan.steps.contains { $0.step == .sendAgentsAway(over: .zero) })
     #expect(plan.limit == .milliseconds(17_500))
   }
 
   /// A part stops after the parts that need it: the server first, the store last.
-  @Test func partsStopInTheOppositeOrderOfTheirStart() {
+  @Test func partsStopInReverseOrderOfTheirStart() {
     let plan = ShutdownPlan(delay: .zero, timeout: .zero, hasSuccessor: true)
     #expect(
       plan.steps.last?.step

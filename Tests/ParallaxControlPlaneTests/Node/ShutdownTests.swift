@@ -39,7 +39,7 @@ import Testing
   }
 
   /// A proxy does not send a request to another node once it has sent it to this one.
-  @Test func requestsInTransitAreTakenAfterTheEndOfAccepting() async throws {
+  @Test func requestsInTransitAreAcceptedAfterTheEndOfAccepting() async throws {
     health.stage = .leaving(hasSuccessor: true)
     let shutdown = try shutdown(successors: [Self.other])
     async let ended: Void = shutdown.acceptingEnded()
@@ -52,7 +52,7 @@ import Testing
     #expect(health.stage == .draining)
   }
 
-  @Test func aNodeThatFinishesItsWorkTakesNoneInTransit() async throws {
+  @Test func aNodeThatFinishesItsWorkRefusesRequestsInTransit() async throws {
     health.stage = .finishing
     await (try shutdown(successors: [])).acceptingEnded()
     #expect(health.stage == .draining)

@@ -5,18 +5,18 @@ import Testing
 @Suite struct StoreTimeTests {
   private static let noon = Timestamp(milliseconds: 1_800_000_000_000)
 
-  @Test func whatWasNeverReadIsNotKnown() {
+  @Test func theTimeIsUnknownBeforeTheFirstReading() {
     #expect(StoreTime().wall(at: .seconds(5)) == nil)
   }
 
-  @Test func theTimeGoesOnFromTheMiddleOfItsReading() {
+  @Test func theTimeContinuesFromTheMiddleOfItsReading() {
     var time = StoreTime()
     time.read(Self.noon, sentAt: .seconds(10), receivedAt: .milliseconds(10_200))
     #expect(time.wall(at: .milliseconds(10_100)) == Self.noon)
     #expect(time.wall(at: .milliseconds(70_100)) == Self.noon + .seconds(60))
   }
 
-  @Test func aReadingThatTookLongReplacesNoOther() {
+  @Test func aSlowReadingReplacesNoOther() {
     var time = StoreTime()
     time.read(Self.noon, sentAt: .zero, receivedAt: .seconds(20))
     #expect(time.wall(at: .seconds(10)) == Self.noon)
@@ -28,14 +28,14 @@ import Testing
 }
 
 @Suite struct SessionOpeningsTests {
-  @Test func aSessionIsForgottenOnlyOnceItWasThere() {
+  @Test func onlyAConfirmedSessionCanBeLost() {
     var openings = SessionOpenings()
     let answers = [true, false, true].map { openings.answered(isNew: $0, generation: nil) }
     #expect(answers == [false, false, true])
   }
 
   /// The store says once that an entry is new, and that answer may be the one that is lost.
-  @Test func aLostAnswerIsMadeUpForByTheGeneration() {
+  @Test func theGenerationRevealsALossWhoseReplyWasLost() {
     var openings = SessionOpenings()
     for _ in 0..<5 { _ = openings.answered(isNew: false, generation: nil) }
     #expect(!openings.needsGeneration)
@@ -45,7 +45,7 @@ import Testing
     #expect(isForgotten && !openings.needsGeneration)
   }
 
-  @Test func aSessionThatIsStillThereIsNotForgotten() {
+  @Test func aPresentSessionIsNotLost() {
     var openings = SessionOpenings()
     for _ in 0..<5 { _ = openings.answered(isNew: false, generation: nil) }
     for _ in 0..<2 {

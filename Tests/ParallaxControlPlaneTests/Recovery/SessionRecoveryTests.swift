@@ -115,7 +115,7 @@ import Testing
   }
 
   /// A process that was only paused may own executions again.
-  @Test func aSessionThatWasOpenedAgainIsNotClosed() async throws {
+  @Test func aReopenedSessionIsNotClosed() async throws {
     let listed = store.sessions().filter { $0.key == lost }
     try await recovery.run(listed)
     _ = try store.open(lost)
@@ -124,7 +124,7 @@ import Testing
     #expect(store.sessions()[lost] != nil)
   }
 
-  @Test func executionsThatAPausedProcessAcceptedLaterAreTakenOverToo() async throws {
+  @Test func executionsAcceptedLaterByAPausedProcessAreTakenOver() async throws {
     try await round()
     create("exec_late")
     clock.advance(by: .seconds(5))

@@ -78,7 +78,7 @@ import Testing
     init(_ actions: [AgentSessionMachine.Action]) { self.actions = actions }
   }
 
-  @Test func registeringIsStoredThenConfirmedThenTheAgentGetsWork() {
+  @Test func aRegistrationIsStoredThenConfirmedThenTheAgentGetsTasks() {
     var session = session()
     let message = AgentMessage.Register(
       capabilities: ["text"], metadata: ["name": "n", "region": "eu"], config: AgentMessage.Register.Config(maxConcurrentTasks: 3),
@@ -97,7 +97,7 @@ import Testing
     #expect(session.registration?.agentID == "agent_1" && session.registration?.epoch == 7)
   }
 
-  @Test func capabilitiesMayComeFromTheHandshakeAndTheLimitIsOne() {
+  @Test func capabilitiesMayComeFromTheHandshakeAndTheDefaultLimitIsOne() {
     var session = session(capabilities: ["from-header"])
     guard case .register(let registration)? = receive(register(AgentMessage.Register(capabilities: nil)), &session).first else {
       Issue.record("not registering")
@@ -123,7 +123,7 @@ import Testing
       "register: capabilities[1]: expected 1 to 128 letters, digits, '-', '_', ':' or '.', found \"not ok\""
     ),
   ])
-  func aBadRegistrationIsRefusedAndMayBeMended(_ message: AgentMessage.Register, _ text: String) {
+  func aRefusedRegistrationMayBeCorrected(_ message: AgentMessage.Register, _ text: String) {
     var session = session()
     #expect(receive(register(message), &session) == [fault("INVALID_MESSAGE", text)])
     #expect(receive(register(), &session).count == 1)
@@ -152,14 +152,14 @@ import Testing
     #expect(session.registrationStored(epoch: 3, at: moment(.zero)) == [.left(agentID: "agent_1", epoch: 3, graceful: false)])
   }
 
-  @Test func anythingBeforeRegisterIsRefusedButAHeartbeat() {
+  @Test func onlyHeartbeatsAreAcceptedBeforeARegistration() {
     var session = session()
     #expect(receive(.taskResult(result), &session) == [fault("NOT_REGISTERED", "send register before task_result")])
     let ack = ControlPlaneMessage.HeartbeatAck(serverTime: wall, nextHeartbeat: .seconds(10))
     #expect(receive(.heartbeat(AgentMessage.Heartbeat()), &session) == [.reply(.heartbeatAck(ack), inAnswerTo: "m")])
   }
 
-  @Test func registeringTwiceIsRefused() {
+  @Test func aSecondRegistrationIsRefused() {
     var session = registered()
     #expect(receive(register(), &session) == [fault("ALREADY_REGISTERED", "send status_update to change capabilities or limits")])
     #expect(session.registration?.epoch == 7)
@@ -182,7 +182,7 @@ import Testing
 
   // MARK: Messages
 
-  @Test func resultsAndErrorsGoToTheDispatcherUnderTheirMessagesID() {
+  @Test func resultsAndErrorsReachTheDispatcherWithTheirMessageID() {
     var session = registered()
     #expect(receive(.taskResult(result), id: "r1", &session) == [.taskCompleted(result, messageID: "r1")])
     let error = AgentMessage.TaskError(taskId: "t", executionId: "e", error: ExecutionFailure(code: "C", message: "M"))
@@ -212,7 +212,7 @@ import Testing
   }
 
   @Test(arguments: ["", "a b", "a{b}", String(repeating: "x", count: 129)])
-  func idsThatCannotBeOfATaskAreRefused(_ id: String) {
+  func invalidTaskIDsAreRefused(_ id: String) {
     var session = registered()
     let text = "expected the id of a task that was sent, found \"\(id.prefix(64))\""
     let result = AgentMessage.TaskResult(taskId: id, executionId: "exec_1", result: nil)
@@ -276,7 +276,7 @@ import Testing
 
   // MARK: End
 
-  @Test func silenceEndsTheSession() {
+  @Test func aSilentAgentIsDisconnected() {
     var session = registered()
     _ = receive(.heartbeat(AgentMessage.Heartbeat()), at: .seconds(60), &session)
     #expect(session.timePassed(at: .milliseconds(89_999), silence: .seconds(1_000)) == [])
@@ -330,7 +330,7 @@ import Testing
   }
 
   @Test(arguments: [(nil, true), (true, true), (false, false)] as [(Bool?, Bool)])
-  func aGoodByeIsGracefulUnlessItSaysOtherwise(_ said: Bool?, _ graceful: Bool) {
+  func aGoodbyeIsGracefulUnlessItSaysOtherwise(_ said: Bool?, _ graceful: Bool) {
     var session = registered()
     #expect(
       receive(.disconnect(AgentMessage.Disconnect(graceful: said)), &session) == [

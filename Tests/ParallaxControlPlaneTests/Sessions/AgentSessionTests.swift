@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  @Test func anAgentHearsTheReasonBeforeItsConnectionIsClosed() async throws {
+  @Test func anAgentLearnsTheReasonBeforeItsConnectionIsClosed() async throws {
     try await withSession { session, _ in
       try await register(session)
       session.link.replace()
@@ -92,7 +92,7 @@ import Testing
     }
   }
 
-  @Test func aCancelledTaskIsNotTheOneThatWasTooLarge() async throws {
+  @Test func aCancelledTaskDoesNotFailForAnOversizedMessage() async throws {
     try await withSession { session, dispatcher in
       try await register(session, limit: 2)
       await submit("exec_1", to: dispatcher)
