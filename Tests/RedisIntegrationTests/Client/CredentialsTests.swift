@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite struct CredentialsTests {
-  @Test func aChangedPasswordIsAskedForAtTheNextLogIn() async throws {
+  @Test func aChangedPasswordIsRequestedAtTheNextLogin() async throws {
     try await RedisServer.with(.init(password: "old")) { server in
       let password = Mutex("old")
       let configuration = try server.configuration { configuration in
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  @Test func credentialsThatCannotBeHadAreTheReason() async throws {
+  @Test func unavailableCredentialsAreTheReasonOfTheError() async throws {
     try await RedisServer.with { server in
       let configuration = try server.configuration { $0.credentials = { throw CocoaError(.fileReadNoSuchFile) } }
       try await withClient(configuration) { client in

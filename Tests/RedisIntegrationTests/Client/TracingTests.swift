@@ -14,7 +14,7 @@ import Tracing
     }
   }
 
-  @Test func aCommandIsASpanOfTheAgreedAttributesAndNoArguments() async throws {
+  @Test func aCommandIsASpanWithTheConventionalAttributesWithoutArguments() async throws {
     let tracer = InMemoryTracer()
     try await withServerAndClient { configuration in
       configuration.tracer = tracer
@@ -33,7 +33,7 @@ import Tracing
     }
   }
 
-  @Test func aPipelineIsOneSpanAndAnErrorShowsWithTheServersCode() async throws {
+  @Test func aPipelineIsOneSpanAndAnErrorHasTheCodeOfTheServer() async throws {
     let tracer = InMemoryTracer()
     try await withServerAndClient { configuration in
       configuration.tracer = tracer

@@ -16,7 +16,7 @@ import Testing
     try await withElectionStore { store, _, _ in try await check.run { store } }
   }
 
-  @Test func operatorsReadTheRecordUnderItsKeyAndItHasNoTimeToLive() async throws {
+  @Test func theRecordIsReadableUnderItsKeyAndDoesNotExpire() async throws {
     try await withElectionStore { store, client, _ in
       _ = try await store.compareAndSet(Self.record, expecting: nil)
       let text = try await client.send(RedisCommand("GET", "parallax:ha:leader")).string
@@ -46,7 +46,7 @@ import Testing
     }
   }
 
-  @Test func everyWriteIsAHintToAllWhoListen() async throws {
+  @Test func everyWriteIsAHintToAllSubscribers() async throws {
     try await withElectionStore { store, client, _ in
       let other = RedisElectionStore(client: client, keys: try KeySpace())
       try await withThrowingTaskGroup(of: ElectionSnapshot?.self) { group in
@@ -74,7 +74,7 @@ import Testing
     }
   }
 
-  @Test func aWriteThatTooFewReplicasHaveIsUnknownThoughItStands() async throws {
+  @Test func aWriteWithTooFewReplicasHasAnUnknownOutcome() async throws {
     try await withElectionStore { store, client, _ in
       let careful = RedisElectionStore(client: client, keys: try KeySpace(), requiredReplicas: 1, replicaTimeout: .milliseconds(50))
       let error = await #expect(throws: ElectionError.self) { try await careful.compareAndSet(Self.record, expecting: nil) }
@@ -85,7 +85,7 @@ import Testing
     }
   }
 
-  @Test func aWriteThatEnoughReplicasHaveCounts() async throws {
+  @Test func aWriteWithEnoughReplicasSucceeds() async throws {
     try await withElectionStore { _, client, server in
       let replica = try RedisServer(.init(replicaOf: server.port))
       defer { replica.kill() }
@@ -103,7 +103,7 @@ import Testing
 }
 
 @Suite struct RedisElectionTests {
-  @Test func threeNodesElectOneAndHandOverByItsResignation() async throws {
+  @Test func threeNodesElectALeaderWhoseResignationHandsOver() async throws {
     try await withElectionStore { store, client, _ in
       // Far longer than any handover, even on a machine that runs a hundred other tests.
       let configuration = ElectionConfiguration(bootstrapWait: .zero)

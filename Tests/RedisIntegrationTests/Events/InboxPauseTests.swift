@@ -28,7 +28,7 @@ import Testing
   }
 
   /// The first read does not block, so its empty reply requires no pause.
-  @Test func aServerThatAnswersABlockingReadAtOnceIsAskedTenTimesASecond() async throws {
+  @Test func blockingReadsThatReturnAtOnceAreLimitedToTenPerSecond() async throws {
     try await receiving("*-1\r\n") {
       for round in 2...20 {
         try await clock.sleepers()
@@ -40,7 +40,7 @@ import Testing
     }
   }
 
-  @Test func readsThatFailAreRepeatedAfterLongerAndLongerPauses() async throws {
+  @Test func failedReadsAreRepeatedAfterGrowingPauses() async throws {
     try await receiving("-ERR out of order\r\n") {
       for (failure, pause) in [50, 100, 200, 400, 800, 1_000, 1_000].enumerated() {
         try await clock.sleepers()

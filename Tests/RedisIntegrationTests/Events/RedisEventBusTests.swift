@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func eventsReachTheOtherNodes() async throws {
+  @Test func eventsReachOtherNodes() async throws {
     try await withBus { bus, server, _ in
       try await withClient(server.configuration()) { other in
         var deliveries = RedisEventBus(client: other, keys: try KeySpace(), logger: quietLogger).subscribe(to: [.agent])
@@ -69,7 +69,7 @@ import Testing
     }
   }
 
-  @Test func whatCannotBeReadIsLeftOut() async throws {
+  @Test func unreadableEventsAreSkipped() async throws {
     try await withBus { bus, _, client in
       var deliveries = bus.subscribe(to: [.cluster]).makeAsyncIterator()
       #expect(await deliveries.next() == .gap)
@@ -81,7 +81,7 @@ import Testing
     }
   }
 
-  @Test func theServerForgetsAChannelWhenNobodyListens() async throws {
+  @Test func theServerDropsAChannelWithoutSubscribers() async throws {
     try await withBus { bus, _, client in
       func listeners() async throws -> Int? {
         try await client.send(RedisCommand("PUBSUB", "NUMSUB", "parallax:events:cluster")).map?["parallax:events:cluster"]?.int

@@ -19,7 +19,7 @@ import Testing
     }
   }
 
-  @Test func theStreamHoldsWhatIsNotHandledAndNothingElse() async throws {
+  @Test func theStreamHoldsOnlyUnhandledMessages() async throws {
     try await withInboxes { test in
       #expect(test.key == "parallax:node:node-1:00000000000000a1:inbox")
       #expect(try await test.store.send([Self.first, Self.second], to: Self.session))
@@ -35,7 +35,7 @@ import Testing
     }
   }
 
-  @Test func anInboxExpiresUnlessItHasHadAReceiver() async throws {
+  @Test func anInboxThatNeverHadAReceiverExpires() async throws {
     try await withInboxes { test in
       #expect(try await test.store.send([Self.first], to: Self.session))
       let lifetime = try #require(try await test.client.send(RedisCommand("PTTL", test.key)).int)
@@ -47,7 +47,7 @@ import Testing
     }
   }
 
-  @Test func aReceiverWaitsOnOneConnectionOfItsOwn() async throws {
+  @Test func aReceiverWaitsOnADedicatedConnection() async throws {
     try await withInboxes { test in
       try await test.receiving { batches in
         let connection = try await eventualValue("a receiver waits") { try await test.waitingConnection() }
@@ -61,7 +61,7 @@ import Testing
     }
   }
 
-  @Test func aLostConnectionIsReplacedAndNothingIsLost() async throws {
+  @Test func aLostConnectionIsReplacedWithoutALossOfMessages() async throws {
     try await withInboxes { test in
       try await test.receiving { batches in
         for number in 1...3 {
@@ -75,7 +75,7 @@ import Testing
     }
   }
 
-  @Test func aServerThatForgotEverythingIsReceivedFromAgain() async throws {
+  @Test func aReceiverContinuesAfterItsServerLostAllData() async throws {
     try await withServerAndClient(scripts: RedisInboxStore.scripts) { server, client in
       let keys = try KeySpace()
       let test = InboxesUnderTest(
@@ -90,7 +90,7 @@ import Testing
     }
   }
 
-  @Test func whatWasHandedOutAndNotHandledComesFirstInAnotherProcess() async throws {
+  @Test func unhandledMessagesAreDeliveredFirstToTheNextProcess() async throws {
     try await withInboxes { test in
       #expect(try await test.store.send([Self.first, Self.second], to: Self.session))
       for command in [
@@ -104,7 +104,7 @@ import Testing
     }
   }
 
-  @Test func whatCannotBeReadShowsAndIsTakenOut() async throws {
+  @Test func unreadableMessagesAreReportedAndRemoved() async throws {
     try await withInboxes { test in
       let newer = #"{"execution":"exec_1","type":"cancel","version":2}"#
       for (field, value) in [("message", newer), ("message", "\u{0}{"), ("other", "")] {
@@ -118,7 +118,7 @@ import Testing
     }
   }
 
-  @Test func anEntryThatSomebodyDeletedDoesNotHoldUpTheOthers() async throws {
+  @Test func aDeletedEntryDoesNotBlockOthers() async throws {
     try await withInboxes { test in
       #expect(try await test.store.send([Self.first, Self.second], to: Self.session))
       struct Trouble: Error {}
@@ -143,7 +143,7 @@ import Testing
     }
   }
 
-  @Test func aServerThatIsGoneIsUnavailable() async throws {
+  @Test func aStoppedServerIsUnavailable() async throws {
     try await withServerAndClient { server, client in
       let keys = try KeySpace()
       #expect(try await RedisInboxStore(client: client, keys: keys, logger: quietLogger).send([Self.first], to: Self.session))

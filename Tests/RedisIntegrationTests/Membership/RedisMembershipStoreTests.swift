@@ -31,7 +31,7 @@ import Testing
     try await withMembers { store, _, _ in try await check.run { store } }
   }
 
-  @Test func aMemberIsOneFieldOfJSONThatOperatorsCanRead() async throws {
+  @Test func aMemberIsOneFieldOfReadableJSON() async throws {
     try await withMembers { store, client, _ in
       _ = try await store.write(Self.record("parallax-control-plane-0"), replacing: nil)
       let hash = try await client.send(RedisCommand("HGETALL", "parallax:ha:members")).map?.compactMapValues(\.string)
@@ -46,7 +46,7 @@ import Testing
     }
   }
 
-  @Test func aFieldThatCannotBeReadHidesNoOther() async throws {
+  @Test func anUnreadableFieldHidesNoOther() async throws {
     try await withMembers { store, client, _ in
       _ = try await store.write(Self.record("a"), replacing: nil)
       let newer = #"{"format":2,"id":"b","incarnation":"1"}"#
@@ -62,7 +62,7 @@ import Testing
   }
 
   @Test(arguments: ["nonsense", "[1]", "{}", #"{"incarnation":7}"#, #"{"incarnation":"other"}"#])
-  func theOwnFieldIsNotWrittenOverWhenItCannotBeRead(field: String) async throws {
+  func anUnreadableOwnFieldIsNotOverwritten(field: String) async throws {
     try await withMembers { store, client, _ in
       _ = try await client.send(RedisCommand("HSET", "parallax:ha:members", "a", field))
       let error = await #expect(throws: MembershipError.self) { try await store.write(Self.record("a"), replacing: "x") }
@@ -73,7 +73,7 @@ import Testing
     }
   }
 
-  @Test func aServerThatIsGoneIsAnError() async throws {
+  @Test func aStoppedServerIsAnError() async throws {
     try await withMembers { store, client, server in
       #expect(try await store.members().records == [])
       try await withImpatientClient(after: client, of: server) { client async throws in

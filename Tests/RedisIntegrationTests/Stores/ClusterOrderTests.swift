@@ -6,7 +6,7 @@ import Testing
 
 /// The index entries of an execution are written before the execution, even if they are on different masters.
 @Suite(.serialized, .timeLimit(.minutes(1))) struct ClusterOrderTests {
-  @Test func whatCannotBeListedIsNotCreated() async throws {
+  @Test func anExecutionThatCannotBeIndexedIsNotCreated() async throws {
     try await RedisClusterDeployment.with(.init(replicasPerPrimary: 0)) { cluster in
       var configuration = cluster.configuration
       configuration.commandTimeout = .seconds(1)

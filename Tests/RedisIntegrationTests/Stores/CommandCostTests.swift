@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  @Test func nothingWalksTheWholeKeySpace() async throws {
+  @Test func noOperationScansTheKeySpace() async throws {
     try await withStore { test in
       let store = test.store
       for number in 0..<20 {
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  @Test func aPageLooksAtABoundedNumberOfExecutionsAndTheCursorGoesOn() async throws {
+  @Test func aPageReadsABoundedNumberOfExecutionsAndItsCursorContinues() async throws {
     try await withStore { test in
       try await withThrowingTaskGroup(of: Void.self) { group in
         for number in 0..<4_500 {

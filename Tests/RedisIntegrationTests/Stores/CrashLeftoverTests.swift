@@ -20,7 +20,7 @@ import Testing
     ] { _ = try await test.client.send(command) }
   }
 
-  @Test func anIndexEntryWithoutHashIsHarmless() async throws {
+  @Test func anIndexEntryWithoutHashIsIgnored() async throws {
     try await withStore { test in
       try await leaveIndexEntries(of: Sample.execution("exec_lost"), in: test)
       #expect(try await test.store.create(Sample.execution("exec_kept")) == .created)

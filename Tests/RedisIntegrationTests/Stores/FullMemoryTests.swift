@@ -41,7 +41,7 @@ import Testing
     }
   }
 
-  @Test func aMemberShowsThatItLivesAndASessionIsOpened() async throws {
+  @Test func heartbeatsAndSessionsAreWritten() async throws {
     try await withStore { test in
       let members = RedisMembershipStore(client: test.client, keys: test.keys)
       try await fill(test)
@@ -56,7 +56,7 @@ import Testing
     }
   }
 
-  @Test func whatHasEndedIsRemovedAndNothingIsCreated() async throws {
+  @Test func endedExecutionsAreRemovedAndCreationsAreRefused() async throws {
     try await withStore { test in
       for number in 0..<20 { _ = try await test.store.create(Sample.execution("exec_\(number)", status: .completed)) }
       try await fill(test)
@@ -93,7 +93,7 @@ import Testing
     }
   }
 
-  @Test func aResultWaitsForRoom() async throws {
+  @Test func aResultWaitsForFreeMemory() async throws {
     try await withStore { test in
       let stored = Sample.execution("exec_1", status: .running)
       _ = try await test.store.create(stored)
@@ -105,7 +105,7 @@ import Testing
     }
   }
 
-  @Test func theReasonIsKnownAtOnceLoggedOnceAndForgottenWhenThereIsRoom() async throws {
+  @Test func theReasonIsKnownAtOnceLoggedOnceAndClearedOnceMemoryIsFree() async throws {
     let logs = LogCollector()
     let clock = ManualClock()
     try await withStore { test in
@@ -134,7 +134,7 @@ import Testing
     }
   }
 
-  @Test func aStoreThatWritesNothingLearnsItToo() async throws {
+  @Test func aStoreWithoutWritesLearnsTheReason() async throws {
     try await withStore { test in
       let condition = WriteCondition(client: test.client, keys: test.keys, clock: MonotonicClock(ContinuousClock()), logger: quietLogger)
       try await withThrowingTaskGroup(of: Void.self) { group in
@@ -146,7 +146,7 @@ import Testing
     }
   }
 
-  @Test func aReplicaRefusesWritesForThatReason() async throws {
+  @Test func aReplicaRefusesWritesWithItsReason() async throws {
     try await withStore(.init(), { $0.commandTimeout = .seconds(2) }) { test in
       let condition = WriteCondition(client: test.client, keys: test.keys, clock: MonotonicClock(ContinuousClock()), logger: quietLogger)
       let store = RedisStateStore(client: test.client, keys: test.keys, condition: condition, logger: quietLogger)
@@ -159,7 +159,7 @@ import Testing
     }
   }
 
-  @Test func missingReplicasAreAReasonToo() async throws {
+  @Test func missingReplicasAreAReason() async throws {
     try await withStore { test in
       let condition = WriteCondition(client: test.client, keys: test.keys, clock: MonotonicClock(ContinuousClock()), logger: quietLogger)
       let store = RedisStateStore(client: test.client, keys: test.keys, condition: condition, logger: quietLogger)

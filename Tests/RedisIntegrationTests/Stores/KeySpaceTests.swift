@@ -30,14 +30,14 @@ import Testing
     #expect(hashSlot(keys.execution(id)) == hashSlot(keys.tasks(ofExecution: id)))
   }
 
-  @Test func theSlotIsThatOfRedis() {
+  @Test func slotsEqualThoseOfRedis() {
     // The values are from the Redis Cluster specification, and from CLUSTER KEYSLOT of a server.
     #expect(hashSlot("123456789") == 12_739)
     #expect(hashSlot("foo{hash_tag}") == hashSlot("hash_tag"))
     #expect(hashSlot("foo{}{bar}") != hashSlot("bar"))
   }
 
-  @Test func namesThatDifferHaveKeysThatDiffer() throws {
+  @Test func differentNamesHaveDifferentKeys() throws {
     let keys = try KeySpace()
     let names = ["a", "{a}", "%7Ba%7D", "%257Ba%257D", "a:tasks", "A", "a%"]
     #expect(Set(names.map(keys.execution)).count == names.count)

@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  @Test func theKeysAreThoseOfTheDesign() async throws {
+  @Test func theKeysAreThoseOfTheSpecification() async throws {
     try await withStore { test in
       let task = TaskRecord(id: "task_1", agentID: "agent_1", slot: 0)
       #expect(try await test.store.create(Sample.execution(tasks: [task])) == .created)
@@ -89,7 +89,7 @@ import Testing
     }
   }
 
-  @Test func whatBarsACreationThatComesTooLateDoesNotStayForEver() async throws {
+  @Test func theTombstoneThatBarsALateCreationExpires() async throws {
     try await withStore { test in
       #expect(try await test.store.claim("exec_none", from: Sample.session, isGone: true, to: Sample.other) == nil)
       let milliseconds = try #require(try await test.client.send(RedisCommand("PTTL", test.keys.execution("exec_none"))).int)
@@ -99,7 +99,7 @@ import Testing
 
   // MARK: Isolation
 
-  @Test func storesWithOtherPrefixesOrDatabasesDoNotMeet() async throws {
+  @Test func prefixesAndDatabasesSeparateStores() async throws {
     try await withStore { test in
       #expect(try await test.store.create(Sample.execution()) == .created)
       let otherPrefix = RedisStateStore(client: test.client, keys: try KeySpace(prefix: "other:"), logger: quietLogger)
@@ -128,7 +128,7 @@ import Testing
     }
   }
 
-  @Test func whatTheServerRefusesIsRefusedWithItsWords() async throws {
+  @Test func aRefusalHasTheMessageOfTheServer() async throws {
     try await withStore { test in
       _ = try await test.client.send(RedisCommand("SET", test.keys.execution("exec_abc123"), "x"))
       let error = await #expect(throws: StateStoreError.self) { try await test.store.create(Sample.execution()) }
@@ -149,7 +149,7 @@ import Testing
     }
   }
 
-  @Test func whatIsStoredInANewerFormatIsLeftAlone() async throws {
+  @Test func newerFormatsAreNotChanged() async throws {
     try await withStore { test in
       let stored = Sample.execution()
       let agent = AgentRecord(id: "agent_1", capabilities: [], session: Sample.session, epoch: 1, connectedAt: Sample.instant)

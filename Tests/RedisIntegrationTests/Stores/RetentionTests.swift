@@ -17,7 +17,7 @@ import Testing
     return stored
   }
 
-  @Test func aRemovedExecutionIsKnownByItsKeyForAsLongAsTheKeyLives() async throws {
+  @Test func aRemovedExecutionIsKnownByItsKeyUntilTheKeyExpires() async throws {
     try await withStore { test in
       let now = try await test.store.currentTime()
       _ = try await test.store.claimIdempotencyKey("key", executionID: "exec_1", digest: "d")
@@ -38,7 +38,7 @@ import Testing
     }
   }
 
-  @Test func nothingIsRememberedOfAnExecutionWhoseKeyHasExpired() async throws {
+  @Test func theRemovalOfAnExecutionWithAnExpiredKeyLeavesNoTombstone() async throws {
     try await withStore { test in
       _ = try await test.store.create(keyed("exec_1", "key", createdAt: Sample.instant))
       #expect(try await test.store.removeExecutions(createdBefore: Self.later, maxRetained: 9, limit: 9) == 1)
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  @Test func anIndexEntryStaysUntilItsExecutionIsGone() async throws {
+  @Test func anIndexEntryStaysUntilItsExecutionIsRemoved() async throws {
     let user = "worker on >secret resetkeys ~parallax:* ~{parallax:* resetchannels &parallax:* +@all -evalsha -eval"
     try await withStore(
       .init(users: [user]),
@@ -90,7 +90,7 @@ import Testing
     }
   }
 
-  @Test func excessIsRemovedWithoutLookingAtEmptyMinutes() async throws {
+  @Test func excessIsRemovedWithoutReadingEmptyMinutes() async throws {
     try await withStore { test in
       for number in 0..<300 {
         let createdAt = Sample.instant + .seconds(60 * number)
@@ -107,7 +107,7 @@ import Testing
 
   // MARK: Lists
 
-  @Test func aPageOfAllExecutionsCostsTheSameForManyMinutes() async throws {
+  @Test func theCostOfAPageDoesNotDependOnTheMinutes() async throws {
     try await withStore { test in
       let minutes = 1_500
       let now = try await test.store.currentTime()
@@ -139,7 +139,7 @@ import Testing
     }
   }
 
-  @Test func anOffsetLeadsToTheSameExecutionsAsAList() async throws {
+  @Test func offsetsAndListsAgree() async throws {
     try await withStore { test in
       for number in 0..<90 {
         let createdAt = Sample.instant + .seconds(60 * (number / 2))

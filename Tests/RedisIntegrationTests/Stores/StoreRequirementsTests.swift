@@ -77,7 +77,7 @@ import Testing
     }
   }
 
-  @Test func aRightThatIsTakenAwayLaterLeavesNoWriteBehindARefusal() async throws {
+  @Test func aRevokedChannelRightLosesTheHintNotTheWrite() async throws {
     try await withStore { test in
       let store = RedisElectionStore(client: test.client, keys: test.keys)
       let record = ElectionRecord(
