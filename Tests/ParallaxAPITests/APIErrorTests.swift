@@ -32,7 +32,7 @@ import Testing
   }
 
   @Test(arguments: ["", "{", "{]", "nul", "\u{feff}x"])
-  func brokenJSONIsSaidToBeSo(_ text: String) throws {
+  func invalidJSONIsReported(_ text: String) throws {
     let fault = try fault(ExecuteRequest.self, text)
     #expect(fault.code == .validation)
     #expect(fault.message.hasPrefix("body is not valid JSON: line 1, column "))

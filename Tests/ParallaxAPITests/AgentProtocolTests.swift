@@ -51,7 +51,7 @@ import Testing
   }
 
   @Test(arguments: messages.map(\.1))
-  func whatAnAgentWritesIsReadBack(_ message: AgentMessage) throws {
+  func messagesOfAnAgentSurviveARoundTrip(_ message: AgentMessage) throws {
     let bytes = try message.encoded(id: "m2", timestamp: Timestamp(milliseconds: 0))
     #expect(try AgentMessage.decode(bytes) == ReceivedAgentMessage(id: "m2", message: message))
   }
@@ -165,7 +165,7 @@ import Testing
   }
 
   @Test(arguments: messages.map(\.0))
-  func anAgentReadsBackWhatWasWritten(_ message: ControlPlaneMessage) throws {
+  func messagesToAnAgentSurviveARoundTrip(_ message: ControlPlaneMessage) throws {
     let decoded = try ControlPlaneMessage.decode(try message.encoded(id: nil, timestamp: nil))
     #expect(decoded.id == nil)
     #expect(decoded.message == message)

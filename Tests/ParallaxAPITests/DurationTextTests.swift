@@ -51,7 +51,7 @@ import Testing
   }
 
   @Test(arguments: ["-1", "1.5", "\"soon\"", "null", "true", "{}"])
-  func aBadDurationOnTheWireSaysWhatIsExpected(_ json: String) throws {
+  func anInvalidDurationOnTheWireHasTheExpectationInItsError(_ json: String) throws {
     let error = #expect(throws: DecodingError.self) { try JSON.decode([WireDuration].self, from: "[\(json)]") }
     let fault = APIError(decoding: try #require(error), of: "body")
     #expect(fault.code == .validation)

@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test func aGreatWholeNumberIsADoubleWhereNoDigitIsLost() throws {
+  @Test func aLargeWholeNumberIsADoubleIfNoDigitIsLost() throws {
     // JavaScript writes 1e20 and 2^64 like this.
     #expect(try JSON.value(from: "100000000000000000000".utf8) == .number(1e20))
     #expect(try JSON.value(from: "-18446744073709552000".utf8) == .number(-18_446_744_073_709_551_616))
@@ -58,7 +58,7 @@ import Testing
     ("[1e]", 1, 4, "a digit"), ("[.5]", 1, 2, "a value"), ("[+1]", 1, 2, "a value"), ("'a'", 1, 1, "found '''"), ("[}", 1, 2, "a value"),
     ("[1}", 1, 3, "']'"), ("NaN", 1, 1, "a value"), ("[1] // no", 1, 5, "end of the text"), ("\u{0}", 1, 1, "UTF-8"),
   ])
-  func aFaultSaysWhereAndWhat(text: String, line: Int, column: Int, part: String) throws {
+  func aFaultHasItsPlaceAndReason(text: String, line: Int, column: Int, part: String) throws {
     let fault = try fault(text.utf8)
     #expect(fault.kind == .malformed && fault.line == line && fault.column == column, "\(fault)")
     #expect(fault.message.contains(part), "\(fault)")
@@ -71,7 +71,7 @@ import Testing
     ("[1e999]", 2, "64-bit double"),
     ("[-1e999]", 2, "64-bit double"),
   ])
-  func whatWouldBeLostSilentlyIsRefused(text: String, column: Int, part: String) throws {
+  func valuesThatWouldLosePrecisionAreRefused(text: String, column: Int, part: String) throws {
     let fault = try fault(text.utf8)
     #expect(fault.kind == .refused && fault.column == column && fault.message.contains(part), "\(fault)")
   }
@@ -103,7 +103,7 @@ import Testing
     #expect(try fault("[\(String(repeating: "1", count: 100_000))]".utf8).message.contains("2048"))
   }
 
-  @Test func anotherDecoderIsBoundedToo() {
+  @Test func anotherDecoderIsBounded() {
     #expect(throws: DecodingError.self) { try JSONDecoder().decode(JSONValue.self, from: Data(nested(200).utf8)) }
     #expect(throws: Never.self) { try JSONDecoder().decode(JSONValue.self, from: Data(nested(64).utf8)) }
   }
@@ -127,7 +127,7 @@ import Testing
   }
 
   @Test(arguments: 0..<8 as Range<UInt64>)
-  func whatIsTakenOfDamagedTextsIsReadAsFoundationReadsIt(seed: UInt64) throws {
+  func acceptedDamagedTextsAreReadAsFoundationReadsThem(seed: UInt64) throws {
     var texts = JSONTexts(seed: seed)
     for _ in 0..<500 {
       let bytes = texts.nextDamaged()
@@ -188,11 +188,11 @@ import Testing
     (#"{"name":"n""#, "body is not valid JSON: line 1, column 12: the text ends too early; expected ',' or '}'"),
     (#"{"name":"n","name":"m"}"#, "body: line 1, column 13: the member \"name\" is given twice"),
   ])
-  func aFaultIsSaidInTheWordsOfJSON(text: String, message: String) throws {
+  func aFaultIsDescribedInTermsOfJSON(text: String, message: String) throws {
     #expect(try fault(text) == message)
   }
 
-  @Test func unknownMembersAreIgnoredWhereAllowed() throws {
+  @Test func unknownMembersAreIgnoredIfAllowed() throws {
     #expect(try JSON.decode(Document.self, from: #"{"name":"n","nmae":1}"#) == Document(name: "n"))
   }
 }

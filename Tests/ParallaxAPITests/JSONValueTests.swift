@@ -16,7 +16,7 @@ import Testing
   ]
 
   @Test(arguments: kinds)
-  func eachKindIsReadAndWrittenBackToTheSame(_ text: String, _ value: JSONValue) throws {
+  func eachKindSurvivesARoundTrip(_ text: String, _ value: JSONValue) throws {
     #expect(try JSON.decode(JSONValue.self, from: text) == value)
     #expect(try JSON.decode(JSONValue.self, from: try JSON.text(value)) == value)
   }

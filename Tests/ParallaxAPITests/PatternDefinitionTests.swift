@@ -19,7 +19,7 @@ import Testing
     #expect(faults { $0.agents.capabilities = ["nlp:classify.v2_x"] } == [])
   }
 
-  @Test func namesThatCannotBecomePartOfAKeyOrPathAreRefused() {
+  @Test func namesThatDoNotFitAKeyOrPathAreRefused() {
     #expect(faults { $0.name = "" } == [#"name: expected 1 to 128 letters, digits, '-', '_' or '.', found """#])
     #expect(faults { $0.name = "a/b" }.first?.hasPrefix("name: ") == true)
     #expect(faults { $0.name = "a{b}" }.first?.hasPrefix("name: ") == true)
@@ -35,7 +35,7 @@ import Testing
     #expect((version?.utf8.count ?? 0) < 300)
   }
 
-  @Test func versionsThatCannotBecomePartOfAKeyAreRefused() {
+  @Test func versionsThatDoNotFitAKeyAreRefused() {
     #expect(faults { $0.version = "" }.first?.hasPrefix("version: ") == true)
     #expect(faults { $0.version = "1 0" }.first?.hasPrefix("version: ") == true)
     #expect(faults { $0.version = String(repeating: "1", count: 65) }.count == 1)
@@ -63,7 +63,7 @@ import Testing
     #expect(faults { $0.timeout = WireDuration(.milliseconds(1)) } == [])
   }
 
-  @Test func aggregationTakesOnlyWhatItsStrategyUses() {
+  @Test func aggregationAcceptsOnlyFieldsOfItsStrategy() {
     #expect(
       faults { $0.aggregation = Aggregation(strategy: .merge, method: .majority, field: "x", threshold: 0.5) } == [
         "aggregation.method: only voting and consensus have a method, not merge",

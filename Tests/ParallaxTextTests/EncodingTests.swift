@@ -14,7 +14,7 @@ import Testing
     #expect(Hexadecimal.text(of: UInt32(0x1_F600)) == "0001f600")
   }
 
-  @Test func everyByteIsADigitOrIsNot() {
+  @Test func onlyDigitsAreDecoded() {
     for byte in UInt8.min...UInt8.max {
       // Int(_:radix:) takes a sign for a part of the number.
       let isSign = byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-")
@@ -36,11 +36,11 @@ import Testing
     #expect(PercentEncoding.encode("a\n/ü") == "a%0A%2F%C3%BC")
   }
 
-  @Test func whatIsKeptIsTheCallersChoice() {
+  @Test func theCallerChoosesTheUnescapedCharacters() {
     #expect(PercentEncoding.encode("a{b} %", keeping: { !"{}%".utf8.contains($0) }) == "a%7Bb%7D %25")
   }
 
-  @Test func aPlusIsASpaceOnlyIfAsked() throws {
+  @Test func aPlusIsASpaceOnlyOnRequest() throws {
     #expect(try PercentEncoding.decode("a+b%2Bc") == "a+b+c")
     #expect(try PercentEncoding.decode("a+b%2Bc", plusIsSpace: true) == "a b+c")
   }
@@ -50,7 +50,7 @@ import Testing
     #expect(throws: PercentEncoding.Fault.brokenEscape) { try PercentEncoding.decode(text[...]) }
   }
 
-  @Test func bytesThatAreNoUTF8AreRefused() {
+  @Test func invalidUTF8IsRefused() {
     #expect(throws: PercentEncoding.Fault.notUTF8) { try PercentEncoding.decode("%C3%28") }
   }
 }

@@ -12,7 +12,7 @@ import Testing
     return access.refusal(AccessGuard.Call(method: method, path: path, host: host, origin: origin, isFromBrowser: isFromBrowser))?.code
   }
 
-  @Test func protectsANodeThatOthersCanReach() throws {
+  @Test func protectsAReachableNode() throws {
     let access = AccessGuard(isLoopback: false)
     #expect(try code(access) == .forbidden)
     #expect(try code(access, "GET", "/ws/agent") == .forbidden)
@@ -25,7 +25,7 @@ import Testing
   }
 
   @Test(arguments: ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.1.2.3", "[::1]:8080", "a.localhost", "node-1:8080"])
-  func knowsTheNamesOfThisMachine(host: String) throws {
+  func acceptsTheNamesOfTheMachine(host: String) throws {
     #expect(try code(AccessGuard(isLoopback: true, knownHosts: ["Node-1"]), host: host) == nil)
   }
 
@@ -37,7 +37,7 @@ import Testing
     #expect(try code(AccessGuard(isLoopback: true), host: host) == .forbidden)
   }
 
-  @Test func refusesBrowsersThatCallAnOpenNodeByAPublicName() throws {
+  @Test func refusesBrowsersThatUseAPublicNameForAnOpenNode() throws {
     let open = AccessGuard(isLoopback: false, allowUnauthenticated: true, knownHosts: ["parallax.example.org"])
     // A name that an attacker has pointed at this node: the origin of the attacker's page.
     #expect(try code(open, "POST", host: "evil.example", origin: "http://evil.example") == .forbidden)
@@ -48,7 +48,7 @@ import Testing
     }
   }
 
-  @Test func refusesForeignOriginsAndTakesItsOwnAndThoseAllowed() throws {
+  @Test func acceptsOnlyOwnAndAllowedOrigins() throws {
     let access = AccessGuard(isLoopback: true, allowedOrigins: ["https://console.example.org"])
     for origin in [
       "http://localhost:8080", "https://CONSOLE.example.org", "https://console.example.org:443", "http://localhost:8080/ws/agent", "",
@@ -67,7 +67,7 @@ import Testing
     #expect(try code(open, host: "node:80", origin: "https://node") == .forbidden)
   }
 
-  @Test func namesTheOriginThatABrowserMayShowTheAnswerTo() {
+  @Test func namesTheOriginThatMayReadTheResponse() {
     let access = AccessGuard(isLoopback: true, allowedOrigins: ["https://console.example.org"])
     #expect(access.allowedOrigin(of: "https://console.example.org") == "https://console.example.org")
     #expect(access.allowedOrigin(of: "https://evil.example") == nil)
@@ -88,7 +88,7 @@ import Testing
   }
 
   @Test(arguments: ["127.0.0.1:abc", "[::1]name", "[::1", "a:65536", "a:+1", "a:-1", "user@host", "a b", "a/b", "[]", "[x]", "a:1:2", "ä"])
-  func isNotReadFromAnythingElse(text: String) {
+  func refusesOtherTexts(text: String) {
     #expect(Authority(text) == nil)
   }
 
@@ -105,7 +105,7 @@ import Testing
   @Test(arguments: [
     "", "10.0.0", "10.0.0.256", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "::/129", "1::2::3", "12345::", "a.b.c.d", "::1.2.3",
   ])
-  func whatIsNoNetworkIsRefused(text: String) {
+  func invalidNetworksAreRefused(text: String) {
     #expect(IPNetwork(text) == nil)
   }
 }

@@ -5,7 +5,7 @@ import Testing
 @Suite struct ConnectionStateMachineTests {
   private var machine = ConnectionStateMachine()
 
-  @Test mutating func proceedsWhenRequestAndAnswerAreComplete() {
+  @Test mutating func proceedsWhenRequestAndResponseAreComplete() {
     machine.requestHead(.router, keepAlive: true)
     #expect(machine.requestEnd() == .nothing)
     #expect(!machine.takesRequest)
@@ -13,13 +13,13 @@ import Testing
     #expect(machine.takesRequest)
   }
 
-  @Test mutating func readsARequestToItsEndThatWasAnsweredEarly() {
+  @Test mutating func readsAnEarlyAnsweredRequestToItsEnd() {
     machine.requestHead(.router, keepAlive: true)
     #expect(machine.answerEnd() == .nothing)
     #expect(machine.requestEnd() == .proceed)
   }
 
-  @Test mutating func doesNotReadOnAfterAnEarlyAnswerThatCloses() {
+  @Test mutating func stopsReadingAfterAnEarlyResponseThatCloses() {
     machine.requestHead(.router, keepAlive: true)
     machine.endAfterAnswer()
     #expect(machine.answerEnd() == .linger)
@@ -33,7 +33,7 @@ import Testing
     #expect(machine.stop() == .closeIfFlushed)
   }
 
-  @Test mutating func stopsAtOnceBetweenRequestsAndAfterTheAnswerElse() {
+  @Test mutating func stopsAtOnceBetweenRequestsOtherwiseAfterTheResponse() {
     #expect(machine.stop() == .closeNow)
     machine.requestHead(.router, keepAlive: true)
     #expect(machine.stop() == .afterAnswer)
@@ -41,25 +41,25 @@ import Testing
     #expect(machine.answerEnd() == .linger)
   }
 
-  @Test mutating func answersWhatIsMalformedBetweenRequests() {
+  @Test mutating func answersMalformedBytesBetweenRequests() {
     #expect(machine.malformed() == .answer)
     #expect(machine.answerEnd() == .linger)
   }
 
-  @Test mutating func tellsTheRouterThatTheRestOfItsRequestIsMalformed() {
+  @Test mutating func reportsAMalformedRestOfARequestToTheRouter() {
     machine.requestHead(.router, keepAlive: true)
     #expect(machine.malformed() == .notifyRouter)
     #expect(machine.answerEnd() == .linger)
   }
 
-  @Test mutating func saysNothingAboutMalformedBytesBehindAnAnswer() {
+  @Test mutating func ignoresMalformedBytesBehindAResponse() {
     machine.requestHead(.router, keepAlive: true)
     #expect(machine.answerEnd() == .nothing)
     #expect(machine.malformed() == .linger)
     #expect(machine.state == .lingering)
   }
 
-  @Test mutating func isNoBusinessOfHTTPAfterAnUpgrade() {
+  @Test mutating func ignoresHTTPAfterAnUpgrade() {
     machine.requestHead(.front, keepAlive: true)
     #expect(machine.requestEnd() == .answer)
     machine.upgrade()

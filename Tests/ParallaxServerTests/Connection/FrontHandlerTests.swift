@@ -70,7 +70,7 @@ import Testing
     #expect(text.contains(#""requestId":"abc-2""#))
   }
 
-  @Test func waitsForTheRouterBeforeItTakesARequestForIt() throws {
+  @Test func waitsForTheRouterBeforeItReadsARequestForIt() throws {
     let fixture = try Fixture()
     try fixture.send(Fixture.get("/api/agents") + Fixture.get("/health"))
     #expect(fixture.takeText() == "", "a probe behind it has to wait")
@@ -120,7 +120,7 @@ import Testing
     #expect(fixture.gateway.events == [.opened, .received("early")])
   }
 
-  @Test func losesNothingThatArrivesBehindTheHandshake() throws {
+  @Test func keepsBytesBehindTheHandshake() throws {
     let frames = ClientFrame.text("one") + ClientFrame.text("two") + ClientFrame.text("three")
     let bytes = Array(Fixture.handshake().utf8) + frames
     for cut in (bytes.count - frames.count - 2)...bytes.count {
@@ -137,7 +137,7 @@ import Testing
   @Test(arguments: [
     (APIError(.unauthorized, "no key"), "401"), (APIError(.forbidden, "no scope"), "403"), (APIError(.notReady, "draining"), "503"),
   ])
-  func refusesAgentsThatTheGatewayRefusesAndGoesOn(error: APIError, status: String) throws {
+  func refusesAgentsThatTheGatewayRefusesAndContinues(error: APIError, status: String) throws {
     let fixture = try Fixture(gateway: RecordingGateway(refusal: error))
     try fixture.send(Fixture.handshake())
     let text = fixture.takeText()
@@ -163,7 +163,7 @@ import Testing
   }
 
   @Test(arguments: ["Origin: http://evil.example", "Origin: null", "X-Forwarded-Host: evil.example\r\nOrigin: http://evil.example"])
-  func refusesAgentsThatAreWebPagesOfOthers(headers: String) throws {
+  func refusesPagesOfOtherOriginsAsAgents(headers: String) throws {
     let fixture = try Fixture()
     try fixture.send(Fixture.handshake(headers: headers + "\r\n"))
     #expect(fixture.takeText().hasPrefix("HTTP/1.1 403 "))
@@ -194,7 +194,7 @@ import Testing
   @Test(arguments: [
     "nonsense\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n bad header\r\n\r\n", "\u{16}\u{03}\u{01}\u{02}", "GET /\u{0}x HTTP/1.1\r\n\r\n",
   ])
-  func answersMalformedHTTPAndHangsUp(text: String) throws {
+  func answersMalformedHTTPAndCloses(text: String) throws {
     let fixture = try Fixture()
     try fixture.send(text)
     let answer = fixture.takeText()
@@ -203,7 +203,7 @@ import Testing
     #expect(!fixture.channel.isActive)
   }
 
-  @Test func answersWhatCameBeforeSomethingMalformed() throws {
+  @Test func answersRequestsBeforeMalformedBytes() throws {
     let fixture = try Fixture()
     try fixture.send(Fixture.get("/health") + "nonsense\r\n\r\n")
     let text = fixture.takeText()
@@ -216,7 +216,7 @@ import Testing
     "POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n",
     "POST /health HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n",
   ])
-  func refusesAnUpgradeThatItDoesNotRead(head: String) throws {
+  func refusesAnUnknownUpgrade(head: String) throws {
     var limits = ConnectionLimits()
     limits.uriSize = 50
     limits.requestBody = 10
@@ -246,7 +246,7 @@ import Testing
     }
   }
 
-  @Test func closesWhatSendsNothing() throws {
+  @Test func closesSilentConnections() throws {
     var limits = ConnectionLimits()
     limits.idleTimeout = .seconds(0)
     let fixture = try Fixture(limits: limits)
@@ -264,7 +264,7 @@ import Testing
     #expect(!fixture.channel.isActive)
   }
 
-  @Test func answersARequestThatWasOnItsWayWhenTheServerStopped() throws {
+  @Test func answersARequestInTransitWhenTheServerStops() throws {
     let fixture = try Fixture()
     try fixture.send(Fixture.get("/health"))
     _ = fixture.takeText()
@@ -275,7 +275,7 @@ import Testing
     #expect(!fixture.channel.isActive)
   }
 
-  @Test func saysThatTheConnectionEndsWhileTheNodeLeaves() throws {
+  @Test func announcesTheEndOfTheConnectionWhileTheNodeLeaves() throws {
     let fixture = try Fixture(isLeaving: true)
     try fixture.send(Fixture.get("/health") + Fixture.get("/metrics"))
     let text = fixture.takeText()
@@ -285,7 +285,7 @@ import Testing
 
   // MARK: Back-pressure
 
-  @Test func takesNoRequestWhileThePeerDoesNotReadItsAnswers() throws {
+  @Test func readsNoRequestWhileThePeerReadsNoResponses() throws {
     let fixture = try Fixture()
     fixture.channel.isWritable = false
     let requests = (0..<1_000).map { Fixture.get("/health?\($0)") }.joined()
@@ -298,7 +298,7 @@ import Testing
     #expect(fixture.takeText().components(separatedBy: "\r\n\r\nhealth").count == 1_001)
   }
 
-  @Test func answersBeyondTheLimitOfConnectionsOnlyProbes() throws {
+  @Test func answersOnlyProbesBeyondTheLimitOfConnections() throws {
     let fixture = try Fixture(isBeyondLimit: true)
     try fixture.send(Fixture.get("/health") + Fixture.get("/api/agents"))
     let answers = fixture.takeText().components(separatedBy: "HTTP/1.1 ")
@@ -308,7 +308,7 @@ import Testing
     #expect(!fixture.channel.isActive)
   }
 
-  @Test func saysWhenToTryAgainToAnAgentThatIsRefusedForNow() throws {
+  @Test func tellsATemporarilyRefusedAgentWhenToRetry() throws {
     let fixture = try Fixture(gateway: RecordingGateway(refusal: APIError(.notReady, "draining")))
     try fixture.send(Fixture.handshake())
     #expect(fixture.takeText().contains("\r\nRetry-After: 1\r\n"))

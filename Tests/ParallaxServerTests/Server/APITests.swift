@@ -37,7 +37,7 @@ import Testing
     }
   }
 
-  @Test func namesWhatIsWrongWithABody() async throws {
+  @Test func namesTheFaultsOfABody() async throws {
     try await RunningServer.with { server in
       let cases = [
         ("{\"input\":\n tru}", "line 2"), (#"{"input": 1"#, "JSON"), (#"{"options": {"timeout": "soon"}}"#, "options.timeout"),
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  @Test func takesJSONWhateverItIsCalled() async throws {
+  @Test func acceptsJSONWithAnyContentType() async throws {
     try await RunningServer.with { server in
       for type in ["application/json; charset=utf-8", "text/plain", "application/x-www-form-urlencoded"] {
         let answer = try await server.send("POST", "/api/patterns/p/execute", headers: [("Content-Type", type)], body: #"{"input":"in"}"#)
@@ -100,7 +100,7 @@ import Testing
     }
   }
 
-  @Test func answersExecutionsThatNeverRanWithTheStatusOfTheirError() async throws {
+  @Test func answersUnstartedExecutionsWithTheStatusOfTheirError() async throws {
     let cases: [(ExecutionStatus, ExecutionFailure?, Int)] = [
       (.failed, ExecutionFailure(code: "NO_AGENTS", message: ""), 503), (.timedOut, ExecutionFailure(code: "TIMEOUT", message: ""), 408),
       (.failed, ExecutionFailure(code: "TASK_FAILED", message: ""), 200), (.cancelled, nil, 200),

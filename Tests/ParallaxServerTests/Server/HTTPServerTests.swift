@@ -51,7 +51,7 @@ import Testing
     }
   }
 
-  @Test func becomesAWebSocketRightBehindAPipelinedRoutedRequest() async throws {
+  @Test func becomesAWebSocketBehindAPipelinedRoutedRequest() async throws {
     try await RunningServer.with { server in
       try await server.connect { connection in
         try await connection.send(
@@ -105,7 +105,7 @@ import Testing
     }
   }
 
-  @Test func answersABodyThatIsNoHTTP() async throws {
+  @Test func answersAMalformedBody() async throws {
     try await RunningServer.with { server in
       let answer = try await server.connect { connection in
         try await connection.send(
@@ -117,7 +117,7 @@ import Testing
     }
   }
 
-  @Test func answersABodyThatEndsTooEarly() async throws {
+  @Test func answersATruncatedBody() async throws {
     try await RunningServer.with { server in
       let answer = try await server.connect { connection in
         try await connection.send(post("{}").replacing("Content-Length: 2", with: "Content-Length: 10"))
@@ -128,7 +128,7 @@ import Testing
     }
   }
 
-  @Test func answersAClientThatHasFinishedSending() async throws {
+  @Test func answersAClientThatClosedItsOutput() async throws {
     try await RunningServer.with { server in
       let answer = try await server.connect { connection in
         try await connection.send(post("{}"))
@@ -149,7 +149,7 @@ import Testing
     }
   }
 
-  @Test func tellsAClientThatAsksToSendItsBody() async throws {
+  @Test func answersAnExpectationWithContinue() async throws {
     try await RunningServer.with { server in
       try await server.connect { connection in
         try await connection.send(
@@ -189,7 +189,7 @@ import Testing
     }
   }
 
-  @Test func refusesWebPagesOfOthers() async throws {
+  @Test func refusesPagesOfOtherOrigins() async throws {
     try await RunningServer.with { server in
       let cases = [
         ("Origin", "http://evil.example", 403), ("Host", "evil.example", 403), ("Origin", "http://127.0.0.1:\(server.port)", 200),
@@ -234,7 +234,7 @@ import Testing
     }
   }
 
-  @Test func closesWhatIsLeftWhenTheTimeToDrainIsOver() async throws {
+  @Test func closesRemainingConnectionsAfterTheDrainTimeout() async throws {
     let gateway = RecordingGateway()
     try await RunningServer.with(gateway: gateway, change: { $0.closeTimeout = .milliseconds(50) }) { server in
       try await server.connect { agent in
@@ -246,7 +246,7 @@ import Testing
     }
   }
 
-  @Test func saysWhyItCannotListen() async throws {
+  @Test func reportsWhyItCannotListen() async throws {
     try await RunningServer.with { first in
       let error = await #expect(throws: HTTPServerError.self) {
         try await RunningServer.with(change: { $0.port = first.port }) { _ in }

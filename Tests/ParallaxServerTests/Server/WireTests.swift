@@ -33,7 +33,7 @@ import Testing
 
   // MARK: Pipelining
 
-  @Test func answersAllPipelinedRequestsOfAPeerThatSendsNothingMore() async throws {
+  @Test func answersAllPipelinedRequestsAfterTheEndOfTheInput() async throws {
     #expect(statuses(try await exchange(get("/health") + get("/health") + get("/health"))) == ["200", "200", "200"])
     let mixed = get("/api/agents") + get("/health") + get("/nothing") + get("/api/agents") + get("/metrics")
     #expect(statuses(try await exchange(mixed)) == ["200", "200", "404", "200", "200"])
@@ -41,7 +41,7 @@ import Testing
     #expect(statuses(try await exchange(get("/health") + get("/api/agents") + "GET /health HT")) == ["200", "200", "400"])
   }
 
-  @Test func answersAllRoutedRequestsOfAPeerThatSendsNothingMore() async throws {
+  @Test func answersAllRoutedRequestsAfterTheEndOfTheInput() async throws {
     try await RunningServer.with { server in
       try await server.connect { connection in
         try await connection.send(get("/api/agents"))
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func takesNoMorePipelinedRequestsThanItsAnswersAreRead() async throws {
+  @Test(.timeLimit(.minutes(1))) func readsPipelinedRequestsAsFastAsTheirResponsesAreRead() async throws {
     let count = 2_000
     let answered = Mutex(0)
     let body = ByteBuffer(repeating: UInt8(ascii: "x"), count: 32 * 1024)
@@ -81,7 +81,7 @@ import Testing
 
   // MARK: HEAD and Expect
 
-  @Test func sendsNoBodyToHEADWhateverTheAnswer() async throws {
+  @Test func sendsNoBodyToHEADWithAnyStatus() async throws {
     let paths = ["/nothing", "/api/patterns/p/execute", "/api/executions?limit=0", "/api/agents/a", "/health", "/ws/agent", "/metrics?x"]
     let requests = paths.map { get($0).replacing("GET", with: "HEAD") }.joined() + get("/health/live")
     let answer = try await exchange(requests)
@@ -96,7 +96,7 @@ import Testing
     ("POST /api/patterns/p/execute", "evil.example", "403"),
     ("POST /api/patterns/p/execute", "a b", "400"),
   ])
-  func answersAtOnceWhatWillNotReadItsBody(line: String, host: String, status: String) async throws {
+  func answersAtOnceARequestWhoseBodyIsNotRead(line: String, host: String, status: String) async throws {
     try await RunningServer.with { server in
       let answer = try await server.connect { connection in
         let host = host.isEmpty ? "localhost" : host
@@ -131,13 +131,13 @@ import Testing
     ("POST /api/agents HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501"),
     ("POST /api/agents HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
   ])
-  func readsRequestsAsTheirRFCsHaveThem(request: String, status: String) async throws {
+  func readsRequestsAsTheRFCsSpecify(request: String, status: String) async throws {
     let answer = try await exchange(request)
     #expect(statuses(answer) == [status], "\(answer)")
   }
 
   @Test(arguments: ["GET /api/agents", "GET /health", "POST /nothing"])
-  func boundsBodiesThatNobodyReads(line: String) async throws {
+  func boundsUnreadBodies(line: String) async throws {
     let request =
       "\(line) HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
       + String(repeating: "64\r\n\(String(repeating: "y", count: 100))\r\n", count: 20)
@@ -177,7 +177,7 @@ import Testing
     #expect(answers.allSatisfy { $0.lowercased().contains("\r\naccess-control-allow-origin: \(console)\r\n") }, "\(answers)")
   }
 
-  @Test func tellsAPageOfAnotherOriginNothing() async throws {
+  @Test func hidesResponsesFromAPageOfAnotherOrigin() async throws {
     let evil = "Origin: https://evil.example\r\n"
     let answer = try await exchange(
       "OPTIONS /api/agents HTTP/1.1\r\nHost: localhost\r\n\(evil)Access-Control-Request-Method: GET\r\n\r\n" + get("/api/agents", evil)
@@ -186,7 +186,7 @@ import Testing
     #expect(!answer.lowercased().contains("access-control-allow-origin"))
   }
 
-  @Test func believesATrustedProxyAboutTheHost() async throws {
+  @Test func acceptsTheHostOfATrustedProxy() async throws {
     let request = get("/api/agents", "Origin: https://parallax.example.org\r\nX-Forwarded-Host: parallax.example.org\r\n")
     #expect(statuses(try await exchange(request)) == ["403"])
     let trusting: @Sendable (inout HTTPServer.Configuration) -> Void = {
@@ -203,7 +203,7 @@ import Testing
 
   // MARK: Connections
 
-  @Test func refusesConnectionsBeyondTheLimitButForProbes() async throws {
+  @Test func refusesConnectionsBeyondTheLimitExceptForProbes() async throws {
     try await RunningServer.with(change: { $0.limits.connections = 1 }) { server in
       try await server.connect { first in
         try await first.send(get("/api/agents"))
@@ -219,7 +219,7 @@ import Testing
     }
   }
 
-  @Test func endsConnectionsWithTheirAnswersWhileTheNodeLeaves() async throws {
+  @Test func endsConnectionsWithTheirResponsesWhileTheNodeLeaves() async throws {
     for path in ["/api/agents", "/health", "/nothing"] {
       try await RunningServer.with(isLeaving: { true }) { server in
         let answer = try await server.connect { connection in

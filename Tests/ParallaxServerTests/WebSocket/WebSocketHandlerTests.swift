@@ -54,7 +54,7 @@ import Testing
       (ClientFrame.make(ClientFrame.text, [65], key: nil), 1002), (ClientFrame.make(ClientFrame.binary, [1]), 1003),
       (ClientFrame.make(ClientFrame.text, [0xFF]), 1007), (ClientFrame.make(ClientFrame.text, declared: 2_000_000), 1009),
     ] as [([UInt8], UInt16)])
-  func saysWhyItEndsTheConnection(bytes: [UInt8], code: UInt16) throws {
+  func sendsTheReasonWhenItEndsTheConnection(bytes: [UInt8], code: UInt16) throws {
     let fixture = try open()
     try fixture.send(bytes)
     #expect(fixture.takeFrames().map(\.closeCode) == [code])
@@ -67,7 +67,7 @@ import Testing
     #expect(fixture.gateway.closeReasons.count == 1)
   }
 
-  @Test func answersWhatCameBeforeABadFrame() throws {
+  @Test func answersMessagesBeforeAMalformedFrame() throws {
     let fixture = try open()
     try fixture.send(ClientFrame.text("answered") + ClientFrame.make(ClientFrame.text, [65], key: nil) + ClientFrame.text("unheard"))
     let frames = fixture.takeFrames()
@@ -76,7 +76,7 @@ import Testing
     #expect(fixture.gateway.events.count == 3 && !fixture.channel.isActive)
   }
 
-  @Test func answersWhatCameBeforeABadFrameAlsoATickLater() throws {
+  @Test func answersMessagesBeforeAMalformedFrameEvenATickLater() throws {
     let fixture = try open(RecordingGateway { connection, message in connection.eventLoop.execute { connection.send(message) } })
     try fixture.send(ClientFrame.text("answered") + ClientFrame.make(ClientFrame.text, [65], key: nil))
     #expect(fixture.takeFrames().first == .text("answered"))
@@ -96,7 +96,7 @@ import Testing
     #expect(fixture.takeFrames().isEmpty)
   }
 
-  @Test func sendsWhatWasSentBeforeItCloses() throws {
+  @Test func sendsPendingMessagesBeforeItCloses() throws {
     let fixture = try open()
     let connection = try #require(fixture.gateway.connections.first)
     connection.send(ByteBuffer(string: "a"))
@@ -115,7 +115,7 @@ import Testing
     #expect(fixture.gateway.events.count == 2, "nothing is delivered after the close")
   }
 
-  @Test func hangsUpOnAgentsThatDoNotAnswerAClose() throws {
+  @Test func disconnectsAgentsThatDoNotAnswerAClose() throws {
     let fixture = try open()
     try #require(fixture.gateway.connections.first).close(code: .normal, reason: "")
     fixture.channel.embeddedEventLoop.run()
@@ -132,7 +132,7 @@ import Testing
     #expect(fixture.takeFrames().map(\.closeCode) == [1008])
   }
 
-  @Test func keepsWhatASlowReaderCannotTakeAndSendsItLater() throws {
+  @Test func buffersMessagesOfASlowReader() throws {
     let fixture = try open { $0.agentBacklog = 1000 }
     let connection = try #require(fixture.gateway.connections.first)
     fixture.channel.isWritable = false
@@ -151,7 +151,7 @@ import Testing
     #expect(fixture.channel.isActive, "what was written counts no more")
   }
 
-  @Test func dropsAReaderThatIsTooSlow() throws {
+  @Test func disconnectsATooSlowReader() throws {
     let fixture = try open { $0.agentBacklog = 1000 }
     let connection = try #require(fixture.gateway.connections.first)
     fixture.channel.isWritable = false
@@ -186,7 +186,7 @@ import Testing
     #expect(fixture.channel.isActive)
   }
 
-  @Test func keepsOnePongForAPeerThatPingsAndDoesNotRead() throws {
+  @Test func buffersOnePongForAPeerThatDoesNotRead() throws {
     let fixture = try open()
     fixture.channel.isWritable = false
     try fixture.send((0..<100).flatMap { ClientFrame.make(ClientFrame.ping, Array("\($0)".utf8)) })
@@ -207,7 +207,7 @@ import Testing
     #expect(fixture.gateway.closeReasons.count == 1)
   }
 
-  @Test func staysWhenTheServerStopsSoThatTheSessionCanSayGoodbye() throws {
+  @Test func staysOpenAfterTheStopOfTheServerForTheGoodbyeOfTheSession() throws {
     let fixture = try open()
     fixture.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
     try fixture.send(ClientFrame.text("still here"))

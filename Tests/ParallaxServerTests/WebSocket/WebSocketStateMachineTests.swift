@@ -36,7 +36,7 @@ import Testing
     #expect(actions([ClientFrame.text(text)], maxMessageSize: 100_000) == [deliver(text)])
   }
 
-  @Test func deliversTheSameHoweverTheBytesAreCut() {
+  @Test func deliversTheSameMessagesForAnySplitOfTheBytes() {
     let bytes =
       ClientFrame.text("grüße ", isFinal: false) + ClientFrame.make(ClientFrame.ping, Array("p".utf8))
       + ClientFrame.make(ClientFrame.continuation, Array("aus €𝄞".utf8)) + ClientFrame.text(String(repeating: "y", count: 300))
@@ -68,7 +68,7 @@ import Testing
       [0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF],
       [0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0],
     ] as [[UInt8]])
-  func refusesLengthsInMoreBytesThanNeeded(header: [UInt8]) {
+  func refusesLengthsInTooManyBytes(header: [UInt8]) {
     #expect(failure(header + [0, 0, 0, 0]) == .protocolError)
   }
 
@@ -98,7 +98,7 @@ import Testing
     #expect(failure(ClientFrame.text("a") + ClientFrame.make(ClientFrame.continuation)) == .protocolError)
   }
 
-  @Test func refusesTooLongMessagesByWhatTheyDeclare() {
+  @Test func refusesTooLongMessagesByTheirDeclaredLength() {
     #expect(actions([ClientFrame.text(String(repeating: "x", count: 64))], maxMessageSize: 64).count == 1)
     #expect(failure(ClientFrame.make(ClientFrame.text, declared: 65), maxMessageSize: 64) == .messageTooBig)
     #expect(failure(ClientFrame.make(ClientFrame.text, declared: .max >> 1), maxMessageSize: 64) == .messageTooBig)
@@ -122,13 +122,13 @@ import Testing
     #expect(failure(ClientFrame.make(ClientFrame.text, bytes)) == .invalidPayload)
   }
 
-  @Test func acceptsACharacterThatIsSplitBetweenFragmentsAndRefusesABadOne() {
+  @Test func acceptsACharacterSplitBetweenFragmentsAndRefusesAnInvalidOne() {
     let first = ClientFrame.make(ClientFrame.text, [0xE2, 0x82], isFinal: false)
     #expect(actions([first + ClientFrame.make(ClientFrame.continuation, [0xAC])]) == [deliver("€")])
     #expect(failure(first + ClientFrame.make(ClientFrame.continuation, [0x41])) == .invalidPayload)
   }
 
-  @Test func refusesBadUTF8BeforeTheFrameIsComplete() {
+  @Test func refusesInvalidUTF8BeforeTheFrameIsComplete() {
     #expect(failure(ClientFrame.make(ClientFrame.text, [0x41, 0xFF], declared: 1000)) == .invalidPayload)
   }
 
@@ -138,17 +138,17 @@ import Testing
   }
 
   @Test(arguments: [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] as [UInt16])
-  func refusesNumbersThatAreNoCloseCodes(code: UInt16) {
+  func refusesInvalidCloseCodes(code: UInt16) {
     #expect(failure(ClientFrame.close(code)) == .protocolError)
   }
 
-  @Test func takesACloseWithoutACodeAndRefusesHalfACode() {
+  @Test func acceptsACloseWithoutACodeAndRefusesHalfACode() {
     #expect(actions([ClientFrame.make(ClientFrame.close)]) == [.peerClosed(code: nil, reason: "")])
     #expect(failure(ClientFrame.make(ClientFrame.close, [3])) == .protocolError)
     #expect(failure(ClientFrame.make(ClientFrame.close, [0x03, 0xE8, 0xC3])) == .invalidPayload)
   }
 
-  @Test func ignoresEverythingAfterTheEnd() {
+  @Test func ignoresBytesAfterTheEnd() {
     #expect(actions([ClientFrame.close(1000) + ClientFrame.text("late"), ClientFrame.text("later")]).count == 1)
     #expect(actions([ClientFrame.make(15) + ClientFrame.text("late")]).count == 1)
   }
@@ -156,7 +156,7 @@ import Testing
 
 @Suite struct WebSocketFrameTests {
   @Test(arguments: [0, 125, 126, 65_535, 65_536])
-  func writesWhatAClientReads(length: Int) {
+  func writesFramesThatAClientReads(length: Int) {
     let text = String(repeating: "z", count: length)
     var buffer = ByteBuffer()
     WebSocketFrame.writeText(ByteBuffer(string: text), to: &buffer)
