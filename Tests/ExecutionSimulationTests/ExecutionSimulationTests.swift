@@ -85,7 +85,7 @@ private let simulationBudget: Duration = {
     }
   }
 
-  @Test func theFaultsThatStruckGiveTheSameRunByThemselves() {
+  @Test func theFaultsOfARunReproduceIt() {
     let mix = ExecutionMixes.all[1]
     let report = ExecutionSimulation(mix, seed: 3, isRecorded: true, isTraced: true).run()
     #expect(!report.faults.isEmpty)

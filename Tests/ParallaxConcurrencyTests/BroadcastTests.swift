@@ -54,7 +54,7 @@ import Testing
     #expect(marked.takeDropped() == 3)
   }
 
-  @Test func oneMarkStandsForAllThatIsDroppedInARow() async {
+  @Test func consecutiveDroppedElementsHaveOneMark() async {
     let subscription = broadcast.subscribe(buffering: 2, overflow: .mark(-1))
     broadcast.send(1...4)
     #expect(await subscription.next() == 1)

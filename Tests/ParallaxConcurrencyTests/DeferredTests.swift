@@ -4,7 +4,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct DeferredTests {
   private let deferred = Deferred<Int>()
 
-  @Test func allWhoWaitGetTheValue() async throws {
+  @Test func allWaitersGetTheValue() async throws {
     try await withThrowingTaskGroup(of: Int.self) { group in
       for _ in 0..<10 { group.addTask { [deferred] in try await deferred.value() } }
       await Task.yield()
@@ -31,7 +31,7 @@ import Testing
     #expect(try await other.value == 3)
   }
 
-  @Test func aCancelledTaskGetsAValueThatIsThere() async throws {
+  @Test func aCancelledTaskGetsAPresentValue() async throws {
     let missing = await whenCancelled { [deferred] in try await deferred.value() }
     #expect(throws: CancellationError.self) { try missing.get() }
     deferred.set(4)

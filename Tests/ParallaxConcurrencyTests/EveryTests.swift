@@ -35,7 +35,7 @@ import Testing
     #expect(times.all == [.seconds(2)])
   }
 
-  @Test func aRunThatTakesTooLongMovesTheSchedule() async throws {
+  @Test func aSlowRunMovesTheSchedule() async throws {
     let times = Record()
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [clock] in
@@ -54,7 +54,7 @@ import Testing
     #expect(times.all == [.zero, .seconds(7)])
   }
 
-  @Test func missedRunsAreNotMadeUpFor() async throws {
+  @Test func missedRunsAreSkipped() async throws {
     let times = Record()
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [clock] in await every(.seconds(2), clock: clock) { times.add(clock) } }
@@ -73,7 +73,7 @@ import Testing
     #expect(runs.value == 0)
   }
 
-  @Test func itEndsAtCancellationAlsoOnAClockThatIgnoresIt() async {
+  @Test func itEndsAtCancellationOnAClockThatIgnoresIt() async {
     struct DeafClock: Clock {
       var now: ManualClock.Instant { ManualClock.Instant(sinceStart: .zero) }
       var minimumResolution: Duration { .zero }

@@ -5,7 +5,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct PaceTests {
   private let clock = ManualClock()
 
-  @Test func aTurnThatWasTooShortLastsTheInterval() async throws {
+  @Test func aShortTurnLastsTheInterval() async throws {
     var pace = Pace(clock: clock)
     pace.begin()
     clock.advance(by: .milliseconds(30))
@@ -15,7 +15,7 @@ import Testing
     #expect(clock.now.sinceStart == .milliseconds(100))
   }
 
-  @Test func aTurnThatLastedLongEnoughEndsAtOnce() async throws {
+  @Test func aLongTurnEndsAtOnce() async throws {
     var pace = Pace(clock: clock)
     pace.begin()
     clock.advance(by: .milliseconds(100))
@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  @Test func cancellationEndsARestAlsoWhenNothingIsLeftOfIt() async {
+  @Test func cancellationThrowsEvenAfterTheRest() async {
     let task = Task { [clock] in
       var pace = Pace(clock: clock)
       while !Task.isCancelled { await Task.yield() }

@@ -27,7 +27,7 @@ import Testing
     #expect(throws: CancellationError.self) { try outcome.result.get() }
   }
 
-  @Test func whatTheWorkReturnsAfterItsInterruptionIsItsResult() async throws {
+  @Test func theResultOfInterruptedWorkIsReturned() async throws {
     let outcome = await race {
       try? await Deferred<Void>().value()
       return 5
@@ -37,7 +37,7 @@ import Testing
     #expect(try outcome.result.get() == 5)
   }
 
-  @Test func theInterruptionIsToldBeforeTheWorkIsJoined() async {
+  @Test func theInterruptionIsReportedBeforeTheWorkIsJoined() async {
     let stubborn = Deferred<Void>()
     let outcome = await race {
       // This work ignores its cancellation.
@@ -61,7 +61,7 @@ import Testing
     #expect(try outcome.result.get() == 9)
   }
 
-  @Test func cancellationOfTheCallerReachesTheWorkAndIsNoInterruption() async {
+  @Test func cancellationOfTheCallerCancelsTheWorkWithoutAnInterruption() async {
     let task = Task { [interruption] in
       await race {
         try await Deferred<Void>().value()
@@ -91,7 +91,7 @@ import Testing
     await #expect(throws: WorkFailure()) { try await task.value }
   }
 
-  @Test func workThatTakesTooLongIsCancelled() async throws {
+  @Test func slowWorkIsCancelled() async throws {
     let task = Task { [clock] in try await withTimeout(.seconds(2), clock: clock) { try await Deferred<Void>().value() } }
     try await clock.sleepers(atLeast: 1)
     clock.advance(by: .milliseconds(1_999))
@@ -116,7 +116,7 @@ import Testing
     #expect(error?.limit == nil)
   }
 
-  @Test func aValueThatComesWithTheTimeoutIsReturned() async throws {
+  @Test func aValueAtTheTimeoutIsReturned() async throws {
     let task = Task { [clock] in
       try await withTimeout(.seconds(2), clock: clock) {
         try? await Deferred<Void>().value()
@@ -136,7 +136,7 @@ import Testing
     #expect(clock.nextDeadline == nil)
   }
 
-  @Test func aValueThatComesWithCancellationIsReturned() async throws {
+  @Test func aValueAtTheCancellationIsReturned() async throws {
     let task = Task { [clock] in
       try await withTimeout(.seconds(2), clock: clock) {
         try? await Deferred<Void>().value()

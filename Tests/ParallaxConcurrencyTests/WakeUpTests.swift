@@ -13,7 +13,7 @@ import Testing
     #expect(!wakeUp.silence())
   }
 
-  @Test func signalsWhileNobodyWaitsAreKeptAsOne() async throws {
+  @Test func signalsWithoutAWaiterAreKeptAsOne() async throws {
     for _ in 0..<3 { wakeUp.signal() }
     try await wakeUp.wait()
     #expect(!wakeUp.silence())
@@ -60,7 +60,7 @@ import Testing
     #expect(clock.nextDeadline == nil)
   }
 
-  @Test func aBoundedWaitTakesAKeptSignalAlsoAfterItsDeadline() async throws {
+  @Test func aBoundedWaitTakesAKeptSignalEvenAfterItsDeadline() async throws {
     wakeUp.signal()
     #expect(try await wakeUp.wait(until: clock.now, on: clock))
     #expect(try await !wakeUp.wait(until: clock.now, on: clock))

@@ -51,7 +51,7 @@ import Testing
     }
   }
 
-  @Test func theFaultsThatStruckGiveTheSameRunByThemselves() {
+  @Test func theFaultsOfARunReproduceIt() {
     for seed in 1...5 as ClosedRange<UInt64> {
       var whole = ElectionSimulation(FaultMixes.all, seed: seed, isRecorded: true, isTraced: true)
       let report = whole.run()
@@ -103,7 +103,7 @@ import Testing
     #expect(longest <= .seconds(15) + .milliseconds(150) + (withoutHints ? .seconds(2) * 1.2 : .zero))
   }
 
-  @Test func clocksTooFarApartAreFoundToOverlap() async {
+  @Test func clocksTooFarApartCauseAnOverlap() async {
     #expect(await !seeds(showing: [.overlap], FaultMixes.tooFastClocks, among: 1..<400).isEmpty)
   }
 }

@@ -42,16 +42,16 @@ import Testing
     #expect(!harm.contains { right.contains($0) }, "\(right)")
   }
 
-  @Test func everyWrongRuleHasItsTrap() throws {
+  @Test func everyWrongRuleHasItsScenario() throws {
     let texts = try Self.scenarios.map { try String(contentsOf: Self.folder.appending(path: $0), encoding: .utf8) }
     for rule in WrongRule.allCases { #expect(texts.contains { $0.contains("defect \(rule)\n") }) }
   }
 
-  @Test func thereAreScenarios() {
+  @Test func scenariosExist() {
     #expect(Self.scenarios.count > 40)
   }
 
-  @Test func aDifferenceShowsWhatIsMissingAndWhatIsNew() {
+  @Test func aDifferenceShowsMissingAndAddedLines() {
     #expect(difference(from: "a\nb\nc\nd", to: "a\nc\nx\nd") == "  a\n- b\n  c\n+ x\n  d")
   }
 

@@ -8,7 +8,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct WatchTests {
   private struct Interrupted: Error {}
 
-  @Test func theStatusIsShownAgainEverySecondUntilAnErrorEndsIt() async throws {
+  @Test func theStatusIsShownEverySecondUntilAnError() async throws {
     let clock = ManualClock()
     let shownAt = Recorder<Duration>()
     let watch = Task {

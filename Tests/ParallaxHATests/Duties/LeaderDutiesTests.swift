@@ -8,7 +8,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct LeaderDutiesTests {
   private static let token = FencingToken(term: 7, incarnation: "a")
 
-  @Test func aDutyRunsAtOnceWithTheFenceAndThenAfterEachIntervalAndItsJitter() async throws {
+  @Test func aDutyRunsAtOnceWithTheTokenThenAfterEachIntervalAndItsJitter() async throws {
     let bench = DutyBench()
     try await bench.run(LeaderDuty("a", every: .seconds(10), work: bench.note)) {
       #expect(try await bench.run(number: 1).token == Self.token)
@@ -22,7 +22,7 @@ import Testing
     #expect(Set(bench.begins.adjacentDistances).count > 1)
   }
 
-  @Test func aDutyThatDoesNotStartAtOnceRestsFirst() async throws {
+  @Test func aDutyWithADelayedStartRestsFirst() async throws {
     let bench = DutyBench()
     try await bench.run(LeaderDuty("a", every: .seconds(10), startsAtOnce: false, work: bench.note)) {
       try await bench.passTime()
@@ -31,7 +31,7 @@ import Testing
     #expect(bench.begins.count == 1)
   }
 
-  @Test func aDutyNeverRunsBesideItselfAndRestsFromItsEndOn() async throws {
+  @Test func runsOfADutyNeverOverlapAndTheRestStartsAtTheirEnd() async throws {
     let bench = DutyBench()
     let gate = Gate()
     let duty = LeaderDuty("slow", every: .seconds(1)) { token in
@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  @Test func aFireHurriesADutyAndFiresWhileItRunsMakeOneMoreRun() async throws {
+  @Test func aTriggerStartsADutyAndTriggersDuringARunCauseOneMore() async throws {
     let bench = DutyBench()
     let gate = Gate()
     let duty = LeaderDuty("hurried", every: .seconds(3_600)) { token in
@@ -75,7 +75,7 @@ import Testing
     #expect(bench.begins.count == 3)
   }
 
-  @Test func aFireWhileNobodyLeadsIsKeptForTheNextTerm() async throws {
+  @Test func aTriggerWithoutALeaderIsKeptForTheNextTerm() async throws {
     let bench = DutyBench()
     let duty = LeaderDuty("kept", every: .seconds(10), startsAtOnce: false, work: bench.note)
     duty.trigger.fire()
@@ -84,7 +84,7 @@ import Testing
     #expect(bench.begins.count == 1)
   }
 
-  @Test func oneTriggerHurriesAllItsDuties() async throws {
+  @Test func oneTriggerStartsAllItsDuties() async throws {
     let bench = DutyBench()
     let trigger = LeaderDuty.Trigger()
     let duties = ["a", "b"].map { LeaderDuty($0, every: .seconds(10), startsAtOnce: false, trigger: trigger, work: bench.note) }
@@ -96,7 +96,7 @@ import Testing
     #expect(bench.begins.count == 2)
   }
 
-  @Test func aDutyThatFailsIsCountedAndReportedOnceAndStopsNoOther() async throws {
+  @Test func aFailingDutyIsCountedAndReportedOnceAndStopsNoOther() async throws {
     struct Failure: Error {}
     let bench = DutyBench()
     let fails = Mutex(true)
@@ -121,7 +121,7 @@ import Testing
     #expect(bench.metrics.timings("broken") == 4)
   }
 
-  @Test func whenTheTermEndsAllDutiesAreCancelledAndJoined() async throws {
+  @Test func theEndOfATermCancelsAndJoinsAllDuties() async throws {
     let bench = DutyBench()
     let ended = Mutex(0)
     let duties = (0..<5).map { number in
@@ -139,7 +139,7 @@ import Testing
     #expect(bench.log.levels.isEmpty)
   }
 
-  @Test func dutiesRunInEveryTermOfTheirNodeAndInNoOther() async throws {
+  @Test func dutiesRunOnlyInTheTermsOfTheirNode() async throws {
     let bench = DutyBench()
     let election = LeaderElection(
       store: InMemoryElectionStore(), session: .starting(nodeID: "n"), clock: bench.clock, logger: quiet)
@@ -157,7 +157,7 @@ import Testing
     #expect(!election.isLeader)
   }
 
-  @Test func aNodeWithoutDutiesLeadsAllTheSame() async throws {
+  @Test func aNodeWithoutDutiesLeads() async throws {
     let election = LeaderElection(store: InMemoryElectionStore(), session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
     let duties = LeaderDuties([], logger: quiet)
     try await withThrowingTaskGroup(of: Void.self) { group in

@@ -16,7 +16,7 @@ import Testing
     return record
   }()
 
-  @Test func theJSONHasTheFieldsThatOperatorsRead() throws {
+  @Test func theJSONHasTheDocumentedFields() throws {
     let text = String(decoding: try Self.record.encoded(), as: UTF8.self)
     #expect(
       text == """
@@ -27,7 +27,7 @@ import Testing
         """)
   }
 
-  @Test func aReleasedRecordSaysThatNobodyLeads() throws {
+  @Test func aReleasedRecordHasNoLeader() throws {
     var record = Self.record
     record.leader = nil
     let text = String(decoding: try record.encoded(), as: UTF8.self)
@@ -35,7 +35,7 @@ import Testing
     #expect(try ElectionRecord(decoding: Array(text.utf8)).isReleased)
   }
 
-  @Test func aRecordReadsAsItWasWritten() throws {
+  @Test func aRecordSurvivesARoundTrip() throws {
     #expect(try ElectionRecord(decoding: Self.record.encoded()) == Self.record)
   }
 
@@ -59,13 +59,13 @@ import Testing
 }
 
 @Suite struct ElectionTimingsTests {
-  @Test func aLeaseAloneKeepsTheProportions() throws {
+  @Test func aLeaseWithoutOtherTimingsKeepsTheProportions() throws {
     let timings = try ElectionTimings(leaseDuration: .seconds(15))
     #expect(timings == .standard)
     #expect(try ElectionTimings(leaseDuration: .seconds(1)).renewDeadline == .seconds(1) * 10 / 15)
   }
 
-  @Test func aRenewDeadlineTooNearTheLeaseIsRefusedWithTheRelationAndItsValues() {
+  @Test func aRenewDeadlineTooCloseToTheLeaseIsRefusedWithBothValues() {
     let error = #expect(throws: ElectionError.self) {
       try ElectionTimings(leaseDuration: .seconds(15), renewDeadline: .seconds(13), retryPeriod: .seconds(2))
     }
@@ -74,14 +74,14 @@ import Testing
     #expect(error?.message.contains("15.0 seconds / (13.0 seconds + 1.5 seconds)") == true)
   }
 
-  @Test func aRetryPeriodThatLeavesNoRoomForAHungCallIsRefused() {
+  @Test func aRetryPeriodWithoutTimeForAHangingCallIsRefused() {
     let error = #expect(throws: ElectionError.self) {
       try ElectionTimings(leaseDuration: .seconds(15), renewDeadline: .seconds(10), retryPeriod: .seconds(7))
     }
     #expect(error?.message.contains("1.2 × 7.0 seconds + 2.5 seconds") == true)
   }
 
-  @Test func aClockThatRunsFasterNeedsMoreRoom() throws {
+  @Test func aFasterClockNeedsALargerMargin() throws {
     let same: (Double) throws -> ElectionTimings = {
       try ElectionTimings(leaseDuration: .seconds(15), renewDeadline: .seconds(10), retryPeriod: .seconds(2), clockRateError: $0)
     }

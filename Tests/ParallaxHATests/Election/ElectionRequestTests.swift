@@ -3,7 +3,7 @@ import ParallaxTesting
 import Testing
 
 @Suite struct ElectionRequestTests {
-  @Test func stepDownHandsOverWithoutTimePassing() async throws {
+  @Test func stepDownHandsOverAtOnce() async throws {
     try await withCluster(of: 3) { cluster in
       let first = try await cluster.leader()
       let other = (first + 1) % 3
@@ -25,7 +25,7 @@ import Testing
     }
   }
 
-  @Test func aTargetThatIsGoneDelaysTheOthersByTheReservationOnly() async throws {
+  @Test func aMissingTargetDelaysOthersOnlyByTheReservation() async throws {
     try await withCluster(of: 2) { cluster in
       let first = try await cluster.leader()
       let handover = try await cluster.passTime { try await cluster.elections[1 - first].stepDown(to: "nobody") }
@@ -51,7 +51,7 @@ import Testing
     }
   }
 
-  @Test func forceOnALeaderThatHangsWaitsForItsLease() async throws {
+  @Test func forceOnAHangingLeaderWaitsForItsLease() async throws {
     try await withCluster(of: 2) { cluster in
       let first = try await cluster.leader()
       let token = cluster.elections[first].fencingToken
@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  @Test func nobodyIsElectedWhileTheClusterIsPaused() async throws {
+  @Test func noLeaderIsElectedDuringAPause() async throws {
     try await withCluster(of: 2) { cluster in
       let first = try await cluster.leader()
       try await cluster.elections[1 - first].pause()
@@ -80,7 +80,7 @@ import Testing
     }
   }
 
-  @Test func requestsOnNoRecordOrABootstrapRecordAreRefused() throws {
+  @Test func requestsWithoutARecordOrOnABootstrapRecordAreRefused() throws {
     let bootstrap = ElectionRecord(
       clusterID: "c", leader: nil, incarnation: "i", term: 1, leaseDuration: .seconds(1), isBootstrap: true)
     for command in [ElectionCommand.stepDown(to: nil), .elect, .force, .pause, .resume] {
@@ -93,7 +93,7 @@ import Testing
     }
   }
 
-  @Test func aPauseThatABootstrapRecordTookAlongCanBeEnded() throws {
+  @Test func aPauseKeptByABootstrapRecordCanBeEnded() throws {
     var bootstrap = ElectionRecord(
       clusterID: "c", leader: nil, incarnation: "i", term: 1, leaseDuration: .seconds(1), isBootstrap: true)
     bootstrap.isPaused = true
@@ -105,7 +105,7 @@ import Testing
     }
   }
 
-  @Test func requestsThatMakeNoSenseSaySo() throws {
+  @Test func invalidRequestsAreRefusedWithAReason() throws {
     let held = ElectionRecord(clusterID: "c", leader: "n", incarnation: "i", term: 1, leaseDuration: .seconds(1))
     var released = held
     released.leader = nil
@@ -122,13 +122,13 @@ import Testing
     #expect(try ElectionCommand.force.apply(to: forced, id: "s", clusterID: "c", timings: .standard) == nil)
   }
 
-  @Test func anElectionThatDoesNotRunRefusesRequests() async {
+  @Test func aStoppedElectionRefusesRequests() async {
     let election = LeaderElection(store: InMemoryElectionStore(), nodeID: "n", logger: quiet)
     let error = await #expect(throws: ElectionError.self) { try await election.stepDown() }
     #expect(error?.code == .notRunning)
   }
 
-  @Test func aStoreThatDoesNotAnswerMakesARequestFailInTime() async throws {
+  @Test func aRequestToASilentStoreFailsInTime() async throws {
     try await withCluster(of: 1) { cluster in
       _ = try await cluster.leader()
       cluster.stores[0].faults.losesRequests = true

@@ -38,7 +38,7 @@ import Testing
     #expect(!election.isLeader)
   }
 
-  @Test func aGracefulShutdownThatCameBeforeEndsARunAtOnce() async throws {
+  @Test func anEarlierGracefulShutdownEndsARunAtOnce() async throws {
     let election = election()
     try await testGracefulShutdown { trigger in
       trigger.triggerGracefulShutdown()
@@ -48,7 +48,7 @@ import Testing
     #expect(store.read()?.record.leader == nil)
   }
 
-  @Test func anotherNodeLeadsOnceOneHasShutDown() async throws {
+  @Test func anotherNodeLeadsAfterAShutdown() async throws {
     let (first, second, gate) = (election("first"), election("second"), Gate())
     try await withThrowingTaskGroup(of: Void.self) { group in
       // Outside the group that is shut down.
@@ -73,7 +73,7 @@ import Testing
     }
   }
 
-  @Test func severalUsersOfOneElectionComeAndGo() async throws {
+  @Test func anElectionHasConcurrentUsers() async throws {
     let election = election()
     try await withThrowingTaskGroup(of: Void.self) { group in
       for _ in 0..<20 { group.addTask { await election.observe() } }

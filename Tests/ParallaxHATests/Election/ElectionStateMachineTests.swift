@@ -3,7 +3,7 @@ import ParallaxHA
 import Testing
 
 @Suite struct ElectionStateMachineTests {
-  @Test func anAbsentRecordIsMarkedFirstAndTakenAfterOneLease() throws {
+  @Test func anAbsentRecordIsMarkedThenAcquiredAfterOneLease() throws {
     var node = Scripted("a")
     node.start(finding: nil)
     let mark = try #require(node.written(.bootstrap))
@@ -21,7 +21,7 @@ import Testing
     #expect(node.machine.lease?.token == record.fencingToken)
   }
 
-  @Test func validityCountsFromBeforeTheSendAndEndsByItself() {
+  @Test func validityCountsFromTheSendAndEndsWithoutAnEvent() {
     var node = Scripted.leader()
     let sentAt = node.call?.sentAt
     node.now += .seconds(1)
@@ -32,7 +32,7 @@ import Testing
     #expect(node.ended.map(\.1) == [.deadlinePassed])
   }
 
-  @Test func anUnknownRenewalIsNotSettledByFindingItInTheRecord() throws {
+  @Test func aReadDoesNotSettleAnUnknownRenewal() throws {
     var node = Scripted.leader()
     node.acknowledge()
     let validUntil = try #require(node.machine.lease?.validUntil)
@@ -58,7 +58,7 @@ import Testing
     #expect(node.machine.lease == nil)
   }
 
-  @Test func patienceIsTheLongerLeaseFromTheLastRenewalWhateverOperatorsWrite() {
+  @Test func patienceIsTheLongerLeaseSinceTheLastRenewalDespiteRequests() {
     var node = Scripted("b")
     var held = Scripted.held
     held.leaseDuration = .seconds(20)
@@ -74,7 +74,7 @@ import Testing
     #expect(node.sent.contains { $0.purpose == .acquire })
   }
 
-  @Test func aReleasedRecordIsTakenAtOnceWithAHigherTerm() throws {
+  @Test func aReleasedRecordIsAcquiredAtOnceWithAHigherTerm() throws {
     var node = Scripted("b")
     node.start(finding: Scripted.held)
     var released = Scripted.held
@@ -86,7 +86,7 @@ import Testing
     #expect(record.request == nil)
   }
 
-  @Test func ofTwoCandidatesTheOneWithTheGreaterPriorityGoesFirst() {
+  @Test func theCandidateWithTheHigherPriorityAcquiresFirst() {
     func turn(_ id: String, _ priority: Int) -> Duration? {
       var node = Scripted(id, ElectionConfiguration(priority: priority))
       node.start(finding: Scripted.held)
@@ -104,7 +104,7 @@ import Testing
     }
   }
 
-  @Test func aPriorityBeyondItsBoundsNeverCutsPatienceShort() {
+  @Test func aPriorityBeyondItsBoundsDoesNotShortenPatience() {
     var configuration = ElectionConfiguration(bootstrapWait: .seconds(-20))
     configuration.priority = .max
     var node = Scripted("n", configuration)
@@ -131,7 +131,7 @@ import Testing
     #expect(node.machine.status(at: node.now).problem?.contains("a lease of 30.0 seconds and this node one of 15.0 seconds") == true)
   }
 
-  @Test func aStaleHintTriggersAReadAndNothingElse() {
+  @Test func aStaleHintOnlyTriggersARead() {
     var node = Scripted("b")
     var newer = Scripted.held
     newer.sequence += 5
@@ -141,7 +141,7 @@ import Testing
     #expect(node.machine.lastRecord == newer)
   }
 
-  @Test func theRecordOfAnotherClusterIsLeftAloneAndNamed() {
+  @Test func theRecordOfAnotherClusterIsReportedAndNotChanged() {
     var node = Scripted("b")
     var foreign = Scripted.held
     foreign.clusterID = "other"
@@ -153,7 +153,7 @@ import Testing
     #expect(node.machine.status(at: node.now).problem?.contains("\"other\" and this node to \"default\"") == true)
   }
 
-  @Test func aRecordThatCannotBeReadIsNeverOverwritten() {
+  @Test func anUnreadableRecordIsNeverOverwritten() {
     var node = Scripted("b")
     node.handle(.start)
     node.handle(.candidacy(true))
@@ -165,7 +165,7 @@ import Testing
     #expect(node.notices == [.unreadableRecord])
   }
 
-  @Test func aRecordWithImpossibleValuesIsNeitherFollowedNorATrap() {
+  @Test func aRecordWithImpossibleValuesIsIgnoredWithoutATrap() {
     var node = Scripted("b")
     var record = Scripted.held
     record.leader = nil
@@ -176,7 +176,7 @@ import Testing
     #expect(node.sent.allSatisfy { $0.purpose == .read })
   }
 
-  @Test func aFormerLifeIsWaitedForUnlessReclaimingIsAllowed() {
+  @Test func aFormerLeaseIsAwaitedUnlessReclaimingIsAllowed() {
     var former = Scripted.held
     former.leader = "b"
     for reclaims in [false, true] {
@@ -186,7 +186,7 @@ import Testing
     }
   }
 
-  @Test func aTwinIsReportedOnceItIsSeenToLive() {
+  @Test func aTwinIsReportedAtItsFirstSignOfLife() {
     var node = Scripted("b")
     var twin = Scripted.held
     twin.leader = "b"
@@ -199,7 +199,7 @@ import Testing
     #expect(node.notices == [.twin(incarnation: "other", address: nil)])
   }
 
-  @Test func itsOwnRecordIsReleasedByANodeThatDoesNotLead() throws {
+  @Test func aNodeThatDoesNotLeadReleasesItsOwnRecord() throws {
     var node = Scripted("b")
     var own = Scripted.held
     own.leader = "b"
@@ -208,7 +208,7 @@ import Testing
     #expect(try #require(node.written(.release)).isReleased)
   }
 
-  @Test func aLeaderWhoseRecordVanishedMarksTheAbsenceAndAssertsItsTermOverIt() throws {
+  @Test func aLeaderMarksItsLostRecordThenReassertsItsTerm() throws {
     var node = Scripted.leader()
     let term = try #require(node.call?.record?.term)
     node.acknowledge()
@@ -225,7 +225,7 @@ import Testing
     #expect(node.ended.isEmpty)
   }
 
-  @Test func dutiesAreJoinedBeforeTheRecordIsReleasedAndATargetIsReserved() throws {
+  @Test func dutiesAreJoinedBeforeAReleaseThatReservesTheTarget() throws {
     var node = Scripted.leader()
     let acquired = try #require(node.call?.record)
     node.acknowledge()
@@ -245,7 +245,7 @@ import Testing
     #expect(released.request == nil)
   }
 
-  @Test func anAnswerThatAHintHasOvertakenDoesNotPutTheRecordBack() throws {
+  @Test func aReplyOvertakenByAHintDoesNotRevertTheRecord() throws {
     var node = Scripted.leader()
     node.acknowledge()
     node.handle(.resign)
@@ -280,7 +280,7 @@ import Testing
     #expect(other.call?.purpose == .bootstrap)
   }
 
-  @Test func aRequestOfAnotherTermMeansNothing() throws {
+  @Test func aRequestOfAnotherTermIsIgnored() throws {
     var node = Scripted.leader()
     var asked = try #require(node.call?.record)
     node.acknowledge()

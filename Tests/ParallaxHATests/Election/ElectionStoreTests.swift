@@ -19,14 +19,14 @@ import Testing
     #expect(failure.map { "\($0)" }?.contains("a write that expects no record conflicts with a stored record") == true)
   }
 
-  @Test func whatCannotBeDecodedIsLeftAlone() async throws {
+  @Test func undecodableRecordsAreNotChanged() async throws {
     let store = StoreWithoutHints()
     try await ElectionStoreConformance.checkUnreadable(in: store) { await store.spoil() }
     let careless = CarelessStore()
     await #expect(throws: (any Error).self) { try await ElectionStoreConformance.checkUnreadable(in: careless) {} }
   }
 
-  @Test func aStoreThatIgnoresVersionsIsFoundOut() async {
+  @Test func aStoreThatIgnoresVersionsFailsTheChecks() async {
     var broken: [String] = []
     for check in ElectionStoreConformance.checks {
       do { try await check.run { CarelessStore() } } catch { broken.append(check.rule) }

@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 @Suite struct FencingTests {
-  @Test func aResourceAdmitsTheSameFenceAndLaterTermsAlone() {
+  @Test func aResourceAcceptsOnlyTheSameTokenAndLaterTerms() {
     let accepted = FencingToken(term: 5, incarnation: "a")
     #expect(accepted.admits(accepted))
     #expect(accepted.admits(FencingToken(term: 6, incarnation: "b")))
@@ -11,7 +11,7 @@ import Testing
     #expect(!accepted.admits(FencingToken(term: 5, incarnation: "b")))
   }
 
-  @Test func aGuardLetsWritesPassAsTheirFencesAllow() throws {
+  @Test func aGuardAcceptsWritesByTheirTokens() throws {
     let guarded = FencingGuard()
     var written: [String] = []
     let writes: [(Int64, String, Bool)] = [
@@ -30,7 +30,7 @@ import Testing
     #expect(written == ["5:a", "5:a", "6:b", "6:b"])
   }
 
-  @Test func aWriteThatFailsHasBeenAcceptedAllTheSame() {
+  @Test func aFailedWriteCountsAsAccepted() {
     struct Failure: Error {}
     let guarded = FencingGuard(accepted: FencingToken(term: 1, incarnation: "a"))
     let token = FencingToken(term: 2, incarnation: "b")
@@ -39,7 +39,7 @@ import Testing
     #expect(throws: ElectionError.self) { try guarded.accept(FencingToken(term: 1, incarnation: "a")) }
   }
 
-  @Test func aDeposedLeaderIsRefusedHoweverManyWriteAtOnce() async {
+  @Test func aDeposedLeaderIsRefusedAmongConcurrentWrites() async {
     final class Ledger: Sendable {
       let terms = Mutex<[Int64]>([])
     }

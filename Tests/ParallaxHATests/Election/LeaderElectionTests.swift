@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct LeaderElectionTests {
-  @Test func theFirstNodeOfAProcessLeadsAtOnceAndItsBodyRunsUntilItReturns() async throws {
+  @Test func theFirstNodeLeadsAtOnceAndItsBodyRunsToItsEnd() async throws {
     let store = InMemoryElectionStore()
     let election = LeaderElection(store: store, nodeID: "worker-1", logger: quiet)
     let tokens = Mutex<[FencingToken]>([])
@@ -22,7 +22,7 @@ import Testing
     #expect(record.term == token.term)
   }
 
-  @Test func whatTheBodyThrowsIsThrownOnceTheTermIsReleased() async throws {
+  @Test func anErrorOfTheBodyIsThrownAfterTheRelease() async throws {
     struct Failure: Error {}
     let store = InMemoryElectionStore()
     let election = LeaderElection(store: store, nodeID: "worker-1", logger: quiet)
@@ -55,7 +55,7 @@ import Testing
     try await election.campaign { _ in }
   }
 
-  @Test func aStandbyTakesOverAtOnceWhenTheLeaderResigns() async throws {
+  @Test func aStandbyTakesOverAtOnceAfterAResignation() async throws {
     try await withCluster(of: 3) { cluster in
       let first = try await cluster.leader()
       let record = try #require(cluster.store.read()?.record)
@@ -69,7 +69,7 @@ import Testing
     }
   }
 
-  @Test func aLeaderThatIsCutOffStopsByItsDeadlineAndAStandbyFollowsAfterTheLease() async throws {
+  @Test func aLeaderCutOffFromTheStoreStopsByItsDeadlineAndIsReplaced() async throws {
     try await withCluster(of: 2) { cluster in
       let first = try await cluster.leader()
       let cutAt = cluster.clock.now
@@ -86,7 +86,7 @@ import Testing
     }
   }
 
-  @Test func aDutyThatIgnoresCancellationKeepsItsLeaseAndIsReported() async throws {
+  @Test func aDutyThatIgnoresCancellationKeepsTheLeaseAndIsReported() async throws {
     let clock = ManualClock()
     let store = InMemoryElectionStore()
     let (release, releasing) = AsyncStream.makeStream(of: Void.self)
@@ -118,7 +118,7 @@ import Testing
     }
   }
 
-  @Test func losingTheStoresDataChangesNeitherLeaderNorTerm() async throws {
+  @Test func aLossOfTheStoreChangesNeitherLeaderNorTerm() async throws {
     try await withCluster(of: 3) { cluster in
       let first = try await cluster.leader()
       let term = try #require(cluster.elections[first].fencingToken)
@@ -131,7 +131,7 @@ import Testing
     }
   }
 
-  @Test func aNodeThatIsNotFitHandsOver() async throws {
+  @Test func anUnfitNodeHandsOver() async throws {
     try await withCluster(of: 2) { cluster in
       let first = try await cluster.leader()
       cluster.elections[first].setEligible(false)
@@ -145,7 +145,7 @@ import Testing
     }
   }
 
-  @Test func theGroupsOfAProcessElectEachForItself() async throws {
+  @Test func groupsOfAProcessElectIndependently() async throws {
     let clock = ManualClock()
     let stores = (0..<3).map { _ in InMemoryElectionStore() }
     let nodes = ["a", "b"].map { id in stores.map { LeaderElection(store: $0, session: .starting(nodeID: id), clock: clock, logger: quiet) }
@@ -169,7 +169,7 @@ import Testing
     #expect(stores.allSatisfy { $0.read()?.record.isReleased == true })
   }
 
-  @Test func aNodeThatIsConfiguredNotToCampaignOnlyWatches() async throws {
+  @Test func aNodeThatDoesNotCampaignOnlyObserves() async throws {
     let (clock, store) = (ManualClock(), InMemoryElectionStore())
     let watcher = LeaderElection(
       store: store, session: .starting(nodeID: "watcher"), configuration: ElectionConfiguration(campaigns: false), clock: clock,
@@ -187,7 +187,7 @@ import Testing
     }
   }
 
-  @Test func observersSeeLeadersComeAndGo() async throws {
+  @Test func observersSeeEachChangeOfTheLeader() async throws {
     try await withCluster(of: 2, watchers: 1) { cluster in
       let watcher = cluster.elections[2]
       var changes = watcher.changes().makeAsyncIterator()
@@ -202,7 +202,7 @@ import Testing
     }
   }
 
-  @Test func anElectionThatIsCancelledAsItStartsEnds() async throws {
+  @Test func anElectionCancelledAtItsStartEnds() async throws {
     for round in 0..<300 {
       let election = LeaderElection(store: InMemoryElectionStore(), session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
       try await withThrowingTaskGroup(of: Void.self) { group in
@@ -216,7 +216,7 @@ import Testing
     }
   }
 
-  @Test func anElectionCanRunAgainAndAgain() async throws {
+  @Test func anElectionCanRunRepeatedly() async throws {
     let store = InMemoryElectionStore()
     let election = LeaderElection(store: store, session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
     let terms = Mutex<[Int64]>([])
@@ -227,7 +227,7 @@ import Testing
     #expect(store.read()?.record.isReleased == true)
   }
 
-  @Test func whoObservesIsToldOfTheEnd() async throws {
+  @Test func observersAreNotifiedOfTheEnd() async throws {
     let election = LeaderElection(store: InMemoryElectionStore(), nodeID: "n", logger: quiet)
     let changes = election.changes()
     try await election.campaign { _ in }
@@ -237,7 +237,7 @@ import Testing
   }
 
   /// A cancellation handler runs while the runtime holds a lock of its task, and resuming that task waits for the lock.
-  @Test func aCancellationHandlerMayAskForTheStatusWhileTheStatusChanges() async throws {
+  @Test func aCancellationHandlerMayReadTheStatusDuringItsChange() async throws {
     let election = LeaderElection(store: InMemoryElectionStore(), session: .starting(nodeID: "n"), clock: ManualClock(), logger: quiet)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { do { try await election.campaign { _ in await untilCancelled() } } catch is CancellationError {} }

@@ -4,7 +4,7 @@ import Testing
 @Suite struct MembershipJudgeTests {
   // MARK: Silence
 
-  @Test func aMemberIsUnhealthyAfterThreeSilentIntervalsAndNotBefore() throws {
+  @Test func aMemberIsUnhealthyAfterThreeSilentIntervals() throws {
     var test = try JudgeUnderTest()
     #expect(test.read(memberRecord("b", 1), at: 0) == [.joined(memberRecord("b", 1))])
     #expect(test.read(memberRecord("b", 1), at: 5).isEmpty)
@@ -16,7 +16,7 @@ import Testing
     #expect(test.read(memberRecord("b", 1), at: 20).isEmpty)
   }
 
-  @Test func everyChangeGivesAFullWindow() throws {
+  @Test func everyChangeStartsANewWindow() throws {
     var test = try JudgeUnderTest()
     _ = test.read(memberRecord("b", 1), at: 0)
     _ = test.read(memberRecord("b", 2), at: 9)
@@ -25,21 +25,21 @@ import Testing
     #expect(test.read(memberRecord("b", 2), at: 24) == [.becameUnhealthy(memberRecord("b", 2))])
   }
 
-  @Test func aSignOfLifeMakesHealthyAgain() throws {
+  @Test func aSignOfLifeRestoresHealth() throws {
     var test = try JudgeUnderTest()
     for second in [0.0, 5, 10, 15] { _ = test.read(memberRecord("b", 1), at: second) }
     #expect(test.read(memberRecord("b", 2), at: 20) == [.becameHealthy(memberRecord("b", 2))])
     #expect(test.view(at: 20)["b"]?.status == .healthy)
   }
 
-  @Test func aRecordFromThePastIsNoSignOfLife() throws {
+  @Test func anEarlierRecordIsNoSignOfLife() throws {
     var test = try JudgeUnderTest()
     _ = test.read(memberRecord("b", 7), at: 0)
     for second in [5.0, 10] { _ = test.read(memberRecord("b", 6), at: second) }
     #expect(test.read(memberRecord("b", 6), at: 15) == [.becameUnhealthy(memberRecord("b", 7))])
   }
 
-  @Test func aMemberThatWritesMoreSeldomIsGivenMoreTime() throws {
+  @Test func theWindowFollowsTheIntervalOfTheMember() throws {
     var test = try JudgeUnderTest()
     let slow = memberRecord("b", 1, checkInterval: .seconds(10))
     for second in stride(from: 0.0, through: 25, by: 5) { _ = test.read(slow, at: second) }
@@ -47,7 +47,7 @@ import Testing
     #expect(test.read(slow, at: 30) == [.becameUnhealthy(slow)])
   }
 
-  @Test func aMemberWhoseFieldCannotBeReadIsSilent() throws {
+  @Test func aMemberWithAnUnreadableFieldIsSilent() throws {
     var test = try JudgeUnderTest()
     _ = test.read(memberRecord("b", 1), at: 0)
     for second in [5.0, 10] { #expect(test.read(unreadable: ["b": "newer", "c": "broken"], at: second).isEmpty) }
@@ -55,7 +55,7 @@ import Testing
     #expect(test.view(at: 15).unreadable == ["b": "newer"])
   }
 
-  @Test func aMemberThatFindsItselfUnhealthyIsShownSoButIsAlive() throws {
+  @Test func aMemberThatReportsItselfUnhealthyIsAlive() throws {
     var test = try JudgeUnderTest()
     #expect(test.read(memberRecord("b", 1, health: .unhealthy), at: 0).count == 1)
     #expect(test.view(at: 0)["b"]?.isAlive == true)
@@ -65,7 +65,7 @@ import Testing
 
   // MARK: Silence that does not count
 
-  @Test func afterAPauseOrAnOutageEveryoneHasAFullWindowAgain() throws {
+  @Test func aPauseOrAnOutageStartsANewWindowForEveryMember() throws {
     var test = try JudgeUnderTest()
     _ = test.read(memberRecord("b", 1), at: 0)
     _ = test.read(memberRecord("b", 1), at: 5)
@@ -76,14 +76,14 @@ import Testing
     #expect(test.read(memberRecord("b", 1), at: 75) == [.becameUnhealthy(memberRecord("b", 1))])
   }
 
-  @Test func anOutageDoesNotReviveTheDead() throws {
+  @Test func anOutageRevivesNoUnhealthyMember() throws {
     var test = try JudgeUnderTest()
     for second in [0.0, 5, 10, 15] { _ = test.read(memberRecord("b", 1), at: second) }
     #expect(test.read(memberRecord("b", 1), at: 60).isEmpty)
     #expect(test.view(at: 60)["b"]?.isAlive == false)
   }
 
-  @Test func fieldsThatVanishTogetherWithTheOwnAreALossOfData() throws {
+  @Test func fieldsLostTogetherWithTheOwnAreALossOfData() throws {
     var test = try JudgeUnderTest()
     _ = test.read(memberRecord("b", 1), memberRecord("c", 1), at: 0)
     #expect(test.judge.read(MembershipSnapshot(records: []), now: .seconds(5)).isEmpty)
@@ -95,7 +95,7 @@ import Testing
     #expect(test.read(memberRecord("b", 5), at: 25) == [.left(memberRecord("c", 1))])
   }
 
-  @Test func aLossOfDataBetweenTwoReadsIsSeenByTheOwnWrite() throws {
+  @Test func theOwnWriteRevealsALossOfDataBetweenReads() throws {
     var test = try JudgeUnderTest()
     _ = test.read(memberRecord("b", 1), at: 0)
     _ = test.write(.added, at: 5)
@@ -128,7 +128,7 @@ import Testing
 
   // MARK: The own field
 
-  @Test func theNodeIsCutOffOnceItCouldNotWriteForTheWindowAndNotBefore() throws {
+  @Test func theNodeIsCutOffAfterAWindowWithoutWrites() throws {
     var test = try JudgeUnderTest()
     #expect(!test.judge.isCutOff(now: .milliseconds(14_999)))
     #expect(test.judge.check(now: .milliseconds(14_999)).isEmpty)
@@ -140,21 +140,21 @@ import Testing
     #expect(!test.judge.isCutOff(now: .seconds(25)))
   }
 
-  @Test func aNodeThatStoodStillLearnsAfterwardThatItWasCutOff() throws {
+  @Test func aPausedNodeLearnsThatItWasCutOff() throws {
     var test = try JudgeUnderTest()
     #expect(test.write(at: 14) == [])
     #expect(test.write(at: 29) == [.cutOff, .reconnected])
     #expect(test.write(at: 34) == [])
   }
 
-  @Test func theWindowCountsFromTheSendingOfTheLastWrite() throws {
+  @Test func theWindowStartsWhenTheLastWriteIsSent() throws {
     var test = try JudgeUnderTest()
     _ = test.judge.wrote(memberRecord("me", 2), .renewed, sentAt: .seconds(5), now: .seconds(8))
     #expect(!test.judge.isCutOff(now: .milliseconds(19_999)))
     #expect(test.judge.isCutOff(now: .seconds(20)))
   }
 
-  @Test func aStartingNodeTakesOverTheFieldOfItsFormerLife() throws {
+  @Test func aStartingNodeTakesOverTheFieldOfItsFormerIncarnation() throws {
     var judge = MembershipJudge(record: memberRecord("me", 0, life: 2), settings: try MembershipSettings(), now: .zero)
     let mine = memberRecord("me", 1, life: 2)
     #expect(judge.replacedIncarnation == nil)
@@ -165,14 +165,14 @@ import Testing
     #expect(judge.replacedIncarnation == nil)
   }
 
-  @Test func aTakeOverOfUnknownOutcomeIsToldAllTheSame() throws {
+  @Test func aTakeoverOfUnknownOutcomeIsReported() throws {
     var judge = MembershipJudge(record: memberRecord("me", 0, life: 2), settings: try MembershipSettings(), now: .zero)
     _ = judge.wrote(memberRecord("me", 1, life: 2), .twin(memberRecord("me", 50)), sentAt: .zero, now: .zero)
     let mine = memberRecord("me", 3, life: 2)
     #expect(judge.wrote(mine, .renewed, sentAt: .zero, now: .zero) == [.restarted(mine, former: memberSession("me"))])
   }
 
-  @Test(arguments: [true, false]) func aFieldTakenByAnotherLifeIsATwinForGood(isSeenByWrite: Bool) throws {
+  @Test(arguments: [true, false]) func anIncarnationThatTakesTheFieldIsATwinForGood(isSeenByWrite: Bool) throws {
     var test = try JudgeUnderTest()
     let other = memberRecord("me", 1, life: 2)
     let events = isSeenByWrite ? test.write(.twin(other), at: 5) : test.judge.read(memberSnapshot(other), now: .seconds(5))
@@ -184,7 +184,7 @@ import Testing
     #expect(test.judge.twin == other)
   }
 
-  @Test func whatIsReadBeforeTheFirstWriteIsNoTwin() throws {
+  @Test func aFieldReadBeforeTheFirstWriteIsNoTwin() throws {
     var judge = MembershipJudge(record: memberRecord("me", 0, life: 2), settings: try MembershipSettings(), now: .zero)
     #expect(judge.read(memberSnapshot(memberRecord("me", 50)), now: .zero).isEmpty)
     #expect(judge.twin == nil)
@@ -192,7 +192,7 @@ import Testing
 
   // MARK: The view
 
-  @Test func theViewTellsHowLongAgoEachWasSeen() throws {
+  @Test func theViewHasTheAgeOfEachMember() throws {
     var test = try JudgeUnderTest()
     _ = test.read(memberRecord("b", 1), at: 0)
     _ = test.read(memberRecord("b", 2), at: 5)
@@ -201,7 +201,7 @@ import Testing
     #expect(view.members.map(\.lastSeen) == [.seconds(2), .seconds(7)])
   }
 
-  @Test func aViewIsStaleAfterAFailedReadOrNone() throws {
+  @Test func aViewIsStaleWithoutASuccessfulRead() throws {
     var test = try JudgeUnderTest()
     #expect(test.view(at: 0).isStale)
     _ = test.read(at: 0)
@@ -215,14 +215,14 @@ import Testing
 
   // MARK: Leaders
 
-  @Test func oneLeaderIsBelieved() throws {
+  @Test func aSingleClaimIsTheLeader() throws {
     var test = try JudgeUnderTest()
     _ = test.read(memberRecord("b", 1, leads: 5), memberRecord("c", 1), at: 0)
     #expect(test.view(at: 0).leaders == ["b"])
     #expect(test.view(at: 0).members.filter(\.isLeader).map(\.id) == ["b"])
   }
 
-  @Test func aClaimLeftOverByAFormerLeaderIsNotBelieved() throws {
+  @Test func aClaimLeftByAFormerLeaderIsIgnored() throws {
     var test = try JudgeUnderTest()
     _ = test.read(memberRecord("b", 8, leads: 5), memberRecord("c", 1), at: 0)
     _ = test.read(memberRecord("b", 8, leads: 5), memberRecord("c", 2, leads: 6), at: 5)
@@ -231,7 +231,7 @@ import Testing
     #expect(test.view(at: 10).leaders == ["c"])
   }
 
-  @Test func aClaimThatIsWrittenAnewBesideANewerOneIsAnOverlap() throws {
+  @Test func aRenewedClaimBesideANewerOneIsAnOverlap() throws {
     var test = try JudgeUnderTest()
     _ = test.read(memberRecord("b", 8, leads: 5), memberRecord("c", 2, leads: 6), at: 0)
     #expect(test.view(at: 0).leaders == ["c"])
@@ -241,7 +241,7 @@ import Testing
     #expect(test.view(at: 10).leaders == ["c"])
   }
 
-  @Test func theElectionsRecordIsRightWhereClaimsDoNotOverlap() throws {
+  @Test func theElectionRecordDecidesWhereClaimsDoNotOverlap() throws {
     var test = try JudgeUnderTest()
     _ = test.read(memberRecord("b", 8, leads: 5), memberRecord("c", 2), at: 0)
     #expect(test.view(at: 0).leaders(holder: "c") == ["c"])
@@ -259,7 +259,7 @@ import Testing
     #expect(test.view(at: 0).leaders == ["b", "c"])
   }
 
-  @Test func theClaimOfASilentLeaderIsNotBelieved() throws {
+  @Test func theClaimOfASilentLeaderIsIgnored() throws {
     var test = try JudgeUnderTest()
     for second in [0.0, 5, 10, 15] { _ = test.read(memberRecord("b", 1, leads: 5), at: second) }
     #expect(test.view(at: 15).leaders == [])

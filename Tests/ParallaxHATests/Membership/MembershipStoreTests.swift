@@ -9,7 +9,7 @@ import Testing
     try await check.run { InMemoryMembershipStore() }
   }
 
-  @Test func aRecordIsJSONThatPeopleCanRead() throws {
+  @Test func aRecordIsReadableJSON() throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     #expect(
@@ -32,7 +32,7 @@ import Testing
     (#""checkInterval":5000"#, #""checkInterval":600001"#, "between"), (#""role":"standby""#, #""role":"king""#, "king"),
     (#""2026-01-15T10:30:00.007Z""#, #""soon""#, "ISO 8601"), (#""sequence":1"#, #""sequence":"x""#, "sequence"),
   ])
-  func whatIsOutOfBoundsIsRefused(part: String, replacement: String, reason: String) throws {
+  func recordsOutOfBoundsAreRefused(part: String, replacement: String, reason: String) throws {
     let text = String(decoding: try JSONEncoder().encode(memberRecord("a")), as: UTF8.self)
     #expect(text.contains(part))
     let error = #expect(throws: DecodingError.self) {

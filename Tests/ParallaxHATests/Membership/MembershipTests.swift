@@ -86,7 +86,7 @@ import Testing
     #expect(node.store.store.members().records.map(\.id) == ["me"])
   }
 
-  @Test func aNodeThatCannotWriteIsCutOffUntilItCan() async throws {
+  @Test func aNodeIsCutOffUntilItCanWrite() async throws {
     let node = try NodeUnderTest()
     try await node.run {
       node.store.failsWrites = true
@@ -114,7 +114,7 @@ import Testing
     }
   }
 
-  @Test func aCallThatHangsIsGivenUpAfterTheTimeOut() async throws {
+  @Test func aHangingCallIsAbandonedAfterTheTimeout() async throws {
     let node = try NodeUnderTest()
     try await node.run {
       node.store.hangs = true
@@ -133,7 +133,7 @@ import Testing
     }
   }
 
-  @Test func ofTwoProcessesUnderOneIdTheLastStartedStays() async throws {
+  @Test func theLaterOfTwoProcessesWithOneIDStays() async throws {
     let first = try NodeUnderTest("me", life: 1)
     let second = try NodeUnderTest("me", life: 2, store: first.store, clock: first.clock)
     try await first.run {
@@ -166,7 +166,7 @@ import Testing
     }
   }
 
-  @Test func aRefreshDoesNotWaitForAStoreThatFails() async throws {
+  @Test func aRefreshDoesNotWaitForAFailingStore() async throws {
     let node = try NodeUnderTest()
     try await node.run {
       node.store.failsReads = true

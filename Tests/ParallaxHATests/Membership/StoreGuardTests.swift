@@ -5,17 +5,17 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct StoreGuardTests {
   private typealias Decision = StoreWatch.Decision
 
-  @Test func aStoreWithoutOthersIsClearAtOnce() {
+  @Test func aStoreWithoutOtherMembersIsClearAtOnce() {
     var watch = StoreWatch(nodeID: "me")
     #expect(watch.read(memberSnapshot(), now: .zero) == .clear(silent: []))
   }
 
-  @Test func theNodesOwnFormerLifeNeverCounts() {
+  @Test func theFormerIncarnationOfTheNodeIsNoConflict() {
     var watch = StoreWatch(nodeID: "me")
     #expect(watch.read(memberSnapshot(memberRecord("me", 7), unreadable: ["me": "broken"]), now: .zero) == .clear(silent: []))
   }
 
-  @Test func anotherNodeThatWritesIsAConflictWhateverItChanges() {
+  @Test func aWriteOfAnotherNodeIsAConflict() {
     for changed in [memberRecord("b", 2), memberRecord("b", 1, life: 2)] {
       var watch = StoreWatch(nodeID: "me")
       #expect(watch.read(memberSnapshot(memberRecord("b", 1)), now: .zero) == .undecided(next: .milliseconds(500)))
@@ -40,7 +40,7 @@ import Testing
     #expect(watch.read(other, now: .seconds(12)) == .clear(silent: [memberSession("b")]))
   }
 
-  @Test func aGapBetweenReadsBeginsTheWatchAnew() {
+  @Test func aGapBetweenReadsRestartsTheWatch() {
     var watch = StoreWatch(nodeID: "me")
     let other = memberSnapshot(memberRecord("b", 1))
     _ = watch.read(other, now: .zero)
@@ -68,7 +68,7 @@ import Testing
     }
   }
 
-  @Test func aMemberOfAnotherClusterIsNoticedAmongTheNodesOwn() {
+  @Test func aMemberOfAnotherClusterIsFoundAmongOwnMembers() {
     var watch = StoreWatch(nodeID: "me", clusterID: "own")
     let mate = memberRecord("a", 1, clusterID: "own")
     _ = watch.read(memberSnapshot(mate, memberRecord("b", 1, clusterID: "other")), now: .zero)
@@ -76,7 +76,7 @@ import Testing
     #expect(watch.read(memberSnapshot(mate, changed), now: .seconds(1)) == .conflict(with: changed))
   }
 
-  @Test func aFieldThatCannotBeReadIsNotWrittenOff() {
+  @Test func anUnreadableFieldIsNotPresumedSilent() {
     var watch = StoreWatch(nodeID: "me")
     #expect(watch.read(memberSnapshot(unreadable: ["b": "newer"]), now: .zero) == .unreadable(nodeID: "b", reason: "newer"))
   }
@@ -87,7 +87,7 @@ import Testing
     try await StoreGuard(store: store, nodeID: "me", keyPrefix: "parallax:", clock: clock).check()
   }
 
-  @Test func theRefusalNamesBothNodesThePrefixAndTheWayOut() async throws {
+  @Test func theRefusalNamesBothNodesThePrefixAndTheRemedy() async throws {
     let store = InMemoryMembershipStore()
     let clock = ManualClock()
     _ = store.write(memberRecord("b", 1), replacing: nil)
@@ -125,7 +125,7 @@ import Testing
     }
   }
 
-  @Test func silentNodesAreHandedOverAfterTheWindow() async throws {
+  @Test func silentNodesAreReportedAfterTheWindow() async throws {
     let store = InMemoryMembershipStore()
     let clock = ManualClock()
     _ = store.write(memberRecord("b", 1), replacing: nil)

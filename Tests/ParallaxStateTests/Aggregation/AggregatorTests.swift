@@ -23,18 +23,18 @@ import Testing
     #expect(try Aggregator.aggregate(.first, tasks: [Sample.task(0)]) == .null)
   }
 
-  @Test func allKeepsTheOrderOfTheSlotsAndLeavesOutWhatFailed() throws {
+  @Test func allKeepsTheOrderOfSlotsAndOmitsFailedTasks() throws {
     let tasks = [Sample.task(2, result: "c"), Sample.task(0, result: "a"), Sample.task(1, state: .failed), Sample.task(3)]
     #expect(try Aggregator.aggregate(Aggregation(strategy: .all), tasks: tasks) == ["results": ["a", "c", nil]])
   }
 
-  @Test func mergeTakesTheLaterTasksMember() throws {
+  @Test func mergeKeepsTheMemberOfTheLaterTask() throws {
     let tasks = [Sample.task(1, result: ["b": 2, "c": ["y": 2]]), Sample.task(0, result: ["a": 1, "b": 1, "c": ["x": 1]])]
     #expect(try Aggregator.aggregate(Aggregation(strategy: .merge), tasks: tasks) == ["a": 1, "b": 2, "c": ["y": 2]])
   }
 
   @Test(arguments: [JSONValue.null, "text", 1, [1], true])
-  func mergeRefusesWhatIsNoObject(_ result: JSONValue) throws {
+  func mergeRefusesOtherValuesThanObjects(_ result: JSONValue) throws {
     let failure = try failure(Aggregation(strategy: .merge), [Sample.task(0, result: ["a": 1]), Sample.task(1, result: result)])
     #expect(failure.code == "AGGREGATION_FAILED")
     #expect(failure.message.contains("agent_1"))
@@ -123,7 +123,7 @@ import Testing
   }
 
   @Test(arguments: Aggregation.Strategy.allCases)
-  func theOrderInWhichTasksAreHandedInChangesNothing(_ strategy: Aggregation.Strategy) throws {
+  func theOrderOfTasksDoesNotMatter(_ strategy: Aggregation.Strategy) throws {
     let tasks = vote([(["k": "a"], 0.5), (["k": "b"], 0.5), (["k": "a"], 0.2), (["k": "b"], 0.2)])
     let aggregation = Aggregation(strategy: strategy, threshold: strategy == .consensus ? 0.5 : nil)
     let expected = try Aggregator.aggregate(aggregation, tasks: tasks)

@@ -47,7 +47,7 @@ import Testing
     #"{"execution":"exec_1","type":"explode","version":1}"#, #"{"type":"cancel","version":1}"#, "[]",
     #"{"agent":"a","owner":"nobody","task":{},"type":"deliver","version":1}"#,
   ])
-  func whatIsNewerOrMalformedIsRefused(text: String) {
+  func newerAndMalformedMessagesAreRefused(text: String) {
     #expect(throws: DecodingError.self) { try JSON.decode(NodeMessage.self, from: text) }
   }
 

@@ -4,7 +4,7 @@ import Testing
 
 /// The course of an execution on a store without delay.
 @Suite struct ExecutionMachineTests {
-  @Test func nothingEndsBeforeItBegan() {
+  @Test func noExecutionEndsBeforeItStarts() {
     var driven = Driven()
     driven.create(agents: ["a"])
     driven.settle()
@@ -22,7 +22,7 @@ import Testing
     return driven
   }
 
-  @Test func withAgentsAnExecutionIsCreatedRunningThenAcceptedAndSent() {
+  @Test func anExecutionWithAgentsIsCreatedRunningThenAcceptedAndSent() {
     var driven = Driven(Sample.pattern(.all, min: 2))
     driven.create(agents: ["a", "b"])
     #expect(driven.takeNames() == [])
@@ -35,7 +35,7 @@ import Testing
     #expect(Set(driven.tasks.map(\.id)).count == 2)
   }
 
-  @Test func withoutAgentsAnExecutionIsCreatedPendingAndStartsLater() {
+  @Test func anExecutionWithoutAgentsIsCreatedPendingAndStartsLater() {
     var driven = Driven()
     driven.create(agents: [])
     driven.write()
@@ -76,7 +76,7 @@ import Testing
     #expect(driven.store?.execution.result == ["results": [1, 2]])
   }
 
-  @Test func aFailedTaskDoesNotMatterWhileEnoughAreLeft() {
+  @Test func aFailedTaskIsToleratedWhileEnoughRemain() {
     var driven = running(Sample.pattern(.all, min: 1, max: 2), agents: ["a", "b"])
     driven.fail(0)
     driven.settle()
@@ -128,7 +128,7 @@ import Testing
 
   // MARK: Retries
 
-  @Test func aRetryableErrorWantsAnotherAgentWithinThePatternsRetries() {
+  @Test func aRetryableErrorRequestsAnotherAgentWithinTheRetries() {
     var driven = running(Sample.pattern(retries: 1))
     driven.fail(0, retryable: true)
     driven.settle()
@@ -155,7 +155,7 @@ import Testing
     #expect(!driven.takeNames().contains("wantsAgent 0"))
   }
 
-  @Test func aSlotThatHasAnAgentIsNotGivenToAnother() {
+  @Test func aSlotWithAnAgentGetsNoOther() {
     var driven = running(Sample.pattern(retries: 5))
     driven.perform { machine, _ in machine.retry(slot: 0, agent: "b") }
     driven.perform { machine, _ in machine.retry(slot: 9, agent: "b") }
@@ -176,7 +176,7 @@ import Testing
     #expect(driven.store?.execution.status == .completed)
   }
 
-  @Test func aLostAgentCountsAsARetryableErrorAndGetsNoMessage() {
+  @Test func theLossOfAnAgentIsARetryableErrorWithoutAMessageToIt() {
     var driven = running(Sample.pattern(retries: 1))
     let id = driven.tasks[0].id
     driven.perform { $0.taskLost(id, at: $1) }
@@ -185,7 +185,7 @@ import Testing
     #expect(driven.tasks[0].error?.code == "AGENT_LOST")
   }
 
-  @Test func losingAnAgentThatHasAnsweredChangesNothing() {
+  @Test func theLossOfAnAgentAfterItsResultChangesNothing() {
     var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
     driven.complete(0)
     driven.settle()
@@ -199,7 +199,7 @@ import Testing
   // MARK: Cancellation and deadline
 
   @Test(arguments: [true, false])
-  func aCancelledOneFreesItsAgentsAndEnds(isRunning: Bool) {
+  func aCancelledExecutionFreesItsAgentsAndEnds(isRunning: Bool) {
     var driven = running(agents: isRunning ? ["a"] : [])
     driven.perform { $0.cancel(at: $1) }
     #expect(driven.takeNames() == (isRunning ? ["withdraw a cancelled"] : []))
@@ -253,7 +253,7 @@ import Testing
 
   // MARK: Repeats
 
-  @Test func theFirstResultOfATaskCountsAndARepeatIsAcknowledgedAgain() {
+  @Test func theFirstResultOfATaskCountsAndARepeatIsAcknowledged() {
     var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
     driven.complete(0, result: 1)
     driven.settle()
@@ -264,14 +264,14 @@ import Testing
     #expect(driven.tasks[0].result == 1)
   }
 
-  @Test func aResultForATaskThatIsNotOfThisExecutionIsIgnored() {
+  @Test func aResultForATaskOfAnotherExecutionIsIgnored() {
     var driven = running()
     driven.perform { $0.taskCompleted("task_other", result: 1, confidence: nil, duration: nil, at: $1) }
     driven.perform { $0.taskFailed("task_other", error: Sample.failure, retryable: true, at: $1) }
     #expect(driven.takeNames() == [] && driven.pending == nil)
   }
 
-  @Test func aResultThatComesAfterTheDecisionIsAcknowledgedAndNotCounted() {
+  @Test func aResultAfterTheDecisionIsAcknowledgedAndNotCounted() {
     var driven = running(Sample.pattern(.first, min: 2), agents: ["a", "b"])
     driven.complete(0, result: 1)
     driven.settle()

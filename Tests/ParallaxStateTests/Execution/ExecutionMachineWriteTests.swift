@@ -113,7 +113,7 @@ import Testing
     #expect(driven.pending == nil)
   }
 
-  @Test func aTaskMadeAndEndedDuringOneWriteIsStoredWithItsOutcome() {
+  @Test func aTaskCreatedAndEndedDuringOneWriteIsStoredWithItsOutcome() {
     var driven = running(Sample.pattern(.all, min: 2, retries: 2), agents: ["a", "b"])
     driven.complete(1)
     driven.fail(0, retryable: true)
@@ -126,7 +126,7 @@ import Testing
     #expect(driven.takeNames() == ["freed b", "freed a", "wantsAgent 0", "freed c", "wantsAgent 0", "acknowledge b", "acknowledge a"])
   }
 
-  @Test func aReplacedOwnerGivesUpTheExecution() {
+  @Test func aReplacedOwnerReleasesTheExecution() {
     var driven = running(Sample.pattern(.all, min: 3), agents: ["a", "b", "c"])
     driven.complete(0)
     driven.complete(1)
@@ -152,7 +152,7 @@ import Testing
     #expect(driven.takeNames() == [])
   }
 
-  @Test func aDecisionThatOverlooksARecordedOutcomeIsMadeAgain() {
+  @Test func aDecisionWithoutARecordedOutcomeIsRepeated() {
     var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
     let (lost, given) = (driven.tasks[0].id, driven.tasks[1].id)
     driven.perform { $0.taskLost(lost, at: $1) }
@@ -189,7 +189,7 @@ import Testing
   }
 
   @Test(arguments: [UpdateOutcome.behind, .missing])
-  func whatTheStoreHasLostIsWrittenAsAWholeBeforeAnythingElse(_ outcome: UpdateOutcome) {
+  func aLostExecutionIsRestoredBeforeAnyOtherWrite(_ outcome: UpdateOutcome) {
     var driven = running(Sample.pattern(.all, min: 3), agents: ["a", "b", "c"])
     driven.complete(0)
     driven.complete(1)
@@ -207,7 +207,7 @@ import Testing
   }
 
   @Test(arguments: [UpdateOutcome.behind, .missing, .stale])
-  func anExecutionThatMayNotBeRestoredIsLost(_ outcome: UpdateOutcome) {
+  func anExecutionWhoseRestorationIsRefusedIsLost(_ outcome: UpdateOutcome) {
     var driven = running(agents: ["a"])
     driven.perform { machine, _ in machine.storeReset() }
     #expect(driven.pending == .restore(driven.machine.stored))
@@ -230,7 +230,7 @@ import Testing
     #expect(driven.status == .completed)
   }
 
-  @Test func anEarlierStateOfTheOwnersOwnOrAnEarlierEpochIsBehindAndALaterOneAhead() {
+  @Test func aCopyIsBehindOrAheadByEpochThenByRevision() {
     var driven = running(Sample.pattern(.all, min: 2, retries: 1), agents: ["a", "b"])
     driven.fail(0, retryable: true)
     driven.settle()

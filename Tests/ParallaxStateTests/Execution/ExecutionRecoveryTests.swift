@@ -36,7 +36,7 @@ import Testing
     #expect(driven.store?.execution.result == ["results": [1, 2]])
   }
 
-  @Test func aSlotWhoseAgentFailedIsGivenToAnother() {
+  @Test func aSlotWhoseAgentFailedGetsAnother() {
     var lost = Sample.task(0, state: .failed)
     lost.retryable = true
     var driven = resumed(stored(.running, tasks: [lost, Sample.task(1, state: .open)]))
@@ -46,7 +46,7 @@ import Testing
     #expect(driven.takeNames() == ["send c"])
   }
 
-  @Test func aSlotWithANewAgentIsNotGivenToAnother() {
+  @Test func aSlotWithANewAgentGetsNoOther() {
     var lost = Sample.task(0, state: .failed)
     lost.retryable = true
     var driven = resumed(stored(.running, tasks: [lost, Sample.task(1, result: 1), Sample.task(0, attempt: 2, state: .open)]))

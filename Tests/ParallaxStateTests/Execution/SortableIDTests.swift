@@ -36,7 +36,7 @@ import Testing
     "exec_01ARYZ6S410000000000000000",
     "exec_01aryz6s41000000000000000u", "01aryz6s410000000000000000", "exec_01aryz6s41000000000000000é",
   ])
-  func whatIsNoSuchIDHasNoTime(_ id: String) {
+  func anInvalidIDHasNoTime(_ id: String) {
     #expect(SortableID.timestamp(of: id) == nil)
   }
 }

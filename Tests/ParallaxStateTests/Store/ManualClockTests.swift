@@ -4,14 +4,14 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct ManualClockTests {
   private let clock = ManualClock()
 
-  @Test func timeMovesByAdvancesOnly() {
+  @Test func timeMovesOnlyByAdvances() {
     #expect(clock.now == ManualClock.Instant(sinceStart: .zero))
     clock.advance(by: .milliseconds(1_500))
     clock.advance(by: .zero)
     #expect(clock.now == ManualClock.Instant(sinceStart: .milliseconds(1_500)))
   }
 
-  @Test func aSleeperWakesAtItsDeadlineAndNotBefore() async throws {
+  @Test func aSleeperWakesAtItsDeadline() async throws {
     try await withThrowingTaskGroup(of: ManualClock.Instant.self) { group in
       group.addTask { [clock] in
         try await clock.sleep(for: .seconds(2))
@@ -41,7 +41,7 @@ import Testing
     }
   }
 
-  @Test func aDeadlineThatIsReachedDoesNotWait() async throws {
+  @Test func aPastDeadlineDoesNotWait() async throws {
     clock.advance(by: .seconds(5))
     try await clock.sleep(until: ManualClock.Instant(sinceStart: .seconds(5)))
     try await clock.sleep(for: .seconds(-1))
@@ -68,7 +68,7 @@ import Testing
 
   // MARK: Waiting for sleepers
 
-  @Test func aWaitForSleepersThatNeverComeEndsAtItsLimitAndSaysHowManyThereWere() async throws {
+  @Test func aWaitForMissingSleepersEndsAtItsLimitWithTheirNumber() async throws {
     let realTime = ManualClock()
     let sleeper = Task { [clock] in try await clock.sleep(for: .seconds(1)) }
     try await clock.sleepers()

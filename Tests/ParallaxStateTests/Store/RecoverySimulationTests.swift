@@ -10,7 +10,7 @@ import Testing
 
   /// Some fixed seeds and a random one, which a failure names.
   @Test(arguments: [1, 2, 3, UInt64.random(in: 0...(.max))])
-  func aSuccessorEndsWhatWasBegunAndEachExecutionHasOneOwner(seed: UInt64) {
+  func aSuccessorEndsAllExecutionsAndEachHasOneOwner(seed: UInt64) {
     var generator = SimulationRandom(seed: seed)
     let store = InMemoryStateStore(now: { Timestamp(milliseconds: 0) })
     let lost = session("lost")
