@@ -62,7 +62,7 @@ package struct ExecutionMix: Sendable, CustomStringConvertible {
 
   // Agents.
   package var agentBreaks = 0.0
-  /// The probability that an agent says good-bye before its connection breaks.
+  /// The probability that an agent says goodbye before its connection breaks.
   package var goodByes = 0.0
   /// The probability that the node does not notice the break of a connection.
   package var silentBreaks = 0.0

@@ -20,7 +20,7 @@ package enum ExecutionMixes {
     $0.pauses = 30
     $0.loyalty = 0
   }
-  /// Agents that say good-bye right after their results, and lost messages about those results.
+  /// Agents that say goodbye right after their results, and lost messages about those results.
   static let hasty = ExecutionMix("agents in a hurry and lost messages") {
     $0.agents = 3
     $0.agentBreaks = 2

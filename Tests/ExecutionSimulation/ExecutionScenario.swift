@@ -139,7 +139,7 @@ extension ExecutionScenario {
 // MARK: - Agents
 
 extension ExecutionScenario {
-  /// An agent says good-bye to a node without its store, and gets no work after that.
+  /// An agent says goodbye to a node without its store, and gets no work after that.
   static let goodByeWithoutStore = ExecutionScenario("good-bye without a store", { $0.agents = 2 }) { world in
     for agent in world.agents { agent.home = world.nodes[1] }
     world.at(8) { world.nodes[1].cut(for: .seconds(12)) }

@@ -698,7 +698,7 @@ final class SimulatedNode {
     }
   }
 
-  /// Handles the end of a connection; `graceful` if the agent said good-bye.
+  /// Handles the end of a connection; `graceful` if the agent said goodbye.
   func lose(_ agent: SimulatedAgent, connection: Int, graceful: Bool) {
     here { [self] in
       guard let link = links[agent.id], link.connection == connection else { return }

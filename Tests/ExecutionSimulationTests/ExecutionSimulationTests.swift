@@ -12,7 +12,7 @@ private let simulationBudget: Duration = {
 ///
 /// Each run prints its seeds; a mix and a seed replay a run exactly. A failing seed is shrunk to the necessary faults.
 @Suite(.serialized) struct ExecutionSimulationTests {
-  @Test("What a review found does not come about", arguments: ExecutionScenario.all)
+  @Test("Scenarios of former defects keep all promises", arguments: ExecutionScenario.all)
   func holds(_ scenario: ExecutionScenario) async {
     for seed in 1...3 as ClosedRange<UInt64> {
       await Task.yield()
@@ -31,7 +31,7 @@ private let simulationBudget: Duration = {
   }()
 
   /// Replays runs that once broke a promise, each with its necessary faults and with all faults of its seed.
-  @Test("What a seed found once does not come about again", arguments: corpus)
+  @Test("Seeds of former defects keep all promises", arguments: corpus)
   func staysMended(_ name: String) async throws {
     let text = try String(contentsOf: Self.folder.appending(path: name), encoding: .utf8)
     let lines = text.split(separator: "\n").filter { !$0.hasPrefix("#") }

@@ -1,24 +1,24 @@
 import NIOCore
 
-/// What must hold for any bytes.
+/// The properties of the decoder for any input.
 ///
-/// Checking traps where it does not hold, so that libFuzzer keeps the input.
+/// The check traps at a violation, so that libFuzzer keeps the input.
 struct DecoderProperties {
-  /// What a decoder makes of the input.
+  /// The replies and the error of a decoder.
   private struct Outcome {
     var replies: [RESPValue] = []
     var error: RESPDecodingError?
 
-    /// The replies as bytes, which compare where numbers that are not numbers do not.
+    /// The replies as bytes, which unlike values compare equal for NaN.
     var encoded: ByteBuffer { ByteBuffer(encoding: replies) }
   }
 
   private static let tight = RESPLimits(depth: 3, lineLength: 12, stringLength: 24, elements: 6, replyLength: 72)
-  /// Bytes that may be allocated for a byte of input.
+  /// The maximum of allocated bytes per byte of input.
   ///
-  /// An array of one element takes some twenty times its four bytes on the wire, and twice that while the array around it grows.
+  /// An array of one element takes twenty times its four bytes on the wire, and twice that while the array around it grows.
   private static let memoryPerByte = 48
-  /// Bytes that may be allocated in any case.
+  /// The maximum of allocated bytes for empty input.
   private static let memoryInAnyCase = 4 << 10
 
   let input: [UInt8]
@@ -105,7 +105,7 @@ struct DecoderProperties {
           if outcome.error == nil { outcome.replies.append(reply) }
         }
       } catch {
-        // Of no further use, but of no harm either.
+        // The remaining input is still fed, and must do no harm.
         outcome.error = outcome.error ?? error
       }
     }

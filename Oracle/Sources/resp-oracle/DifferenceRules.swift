@@ -1,12 +1,12 @@
-/// Tells a known difference from a disagreement, by the token at whose last byte the decoders have come apart.
+/// Distinguishes known differences from disagreements, by the token at whose last byte the decoders diverge.
 struct DifferenceRules {
   let limits: RESPLimits
   let input: [UInt8]
   let token: Token
 
-  /// The known difference, if there is one that explains it.
+  /// The known difference that explains the divergence, or nil.
   ///
-  /// Where a decoder waits that would refuse a little later, it is given the bytes that make it: hiredis is of no further use then.
+  /// The bytes that complete a late refusal are fed to the waiting decoder; hiredis cannot be used afterward.
   func explanation(ours: ParallaxReader, theirs: Hiredis) -> Explanation? {
     switch (ours.error, theirs.isRefused) {
     case (nil, true): leniency(ours: ours)
@@ -15,11 +15,11 @@ struct DifferenceRules {
     }
   }
 
-  /// Why hiredis may refuse what the decoder takes.
+  /// The known reason for hiredis to refuse input that the decoder accepts, or nil.
   private func leniency(ours: ParallaxReader) -> Explanation? {
     if token.bytes.count == 1 {
       if Hiredis.hasVersion3 ? "!|".contains(token.type) : "_#,(!=%~>|".contains(token.type) { return .init(difference: .unsupportedType) }
-      // Version 0.14 refuses an array's first byte, the decoder its head, unless that is the null array's.
+      // Version 0.14 refuses an array at its first byte, the decoder at the end of its length, except for the null array.
       guard token.type == "*", token.depth == limits.depth else { return nil }
       var ours = ours
       ours.feed(Array("0\r\n".utf8)[...])
@@ -28,7 +28,7 @@ struct DifferenceRules {
     guard token.endsWithLineEnd else { return nil }
     switch token.type {
     case ",":
-      // What is beyond all numbers, the sign before infinity, and more digits than hiredis has room for.
+      // Numbers beyond the range of a double, infinity and NaN with a plus sign, and more digits than fit the buffer of hiredis.
       let isBeyond = Double(String(decoding: token.line, as: UTF8.self))?.isInfinite == true && !token.isLine("inf", "-inf")
       return isBeyond || token.isLine("+nan") || token.line.count >= 326 ? .init(difference: .doubleSpelling) : nil
     case "(":
@@ -39,7 +39,7 @@ struct DifferenceRules {
     }
   }
 
-  /// Why the decoder may refuse what hiredis takes, or still waits for the end of.
+  /// The known reason for the decoder to refuse input that hiredis accepts or has not read to its end, or nil.
   private func strictness(_ error: RESPDecodingError, theirs: Hiredis) -> Explanation? {
     switch error {
     case .stringTooLong:
@@ -81,7 +81,7 @@ struct DifferenceRules {
     }
   }
 
-  /// The decoder refuses at the first wrong byte, hiredis at the end of the line: so hiredis must refuse once the line ends.
+  /// The decoder refuses at the first invalid byte; hiredis must refuse at the end of the line.
   private func strictnessOfPart(theirs: Hiredis) -> Explanation? {
     if !Hiredis.hasVersion3, "+-".contains(token.type) {
       guard token.bytes.last == 0x0A else { return nil }

@@ -1,7 +1,7 @@
 import HiredisReader
 import NIOCore
 
-/// A decoder under comparison: takes bytes, and tells what it has made of them.
+/// A decoder under comparison, from bytes to replies.
 protocol Reader {
   mutating func feed(_ bytes: ArraySlice<UInt8>)
   var replies: Int { get }
@@ -11,7 +11,7 @@ protocol Reader {
 }
 
 extension Reader {
-  /// All that counts, to compare two readers of one kind.
+  /// The replies and the refusal, to compare two readers of one type.
   var outcome: [UInt8] { transcript + [isRefused ? 1 : 0] }
 }
 
@@ -89,11 +89,11 @@ final class Hiredis: Reader {
   var replies: Int { hiredis_reader_replies(reader) }
   var isRefused: Bool { hiredis_reader_refused(reader) }
   var error: String { isRefused ? String(cString: hiredis_reader_error(reader)) : "nothing" }
-  /// Bytes taken that belong to a token that is not complete.
+  /// The number of bytes of an incomplete token.
   var pending: Int { hiredis_reader_pending(reader) }
-  /// Aggregates that are open.
+  /// The number of open aggregates.
   var depth: Int { Int(hiredis_reader_depth(reader)) }
-  /// Elements that the unfinished reply has announced.
+  /// The number of elements that the unfinished reply announced.
   var announced: Int { hiredis_reader_announced(reader) }
 
   var transcript: [UInt8] {

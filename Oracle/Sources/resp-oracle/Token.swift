@@ -1,14 +1,14 @@
-/// The token at whose last byte the decoders have come apart.
+/// The token at whose last byte the decoders diverge.
 struct Token {
   private static let lineEnd: [UInt8] = [0x0D, 0x0A]
 
   let bytes: ArraySlice<UInt8>
-  /// Aggregates that it lies in.
+  /// The number of aggregates around the token.
   let depth: Int
 
   var type: Character { bytes.first.map { Character(Unicode.Scalar($0)) } ?? " " }
 
-  /// The text between type byte and CRLF; as far as there is any, if there is no CRLF yet.
+  /// The text between the type byte and CRLF, or the end of an incomplete line.
   var line: ArraySlice<UInt8> { bytes.dropFirst().prefix(upTo: lineBreak ?? bytes.endIndex) }
   var hasWholeLine: Bool { lineBreak != nil }
   var endsWithLineEnd: Bool { bytes.suffix(2).elementsEqual(Self.lineEnd) }
@@ -17,7 +17,7 @@ struct Token {
     bytes.indices.dropLast().first { bytes[$0] == Self.lineEnd[0] && bytes[$0 + 1] == Self.lineEnd[1] }
   }
 
-  /// The number that the line spells, with a sign and leading zeros or not, if 64 bits hold it.
+  /// The number in the line, if it fits 64 bits; a sign and leading zeros are accepted.
   var number: Int64? {
     let digits = line.drop { $0 == 0x2B || $0 == 0x2D }
     guard line.count - digits.count <= 1, !digits.isEmpty, digits.count <= 19, digits.allSatisfy({ (0x30...0x39).contains($0) }) else {
@@ -42,7 +42,7 @@ struct Token {
     return input
   }
 
-  /// The input with spaces for what is of a line break but does not end the line.
+  /// The input with spaces for each CR and LF inside the line.
   func replacingLineBreaks(in input: [UInt8]) -> [UInt8] {
     var input = input
     for index in endsWithLineEnd ? bytes.indices.dropLast(2) : bytes.indices where Self.lineEnd.contains(input[index]) {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-/// Agents that fail, vanish and come back.
+/// Agents that fail, disconnect and reconnect.
 @Suite struct DispatchAgentTests {
   private let retrying = World.pattern(retries: 1)
 
@@ -78,7 +78,7 @@ import Testing
     #expect(world.tasks.last == "task_1_2 c")
   }
 
-  // MARK: Answers that do not fit
+  // MARK: Unexpected answers
 
   @Test func aResultFromAnotherAgentIsLookedUpAndChangesNothing() {
     var world = World()
@@ -118,7 +118,7 @@ import Testing
     #expect(world.store["exec_2"]?.tasks[0].confidence == 0.4)
   }
 
-  // MARK: Vanishing and coming back
+  // MARK: Disconnection and reconnection
 
   @Test func aTaskOfADisconnectedAgentGoesToAnotherAfterTheGrace() {
     var world = World()
@@ -243,9 +243,9 @@ import Testing
     #expect(world.gone == ["a"])
   }
 
-  // MARK: Tasks that take down their agents
+  // MARK: Tasks that crash their agents
 
-  /// The agent's process ends, and comes back without a task.
+  /// The agent's process restarts without its tasks.
   private func crash(_ agent: String, in world: inout World, limit: Int = 1) {
     world.leave(agent)
     world.connect(agent, limit: limit, activeTasks: [])
@@ -282,7 +282,7 @@ import Testing
     let (healthy, _) = world.submit(timeout: .seconds(600))
     world.connect("b", limit: 2)
     for _ in 1...2 { crash("a", in: &world, limit: 2) }
-    // None can be told to have been why: both go on, one at each agent.
+    // Either task may have caused the crash: both continue, at separate agents.
     #expect(world.status(poison) == .running && world.status(healthy) == .running)
     let places = Set(world.tasks.suffix(2))
     #expect(places == ["task_1_1 b", "task_2_1 a"] || places == ["task_1_1 a", "task_2_1 b"], "\(places)")

@@ -5,7 +5,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-/// Agents at other nodes, tasks of other nodes, executions that change hands.
+/// Agents at other nodes, tasks of other nodes, executions that change their owner.
 @Suite struct DispatchClusterTests {
   private static let third = NodeSession(nodeID: "node-c", incarnation: "00000000000000c1")
 
@@ -17,7 +17,7 @@ import Testing
 
   @Test func aTaskForARemoteAgentIsSentToItsNodeOnceItIsStored() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.begin()
     #expect(world.deliveries == [])
     world.settle()
@@ -27,7 +27,7 @@ import Testing
 
   @Test func localAgentsAreSelectedFirstUnlessTheirLoadIsMuchHigher() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 10, activeTasks: nil))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 10, activeTasks: nil))
     world.connect("near", limit: 10)
     for _ in 0..<3 { world.submit() }
     #expect(world.load("near") == 3 && world.load("far") == 0)
@@ -37,7 +37,7 @@ import Testing
 
   @Test func anOutcomeRecordedByAnotherNodeIsReadFromTheStore() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, waiter) = world.submit()
     world.recordElsewhere("task_1_0", result: "done")
     world.readOutcomes(id)
@@ -45,13 +45,13 @@ import Testing
     #expect(world.status(id) == .completed && world.load("far") == 0)
     guard case .finished(let stored)? = world.resolutions[waiter] else { return #expect(Bool(false), "the caller waits") }
     #expect(stored.tasks.map(\.result) == ["done"])
-    // Whoever recorded the outcome has acknowledged it.
+    // The node that recorded the outcome has acknowledged it.
     #expect(world.acknowledged == [] && world.faults == [])
   }
 
   @Test func anExecutionLostByTheStoreIsRestored() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit()
     let known = world.store[id]
     world.loseWrites(of: id)
@@ -74,7 +74,7 @@ import Testing
 
   @Test func aStoreResetRestoresExecutionsAndResendsTheirTasks() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 2, activeTasks: nil))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 2, activeTasks: nil))
     world.connect("near")
     let ids = (0..<3).map { _ in world.submit(World.pattern(["text"])).id }
     let known = ids.map { world.store[$0] }
@@ -87,7 +87,7 @@ import Testing
     world.recordElsewhere("task_2_0", result: "done")
     world.readOutcomes(ids[1])
     world.advance(by: .seconds(2))
-    // The messages to its node may have been lost with the store's writes; that node passes on what the agent does not have.
+    // The messages to the agent's node may be lost with the writes; that node forwards only tasks that the agent does not have.
     #expect(world.deliveries.dropFirst(2) == ["task_3_0 far node-b"])
     #expect(world.reads == [ids[2]])
     #expect(world.tasks == ["task_1_0 near"] && world.faults == [])
@@ -95,7 +95,7 @@ import Testing
 
   @Test func anErrorRecordedByAnotherNodeIsRetriedAtAnotherAgent() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit(World.pattern(retries: 1))
     world.connect("near")
     world.recordElsewhere("task_1_0", result: nil)
@@ -106,18 +106,18 @@ import Testing
 
   @Test func anAgentOccupiedByOtherNodesGetsNoMoreTasks() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 2, activeTasks: nil))
-    world.hear(.loads(["far": 2]))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 2, activeTasks: nil))
+    world.announce(.loads(["far": 2]))
     world.submit()
     #expect(world.deliveries == [])
-    world.hear(.loads(["far": 1]))
+    world.announce(.loads(["far": 1]))
     world.settle()
     #expect(world.deliveries == ["task_1_0 far node-b"])
   }
 
   @Test func tasksOfALostMemberGoToOtherAgentsAfterTheGrace() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit(World.pattern(retries: 1))
     world.handle(.agent(.memberLost(World.other)))
     world.connect("near")
@@ -126,25 +126,25 @@ import Testing
     world.advance(by: .milliseconds(1))
     world.settle()
     #expect(world.tasks == ["task_1_1 near"])
-    // The registration at a node that is gone is removed by whoever recovers that node.
+    // The recovery of the lost node removes the registration.
     #expect(world.gone == [] && world.status(id) == .running)
   }
 
   @Test func anAgentThatReconnectsToAnotherNodeKeepsItsTasks() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.submit()
     world.handle(.agent(.memberLost(World.other)))
-    world.hear(.registered("far", epoch: 2, capabilities: ["text"], limit: 1, activeTasks: ["task_1_0"]), from: Self.third)
+    world.announce(.registered("far", epoch: 2, capabilities: ["text"], limit: 1, activeTasks: ["task_1_0"]), from: Self.third)
     world.advance(by: .seconds(29))
     #expect(world.deliveries == ["task_1_0 far node-b"])
   }
 
   @Test func aTaskMissingAtReconnectionIsRedeliveredThroughTheNewNode() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.submit()
-    world.hear(.registered("far", epoch: 2, capabilities: ["text"], limit: 1, activeTasks: []), from: Self.third)
+    world.announce(.registered("far", epoch: 2, capabilities: ["text"], limit: 1, activeTasks: []), from: Self.third)
     world.advance(by: .milliseconds(1_999))
     #expect(world.deliveries.count == 1)
     world.advance(by: .milliseconds(1))
@@ -154,7 +154,7 @@ import Testing
   @Test func anAgentThatMovesToAnotherNodeIsReleased() {
     var world = World()
     world.connect("near")
-    world.hear(.registered("near", epoch: 99, capabilities: ["text"], limit: 1, activeTasks: []))
+    world.announce(.registered("near", epoch: 99, capabilities: ["text"], limit: 1, activeTasks: []))
     #expect(world.moved == ["near"])
     world.submit()
     #expect(world.deliveries == ["task_1_0 near node-b"] && world.tasks == [])
@@ -162,19 +162,19 @@ import Testing
 
   @Test func announcementsOfAnEarlierEpochAreIgnored() {
     var world = World()
-    world.hear(.registered("far", epoch: 5, capabilities: ["text"], limit: 1, activeTasks: nil))
-    world.hear(.registered("far", epoch: 4, capabilities: ["other"], limit: 9, activeTasks: nil), from: Self.third)
-    world.hear(.left("far", epoch: 4, graceful: true), from: Self.third)
-    world.hear(.changed("far", epoch: 4, capabilities: [], limit: 1, isDraining: true))
+    world.announce(.registered("far", epoch: 5, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("far", epoch: 4, capabilities: ["other"], limit: 9, activeTasks: nil), from: Self.third)
+    world.announce(.left("far", epoch: 4, graceful: true), from: Self.third)
+    world.announce(.changed("far", epoch: 4, capabilities: [], limit: 1, isDraining: true))
     world.submit()
     #expect(world.deliveries == ["task_1_0 far node-b"])
   }
 
   @Test func aListAddsNewAgentsAndRemovesMissingOnes() {
     var world = World()
-    world.hear(.registered("gone", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("gone", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let before = world.machine.agentEpochs(at: World.other)
-    world.hear(.registered("late", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("late", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let record = AgentRecord(
       id: "new", capabilities: ["text"], session: World.other, epoch: 3, connectedAt: World.start, activeTasks: nil)
     world.handle(.agent(.listed([record], at: World.other, before: before)))
@@ -183,14 +183,14 @@ import Testing
 
   @Test func anAgentWhoseRegistrationWasLostKeepsItsTaskDuringTheGrace() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit()
     let before = world.machine.agentEpochs(at: World.other)
     world.handle(.agent(.listed([], at: World.other, before: before)))
     world.advance(by: .seconds(29))
     world.settle()
     #expect(world.status(id) == .running)
-    world.hear(.registered("far", epoch: 2, capabilities: ["text"], limit: 1, activeTasks: ["task_1_0"]))
+    world.announce(.registered("far", epoch: 2, capabilities: ["text"], limit: 1, activeTasks: ["task_1_0"]))
     world.advance(by: .seconds(29))
     world.settle()
     #expect(world.status(id) == .running && world.load("far") == 1)
@@ -198,32 +198,32 @@ import Testing
 
   @Test func agentsOfAMemberPresumedLostReturnWithIt() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     world.submit()
     world.handle(.agent(.memberLost(World.other)))
     let record = AgentRecord(id: "far", capabilities: ["text"], session: World.other, epoch: 1, connectedAt: World.start)
     world.handle(.agent(.listed([record], at: World.other, before: [:])))
     world.advance(by: .seconds(29))
     #expect(world.machine.agent("far")?.isConnected == true && world.load("far") == 1)
-    // What was on its way to a node that was taken for lost may have been dropped; that node knows better.
+    // Messages to a member presumed lost may have been dropped; its node drops a repeated task.
     #expect(world.deliveries == ["task_1_0 far node-b", "task_1_0 far node-b"])
   }
 
   @Test func aLoadCountsOnlyFromTheNodeOfTheAgent() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
-    world.hear(.loads(["far": 1]), from: Self.third)
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.loads(["far": 1]), from: Self.third)
     world.submit()
     #expect(world.deliveries == ["task_1_0 far node-b"])
   }
 
-  // MARK: Whose an execution is
+  // MARK: Ownership
 
   @Test func aReturnedExecutionReplacesTheLocalCopyAndKeepsItsCallers() {
     var world = World()
     world.connect("near")
     let (id, waiter) = world.submit()
-    // Others take it, and give it back.
+    // Another node claims the execution, and this node claims it back.
     world.steal(id)
     #expect(world.store[id]?.execution.epoch == 2)
     world.recover(id)
@@ -282,7 +282,7 @@ import Testing
     var world = World()
     world.connect("near")
     let (id, _) = world.submit(timeout: .seconds(600))
-    world.hear(.registered("near", epoch: 99, capabilities: ["text"], limit: 1, activeTasks: ["task_1_0"]))
+    world.announce(.registered("near", epoch: 99, capabilities: ["text"], limit: 1, activeTasks: ["task_1_0"]))
     world.advance(by: .seconds(30))
     #expect(world.reads == [id])
   }
@@ -339,7 +339,7 @@ import Testing
 
   @Test func aListRevealsAChangeWhoseAnnouncementWasLost() {
     var world = World()
-    world.hear(.registered("far", epoch: 3, capabilities: ["image"], limit: 1, activeTasks: nil))
+    world.announce(.registered("far", epoch: 3, capabilities: ["image"], limit: 1, activeTasks: nil))
     let record = AgentRecord(id: "far", capabilities: ["text"], session: World.other, epoch: 3, connectedAt: World.start)
     world.handle(.agent(.listed([record], at: World.other, before: [:])))
     world.submit()
@@ -387,7 +387,7 @@ import Testing
     var world = World()
     world.connect("near", limit: 2, activeTasks: ["task_7_0"])
     #expect(world.load("near") == 1)
-    // Its owner may send it again: the agent has it.
+    // The owner may send the task again, which the agent already has.
     world.forward("task_7_0", to: "near")
     #expect(world.tasks == [])
     world.complete("task_7_0", by: "near")
@@ -400,11 +400,11 @@ import Testing
     world.submit()
     let first = [world.takeLoads(), world.takeLoads()]
     #expect(first == [["near": 2], [:]])
-    // A node that missed the announcement gets it again.
+    // A repeat reaches a node that missed the announcement.
     world.advance(by: .seconds(10))
     let later = world.takeLoads()
     #expect(later == ["near": 2])
-    // Another node may have missed it, and asks.
+    // Another node may have missed the announcement and request it.
     world.handle(.agent(.loadsMissed))
     let asked = [world.takeLoads(), world.takeLoads()]
     #expect(asked == [["near": 2], [:]])
@@ -420,8 +420,8 @@ import Testing
 
   @Test func anExecutionIsHandedToTheOnlyNodeWithCapableAgents() {
     var world = World(Self.clustered)
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
-    world.hear(.loads(["far": 1]))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.loads(["far": 1]))
     let (id, _) = world.submit()
     world.advance(by: .milliseconds(249))
     #expect(world.told == [])
@@ -433,8 +433,8 @@ import Testing
     var world = World(Self.clustered)
     world.connect("near")
     world.submit()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
-    world.hear(.loads(["far": 1]))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.loads(["far": 1]))
     world.submit()
     world.advance(by: .seconds(10))
     #expect(world.told == [])
@@ -481,7 +481,7 @@ import Testing
 
   @Test func executionsAtRemoteAgentsAreRereadAndTheirTasksResent() {
     var world = World()
-    world.hear(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil))
     let (id, _) = world.submit(timeout: .seconds(600))
     world.advance(by: .seconds(30))
     #expect(world.reads == [id] && world.deliveries.count == 2)
@@ -510,11 +510,11 @@ import Testing
 }
 
 extension World {
-  mutating func hear(_ news: AgentAnnouncement, from home: NodeSession = World.other) {
+  mutating func announce(_ news: AgentAnnouncement, from home: NodeSession = World.other) {
     handle(.agent(.announced(news, from: home)))
   }
 
-  /// The tasks that went to other nodes, as "task agent node", in order.
+  /// The tasks sent to other nodes, as "task agent node", in order.
   var deliveries: [String] {
     told.compactMap { told in
       guard case .deliver(let task, let agent, _) = told.message else { return nil }
@@ -522,7 +522,7 @@ extension World {
     }
   }
 
-  /// Another node gives a task to an agent here.
+  /// Another node sends a task to a local agent.
   mutating func forward(_ task: String, to agent: String) {
     let message = ControlPlaneMessage.Task(
       taskId: task, executionId: Self.execution(of: task), patternName: "pattern", patternVersion: "1.0.0", capability: "text", input: [:],

@@ -4,7 +4,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-/// Callers, waiting and the course of executions.
+/// Callers, queues and the life cycle of executions.
 @Suite struct DispatchMachineTests {
   // MARK: Submitting
 
@@ -34,7 +34,7 @@ import Testing
     world.connect("a", ["text", "fast"])
     world.begin(World.pattern(["text", "fast"]), priority: .high, timeout: .seconds(30))
     world.advance(by: .seconds(10))
-    // A wall clock that jumps changes nothing.
+    // The remaining time does not depend on the wall clock.
     world.now.wall = world.now.wall + .seconds(600)
     world.settle()
     guard case .task(let task)? = world.sent.first?.message else { Issue.record("no task"); return }
@@ -102,7 +102,7 @@ import Testing
     #expect(world.machine.executionCount == 0 && world.load("a") == 0 && world.tasks == [])
   }
 
-  // MARK: A store that does not answer
+  // MARK: Outages of the store
 
   @Test func anExecutionThatTheStoreRefusesFailsItsCallersAndEndsOnceStored() {
     var world = World()
@@ -257,7 +257,7 @@ import Testing
     #expect(world.status(id) == .timedOut)
   }
 
-  // MARK: Places
+  // MARK: Slots of agents
 
   @Test func anAgentThatContinuesACancelledTaskGetsNoMoreTasks() {
     var world = World()
@@ -298,7 +298,7 @@ import Testing
     world.complete("task_1_0", by: "a")
     #expect(world.machine.agent("a")?.load == 0)
     world.settle()
-    // What is registered once more goes on waiting for its place.
+    // A renewed registration keeps the wait for the slot.
     let (second, _) = world.submit(timeout: .seconds(600))
     _ = world.cancel(second)
     world.handle(.agent(.renewed("a", from: epoch, epoch: epoch + 1)))
@@ -311,7 +311,7 @@ import Testing
     world.connect("a")
     world.submit()
     world.complete("task_1_0", by: "a")
-    // It returns before the acknowledgement, and still has the task to tell of.
+    // The agent reconnects before the acknowledgement, and reports the task.
     world.connect("a", activeTasks: ["task_1_0"])
     #expect(world.machine.agent("a")?.load == 1)
     world.complete("task_1_0", by: "a")
@@ -358,7 +358,7 @@ import Testing
     let canceller = world.cancel(id)
     world.settle()
     #expect(world.cancelled == ["task_1_0 a cancelled"])
-    // Its place is free when the agent says so.
+    // The report of the agent frees the slot.
     #expect(world.tasks == ["task_1_0 a"])
     world.handle(.agent(.stopped(task: "task_1_0", by: "a")))
     world.settle()

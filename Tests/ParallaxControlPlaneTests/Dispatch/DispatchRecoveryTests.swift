@@ -3,7 +3,7 @@ import ParallaxControlPlane
 import ParallaxState
 import Testing
 
-/// What a node makes of the executions of one that is gone.
+/// The recovery of executions of a lost node.
 @Suite struct DispatchRecoveryTests {
   private let pattern = World.pattern(min: 2, retries: 1)
 

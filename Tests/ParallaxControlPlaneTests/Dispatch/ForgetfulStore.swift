@@ -3,7 +3,7 @@ import ParallaxHA
 import ParallaxState
 import Synchronization
 
-/// A store that can fail over to one that has nothing of what was written before.
+/// A store that can fail over to an empty one.
 final class ForgetfulStore: StateStore {
   private let current = Mutex(ForgetfulStore.empty())
   private let claims = Mutex<[String]>([])
@@ -11,13 +11,13 @@ final class ForgetfulStore: StateStore {
 
   private static func empty() -> InMemoryStateStore { InMemoryStateStore(now: { World.start }) }
 
-  /// What is written to now.
+  /// The current store.
   var successor: InMemoryStateStore { current.withLock { $0 } }
 
-  /// The idempotency keys that were claimed of the successor.
+  /// The idempotency keys that were claimed since the last failover.
   var claimedKeys: [String] { claims.withLock { $0 } }
 
-  /// For how long each idempotency key was claimed.
+  /// The lifetime of each claimed idempotency key.
   var claimedLifetimes: [Duration] { lifetimes.withLock { $0 } }
 
   func failOver() {

@@ -91,7 +91,7 @@ import Testing
     for _ in 0..<100 { queue.add("a") }
     #expect(queue.count == 1)
     let first = take(&queue, width: 64)
-    // One turn more for what was added during the work.
+    // An addition during the work causes one more turn.
     for _ in 0..<100 { queue.add("a") }
     let during = take(&queue, width: 64)
     queue.finish("a")

@@ -3,15 +3,14 @@ import ParallaxControlPlane
 import ParallaxState
 import Testing
 
-/// Agents that come, go, answer, fail and repeat themselves, callers, and a store whose writes end in any order: whatever happens,
-/// nothing is lost, doubled or left over.
+/// Random events of agents, callers and a store whose writes end in any order lose, duplicate and leak nothing.
 @Suite struct RandomWorldTests {
-  /// Some fixed seeds and a new one; the failure names it.
+  /// Some fixed seeds and a random one, which a failure names.
   @Test(arguments: [1, 2, 13_710_130_126_645_878_867, 2_863_065_401_288_632_396, UInt64.random(in: 0...(.max))])
   func theInvariantsHoldUnderRandomEvents(seed: UInt64) async {
     var walk = RandomWalk(seed: seed)
     for step in 0..<1_000 {
-      // Other tests judge by a limit of real time.
+      // Concurrent tests have limits of real time.
       if step.isMultiple(of: 20) { await Task.yield() }
       walk.step()
       let faults = walk.faults()
@@ -23,17 +22,17 @@ import Testing
   }
 }
 
-/// A random course of events in a world.
+/// A random sequence of events in a world.
 private struct RandomWalk {
-  /// An agent as it sees itself.
+  /// The state of an agent at its own end.
   struct Agent {
     var capabilities: [String]
     var limit: Int
     var isConnected = false
     var isDraining = false
-    /// What it was given and has not answered.
+    /// The tasks without an answer.
     var inHand: [String] = []
-    /// What it answered and got no acknowledgement for; whether with a result or an error.
+    /// The answers without an acknowledgement, by task: true for a result, false for an error.
     var unacknowledged: [String: Bool] = [:]
   }
 
@@ -44,7 +43,7 @@ private struct RandomWalk {
   private var waiters: Set<WaiterID> = []
   private var seen = 0
   private var stolen: [String] = []
-  /// How many tasks each agent had in hand after the step before.
+  /// The number of tasks of each agent after the previous step.
   private var loads: [String: Int] = [:]
   private var loadMayRise = false
 
@@ -124,7 +123,7 @@ private struct RandomWalk {
     say(task, by: agent, isResult: isResult)
   }
 
-  /// An agent registers, perhaps over a connection that it has.
+  /// An agent registers, possibly while it is connected.
   private mutating func connect() {
     guard let id = chance(80) ? anyAgent(connected: false) : anyAgent(connected: true) else { return }
     register(id, tells: chance(70))
@@ -135,7 +134,7 @@ private struct RandomWalk {
     agents[id]?.isConnected = true
     agents[id]?.isDraining = false
     loadMayRise = true
-    // One that cannot tell what it has, has lost it.
+    // An agent that cannot report its tasks has lost them.
     if !tells { agents[id]?.inHand = [] }
     world.connect(
       id, agent.capabilities, limit: agent.limit, activeTasks: tells ? agent.inHand + agent.unacknowledged.keys.sorted() : nil)
@@ -187,7 +186,7 @@ private struct RandomWalk {
     }
   }
 
-  /// The store fails over and has lost what it acknowledged last of some executions, perhaps all it had of them.
+  /// The store fails over and loses the last write of some executions, or the whole executions.
   private mutating func loseWrites() {
     for id in submitted.suffix(40) where chance(50) && world.machine.execution(id) != nil && !stolen.contains(id) {
       world.loseWrites(of: id)
@@ -195,7 +194,7 @@ private struct RandomWalk {
     world.resetStore()
   }
 
-  /// Agents read what they were sent.
+  /// Agents read their messages.
   private mutating func deliver() {
     for sent in world.sent[seen...] where agents[sent.agent]?.isConnected == true {
       switch sent.message {
@@ -221,7 +220,7 @@ private struct RandomWalk {
     for id in agents.keys.sorted() {
       let load = world.load(id) ?? 0
       let limit = world.machine.agent(id)?.limit ?? 0
-      // What is recovered was given by another node, an agent may tell of what nobody here knows, and a limit may be lowered.
+      // A recovery, the report of an agent or a lower limit may exceed the limit without an assignment.
       if load > loads[id, default: 0], load > limit, !loadMayRise { faults.append("\(id) was given \(load) tasks, its limit is \(limit)") }
       loads[id] = load
     }
@@ -230,14 +229,14 @@ private struct RandomWalk {
     return faults + waitingInVain()
   }
 
-  /// Executions whose creation is stored and that wait though enough capable agents are free.
+  /// Stored executions that wait although enough capable agents are free.
   private func waitingInVain() -> [String] {
     let free = agents.keys.compactMap { world.machine.agent($0) }.filter { $0.isCapable && $0.load < $0.limit }
-    // What is restored may be a creation still.
+    // A restoration may stand for a creation.
     let creating = Set(world.writes.compactMap { write -> String? in if case .update = write { nil } else { write.id } })
     return submitted.suffix(100).compactMap { id in
       guard let stored = world.machine.execution(id), stored.execution.status == .pending, !creating.contains(id),
-        // What is due is not started any more, and ends at the next alarm.
+        // An execution past its deadline is not started, and ends at the next timer.
         stored.execution.deadline > world.now.wall
       else { return nil }
       let needs = stored.execution.pattern.agents

@@ -59,7 +59,7 @@ import Testing
       recent.add(outcome(number, error: ExecutionFailure(code: "X", message: text)), at: .zero)
     }
     #expect(numbers(recent) == [[17, 18, 19], [17, 18, 19], []])
-    // Room that is free again is used again.
+    // Freed memory is reused.
     for number in 20..<30 { recent.add(ended(number), at: .zero) }
     #expect(recent.finished.elements.count == 13)
   }

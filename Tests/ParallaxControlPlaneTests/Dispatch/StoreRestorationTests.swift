@@ -11,7 +11,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-/// What a node writes again when its store has lost all that it had acknowledged.
+/// The restoration after a store lost all acknowledged writes.
 @Suite(.timeLimit(.minutes(1))) struct StoreRestorationTests {
   private let store = ForgetfulStore()
   private let told = Told()
@@ -30,7 +30,7 @@ import Testing
     }
   }
 
-  /// The store loses everything and the node hears of it.
+  /// The store loses all data and reports a reset.
   private func failOver(_ dispatcher: Dispatcher) {
     store.failOver()
     dispatcher.storeReset(connectionAge: .zero)
@@ -52,7 +52,7 @@ import Testing
         store.execution("exec_1")?.execution.status == .pending && store.execution("exec_2")?.execution.status == .cancelled
       }
       #expect(store.executions(ownedBy: World.session) == ["exec_1"])
-      // A second time, of which the first knows nothing.
+      // The second loss is independent of the first.
       failOver(dispatcher)
       try await eventually("both executions again") { store.executions(ExecutionQuery()).executions.count == 2 }
     }
@@ -65,7 +65,7 @@ import Testing
         _ = await submitted(id, to: dispatcher, createdAt: createdAt)
       }
       _ = await dispatcher.cancel("exec_2")
-      // After a mere reconnection what is there stays, however old.
+      // A mere reconnection removes nothing, however old.
       dispatcher.storeReset(connectionAge: .zero)
       try await Task.sleep(for: .milliseconds(50))
       #expect(dispatcher.counts.executions == 2)
@@ -81,7 +81,7 @@ import Testing
       let execution = await submitted("exec_1", to: dispatcher)
       _ = await dispatcher.cancel("exec_1")
       store.failOver()
-      // A replica that had it as pending was promoted, and a leader took that over.
+      // A replica with the pending execution was promoted, and a leader took it over.
       _ = store.create(StoredExecution(execution: execution, tasks: []))
       _ = store.claim("exec_1", from: World.session, isGone: true, to: World.other)
       dispatcher.storeReset(connectionAge: .zero)
@@ -94,7 +94,7 @@ import Testing
       dispatcher.handle(.keyClaimed(RecentWrites.Claim(key: "key", executionID: "exec_1", digest: "d")))
       failOver(dispatcher)
       try await eventually("the claim") { store.claimedKeys == ["key"] }
-      // It does not live longer for having been lost.
+      // The loss does not extend its lifetime.
       #expect(store.claimedLifetimes.allSatisfy { $0 < IdempotencyKey.lifetime })
       let claim = store.claimIdempotencyKey("key", executionID: "exec_2", digest: "e", lifetime: .seconds(1))
       #expect(claim == .existing(executionID: "exec_1", digest: "d"))
@@ -129,7 +129,7 @@ import Testing
       let result = AgentMessage.TaskResult(taskId: "task_7_0", executionId: "exec_7", result: "done")
       dispatcher.handle(.completed(result, by: "near", messageID: nil))
       try await Task.sleep(for: .milliseconds(50))
-      // The agent would forget its result.
+      // An acknowledgement would make the agent drop its result.
       #expect(link.sent == [])
       var foreign = StoredExecution(
         execution: World().execution("exec_7"), tasks: [TaskRecord(id: "task_7_0", agentID: "near", slot: 0)])
@@ -171,7 +171,7 @@ import Testing
     for version in ["1.0.0", "2.0.0"] { _ = try await catalog.put(pattern(version, "as it was here")) }
     store.failOver()
     _ = store.store(pattern("1.0.0", "changed at another node"))
-    // A look at the store does not make the node forget what that has lost.
+    // A read of the store does not remove lost patterns from the node.
     try await catalog.load()
     try await catalog.restore()
     let versions = store.versions(ofPattern: "pattern").sorted { $0.version < $1.version }
@@ -179,7 +179,7 @@ import Testing
   }
 }
 
-/// What other nodes were told.
+/// The messages to other nodes.
 private final class Told: Sendable {
   private let messages = Mutex<[World.Told]>([])
 
@@ -190,7 +190,7 @@ private final class Told: Sendable {
   }
 }
 
-/// A connection to an agent of which is only written down what is sent.
+/// A connection to an agent that records its messages.
 private final class FakeLink: AgentLink {
   private let state = Mutex<(sent: [ControlPlaneMessage], renewals: Int)>(([], 0))
 

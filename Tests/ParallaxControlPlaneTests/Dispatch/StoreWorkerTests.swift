@@ -23,7 +23,7 @@ import Testing
     await clock.advance { await worker.perform(call, for: owner) }
   }
 
-  /// An agent says good-bye during an outage of the store.
+  /// An agent says goodbye during an outage of the store.
   @Test func `The removal of an agent is repeated until the store answers`() async throws {
     let agent = AgentRecord(id: "a", capabilities: ["text"], session: World.session, connectedAt: World.start, activeTasks: [])
     let epoch = store.register(agent)

@@ -3,12 +3,12 @@ import ParallaxControlPlane
 import ParallaxHA
 import ParallaxState
 
-/// A node's dispatch machine with the world around it: a store whose writes end when the test says so, and agents and callers
-/// of which is only written down what they are told.
+/// A node's dispatch machine with its environment: a store whose writes end at the request of a test, and agents and callers that record
+/// their messages.
 ///
-/// What the machine must never do is noticed as it happens and kept in `faults`.
+/// `faults` has every violation of the machine's rules.
 struct World {
-  /// A write that is on its way to the store.
+  /// A pending write.
   enum Write {
     case create(StoredExecution)
     case update(ExecutionChange)
@@ -45,14 +45,14 @@ struct World {
   var machine: DispatchMachine
   var now = Moment(instant: .zero, wall: World.start)
   private(set) var store: [String: StoredExecution] = [:]
-  /// What the store had of each execution before the last write.
+  /// The state of each execution in the store before its last write.
   private var history: [String: StoredExecution] = [:]
-  /// The agents of all tasks that were ever stored.
+  /// The agent of each task that was ever stored.
   private var storedTasks: [String: String] = [:]
   private(set) var writes: [Write] = []
   private(set) var sent: [Sent] = []
   private(set) var resolutions: [WaiterID: Resolution] = [:]
-  /// Callers that were told that this node does not drive their execution.
+  /// Callers whose execution this node does not drive.
   private(set) var refused: Set<WaiterID> = []
   private(set) var ended: [String: Int] = [:]
   private(set) var released: [String] = []
@@ -137,7 +137,7 @@ struct World {
   private mutating func check(_ message: ControlPlaneMessage, to agent: String) {
     switch message {
     case .task(let task):
-      // A task of another node's execution is that node's to have stored.
+      // The other node stores the tasks of its executions.
       guard machine.execution(task.executionId) != nil else { return }
       let stored = storedTasks[task.taskId]
       if stored == nil { faults.append("\(task.taskId) was sent before it was stored") }
@@ -154,7 +154,7 @@ struct World {
 
   // MARK: Store
 
-  /// Ends a write; the oldest if no other is named.
+  /// Ends a write, by default the oldest.
   mutating func endWrite(at index: Int = 0) {
     let write = writes.remove(at: index)
     history[write.id] = store[write.id]
@@ -213,7 +213,7 @@ struct World {
     return .applied
   }
 
-  /// Ends writes until there is none.
+  /// Ends all writes, including those that follow.
   mutating func settle() {
     while !writes.isEmpty { endWrite() }
   }
@@ -224,7 +224,7 @@ struct World {
     store[id]?.execution.epoch += 1
   }
 
-  /// The store gives an execution back to this node, which does not hear of it.
+  /// The store gives an execution back to this node, whose reply is lost.
   mutating func regain(_ id: String) {
     store[id]?.execution.owner = Self.session
     store[id]?.execution.epoch += 1
@@ -236,17 +236,17 @@ struct World {
     store[id]?.execution.status = .failed
   }
 
-  /// The store loses its last writes of an execution: it has what it had before, or nothing.
+  /// The store loses the last write of an execution, or the execution if it had only one.
   mutating func loseWrites(of id: String) {
     store[id] = history[id]
   }
 
-  /// This node is told that the store may have lost writes.
+  /// The store reports that it may have lost writes.
   mutating func resetStore() {
     handle(.storeReset(connectedAt: nil))
   }
 
-  /// This node claims an execution of another and goes on with it.
+  /// This node claims an execution of another node and continues it.
   mutating func recover(_ id: String) {
     store[id]?.execution.owner = Self.session
     store[id]?.execution.epoch += 1
@@ -254,7 +254,7 @@ struct World {
     handle(.recovered(stored))
   }
 
-  /// Another node records how a task ended: with a result, or with an error that may be tried again.
+  /// Another node records the outcome of a task: a result, or a retryable error.
   mutating func recordElsewhere(_ task: String, result: JSONValue?) {
     let id = Self.execution(of: task)
     guard let index = store[id]?.tasks.firstIndex(where: { $0.id == task }) else { return faults.append("there is no \(task)") }
@@ -295,7 +295,7 @@ struct World {
     return lastWaiter
   }
 
-  /// Submits an execution without ending its creation; its id and its waiter are `exec_n` and the number.
+  /// Submits an execution without ending its creation; its id is `exec_` and a number.
   @discardableResult
   mutating func begin(
     _ pattern: PatternDefinition = pattern(), priority: ExecutionPriority = .normal, timeout: Duration = .seconds(60), waits: Bool = true,
@@ -362,16 +362,16 @@ struct World {
     handle(.timePassed)
   }
 
-  /// Has loads announced, and returns them.
+  /// Announces the loads, and returns them.
   mutating func takeLoads() -> [String: Int] {
     handle(.agent(.loadsDue))
     defer { loads = [:] }
     return loads
   }
 
-  // MARK: Looking
+  // MARK: Observations
 
-  /// The tasks that were sent, as "task agent", in order.
+  /// The sent tasks, as "task agent", in order.
   var tasks: [String] {
     sent.compactMap { sent in
       guard case .task(let task) = sent.message else { return nil }

@@ -34,7 +34,7 @@ import Testing
     #expect(answers == [false, false, true])
   }
 
-  /// The store says once that an entry is new, and that answer may be the one that is lost.
+  /// The store reports a new entry only once, and that reply may be lost.
   @Test func theGenerationRevealsALossWhoseReplyWasLost() {
     var openings = SessionOpenings()
     for _ in 0..<5 { _ = openings.answered(isNew: false, generation: nil) }

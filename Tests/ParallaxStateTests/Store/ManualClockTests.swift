@@ -88,7 +88,7 @@ import Testing
     wait.cancel()
     await #expect(throws: CancellationError.self) { try await wait.value }
     #expect(realTime.nextDeadline == nil)
-    // What sleeps later finds nobody who waits.
+    // A later sleeper resumes no waiter.
     let sleeper = Task { [clock] in try await clock.sleep(for: .seconds(1)) }
     try await clock.sleepers()
     sleeper.cancel()
