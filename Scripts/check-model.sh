@@ -107,8 +107,8 @@ holds "growth of terms, lost is final" -DTERMS=5
 holds "fences" -DFENCES -DTERMS=3
 holds "fences when the store forgets grants and clocks mean nothing" -DFENCES -DFAILOVER -DTERMS=2
 holds "progress: somebody leads and stays" -DPROGRESS
-holds "progress while operators go on asking" -DPROGRESS -DNAGGING
-holds "progress: no transition while the store goes on losing its data" -DPROGRESS -DFORGETFUL
+holds "progress while operators keep sending requests" -DPROGRESS -DNAGGING
+holds "progress: no transition while the store keeps losing its data" -DPROGRESS -DFORGETFUL
 
 overlap='assertion violated  !(twoValidLeaders)'
 duties='assertion violated  !(dutiesBesideLeader)'

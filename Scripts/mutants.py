@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""Plants known slips into a copy of the sources, and checks that the suites which should know each of them fail because of it.
+"""Plants known slips into a copy of the sources, and checks that each slip makes its suites fail.
 
 Usage: Scripts/mutants.py [--list] [--tree DIRECTORY] [--limit SECONDS] [NAME…]
 
-The slips stand in Tests/Mutants/*.toml, one table each:
+Tests/Mutants/*.toml has one table for each slip:
 
     [name-of-the-slip]
-    breaks = "the promise that it breaks"
+    breaks = "the rule that the slip breaks"
     file = "Target/Folder/File.swift"       # below Sources
     suites = ["SuiteTests"]                 # at least one test of these has to fail
-    from = 'text that stands in the file exactly once'
-    to = 'what stands there instead'        # PLANTED is true in a run of this slip, and in no other
+    from = 'text that occurs in the file exactly once'
+    to = 'its replacement'                  # PLANTED is true only in runs of this slip
 
-All slips are planted at once, so that one build serves them all; an environment variable chooses which one acts. The copy is made in
-.build/mutants, or in the directory given; a later call builds only what changed. A slip that no test notices has survived. One that
-makes the test process trap, or run into the limit, counts as not caught: a defect has to fail its test, in its time.
+One build contains all slips; an environment variable activates one. The copy is in .build/mutants or in the given directory; a later
+call builds only changed files. A slip that no test notices survives. A slip that makes the test process trap or reach the limit counts
+as not caught: a defect must fail its test in time.
 
 Exits with 1 if a slip was not caught, with 2 if the table, the build or the suites without a slip are at fault.
 """
@@ -60,7 +60,7 @@ def stop(*lines):
 
 
 def read_table():
-    """All slips by name, each with the table that it stands in."""
+    """All slips by name, each with its table."""
     slips, faults = {}, []
     keys = {"breaks": str, "file": str, "suites": list, "from": str, "to": str}
     for path in sorted(TABLES.glob("*.toml")):
@@ -71,12 +71,12 @@ def read_table():
             stop(f"{place}: {error}")
         for name, slip in table.items():
             if name in slips:
-                faults.append(f"{place}: [{name}] stands in {slips[name]['table']} too")
+                faults.append(f"{place}: [{name}] is also in {slips[name]['table']}")
             if slip.keys() != keys.keys() or not all(isinstance(slip[key], kind) for key, kind in keys.items()):
-                faults.append(f"{place}: [{name}] has to have the keys {', '.join(keys)} and no others")
+                faults.append(f"{place}: [{name}] needs exactly the keys {', '.join(keys)}")
                 continue
             if "PLANTED" not in slip["to"]:
-                faults.append(f"{place}: [{name}] acts in every run: PLANTED is missing in its 'to'")
+                faults.append(f"{place}: [{name}] is active in every run: PLANTED is missing in its 'to'")
             slips[name] = slip | {"table": place}
     if faults:
         stop(*faults)
@@ -117,7 +117,7 @@ def planted_sources(slips):
 
 
 def copy_tree(tree, sources):
-    """Brings the copy up to date; what has not changed is not touched, so that it is not built again."""
+    """Updates the copy; unchanged files keep their dates, so that they are not built again."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
     wanted = {path for path in listed.stdout.split("\0") if path and (ROOT / path).is_file()} | {"Package.resolved"} | sources.keys()
@@ -143,7 +143,7 @@ def copy_tree(tree, sources):
 
 def build(tree):
     """Builds the copy, and returns the command that runs its tests."""
-    print(f"Building all slips in {tree}; the first time everything is built anew.", flush=True)
+    print(f"Building all slips in {tree}; the first build compiles everything.", flush=True)
     began = time.monotonic()
     run = subprocess.run(["swift", "build", "--build-tests"], cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if run.returncode != 0:
@@ -152,7 +152,7 @@ def build(tree):
         stop("the slips do not compile")
     print(f"Built in {time.monotonic() - began:.0f} s.", flush=True)
     run = subprocess.run(["swift", "build", "--show-bin-path"], cwd=tree, check=True, capture_output=True, text=True)
-    # Where the tests are a program of their own it is run as such, which saves a look at the whole package for each slip.
+    # A test program is run directly, which saves an examination of the package for each slip.
     programs = [path for path in pathlib.Path(run.stdout.strip()).glob("*PackageTests.xctest") if path.is_file()]
     if programs:
         return [str(programs[0]), "--testing-library", "swift-testing"]
@@ -160,7 +160,7 @@ def build(tree):
 
 
 class Outcome:
-    """What a run of suites came to."""
+    """The result of a run of suites."""
 
     def __init__(self, output, status, seconds, is_over_limit):
         output = re.sub(r"\x1b\[[0-9;]*m", "", output)
@@ -222,7 +222,7 @@ def check_unplanted(tree, tests, suites, limit):
     outcome = run_suites(tree, tests, suites, None, limit)
     if not outcome.passed:
         print("\n".join(line for line in outcome.output.splitlines() if line.startswith(("✘", "error"))), file=sys.stderr)
-        stop("the suites do not pass as the sources stand: mend that first")
+        stop("the suites fail without a slip: fix that first")
     print(f"{outcome.count} tests pass in {outcome.seconds:.0f} s.\n", flush=True)
 
 

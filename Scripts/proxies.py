@@ -1,17 +1,17 @@
-"""The proxies of deploy/proxies, each started with the configuration that is shipped, on free ports of this machine."""
+"""The proxies of deploy/proxies, with their shipped configurations, on free ports of this machine."""
 import pathlib, re, socket, subprocess, time
 
 SHIPPED = pathlib.Path(__file__).resolve().parent.parent / "deploy/proxies"
 NAMES = ("nginx", "haproxy", "envoy", "caddy")
 HOST = "parallax.example.org"
 FILES = {"nginx": "nginx/parallax.conf", "haproxy": "haproxy/haproxy.cfg", "envoy": "envoy/envoy.yaml", "caddy": "caddy/Caddyfile"}
-# What listens, and what to put there.
+# The listener in each shipped configuration, and its replacement.
 LISTENERS = {
     "nginx": ("listen 80;", "listen 127.0.0.1:{};"), "haproxy": ("bind :80", "bind 127.0.0.1:{}"),
     "envoy": ("address: 0.0.0.0, port_value: 80 ", "address: 127.0.0.1, port_value: {} "),
     "caddy": (f"{HOST} {{", "{{\n\tadmin off\n}}\nhttp://:{} {{\n\tbind 127.0.0.1"),
 }
-# How each is told to call the nodes by another name than the client's, as some do by themselves.
+# The change that makes each proxy send the nodes another host name than the client's, the default of some.
 HOST_CHANGES = {
     "nginx": ("proxy_set_header Host $http_host;", "proxy_set_header Host $proxy_host;"),
     "haproxy": ("%[req.hdr(Host)]", "%[req.hdr(Host)]\n  http-request set-header Host nodes.internal"),
@@ -22,7 +22,7 @@ HOST_CHANGES = {
 
 def replaced(text, old, new):
     if old not in text:
-        raise SystemExit(f"the shipped configuration does not have {old!r} any more")
+        raise SystemExit(f"the shipped configuration has no {old!r}")
     return text.replace(old, new)
 
 
@@ -57,7 +57,7 @@ class Proxy:
         file = folder / pathlib.Path(FILES[self.name]).name
         file.write_text(self.configuration(port, node_ports, changes_host))
         if self.name == "nginx":
-            # The shipped file belongs into a main one.
+            # The main file includes the shipped one.
             main = folder / "nginx.conf"
             paths = "".join(f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
             main.write_text(f"daemon off; pid {folder}/nginx.pid; error_log stderr; worker_processes 2; events {{}}\n"

@@ -1,4 +1,4 @@
-"""Agents and callers that go through a proxy, and what they see of the nodes behind it."""
+"""Agents and callers behind a proxy, with the failures that they see."""
 import asyncio, collections, dataclasses, http.client, itertools, json, random, threading, time, uuid
 
 from websockets.asyncio.client import connect
@@ -21,7 +21,7 @@ class Ended:
 
 
 class Agent:
-    """Follows the protocol's rules: keeps results until they are recorded, leaves when told to, comes back with full jitter.
+    """Follows the protocol: keeps results until they are acknowledged, disconnects on `reconnect`, reconnects with full jitter.
 
     A deaf one does not leave when it is told to.
     """
@@ -162,7 +162,7 @@ def failure_of(error):
 
 
 class Load:
-    """Callers on kept connections: those with an idempotency key repeat what failed, with the same key; the others do not."""
+    """Callers on persistent connections: those with an idempotency key repeat failed requests under it; the others do not."""
 
     KINDS = ("waiting", "waiting, key", "async", "async, key", "read")
 
@@ -187,7 +187,7 @@ class Load:
                 return connection.close()
             kind = self.KINDS[number % len(self.KINDS)]
             options = {"idempotencyKey": str(uuid.uuid4())} if "key" in kind else {}
-            # One in thirty takes so long that a node may stop meanwhile.
+            # One in thirty takes long enough for a node to stop.
             body = {"input": {"delay": 2 if number % 30 == caller else 0.02}, "options": options}
             deadline = time.monotonic() + 30
             while True:
@@ -229,12 +229,12 @@ class Load:
         return collections.Counter(f"{call.kind}: {call.failure}" for call in self.calls if call.phase == phase and call.failure)
 
     def times(self, phase):
-        """What calls take beside the agents' work, in ms: median, 99th percentile, greatest."""
+        """The time of calls without the agents' work, in ms: median, 99th percentile, maximum."""
         ordered = sorted(call.seconds * 1000 for call in self.calls if call.phase == phase and not call.failure)
         return [ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.99, 1)] if ordered else [0, 0, 0]
 
     def not_ended(self, port, limit=60):
-        """Acknowledged executions that have not ended, by asking a node itself; of those that ended, how many completed."""
+        """Acknowledged executions that have not ended, read from a node directly, and the number of completed ones."""
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         open_ids, completed, deadline = list(self.acknowledged), 0, time.monotonic() + limit
         while open_ids and time.monotonic() < deadline:

@@ -31,7 +31,7 @@ if [[ "$(cat "$servers/packages" 2>/dev/null)" != "${packages[*]}" ]]; then
   printf '%s' "${packages[*]}" >"$servers/packages"
 fi
 
-# Whether a server was built with TLS. That of Redis 7.4 has its TLS from another build, and its cluster bus finds nobody with it.
+# Succeeds if a server supports TLS. Redis 7.4 has TLS from another build, with which its cluster bus finds no peers.
 speaks_tls() {
   local words
   [ "$1" != "$servers/redis-7.4" ] || return 1

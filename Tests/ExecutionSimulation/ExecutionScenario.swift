@@ -35,7 +35,7 @@ package struct ExecutionScenario: Sendable, CustomStringConvertible {
   }
 
   package static let all: [ExecutionScenario] = [
-    strandedAfterAPause, resultAtAFormerOwner, callersOfAPausedNode, recordedAndDeliveredAgain, recordedAndGivenUp, goodByeWithoutStore,
+    strandedAfterAPause, resultAtAFormerOwner, callersOfAPausedNode, recordedAndDeliveredAgain, recordedAndGivenUp, goodbyeWithoutStore,
     lostNewsOfALoad, poison, placesOfAnAgentThatCannotStop, afterAnOutage, aNodeTenMinutesAhead, aNodeTenMinutesBehind,
     aKeyOutlivesItsExecution,
     aNodeThatStops, lateWriteOfAFormerOwner, aFlushedStore, aReplicaThatLagged, fullMemory,
@@ -140,7 +140,7 @@ extension ExecutionScenario {
 
 extension ExecutionScenario {
   /// An agent says goodbye to a node without its store, and gets no work after that.
-  static let goodByeWithoutStore = ExecutionScenario("good-bye without a store", { $0.agents = 2 }) { world in
+  static let goodbyeWithoutStore = ExecutionScenario("goodbye without a store", { $0.agents = 2 }) { world in
     for agent in world.agents { agent.home = world.nodes[1] }
     world.at(8) { world.nodes[1].cut(for: .seconds(12)) }
     world.at(9) { world.agents[0].breakConnection(.goodBye, awayFor: .seconds(200)) }

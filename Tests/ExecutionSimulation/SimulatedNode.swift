@@ -209,7 +209,7 @@ final class SimulatedNode {
 
   private func resume() {
     guard isPaused else { return }
-    world.note("\(session) goes on")
+    world.note("\(session) continues")
     isPaused = false
     world.disturbed()
     wellSince = world.now

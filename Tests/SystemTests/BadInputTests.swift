@@ -55,7 +55,7 @@ extension SystemTests {
         "PAYLOAD_TOO_LARGE"),
     ]
 
-    @Test func `each wrong request gets its error document, and the node goes on`() async throws {
+    @Test func `each wrong request gets its error document, and the node continues`() async throws {
       try await withParallaxd { node in
         try await node.apply(pattern("analyze"))
         for request in Self.requests {

@@ -15,8 +15,8 @@
  *   FENCES             a resource that leaders write to, with their fence
  *   FAILOVER           with FENCES: the store may forget the last acquisition, and clocks mean nothing: only fences are promised then
  *   PROGRESS           faults stop at some time, and a node may be dead by then; the property is at the end of this file
- *   NAGGING            with PROGRESS: operators go on with their requests after that
- *   FORGETFUL          with PROGRESS: the store goes on losing its data after that
+ *   NAGGING            with PROGRESS: operators keep sending requests after that
+ *   FORGETFUL          with PROGRESS: the store keeps losing its data after that
  *
  *   LEADERS_ONLY       look for two valid leaders only; duties that run beside a leader pass
  *

@@ -52,7 +52,7 @@ extension NodeConfiguration {
     public var port = 8_080
     /// The longest time, after `drainDelay`, that a stopping node gives to work in progress; 30 s by default, at most an hour.
     public var drainTimeout: Duration = .seconds(30)
-    /// The time that a stopping node goes on accepting HTTP connections, for load balancers to notice; zero by default, at most 600 s.
+    /// The time that a stopping node still accepts HTTP connections, for load balancers to notice; zero by default, at most 600 s.
     public var drainDelay: Duration = .zero
     /// The host names and IP addresses, without ports, by which clients may call this node besides loopback and `node.address`; none by
     /// default.

@@ -163,7 +163,7 @@ extension AgentMachine {
     ]
   }
 
-  /// Records that an agent has left; an agent that said good-bye gets no grace.
+  /// Records that an agent has left; an agent that said goodbye gets no grace.
   private mutating func left(_ id: String, _ epoch: Int64, graceful: Bool, at now: Moment) -> [Action] {
     guard isHere(id, epoch: epoch) else {
       // The agent left before its registration was known here, so no other node removes that from the store.
@@ -215,7 +215,7 @@ extension AgentMachine {
     }
     let listed = Set(records.map(\.id))
     for (id, epoch) in before.sorted(by: { $0.key < $1.key }) where !listed.contains(id) {
-      // A good-bye would have been announced; the store may only have lost this registration, which its node then stores again.
+      // A goodbye would have been announced; the store may only have lost this registration, which its node then stores again.
       actions += leftElsewhere(id, epoch: epoch, graceful: false, home: home, at: now)
     }
     return actions

@@ -23,7 +23,7 @@ package final class DispatchMetrics: Sendable {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300])
     restored = try registry.makeCounter(
       "parallax_executions_restored_total",
-      help: "Executions that the store had lost of, as by a failover of Redis, and that were written again."
+      help: "Executions that the store lost wholly or in part, such as in a failover of Redis, and that were written again."
     ).withLabels()
   }
 

@@ -1,26 +1,26 @@
-/// Finds out whether the store has forgotten this node's session, from what came of entering it again and again; a value.
+/// Detects that the store lost this node's session, from the replies to its repeated entries; a value.
 ///
-/// The store says of an entry that it is new. That answer can be lost, and is given once; the session's generation tells it later.
+/// The store reports a new entry once. If that reply is lost, the generation of the session reveals the loss.
 package struct SessionOpenings: Sendable {
-  /// How many entries were answered since the session was new.
+  /// The number of answered entries since the session was new.
   private var answered: Int64 = 0
   private var isInDoubt = false
 
-  /// Makes one for a session that was not entered yet.
+  /// Creates the detection for a session without entries.
   package init() {}
 
-  /// Whether the generation of the session is to be read when the next entry is answered.
+  /// True if the next entry needs the generation of the session.
   package var needsGeneration: Bool { isInDoubt && answered > 0 }
 
-  /// An entry may have been made or not.
+  /// Records an entry of unknown outcome.
   package mutating func failed() { isInDoubt = true }
 
-  /// An entry was made.
+  /// Records an entry.
   ///
   /// - Parameters:
-  ///   - isNew: Whether the session was not there before.
-  ///   - generation: How often the session was entered, by the store; nil if that was not read.
-  /// - Returns: Whether the store had forgotten the session, which had been there.
+  ///   - isNew: True if the session was absent.
+  ///   - generation: The number of entries in the store; nil if it was not read.
+  /// - Returns: True if the store lost the session.
   package mutating func answered(isNew: Bool, generation: Int64?) -> Bool {
     let isForgotten = answered > 0 && (isNew || generation.map { $0 <= answered } ?? false)
     if generation != nil || isNew || answered == 0 { isInDoubt = false }

@@ -7,16 +7,16 @@ package struct StoreTime: Sendable {
 
   private var last: (time: Timestamp, instant: Duration)?
 
-  /// Makes one that was never read.
+  /// Creates a clock without a reading.
   package init() {}
 
-  /// Takes in a reading that was asked for and came at these instants of the monotonic clock.
+  /// Records a reading, with the instants of its request and its reply by the monotonic clock.
   package mutating func read(_ time: Timestamp, sentAt: Duration, receivedAt: Duration) {
     guard last == nil || receivedAt - sentAt <= Self.longestReading else { return }
     last = (time, sentAt + (receivedAt - sentAt) / 2)
   }
 
-  /// The time of the store at an instant of the monotonic clock; nil if it was never read.
+  /// The time of the store at an instant of the monotonic clock; nil before the first reading.
   package func wall(at instant: Duration) -> Timestamp? {
     last.map { $0.time + (instant - $0.instant) }
   }

@@ -43,7 +43,7 @@ package final class SessionRecovery: Sendable {
     self.clock = clock
     self.logger = logger
     recovered = try registry.makeCounter(
-      "parallax_executions_recovered_total", help: "Executions taken over from lost node sessions, by what was done.",
+      "parallax_executions_recovered_total", help: "Executions taken over from lost node sessions, by action.",
       labels: ["action"])
   }
 

@@ -196,7 +196,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
 
   private func close(_ ending: AgentSessionMachine.Ending) {
     switch ending {
-    case .left: link.close(code: .normal, reason: "good-bye")
+    case .left: link.close(code: .normal, reason: "goodbye")
     case .silent: link.close(code: .goingAway, reason: "silent for longer than heartbeatTimeout")
     case .refused: link.close(code: .goingAway, reason: "not ready")
     case .notRegistered, .tooManyMessages, .replaced: link.close(code: .policyViolation, reason: ending.rawValue)

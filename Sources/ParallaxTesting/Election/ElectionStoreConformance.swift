@@ -212,7 +212,7 @@ public enum ElectionStoreConformance {
       group.addTask {
         var version: ElectionVersion?
         for record in ElectionSample.records { version = try await write(record, to: store, expecting: version) }
-        // What a store still tells, it tells while it is asked.
+        // Reads give the store time to deliver pending hints.
         for _ in 0..<100 { _ = try await store.read() }
       }
       try await group.next()

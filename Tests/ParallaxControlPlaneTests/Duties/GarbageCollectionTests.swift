@@ -39,7 +39,7 @@ import Testing
     #expect(store.executions(ExecutionQuery(limit: 100)).executions.map(\.execution.id) == (0...5).map { "exec_\($0)" })
   }
 
-  @Test func `One round goes on until nothing is left to remove`() async throws {
+  @Test func `One round continues until nothing is left to remove`() async throws {
     let store = InMemoryStateStore { Self.start }
     for number in 0..<12_000 { _ = store.create(execution(number, .completed, createdAt: Self.start + .milliseconds(number))) }
     try await collection(store, retention: .seconds(86_400), maxRetained: 500).run()

@@ -44,7 +44,7 @@ import Testing
     #expect(text.hasPrefix("HTTP/1.1 405 Method Not Allowed\r\n"))
     #expect(text.contains("Allow: GET, HEAD\r\n"))
     #expect(text.contains("METHOD_NOT_ALLOWED"))
-    #expect(text.hasSuffix("\r\n\r\nhealth"), "the connection goes on")
+    #expect(text.hasSuffix("\r\n\r\nhealth"), "the connection stays open")
   }
 
   @Test func endsTheConnectionWhenTheClientWantsItAndForHTTP10() throws {

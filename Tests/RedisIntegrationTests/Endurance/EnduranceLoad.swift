@@ -59,7 +59,7 @@ final class EnduranceLoad: Sendable {
     state.withLock { $0.longestSilence = .zero }
     try await action()
     let before = state.withLock { $0.commands }
-    try await eventually("the load goes on after \(name)", within: .seconds(30)) { state.withLock { $0.commands } > before + 1_000 }
+    try await eventually("the load continues after \(name)", within: .seconds(30)) { state.withLock { $0.commands } > before + 1_000 }
     state.withLock { $0.report.silences.append((name, $0.longestSilence)) }
   }
 

@@ -93,18 +93,18 @@ package struct ElectionScenario {
 
 /// One line of a script: a word, further words, and options.
 ///
-/// | command | what it does |
+/// | command | effect |
 /// |---|---|
 /// | `defect NAME` | nodes, store or resource go wrong in one way |
 /// | `timings lease=15s deadline=10s retry=2s …` | sets the timings of later nodes; `unchecked` allows invalid ones |
 /// | `node NAME …` | starts a node: `id=`, `cluster=`, `priority=`, `lease=`, `bootstrap=`, `rate=`, `wall=`, `watch`, `reclaim`, `alone` |
-/// | `kill`, `start`, `pause`, `continue`, `resign`, `fit`, `unfit` `NAME` | what becomes of a node |
-/// | `stick`, `unstick` `NAME` | whether the duties of a node ignore their cancellation |
-/// | `lose`, `hold`, `fail`, `open` `NAME` `requests`, `writes`, `replies`, `hints` or `all` | what becomes of a node's messages |
-/// | `deliver NAME` | what was held arrives |
+/// | `kill`, `start`, `pause`, `continue`, `resign`, `fit`, `unfit` `NAME` | starts, stops, pauses or changes a node |
+/// | `stick`, `unstick` `NAME` | makes the duties of a node ignore or obey their cancellation |
+/// | `lose`, `hold`, `fail`, `open` `NAME` `requests`, `writes`, `replies`, `hints` or `all` | loses, delays, fails or delivers the messages of a node |
+/// | `deliver NAME` | delivers held messages |
 /// | `run 5s`, `run to 20s` | lets time pass |
 /// | `wipe`, `failover N`, `garbage`, `record …` | the store loses its data, its last writes, holds nonsense, holds a record |
-/// | `asynchronous` | the store may lose what it acknowledged, so only the promise of fencing is checked |
+/// | `asynchronous` | lets the store lose acknowledged writes, so that only fencing is checked |
 /// | `ask stepdown [ID]`, `elect`, `force`, `pause` or `resume` | an operator writes a request |
 /// | `write NAME` | a node writes to a resource with the fencing token of its last term |
 /// | `leaders`, `record`, `status NAME` | shows something |

@@ -133,7 +133,7 @@ extension ElectionSimulation {
   mutating func resumeProcess(_ index: Int) {
     guard nodes[index].isPaused else { return }
     nodes[index].isPaused = false
-    if isTraced { trace("\(nodes[index].name) goes on") }
+    if isTraced { trace("\(nodes[index].name) continues") }
     let deferred = nodes[index].deferred
     nodes[index].deferred = []
     for event in deferred { queue.add(event, at: now) }
