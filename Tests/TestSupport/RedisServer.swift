@@ -17,7 +17,7 @@ package final class RedisServer: Sendable {
 
   /// The server program of the tests; `PARALLAX_TEST_REDIS_SERVER` selects another one.
   private static let defaultExecutable = ProcessInfo.processInfo.environment["PARALLAX_TEST_REDIS_SERVER"] ?? "redis-server"
-  /// Whether that server speaks TLS; `Scripts/test-servers.sh` tells of one that was built without.
+  /// Whether that server speaks TLS; `Scripts/test-servers.sh` reports a server without TLS.
   package static let hasTLS = ProcessInfo.processInfo.environment["PARALLAX_TEST_REDIS_WITHOUT_TLS"] == nil
   /// Whether that server is Valkey, which hands over in ways that Redis does not know.
   package static let isValkey = defaultExecutable.hasSuffix("valkey-server")

@@ -49,7 +49,7 @@ package struct RedisSlotMigration: Sendable {
 
   /// Makes the target the owner, at the target first and at the other primaries last.
   ///
-  /// The source must not have keys of the slots any more.
+  /// The source must have no keys of the slots.
   package func finish() throws {
     let name = try cluster.identifier(of: target)
     try set(slots, "NODE", name, at: target)

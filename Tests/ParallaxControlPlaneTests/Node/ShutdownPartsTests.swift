@@ -73,7 +73,7 @@ import Testing
   }
 }
 
-/// A connection that records what its agent is told.
+/// A connection that records the messages to its agent.
 private final class RecordedLink: AgentLink {
   private let recorded = Mutex<[String]>([])
 

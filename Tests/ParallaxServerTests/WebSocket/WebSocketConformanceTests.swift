@@ -5,7 +5,7 @@ import Testing
 
 @testable import ParallaxServer
 
-/// The handler of the agents' connections, with a gateway that echoes, before a fuzzing client of somebody else.
+/// The handler of agent connections, with an echoing gateway, under an external fuzzing client.
 ///
 /// `Scripts/test-websocket-conformance.sh` installs the client and names it; without it there is nothing to run.
 @Suite struct WebSocketConformanceTests {

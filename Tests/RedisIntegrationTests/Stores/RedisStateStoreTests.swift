@@ -13,7 +13,7 @@ import Testing
     try await withStore { test in try await check.run { test.store } }
   }
 
-  // MARK: What operators see
+  // MARK: Keys and fields for operators
 
   @Test func anExecutionReadsAsTheSpecificationShows() async throws {
     try await withStore { test in

@@ -98,9 +98,9 @@ package struct ElectionScenario {
 /// | `defect NAME` | nodes, store or resource go wrong in one way |
 /// | `timings lease=15s deadline=10s retry=2s …` | sets the timings of later nodes; `unchecked` allows invalid ones |
 /// | `node NAME …` | starts a node: `id=`, `cluster=`, `priority=`, `lease=`, `bootstrap=`, `rate=`, `wall=`, `watch`, `reclaim`, `alone` |
-/// | `kill`, `start`, `pause`, `continue`, `resign`, `fit`, `unfit` `NAME` | starts, stops, pauses or changes a node |
+/// | `kill`, `start`, `pause`, `continue`, `resign`, `fit`, `unfit` `NAME` | changes the state of a node |
 /// | `stick`, `unstick` `NAME` | makes the duties of a node ignore or obey their cancellation |
-/// | `lose`, `hold`, `fail`, `open` `NAME` `requests`, `writes`, `replies`, `hints` or `all` | loses, delays, fails or delivers the messages of a node |
+/// | `lose`, `hold`, `fail`, `open` `NAME` `requests`, `writes`, `replies`, `hints` or `all` | loses, delays, fails or delivers messages |
 /// | `deliver NAME` | delivers held messages |
 /// | `run 5s`, `run to 20s` | lets time pass |
 /// | `wipe`, `failover N`, `garbage`, `record …` | the store loses its data, its last writes, holds nonsense, holds a record |
