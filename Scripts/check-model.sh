@@ -106,7 +106,7 @@ holds "mutual exclusion, 3 nodes with unequal leases, no data loss" -DNODES=3 -D
 holds "growth of terms, lost is final" -DTERMS=5
 holds "fences" -DFENCES -DTERMS=3
 holds "fences when the store forgets grants and clocks mean nothing" -DFENCES -DFAILOVER -DTERMS=2
-holds "progress: somebody leads and stays" -DPROGRESS
+holds "progress: a leader is elected and stays" -DPROGRESS
 holds "progress while operators keep sending requests" -DPROGRESS -DNAGGING
 holds "progress: no transition while the store keeps losing its data" -DPROGRESS -DFORGETFUL
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that what the Markdown pages name exists: the files and headings of links, paths in code spans, targets of make, scripts.
+"""Checks that the references of Markdown pages exist: the files and headings of links, paths in code spans, targets of make, scripts.
 
 Prints each violation and fails if there is one. Reads only the files that git tracks or would add; uses no network.
 Usage: Scripts/check-pages.py

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A cluster to watch: Redis, three nodes, three agents and a load on free ports of this machine; the leader is killed and comes back.
+"""A cluster to watch: Redis, three nodes, three agents and a load on free ports of this machine; the leader is killed and returns.
 
 Usage: demo.py FOLDER_OF_EXECUTABLES. Needs redis-server and the Python package websockets. Stops everything that it started.
 """

@@ -1,4 +1,4 @@
-"""WebSockets over HTTP/2 (RFC 8441), which a server has to offer in its settings."""
+"""WebSockets over HTTP/2 (RFC 8441), if the settings of the server offer them."""
 import socket
 
 import h2.config, h2.connection, h2.events

@@ -22,7 +22,7 @@ PATIENCE = 70  # seconds, longer than what proxies allow by default
 
 
 class Site:
-    """Nodes and what stands before them, for one proxy."""
+    """One proxy and the nodes behind it."""
 
     def __init__(self, proxy, folder):
         self.proxy, self.processes, self.failed = proxy, Processes(folder), []

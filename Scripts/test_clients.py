@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs one agent for each WebSocket library in Tests/Clients against a node, all at once, and prints the matrix of what they did.
+"""Runs one agent for each WebSocket library in Tests/Clients against a node, all at once, and prints the matrix of their results.
 
 Each agent registers, echoes a text, returns a result of 900 KiB, is idle for two minutes, echoes again, sees its node restart, and returns.
 Fails if one does not, or reports another close code than 1001 at the restart.
@@ -16,7 +16,7 @@ TOMCAT = ["tomcat9-websocket", "tomcat9-websocket-api", "tomcat9-juli", "tomcat9
 
 
 class Client:
-    """A library, the language of its agent, the package that tells its version, and the agent's command."""
+    """A library, the language of its agent, the package of its version, and the agent's command."""
 
     def __init__(self, library, language, package, command, environment=None, code="1001", note=""):
         self.library, self.language, self.package, self.code, self.note = library, language, package, code, note

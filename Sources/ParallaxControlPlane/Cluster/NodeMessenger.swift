@@ -52,7 +52,7 @@ final class NodeMessenger: Service {
     outboxes.withLock { $0.sessionLost(session) }
   }
 
-  /// Accepts messages again for a session that was wrongly taken for lost.
+  /// Accepts messages again for a session that was wrongly presumed lost.
   func sessionReturned(_ session: NodeSession) {
     outboxes.withLock { $0.sessionReturned(session) }
   }

@@ -155,7 +155,7 @@ struct Outboxes: Sendable {
     lost.append(session)
   }
 
-  /// Accepts messages again for a session that was wrongly taken for lost.
+  /// Accepts messages again for a session that was wrongly presumed lost.
   mutating func sessionReturned(_ session: NodeSession) {
     lost.removeAll { $0 == session }
   }

@@ -36,7 +36,7 @@ final class SyncLatency: Sendable {
     }
   }
 
-  /// Records that a marker came back; earlier ones are lost, since events keep their order.
+  /// Records that a marker returned; earlier ones are lost, since events keep their order.
   func received(_ marker: Int64, at now: Duration) {
     state.withLock { state in
       if let sent = state.awaited.first(where: { $0.marker == marker }) { summary.observe(now - sent.sentAt) }

@@ -1,4 +1,4 @@
-"""What the Python agents have in common: what they send, and what they print for the driver."""
+"""The common part of the Python agents: their messages, and their output for the driver."""
 import json, sys
 
 URL, NAME = sys.argv[1:3]
