@@ -257,7 +257,7 @@ import Testing
     #expect(world.status(id) == .timedOut)
   }
 
-  // MARK: Slots of agents
+  // MARK: Places
 
   @Test func anAgentThatContinuesACancelledTaskGetsNoMoreTasks() {
     var world = World()
@@ -276,7 +276,7 @@ import Testing
     #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
   }
 
-  @Test func theResultOfACancelledTaskFreesItsSlot() {
+  @Test func theResultOfACancelledTaskFreesItsPlace() {
     var world = World()
     world.connect("a")
     let (first, _) = world.submit()
@@ -289,7 +289,7 @@ import Testing
     #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
   }
 
-  @Test func aResultDuringTheWriteOfACancellationFreesItsSlot() {
+  @Test func aResultDuringTheWriteOfACancellationFreesItsPlace() {
     var world = World()
     let epoch = world.connect("a")
     let (first, _) = world.submit()
@@ -298,7 +298,7 @@ import Testing
     world.complete("task_1_0", by: "a")
     #expect(world.machine.agent("a")?.load == 0)
     world.settle()
-    // A renewed registration keeps the wait for the slot.
+    // A renewed registration keeps the wait for the place.
     let (second, _) = world.submit(timeout: .seconds(600))
     _ = world.cancel(second)
     world.handle(.agent(.renewed("a", from: epoch, epoch: epoch + 1)))
@@ -306,7 +306,7 @@ import Testing
     #expect(world.machine.agent("a")?.load == 0)
   }
 
-  @Test func aRepeatedResultFreesTheSlotThatItsAgentReported() {
+  @Test func aRepeatedResultFreesThePlaceThatItsAgentReported() {
     var world = World()
     world.connect("a")
     world.submit()
@@ -319,7 +319,7 @@ import Testing
     #expect(world.machine.agent("a")?.load == 0)
   }
 
-  @Test func theSlotOfACancelledTaskIsFreedAfter30SecondsOfSilence() {
+  @Test func thePlaceOfACancelledTaskIsFreedAfter30SecondsOfSilence() {
     var world = World()
     world.connect("a")
     let (first, _) = world.submit(timeout: .seconds(600))
@@ -358,7 +358,7 @@ import Testing
     let canceller = world.cancel(id)
     world.settle()
     #expect(world.cancelled == ["task_1_0 a cancelled"])
-    // The report of the agent frees the slot.
+    // The report of the agent frees the place.
     #expect(world.tasks == ["task_1_0 a"])
     world.handle(.agent(.stopped(task: "task_1_0", by: "a")))
     world.settle()
