@@ -12,6 +12,8 @@ final class WebSocketConnection: AgentConnection {
     var messages: [ByteBuffer] = []
     /// The bytes of messages that have not reached the channel, those that the event loop has taken included.
     var waitingBytes = 0
+    /// The bytes of the largest waiting message, if it exceeds the limit by itself.
+    var oversizedBytes = 0
     /// Whether a message found the limit of waiting bytes reached.
     var hasOverflowed = false
     var closeRequest: CloseRequest?
@@ -44,8 +46,9 @@ final class WebSocketConnection: AgentConnection {
   func send(_ text: ByteBuffer) {
     let mustWake = outbox.withLock { outbox in
       guard !outbox.hasEnded, outbox.closeRequest == nil else { return false }
-      // One message is accepted whatever its size, because the agent may well read it.
-      if outbox.waitingBytes >= maxWaitingBytes { outbox.hasOverflowed = true }
+      // One message is accepted whatever its size, and what follows it, because the agent may well read it.
+      if outbox.waitingBytes >= maxWaitingBytes + outbox.oversizedBytes { outbox.hasOverflowed = true }
+      if text.readableBytes > maxWaitingBytes { outbox.oversizedBytes = max(outbox.oversizedBytes, text.readableBytes) }
       outbox.waitingBytes += text.readableBytes
       if outbox.hasOverflowed {
         // The event loop disconnects, so these messages are never sent.
@@ -108,7 +111,10 @@ extension WebSocketConnection {
 
   /// The channel has accepted this many bytes of messages.
   func didWrite(bytes: Int) {
-    outbox.withLock { $0.waitingBytes -= bytes }
+    outbox.withLock { outbox in
+      outbox.waitingBytes -= bytes
+      if outbox.waitingBytes == 0 { outbox.oversizedBytes = 0 }
+    }
   }
 
   /// The connection has ended: drops its messages and accepts no more.

@@ -176,6 +176,21 @@ import Testing
     #expect(fixture.gateway.drains == 1)
   }
 
+  @Test func keepsAReaderThatHasAMessageOfAnySizeAndSmallOnesToRead() throws {
+    let fixture = try open { $0.agentBacklog = 1000 }
+    let connection = try #require(fixture.gateway.connections.first)
+    fixture.channel.isWritable = false
+    let large = String(repeating: "x", count: 5000)
+    for text in ["small", large, "small"] {
+      connection.send(ByteBuffer(string: text))
+      fixture.channel.embeddedEventLoop.run()
+    }
+    #expect(fixture.channel.isActive)
+    for _ in 0..<11 { connection.send(ByteBuffer(string: String(repeating: "x", count: 100))) }
+    fixture.channel.embeddedEventLoop.run()
+    #expect(fixture.gateway.closeReasons == [.slowReader(bytesWaiting: 6110)])
+  }
+
   @Test func sendsOneMessageOfAnySize() throws {
     let fixture = try open { $0.agentBacklog = 1000 }
     let connection = try #require(fixture.gateway.connections.first)
