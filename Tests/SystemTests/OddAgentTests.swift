@@ -1,0 +1,227 @@
+import Foundation
+import ParallaxAPI
+import Synchronization
+import TestSupport
+import Testing
+
+extension SystemTests {
+  /// Agents that leave, die, hang, or take and send more than fits.
+  @Suite(.serialized, .timeLimit(.minutes(4)))
+  struct OddAgents {
+    @Test func `an agent that leaves while Redis is away is unknown everywhere afterward`() async throws {
+      try await ParallaxCluster.with(2, redis: .init(appendOnly: true)) { cluster in
+        try await cluster.nodes[0].apply(pattern("analyze"))
+        try await withPythonAgents(1, url: cluster.nodes[0].agentURL, capabilities: ["analysis"]) { agents in
+          try await AgentSocket.withAgent("agent-ghost", at: cluster.nodes[1], places: 10) { ghost in
+            try await eventually("the agent at the other node") {
+              try await cluster.nodes[0].api.get("/api/agents/agent-ghost").status == 200
+            }
+            await cluster.redis.stop()
+            try await ghost.send(.disconnect(.init(reason: "done")), id: "1")
+            #expect(try await ghost.receive() == .close(code: 1000))
+          }
+          try await cluster.redis.start()
+          for node in cluster.nodes {
+            try await node.waitUntilReady()
+            try await eventually("the agent's removal at \(node.url)") {
+              try await node.api.get("/api/agents").decode(AgentList.self).agents.map(\.id) == [agents[0].id]
+            }
+          }
+          // Only the epoch stays.
+          try await eventually("the registration's removal") {
+            try cluster.redis.command("HGET", "parallax:agent:agent-ghost", "nodeId") == .null
+          }
+          for node in cluster.nodes {
+            let execution = try await node.execute("analyze")
+            #expect(execution.status == .completed, "\(execution)")
+          }
+        }
+      }
+    }
+
+    @Test func `a node whose subscription broke when an agent became idle gives it work`() async throws {
+      try await ParallaxCluster.with(2) { cluster in
+        let (node, home) = (cluster.nodes[0], cluster.nodes[1])
+        try await node.apply(pattern("analyze", timeout: .seconds(20)))
+        let arguments = ["--concurrency", "1", "--delay", "1.5"]
+        try await withPythonAgents(1, url: home.agentURL, capabilities: ["analysis"], arguments: arguments) { agents in
+          func knows(_ status: AgentStatus) async throws -> Bool {
+            let response = try await node.api.get("/api/agents/\(agents[0].id)")
+            return try response.status == 200 && response.decode(AgentDocument.self).status == status
+          }
+          let accepted = try await home.submit("analyze")
+          try await eventually("the news that the agent is busy") { try await knows(.busy) }
+          // No subscription lasts until the news that the agent is idle again has passed.
+          let cutting = Task { [redis = cluster.redis] in
+            while !Task.isCancelled {
+              try redis.command("CLIENT", "KILL", "TYPE", "pubsub")
+              try? await Task.sleep(for: .milliseconds(1))
+            }
+          }
+          _ = try await home.end(of: accepted.executionId)
+          try await Task.sleep(for: .milliseconds(500))
+          cutting.cancel()
+          try await cutting.value
+          // Loads are told every ten seconds.
+          try await eventually("the knowledge that the agent is idle") { try await knows(.idle) }
+          // The node gives the task to the agent itself, not the execution to the agent's node.
+          let execution = try await node.execute("analyze")
+          #expect(execution.status == .completed && execution.nodeId == "node-0", "\(execution)")
+        }
+      }
+    }
+
+    @Test func `an input that kills its agents fails after few deliveries, and the tasks beside it end elsewhere`() async throws {
+      try await withParallaxd { node in
+        try await node.apply(pattern("analyze"))
+        let agents = [MortalAgent(id: "agent-a"), MortalAgent(id: "agent-b")]
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          defer { group.cancelAll() }
+          // All four wait for the first agent, and are there together.
+          var healthy: [String] = []
+          for _ in 0..<3 { healthy.append(try await node.submit("analyze").executionId) }
+          let deadly = try await node.submit("analyze", input: "deadly").executionId
+          group.addTask { await agents[0].run(at: node) }
+          try await eventually("the agent's death") { agents[0].deaths > 0 }
+          group.addTask { await agents[1].run(at: node) }
+
+          for id in healthy {
+            let execution = try await node.end(of: id, within: .seconds(40))
+            #expect(execution.status == .completed, "\(execution)")
+          }
+          let failed = try await node.end(of: deadly, within: .seconds(40))
+          #expect(failed.status == .failed && failed.error?.code.hasPrefix("AGENT_LOST") == true, "\(failed)")
+          let deaths = agents.map(\.deaths).reduce(0, +)
+          #expect((2...5).contains(deaths), "the input killed \(deaths) agents")
+        }
+      }
+    }
+
+    @Test func `an agent that cannot stop what has timed out gets no further task before it says so`() async throws {
+      try await withParallaxd { node in
+        try await node.apply(pattern("analyze", timeout: .seconds(1)))
+        try await AgentSocket.withAgent("agent-a", at: node) { agent in
+          var ids: [String] = []
+          for _ in 0..<10 { ids.append(try await node.submit("analyze").executionId) }
+          let task = try await agent.receiveTask()
+          for id in ids {
+            let execution = try await node.end(of: id)
+            #expect(execution.status == .timedOut, "\(execution)")
+          }
+          let received = try await agent.receivedTypes(activeTasks: [task.taskId])
+          #expect(received == ["task_cancelled"])
+          let shown: AgentDocument = try await node.api.get("/api/agents/agent-a").decode()
+          #expect(shown.status == .busy, "\(shown)")
+
+          try await agent.complete(task, with: "too late")
+          async let answer = node.execute("analyze")
+          let next = try await agent.receiveTask()
+          try await agent.complete(next, with: "in time")
+          #expect(try await answer.result == "in time")
+        }
+      }
+    }
+
+    // MARK: Sizes
+
+    private static let smallMessages = ["parallax.config.yaml": "agents: { maxMessageSize: 64KiB }"]
+
+    @Test func `a task that its agent could not take fails, and its agent stays`() async throws {
+      try await withParallaxd { node in
+        try await node.apply(pattern("analyze"))
+        try await AgentSocket.withAgent("agent-a", at: node, maxMessageSize: 16 << 10) { agent in
+          let refused = try await node.execute("analyze", input: .string(String(repeating: "x", count: 20_000)))
+          #expect(refused.status == .failed && refused.error?.code == "MESSAGE_TOO_LARGE", "\(refused.status) \(refused.error as Any)")
+          let next = try await node.submit("analyze")
+          let task = try await agent.receiveTask()
+          #expect(task.executionId == next.executionId)
+          try await agent.completeAcknowledged(task, with: "small")
+        }
+        #expect(node.process.errorOutput.components(separatedBy: "a message is too large").count == 2)
+      }
+    }
+
+    @Test func `a result that its node could not take fails its task once, and its agent may return`() async throws {
+      try await withParallaxd(files: Self.smallMessages) { node in
+        try await node.apply(pattern("analyze"))
+        let accepted = try await node.submit("analyze")
+        let task = try await AgentSocket.withAgent("agent-a", at: node) { agent in
+          let task = try await agent.receiveTask()
+          try await agent.send(.text, [], announcedLength: 100_000)
+          #expect(try await agent.receive() == .close(code: 1009))
+          return task
+        }
+        let failed = try await node.end(of: accepted.executionId, within: .seconds(5))
+        #expect(failed.status == .failed && failed.error?.code == "MESSAGE_TOO_LARGE", "\(failed)")
+        // It has kept the result, and sends it again.
+        try await AgentSocket.withAgent("agent-a", at: node, activeTasks: [task.taskId]) { agent in
+          try await agent.send(.text, [], announcedLength: 100_000)
+          #expect(try await agent.receive() == .close(code: 1009))
+        }
+        try await AgentSocket.withAgent("agent-a", at: node) { agent in
+          let next = try await node.submit("analyze")
+          let task = try await agent.receiveTask()
+          try await agent.completeAcknowledged(task, with: "small")
+          #expect(try await node.end(of: next.executionId).result == "small")
+        }
+        #expect(node.process.errorOutput.components(separatedBy: "a message is too large").count == 2)
+      }
+    }
+
+    @Test func `ten large tasks that wait for an agent reach it over one connection, however slowly it reads`() async throws {
+      try await withParallaxd { node in
+        try await node.apply(pattern("analyze"))
+        let input = JSONValue.string(String(repeating: "x", count: 900_000))
+        var ids: [String] = []
+        for _ in 0..<10 { ids.append(try await node.submit("analyze", input: input).executionId) }
+        try await AgentSocket.withAgent("agent-a", at: node, places: 10) { agent in
+          // All tasks are under way, and more than the sockets hold is not read.
+          try await Task.sleep(for: .seconds(1))
+          for _ in ids {
+            let task = try await agent.receiveTask()
+            try await agent.complete(task, with: "read")
+          }
+          for id in ids { #expect(try await node.end(of: id).status == .completed) }
+        }
+      }
+    }
+  }
+}
+
+/// An agent that dies of the input `"deadly"`, and starts again without memory of its tasks; any other task takes it half a second.
+private final class MortalAgent: Sendable {
+  let id: String
+  private let deathCount = Mutex(0)
+
+  init(id: String) { self.id = id }
+
+  var deaths: Int { deathCount.withLock { $0 } }
+
+  /// Lives again and again until the task is cancelled.
+  func run(at node: ParallaxdProcess) async {
+    while !Task.isCancelled {
+      try? await live(at: node)
+      try? await Task.sleep(for: .milliseconds(100))
+    }
+  }
+
+  private func live(at node: ParallaxdProcess) async throws {
+    try await AgentSocket.withAgent(id, at: node, places: 4) { agent in
+      let sender = agent.sender
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        defer { group.cancelAll() }
+        while true {
+          let task = try await agent.receiveTask()
+          if task.input == "deadly" {
+            deathCount.withLock { $0 += 1 }
+            return
+          }
+          group.addTask {
+            try await Task.sleep(for: .milliseconds(500))
+            try await sender.complete(task, with: "done")
+          }
+        }
+      }
+    }
+  }
+}

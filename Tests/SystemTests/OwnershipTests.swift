@@ -1,0 +1,184 @@
+import Foundation
+import ParallaxAPI
+import TestSupport
+import Testing
+
+extension SystemTests {
+  /// Who drives an execution, and whose outcome counts, when nodes are paused, killed, or have wrong clocks.
+  @Suite(.serialized, .timeLimit(.minutes(4)))
+  struct Ownership {
+    /// Longer than the loss of a member takes to be detected, and long enough for a node to notice its own pause.
+    private static let pause = Duration.seconds(5)
+
+    @Test func `a node that was paused drives the executions that others took over and gave back`() async throws {
+      try await ParallaxCluster.with(2) { cluster in
+        try await cluster.nodes[0].apply(pattern("analyze"))
+        let paused = cluster.others(than: try await cluster.leader())[0]
+        let node = cluster.nodes[paused]
+        // Its agent is busy all the time, so that there are always executions that wait for it there.
+        let arguments = ["--concurrency", "1", "--delay", "0.02"]
+        try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"], arguments: arguments) { agents in
+          let ids = try await submit(100, to: node)
+          try await whilePaused(paused, of: cluster, untilOwnerChanges: ids[99])
+          for id in ids {
+            let execution = try await node.end(of: id)
+            #expect(execution.status == .completed, "\(execution)")
+          }
+          let finished = agents[0].finishedTasks
+          #expect(finished.count == ids.count && Set(finished).count == ids.count)
+        }
+        let warnings = node.process.errorOutput.split(separator: "\n").filter { $0.contains("\"warning\"") }
+        #expect(warnings.count < 20, "\(warnings.prefix(30).joined(separator: "\n"))")
+      }
+    }
+
+    @Test func `a result that reaches a former owner counts, and is acknowledged`() async throws {
+      try await ParallaxCluster.with(2) { cluster in
+        try await cluster.nodes[0].apply(pattern("analyze"))
+        let paused = cluster.others(than: try await cluster.leader())[0]
+        let node = cluster.nodes[paused]
+        try await AgentSocket.withAgent("agent-a", at: node) { agent in
+          let accepted = try await node.submit("analyze")
+          let task = try await agent.receiveTask()
+          try await whilePaused(paused, of: cluster, untilOwnerChanges: accepted.executionId) { _ in
+            // It is the first message that the node reads when it goes on.
+            try await agent.complete(task, with: "of the former owner's agent")
+          }
+          let acknowledged: ControlPlaneMessage.ResultAck = try await agent.receive("result_ack")
+          #expect(acknowledged.taskId == task.taskId)
+          let execution = try await cluster.nodes[1 - paused].end(of: accepted.executionId, within: .seconds(5))
+          #expect(execution.status == .completed && execution.result == "of the former owner's agent", "\(execution)")
+        }
+      }
+    }
+
+    @Test func `the callers of a paused node get the results that others recorded meanwhile`() async throws {
+      try await ParallaxCluster.with(2) { cluster in
+        try await cluster.nodes[0].apply(pattern("analyze"))
+        let paused = cluster.others(than: try await cluster.leader())[0]
+        let node = cluster.nodes[paused]
+        async let waited = node.execute("analyze")
+        let task = try await AgentSocket.withAgent("agent-a", at: node) { agent in
+          let task = try await agent.receiveTask()
+          try await whilePaused(paused, of: cluster, untilOwnerChanges: task.executionId) { other in
+            // The agent leaves the silent node, as one without an answer to its heartbeats does.
+            try await AgentSocket.withAgent("agent-a", at: other, activeTasks: [task.taskId]) { moved in
+              try await moved.completeAcknowledged(task, with: "elsewhere")
+            }
+            let ended = try await other.end(of: task.executionId, within: .seconds(5))
+            #expect(ended.status == .completed, "\(ended)")
+          }
+          return task
+        }
+        let resumed = ContinuousClock.now
+        let answer = try await waited
+        #expect(answer.executionId == task.executionId && answer.status == .completed && answer.result == "elsewhere", "\(answer)")
+        #expect(resumed.duration(to: .now) < .seconds(10), "the caller waited for \(resumed.duration(to: .now))")
+      }
+    }
+
+    @Test(arguments: [true, false])
+    func `a result that was recorded without its owner's knowledge is kept, whether or not its agent returns`(returns: Bool) async throws {
+      try await RedisServer.with { redis in
+        // The node of the agent never learns that its last write arrived.
+        try await ChokeProxy.with(to: redis.port, at: "recorded-in-silence") { proxy in
+          let files = ["parallax.config.yaml": "agents: { resumeGrace: 2s }"]
+          try await ParallaxCluster.with(2, on: redis, urls: [1: "redis://127.0.0.1:\(proxy.port)"], files: files) { cluster in
+            let (owner, other) = (cluster.nodes[0], cluster.nodes[1])
+            try await owner.apply(pattern("analyze"))
+            let (id, task) = try await AgentSocket.withAgent("agent-a", at: other) { agent in
+              try await eventually("the agent at the owner") { try await owner.api.get("/api/agents/agent-a").status == 200 }
+              let accepted = try await owner.submit("analyze")
+              let task = try await agent.receiveTask()
+              #expect(try await owner.execution(accepted.executionId).nodeId == "node-0")
+              try await agent.complete(task, with: "recorded-in-silence")
+              try await eventually("the record") { proxy.isSilent }
+              try await eventually("the record in the store") {
+                try redis.command("HGETALL", "parallax:execution:\(accepted.executionId)").texts
+                  .contains { $0.contains("recorded-in-silence") }
+              }
+              other.process.send(signal: SIGKILL)
+              return (accepted.executionId, task)
+            }
+            if returns {
+              // It has forgotten the task, as an agent may whose result was acknowledged.
+              try await AgentSocket.withAgent("agent-a", at: owner) { agent in
+                let execution = try await owner.end(of: id, within: .seconds(20))
+                #expect(execution.status == .completed && execution.result == "recorded-in-silence", "\(execution)")
+                let received = try await agent.receivedTypes(activeTasks: [])
+                #expect(!received.contains("task"), "the task \(task.taskId) was sent again: \(received)")
+              }
+            } else {
+              let execution = try await owner.end(of: id, within: .seconds(20))
+              #expect(execution.status == .completed && execution.result == "recorded-in-silence", "\(execution)")
+            }
+          }
+        }
+      }
+    }
+
+    @Test(arguments: [2 * 86_400, -600])
+    func `a node whose wall clock is wrong gives executions the time that is left`(shift: Int) async throws {
+      try await WallClockShift.with { clocks in
+        try clocks.shift("node-1", by: .seconds(shift))
+        try await RedisServer.with { redis in
+          try await ParallaxCluster.with(2, on: redis, variables: { clocks.variables("node-\($0)") }) { cluster in
+            let (sound, shifted) = (cluster.nodes[0], cluster.nodes[1])
+            try await sound.apply(pattern("analyze"))
+            try await sound.apply(pattern("translate", capability: "translation"))
+            let waiting = try await sound.submit("translate")
+            let own = try await shifted.submit("analyze")
+            try await finish(own.executionId, at: shifted, capability: "analysis")
+
+            sound.process.send(signal: SIGKILL)
+            try await eventually("the takeover") { try await shifted.execution(waiting.executionId).nodeId == "node-1" }
+            try await finish(waiting.executionId, at: shifted, capability: "translation")
+            // Retention is a day, of which the node that leads now thinks that it has passed.
+            #expect(try await shifted.api.get("/api/executions/\(own.executionId)").status == 200)
+          }
+        }
+      }
+    }
+
+    // MARK: Steps
+
+    /// Does the one task of an execution, and checks the times that its agent and its caller are told.
+    private func finish(_ id: String, at node: ParallaxdProcess, capability: String) async throws {
+      try await AgentSocket.withAgent("agent-\(capability)", at: node, capability: capability) { agent in
+        let task = try await agent.receiveTask()
+        #expect(task.executionId == id)
+        #expect(task.timeout.duration > .seconds(25) && task.timeout.duration <= .seconds(60), "\(task.timeout)")
+        try await agent.completeAcknowledged(task, with: "done")
+      }
+      let execution = try await node.end(of: id, within: .seconds(5))
+      #expect(execution.status == .completed, "\(execution)")
+      let duration = try #require(execution.duration?.duration)
+      #expect(duration >= .zero && duration < .seconds(35), "\(execution)")
+    }
+
+    /// Pauses a node until another has taken over an execution, and for long enough that the node notices the pause.
+    private func whilePaused(
+      _ index: Int, of cluster: ParallaxCluster, untilOwnerChanges id: String,
+      _ body: (_ other: ParallaxdProcess) async throws -> Void = { _ in }
+    ) async throws {
+      let other = 1 - index
+      let began = ContinuousClock.now
+      cluster.nodes[index].process.send(signal: SIGSTOP)
+      try await eventually("the takeover of \(id)") {
+        try await cluster.nodes[other].execution(id).nodeId == ParallaxCluster.id(other)
+      }
+      try await body(cluster.nodes[other])
+      try await Task.sleep(until: began + Self.pause)
+      cluster.nodes[index].process.send(signal: SIGCONT)
+    }
+
+    private func submit(_ count: Int, to node: ParallaxdProcess) async throws -> [String] {
+      try await withThrowingTaskGroup(of: String.self) { group in
+        for number in 0..<count {
+          group.addTask { try await node.submit("analyze", input: ["text": .string("execution \(number)")]).executionId }
+        }
+        return try await group.reduce(into: []) { $0.append($1) }.sorted()
+      }
+    }
+  }
+}
