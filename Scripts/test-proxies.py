@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Three nodes behind each proxy, with the configuration of deploy/proxies: names and origins, a rolling restart and kill -9 under load.
+"""Three nodes behind each proxy, with the configuration of deploy/proxies: names and origins, HTTP/2 and WebSockets over TLS, a rolling
+restart and kill -9 under load.
 
 Usage: test-proxies.py FOLDER_OF_EXECUTABLES [--short] NAME=PROGRAM…, as in nginx=/usr/sbin/nginx. The short form restarts one node.
-Needs redis-server, and the Python packages websockets and h2. Stops everything that it started; fails if an expectation does.
+Needs redis-server, openssl, and the Python packages websockets and h2. Stops everything that it started; fails if an expectation does.
 """
-import asyncio, collections, http.client, pathlib, signal, sys, tempfile, threading, time
+import asyncio, collections, http.client, json, pathlib, signal, socket, ssl, sys, tempfile, threading, time
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -55,9 +56,9 @@ class Site:
                 time.sleep(0.05)
         raise SystemExit(f"{name} does not answer")
 
-    def start_proxy(self, label, ports, changes_host=False):
+    def start_proxy(self, label, ports, changes_host=False, tls_port=None):
         port = free_port()
-        self.proxy.start(self.processes, port, ports, label, changes_host)
+        self.proxy.start(self.processes, port, ports, label, changes_host, tls_port)
         return port
 
     def start(self):
@@ -66,7 +67,9 @@ class Site:
             self.start_node(index)
         wait_until_whole(self.ports)
         assert request(self.ports[0], "POST", "/api/patterns", PATTERN)[0] == 201
-        self.port = self.start_proxy("proxy", self.ports)
+        self.tls_port = free_port()
+        self.port = self.start_proxy("proxy", self.ports, tls_port=self.tls_port)
+        self.certificate = self.proxy.certificate
         wait_until_answered(self.port)
 
     # What a node knows of its clients behind the proxy.
@@ -106,14 +109,34 @@ class Site:
         self.expect(seen[0] == 503 and seen[1] == "1", "a handshake at a cluster that is not ready: 503 with Retry-After", seen)
         self.stop("unready", "waiting")
 
-    def check_http2(self):
-        """A client of HTTP/2 opens a WebSocket where extended CONNECT is offered, and knows where it is not."""
-        if self.proxy.name not in ("envoy", "haproxy"):
-            return  # the others speak HTTP/2 over TLS alone
-        from http2_websocket import extended_connect  # its package is not there for the short form
-        offered, status = extended_connect(self.port)
-        self.expect(offered == (status == 200), "an HTTP/2 client is offered WebSockets that work, or none", (offered, status))
-        print(f"  WebSockets over HTTP/2: {f'offered, {status}' if offered else 'not offered, so clients open them over HTTP/1.1'}")
+    def check_tls(self):
+        """Agents over TLS; a browser's requests over HTTP/2, and its WebSockets over HTTP/2 where they are offered."""
+        context = ssl.create_default_context(cafile=self.certificate)
+        seen = asyncio.run(work(self.tls_port, context, "over-tls"))
+        self.expect(seen == "completed", "an agent over TLS and HTTP/1.1 works", seen)
+        if IS_SHORT:
+            return  # without the package of HTTP/2
+        from http2_client import Connection
+        with Connection(self.tls_port, context) as connection:
+            burst = [("GET", "/ha/status", None), ("POST", f"/api/patterns/{PATTERN['name']}/execute?async=true", {"input": {"delay": 0}})]
+            answers = connection.ask(*burst * (BURST // 2))
+            self.expect(
+                {status for status, _ in answers} == {200, 202}, f"{BURST} requests at once over HTTP/2 and TLS are answered", answers[:2])
+            refused = connection.ask(("GET", "/ha/status", None, "other.example.org"))[0]
+            # Caddy itself has an empty answer for the names of no site.
+            self.expect(refused[0] in (403, 421) or refused == (200, ""), "other names reach no node over HTTP/2", refused)
+        # A client without TLS knows by itself that the server speaks HTTP/2; nginx and Caddy speak it over TLS alone.
+        plain = [(self.port, None)] if self.proxy.name in ("envoy", "haproxy") else []
+        for port, context in [*plain, (self.tls_port, context)]:
+            with Connection(port, context) as connection:
+                offered, (status, agent) = connection.offers_websockets, connection.open_websocket("/ws/agent")
+                self.expect(offered == (status == 200), "an HTTP/2 client is offered WebSockets that work, or none", (offered, status))
+                if status == 200:
+                    agent.send({"type": "register", "payload": {"capabilities": ["http2"]}})
+                    told = agent.receive()
+                    self.expect(told["type"] == "registered", "an agent over HTTP/2 registers", told)
+                print(f"  WebSockets over HTTP/2{' and TLS' if context else ''}: "
+                      f"{f'offered, {status}' if offered else f'not offered ({status}), so clients open them over HTTP/1.1'}", flush=True)
 
     def stop(self, *labels):
         for label in labels:
@@ -231,6 +254,35 @@ def handshake(port, origin):
     return asyncio.run(run())
 
 
+async def work(port, context, name):
+    """How an execution ends that an agent works on: both come over TLS."""
+    async with connect(f"wss://{HOST}/ws/agent", host="127.0.0.1", port=port, ssl=context, origin=f"https://{HOST}",
+                       additional_headers={"X-Agent-Id": name}) as agent:
+        await agent.send(json.dumps({"type": "register", "payload": {"capabilities": [name]}}))
+        registered = json.loads(await agent.recv())
+        if registered["type"] != "registered":
+            return registered
+
+        def execute():
+            connection = http.client.HTTPConnection(HOST, port)
+            try:
+                # By the public name, which is not in the system's list of hosts.
+                connection.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=20), server_hostname=HOST)
+                pattern = {**PATTERN, "name": name, "agents": {"capabilities": [name]}}
+                created = ask(connection, "POST", "/api/patterns", pattern)
+                answer = ask(connection, "POST", f"/api/patterns/{name}/execute", {"input": {}})
+                return answer[1].get("status") or (created, answer)
+            finally:
+                connection.close()
+
+        caller = asyncio.create_task(asyncio.to_thread(execute))
+        while (message := json.loads(await asyncio.wait_for(agent.recv(), 20)))["type"] != "task":
+            pass
+        task = {key: message["payload"][key] for key in ("taskId", "executionId")}
+        await agent.send(json.dumps({"type": "task_result", "payload": {**task, "result": {"by": name}}}))
+        return await caller
+
+
 def burst(port):
     failures, lock = collections.Counter(), threading.Lock()
 
@@ -312,7 +364,7 @@ def main():
                 site.start()
                 site.check_names()
                 site.check_not_ready()
-                site.check_http2()
+                site.check_tls()
                 site.run_load()
             finally:
                 site.processes.stop()
