@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-  /// Agents that leave, die, hang, or take and send more than fits.
+  /// Agents that leave, crash, hang, or exceed sizes.
   @Suite(.serialized, .timeLimit(.minutes(4)))
   struct OddAgents {
     @Test func `an agent that leaves while Redis is away is unknown everywhere afterward`() async throws {
@@ -27,7 +27,7 @@ extension SystemTests {
               try await node.api.get("/api/agents").decode(AgentList.self).agents.map(\.id) == [agents[0].id]
             }
           }
-          // Only the epoch stays.
+          // The epoch alone stays.
           try await eventually("the registration's removal") {
             try cluster.redis.command("HGET", "parallax:agent:agent-ghost", "nodeId") == .null
           }
@@ -51,7 +51,7 @@ extension SystemTests {
           }
           let accepted = try await home.submit("analyze")
           try await eventually("the news that the agent is busy") { try await knows(.busy) }
-          // No subscription lasts until the news that the agent is idle again has passed.
+          // Every subscription breaks until the announcement of the idle agent has passed.
           let cutting = Task { [redis = cluster.redis] in
             while !Task.isCancelled {
               try redis.command("CLIENT", "KILL", "TYPE", "pubsub")
@@ -62,9 +62,9 @@ extension SystemTests {
           try await Task.sleep(for: .milliseconds(500))
           cutting.cancel()
           try await cutting.value
-          // Loads are told every ten seconds.
+          // Loads are announced every ten seconds.
           try await eventually("the knowledge that the agent is idle") { try await knows(.idle) }
-          // The node gives the task to the agent itself, not the execution to the agent's node.
+          // The node sends the task to the agent, and keeps the execution.
           let execution = try await node.execute("analyze")
           #expect(execution.status == .completed && execution.nodeId == "node-0", "\(execution)")
         }
@@ -77,7 +77,7 @@ extension SystemTests {
         let agents = [MortalAgent(id: "agent-a"), MortalAgent(id: "agent-b")]
         try await withThrowingTaskGroup(of: Void.self) { group in
           defer { group.cancelAll() }
-          // All four wait for the first agent, and are there together.
+          // All four wait for the first agent, which gets them together.
           var healthy: [String] = []
           for _ in 0..<3 { healthy.append(try await node.submit("analyze").executionId) }
           let deadly = try await node.submit("analyze", input: "deadly").executionId
@@ -153,7 +153,7 @@ extension SystemTests {
         }
         let failed = try await node.end(of: accepted.executionId, within: .seconds(5))
         #expect(failed.status == .failed && failed.error?.code == "MESSAGE_TOO_LARGE", "\(failed)")
-        // It has kept the result, and sends it again.
+        // The agent has kept the result, and sends it again.
         try await AgentSocket.withAgent("agent-a", at: node, activeTasks: [task.taskId]) { agent in
           try await agent.send(.text, [], announcedLength: 100_000)
           #expect(try await agent.receive() == .close(code: 1009))
@@ -175,7 +175,7 @@ extension SystemTests {
         var ids: [String] = []
         for _ in 0..<10 { ids.append(try await node.submit("analyze", input: input).executionId) }
         try await AgentSocket.withAgent("agent-a", at: node, places: 10) { agent in
-          // All tasks are under way, and more than the sockets hold is not read.
+          // All tasks are sent, and exceed the buffers of the sockets.
           try await Task.sleep(for: .seconds(1))
           for _ in ids {
             let task = try await agent.receiveTask()
@@ -188,7 +188,7 @@ extension SystemTests {
   }
 }
 
-/// An agent that dies of the input `"deadly"`, and starts again without memory of its tasks; any other task takes it half a second.
+/// An agent that crashes on the input `"deadly"` and restarts without its tasks; every other task takes half a second.
 private final class MortalAgent: Sendable {
   let id: String
   private let deathCount = Mutex(0)
@@ -197,7 +197,7 @@ private final class MortalAgent: Sendable {
 
   var deaths: Int { deathCount.withLock { $0 } }
 
-  /// Lives again and again until the task is cancelled.
+  /// Restarts after each crash until the task is cancelled.
   func run(at node: ParallaxdProcess) async {
     while !Task.isCancelled {
       try? await live(at: node)

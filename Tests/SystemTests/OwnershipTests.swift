@@ -4,10 +4,10 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-  /// Who drives an execution, and whose outcome counts, when nodes are paused, killed, or have wrong clocks.
+  /// The owners and outcomes of executions when nodes are paused, killed, or have wrong clocks.
   @Suite(.serialized, .timeLimit(.minutes(4)))
   struct Ownership {
-    /// Longer than the loss of a member takes to be detected, and long enough for a node to notice its own pause.
+    /// Longer than the failure detection of members, and long enough for a node to notice its own pause.
     private static let pause = Duration.seconds(5)
 
     @Test func `a node that was paused drives the executions that others took over and gave back`() async throws {
@@ -15,7 +15,7 @@ extension SystemTests {
         try await cluster.nodes[0].apply(pattern("analyze"))
         let paused = cluster.others(than: try await cluster.leader())[0]
         let node = cluster.nodes[paused]
-        // Its agent is busy all the time, so that there are always executions that wait for it there.
+        // The agent is always busy, so that executions always wait for it at its node.
         let arguments = ["--concurrency", "1", "--delay", "0.02"]
         try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"], arguments: arguments) { agents in
           let ids = try await submit(100, to: node)
@@ -41,7 +41,7 @@ extension SystemTests {
           let accepted = try await node.submit("analyze")
           let task = try await agent.receiveTask()
           try await whilePaused(paused, of: cluster, untilOwnerChanges: accepted.executionId) { _ in
-            // It is the first message that the node reads when it goes on.
+            // The node reads this message first when it continues.
             try await agent.complete(task, with: "of the former owner's agent")
           }
           let acknowledged: ControlPlaneMessage.ResultAck = try await agent.receive("result_ack")
@@ -61,7 +61,7 @@ extension SystemTests {
         let task = try await AgentSocket.withAgent("agent-a", at: node) { agent in
           let task = try await agent.receiveTask()
           try await whilePaused(paused, of: cluster, untilOwnerChanges: task.executionId) { other in
-            // The agent leaves the silent node, as one without an answer to its heartbeats does.
+            // The agent leaves the node, which does not answer its heartbeats.
             try await AgentSocket.withAgent("agent-a", at: other, activeTasks: [task.taskId]) { moved in
               try await moved.completeAcknowledged(task, with: "elsewhere")
             }
@@ -80,7 +80,7 @@ extension SystemTests {
     @Test(arguments: [true, false])
     func `a result that was recorded without its owner's knowledge is kept, whether or not its agent returns`(returns: Bool) async throws {
       try await RedisServer.with { redis in
-        // The node of the agent never learns that its last write arrived.
+        // The reply to the node's last write is lost.
         try await ChokeProxy.with(to: redis.port, at: "recorded-in-silence") { proxy in
           let files = ["parallax.config.yaml": "agents: { resumeGrace: 2s }"]
           try await ParallaxCluster.with(2, on: redis, urls: [1: "redis://127.0.0.1:\(proxy.port)"], files: files) { cluster in
@@ -101,7 +101,7 @@ extension SystemTests {
               return (accepted.executionId, task)
             }
             if returns {
-              // It has forgotten the task, as an agent may whose result was acknowledged.
+              // The agent dropped the task after the acknowledgement of its result.
               try await AgentSocket.withAgent("agent-a", at: owner) { agent in
                 let execution = try await owner.end(of: id, within: .seconds(20))
                 #expect(execution.status == .completed && execution.result == "recorded-in-silence", "\(execution)")
@@ -133,7 +133,7 @@ extension SystemTests {
             sound.process.send(signal: SIGKILL)
             try await eventually("the takeover") { try await shifted.execution(waiting.executionId).nodeId == "node-1" }
             try await finish(waiting.executionId, at: shifted, capability: "translation")
-            // Retention is a day, of which the node that leads now thinks that it has passed.
+            // The retention of a day has passed by the clock of the new leader.
             #expect(try await shifted.api.get("/api/executions/\(own.executionId)").status == 200)
           }
         }
@@ -142,7 +142,7 @@ extension SystemTests {
 
     // MARK: Steps
 
-    /// Does the one task of an execution, and checks the times that its agent and its caller are told.
+    /// Completes the only task of an execution, and checks the times that its agent and its caller receive.
     private func finish(_ id: String, at node: ParallaxdProcess, capability: String) async throws {
       try await AgentSocket.withAgent("agent-\(capability)", at: node, capability: capability) { agent in
         let task = try await agent.receiveTask()
@@ -156,7 +156,7 @@ extension SystemTests {
       #expect(duration >= .zero && duration < .seconds(35), "\(execution)")
     }
 
-    /// Pauses a node until another has taken over an execution, and for long enough that the node notices the pause.
+    /// Pauses a node until another has taken over an execution, and long enough for the node to notice the pause.
     private func whilePaused(
       _ index: Int, of cluster: ParallaxCluster, untilOwnerChanges id: String,
       _ body: (_ other: ParallaxdProcess) async throws -> Void = { _ in }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-  /// Nodes whose store grows, is full, or is away.
+  /// Nodes whose store grows, is full, or does not answer.
   @Suite(.serialized, .timeLimit(.minutes(4)))
   struct StoreLimits {
     /// Executions end at once for lack of agents.
@@ -18,7 +18,7 @@ extension SystemTests {
       try await emptied
     }
 
-    /// In memory and on Redis, more are removed in one round than the store removes at once.
+    /// In memory and on Redis, one round removes more than one batch.
     private func followsThousandsOfExecutions() async throws {
       try await RedisServer.with { redis in
         let files = Self.files("maxRetained: 100")
@@ -50,7 +50,7 @@ extension SystemTests {
       }
     }
 
-    /// Redis is full of what has ended: nobody but the nodes themselves makes room, and they become ready again.
+    /// Redis is full of ended executions: the nodes alone free memory, and become ready again.
     private func emptiesAFullRedis() async throws {
       try await ParallaxCluster.with(2, files: Self.files("retention: 2s")) { cluster in
         try await cluster.nodes[0].apply(pattern("analyze"))
