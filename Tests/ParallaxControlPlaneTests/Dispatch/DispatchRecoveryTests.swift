@@ -112,6 +112,23 @@ import Testing
     #expect(world.status("exec_1") == .timedOut)
   }
 
+  /// The clock of the former owner was ten minutes ahead of this node's.
+  @Test func noExecutionGetsMoreTimeThanItsTimeout() {
+    var world = World()
+    world.now.wall = World.start + .seconds(600)
+    var execution = world.execution("exec_1", pattern, timeout: .seconds(60))
+    execution.owner = World.other
+    world.plant(StoredExecution(execution: execution, tasks: []))
+    world.now.wall = World.start
+    world.recover("exec_1")
+    world.advance(by: .milliseconds(59_999))
+    world.settle()
+    #expect(world.status("exec_1") == .pending)
+    world.advance(by: .milliseconds(1))
+    world.settle()
+    #expect(world.status("exec_1") == .timedOut)
+  }
+
   @Test func theRecoveryOfALocalExecutionChangesNothing() {
     var world = World()
     world.connect("a")

@@ -7,7 +7,7 @@ import Testing
 @testable import ParallaxServer
 
 /// The bytes on a connection, by RFC 9110, RFC 9112 and the rules of browsers.
-@Suite struct WireTests {
+@Suite(.timeLimit(.minutes(1))) struct WireTests {
   /// Sends bytes, ends the output, and returns the whole response.
   private func exchange(
     _ text: String, change: @Sendable (inout HTTPServer.Configuration) -> Void = { _ in }, isLeaving: Bool = false

@@ -6,7 +6,7 @@ import ParallaxState
 import Testing
 
 /// A process can fail between the index entries and the hash, and a paused one can continue later.
-@Suite(.serialized) struct CrashLeftoverTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct CrashLeftoverTests {
   private static let later = Sample.instant + .seconds(3_600)
 
   /// The entries of a creator that fails before it writes the hash.

@@ -7,7 +7,7 @@ import ParallaxTesting
 import TestSupport
 import Testing
 
-@Suite(.serialized) struct RedisStateStoreTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct RedisStateStoreTests {
   @Test("The Redis store keeps the rules", arguments: StateStoreConformance.checks)
   func conforms(to check: StateStoreConformance.Check) async throws {
     try await withStore { test in try await check.run { test.store } }

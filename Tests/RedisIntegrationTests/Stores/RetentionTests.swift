@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// The removal of executions: its order, its cost, and the remaining ones.
-@Suite(.serialized) struct RetentionTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct RetentionTests {
   private static let later = Sample.instant + .seconds(3_600)
 
   private func keyed(_ id: String, _ key: String, createdAt: Timestamp) -> StoredExecution {
