@@ -82,6 +82,17 @@ package enum ExecutionMixes {
     $0.losesRequest = 0.02
     $0.agentBreaks = 20
   }
+  /// Deadlines, results and losses at the same time.
+  static let overruled = ExecutionMix("short time-outs and a store that loses what it was told last") {
+    $0.failovers = 30
+    $0.longestLag = 4
+    $0.timeouts = 4...12
+    $0.longestWork = 12
+    $0.losesReply = 0.02
+    $0.agentBreaks = 5
+    $0.agents = 6
+    $0.errors = 0.2
+  }
   static let refusals = ExecutionMix("a store that takes no writes") {
     $0.refusals = 30
     $0.agentBreaks = 15
@@ -157,7 +168,7 @@ package enum ExecutionMixes {
 
   package static let all = [
     dying, everything, network, partitions, overtaken, paused, hasty, rolling, losses, flushes, refusals, clocks, oddAgents, poison,
-    patient,
+    patient, overruled,
   ]
 
   /// The mix with a name; nil if there is none.

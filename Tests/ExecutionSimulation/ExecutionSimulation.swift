@@ -70,7 +70,7 @@ package final class ExecutionSimulation {
   }
 
   /// Records a disturbance that delays work.
-  func disturbed() { disturbedAt = now }
+  func disturbed() { disturbedAt = max(disturbedAt, now) }
 
   func countCall() { report.storeCalls += 1 }
 
@@ -290,7 +290,7 @@ package final class ExecutionSimulation {
   func refuse(for time: Int64) {
     note("the store takes no writes for \(time.text) s")
     store.refuse(until: now + time)
-    disturbedAt = now + time
+    disturbedAt = max(disturbedAt, now + time)
   }
 
   /// Whether the restoration of lost writes may be unfinished.
@@ -302,7 +302,7 @@ package final class ExecutionSimulation {
     faultsAreOn = false
     let wasAway = store.awayUntil > now
     store.heal(at: now)
-    disturbed()
+    disturbedAt = now
     for node in nodes {
       node.heal()
       if wasAway { node.reconnect(after: 0) }

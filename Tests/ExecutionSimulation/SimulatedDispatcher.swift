@@ -168,6 +168,7 @@ final class SimulatedDispatcher {
           switch outcome {
           case .intact, .restored: .applied
           case .stale: .stale
+          case .unread: .unread
           case .barred: .missing
           }
         self.written(stored.execution, result)

@@ -141,7 +141,7 @@ final class SimulatedNode {
     life += 1
     (isUp, isPaused, isStopping) = (true, false, false)
     world.disturbed()
-    wellSince = world.now
+    becomeWell()
     session = NodeSession(nodeID: "node-\(index)", incarnation: "\(life)")
     startedAt = world.now - .seconds(1)
     (links, gone, waits, deferred, memberWork) = ([:], [], [:], [], [])
@@ -207,12 +207,15 @@ final class SimulatedNode {
     world.plan(after: time) { if (self.life, self.pauses) == current { self.resume() } }
   }
 
+  /// The process runs; it does its work once it reaches the store.
+  private func becomeWell() { wellSince = max(world.now, cutUntil, world.store.awayUntil) }
+
   private func resume() {
     guard isPaused else { return }
     world.note("\(session) continues")
     isPaused = false
     world.disturbed()
-    wellSince = world.now
+    becomeWell()
     let waiting = deferred
     deferred = []
     for body in waiting { if isPaused { deferred.append(body) } else { body() } }
@@ -229,7 +232,7 @@ final class SimulatedNode {
 
   /// Connects to the store anew, after which writes may be lost and events were missed.
   func reconnect(after time: Int64) {
-    wellSince = world.now + time
+    wellSince = max(wellSince, world.now + time)
     here(after: time) {
       guard !self.isCut else { return }
       self.world.disturbed()
@@ -247,9 +250,11 @@ final class SimulatedNode {
   }
 
   func heal() {
+    let wasCut = world.now < cutUntil
+    if wasCut { cutUntil = 0 }
     resume()
-    if world.now < cutUntil {
-      cutUntil = 0
+    if wasCut {
+      if isUp, !isStopping { becomeWell() }
       reconnect(after: 0)
     }
     if world.now < deafUntil {
@@ -490,13 +495,13 @@ final class SimulatedNode {
         }
         if ids.isEmpty { return end() }
         for id in ids {
+          dispatcher.handle(.recovering(id))
           attempt(about: id, { $0.claim(id, from: lost, isGone: true, to: session) }) { outcome in
             left -= 1
-            switch outcome {
-            case nil:
+            self.dispatcher.handle((outcome ?? nil).map { .recovered($0) } ?? .notRecovered(id))
+            if outcome == nil {
               hasFailed = true
               self.dispatcher.handle(.message(.adopt(execution: id, owner: lost)))
-            case .some(let stored): if let stored { self.dispatcher.handle(.recovered(stored)) }
             }
             if left == 0 { end() }
           }

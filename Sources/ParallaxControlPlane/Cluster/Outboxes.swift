@@ -59,7 +59,7 @@ struct Outboxes: Sendable {
 
     init(_ message: NodeMessage) {
       switch message {
-      case .deliver(let task, let agent, _): self = .task(task.taskId, agent: agent)
+      case .deliver(let task, let agent, _, _): self = .task(task.taskId, agent: agent)
       case .withdraw(let cancellation, let agent): self = .task(cancellation.taskId, agent: agent)
       case .adopt(let execution, _), .adopted(let execution): self = .ownership(execution)
       case .recorded, .cancel, .watch, .ended, .disconnect: self = .other(message)
@@ -203,7 +203,7 @@ extension NodeMessage {
   /// The approximate size in bytes.
   fileprivate var approximateSize: Int {
     switch self {
-    case .deliver(let task, _, _): 256 + task.input.approximateSize
+    case .deliver(let task, _, _, _): 256 + task.input.approximateSize
     default: 128
     }
   }

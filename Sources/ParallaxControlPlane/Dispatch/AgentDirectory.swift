@@ -242,11 +242,11 @@ package struct AgentDirectory: Sendable {
     refresh(id)
   }
 
-  /// Withdraws a task; the place of a delivered task stays occupied until the agent, or its node, reports otherwise.
+  /// Withdraws a task, perhaps once more; the place of a delivered task stays occupied until the agent, or its node, reports otherwise.
   package mutating func withdraw(task: String, from id: String) {
-    let wasDelivered = isDelivered(task: task, to: id)
+    let takesPlace = isDelivered(task: task, to: id) || agents[id]?.ending.contains(task) == true
     free(task: task, from: id, completed: false)
-    guard wasDelivered else { return }
+    guard takesPlace else { return }
     agents[id]?.ending.insert(task)
     refresh(id)
   }

@@ -146,9 +146,8 @@ extension AssignmentMachine {
   mutating func deliver(_ task: ControlPlaneMessage.Task, to id: String, due: Duration, at now: Moment) -> [Action] {
     guard let home = directory[id]?.home else { return handOver(task, to: id, due: due, at: now) }
     _ = directory.deliver(task: task.taskId, to: id)
-    return [
-      .recheck(execution: task.executionId), .perform(.tell(.deliver(task, agent: id, owner: settings.session), to: home)),
-    ]
+    let message = NodeMessage.deliver(task, agent: id, owner: settings.session, deadline: now.wall + (due - now.instant))
+    return [.recheck(execution: task.executionId), .perform(.tell(message, to: home))]
   }
 
   /// Whether a task was sent to an agent of another node, which can be asked about it.
@@ -259,14 +258,20 @@ extension AssignmentMachine {
 // MARK: - Tasks of other nodes for agents here
 
 extension AssignmentMachine {
-  /// Delivers a task of another node to an agent of this node.
-  mutating func deliverForOther(_ task: ControlPlaneMessage.Task, to id: String, at now: Moment) -> [Action] {
+  /// Delivers a task of another node to an agent of this node, unless its deadline has passed on the way.
+  mutating func deliverForOther(
+    _ task: ControlPlaneMessage.Task, to id: String, deadline: Timestamp?, at now: Moment
+  ) -> [Action] {
     // The store, or only the sender, lists an agent for this node that is unknown here.
     guard let agent = directory[id] else { return [.perform(.store(.checkAgent(id)))] }
     // The sender learns of an agent's registration elsewhere by an announcement.
     guard agent.isConnected, agent.home == nil, !directory.isDelivered(task: task.taskId, to: id), !agent.ending.contains(task.taskId)
     else { return [] }
-    return handOver(task, to: id, due: now.instant + task.timeout.duration, at: now)
+    let left = min(task.timeout.duration, deadline.map { $0 - now.wall } ?? task.timeout.duration)
+    guard left > .zero else { return [] }
+    var task = task
+    task.timeout = WireDuration(left)
+    return handOver(task, to: id, due: now.instant + left, at: now)
   }
 
   /// Withdraws a task of another node from an agent of this node.

@@ -48,8 +48,12 @@ package enum DispatchEvent: Sendable {
   case unreadable(String)
   /// A claim has ended; nil if there was nothing to claim.
   case claimed(String, from: NodeSession, StoredExecution?, cancels: Bool)
+  /// This node is about to claim an execution of a lost session; `recovered` or `notRecovered` follows.
+  case recovering(String)
   /// This node has claimed an execution of a lost session.
   case recovered(StoredExecution)
+  /// There was nothing to claim of a lost session, or the claim has failed.
+  case notRecovered(String)
   /// The recording of an outcome for an execution of another node has ended; the agent of the outcome gets an answer.
   case recorded(TaskRecord, execution: String, messageID: String?, RecordOutcome)
   /// The same for an outcome whose agent got its answer before.

@@ -111,7 +111,15 @@ package struct DispatchMachine: Sendable {
       return takeIn(id, stored, at: now) + further
     case .unreadable(let id): return driver.ownership.readEnded(id)
     case .claimed(let id, let owner, let stored, let cancels): return claimed(id, from: owner, stored, cancels: cancels, at: now)
-    case .recovered(let stored): return recover(stored, at: now)
+    case .recovering(let id):
+      driver.ownership.claimBegins(id)
+      return []
+    case .recovered(let stored):
+      let isOutdated = driver.ownership.claimEnded(stored.execution.id)
+      return recover(stored, isOutdated: isOutdated, at: now)
+    case .notRecovered(let id):
+      _ = driver.ownership.claimEnded(id)
+      return []
     case .recorded(let outcome, let id, let messageID, let result):
       if result != .unknown { restoration.add(RecentWrites.Outcome(task: outcome, execution: id), at: now) }
       return recorded(outcome, of: id, result) + [answer(outcome, result, messageID)]
@@ -134,9 +142,14 @@ package struct DispatchMachine: Sendable {
 
 extension DispatchMachine {
   /// Continues a claimed execution, which replaces the state of an earlier epoch; its callers keep waiting.
-  private mutating func recover(_ stored: StoredExecution, at now: Moment) -> [DispatchAction] {
-    guard let known = driver.stored(stored.execution.id)?.execution else { return driver.adopt(stored, at: now) }
-    return stored.execution.epoch > known.epoch ? driver.replace(with: stored, at: now) : []
+  ///
+  /// `isOutdated`: this node has driven the execution since it made the claim, and may have ended it.
+  private mutating func recover(_ stored: StoredExecution, isOutdated: Bool, at now: Moment) -> [DispatchAction] {
+    let id = stored.execution.id
+    if let known = driver.stored(id)?.execution { return stored.execution.epoch > known.epoch ? driver.replace(with: stored, at: now) : [] }
+    // The store has lost the end that this node acknowledged; its restoration is under way.
+    if restoration.knowsEnd(of: id) { return [.store(.unlist(id))] }
+    return isOutdated ? driver.ownership.read(id) : driver.adopt(stored, at: now)
   }
 
   /// Processes the stored state of an execution; nil if the store does not have it.
@@ -145,9 +158,9 @@ extension DispatchMachine {
   /// continues from the stored state. In the same epoch other nodes can only have recorded outcomes. An earlier state is overwritten.
   private mutating func takeIn(_ id: String, _ stored: StoredExecution?, at now: Moment) -> [DispatchAction] {
     guard driver.stored(id) != nil else { return found(id, stored) }
-    guard let stored, let standing = driver.standing(of: stored) else { return driver.advance(id, at: now) { $0.storeLacks() } }
+    guard let stored, let standing = driver.standing(of: stored) else { return driver.storeLacks(id, nil, at: now) }
     switch standing {
-    case .behind: return driver.advance(id, at: now) { $0.storeLacks() } + driver.takeOutcomes(of: stored, at: now)
+    case .behind: return driver.storeLacks(id, stored, at: now) + driver.takeOutcomes(of: stored, at: now)
     case .ahead where stored.execution.status.isTerminal: return driver.endedElsewhere(stored, at: now) + [.store(.unlist(id))]
     case .ahead where stored.execution.owner == settings.session:
       return driver.replace(with: stored, at: now) + driver.repeatDeliveries(of: id, at: now)
@@ -158,7 +171,7 @@ extension DispatchMachine {
 
   /// Processes the stored state of an execution that this node does not drive: claims it if this node owns it, because the reply to a claim
   /// can be lost, else removes it from this node's list.
-  private func found(_ id: String, _ stored: StoredExecution?) -> [DispatchAction] {
+  private mutating func found(_ id: String, _ stored: StoredExecution?) -> [DispatchAction] {
     guard let execution = stored?.execution, execution.owner == settings.session, !execution.status.isTerminal
     else { return [.store(.unlist(id))] }
     return [claim(id, from: settings.session)]
@@ -167,15 +180,17 @@ extension DispatchMachine {
   private mutating func claimed(
     _ id: String, from owner: NodeSession, _ stored: StoredExecution?, cancels: Bool, at now: Moment
   ) -> [DispatchAction] {
+    let isOutdated = driver.ownership.claimEnded(id)
     guard let stored else { return driver.stored(id) == nil ? [.store(.unlist(id))] : driver.ownership.read(id) }
-    var actions = recover(stored, at: now)
+    var actions = recover(stored, isOutdated: isOutdated, at: now)
     if cancels { actions += driver.cancel(id, nil, at: now) }
     if owner != settings.session { actions.append(.tell(.adopted(execution: id), to: owner)) }
     return actions
   }
 
-  private func claim(_ id: String, from owner: NodeSession, cancels: Bool = false) -> DispatchAction {
-    .store(.claim(id, from: owner, cancels: cancels))
+  private mutating func claim(_ id: String, from owner: NodeSession, cancels: Bool = false) -> DispatchAction {
+    driver.ownership.claimBegins(id)
+    return .store(.claim(id, from: owner, cancels: cancels))
   }
 
   private mutating func perform(_ due: OwnershipMachine.Due, at now: Moment) -> [DispatchAction] {
@@ -198,7 +213,7 @@ extension DispatchMachine {
   /// Processes a message from another node session; a read of the store detects messages that are late, repeated or out of order.
   private mutating func received(_ message: NodeMessage, at now: Moment) -> [DispatchAction] {
     switch message {
-    case .deliver(let task, let agent, _): return driver.deliverForOther(task, to: agent, at: now)
+    case .deliver(let task, let agent, _, let deadline): return driver.deliverForOther(task, to: agent, deadline: deadline, at: now)
     case .withdraw(let cancellation, let agent): return driver.withdrawForOther(cancellation, from: agent, at: now)
     case .recorded(let id, _): return outcomeRecorded(of: id)
     case .cancel(let id):

@@ -34,4 +34,45 @@ struct DrivenExecution: Sendable {
   private static func due(of execution: Execution, at now: Moment) -> Duration {
     now.instant + min(execution.deadline - now.wall, execution.deadline - execution.createdAt)
   }
+
+  /// Why nobody can be waited for any longer.
+  func failure(needed: Int, capable: Int) -> ExecutionFailure {
+    ExecutionFailure(
+      code: APIError.Code.noAgents.rawValue,
+      message: "\(needed) connected agents with \(key.capabilities.joined(separator: ", ")) are needed, \(capable) are there")
+  }
+}
+
+extension DrivenExecution {
+  /// The message that delivers a task, with the remaining time.
+  func message(for task: TaskRecord, at now: Moment) -> ControlPlaneMessage.Task {
+    ControlPlaneMessage.Task(
+      taskId: task.id, executionId: execution.id, patternName: execution.pattern.name, patternVersion: execution.pattern.version,
+      capability: execution.pattern.agents.capabilities.first ?? "", input: execution.input,
+      timeout: max(.milliseconds(1), due - now.instant), priority: execution.priority,
+      context: ControlPlaneMessage.Task.Context(stepIndex: 0, totalSteps: 1))
+  }
+
+  /// The agents that an entry of a queue demands.
+  func demand(for need: WaitingQueue.Need) -> PlacementDemand {
+    switch need {
+    case .start(let needed): .start(min: needed, max: execution.pattern.agents.max)
+    case .slot(let slot): .slot(tried: machine.agentsTried(slot: slot), isSuspect: machine.isSuspect(slot: slot))
+    }
+  }
+}
+
+extension TaskRecord {
+  /// The outcome that an agent reports; it has no slot yet.
+  init(_ result: AgentMessage.TaskResult, by agent: String) {
+    let confidence = (result.confidence ?? result.result?["confidence"]?.doubleValue).map { min(max($0, 0), 1) }
+    self.init(
+      id: result.taskId, agentID: agent, slot: 0, state: .completed, result: result.result ?? .null, confidence: confidence,
+      duration: result.duration?.duration)
+  }
+
+  /// The failure that an agent reports; it has no slot yet.
+  init(_ failure: AgentMessage.TaskError, by agent: String) {
+    self.init(id: failure.taskId, agentID: agent, slot: 0, state: .failed, error: failure.error, retryable: failure.retryable ?? false)
+  }
 }

@@ -11,12 +11,6 @@ struct ExecutionDriver: Sendable {
   private enum Timer: Sendable {
     case deadline(String)
     case agentWait(String)
-
-    var execution: String {
-      switch self {
-      case .deadline(let id), .agentWait(let id): id
-      }
-    }
   }
 
   private let settings: DispatchMachine.Settings
@@ -49,7 +43,6 @@ struct ExecutionDriver: Sendable {
   }
 
   func isWriting(_ id: String) -> Bool { executions[id]?.machine.isWriting ?? false }
-
   /// Whether agents of other nodes have open tasks of an execution.
   func hasDistantTasks(_ id: String) -> Bool {
     executions[id]?.openTasks.contains { agents.directory[$0.agentID]?.home != nil } ?? false
@@ -126,6 +119,17 @@ struct ExecutionDriver: Sendable {
     return advance(id, at: now) { $0.replace(with: stored, at: now.wall) } + expectTasks(of: id, at: now)
   }
 
+  /// The store has lost of an execution that this node drives; `found`: what it has.
+  mutating func storeLacks(_ id: String, _ found: StoredExecution?, at now: Moment) -> [DispatchAction] {
+    let known = Set((executions[id]?.machine.stored.tasks ?? []).map(\.id))
+    var actions = advance(id, at: now) { $0.storeLacks(found, at: now.wall) }
+    // Those of another life of the execution, which the store had before this one.
+    for task in executions[id]?.machine.stored.tasks ?? [] where !known.contains(task.id) {
+      actions += perform(agents.expect(task, of: id, at: now), at: now)
+    }
+    return actions
+  }
+
   private mutating func drive(_ driven: DrivenExecution, at now: Moment) {
     executions[driven.execution.id] = driven
     timers.add(.deadline(driven.execution.id), at: driven.due)
@@ -167,7 +171,11 @@ struct ExecutionDriver: Sendable {
   private mutating func forget(_ id: String) -> DrivenExecution? {
     guard let driven = executions.removeValue(forKey: id) else { return nil }
     let executions = executions
-    timers.compact { executions[$0.execution] != nil }
+    timers.compact { timer in
+      switch timer {
+      case .deadline(let id), .agentWait(let id): executions[id] != nil
+      }
+    }
     ownership.forget(id) { executions[$0] != nil }
     return driven
   }
@@ -189,6 +197,8 @@ extension ExecutionDriver {
     for action in actions {
       switch action {
       case .store(.read(let id)): result += ownership.read(id)
+      case .store(.record(let task, let id, _)):
+        result.append(.store(.record(task, execution: id, messageID: driven.messageIDs[task.id])))
       case .store(let call): result.append(.store(call))
       case .wantsAgents: wait(driven, need: .start(agents: driven.execution.pattern.agents.min), at: now)
       case .wantsAgent(let slot): wait(driven, need: .slot(slot), at: now)
@@ -211,14 +221,15 @@ extension ExecutionDriver {
   }
 
   private mutating func deliver(_ task: TaskRecord, of id: String, at now: Moment) -> [DispatchAction] {
-    guard let driven = executions[id], agents.tasks.isDeliverable(task) else { return [] }
-    let execution = driven.execution
-    let message = ControlPlaneMessage.Task(
-      taskId: task.id, executionId: id, patternName: execution.pattern.name, patternVersion: execution.pattern.version,
-      capability: execution.pattern.agents.capabilities.first ?? "", input: execution.input,
-      timeout: max(.milliseconds(1), driven.due - now.instant), priority: execution.priority,
-      context: ControlPlaneMessage.Task.Context(stepIndex: 0, totalSteps: 1))
-    return callers.publish(execution) + perform(agents.tasks.deliver(message, to: task.agentID, due: driven.due, at: now), at: now)
+    // What is due is not sent: its deadline is about to end it.
+    guard let driven = executions[id], driven.due > now.instant else { return [] }
+    var actions: [DispatchAction] = []
+    // It was taken back from its agent, by a decision that did not hold.
+    if agents.directory[task.agentID]?.tasks[task.id] == nil { actions = perform(agents.expect(task, of: id, at: now), at: now) }
+    guard agents.tasks.isDeliverable(task) else { return actions }
+    actions += callers.publish(driven.execution)
+    let message = driven.message(for: task, at: now)
+    return actions + perform(agents.tasks.deliver(message, to: task.agentID, due: driven.due, at: now), at: now)
   }
 
   private mutating func withdraw(_ task: TaskRecord, of id: String, reason: String, at now: Moment) -> [DispatchAction] {
@@ -229,9 +240,9 @@ extension ExecutionDriver {
   /// Processes the outcomes that other nodes have recorded.
   mutating func takeOutcomes(of stored: StoredExecution, at now: Moment) -> [DispatchAction] {
     let id = stored.execution.id
-    let open = Set((executions[id]?.openTasks ?? []).map(\.id))
-    executions[id]?.machine.outcomesTaken(upTo: stored.execution.recordings)
-    return stored.tasks.filter { open.contains($0.id) }.flatMap { task in
+    let open = executions[id]?.openTasks ?? []
+    executions[id]?.machine.outcomesRead(in: stored)
+    return stored.tasks.filter { task in open.contains { $0.isSame(as: task) } }.flatMap { task in
       advance(id, at: now) { $0.taskEnded(as: task, at: now.wall) }
     }
   }
@@ -241,7 +252,8 @@ extension ExecutionDriver {
     let (isResent, redelivered) = ownership.takeRepeats(of: id)
     guard let driven = executions[id], isResent || !redelivered.isEmpty else { return [] }
     var actions: [DispatchAction] = []
-    for task in driven.openTasks where driven.machine.isSent(task.id) {
+    // The loss of one task may decide about the others.
+    for task in driven.openTasks where executions[id]?.machine.isSent(task.id) == true {
       if isResent, agents.tasks.isWithDistantAgent(task) {
         // The agent's node knows whether the agent has the task, and delivers it only if not.
         agents.tasks.forgetDelivery(of: task)
@@ -263,8 +275,10 @@ extension ExecutionDriver {
 extension ExecutionDriver {
   mutating func handle(_ event: AgentEvent, at now: Moment) -> [DispatchAction] { perform(agents.handle(event, at: now), at: now) }
 
-  mutating func deliverForOther(_ task: ControlPlaneMessage.Task, to agent: String, at now: Moment) -> [DispatchAction] {
-    perform(agents.tasks.deliverForOther(task, to: agent, at: now), at: now)
+  mutating func deliverForOther(
+    _ task: ControlPlaneMessage.Task, to agent: String, deadline: Timestamp?, at now: Moment
+  ) -> [DispatchAction] {
+    perform(agents.tasks.deliverForOther(task, to: agent, deadline: deadline, at: now), at: now)
   }
 
   mutating func withdrawForOther(_ message: ControlPlaneMessage.TaskCancelled, from agent: String, at now: Moment) -> [DispatchAction] {
@@ -273,18 +287,12 @@ extension ExecutionDriver {
 
   /// Processes the result of a task.
   mutating func completed(_ result: AgentMessage.TaskResult, by agent: String, _ messageID: String?, at now: Moment) -> [DispatchAction] {
-    let confidence = (result.confidence ?? result.result?["confidence"]?.doubleValue).map { min(max($0, 0), 1) }
-    let outcome = TaskRecord(
-      id: result.taskId, agentID: agent, slot: 0, state: .completed, result: result.result ?? .null, confidence: confidence,
-      duration: result.duration?.duration)
-    return ended(outcome, of: result.executionId, messageID, at: now)
+    ended(TaskRecord(result, by: agent), of: result.executionId, messageID, at: now)
   }
 
   /// Processes the error of a task.
   mutating func failed(_ failure: AgentMessage.TaskError, by agent: String, _ messageID: String?, at now: Moment) -> [DispatchAction] {
-    let outcome = TaskRecord(
-      id: failure.taskId, agentID: agent, slot: 0, state: .failed, error: failure.error, retryable: failure.retryable ?? false)
-    return ended(outcome, of: failure.executionId, messageID, at: now)
+    ended(TaskRecord(failure, by: agent), of: failure.executionId, messageID, at: now)
   }
 
   /// Processes an outcome, or records it if this node does not drive the execution.
@@ -293,6 +301,10 @@ extension ExecutionDriver {
     guard executions[id]?.machine.stored.tasks.contains(where: { $0.id == outcome.id && $0.agentID == outcome.agentID }) == true else {
       agents.tasks.free(outcome.id, from: outcome.agentID, completed: outcome.state == .completed)
       return [.store(.record(outcome, execution: id, messageID: messageID))]
+    }
+    // Its new owner gave the agent the task once more, and this node does not know yet that there is one.
+    if agents.directory[outcome.agentID]?.tasks[outcome.id]?.isOwn == false {
+      agents.tasks.free(outcome.id, from: outcome.agentID, completed: outcome.state == .completed)
     }
     executions[id]?.messageIDs[outcome.id] = messageID
     return advance(id, at: now) { $0.taskEnded(as: outcome, at: now.wall) }
@@ -334,10 +346,7 @@ extension ExecutionDriver {
     let needed = driven.execution.pattern.agents.min
     let capable = agents.tasks.directory.capableCount(driven.key)
     guard capable < needed else { return [] }
-    let failure = ExecutionFailure(
-      code: APIError.Code.noAgents.rawValue,
-      message: "\(needed) connected agents with \(driven.key.capabilities.joined(separator: ", ")) are needed, \(capable) are there")
-    return advance(id, at: now) { $0.fail(failure, at: now.wall) }
+    return advance(id, at: now) { $0.fail(driven.failure(needed: needed, capable: capable), at: now.wall) }
   }
 
   private mutating func wait(_ driven: DrivenExecution, need: WaitingQueue.Need, at now: Moment) {
@@ -373,11 +382,7 @@ extension ExecutionDriver {
   ///
   /// An execution past its deadline does not start; its deadline ends it.
   private func demand(of entry: WaitingQueue.Entry, at now: Moment) -> PlacementDemand? {
-    guard let driven = executions[entry.executionID], !driven.machine.isDecided, driven.due > now.instant else { return nil }
-    switch entry.need {
-    case .start(let needed): return .start(min: needed, max: driven.execution.pattern.agents.max)
-    case .slot(let slot): return .slot(tried: driven.machine.agentsTried(slot: slot), isSuspect: driven.machine.isSuspect(slot: slot))
-    }
+    executions[entry.executionID].flatMap { !$0.machine.isDecided && $0.due > now.instant ? $0.demand(for: entry.need) : nil }
   }
 
   private mutating func start(_ entry: WaitingQueue.Entry, _ demand: PlacementDemand, _ chosen: [String], at now: Moment)

@@ -31,6 +31,12 @@ struct OwnershipMachine: Sendable {
     case paused
   }
 
+  private struct Claims: Sendable {
+    var count = 0
+    /// Whether this node has driven the execution since one of them was made.
+    var isOutdated = false
+  }
+
   private let settings: DispatchMachine.Settings
   private var timers = TimerQueue<Timer>()
   private var reads = WorkQueue()
@@ -40,6 +46,8 @@ struct OwnershipMachine: Sendable {
   /// The tasks, by execution, that are delivered again if the next read shows them open.
   private var redelivered: [String: Set<String>] = [:]
   private var hasPulse = false
+  /// The claims that are not answered, by execution.
+  private var claims: [String: Claims] = [:]
 
   init(settings: DispatchMachine.Settings) {
     self.settings = settings
@@ -52,6 +60,7 @@ struct OwnershipMachine: Sendable {
 
   /// Begins to watch an execution of this node.
   mutating func watch(_ id: String, at now: Moment) {
+    claims[id]?.isOutdated = true
     guard settings.hasPeers else { return }
     recheck(id, at: now)
     if !hasPulse { beat(at: now) }
@@ -76,6 +85,7 @@ struct OwnershipMachine: Sendable {
 
   /// Forgets an execution that this node no longer drives; `isDriven` returns whether it drives one.
   mutating func forget(_ id: String, isDriven: (String) -> Bool) {
+    claims[id]?.isOutdated = true
     rechecked.remove(id)
     resent.remove(id)
     redelivered[id] = nil
@@ -111,6 +121,21 @@ struct OwnershipMachine: Sendable {
     hasPulse = true
     let due = now.instant + Self.pulseInterval
     timers.add(.pulse(due: due), at: due)
+  }
+
+  // MARK: Claiming
+
+  /// A claim of an execution is about to be made.
+  mutating func claimBegins(_ id: String) { claims[id, default: Claims()].count += 1 }
+
+  /// A claim of an execution was answered, or has failed.
+  ///
+  /// Returns whether this node has driven the execution since: the answer may be from before it ended, or changed, the execution under the
+  /// same epoch.
+  mutating func claimEnded(_ id: String) -> Bool {
+    guard let ended = claims[id] else { return false }
+    claims[id] = ended.count > 1 ? Claims(count: ended.count - 1, isOutdated: ended.isOutdated) : nil
+    return ended.isOutdated
   }
 
   // MARK: Reading

@@ -57,6 +57,9 @@ package struct RecentWrites: Sendable {
 
   package mutating func add(_ claim: Claim, at now: Duration) { claims.add(claim, size: 128 + claim.key.utf8.count, at: now) }
 
+  /// Whether an execution is among those that have ended.
+  func hasEnded(_ id: String) -> Bool { finished.contains { $0.execution.id == id } }
+
   /// The earliest time of a write that a server connected to at `instant` may lack.
   package func endangered(at instant: Duration) -> Duration {
     let last = [finished.last(before: instant), outcomes.last(before: instant), claims.last(before: instant)].compactMap { $0 }.max()
@@ -83,6 +86,8 @@ package struct Bounded<Element: Sendable>: Sendable {
 
   /// The elements with the instants of their addition, oldest first.
   package var elements: [(element: Element, instant: Duration)] { entries.map { ($0.element, $0.instant) } }
+
+  func contains(where isWanted: (Element) -> Bool) -> Bool { entries.contains { isWanted($0.element) } }
 
   mutating func add(_ element: Element, size: Int, at now: Duration) {
     entries.append((element, size, now))

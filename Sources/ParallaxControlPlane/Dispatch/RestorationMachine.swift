@@ -45,6 +45,11 @@ struct RestorationMachine: Sendable {
   /// Records that the store has the recent writes.
   mutating func ended() { unrestoredSince = nil }
 
+  /// Whether this node is about to rewrite the end of an execution, which the store may still hold as it was before.
+  func knowsEnd(of id: String) -> Bool {
+    unrestoredSince != nil && recent?.hasEnded(id) == true
+  }
+
   /// Takes the next execution to rewrite.
   mutating func next() -> String? { queue.next(width: width) }
 

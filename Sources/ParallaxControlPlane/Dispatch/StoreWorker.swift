@@ -50,6 +50,8 @@ struct StoreWorker: Sendable {
         // The owner lives, and may be about to restore an execution that the store lacks.
         let stored = try await store.claim(id, from: former, isGone: false, to: session)
         owner.handle(.claimed(id, from: former, stored, cancels: cancels))
+      } onUnreadable: {
+        owner.handle(.claimed(id, from: former, nil, cancels: cancels))
       }
     case .unlist(let id): await repeating("removal of an entry") { try await store.unlist(id, from: session) }
     case .record(let outcome, let id, let messageID):
@@ -130,6 +132,7 @@ struct StoreWorker: Sendable {
       case .stale:
         reports.hasOtherOwner(stored.execution.id)
         outcome = .stale
+      case .unread: outcome = .unread
       case .barred: outcome = .missing
       }
       owner.handle(.written(stored.execution, outcome))

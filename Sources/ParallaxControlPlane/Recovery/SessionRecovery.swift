@@ -101,7 +101,6 @@ package final class SessionRecovery: Sendable {
         case .claimed(let stored):
           claimed += 1
           recovered.withLabels(action(for: stored.execution.status)).increment()
-          dispatcher.handle(.recovered(stored))
         }
       }
       return (claimed, unreadable)
@@ -117,11 +116,17 @@ package final class SessionRecovery: Sendable {
   }
 
   private func claim(_ id: String, from lost: NodeSession) async throws -> Claim {
+    dispatcher.handle(.recovering(id))
     do {
-      return try await store.claim(id, from: lost, to: session).map { .claimed($0) } ?? .nothing
+      let stored = try await store.claim(id, from: lost, to: session)
+      // Here, and not by the reader of the group's results: another claim that fails would end its reading.
+      dispatcher.handle(stored.map { .recovered($0) } ?? .notRecovered(id))
+      return stored.map { .claimed($0) } ?? .nothing
     } catch let error as StateStoreError where error.code == .unreadable {
+      dispatcher.handle(.notRecovered(id))
       return .unreadable(id)
     } catch {
+      dispatcher.handle(.notRecovered(id))
       // The claim may have taken effect; then only this node's list has the execution, so the dispatcher repeats the claim until it is
       // answered.
       dispatcher.received(.adopt(execution: id, owner: lost))

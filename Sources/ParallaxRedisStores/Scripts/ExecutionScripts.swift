@@ -55,14 +55,16 @@ enum ExecutionScripts {
     return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}
     """)
 
+  /// Lua's state of a task: its JSON has sorted keys, the last of which is `state`, so its end shows the state.
+  private static let state = "local function state(task) return string.match(task, '\"state\":\"(%a+)\"}$') end"
+
   /// The writes of `update` and `restore`.
   ///
-  /// A completed task stays as it is, and a task that has ended is not reopened. The JSON of a task has sorted keys, the last of which is
-  /// `state`, so its end shows the state.
+  /// A completed task stays as it is, and a task that has ended is not reopened.
   private static let write = """
+    \(state)
     local first = 8 + tonumber(ARGV[7])
     redis.call('HSET', KEYS[1], unpack(ARGV, 8, first - 1))
-    local function state(task) return string.match(task, '"state":"(%a+)"}$') end
     for i = first, #ARGV, 2 do
       local former = redis.call('HGET', KEYS[2], ARGV[i])
       local was, is = former and state(former) or 'open', state(ARGV[i + 1])
@@ -105,9 +107,11 @@ enum ExecutionScripts {
 
   /// Writes a whole execution where the store has lost writes of it.
   ///
+  /// An owner's restoration may not overrule a task or an outcome that it lacks.
+  ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  as of `update`, with all fields and all tasks; last the `RestorationClaim`
-  ///     →     intact | restored | stale | barred | unreadable
+  ///     →     intact | restored | stale | unread | barred | unreadable
   static let restore = RedisScript(
     """
     local claim = table.remove(ARGV)
@@ -119,6 +123,18 @@ enum ExecutionScripts {
       if not \(isLive(6)) then return 'stale' end
       local earlier = tonumber(now[4]) < tonumber(ARGV[4]) or own and tonumber(now[5]) < tonumber(ARGV[5])
       if not earlier and claim ~= 'witnessOfEnd' then return 'stale' end
+      if claim ~= 'witnessOfEnd' then
+        \(state)
+        local known = {}
+        for i = 8 + tonumber(ARGV[7]), #ARGV, 2 do known[ARGV[i]] = state(ARGV[i + 1]) end
+        local tasks = redis.call('HGETALL', KEYS[2])
+        for i = 1, #tasks, 2 do
+          local was, is = state(tasks[i + 1]), known[tasks[i]]
+          if not is then return 'unread' end
+          if was == 'completed' and is ~= 'completed' then return 'unread' end
+          if was == 'failed' and is ~= 'completed' and is ~= 'failed' then return 'unread' end
+        end
+      end
     elseif claim == 'ownerOfOld' then
       return 'barred'
     else

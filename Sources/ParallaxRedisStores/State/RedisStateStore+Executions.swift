@@ -79,6 +79,7 @@ extension RedisStateStore {
     case "intact": return .intact
     case "restored": return .restored
     case "stale": return .stale
+    case "unread": return .unread
     case "barred": return .barred
     case "unreadable": throw StateStoreError.unreadable("execution \(execution.id)")
     default: throw StateStoreError.unexpected(replies.last ?? .null, of: "the restoration of \(execution.id)")

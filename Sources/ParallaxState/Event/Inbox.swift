@@ -7,7 +7,10 @@ public import ParallaxHA
 /// sender reconciles when it learns of the lost member.
 public enum NodeMessage: Sendable, Hashable {
   /// Deliver a task to an agent that is connected to the receiver.
-  case deliver(ControlPlaneMessage.Task, agent: String, owner: NodeSession)
+  ///
+  /// `deadline`, by the store's clock, bounds the time that is left for the task, however late the message comes; nil if the sender did not
+  /// say.
+  case deliver(ControlPlaneMessage.Task, agent: String, owner: NodeSession, deadline: Timestamp? = nil)
   /// Cancel a task at an agent that is connected to the receiver.
   case withdraw(ControlPlaneMessage.TaskCancelled, agent: String)
   /// Read the recorded outcome of a task, whose execution the receiver owns.

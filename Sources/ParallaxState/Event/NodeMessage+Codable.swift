@@ -7,7 +7,7 @@ extension NodeMessage: Codable {
   private static let formatVersion = 1
 
   private enum CodingKeys: String, CodingKey {
-    case version, type, task, cancellation, agent, owner, execution, watcher
+    case version, type, task, cancellation, agent, owner, deadline, execution, watcher
   }
 
   private enum Kind: String, Codable {
@@ -26,7 +26,7 @@ extension NodeMessage: Codable {
     case .deliver:
       self = .deliver(
         try container.decode(ControlPlaneMessage.Task.self, forKey: .task), agent: try container.decode(String.self, forKey: .agent),
-        owner: try Self.session(.owner, in: container))
+        owner: try Self.session(.owner, in: container), deadline: try container.decodeIfPresent(Timestamp.self, forKey: .deadline))
     case .withdraw:
       self = .withdraw(
         try container.decode(ControlPlaneMessage.TaskCancelled.self, forKey: .cancellation),
@@ -52,11 +52,12 @@ extension NodeMessage: Codable {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(Self.formatVersion, forKey: .version)
     switch self {
-    case .deliver(let task, let agent, let owner):
+    case .deliver(let task, let agent, let owner, let deadline):
       try container.encode(Kind.deliver, forKey: .type)
       try container.encode(task, forKey: .task)
       try container.encode(agent, forKey: .agent)
       try container.encode(owner.description, forKey: .owner)
+      try container.encodeIfPresent(deadline, forKey: .deadline)
     case .withdraw(let cancellation, let agent):
       try container.encode(Kind.withdraw, forKey: .type)
       try container.encode(cancellation, forKey: .cancellation)

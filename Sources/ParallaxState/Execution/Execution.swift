@@ -136,6 +136,33 @@ extension TaskRecord {
   /// The error code of a task that its agent lost together with other tasks.
   static let lostAmongOthers = "AGENT_LOST_AMONG_OTHERS"
 
+  /// Whether this outcome counts more than what is known of the same task elsewhere: a result does, and a failure that nobody knows.
+  func overrules(_ other: TaskRecord) -> Bool {
+    switch state {
+    case .completed: other.state != .completed
+    case .failed: other.state == .open || other.state == .cancelled
+    case .open, .cancelled: false
+    }
+  }
+
+  /// Whether both are one task at one agent.
+  package func isSame(as other: TaskRecord) -> Bool { id == other.id && agentID == other.agentID }
+
+  /// Whether it stands for its slot rather than an attempt before it: a result does, else what an agent works on, else the later attempt.
+  func supersedes(_ other: TaskRecord) -> Bool {
+    func rank(_ state: State) -> Int {
+      switch state {
+      case .completed: 2
+      case .open: 1
+      case .failed, .cancelled: 0
+      }
+    }
+    let (mine, others) = (rank(state), rank(other.state))
+    guard mine == others else { return mine > others }
+    // Only an execution of which a store has lost a claim has two results for a slot.
+    return state == .completed ? id < other.id : attempt >= other.attempt
+  }
+
   /// Whether the next attempt does not count against the pattern's retries.
   var isUncounted: Bool { state == .failed && error?.code == Self.lostAmongOthers }
 }
@@ -153,12 +180,12 @@ public struct StoredExecution: Sendable, Hashable {
     self.tasks = tasks
   }
 
-  /// The last attempt at each slot, in slot order.
+  /// The attempt at each slot that counts, in slot order: the one with a result, else the one that is open, else the last.
   package var lastAttempts: [TaskRecord] {
     // The first tasks have the slots in order; most executions have no further ones.
     if tasks.indices.allSatisfy({ tasks[$0].slot == $0 }) { return tasks }
     var last: [Int: TaskRecord] = [:]
-    for task in tasks where task.attempt >= (last[task.slot]?.attempt ?? 0) { last[task.slot] = task }
+    for task in tasks where last[task.slot].map({ task.supersedes($0) }) ?? true { last[task.slot] = task }
     return last.values.sorted { $0.slot < $1.slot }
   }
 

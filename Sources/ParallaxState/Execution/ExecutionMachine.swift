@@ -9,32 +9,6 @@ package import ParallaxAPI
 /// `pending → running → aggregating → completed | failed | cancelled | timed_out`; a terminal status can be reached from each
 /// of the others.
 package struct ExecutionMachine: Sendable {
-  /// What the dispatcher has to do, in order.
-  package enum Action: Sendable, Hashable {
-    /// Call the store: create, update or restore, answered by `writeFinished`; or read, answered by `replace`, since the store has outcomes
-    /// that this node has not read.
-    case store(StoreCall)
-    /// The agents for all slots are wanted; answered by `start`.
-    case wantsAgents
-    /// Another agent is wanted for a slot; answered by `retry`.
-    case wantsAgent(slot: Int)
-    /// The task is recorded: its agent may have it.
-    case send(TaskRecord)
-    /// The task's outcome is recorded: its agent may forget it.
-    case acknowledge(TaskRecord)
-    /// The task takes up none of its agent's places any more: the agent has answered, or never had it.
-    case freed(TaskRecord)
-    /// The task is no longer wanted; its agent may stop, and has its place free again when it says so.
-    case withdraw(TaskRecord, reason: String)
-    /// The execution is in the store: the request may be acknowledged.
-    case accepted
-    /// The execution is terminal in the store.
-    case finished
-    /// Another node owns the execution now, or it is gone: nothing more may be done about it here, but to record the outcomes that its
-    /// agents gave and that were not acknowledged.
-    case lost([TaskRecord])
-  }
-
   /// A decision that does not rest on what agents did, and is made again when the execution is read again.
   private enum Wish: Sendable {
     case cancel, timeOut, fail(ExecutionFailure)
@@ -197,9 +171,7 @@ package struct ExecutionMachine: Sendable {
     guard !isDecided else { return [] }
     wish = .timeOut
     if stored.completedSlots >= stored.execution.pattern.agents.min { return aggregate(at: now, changing: nil, then: []) }
-    let limit = (stored.execution.deadline - stored.execution.createdAt).text
-    let error = ExecutionFailure(code: "TIMEOUT", message: "not finished within \(limit)")
-    return end(.timedOut, error: error, reason: "timeout", at: now)
+    return end(.timedOut, error: stored.timeOut, reason: "timeout", at: now)
   }
 
   /// Ends it with an error of the control plane's.
@@ -215,7 +187,7 @@ package struct ExecutionMachine: Sendable {
   package mutating func writeFinished(_ outcome: UpdateOutcome, epoch: Int64, revision: Int64, at now: Timestamp) -> [Action] {
     let execution = stored.execution
     guard epoch == execution.epoch, revision == writes.writtenRevision(of: execution) else { return [] }
-    switch writes.finish(outcome, recordings: execution.recordings) {
+    switch writes.finish(outcome, revision: revision, recordings: execution.recordings) {
     case .ignored: return []
     case .written(let actions, let next):
       let wanted = stillWanted(actions)
@@ -241,24 +213,26 @@ package struct ExecutionMachine: Sendable {
     self = ExecutionMachine(found)
     writes = ExecutionWrites(after: former.writes)
     wish = former.wish
-    let open = Set(found.tasks.lazy.filter { $0.state == .open }.map(\.id))
-    var actions = former.stored.tasks.filter { $0.state == .open && !open.contains($0.id) }.map(Action.freed)
+    // A repeat of the request was created first, and has its own time.
+    if case .timeOut = wish, found.execution.deadline != former.stored.execution.deadline { wish = nil }
+    var actions = former.stored.tasksGone(from: found, unsent: former.unsent)
     if found.execution.status == .running { actions += found.lastAttempts.filter(found.canRetry).map { .wantsAgent(slot: $0.slot) } }
-    for outcome in outcomes { actions += taskEnded(as: outcome, at: now) }
-    switch former.wish {
-    case nil: break
-    case .cancel: actions += cancel(at: now)
-    case .timeOut: actions += deadlinePassed(at: now)
-    case .fail(let error): actions += fail(error, at: now)
+    for outcome in outcomes {
+      // A task of a life that the store has lost is the store's to judge.
+      let isKnown = found.tasks.contains { $0.isSame(as: outcome) }
+      actions += isKnown ? taskEnded(as: outcome, at: now) : [.store(.record(outcome, execution: id, messageID: nil))]
     }
-    guard writes.isIdle else { return actions }
-    actions += stored.execution.status == .running ? settle(at: now, then: []) : resume(at: now)
+    actions += wishAgain(at: now)
+    if writes.isIdle { actions += stored.execution.status == .running ? settle(at: now, then: []) : resume(at: now) }
+    actions += stored.tasksReopened(since: former.stored, unsent: unsent)
     return writes.isRestorationDue && !stored.execution.status.isTerminal ? actions + storeReset() : actions
   }
 
-  /// Takes note that all outcomes were read which the store had at this count.
-  package mutating func outcomesTaken(upTo recordings: Int64) {
-    stored.execution.recordings = max(stored.execution.recordings, recordings)
+  /// Takes note that the store was read, whose outcomes of open tasks are about to be taken in.
+  ///
+  /// One of any other task overrules what was decided here: the next change is to be refused.
+  package mutating func outcomesRead(in found: StoredExecution) {
+    if stored.awaitsOutcomes(of: found) { stored.execution.recordings = max(stored.execution.recordings, found.execution.recordings) }
   }
 
   /// The store may have lost what it had of the execution, as after a failover: writes it as a whole, behind what is on its way, and not
@@ -267,9 +241,25 @@ package struct ExecutionMachine: Sendable {
     writes.storeReset() ? [.store(.restore(stored))] : []
   }
 
-  /// The store was read, and has lost what it had of the execution.
-  package mutating func storeLacks() -> [Action] {
-    writes.storeLacks() ? [.store(.restore(stored))] : []
+  /// The store was read, and has lost of what it had of the execution; `found`: what it has, nil for nothing.
+  ///
+  /// A write that it refused since it has what was not read gives way to that: what was decided is not in the store, and is decided anew.
+  package mutating func storeLacks(_ found: StoredExecution?, at now: Timestamp) -> [Action] {
+    if let found, writes.isRefused, stored.lacksTasks(of: found) { return decideAgain(over: found, at: now) }
+    return writes.storeLacks() ? [.store(.restore(stored))] : []
+  }
+
+  private mutating func decideAgain(over found: StoredExecution, at now: Timestamp) -> [Action] {
+    let former = self
+    stored.takeTasks(of: found)
+    if isDecided { stored.reopen() }
+    stored.giveWay(to: found, unsent: unsent)
+    writes.restoreUndecided()
+    var actions = former.stored.tasksGone(from: stored, unsent: former.unsent) + [.store(.restore(stored))]
+    if stored.execution.status == .running { actions += stored.lastAttempts.filter(stored.canRetry).map { .wantsAgent(slot: $0.slot) } }
+    actions += wishAgain(at: now)
+    if !isDecided { actions += isWaitingForAgents ? [.wantsAgents] : settle(at: now, then: []) }
+    return actions + stored.tasksReopened(since: former.stored, unsent: unsent)
   }
 
   /// How the execution as it was read from the store compares with this one.
@@ -277,7 +267,7 @@ package struct ExecutionMachine: Sendable {
     let (found, known) = (found.execution, stored.execution)
     guard found.epoch == known.epoch else { return found.epoch < known.epoch ? .behind : .ahead }
     guard found.owner == known.owner else { return .ahead }
-    if writes.isRefused { return .ahead }
+    if let base = writes.refusedBase { return found.revision < base ? .behind : .ahead }
     // What is on its way is not expected there yet, and finds out by itself.
     if !writes.isIdle || found.revision == known.revision { return .current }
     return found.revision < known.revision ? .behind : .ahead
@@ -380,6 +370,16 @@ extension ExecutionMachine {
       return task
     }
     return (withdrawn, open.map { unsent.contains($0.id) ? .freed($0) : .withdraw($0, reason: reason) })
+  }
+
+  /// Decides again what did not rest on agents.
+  private mutating func wishAgain(at now: Timestamp) -> [Action] {
+    switch wish {
+    case nil: []
+    case .cancel: cancel(at: now)
+    case .timeOut: deadlinePassed(at: now)
+    case .fail(let error): fail(error, at: now)
+    }
   }
 
   /// Writes a change now, or with the next write when one is on its way; `then` comes out when it is in the store.

@@ -7,8 +7,9 @@ struct ExecutionWrites: Sendable {
   private enum Flight: Sendable {
     case idle
     case underway(then: [Action], restores: Bool)
-    /// The store refused the last write, as it has outcomes that were not read; `then` would have come out after it.
-    case refused(then: [Action])
+    /// The store refused the last write, as it has outcomes that were not read; `then` would have come out after it, and `base` is the
+    /// earliest revision that the store holds if it has lost nothing.
+    case refused(then: [Action], base: Int64)
   }
 
   /// What follows the end of a write.
@@ -43,8 +44,11 @@ struct ExecutionWrites: Sendable {
   }
 
   /// Whether the execution has to be read before anything is written.
-  var isRefused: Bool {
-    if case .refused = flight { true } else { false }
+  var isRefused: Bool { refusedBase != nil }
+
+  /// The earliest revision that the store holds if it has lost nothing, once it has refused a write; nil if it has not.
+  var refusedBase: Int64? {
+    if case .refused(_, let base) = flight { base } else { nil }
   }
 
   /// The revision of the write that is on its way.
@@ -83,13 +87,13 @@ struct ExecutionWrites: Sendable {
     switch flight {
     case .idle: return action
     case .underway(let then, let restores): flight = .underway(then: then + [action], restores: restores)
-    case .refused(let then): flight = .refused(then: then + [action])
+    case .refused(let then, let base): flight = .refused(then: then + [action], base: base)
     }
     return nil
   }
 
-  /// The write that was on its way has ended; `recordings` is how many outcomes of other nodes were read by now.
-  mutating func finish(_ outcome: UpdateOutcome, recordings: Int64) -> Step {
+  /// The write of a revision that was on its way has ended; `recordings` is how many outcomes of other nodes were read by now.
+  mutating func finish(_ outcome: UpdateOutcome, revision: Int64, recordings: Int64) -> Step {
     guard case .underway(let then, let restores) = flight else { return .ignored }
     switch outcome {
     // A gathered change finds out by itself whether the store has lost of the execution; what lists it is restored after that.
@@ -102,7 +106,8 @@ struct ExecutionWrites: Sendable {
       next.change.recordings = recordings
       return .written(then: then, next: add(next.change, then: next.then))
     case .unread:
-      flight = .refused(then: then + (gathered?.then ?? []))
+      // A restoration is over what the store has lost of, whatever a reading shows.
+      flight = .refused(then: then + (gathered?.then ?? []), base: restores ? .max : revision - 1)
       gathered = nil
       return .read
     case .stale, .behind, .missing: return .lost
@@ -124,9 +129,14 @@ struct ExecutionWrites: Sendable {
 
   /// The store has lost writes, as a reading shows; whether the execution is to be written as a whole now.
   mutating func storeLacks() -> Bool {
-    guard case .refused(let then) = flight else { return storeReset() }
+    guard case .refused(let then, _) = flight else { return storeReset() }
     _ = restore(then: then)
     return true
+  }
+
+  /// Begins to write the execution as a whole, in place of a write that was refused, and drops what would have followed its end.
+  mutating func restoreUndecided() {
+    _ = restore(then: letGo().filter { $0 != .finished })
   }
 
   /// Gives up all writes, and returns what waited for them.
@@ -137,7 +147,7 @@ struct ExecutionWrites: Sendable {
     }
     switch flight {
     case .idle: return gathered?.then ?? []
-    case .underway(let then, _), .refused(let then): return then + (gathered?.then ?? [])
+    case .underway(let then, _), .refused(let then, _): return then + (gathered?.then ?? [])
     }
   }
 

@@ -71,6 +71,11 @@ extension StoredExecution {
       code: "TASK_FAILED", message: "too few agents gave a result", details: ["errors": .array(details)])
   }
 
+  /// The failure of an execution whose time is over.
+  var timeOut: ExecutionFailure {
+    ExecutionFailure(code: "TIMEOUT", message: "not finished within \((execution.deadline - execution.createdAt).text)")
+  }
+
   /// The failure that the loss of a task with its agent is, and whether the slot may be given to another agent.
   func failure(by loss: TaskLoss) -> (error: ExecutionFailure, retryable: Bool) {
     switch loss {
@@ -94,5 +99,10 @@ extension StoredExecution {
   }
 
   /// The id of the execution's task at an index.
-  func taskID(at index: Int) -> String { "task_\(execution.id.drop { $0 != "_" }.dropFirst())_\(index)" }
+  ///
+  /// It has the epoch, unless that is the first: a store that has lost a claim may see two lives of an execution, whose tasks differ.
+  func taskID(at index: Int) -> String {
+    let epoch = execution.epoch == 1 ? "" : "_\(execution.epoch)"
+    return "task_\(execution.id.drop { $0 != "_" }.dropFirst())\(epoch)_\(index)"
+  }
 }

@@ -77,6 +77,7 @@ struct InMemoryExecutions {
     if isOwn, present.revision == execution.revision { return .intact }
     let isEarlier = present.epoch < execution.epoch || isOwn && present.revision < execution.revision
     guard isEarlier || claim == .witnessOfEnd, !present.status.isTerminal else { return .stale }
+    if claim != .witnessOfEnd, stored.lacksTasks(of: byID.values[index]) { return .unread }
     byID.values[index].execution = execution
     byID.values[index].execution.recordings = max(present.recordings, execution.recordings)
     byID.values[index].merge(stored.tasks)

@@ -50,6 +50,9 @@ public enum RestoreOutcome: Sendable, Hashable {
   case restored
   /// The stored execution has another owner, is later, or is terminal; nothing was changed.
   case stale
+  /// The stored execution is earlier and has tasks, or outcomes of tasks, that the owner has not read; the owner must read it and decide
+  /// again; nothing was changed.
+  case unread
   /// The execution is absent and must not be created, because it is barred or may have been removed; nothing was changed.
   case barred
 }
@@ -91,8 +94,9 @@ public protocol ExecutionStore: Sendable {
   /// Writes a whole execution into a store that may have lost acknowledged writes, as Redis may after a failover.
   ///
   /// The restoration overwrites an execution of an earlier epoch, one of the same owner and epoch with an earlier revision, and, for a
-  /// witness of its end, any other; it never overwrites a terminal one. Tasks merge as in `update`. The execution returns to the listing
-  /// and, unless it is terminal, to its owner's list. Idempotent.
+  /// witness of its end, any other; it never overwrites a terminal one. An owner's restoration that lacks a stored task, its result or its
+  /// failure is `unread`. Tasks merge as in `update`. The execution returns to the listing and, unless it is terminal, to its owner's list.
+  /// Idempotent.
   func restore(_ stored: StoredExecution, as claim: RestorationClaim) async throws -> RestoreOutcome
 
   /// Records the outcome of a task at the agent `outcome.agentID`, for a node that does not own the execution; the first outcome wins.

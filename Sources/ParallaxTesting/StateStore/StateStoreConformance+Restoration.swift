@@ -38,7 +38,7 @@ extension StateStoreConformance {
       try expect(await store.executions(ExecutionQuery()).executions, is: [stored], "the list")
       try expect(await store.executions(ownedBy: Sample.alice), is: [], "what its owner owns")
     },
-    Check("an earlier revision of the same owner is replaced, except for results that other nodes recorded") { store in
+    Check("an earlier revision is replaced once its owner has read the results that other nodes recorded") { store in
       let old = Sample.execution(tasks: [Sample.task("task_1"), Sample.task("task_2", slot: 1)])
       try await create(old, in: store)
       var done = Sample.task("task_2", slot: 1, state: .completed)
@@ -50,12 +50,15 @@ extension StateStoreConformance {
       (known.execution.revision, known.execution.status, known.execution.startedAt) = (4, .running, Sample.instant + .milliseconds(1))
       known.tasks[0].state = .failed
       known.tasks.append(Sample.task("task_3", attempt: 2))
-      try expect(await store.restore(known, as: .owner), is: .restored, "the restoration")
+      let present = try require(await store.execution(old.execution.id), "the execution")
+      try expect(await store.restore(known, as: .owner), is: .unread, "the restoration without the result")
+      try await expectStored(present, in: store, "after that")
       known.tasks[1] = done
       known.execution.recordings = 1
+      try expect(await store.restore(known, as: .owner), is: .restored, "the restoration")
       try await expectStored(known, in: store, "after its restoration")
     },
-    Check("a task that has ended is not reopened") { store in
+    Check("a task that has ended is not reopened, and no unread task is overruled") { store in
       let old = Sample.execution(tasks: [Sample.task("task_1")])
       try await create(old, in: store)
       var failed = Sample.task("task_1", state: .failed)
@@ -65,10 +68,18 @@ extension StateStoreConformance {
       }
       var known = old
       known.execution.revision = 2
-      try expect(await store.restore(known, as: .owner), is: .restored, "the restoration")
+      try expect(await store.restore(known, as: .owner), is: .unread, "the restoration without the failure")
+      known.tasks = []
+      try expect(await store.restore(known, as: .owner), is: .unread, "the restoration without the task")
       known.tasks = [failed]
       known.execution.recordings = 1
+      try expect(await store.restore(known, as: .owner), is: .restored, "the restoration")
       try await expectStored(known, in: store, "after its restoration")
+      var ended = known
+      (ended.execution.status, ended.execution.revision, ended.tasks) = (.completed, 9, [Sample.task("task_2", state: .completed)])
+      try expect(await store.restore(ended, as: .witnessOfEnd), is: .restored, "the restoration by a witness")
+      ended.tasks = [failed] + ended.tasks
+      try await expectStored(ended, in: store, "after that")
     },
     Check("the restoration of an old execution replaces it and never creates it") { store in
       var known = Sample.execution(status: .running)

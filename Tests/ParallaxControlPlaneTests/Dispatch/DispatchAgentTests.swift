@@ -309,6 +309,22 @@ import Testing
     #expect(Set(world.tasks).count == 3)
   }
 
+  @Test func allSlotsOfAnInputCountTheAgentsThatItHasTakenDown() {
+    var world = World()
+    for agent in ["a", "b", "c", "d", "e"] { world.connect(agent) }
+    let (id, _) = world.submit(World.pattern(min: 2, retries: 9), timeout: .seconds(3_600))
+    #expect(world.tasks.count == 2)
+    for index in 0..<3 {
+      guard world.tasks.indices.contains(index), world.status(id) == .running else { break }
+      let open = world.store[id]?.tasks.filter { $0.state == .open } ?? []
+      guard let agent = open.min(by: { $0.id < $1.id })?.agentID else { return #expect(Bool(false), "no task is open") }
+      for _ in 1...2 { crash(agent, in: &world) }
+    }
+    #expect(world.status(id) == .failed && Set(world.tasks).count == 4)
+    let losses = world.store[id]?.tasks.count { $0.error?.code == "AGENT_LOST_AGAIN" }
+    #expect(losses == 3)
+  }
+
   @Test func theTimerOfAnEarlierGraceDoesNotEndALaterGrace() {
     var world = World()
     world.connect("a")

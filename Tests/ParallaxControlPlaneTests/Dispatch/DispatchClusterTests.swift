@@ -517,7 +517,7 @@ extension World {
   /// The tasks sent to other nodes, as "task agent node", in order.
   var deliveries: [String] {
     told.compactMap { told in
-      guard case .deliver(let task, let agent, _) = told.message else { return nil }
+      guard case .deliver(let task, let agent, _, _) = told.message else { return nil }
       return "\(task.taskId) \(agent) \(told.session.nodeID)"
     }
   }

@@ -29,7 +29,7 @@ import Testing
     world.connect("a")
     world.connect("b")
     world.settle()
-    #expect(world.tasks == ["task_1_0 a", "task_1_1 b"])
+    #expect(world.tasks == ["task_1_2_0 a", "task_1_2_1 b"])
     #expect(world.faults == [])
   }
 
@@ -56,7 +56,7 @@ import Testing
     #expect(world.tasks == [] && world.writes.isEmpty)
     world.advance(by: .milliseconds(1))
     world.settle()
-    #expect(world.tasks == ["task_1_2 c"])
+    #expect(world.tasks == ["task_1_2_2 c"])
     #expect(world.machine.agent("a") == nil)
   }
 
@@ -66,7 +66,7 @@ import Testing
     world.connect("c")
     recovered(.running, [task(0, "a", .failed), task(1, "b", .completed)], in: &world)
     world.settle()
-    #expect(world.tasks == ["task_1_2 c"])
+    #expect(world.tasks == ["task_1_2_2 c"])
   }
 
   @Test func anAgentBackBeforeItsExecutionGetsOnlyTasksItDidNotReport() {
@@ -89,7 +89,7 @@ import Testing
     #expect(world.writes.isEmpty)
     world.advance(by: .milliseconds(1))
     world.settle()
-    #expect(world.tasks == ["task_1_2 c"])
+    #expect(world.tasks == ["task_1_2_2 c"])
   }
 
   @Test func anAggregatingExecutionEndsWithTheRecordedResults() {

@@ -62,6 +62,9 @@ struct World {
   private(set) var gone: [String] = []
   private(set) var reads: [String] = []
   private(set) var unlisted: [String] = []
+  /// Whether claims are answered when the test says so.
+  var holdsClaims = false
+  private(set) var claims: [(id: String, owner: NodeSession)] = []
   private(set) var checkedAgents: [String] = []
   private(set) var told: [Told] = []
   private(set) var news: [AgentAnnouncement] = []
@@ -98,7 +101,7 @@ struct World {
       ended[execution.id, default: 0] += 1
       if store[execution.id]?.execution != execution { faults.append("\(execution.id) ended otherwise than it is stored") }
     case .tell(let message, let other):
-      if case .deliver(let task, let agent, _) = message { check(.task(task), to: agent) }
+      if case .deliver(let task, let agent, _, _) = message { check(.task(task), to: agent) }
       told.append(Told(message: message, session: other))
     case .publish(.loads(let announced)): loads.merge(announced) { $1 }
     case .publish(let announcement): news.append(announcement)
@@ -118,6 +121,7 @@ struct World {
     case .read(let id):
       reads.append(id)
       handle(.read(id, store[id]))
+    case .claim(let id, let owner, _) where holdsClaims: claims.append((id, owner))
     case .claim(let id, let owner, let cancels):
       let stored = store[id].flatMap { $0.execution.owner == Self.session && !$0.execution.status.isTerminal ? $0 : nil }
       handle(.claimed(id, from: owner, stored, cancels: cancels))
@@ -191,6 +195,7 @@ struct World {
       let isOwn = found.owner == known.owner && found.epoch == known.epoch
       if isOwn, found.revision == known.revision { return .applied }
       guard found.epoch < known.epoch || isOwn && found.revision < known.revision, !found.status.isTerminal else { return .stale }
+      if let present = store[id], stored.lacksTasks(of: present) { return .unread }
     }
     var restored = store[id] ?? stored
     restored.execution = known
@@ -265,6 +270,13 @@ struct World {
       store[id]?.tasks[index].error = ExecutionFailure(code: "BROKEN", message: "it broke")
       store[id]?.tasks[index].retryable = true
     }
+  }
+
+  /// Claims an execution of another node for this one; its answer is what the store holds then.
+  mutating func claimInStore(_ id: String) -> StoredExecution? {
+    store[id]?.execution.owner = Self.session
+    store[id]?.execution.epoch += 1
+    return store[id]
   }
 
   /// Puts an execution of another node into the store.

@@ -1,0 +1,68 @@
+import ParallaxAPI
+
+/// Two states of an execution, one of which a store has, which has lost writes.
+extension StoredExecution {
+  /// Whether another state has tasks that this one does not have, or outcomes of them.
+  package func lacksTasks(of other: StoredExecution) -> Bool {
+    other.tasks.contains { task in
+      guard let known = tasks.first(where: { $0.id == task.id }) else { return true }
+      return task.overrules(known)
+    }
+  }
+
+  /// Whether all outcomes of another state that this one does not have are of tasks that are open here.
+  func awaitsOutcomes(of other: StoredExecution) -> Bool {
+    other.tasks.allSatisfy { task in
+      guard let known = tasks.first(where: { $0.id == task.id }) else { return false }
+      return !task.overrules(known) || known.state == .open && known.isSame(as: task)
+    }
+  }
+
+  /// Takes in the tasks of another state that this one does not have, and their outcomes.
+  mutating func takeTasks(of other: StoredExecution) {
+    execution.recordings = max(execution.recordings, other.execution.recordings)
+    if tasks.isEmpty, !other.tasks.isEmpty, execution.status == .pending {
+      (execution.status, execution.startedAt) = (.running, execution.startedAt ?? other.execution.startedAt)
+    }
+    for task in other.tasks {
+      guard let index = tasks.firstIndex(where: { $0.id == task.id }) else {
+        tasks.append(task)
+        continue
+      }
+      if task.overrules(tasks[index]) { tasks[index] = task }
+    }
+  }
+
+  /// Takes back a decision that is not in the store.
+  mutating func reopen() {
+    execution.status = tasks.isEmpty ? .pending : .running
+    (execution.result, execution.error, execution.completedAt) = (nil, nil, nil)
+    for index in tasks.indices where tasks[index].state == .cancelled { tasks[index].state = .open }
+  }
+
+  /// Takes back tasks that were never sent, in slots where another state has a result or an agent at work.
+  mutating func giveWay(to other: StoredExecution, unsent: Set<String>) {
+    for index in tasks.indices where tasks[index].state == .open && unsent.contains(tasks[index].id) {
+      let slot = tasks[index].slot
+      if other.tasks.contains(where: { $0.slot == slot && ($0.state == .open || $0.state == .completed) }) {
+        tasks[index].state = .cancelled
+      }
+    }
+  }
+
+  /// What follows for the open tasks that a later state does not have open.
+  func tasksGone(from later: StoredExecution, unsent: Set<String>) -> [ExecutionMachine.Action] {
+    tasks.compactMap { task in
+      guard task.state == .open, !later.tasks.contains(where: { $0.isSame(as: task) && $0.state == .open }) else { return nil }
+      let isKnown = unsent.contains(task.id) || later.tasks.contains { $0.isSame(as: task) }
+      return isKnown ? .freed(task) : .withdraw(task, reason: "superseded")
+    }
+  }
+
+  /// Gives tasks to their agents once more that were taken back by a decision which did not hold.
+  func tasksReopened(since former: StoredExecution, unsent: Set<String>) -> [ExecutionMachine.Action] {
+    tasks.filter { task in
+      task.state == .open && !unsent.contains(task.id) && former.tasks.contains { $0.isSame(as: task) && $0.state == .cancelled }
+    }.map { .send($0) }
+  }
+}

@@ -1,0 +1,258 @@
+import ParallaxAPI
+import ParallaxHA
+import ParallaxState
+import Testing
+
+@testable import ParallaxControlPlane
+
+/// Answers of the store that come late, and executions of which it has lost a life.
+@Suite struct DispatchOwnershipTests {
+  private static var clustered: DispatchMachine.Settings {
+    DispatchMachine.Settings(session: World.session, relocationDelay: .milliseconds(250))
+  }
+
+  /// An execution of another node that waits for agents.
+  private func plantPending(in world: inout World) {
+    var execution = world.execution("exec_1")
+    execution.owner = World.other
+    world.plant(StoredExecution(execution: execution, tasks: []))
+  }
+
+  // MARK: Claims
+
+  @Test(arguments: [true, false])
+  func aClaimThatIsAnsweredAfterTheEndStartsNothing(isRecovery: Bool) {
+    var world = World(Self.clustered)
+    plantPending(in: &world)
+    world.holdsClaims = true
+    world.handle(.message(.adopt(execution: "exec_1", owner: World.other)))
+    if isRecovery {
+      world.handle(.recovering("exec_1"))
+    } else {
+      world.handle(.message(.cancel(execution: "exec_1")))
+    }
+    let claimed = world.claimInStore("exec_1")
+    world.handle(.claimed("exec_1", from: World.other, claimed, cancels: true))
+    world.settle()
+    #expect(world.status("exec_1") == .cancelled && world.machine.execution("exec_1") == nil)
+
+    world.connect("near")
+    world.handle(isRecovery ? .recovered(claimed!) : .claimed("exec_1", from: World.session, claimed, cancels: false))
+    world.settle()
+    #expect(world.tasks == [] && world.machine.execution("exec_1") == nil && world.faults == [])
+  }
+
+  @Test func aClaimThatNothingOvertookBegins() {
+    var world = World(Self.clustered)
+    plantPending(in: &world)
+    world.connect("near")
+    world.handle(.recovering("exec_1"))
+    world.handle(.notRecovered("exec_1"))
+    world.handle(.recovering("exec_1"))
+    guard let claimed = world.claimInStore("exec_1") else { return #expect(Bool(false), "nothing is stored") }
+    world.handle(.recovered(claimed))
+    world.settle()
+    // A task of a later epoch has an id of its own.
+    #expect(world.tasks == ["task_1_2_0 near"] && world.faults == [])
+  }
+
+  @Test func theLoserOfTwoCreationsTakesOverTheTimeOfTheWinner() {
+    var world = World(Self.clustered)
+    // A repeat of the request was created by another node, later.
+    var winner = world.execution("exec_1", timeout: .seconds(90))
+    winner.owner = World.other
+    let (id, _) = world.begin(timeout: .seconds(20), isRepeatable: true)
+    world.plant(StoredExecution(execution: winner, tasks: []))
+    world.now.instant += .seconds(30)
+    world.now.wall = world.now.wall + .seconds(30)
+    world.handle(.timePassed)
+    // Its own creation is not answered yet when it takes over the other.
+    guard let claimed = world.claimInStore(id) else { return #expect(Bool(false), "nothing is stored") }
+    world.handle(.claimed(id, from: World.other, claimed, cancels: false))
+    #expect(world.machine.execution(id)?.execution.status == .pending)
+    world.settle()
+    world.advance(by: .milliseconds(59_999))
+    world.settle()
+    #expect(world.status(id) == .pending)
+    world.advance(by: .milliseconds(1))
+    world.settle()
+    #expect(world.status(id) == .timedOut && world.faults == [])
+  }
+
+  // MARK: Two lives of an execution
+
+  @Test func anAgentStopsWhatALaterLifeOfItsExecutionDoesNotHave() {
+    var world = World(Self.clustered)
+    world.connect("near")
+    let (id, _) = world.submit()
+    #expect(world.tasks == ["task_1_0 near"])
+    var other = world.store[id]!
+    other.tasks = [TaskRecord(id: "task_1_0", agentID: "far", slot: 0)]
+    other.execution.epoch += 1
+    world.plant(other)
+    world.readOutcomes(id)
+    #expect(world.cancelled == ["task_1_0 near superseded"])
+    #expect(world.machine.agent("near")?.tasks.isEmpty == true && world.machine.agent("near")?.ending == ["task_1_0"])
+  }
+
+  @Test func whatAnAgentGaveAnEarlierLifeIsTheStoresToJudge() {
+    var world = World(Self.clustered)
+    world.connect("near")
+    let (id, _) = world.submit()
+    world.complete("task_1_0", by: "near", messageID: "7")
+    var other = world.store[id]!
+    (other.tasks, other.execution.status) = ([], .pending)
+    other.execution.epoch += 1
+    world.plant(other)
+    world.readOutcomes(id)
+    #expect(world.takeLookUps() == [World.LookUp(task: "task_1_0", agent: "near")])
+  }
+
+  @Test func aRestorationTakesInWhatAnEarlierLifeOfItsExecutionHas() {
+    var world = World(Self.clustered)
+    var execution = world.execution("exec_1", World.pattern(min: 2))
+    execution.owner = World.other
+    world.plant(StoredExecution(execution: execution, tasks: []))
+    world.recover("exec_1")
+    // The store has lost the claim, and the former owner has begun.
+    (execution.status, execution.revision) = (.running, 2)
+    var tasks = [TaskRecord(id: "task_1_0", agentID: "a", slot: 0), TaskRecord(id: "task_1_1", agentID: "b", slot: 1)]
+    (tasks[0].state, tasks[0].result) = (.completed, "kept")
+    world.plant(StoredExecution(execution: execution, tasks: tasks))
+    for agent in ["c", "d"] { world.connect(agent) }
+    world.connect("b", activeTasks: ["task_1_1"])
+    world.settle()
+    #expect(world.tasks == [] && world.store["exec_1"]?.execution.epoch == 2)
+    world.complete("task_1_1", by: "b")
+    world.settle()
+    #expect(world.status("exec_1") == .completed)
+    #expect(world.store["exec_1"]?.execution.result == ["results": ["kept", "done"]] && world.faults == [])
+  }
+
+  @Test func anEndThatOverlooksAResultIsNotRestoredOverIt() {
+    var world = World(Self.clustered)
+    world.connect("near")
+    let (id, waiter) = world.submit(timeout: .seconds(20))
+    let known = world.store[id]!
+    world.advance(by: .seconds(20))
+    #expect(world.writes.count == 1)
+    // A replica takes over that lags; another node records the result there, before the end arrives.
+    var found = known
+    (found.execution.revision, found.execution.recordings) = (known.execution.revision - 1, 1)
+    (found.tasks[0].state, found.tasks[0].result) = (.completed, "kept")
+    world.plant(found)
+    world.settle()
+    #expect(world.status(id) == .completed && world.store[id]?.execution.result == ["results": ["kept"]])
+    guard case .finished? = world.resolutions[waiter] else { return #expect(Bool(false), "the caller waits") }
+  }
+
+  @Test func anEndThatTheStoreHasLostIsNotDecidedAgainWhileItIsRestored() {
+    var world = World(DispatchMachine.Settings(session: World.session, relocationDelay: .milliseconds(250), isStoreLossy: true))
+    world.connect("near")
+    let (id, _) = world.submit()
+    let running = world.store[id]!
+    _ = world.cancel(id)
+    world.settle()
+    #expect(world.status(id) == .cancelled)
+    world.plant(running)
+    world.resetStore()
+    world.handle(.outcomeRecorded(of: id))
+    #expect(world.machine.execution(id) == nil && world.unlisted == [id])
+    // Once all is restored, what this node owns it drives.
+    world.handle(.restorationEnded)
+    world.handle(.outcomeRecorded(of: id))
+    #expect(world.machine.execution(id) != nil)
+  }
+
+  @Test func aTaskThatIsDueWhenItIsStoredIsNotSent() {
+    var world = World()
+    world.connect("near")
+    let (id, _) = world.begin(timeout: .seconds(20))
+    world.now.instant += .seconds(20)
+    world.now.wall = world.now.wall + .seconds(20)
+    world.settle()
+    #expect(world.tasks == [])
+    world.handle(.timePassed)
+    world.settle()
+    #expect(world.status(id) == .timedOut && world.machine.agent("near")?.load == 0)
+  }
+
+  @Test func theEndOfAnInputEndsTheRepetitionOfItsOtherTasks() {
+    var world = World()
+    for agent in ["a", "b"] { world.connect(agent) }
+    let (id, _) = world.submit(World.pattern(min: 2))
+    for _ in 1...2 {
+      for agent in ["a", "b"] {
+        world.leave(agent)
+        world.connect(agent)
+      }
+      world.forgetSent()
+      // Both tasks go out again, or are lost, by one reading.
+      world.advance(by: .seconds(2))
+      world.settle()
+    }
+    #expect(world.status(id) == .failed && world.tasks == [] && world.load("a") == 0 && world.load("b") == 0)
+  }
+
+  // MARK: Tasks of other nodes
+
+  @Test func aTaskThatComesAfterItsDeadlineIsNotStarted() {
+    var world = World()
+    world.connect("near", limit: 2)
+    let message = ControlPlaneMessage.Task(
+      taskId: "task_7_0", executionId: "exec_7", patternName: "pattern", patternVersion: "1.0.0", capability: "text", input: [:],
+      timeout: .seconds(60), priority: .normal, context: .init(stepIndex: 0, totalSteps: 1))
+    // It was under way, with a minute left for it, for a minute.
+    world.handle(.message(.deliver(message, agent: "near", owner: World.other, deadline: world.now.wall)))
+    #expect(world.tasks == [] && world.machine.agent("near")?.load == 0)
+    world.handle(.message(.deliver(message, agent: "near", owner: World.other, deadline: world.now.wall + .seconds(2))))
+    let timeouts = world.sent.compactMap { if case .task(let task) = $0.message { task.timeout.duration } else { nil } }
+    #expect(timeouts == [.seconds(2)])
+  }
+
+  @Test func anAnswerFreesAPlaceThatTheNewOwnerTookAgain() {
+    var world = World()
+    world.connect("near")
+    let (id, _) = world.submit()
+    world.complete("task_1_0", by: "near")
+    // The write is not answered, and another node owns the execution by now.
+    world.forward("task_1_0", to: "near")
+    #expect(world.load("near") == 1)
+    world.complete("task_1_0", by: "near")
+    #expect(world.load("near") == 0 && world.machine.execution(id) != nil)
+  }
+
+  @Test func aTaskThatIsTakenBackTwiceKeepsItsPlaceUntilItsAgentSaysSo() {
+    var world = World()
+    world.connect("near")
+    let (id, _) = world.submit()
+    _ = world.cancel(id)
+    // The store has an outcome of another task, and the cancellation is decided again.
+    guard var found = world.store[id] else { return #expect(Bool(false), "nothing is stored") }
+    found.execution.recordings += 1
+    world.plant(found)
+    world.settle()
+    #expect(world.status(id) == .cancelled && world.cancelled.count == 2)
+    #expect(world.machine.agent("near")?.ending == ["task_1_0"])
+    world.handle(.agent(.stopped(task: "task_1_0", by: "near")))
+    #expect(world.machine.agent("near")?.load == 0)
+  }
+}
+
+@Suite struct BacklogsTests {
+  private func task(_ id: String) -> ControlPlaneMessage.Task {
+    ControlPlaneMessage.Task(
+      taskId: id, executionId: "exec_1", patternName: "pattern", patternVersion: "1.0.0", capability: "text", input: [:],
+      timeout: .seconds(60), priority: .normal, context: .init(stepIndex: 0, totalSteps: 1))
+  }
+
+  @Test func whatIsDueIsPassedOverAndTheRestHasTheTimeThatIsLeft() {
+    var backlogs = Backlogs()
+    for (id, due) in [("a", 5), ("b", 20), ("c", 10)] { backlogs.add(task(id), to: "agent", due: .seconds(due)) }
+    let now = Moment(instant: .seconds(10), wall: World.start)
+    let next = backlogs.next(of: "agent", at: now)
+    #expect(next?.taskId == "b" && next?.timeout.duration == .seconds(10))
+    let last = backlogs.next(of: "agent", at: now)
+    #expect(last == nil && backlogs.agents == [])
+  }
+}

@@ -1,0 +1,116 @@
+import ParallaxAPI
+import ParallaxState
+import Testing
+
+/// Writes that the store refuses since it has what was not read, and states of one execution that differ.
+@Suite struct UnreadTasksTests {
+  private func running(_ pattern: PatternDefinition, agents: [String]) -> Driven {
+    var driven = Driven(pattern)
+    driven.create(agents: agents)
+    driven.settle()
+    _ = driven.takeActions()
+    return driven
+  }
+
+  /// What a store holds that has lost the last write, and in which others have recorded results.
+  private func found(_ stored: StoredExecution, completed: [Int]) -> StoredExecution {
+    var found = stored
+    for index in completed { (found.tasks[index].state, found.tasks[index].result) = (.completed, "kept") }
+    found.execution.recordings = Int64(completed.count)
+    return found
+  }
+
+  @Test func aTimeOutIsDecidedAgainOverResultsThatTheStoreHas() {
+    var driven = running(Sample.pattern(.all, min: 1, max: 2), agents: ["a", "b"])
+    guard let stored = driven.store else { Issue.record("nothing is stored"); return }
+    driven.perform { $0.deadlinePassed(at: $1) }
+    driven.write(.behind)
+    #expect(driven.pending?.name == "restore" && driven.status == .timedOut)
+    driven.write(.unread)
+    #expect(driven.takeNames() == ["withdraw a timeout", "withdraw b timeout", "read"])
+    let found = found(stored, completed: [1])
+    #expect(driven.machine.standing(of: found) == .behind)
+    driven.perform { $0.storeLacks(found, at: $1) }
+    guard case .restore(let restored)? = driven.pending else { Issue.record("nothing is restored"); return }
+    #expect(restored.execution.status == .running && restored.tasks.map(\.state) == [.open, .completed])
+    driven.settle()
+    #expect(driven.status == .completed && driven.store?.tasks.map(\.state) == [.cancelled, .completed])
+  }
+
+  @Test func anEndByTooFewResultsIsTakenBackAndTheTaskThatWasStoppedGoesOutAgain() {
+    var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
+    guard let stored = driven.store else { Issue.record("nothing is stored"); return }
+    driven.perform { $0.taskLost(stored.tasks[0].id, at: $1) }
+    driven.write(.behind)
+    driven.write(.unread)
+    _ = driven.takeActions()
+    driven.perform { [found = found(stored, completed: [0])] in $0.storeLacks(found, at: $1) }
+    #expect(driven.status == .running && driven.takeNames() == ["send b"])
+    driven.settle()
+    driven.complete(1)
+    driven.settle()
+    #expect(driven.status == .completed)
+  }
+
+  @Test func aReadingDoesNotCountAsReadWhatADecisionOverlooks() {
+    for (isDecided, recordings) in [(true, 0), (false, 1)] as [(Bool, Int64)] {
+      var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
+      guard let stored = driven.store else { Issue.record("nothing is stored"); return }
+      driven.complete(1)
+      if isDecided { driven.perform { $0.deadlinePassed(at: $1) } }
+      driven.machine.outcomesRead(in: found(stored, completed: [0]))
+      #expect(driven.machine.stored.execution.recordings == recordings)
+    }
+  }
+
+  @Test func aReadingFromBeforeTheRefusalIsNoBaseToGoOnFrom() {
+    var driven = running(Sample.pattern(.all, min: 3), agents: ["a", "b", "c"])
+    guard let earlier = driven.store else { Issue.record("nothing is stored"); return }
+    driven.complete(0)
+    driven.settle()
+    driven.complete(1)
+    driven.write(.unread)
+    guard let present = driven.store else { Issue.record("nothing is stored"); return }
+    #expect(driven.machine.standing(of: earlier) == .behind)
+    #expect(driven.machine.standing(of: present) == .ahead)
+  }
+
+  @Test func aTimeOutDoesNotOutliveTheDeadlineThatItWasFor() {
+    for more in [Duration.seconds(30), .zero] {
+      var driven = Driven()
+      driven.create(agents: [])
+      driven.write()
+      driven.perform { $0.deadlinePassed(at: $1) }
+      driven.write(.unread)
+      guard var found = driven.store else { Issue.record("nothing is stored"); return }
+      (found.execution.epoch, found.execution.deadline) = (2, found.execution.deadline + more)
+      driven.perform { $0.replace(with: found, at: $1) }
+      #expect(driven.status == (more == .zero ? .timedOut : .pending))
+    }
+  }
+
+  @Test func theIdsOfTasksDifferBetweenEpochs() {
+    var stored = StoredExecution(execution: Sample.execution(), tasks: [])
+    var ids: [String] = []
+    for epoch in 1...2 as ClosedRange<Int64> {
+      stored.execution.epoch = epoch
+      var driven = Driven(recovering: stored)
+      driven.perform { $0.start(agents: ["a"], at: $1) }
+      ids += driven.tasks.map(\.id)
+    }
+    #expect(ids == ["task_01kf0_0", "task_01kf0_2_0"])
+  }
+
+  @Test func aResultStandsForItsSlotThenWhatIsOpenThenTheLastAttempt() {
+    func counts(_ tasks: [TaskRecord]) -> [String] {
+      StoredExecution(execution: Sample.execution(), tasks: tasks).lastAttempts.map(\.id)
+    }
+    func task(_ id: String, _ state: TaskRecord.State, attempt: Int = 1) -> TaskRecord {
+      TaskRecord(id: id, agentID: "a", slot: 0, attempt: attempt, state: state)
+    }
+    #expect(counts([task("1", .failed), task("2", .failed, attempt: 2)]) == ["2"])
+    #expect(counts([task("1", .open), task("2", .failed)]) == ["1"])
+    #expect(counts([task("1", .completed), task("2", .open, attempt: 2)]) == ["1"])
+    #expect(counts([task("2", .completed), task("1", .completed)]) == ["1"])
+  }
+}
