@@ -10,7 +10,8 @@ private let simulationBudget: Duration = {
 
 /// Tests the promises about executions under faults of several nodes, their store, their agents and their messages.
 ///
-/// Each run prints its seeds; a mix and a seed replay a run exactly. A failing seed is shrunk to the necessary faults.
+/// Each run takes fresh seeds and prints the first, which `PARALLAX_SIMULATION_SEED` replaces; a mix and a seed replay a run exactly. A
+/// failing seed is shrunk to the necessary faults, and belongs into the corpus once the defect is mended.
 @Suite(.serialized) struct ExecutionSimulationTests {
   @Test("Scenarios of former defects keep all promises", arguments: ExecutionScenario.all)
   func holds(_ scenario: ExecutionScenario) async {
@@ -57,8 +58,8 @@ private let simulationBudget: Duration = {
   // MARK: Seeds
 
   @Test func thePromisesHoldUnderManySeeds() async {
-    // Fixed seeds, so that a change is judged by itself; `make simulate` takes fresh ones.
-    let first = ProcessInfo.processInfo.environment["PARALLAX_SIMULATION_SEED"].flatMap(UInt64.init) ?? 1
+    let given = ProcessInfo.processInfo.environment["PARALLAX_SIMULATION_SEED"].flatMap(UInt64.init)
+    let first = given ?? .random(in: 1..<1_000_000_000)
     print("simulation of executions: seeds from \(first)")
     var (runs, deaths, ended) = (0, 0, 0)
     let begin = ContinuousClock.now
@@ -96,6 +97,7 @@ private let simulationBudget: Duration = {
 
 /// Describes a failing run by its report, the faults that suffice to break the promise, and their trace.
 func explanation(of report: ExecutionReport, in mix: ExecutionMix) -> String {
-  guard let shrunk = ShrunkExecutions(mix, seed: report.seed, attempts: 100) else { return "\(report), but not again" }
-  return "\(report)\n\(shrunk)"
+  let replay = "replay it: make simulate ARGS=\"trace \(report.seed) \(mix)\""
+  guard let shrunk = ShrunkExecutions(mix, seed: report.seed, attempts: 60) else { return "\(report), but not again; \(replay)" }
+  return "\(report)\n\(replay)\n\(shrunk)"
 }
