@@ -24,7 +24,7 @@ struct Promises {
   }
 
   var seen: [String: Seen] = [:]
-  /// The executions whose end the store has lost; the witnesses of the end restore it over anything recorded since.
+  /// The executions with a lost end, which its witnesses restore over later records.
   private(set) var endedBeforeLoss: Set<String> = []
   /// The acknowledged executions that have not ended.
   private(set) var live: Set<String> = []

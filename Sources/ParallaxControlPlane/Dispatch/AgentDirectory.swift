@@ -242,7 +242,7 @@ package struct AgentDirectory: Sendable {
     refresh(id)
   }
 
-  /// Withdraws a task, perhaps once more; the place of a delivered task stays occupied until the agent, or its node, reports otherwise.
+  /// Withdraws a task, possibly again; the place of a delivered task stays occupied until a report of the agent or its node.
   package mutating func withdraw(task: String, from id: String) {
     let takesPlace = isDelivered(task: task, to: id) || agents[id]?.ending.contains(task) == true
     free(task: task, from: id, completed: false)

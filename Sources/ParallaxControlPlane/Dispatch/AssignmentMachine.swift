@@ -258,7 +258,7 @@ extension AssignmentMachine {
 // MARK: - Tasks of other nodes for agents here
 
 extension AssignmentMachine {
-  /// Delivers a task of another node to an agent of this node, unless its deadline has passed on the way.
+  /// Delivers a task of another node to an agent of this node, unless its deadline has passed.
   mutating func deliverForOther(
     _ task: ControlPlaneMessage.Task, to id: String, deadline: Timestamp?, at now: Moment
   ) -> [Action] {

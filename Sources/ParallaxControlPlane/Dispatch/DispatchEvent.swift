@@ -52,7 +52,7 @@ package enum DispatchEvent: Sendable {
   case recovering(String)
   /// This node has claimed an execution of a lost session.
   case recovered(StoredExecution)
-  /// There was nothing to claim of a lost session, or the claim has failed.
+  /// The claim for a lost session has failed, or found nothing.
   case notRecovered(String)
   /// The recording of an outcome for an execution of another node has ended; the agent of the outcome gets an answer.
   case recorded(TaskRecord, execution: String, messageID: String?, RecordOutcome)

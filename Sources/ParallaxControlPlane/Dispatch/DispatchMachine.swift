@@ -143,11 +143,11 @@ package struct DispatchMachine: Sendable {
 extension DispatchMachine {
   /// Continues a claimed execution, which replaces the state of an earlier epoch; its callers keep waiting.
   ///
-  /// `isOutdated`: this node has driven the execution since it made the claim, and may have ended it.
+  /// If `isOutdated`, this node has driven the execution since the claim, and may have ended it.
   private mutating func recover(_ stored: StoredExecution, isOutdated: Bool, at now: Moment) -> [DispatchAction] {
     let id = stored.execution.id
     if let known = driver.stored(id)?.execution { return stored.execution.epoch > known.epoch ? driver.replace(with: stored, at: now) : [] }
-    // The store has lost the end that this node acknowledged; its restoration is under way.
+    // The store lost the end that this node acknowledged, and its restoration is pending.
     if restoration.knowsEnd(of: id) { return [.store(.unlist(id))] }
     return isOutdated ? driver.ownership.read(id) : driver.adopt(stored, at: now)
   }

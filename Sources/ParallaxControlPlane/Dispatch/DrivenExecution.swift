@@ -35,7 +35,7 @@ struct DrivenExecution: Sendable {
     now.instant + min(execution.deadline - now.wall, execution.deadline - execution.createdAt)
   }
 
-  /// Why nobody can be waited for any longer.
+  /// The failure of an execution that waited too long for agents.
   func failure(needed: Int, capable: Int) -> ExecutionFailure {
     ExecutionFailure(
       code: APIError.Code.noAgents.rawValue,

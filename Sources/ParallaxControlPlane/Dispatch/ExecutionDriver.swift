@@ -119,11 +119,11 @@ struct ExecutionDriver: Sendable {
     return advance(id, at: now) { $0.replace(with: stored, at: now.wall) } + expectTasks(of: id, at: now)
   }
 
-  /// The store has lost of an execution that this node drives; `found`: what it has.
+  /// Handles a loss of an execution that this node drives; `found` is the stored rest, nil for none.
   mutating func storeLacks(_ id: String, _ found: StoredExecution?, at now: Moment) -> [DispatchAction] {
     let known = Set((executions[id]?.machine.stored.tasks ?? []).map(\.id))
     var actions = advance(id, at: now) { $0.storeLacks(found, at: now.wall) }
-    // Those of another life of the execution, which the store had before this one.
+    // The added tasks belong to an earlier life of the execution.
     for task in executions[id]?.machine.stored.tasks ?? [] where !known.contains(task.id) {
       actions += perform(agents.expect(task, of: id, at: now), at: now)
     }
@@ -221,10 +221,10 @@ extension ExecutionDriver {
   }
 
   private mutating func deliver(_ task: TaskRecord, of id: String, at now: Moment) -> [DispatchAction] {
-    // What is due is not sent: its deadline is about to end it.
+    // A task past its deadline is not sent; the deadline ends the execution.
     guard let driven = executions[id], driven.due > now.instant else { return [] }
     var actions: [DispatchAction] = []
-    // It was taken back from its agent, by a decision that did not hold.
+    // A reverted decision had withdrawn the task from its agent.
     if agents.directory[task.agentID]?.tasks[task.id] == nil { actions = perform(agents.expect(task, of: id, at: now), at: now) }
     guard agents.tasks.isDeliverable(task) else { return actions }
     actions += callers.publish(driven.execution)
@@ -252,7 +252,7 @@ extension ExecutionDriver {
     let (isResent, redelivered) = ownership.takeRepeats(of: id)
     guard let driven = executions[id], isResent || !redelivered.isEmpty else { return [] }
     var actions: [DispatchAction] = []
-    // The loss of one task may decide about the others.
+    // The loss of one task may end the others.
     for task in driven.openTasks where executions[id]?.machine.isSent(task.id) == true {
       if isResent, agents.tasks.isWithDistantAgent(task) {
         // The agent's node knows whether the agent has the task, and delivers it only if not.
@@ -302,7 +302,7 @@ extension ExecutionDriver {
       agents.tasks.free(outcome.id, from: outcome.agentID, completed: outcome.state == .completed)
       return [.store(.record(outcome, execution: id, messageID: messageID))]
     }
-    // Its new owner gave the agent the task once more, and this node does not know yet that there is one.
+    // A new owner, still unknown to this node, delivered the task again.
     if agents.directory[outcome.agentID]?.tasks[outcome.id]?.isOwn == false {
       agents.tasks.free(outcome.id, from: outcome.agentID, completed: outcome.state == .completed)
     }

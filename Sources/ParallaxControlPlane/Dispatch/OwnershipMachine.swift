@@ -33,7 +33,7 @@ struct OwnershipMachine: Sendable {
 
   private struct Claims: Sendable {
     var count = 0
-    /// Whether this node has driven the execution since one of them was made.
+    /// Whether this node has driven the execution since one of the claims.
     var isOutdated = false
   }
 
@@ -46,7 +46,7 @@ struct OwnershipMachine: Sendable {
   /// The tasks, by execution, that are delivered again if the next read shows them open.
   private var redelivered: [String: Set<String>] = [:]
   private var hasPulse = false
-  /// The claims that are not answered, by execution.
+  /// The pending claims by execution.
   private var claims: [String: Claims] = [:]
 
   init(settings: DispatchMachine.Settings) {
@@ -125,13 +125,12 @@ struct OwnershipMachine: Sendable {
 
   // MARK: Claiming
 
-  /// A claim of an execution is about to be made.
+  /// Records the start of a claim.
   mutating func claimBegins(_ id: String) { claims[id, default: Claims()].count += 1 }
 
-  /// A claim of an execution was answered, or has failed.
+  /// Records the end of a claim.
   ///
-  /// Returns whether this node has driven the execution since: the answer may be from before it ended, or changed, the execution under the
-  /// same epoch.
+  /// - Returns: Whether this node has driven the execution since the claim; the reply may precede its changes under the same epoch.
   mutating func claimEnded(_ id: String) -> Bool {
     guard let ended = claims[id] else { return false }
     claims[id] = ended.count > 1 ? Claims(count: ended.count - 1, isOutdated: ended.isOutdated) : nil

@@ -57,7 +57,7 @@ package struct RecentWrites: Sendable {
 
   package mutating func add(_ claim: Claim, at now: Duration) { claims.add(claim, size: 128 + claim.key.utf8.count, at: now) }
 
-  /// Whether an execution is among those that have ended.
+  /// Whether an execution has ended.
   func hasEnded(_ id: String) -> Bool { finished.contains { $0.execution.id == id } }
 
   /// The earliest time of a write that a server connected to at `instant` may lack.

@@ -45,7 +45,7 @@ struct RestorationMachine: Sendable {
   /// Records that the store has the recent writes.
   mutating func ended() { unrestoredSince = nil }
 
-  /// Whether this node is about to rewrite the end of an execution, which the store may still hold as it was before.
+  /// Whether the restoration of an execution's end is pending; the store may still have an earlier state.
   func knowsEnd(of id: String) -> Bool {
     unrestoredSince != nil && recent?.hasEnded(id) == true
   }

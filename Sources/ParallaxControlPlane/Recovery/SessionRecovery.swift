@@ -119,7 +119,7 @@ package final class SessionRecovery: Sendable {
     dispatcher.handle(.recovering(id))
     do {
       let stored = try await store.claim(id, from: lost, to: session)
-      // Here, and not by the reader of the group's results: another claim that fails would end its reading.
+      // The task itself reports the result, because the failure of another claim ends the group.
       dispatcher.handle(stored.map { .recovered($0) } ?? .notRecovered(id))
       return stored.map { .claimed($0) } ?? .nothing
     } catch let error as StateStoreError where error.code == .unreadable {

@@ -55,12 +55,12 @@ enum ExecutionScripts {
     return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}
     """)
 
-  /// Lua's state of a task: its JSON has sorted keys, the last of which is `state`, so its end shows the state.
+  /// The Lua expression for the state of a task, from the end of its JSON, whose last sorted key is `state`.
   private static let state = "local function state(task) return string.match(task, '\"state\":\"(%a+)\"}$') end"
 
   /// The writes of `update` and `restore`.
   ///
-  /// A completed task stays as it is, and a task that has ended is not reopened.
+  /// A completed task does not change, and an ended task is not reopened.
   private static let write = """
     \(state)
     local first = 8 + tonumber(ARGV[7])
@@ -107,7 +107,7 @@ enum ExecutionScripts {
 
   /// Writes a whole execution where the store has lost writes of it.
   ///
-  /// An owner's restoration may not overrule a task or an outcome that it lacks.
+  /// A restoration by the owner must not overrule a task or an outcome that the owner lacks.
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  as of `update`, with all fields and all tasks; last the `RestorationClaim`

@@ -136,7 +136,7 @@ extension TaskRecord {
   /// The error code of a task that its agent lost together with other tasks.
   static let lostAmongOthers = "AGENT_LOST_AMONG_OTHERS"
 
-  /// Whether this outcome counts more than what is known of the same task elsewhere: a result does, and a failure that nobody knows.
+  /// Whether this outcome replaces the other state of the same task: a result always does, a failure only if there is no outcome.
   func overrules(_ other: TaskRecord) -> Bool {
     switch state {
     case .completed: other.state != .completed
@@ -145,10 +145,10 @@ extension TaskRecord {
     }
   }
 
-  /// Whether both are one task at one agent.
+  /// Whether both are the same task of the same agent.
   package func isSame(as other: TaskRecord) -> Bool { id == other.id && agentID == other.agentID }
 
-  /// Whether it stands for its slot rather than an attempt before it: a result does, else what an agent works on, else the later attempt.
+  /// Whether this attempt represents its slot rather than an earlier one: by a result, else as an open task, else as the later attempt.
   func supersedes(_ other: TaskRecord) -> Bool {
     func rank(_ state: State) -> Int {
       switch state {
@@ -159,7 +159,7 @@ extension TaskRecord {
     }
     let (mine, others) = (rank(state), rank(other.state))
     guard mine == others else { return mine > others }
-    // Only an execution of which a store has lost a claim has two results for a slot.
+    // A slot has two results only after a store lost a claim.
     return state == .completed ? id < other.id : attempt >= other.attempt
   }
 
@@ -180,7 +180,7 @@ public struct StoredExecution: Sendable, Hashable {
     self.tasks = tasks
   }
 
-  /// The attempt at each slot that counts, in slot order: the one with a result, else the one that is open, else the last.
+  /// The attempt that represents each slot, in slot order: the one with a result, else the open one, else the last.
   package var lastAttempts: [TaskRecord] {
     // The first tasks have the slots in order; most executions have no further ones.
     if tasks.indices.allSatisfy({ tasks[$0].slot == $0 }) { return tasks }

@@ -1,29 +1,28 @@
 import ParallaxAPI
 
 extension ExecutionMachine {
-  /// What the dispatcher has to do, in order.
+  /// The actions that the dispatcher performs in order.
   package enum Action: Sendable, Hashable {
-    /// Call the store: create, update or restore, answered by `writeFinished`; or read, answered by `replace`, since the store has outcomes
-    /// that this node has not read.
+    /// Call the store: `writeFinished` answers a creation, an update or a restoration; `replace` answers a read, which the store requests
+    /// while it has unread outcomes.
     case store(StoreCall)
-    /// The agents for all slots are wanted; answered by `start`.
+    /// Request agents for all slots; `start` answers.
     case wantsAgents
-    /// Another agent is wanted for a slot; answered by `retry`.
+    /// Request another agent for a slot; `retry` answers.
     case wantsAgent(slot: Int)
-    /// The task is recorded: its agent may have it.
+    /// Send a recorded task to its agent.
     case send(TaskRecord)
-    /// The task's outcome is recorded: its agent may forget it.
+    /// Acknowledge the recorded outcome of a task to its agent.
     case acknowledge(TaskRecord)
-    /// The task takes up none of its agent's places any more: the agent has answered, or never had it.
+    /// Free the place of the task at its agent, which has answered or never received the task.
     case freed(TaskRecord)
-    /// The task is no longer wanted; its agent may stop, and has its place free again when it says so.
+    /// Withdraw the task; the report of its agent frees the place.
     case withdraw(TaskRecord, reason: String)
-    /// The execution is in the store: the request may be acknowledged.
+    /// Acknowledge the request, whose execution is stored.
     case accepted
-    /// The execution is terminal in the store.
+    /// Report the stored end of the execution.
     case finished
-    /// Another node owns the execution now, or it is gone: nothing more may be done about it here, but to record the outcomes that its
-    /// agents gave and that were not acknowledged.
+    /// Release the execution, which another node owns or which is removed, and record the unacknowledged outcomes of its agents.
     case lost([TaskRecord])
   }
 }

@@ -1,44 +1,43 @@
 package import ParallaxAPI
 
-/// One execution as its owner drives it: what to store, what to send, when it is done.
+/// The decisions of an owner about one execution: writes, messages to agents, and the end.
 ///
-/// A value that decides and does nothing: events go in, actions come out, time is an argument. Its changes are written one at a
-/// time; what has to wait until a change is in the store (sending a task, acknowledging a result, answering the caller) comes out
-/// as an action only after `writeFinished(.applied)`. Changes made while one is on its way are gathered into the next.
+/// The machine is a value from events to actions, with the time as an argument. It writes one change at a time and collects further changes
+/// into the next write. Actions that need a stored change, such as sending a task, acknowledging a result or answering the caller, follow
+/// `writeFinished(.applied)`.
 ///
-/// `pending → running → aggregating → completed | failed | cancelled | timed_out`; a terminal status can be reached from each
-/// of the others.
+/// `pending → running → aggregating → completed | failed | cancelled | timed_out`; every other status leads to each terminal one.
 package struct ExecutionMachine: Sendable {
-  /// A decision that does not rest on what agents did, and is made again when the execution is read again.
+  /// A decision that is independent of agents, and is repeated after a reread of the execution.
   private enum Wish: Sendable {
     case cancel, timeOut, fail(ExecutionFailure)
   }
 
-  /// The execution as it stands once everything that was written has arrived.
+  /// The execution including all pending writes.
   package private(set) var stored: StoredExecution
   private var writes = ExecutionWrites()
-  /// The tasks that wait to be sent until they are in the store.
+  /// The tasks that are not sent until they are stored.
   private var unsent: Set<String> = []
   private var wish: Wish?
 
-  /// Takes over an execution that is in the store, or is about to be created.
+  /// Creates a machine for an execution that is stored or about to be created.
   package init(_ stored: StoredExecution) {
     self.stored = stored
   }
 
   package var id: String { stored.execution.id }
-  /// Whether the outcome is decided, though perhaps not yet stored.
+  /// Whether the outcome is decided; its write may be pending.
   package var isDecided: Bool { stored.execution.status == .aggregating || stored.execution.status.isTerminal }
 
-  /// Whether agents for all slots are still wanted.
+  /// Whether the execution waits for the agents of all slots.
   package var isWaitingForAgents: Bool { stored.execution.status == .pending }
 
-  /// Whether a write is on its way, or waits for the execution to be read again.
+  /// Whether a write is pending, or waits for a reread of the execution.
   package var isWriting: Bool { !writes.isIdle }
 
   // MARK: Creation and recovery
 
-  /// Creates an execution, with its first tasks when `agents` has enough for the pattern, else pending.
+  /// Creates an execution: running with its first tasks if there are agents, otherwise pending.
   package static func create(_ execution: Execution, agents: [String], at now: Timestamp) -> (machine: ExecutionMachine, actions: [Action])
   {
     var machine = ExecutionMachine(StoredExecution(execution: execution, tasks: []))
@@ -56,9 +55,9 @@ package struct ExecutionMachine: Sendable {
     return (machine, [.store(call)])
   }
 
-  /// Goes on with an execution that this node has claimed.
+  /// Resumes an execution that this node has claimed.
   ///
-  /// Open tasks count as being with their agents.
+  /// Open tasks count as delivered to their agents.
   package mutating func resume(at now: Timestamp) -> [Action] {
     switch stored.execution.status {
     case .pending: return [.wantsAgents]
@@ -70,7 +69,7 @@ package struct ExecutionMachine: Sendable {
 
   // MARK: Agents
 
-  /// Gives a pending execution its agents, one slot each.
+  /// Assigns agents to a pending execution, one for each slot.
   package mutating func start(agents: [String], at now: Timestamp) -> [Action] {
     guard isWaitingForAgents, !agents.isEmpty else { return [] }
     let tasks = stored.firstTasks(for: agents)
@@ -82,7 +81,7 @@ package struct ExecutionMachine: Sendable {
     }
   }
 
-  /// Gives a slot whose agent failed or was lost to another agent.
+  /// Assigns another agent to a slot whose agent failed or was lost.
   package mutating func retry(slot: Int, agent: String) -> [Action] {
     guard stored.execution.status == .running, let last = stored.lastAttempts.first(where: { $0.slot == slot }), stored.canRetry(last)
     else { return [] }
@@ -95,26 +94,26 @@ package struct ExecutionMachine: Sendable {
     }
   }
 
-  /// Whether the slot's next attempt is to be kept apart from others that may have taken down their agent.
+  /// Whether the next attempt of the slot must not share an agent with other tasks suspected of crashing theirs.
   package func isSuspect(slot: Int) -> Bool {
     stored.lastAttempts.first { $0.slot == slot }?.isUncounted ?? false
   }
 
-  /// The agents that should not get this slot again while there are others.
+  /// The agents that get this slot again only if there are no others.
   package func agentsTried(slot: Int) -> Set<String> {
     Set(stored.tasks.filter { $0.slot == slot || $0.state == .open }.map(\.agentID))
   }
 
-  /// Whether a task is with its agent, or was sent there.
+  /// Whether an open task was sent to its agent.
   package func isSent(_ taskID: String) -> Bool {
     !unsent.contains(taskID) && stored.tasks.contains { $0.id == taskID && $0.state == .open }
   }
 
   // MARK: Outcomes
 
-  /// An agent gave a task's result.
+  /// Records the result of a task.
   ///
-  /// The first outcome of a task counts; a repeat is acknowledged again.
+  /// The first outcome of a task counts; a repeat is acknowledged.
   package mutating func taskCompleted(
     _ taskID: String, result: JSONValue, confidence: Double?, duration: Duration?, at now: Timestamp
   ) -> [Action] {
@@ -128,14 +127,14 @@ package struct ExecutionMachine: Sendable {
     return [.freed(task)] + settle(task, at: now, then: [.acknowledge(task)])
   }
 
-  /// An agent could not do a task.
+  /// Records the error of a task.
   package mutating func taskFailed(
     _ taskID: String, error: ExecutionFailure, retryable: Bool, at now: Timestamp
   ) -> [Action] {
     taskEnded(taskID, error: error, retryable: retryable, at: now, then: { [.acknowledge($0)] })
   }
 
-  /// A task ended as another node has recorded it, or as an agent said before; nothing happens for a task that is open or cancelled.
+  /// Records an outcome from another node or from an earlier report; open and cancelled tasks are ignored.
   package mutating func taskEnded(as outcome: TaskRecord, at now: Timestamp) -> [Action] {
     switch outcome.state {
     case .completed:
@@ -148,25 +147,25 @@ package struct ExecutionMachine: Sendable {
     }
   }
 
-  /// The task is lost with its agent.
+  /// Records the loss of a task with its agent.
   ///
-  /// Nothing happens when the task has an outcome.
+  /// A task with an outcome is not lost.
   package mutating func taskLost(_ taskID: String, _ loss: TaskLoss = .agentGone, at now: Timestamp) -> [Action] {
     guard stored.tasks.contains(where: { $0.id == taskID && $0.state == .open }) else { return [] }
     let (error, retryable) = stored.failure(by: loss)
     return taskEnded(taskID, error: error, retryable: retryable, at: now, then: { _ in [] })
   }
 
-  /// The caller wants it no longer.
+  /// Cancels the execution.
   ///
-  /// Nothing happens when the outcome is decided.
+  /// A decided execution cannot be cancelled.
   package mutating func cancel(at now: Timestamp) -> [Action] {
     guard !isDecided else { return [] }
     wish = .cancel
     return end(.cancelled, error: nil, reason: "cancelled", at: now)
   }
 
-  /// The deadline has passed: what there is must do, or it has timed out.
+  /// Ends the execution at its deadline: with the results so far if they suffice, otherwise as timed out.
   package mutating func deadlinePassed(at now: Timestamp) -> [Action] {
     guard !isDecided else { return [] }
     wish = .timeOut
@@ -174,7 +173,7 @@ package struct ExecutionMachine: Sendable {
     return end(.timedOut, error: stored.timeOut, reason: "timeout", at: now)
   }
 
-  /// Ends it with an error of the control plane's.
+  /// Ends the execution with an error of the control plane.
   package mutating func fail(_ error: ExecutionFailure, at now: Timestamp) -> [Action] {
     guard !isDecided else { return [] }
     wish = .fail(error)
@@ -183,7 +182,7 @@ package struct ExecutionMachine: Sendable {
 
   // MARK: Writes
 
-  /// The write that came out last, under this epoch and revision, has ended; the reply of any other write means nothing.
+  /// Handles the reply to the last write, which has this epoch and revision; replies to other writes are ignored.
   package mutating func writeFinished(_ outcome: UpdateOutcome, epoch: Int64, revision: Int64, at now: Timestamp) -> [Action] {
     let execution = stored.execution
     guard epoch == execution.epoch, revision == writes.writtenRevision(of: execution) else { return [] }
@@ -199,26 +198,26 @@ package struct ExecutionMachine: Sendable {
     }
   }
 
-  /// Gives up the execution, and returns the outcomes that its agents gave and that were not acknowledged: nobody else may know them.
+  /// Releases the execution, and returns the unacknowledged outcomes of its agents, which no other node may have.
   package mutating func letGo() -> [TaskRecord] {
     writes.letGo().compactMap { if case .acknowledge(let task) = $0 { task } else { nil } }
   }
 
-  /// Goes on from what the store holds, which counts more than what is held here: another owner had the execution in between, or others
-  /// have recorded outcomes.
+  /// Continues from the stored execution, which outweighs the local copy: another owner had it in between, or other nodes recorded
+  /// outcomes.
   ///
-  /// Outcomes that were not acknowledged and decisions that did not rest on agents are taken in again.
+  /// Unacknowledged outcomes, and decisions that are independent of agents, are applied again.
   package mutating func replace(with found: StoredExecution, at now: Timestamp) -> [Action] {
     let (former, outcomes) = (self, letGo())
     self = ExecutionMachine(found)
     writes = ExecutionWrites(after: former.writes)
     wish = former.wish
-    // A repeat of the request was created first, and has its own time.
+    // The stored execution is an earlier creation for the same request, with another deadline.
     if case .timeOut = wish, found.execution.deadline != former.stored.execution.deadline { wish = nil }
     var actions = former.stored.tasksGone(from: found, unsent: former.unsent)
     if found.execution.status == .running { actions += found.lastAttempts.filter(found.canRetry).map { .wantsAgent(slot: $0.slot) } }
     for outcome in outcomes {
-      // A task of a life that the store has lost is the store's to judge.
+      // The store decides about a task of a life that it has lost.
       let isKnown = found.tasks.contains { $0.isSame(as: outcome) }
       actions += isKnown ? taskEnded(as: outcome, at: now) : [.store(.record(outcome, execution: id, messageID: nil))]
     }
@@ -228,22 +227,22 @@ package struct ExecutionMachine: Sendable {
     return writes.isRestorationDue && !stored.execution.status.isTerminal ? actions + storeReset() : actions
   }
 
-  /// Takes note that the store was read, whose outcomes of open tasks are about to be taken in.
+  /// Records a read of the store, whose outcomes of open tasks are applied next.
   ///
-  /// One of any other task overrules what was decided here: the next change is to be refused.
+  /// An unread outcome of any other task overrules a decision of this node, so the store must refuse the next change.
   package mutating func outcomesRead(in found: StoredExecution) {
     if stored.awaitsOutcomes(of: found) { stored.execution.recordings = max(stored.execution.recordings, found.execution.recordings) }
   }
 
-  /// The store may have lost what it had of the execution, as after a failover: writes it as a whole, behind what is on its way, and not
-  /// before outcomes are read that the store is known to have.
+  /// Restores the execution after a possible loss in the store, such as a failover: after a pending write, and after a pending read of
+  /// outcomes.
   package mutating func storeReset() -> [Action] {
     writes.storeReset() ? [.store(.restore(stored))] : []
   }
 
-  /// The store was read, and has lost of what it had of the execution; `found`: what it has, nil for nothing.
+  /// Restores the execution after a read has shown a loss; `found` is the stored rest, nil for none.
   ///
-  /// A write that it refused since it has what was not read gives way to that: what was decided is not in the store, and is decided anew.
+  /// A write that the store refused because of unread outcomes is dropped: its decision is not stored, and is made again.
   package mutating func storeLacks(_ found: StoredExecution?, at now: Timestamp) -> [Action] {
     if let found, writes.isRefused, stored.lacksTasks(of: found) { return decideAgain(over: found, at: now) }
     return writes.storeLacks() ? [.store(.restore(stored))] : []
@@ -262,13 +261,13 @@ package struct ExecutionMachine: Sendable {
     return actions + stored.tasksReopened(since: former.stored, unsent: unsent)
   }
 
-  /// How the execution as it was read from the store compares with this one.
+  /// Compares the stored execution with the local one.
   package func standing(of found: StoredExecution) -> StoredExecution.Standing {
     let (found, known) = (found.execution, stored.execution)
     guard found.epoch == known.epoch else { return found.epoch < known.epoch ? .behind : .ahead }
     guard found.owner == known.owner else { return .ahead }
     if let base = writes.refusedBase { return found.revision < base ? .behind : .ahead }
-    // What is on its way is not expected there yet, and finds out by itself.
+    // The reply to a pending write reveals a loss.
     if !writes.isIdle || found.revision == known.revision { return .current }
     return found.revision < known.revision ? .behind : .ahead
   }
@@ -282,7 +281,7 @@ extension ExecutionMachine {
     return tasks.map(Action.send)
   }
 
-  /// What waited for a write, without sending what was given up in the meantime.
+  /// The actions that waited for a write, without the sending of tasks that have ended since.
   private mutating func stillWanted(_ actions: [Action]) -> [Action] {
     actions.filter { action in
       guard case .send(let task) = action else { return true }
@@ -304,7 +303,7 @@ extension ExecutionMachine {
     return [.freed(task)] + settle(task, at: now, then: then(task)) + wanted.filter { _ in !isDecided }
   }
 
-  /// Records a task's outcome, and with it the end of the execution if this decides it.
+  /// Records the outcome of a task, together with the end of the execution if the outcome decides it.
   private mutating func settle(_ task: TaskRecord? = nil, at now: Timestamp, then: [Action]) -> [Action] {
     if let task, let index = stored.tasks.firstIndex(where: { $0.id == task.id }) { stored.tasks[index] = task }
     switch stored.verdict {
@@ -316,7 +315,7 @@ extension ExecutionMachine {
     return record(then: then) { $0.tasks.append(task) }
   }
 
-  /// All results that count are there: they are recorded, then made into one.
+  /// Records the complete results, which are then aggregated.
   private mutating func aggregate(at now: Timestamp, changing task: TaskRecord?, then: [Action]) -> [Action] {
     let (withdrawn, told) = withdrawOpenTasks(reason: "decided")
     let actions = record(then: then) { change in
@@ -327,9 +326,9 @@ extension ExecutionMachine {
     return told + actions
   }
 
-  /// Makes the result of the recorded results.
+  /// Aggregates the recorded results.
   ///
-  /// A new owner does so again after a failover, and gets the same.
+  /// A new owner repeats the aggregation after a failover, with the same result.
   private mutating func conclude(at now: Timestamp) -> [Action] {
     let outcome = stored.aggregated
     let ended = stored.instant(now)
@@ -372,7 +371,7 @@ extension ExecutionMachine {
     return (withdrawn, open.map { unsent.contains($0.id) ? .freed($0) : .withdraw($0, reason: reason) })
   }
 
-  /// Decides again what did not rest on agents.
+  /// Repeats a decision that is independent of agents.
   private mutating func wishAgain(at now: Timestamp) -> [Action] {
     switch wish {
     case nil: []
@@ -382,7 +381,7 @@ extension ExecutionMachine {
     }
   }
 
-  /// Writes a change now, or with the next write when one is on its way; `then` comes out when it is in the store.
+  /// Writes a change at once, or with the next write if one is pending; `then` follows once the change is stored.
   private mutating func record(then: [Action], _ build: (inout ExecutionChange) -> Void) -> [Action] {
     let execution = stored.execution
     var change = ExecutionChange(
@@ -393,7 +392,7 @@ extension ExecutionMachine {
     return writes.add(change, then: then).map { [.store($0)] } ?? []
   }
 
-  /// Acknowledges a repeat, or an outcome that comes too late, but not before what is decided is in the store.
+  /// Acknowledges a repeated or late outcome once all decisions are stored.
   private mutating func acknowledgeAgain(_ task: TaskRecord) -> [Action] {
     writes.whenWritten(.acknowledge(task)).map { [$0] } ?? []
   }

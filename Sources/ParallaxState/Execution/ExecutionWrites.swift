@@ -1,69 +1,69 @@
-/// The writes of one execution: one is on its way at a time, and the changes made meanwhile are gathered into the next.
+/// The writes of one execution: at most one is pending, and the next one collects the changes in between.
 ///
-/// An action that has to wait until a change is in the store is kept with the change and comes out once the store has it.
+/// An action that needs a stored change waits with the change.
 struct ExecutionWrites: Sendable {
   typealias Action = ExecutionMachine.Action
 
   private enum Flight: Sendable {
     case idle
     case underway(then: [Action], restores: Bool)
-    /// The store refused the last write, as it has outcomes that were not read; `then` would have come out after it, and `base` is the
-    /// earliest revision that the store holds if it has lost nothing.
+    /// The store refused the last write, because it has unread outcomes; `then` still waits, and `base` is the earliest revision of a store
+    /// without a loss.
     case refused(then: [Action], base: Int64)
   }
 
-  /// What follows the end of a write.
+  /// The step after the end of a write.
   enum Step {
-    /// No write was on its way.
+    /// No write was pending.
     case ignored
-    /// The store has the change: its actions come out, and the gathered changes go there.
+    /// The change is stored: its actions follow, and the collected changes are written.
     case written(then: [Action], next: StoreCall?)
-    /// The store has lost of the execution: it is written as a whole.
+    /// The store lost the execution wholly or in part: it is restored.
     case restore
-    /// The store has outcomes that were not read.
+    /// The store has unread outcomes.
     case read
-    /// Another node owns the execution, or it is gone.
+    /// Another node owns the execution, or it is removed.
     case lost
   }
 
   private var flight = Flight.idle
   private var gathered: (change: ExecutionChange, then: [Action])?
-  /// Whether the store may have lost what is not on its way there.
+  /// Whether the store may have lost writes that are not pending.
   private var isStoreReset = false
 
   init() {}
 
-  /// The writes of an execution that was read anew: none, but a restoration stays due.
+  /// The writes of an execution after a reread: none, but a due restoration stays due.
   init(after former: ExecutionWrites) {
     isStoreReset = former.isStoreReset
   }
 
-  /// Whether no write is on its way, and none was refused.
+  /// Whether no write is pending or refused.
   var isIdle: Bool {
     if case .idle = flight { true } else { false }
   }
 
-  /// Whether the execution has to be read before anything is written.
+  /// Whether the next write needs a read of the execution.
   var isRefused: Bool { refusedBase != nil }
 
-  /// The earliest revision that the store holds if it has lost nothing, once it has refused a write; nil if it has not.
+  /// The earliest revision of a store without a loss after it refused a write; nil if it refused none.
   var refusedBase: Int64? {
     if case .refused(_, let base) = flight { base } else { nil }
   }
 
-  /// The revision of the write that is on its way.
+  /// The revision of the pending write.
   func writtenRevision(of execution: Execution) -> Int64 { gathered.map { $0.change.revision - 1 } ?? execution.revision }
 
   /// The revision of the next change.
   func nextRevision(of execution: Execution) -> Int64 { gathered?.change.revision ?? execution.revision + 1 }
 
-  /// Begins with the execution's creation.
+  /// Starts the creation of the execution.
   mutating func create(_ stored: StoredExecution, then: [Action]) -> StoreCall {
     flight = .underway(then: then, restores: false)
     return .create(stored)
   }
 
-  /// Takes a change; returns it if it can be written now.
+  /// Adds a change, and returns it if no other write is pending.
   mutating func add(_ change: ExecutionChange, then: [Action]) -> StoreCall? {
     if isIdle {
       flight = .underway(then: then, restores: false)
@@ -78,7 +78,7 @@ struct ExecutionWrites: Sendable {
     return nil
   }
 
-  /// Takes an action that must not overtake a write; returns it if there is none.
+  /// Adds an action that must not overtake a write, and returns it if no write is pending.
   mutating func whenWritten(_ action: Action) -> Action? {
     if gathered != nil {
       gathered?.then.append(action)
@@ -92,11 +92,11 @@ struct ExecutionWrites: Sendable {
     return nil
   }
 
-  /// The write of a revision that was on its way has ended; `recordings` is how many outcomes of other nodes were read by now.
+  /// Ends the pending write of a revision; `recordings` is the number of outcomes of other nodes that were read so far.
   mutating func finish(_ outcome: UpdateOutcome, revision: Int64, recordings: Int64) -> Step {
     guard case .underway(let then, let restores) = flight else { return .ignored }
     switch outcome {
-    // A gathered change finds out by itself whether the store has lost of the execution; what lists it is restored after that.
+    // A collected change reveals a loss of the execution; a restoration of its index entries follows.
     case .applied where isStoreReset && gathered == nil: return restore(then: then)
     case .behind where !restores, .missing where !restores: return restore(then: then)
     case .applied:
@@ -106,7 +106,7 @@ struct ExecutionWrites: Sendable {
       next.change.recordings = recordings
       return .written(then: then, next: add(next.change, then: next.then))
     case .unread:
-      // A restoration is over what the store has lost of, whatever a reading shows.
+      // A restoration follows a loss, so every revision that a read shows is behind.
       flight = .refused(then: then + (gathered?.then ?? []), base: restores ? .max : revision - 1)
       gathered = nil
       return .read
@@ -114,10 +114,10 @@ struct ExecutionWrites: Sendable {
     }
   }
 
-  /// Whether the execution is to be written as a whole, and nothing stands in the way of that.
+  /// Whether a restoration is due and no write is pending.
   var isRestorationDue: Bool { isStoreReset && isIdle }
 
-  /// The store may have lost writes; whether the execution is to be written as a whole now.
+  /// Records a possible loss of writes, and returns whether the restoration starts at once.
   mutating func storeReset() -> Bool {
     guard isIdle else {
       isStoreReset = true
@@ -127,19 +127,19 @@ struct ExecutionWrites: Sendable {
     return true
   }
 
-  /// The store has lost writes, as a reading shows; whether the execution is to be written as a whole now.
+  /// Records a loss that a read has shown, and returns whether the restoration starts at once.
   mutating func storeLacks() -> Bool {
     guard case .refused(let then, _) = flight else { return storeReset() }
     _ = restore(then: then)
     return true
   }
 
-  /// Begins to write the execution as a whole, in place of a write that was refused, and drops what would have followed its end.
+  /// Starts a restoration in place of a refused write, and drops the report of the execution's end.
   mutating func restoreUndecided() {
     _ = restore(then: letGo().filter { $0 != .finished })
   }
 
-  /// Gives up all writes, and returns what waited for them.
+  /// Drops all writes, and returns the actions that waited for them.
   mutating func letGo() -> [Action] {
     defer {
       flight = .idle

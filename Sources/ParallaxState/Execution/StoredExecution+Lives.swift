@@ -1,8 +1,8 @@
 import ParallaxAPI
 
-/// Two states of an execution, one of which a store has, which has lost writes.
+/// The comparison of an owner's execution with the state in a store that lost writes.
 extension StoredExecution {
-  /// Whether another state has tasks that this one does not have, or outcomes of them.
+  /// Whether another state has tasks or outcomes that this one lacks.
   package func lacksTasks(of other: StoredExecution) -> Bool {
     other.tasks.contains { task in
       guard let known = tasks.first(where: { $0.id == task.id }) else { return true }
@@ -10,7 +10,7 @@ extension StoredExecution {
     }
   }
 
-  /// Whether all outcomes of another state that this one does not have are of tasks that are open here.
+  /// Whether this state lacks only outcomes of its open tasks.
   func awaitsOutcomes(of other: StoredExecution) -> Bool {
     other.tasks.allSatisfy { task in
       guard let known = tasks.first(where: { $0.id == task.id }) else { return false }
@@ -18,7 +18,7 @@ extension StoredExecution {
     }
   }
 
-  /// Takes in the tasks of another state that this one does not have, and their outcomes.
+  /// Adds the tasks and outcomes of another state that this one lacks.
   mutating func takeTasks(of other: StoredExecution) {
     execution.recordings = max(execution.recordings, other.execution.recordings)
     if tasks.isEmpty, !other.tasks.isEmpty, execution.status == .pending {
@@ -33,14 +33,14 @@ extension StoredExecution {
     }
   }
 
-  /// Takes back a decision that is not in the store.
+  /// Reverts a decision that is not stored.
   mutating func reopen() {
     execution.status = tasks.isEmpty ? .pending : .running
     (execution.result, execution.error, execution.completedAt) = (nil, nil, nil)
     for index in tasks.indices where tasks[index].state == .cancelled { tasks[index].state = .open }
   }
 
-  /// Takes back tasks that were never sent, in slots where another state has a result or an agent at work.
+  /// Cancels unsent tasks in slots for which another state has a result or an open task.
   mutating func giveWay(to other: StoredExecution, unsent: Set<String>) {
     for index in tasks.indices where tasks[index].state == .open && unsent.contains(tasks[index].id) {
       let slot = tasks[index].slot
@@ -50,7 +50,7 @@ extension StoredExecution {
     }
   }
 
-  /// What follows for the open tasks that a later state does not have open.
+  /// The actions for open tasks that are not open in a later state.
   func tasksGone(from later: StoredExecution, unsent: Set<String>) -> [ExecutionMachine.Action] {
     tasks.compactMap { task in
       guard task.state == .open, !later.tasks.contains(where: { $0.isSame(as: task) && $0.state == .open }) else { return nil }
@@ -59,7 +59,7 @@ extension StoredExecution {
     }
   }
 
-  /// Gives tasks to their agents once more that were taken back by a decision which did not hold.
+  /// Sends tasks again that a reverted decision had cancelled.
   func tasksReopened(since former: StoredExecution, unsent: Set<String>) -> [ExecutionMachine.Action] {
     tasks.filter { task in
       task.state == .open && !unsent.contains(task.id) && former.tasks.contains { $0.isSame(as: task) && $0.state == .cancelled }

@@ -1,36 +1,36 @@
 import ParallaxAPI
 
-/// How a task was lost with its agent.
+/// The circumstances in which a task was lost with its agent.
 package enum TaskLoss: Sendable, Hashable {
-  /// The agent is gone for good, as far as anyone can tell.
+  /// The agent did not reconnect within the grace, or said goodbye.
   case agentGone
-  /// The agent came back without the task, once more.
+  /// The agent reconnected without the task after a redelivery.
   case repeated
-  /// The agent came back without this task and others that may have been why: the next attempt costs no retry.
+  /// The agent reconnected without this task and others that may have been the cause: the next attempt uses no retry.
   case amongOthers
 }
 
-/// What the tasks of an execution, as they stand, say about its end.
+/// The outcome of an execution as its tasks decide it.
 extension StoredExecution {
-  /// How many agents an input may take down, being the only one that can have been why, before no further one gets it.
+  /// The number of agents that an input may crash, as the only possible cause, before it is not retried.
   static let greatestLosses = 3
 
-  /// How what a store holds compares with what an owner holds.
+  /// The stored execution compared with the owner's copy.
   package enum Standing: Sendable, Hashable {
-    /// The store has lost of what it had.
+    /// The store lost a part of the execution.
     case behind
-    /// Both are of one epoch.
+    /// Both have the same epoch.
     case current
-    /// The store holds a later epoch, or the end of this one by another.
+    /// The store has a later epoch, or a later change of this one.
     case ahead
   }
 
   enum Verdict {
-    /// The results that count are there.
+    /// There are enough results.
     case enough
-    /// There can be no more enough results.
+    /// Enough results are impossible.
     case tooFew
-    /// More outcomes are awaited.
+    /// Further outcomes are needed.
     case open
   }
 
@@ -43,26 +43,26 @@ extension StoredExecution {
     return completed + open < (takesFirst ? 1 : execution.pattern.agents.min) ? .tooFew : .open
   }
 
-  /// The instant to be written: wall clocks differ and jump, and nothing ends before it began.
+  /// The instant to write: wall clocks differ and jump, and no execution ends before it starts.
   func instant(_ now: Timestamp) -> Timestamp { max(now, execution.startedAt ?? execution.createdAt) }
 
   var completedSlots: Int {
     lastAttempts.count { $0.state == .completed }
   }
 
-  /// Whether the slot of a failed task may be given to another agent.
+  /// Whether a failed task may be retried at another agent.
   func canRetry(_ task: TaskRecord) -> Bool {
     guard task.state == .failed, task.retryable == true else { return false }
     if task.attempt <= execution.pattern.retries { return true }
     return task.isUncounted && tasks.count { $0.slot == task.slot && $0.isUncounted } <= Self.greatestLosses
   }
 
-  /// The recorded results made into one.
+  /// The aggregate of the recorded results.
   var aggregated: Result<JSONValue, ExecutionFailure> {
     Result { () throws(ExecutionFailure) in try Aggregator.aggregate(execution.pattern.aggregation, tasks: lastAttempts) }
   }
 
-  /// Why there are not enough results: the error of the agents when they agree, else all of them.
+  /// The reason for too few results: the common error of the agents, otherwise all errors.
   var failure: ExecutionFailure {
     let errors = lastAttempts.compactMap(\.error)
     if let first = errors.first, errors.allSatisfy({ $0.code == first.code }) { return first }
@@ -71,36 +71,38 @@ extension StoredExecution {
       code: "TASK_FAILED", message: "too few agents gave a result", details: ["errors": .array(details)])
   }
 
-  /// The failure of an execution whose time is over.
+  /// The failure of an execution at its deadline.
   var timeOut: ExecutionFailure {
     ExecutionFailure(code: "TIMEOUT", message: "not finished within \((execution.deadline - execution.createdAt).text)")
   }
 
-  /// The failure that the loss of a task with its agent is, and whether the slot may be given to another agent.
+  /// The failure for a task that was lost with its agent, and whether it may be retried.
   func failure(by loss: TaskLoss) -> (error: ExecutionFailure, retryable: Bool) {
     switch loss {
-    case .agentGone: return (ExecutionFailure(code: "AGENT_LOST", message: "the agent went away and did not come back in time"), true)
+    case .agentGone: return (ExecutionFailure(code: "AGENT_LOST", message: "the agent disconnected and did not reconnect in time"), true)
     case .amongOthers:
-      return (ExecutionFailure(code: TaskRecord.lostAmongOthers, message: "the agent came back without this task and others"), true)
+      return (ExecutionFailure(code: TaskRecord.lostAmongOthers, message: "the agent reconnected without this task and others"), true)
     case .repeated:
       let code = "AGENT_LOST_AGAIN"
-      // All slots have one input.
+      // All slots have the same input.
       let losses = 1 + tasks.count { $0.error?.code == code }
       let isRetryable = losses < Self.greatestLosses
       let message =
-        isRetryable ? "the agent came back without this task, twice" : "set aside: \(losses) agents came back without this task, twice each"
+        isRetryable
+        ? "the agent reconnected without this task, twice"
+        : "not retried: \(losses) agents reconnected without this task, twice each"
       return (ExecutionFailure(code: code, message: message), isRetryable)
     }
   }
 
-  /// The tasks that a pending execution begins with, one slot for each agent.
+  /// The first tasks of an execution, one slot for each agent.
   func firstTasks(for agents: [String]) -> [TaskRecord] {
     agents.enumerated().map { TaskRecord(id: taskID(at: $0.offset), agentID: $0.element, slot: $0.offset) }
   }
 
-  /// The id of the execution's task at an index.
+  /// The id of the task at an index.
   ///
-  /// It has the epoch, unless that is the first: a store that has lost a claim may see two lives of an execution, whose tasks differ.
+  /// The id includes the epoch unless it is 1: after the loss of a claim, two lives of an execution may have different tasks.
   func taskID(at index: Int) -> String {
     let epoch = execution.epoch == 1 ? "" : "_\(execution.epoch)"
     return "task_\(execution.id.drop { $0 != "_" }.dropFirst())\(epoch)_\(index)"

@@ -85,7 +85,7 @@ extension StateStoreConformance {
       var again = Sample.agent()
       again.epoch = try await store.register(again)
       try await store.removeAgent("agent_1", epoch: record.epoch, session: Sample.alice)
-      try expect(await store.agent("agent_1"), is: again, "the agent that came back")
+      try expect(await store.agent("agent_1"), is: again, "the agent that returned")
     },
     Check("agents with unusual ids stay apart") { store in
       let ids = ["a", "A", "{a}", "a}", "a b", "ä", "a\nb", "*", "a:1"]

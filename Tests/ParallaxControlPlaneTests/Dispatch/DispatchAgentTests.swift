@@ -305,11 +305,11 @@ import Testing
       for _ in 1...2 { crash(agent, in: &world) }
     }
     #expect(world.status(id) == .failed)
-    #expect(world.store[id]?.execution.error?.message == "set aside: 3 agents came back without this task, twice each")
+    #expect(world.store[id]?.execution.error?.message == "not retried: 3 agents reconnected without this task, twice each")
     #expect(Set(world.tasks).count == 3)
   }
 
-  @Test func allSlotsOfAnInputCountTheAgentsThatItHasTakenDown() {
+  @Test func crashedAgentsCountAcrossAllSlotsOfAnInput() {
     var world = World()
     for agent in ["a", "b", "c", "d", "e"] { world.connect(agent) }
     let (id, _) = world.submit(World.pattern(min: 2, retries: 9), timeout: .seconds(3_600))

@@ -5,7 +5,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-/// Answers of the store that come late, and executions of which it has lost a life.
+/// Late replies of the store, and lost lives of executions.
 @Suite struct DispatchOwnershipTests {
   private static var clustered: DispatchMachine.Settings {
     DispatchMachine.Settings(session: World.session, relocationDelay: .milliseconds(250))
@@ -21,7 +21,7 @@ import Testing
   // MARK: Claims
 
   @Test(arguments: [true, false])
-  func aClaimThatIsAnsweredAfterTheEndStartsNothing(isRecovery: Bool) {
+  func aClaimAnsweredAfterTheEndStartsNothing(isRecovery: Bool) {
     var world = World(Self.clustered)
     plantPending(in: &world)
     world.holdsClaims = true
@@ -42,7 +42,7 @@ import Testing
     #expect(world.tasks == [] && world.machine.execution("exec_1") == nil && world.faults == [])
   }
 
-  @Test func aClaimThatNothingOvertookBegins() {
+  @Test func aTimelyClaimStartsTheExecution() {
     var world = World(Self.clustered)
     plantPending(in: &world)
     world.connect("near")
@@ -52,13 +52,13 @@ import Testing
     guard let claimed = world.claimInStore("exec_1") else { return #expect(Bool(false), "nothing is stored") }
     world.handle(.recovered(claimed))
     world.settle()
-    // A task of a later epoch has an id of its own.
+    // A task of a later epoch has another id.
     #expect(world.tasks == ["task_1_2_0 near"] && world.faults == [])
   }
 
-  @Test func theLoserOfTwoCreationsTakesOverTheTimeOfTheWinner() {
+  @Test func theLoserOfTwoCreationsAdoptsTheDeadlineOfTheWinner() {
     var world = World(Self.clustered)
-    // A repeat of the request was created by another node, later.
+    // Another node created a repeat of the request later.
     var winner = world.execution("exec_1", timeout: .seconds(90))
     winner.owner = World.other
     let (id, _) = world.begin(timeout: .seconds(20), isRepeatable: true)
@@ -66,7 +66,7 @@ import Testing
     world.now.instant += .seconds(30)
     world.now.wall = world.now.wall + .seconds(30)
     world.handle(.timePassed)
-    // Its own creation is not answered yet when it takes over the other.
+    // The takeover of the other execution precedes the reply to its own creation.
     guard let claimed = world.claimInStore(id) else { return #expect(Bool(false), "nothing is stored") }
     world.handle(.claimed(id, from: World.other, claimed, cancels: false))
     #expect(world.machine.execution(id)?.execution.status == .pending)
@@ -81,7 +81,7 @@ import Testing
 
   // MARK: Two lives of an execution
 
-  @Test func anAgentStopsWhatALaterLifeOfItsExecutionDoesNotHave() {
+  @Test func tasksMissingInALaterLifeAreWithdrawn() {
     var world = World(Self.clustered)
     world.connect("near")
     let (id, _) = world.submit()
@@ -95,7 +95,7 @@ import Testing
     #expect(world.machine.agent("near")?.tasks.isEmpty == true && world.machine.agent("near")?.ending == ["task_1_0"])
   }
 
-  @Test func whatAnAgentGaveAnEarlierLifeIsTheStoresToJudge() {
+  @Test func outcomesOfAnEarlierLifeAreRecordedInTheStore() {
     var world = World(Self.clustered)
     world.connect("near")
     let (id, _) = world.submit()
@@ -108,13 +108,13 @@ import Testing
     #expect(world.takeLookUps() == [World.LookUp(task: "task_1_0", agent: "near")])
   }
 
-  @Test func aRestorationTakesInWhatAnEarlierLifeOfItsExecutionHas() {
+  @Test func aRestorationAddsTheTasksOfAnEarlierLife() {
     var world = World(Self.clustered)
     var execution = world.execution("exec_1", World.pattern(min: 2))
     execution.owner = World.other
     world.plant(StoredExecution(execution: execution, tasks: []))
     world.recover("exec_1")
-    // The store has lost the claim, and the former owner has begun.
+    // The store lost the claim, and the former owner started the execution.
     (execution.status, execution.revision) = (.running, 2)
     var tasks = [TaskRecord(id: "task_1_0", agentID: "a", slot: 0), TaskRecord(id: "task_1_1", agentID: "b", slot: 1)]
     (tasks[0].state, tasks[0].result) = (.completed, "kept")
@@ -129,14 +129,14 @@ import Testing
     #expect(world.store["exec_1"]?.execution.result == ["results": ["kept", "done"]] && world.faults == [])
   }
 
-  @Test func anEndThatOverlooksAResultIsNotRestoredOverIt() {
+  @Test func anEndWithoutAResultIsNotRestoredOverIt() {
     var world = World(Self.clustered)
     world.connect("near")
     let (id, waiter) = world.submit(timeout: .seconds(20))
     let known = world.store[id]!
     world.advance(by: .seconds(20))
     #expect(world.writes.count == 1)
-    // A replica takes over that lags; another node records the result there, before the end arrives.
+    // A lagging replica is promoted; another node records the result there before the end is restored.
     var found = known
     (found.execution.revision, found.execution.recordings) = (known.execution.revision - 1, 1)
     (found.tasks[0].state, found.tasks[0].result) = (.completed, "kept")
@@ -146,7 +146,7 @@ import Testing
     guard case .finished? = world.resolutions[waiter] else { return #expect(Bool(false), "the caller waits") }
   }
 
-  @Test func anEndThatTheStoreHasLostIsNotDecidedAgainWhileItIsRestored() {
+  @Test func aLostEndIsNotDecidedAgainDuringItsRestoration() {
     var world = World(DispatchMachine.Settings(session: World.session, relocationDelay: .milliseconds(250), isStoreLossy: true))
     world.connect("near")
     let (id, _) = world.submit()
@@ -158,13 +158,13 @@ import Testing
     world.resetStore()
     world.handle(.outcomeRecorded(of: id))
     #expect(world.machine.execution(id) == nil && world.unlisted == [id])
-    // Once all is restored, what this node owns it drives.
+    // After the restoration this node drives the executions that it owns.
     world.handle(.restorationEnded)
     world.handle(.outcomeRecorded(of: id))
     #expect(world.machine.execution(id) != nil)
   }
 
-  @Test func aTaskThatIsDueWhenItIsStoredIsNotSent() {
+  @Test func aTaskPastItsDeadlineOnceStoredIsNotSent() {
     var world = World()
     world.connect("near")
     let (id, _) = world.begin(timeout: .seconds(20))
@@ -177,7 +177,7 @@ import Testing
     #expect(world.status(id) == .timedOut && world.machine.agent("near")?.load == 0)
   }
 
-  @Test func theEndOfAnInputEndsTheRepetitionOfItsOtherTasks() {
+  @Test func theFailureOfAnInputStopsTheRedeliveryOfItsOtherTasks() {
     var world = World()
     for agent in ["a", "b"] { world.connect(agent) }
     let (id, _) = world.submit(World.pattern(min: 2))
@@ -187,7 +187,7 @@ import Testing
         world.connect(agent)
       }
       world.forgetSent()
-      // Both tasks go out again, or are lost, by one reading.
+      // One read redelivers both tasks, or ends them.
       world.advance(by: .seconds(2))
       world.settle()
     }
@@ -196,13 +196,13 @@ import Testing
 
   // MARK: Tasks of other nodes
 
-  @Test func aTaskThatComesAfterItsDeadlineIsNotStarted() {
+  @Test func aForwardedTaskPastItsDeadlineIsNotStarted() {
     var world = World()
     world.connect("near", limit: 2)
     let message = ControlPlaneMessage.Task(
       taskId: "task_7_0", executionId: "exec_7", patternName: "pattern", patternVersion: "1.0.0", capability: "text", input: [:],
       timeout: .seconds(60), priority: .normal, context: .init(stepIndex: 0, totalSteps: 1))
-    // It was under way, with a minute left for it, for a minute.
+    // The message took a minute, the whole remaining time of the task.
     world.handle(.message(.deliver(message, agent: "near", owner: World.other, deadline: world.now.wall)))
     #expect(world.tasks == [] && world.machine.agent("near")?.load == 0)
     world.handle(.message(.deliver(message, agent: "near", owner: World.other, deadline: world.now.wall + .seconds(2))))
@@ -210,24 +210,24 @@ import Testing
     #expect(timeouts == [.seconds(2)])
   }
 
-  @Test func anAnswerFreesAPlaceThatTheNewOwnerTookAgain() {
+  @Test func anOutcomeFreesThePlaceThatTheNewOwnerTookAgain() {
     var world = World()
     world.connect("near")
     let (id, _) = world.submit()
     world.complete("task_1_0", by: "near")
-    // The write is not answered, and another node owns the execution by now.
+    // The write has no reply, and another node owns the execution.
     world.forward("task_1_0", to: "near")
     #expect(world.load("near") == 1)
     world.complete("task_1_0", by: "near")
     #expect(world.load("near") == 0 && world.machine.execution(id) != nil)
   }
 
-  @Test func aTaskThatIsTakenBackTwiceKeepsItsPlaceUntilItsAgentSaysSo() {
+  @Test func aTaskWithdrawnTwiceKeepsItsPlaceUntilItsAgentReports() {
     var world = World()
     world.connect("near")
     let (id, _) = world.submit()
     _ = world.cancel(id)
-    // The store has an outcome of another task, and the cancellation is decided again.
+    // The store has an outcome of another task, so the cancellation is decided again.
     guard var found = world.store[id] else { return #expect(Bool(false), "nothing is stored") }
     found.execution.recordings += 1
     world.plant(found)
@@ -246,7 +246,7 @@ import Testing
       timeout: .seconds(60), priority: .normal, context: .init(stepIndex: 0, totalSteps: 1))
   }
 
-  @Test func whatIsDueIsPassedOverAndTheRestHasTheTimeThatIsLeft() {
+  @Test func expiredTasksAreSkippedAndOthersHaveTheRemainingTime() {
     var backlogs = Backlogs()
     for (id, due) in [("a", 5), ("b", 20), ("c", 10)] { backlogs.add(task(id), to: "agent", due: .seconds(due)) }
     let now = Moment(instant: .seconds(10), wall: World.start)

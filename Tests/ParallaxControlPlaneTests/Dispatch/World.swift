@@ -62,7 +62,7 @@ struct World {
   private(set) var gone: [String] = []
   private(set) var reads: [String] = []
   private(set) var unlisted: [String] = []
-  /// Whether claims are answered when the test says so.
+  /// Whether a test answers the claims.
   var holdsClaims = false
   private(set) var claims: [(id: String, owner: NodeSession)] = []
   private(set) var checkedAgents: [String] = []
@@ -272,7 +272,7 @@ struct World {
     }
   }
 
-  /// Claims an execution of another node for this one; its answer is what the store holds then.
+  /// Claims an execution of another node for this one, and returns the stored state.
   mutating func claimInStore(_ id: String) -> StoredExecution? {
     store[id]?.execution.owner = Self.session
     store[id]?.execution.epoch += 1

@@ -2,7 +2,7 @@ import ParallaxAPI
 import ParallaxState
 import Testing
 
-/// Writes that the store refuses since it has what was not read, and states of one execution that differ.
+/// Writes that the store refuses because of unread outcomes, and different states of one execution.
 @Suite struct UnreadTasksTests {
   private func running(_ pattern: PatternDefinition, agents: [String]) -> Driven {
     var driven = Driven(pattern)
@@ -12,7 +12,7 @@ import Testing
     return driven
   }
 
-  /// What a store holds that has lost the last write, and in which others have recorded results.
+  /// The stored execution after the loss of the last write, with results that other nodes recorded.
   private func found(_ stored: StoredExecution, completed: [Int]) -> StoredExecution {
     var found = stored
     for index in completed { (found.tasks[index].state, found.tasks[index].result) = (.completed, "kept") }
@@ -20,7 +20,7 @@ import Testing
     return found
   }
 
-  @Test func aTimeOutIsDecidedAgainOverResultsThatTheStoreHas() {
+  @Test func aTimeoutIsDecidedAgainAfterUnreadResults() {
     var driven = running(Sample.pattern(.all, min: 1, max: 2), agents: ["a", "b"])
     guard let stored = driven.store else { Issue.record("nothing is stored"); return }
     driven.perform { $0.deadlinePassed(at: $1) }
@@ -37,7 +37,7 @@ import Testing
     #expect(driven.status == .completed && driven.store?.tasks.map(\.state) == [.cancelled, .completed])
   }
 
-  @Test func anEndByTooFewResultsIsTakenBackAndTheTaskThatWasStoppedGoesOutAgain() {
+  @Test func aFailureByTooFewResultsIsRevertedAndItsTaskSentAgain() {
     var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
     guard let stored = driven.store else { Issue.record("nothing is stored"); return }
     driven.perform { $0.taskLost(stored.tasks[0].id, at: $1) }
@@ -52,7 +52,7 @@ import Testing
     #expect(driven.status == .completed)
   }
 
-  @Test func aReadingDoesNotCountAsReadWhatADecisionOverlooks() {
+  @Test func outcomesThatADecisionOverlooksDoNotCountAsRead() {
     for (isDecided, recordings) in [(true, 0), (false, 1)] as [(Bool, Int64)] {
       var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
       guard let stored = driven.store else { Issue.record("nothing is stored"); return }
@@ -63,7 +63,7 @@ import Testing
     }
   }
 
-  @Test func aReadingFromBeforeTheRefusalIsNoBaseToGoOnFrom() {
+  @Test func aReadFromBeforeTheRefusalIsOutdated() {
     var driven = running(Sample.pattern(.all, min: 3), agents: ["a", "b", "c"])
     guard let earlier = driven.store else { Issue.record("nothing is stored"); return }
     driven.complete(0)
@@ -75,7 +75,7 @@ import Testing
     #expect(driven.machine.standing(of: present) == .ahead)
   }
 
-  @Test func aTimeOutDoesNotOutliveTheDeadlineThatItWasFor() {
+  @Test func aTimeoutEndsWithItsDeadline() {
     for more in [Duration.seconds(30), .zero] {
       var driven = Driven()
       driven.create(agents: [])
@@ -89,7 +89,7 @@ import Testing
     }
   }
 
-  @Test func theIdsOfTasksDifferBetweenEpochs() {
+  @Test func taskIDsDifferBetweenEpochs() {
     var stored = StoredExecution(execution: Sample.execution(), tasks: [])
     var ids: [String] = []
     for epoch in 1...2 as ClosedRange<Int64> {
@@ -101,7 +101,7 @@ import Testing
     #expect(ids == ["task_01kf0_0", "task_01kf0_2_0"])
   }
 
-  @Test func aResultStandsForItsSlotThenWhatIsOpenThenTheLastAttempt() {
+  @Test func aSlotIsRepresentedByItsResultThenItsOpenTaskThenTheLastAttempt() {
     func counts(_ tasks: [TaskRecord]) -> [String] {
       StoredExecution(execution: Sample.execution(), tasks: tasks).lastAttempts.map(\.id)
     }
