@@ -4,6 +4,7 @@ import ParallaxState
 import ParallaxTesting
 import ServiceLifecycleTestKit
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import ParallaxControlPlane
@@ -14,28 +15,28 @@ import Testing
 
   private let clock = ManualClock()
 
-  @Test func messagesArriveInOrderAndInBatches() async {
+  @Test func messagesArriveInOrderAndInBatches() async throws {
     let inboxes = Inboxes()
     let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
     for number in 0..<300 { messenger.send(.cancel(execution: "\(number)"), to: Self.bob) }
     messenger.send(.cancel(execution: "other"), to: Self.carol)
-    await running(messenger) {
-      await inboxes.arrival(of: 300, at: Self.bob)
-      await inboxes.arrival(of: 1, at: Self.carol)
+    try await running(messenger) {
+      try await inboxes.arrival(of: 300, at: Self.bob)
+      try await inboxes.arrival(of: 1, at: Self.carol)
     }
     #expect(inboxes.messages(at: Self.bob) == (0..<300).map { .cancel(execution: "\($0)") })
     #expect(inboxes.batches(at: Self.bob).allSatisfy { $0 <= 128 } && inboxes.batches(at: Self.bob).count == 3)
   }
 
-  @Test func refusedAndFailedBatchesAreRepeatedInOrder() async {
+  @Test func refusedAndFailedBatchesAreRepeatedInOrder() async throws {
     let inboxes = Inboxes(answers: [.full, .failure])
     let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
     for number in 0..<3 { messenger.send(.cancel(execution: "\(number)"), to: Self.bob) }
-    await running(messenger) { await inboxes.arrival(of: 3, at: Self.bob) }
+    try await running(messenger) { try await inboxes.arrival(of: 3, at: Self.bob) }
     #expect(inboxes.messages(at: Self.bob) == (0..<3).map { .cancel(execution: "\($0)") })
   }
 
-  @Test func aLostSessionGetsNoMessagesUntilItReturns() async {
+  @Test func aLostSessionGetsNoMessagesUntilItReturns() async throws {
     let inboxes = Inboxes()
     let messenger = NodeMessenger(inboxes: inboxes, clock: NodeClock(clock), logger: Logger(label: "test"))
     messenger.send(.cancel(execution: "before"), to: Self.bob)
@@ -43,7 +44,7 @@ import Testing
     messenger.send(.cancel(execution: "after"), to: Self.bob)
     messenger.sessionReturned(Self.bob)
     messenger.send(.cancel(execution: "back"), to: Self.bob)
-    await running(messenger) { await inboxes.arrival(of: 1, at: Self.bob) }
+    try await running(messenger) { try await inboxes.arrival(of: 1, at: Self.bob) }
     #expect(inboxes.messages(at: Self.bob) == [.cancel(execution: "back")])
   }
 
@@ -64,11 +65,11 @@ import Testing
     #expect(clock.now.sinceStart <= .seconds(2))
   }
 
-  private func running(_ messenger: NodeMessenger, _ body: () async -> Void) async {
-    await withTaskGroup(of: Void.self) { group in
-      group.addTask { try? await messenger.run() }
-      await clock.advance(during: body)
-      group.cancelAll()
+  private func running(_ messenger: NodeMessenger, _ body: () async throws -> Void) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await messenger.run() }
+      defer { group.cancelAll() }
+      try await clock.advance(during: body)
     }
   }
 }
@@ -82,7 +83,6 @@ private final class Inboxes: InboxStore {
   private struct State {
     var answers: [Answer]
     var batches: [NodeSession: [[NodeMessage]]] = [:]
-    var waiting: [(session: NodeSession, count: Int, continuation: CheckedContinuation<Void, Never>)] = []
 
     func count(at session: NodeSession) -> Int { batches[session]?.reduce(0) { $0 + $1.count } ?? 0 }
   }
@@ -96,27 +96,16 @@ private final class Inboxes: InboxStore {
   func messages(at session: NodeSession) -> [NodeMessage] { state.withLock { $0.batches[session]?.flatMap { $0 } ?? [] } }
   func batches(at session: NodeSession) -> [Int] { state.withLock { $0.batches[session]?.map(\.count) ?? [] } }
 
-  func arrival(of count: Int, at session: NodeSession) async {
-    await withCheckedContinuation { continuation in
-      let isThere = state.withLock { state in
-        if state.count(at: session) >= count { return true }
-        state.waiting.append((session, count, continuation))
-        return false
-      }
-      if isThere { continuation.resume() }
-    }
+  func arrival(of count: Int, at session: NodeSession) async throws {
+    try await eventually("\(count) messages at \(session)", within: .seconds(10)) { state.withLock { $0.count(at: session) >= count } }
   }
 
   func send(_ messages: [NodeMessage], to session: NodeSession) async throws -> Bool {
-    let (answer, ready) = state.withLock { state -> (Answer?, [CheckedContinuation<Void, Never>]) in
-      if !state.answers.isEmpty { return (state.answers.removeFirst(), []) }
+    let answer = state.withLock { state -> Answer? in
+      if !state.answers.isEmpty { return state.answers.removeFirst() }
       state.batches[session, default: []].append(messages)
-      let counts = state.waiting.map { state.count(at: $0.session) >= $0.count }
-      let ready = zip(state.waiting, counts).filter(\.1).map(\.0.continuation)
-      state.waiting = zip(state.waiting, counts).filter { !$0.1 }.map(\.0)
-      return (nil, ready)
+      return nil
     }
-    for continuation in ready { continuation.resume() }
     switch answer {
     case nil: return true
     case .full?: return false

@@ -244,6 +244,19 @@ import Testing
     #expect(world.machine.execution(id)?.execution.epoch == 3)
   }
 
+  @Test func anExecutionOfAnotherOwnerIsReleasedAndClaimedAgainOnceItIsBack() {
+    var world = World()
+    world.connect("near")
+    let (id, _) = world.submit()
+    world.steal(id)
+    world.readOutcomes(id)
+    #expect(world.machine.execution(id) == nil && world.unlisted == [id])
+    // The reply to the claim that brings it back is lost.
+    world.regain(id)
+    world.readOutcomes(id)
+    #expect(world.machine.execution(id)?.execution.epoch == 3 && world.unlisted == [id])
+  }
+
   @Test func anOutcomeReceivedByAFormerOwnerIsRecorded() {
     var world = World()
     world.connect("near")

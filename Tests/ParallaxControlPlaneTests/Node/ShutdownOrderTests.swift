@@ -108,6 +108,7 @@ import Testing
         .init("leaving, no successor", 0), .init("finishing", 1), .init("accepting ended", 3), .init("draining", 3),
         .init("agents away over 2.0 seconds", 3), .init("callers answered", 3), .init("agents closed", 4.5), .init("done", 4.5),
       ])
+    #expect(node.waits == [true, false])
   }
 
   @Test func aStoreThatDoesNotAnswerDelaysTheReleaseOfLeadershipAlone() async throws {
@@ -148,6 +149,7 @@ private final class StoppingNode: Sendable {
     var log: [Entry] = []
     var counts = (executions: 0, agents: 0, callers: 0)
     var resignations = 0
+    var waits: [Bool] = []
   }
 
   private let state = Mutex(State())
@@ -157,6 +159,8 @@ private final class StoppingNode: Sendable {
   var log: [Entry] { state.withLock { $0.log } }
   /// The number of calls that have released leadership.
   var resignations: Int { state.withLock { $0.resignations } }
+  /// For each wait for an idle node, whether it included executions.
+  var waits: [Bool] { state.withLock { $0.waits } }
 
   func note(_ what: String, _ clock: ManualClock) {
     let at = clock.now.sinceStart / .seconds(1)
@@ -173,6 +177,7 @@ private final class StoppingNode: Sendable {
   func releaseResignation() { heldResignation.withLock { $0 }?.set() }
 
   private func waitUntilIdle(_ includingExecutions: Bool) async {
+    state.withLock { $0.waits.append(includingExecutions) }
     let changes = changes.subscribe(buffering: 1, startingWith: ())
     for await _ in changes {
       let counts = state.withLock { $0.counts }

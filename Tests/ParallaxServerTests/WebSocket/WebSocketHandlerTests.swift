@@ -115,6 +115,22 @@ import Testing
     #expect(fixture.gateway.events.count == 2, "nothing is delivered after the close")
   }
 
+  @Test func sendsWhatASlowReaderHasNotTakenBeforeItCloses() throws {
+    let fixture = try open()
+    let connection = try #require(fixture.gateway.connections.first)
+    fixture.channel.isWritable = false
+    connection.send(ByteBuffer(string: "a"))
+    connection.close(code: .goingAway, reason: "restart")
+    fixture.channel.embeddedEventLoop.run()
+    try fixture.collect()
+    #expect(fixture.takeFrames().isEmpty)
+    fixture.channel.isWritable = true
+    fixture.channel.pipeline.fireChannelWritabilityChanged()
+    try fixture.collect()
+    let frames = fixture.takeFrames()
+    #expect(frames.first == .text("a") && frames.last?.closeCode == 1001 && frames.count == 2)
+  }
+
   @Test func disconnectsAgentsThatDoNotAnswerAClose() throws {
     let fixture = try open()
     try #require(fixture.gateway.connections.first).close(code: .normal, reason: "")
