@@ -133,7 +133,9 @@ struct RetryPolicy {
     }
     redirections += 1
     let pause = redirections > Self.promptRedirections ? nextPause(random) : .zero
-    return pause < remaining ? .redirect(redirection, pause: pause) : .fail(serverError(message))
+    if pause < remaining { return .redirect(redirection, pause: pause) }
+    guard redirection.host == .unknown else { return .fail(serverError(message)) }
+    return .fail(serverError(message, "The server redirects to one whose host name it does not know: \(AnnouncedServer.remedy)."))
   }
 
   private mutating func nextPause(_ random: Double) -> Duration {

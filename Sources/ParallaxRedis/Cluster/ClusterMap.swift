@@ -10,6 +10,8 @@ struct ClusterMap: Sendable, Equatable {
   private var shares: [Int] = []
   /// The servers without slots that also know the cluster.
   private(set) var replicas: [Endpoint] = []
+  /// The masters that the cluster announces without a host name, as `?`, at their addresses.
+  private(set) var unnamed: [Endpoint] = []
 
   static let nobody = UInt16.max
 
@@ -52,5 +54,10 @@ struct ClusterMap: Sendable, Equatable {
 
   mutating func add(replica: Endpoint) {
     if !replicas.contains(replica) { replicas.append(replica) }
+  }
+
+  /// Notes that the cluster announces a master without its host name.
+  mutating func add(unnamed master: Endpoint) {
+    if !unnamed.contains(master) { unnamed.append(master) }
   }
 }

@@ -33,12 +33,14 @@ extension ClusterRouter {
       learn(redirection, from: source)
       return nil
     }
-    let target = redirection.target(from: source)
-    return state.withLock { state in
-      if state.isOver { return nil }
+    let asked = state.withLock { state -> RedisNode? in
+      // Of several, those that do not import the slot redirect the command back.
+      guard !state.isOver, let target = redirection.targets(from: source, in: state.view.map).randomElement() else { return nil }
       state.lastRedirected[target] = connector.eventLoop.now
       return node(at: target, &state)
     }
+    if asked == nil { askForRefresh(source) }
+    return asked
   }
 
   /// Records that a slot has moved.
@@ -46,14 +48,17 @@ extension ClusterRouter {
   /// A migrating slot does not change the map.
   func learn(_ redirection: Redirection, from source: Endpoint) {
     guard redirection.kind == .moved else { return }
-    let target = redirection.target(from: source)
-    let isNews = state.withLock { state in
-      if state.isOver || state.view.map?.master(of: redirection.slot) == target { return false }
+    let hint = state.withLock { state -> Endpoint? in
+      if state.isOver { return nil }
+      let targets = redirection.targets(from: source, in: state.view.map)
+      // The map of a server that redirects has the address that the redirection lacks.
+      guard targets.count == 1, let target = targets.first else { return source }
+      if state.view.map?.master(of: redirection.slot) == target { return nil }
       state.view.moved(redirection.slot, to: target)
       state.masters = state.view.map?.masters.map { node(at: $0, &state) } ?? []
-      return true
+      return target
     }
-    if isNews { askForRefresh(target) }
+    if let hint { askForRefresh(hint) }
   }
 
   // MARK: Sources of the map, and the server of subscriptions

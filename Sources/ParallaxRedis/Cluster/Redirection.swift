@@ -7,10 +7,17 @@ struct Redirection: Sendable, Hashable {
     case ask
   }
 
+  enum Host: Hashable {
+    case named(String)
+    /// The reply omits the host, which means that of the replying server.
+    case ofSource
+    /// The reply has `?`: the other server should have a host name and has none.
+    case unknown
+  }
+
   let kind: Kind
   let slot: Int
-  /// `nil` if the reply omits the host, which means that of the replying server.
-  let host: String?
+  let host: Host
   let port: Int
 
   /// Reads an error reply; `nil` if it is not a well-formed redirection.
@@ -27,13 +34,23 @@ struct Redirection: Sendable, Hashable {
     self.slot = slot
     self.port = port
     let host = words[2][..<colon]
-    self.host = host.isEmpty || host == "?" ? nil : String(host)
+    self.host = host.isEmpty ? .ofSource : host == "?" ? .unknown : .named(String(host))
   }
 
-  /// The target of the redirection, given the server that sent it.
-  func target(from source: RedisConfiguration.Endpoint) -> RedisConfiguration.Endpoint {
-    if let host { return .host(host, port: port) }
-    if case .host(let host, _) = source { return .host(host, port: port) }
-    return source
+  /// Finds the server that is meant.
+  ///
+  /// - Parameters:
+  ///   - source: The server that redirects.
+  ///   - map: The known map.
+  /// - Returns: One server, or all of the map that lack a host name and have the port.
+  func targets(from source: RedisConfiguration.Endpoint, in map: ClusterMap?) -> [RedisConfiguration.Endpoint] {
+    switch host {
+    case .named(let host): [.host(host, port: port)]
+    case .ofSource: if case .host(let host, _) = source { [.host(host, port: port)] } else { [source] }
+    case .unknown:
+      map?.unnamed.filter { endpoint in
+        if case .host(_, port) = endpoint { endpoint != source } else { false }
+      } ?? []
+    }
   }
 }

@@ -132,6 +132,17 @@ struct RetryPolicyTests {
     #expect(Self.describe(policy.judge(Self.serverError("MOVED nonsense"), remaining: .seconds(1), random: 0.5)) == "fail serverError")
   }
 
+  @Test("A redirection without an address that persists until the time-out is an error that names the settings")
+  func redirectionWithoutAddress() {
+    var policy = RetryPolicy(RedisCommand("GET", "k"), followsRedirections: true)
+    guard case .fail(let error) = policy.judge(Self.serverError("ASK 5 ?:1"), remaining: .zero, random: 0) else {
+      Issue.record("a redirection is followed after the time-out")
+      return
+    }
+    #expect(error.message.contains("cluster-announce-hostname"))
+    #expect(error.serverMessage == "ASK 5 ?:1")
+  }
+
   @Test("Elsewhere a redirection is an error that names the setting")
   func unexpectedRedirection() {
     var policy = RetryPolicy(RedisCommand("GET", "k"))

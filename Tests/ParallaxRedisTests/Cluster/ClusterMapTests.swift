@@ -63,6 +63,75 @@ struct ClusterMapTests {
     #expect(slots.masters == [Self.host("10.0.0.2", 1)])
   }
 
+  /// The replies to CLUSTER SHARDS and CLUSTER SLOTS of a cluster whose servers each have half of the slots.
+  private static func replies(
+    _ servers: [(id: String, host: String?, address: String, port: Int)]
+  ) -> (shards: RESPValue, slots: RESPValue) {
+    let halves = [[0, 8_191], [8_192, 16_383]]
+    let shards = zip(halves, servers).map { slots, server in
+      shard(
+        slots,
+        [
+          .map([
+            text("id"), text(server.id), text("port"), .integer(Int64(server.port)), text("ip"), text(server.address), text("endpoint"),
+            server.host.map(text) ?? .null, text("role"), text("master"), text("health"), text("online"),
+          ])
+        ])
+    }
+    let slots = zip(halves, servers).map { slots, server in
+      RESPValue.array(
+        slots.map { .integer(Int64($0)) } + [
+          .array([
+            server.host.map(text) ?? .null, .integer(Int64(server.port)), text(server.id), .array([text("ip"), text(server.address)]),
+          ])
+        ])
+    }
+    return (.array(shards), .array(slots))
+  }
+
+  @Test("A server that nobody has met has neither a host name nor an address, and is the one that replied")
+  func unmet() throws {
+    let replies = Self.replies([("a", "?", "", 7_000), ("b", "?", "10.0.0.2", 7_000)])
+    for map in [
+      try ClusterMap(shards: replies.shards, from: Self.source, usesTLS: false), try ClusterMap(slots: replies.slots, from: Self.source),
+    ] {
+      #expect(map.masters == [Self.host("seed", 7_000), Self.host("10.0.0.2", 7_000)])
+      #expect(map.unnamed == map.masters)
+      #expect(map.coveredSlots == 16_384)
+    }
+  }
+
+  @Test("Servers without a host and with different ports share the host that was reached")
+  func sharedHost() throws {
+    let replies = Self.replies([("a", nil, "10.0.0.1", 7_000), ("b", nil, "10.0.0.2", 7_001)])
+    for map in [
+      try ClusterMap(shards: replies.shards, from: Self.source, usesTLS: false), try ClusterMap(slots: replies.slots, from: Self.source),
+    ] {
+      #expect(map.masters == [Self.host("seed", 7_000), Self.host("seed", 7_001)])
+      #expect(map.unnamed.isEmpty)
+    }
+  }
+
+  @Test(
+    "An owner of slots whose address is not told is named, with the settings that tell it",
+    arguments: [
+      ([("a", "a.example", "10.0.0.1", 7_001), ("b", "?", "", 7_001)], "the server b, port 7001"),
+      ([("a", nil, "10.0.0.1", 7_000), ("b", nil, "10.0.0.2", 7_000)], "the servers a and b by their common port 7000"),
+    ] as [([(id: String, host: String?, address: String, port: Int)], String)])
+  func unknownOwner(servers: [(id: String, host: String?, address: String, port: Int)], named: String) throws {
+    let replies = Self.replies(servers)
+    for error in [
+      #expect(throws: RedisError.self) { try ClusterMap(shards: replies.shards, from: Self.source, usesTLS: false) },
+      #expect(throws: RedisError.self) { try ClusterMap(slots: replies.slots, from: Self.source) },
+    ] {
+      let error = try #require(error)
+      #expect(error.code == .invalidConfiguration)
+      for text in ["seed:7000", named, "cluster-preferred-endpoint-type", "cluster-announce-hostname"] {
+        #expect(error.message.contains(text), "\(error)")
+      }
+    }
+  }
+
   @Test("CLUSTER SLOTS: the first server of a range is its master")
   func slots() throws {
     func server(_ host: String, _ port: Int) -> RESPValue { .array([Self.text(host), .integer(Int64(port)), Self.text("id")]) }
@@ -169,9 +238,11 @@ struct ClusterMapTests {
 
   @Test("Redirections are read with hosts of all kinds, and without one")
   func redirections() {
-    #expect(Redirection("MOVED 3999 127.0.0.1:6381")?.target(from: Self.source) == Self.host("127.0.0.1", 6_381))
-    #expect(Redirection("ASK 1 ::1:6381")?.target(from: Self.source) == Self.host("::1", 6_381))
-    #expect(Redirection("MOVED 1 :6381")?.target(from: Self.source) == Self.host("seed", 6_381))
+    func targets(_ message: String) -> [RedisConfiguration.Endpoint]? { Redirection(message)?.targets(from: Self.source, in: nil) }
+    #expect(targets("MOVED 3999 127.0.0.1:6381") == [Self.host("127.0.0.1", 6_381)])
+    #expect(targets("ASK 1 ::1:6381") == [Self.host("::1", 6_381)])
+    #expect(targets("MOVED 1 :6381") == [Self.host("seed", 6_381)])
+    #expect(targets("MOVED 1 ?:6381") == [])
     #expect(Redirection("ASK 1 a:1")?.kind == .ask)
     for text in ["MOVED", "MOVED 1", "MOVED 16384 a:1", "MOVED x a:1", "MOVED 1 a", "MOVED 1 a:0", "MOVED 1 a:70000", "ERR 1 a:1"] {
       #expect(Redirection(text) == nil, "\(text)")

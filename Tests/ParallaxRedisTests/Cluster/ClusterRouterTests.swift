@@ -61,6 +61,34 @@ struct ClusterRouterTests {
     #expect(router.node(ofSlot: 0)?.hasEnded == false)
   }
 
+  @Test("A redirection without an address goes to the only other server without a host name; of several, MOVED waits for the map")
+  func unnamedServers() throws {
+    let c = RedisConfiguration.Endpoint.host("c", port: 1)
+    func receive(unnamed: [RedisConfiguration.Endpoint], epoch: Int64) {
+      var map = ClusterMap()
+      map.assign(0...99, to: Self.a)
+      map.assign(100...199, to: Self.b)
+      map.assign(200...16_383, to: c)
+      for server in unnamed { map.add(unnamed: server) }
+      #expect(router.received([.init(map: map, epoch: epoch)]))
+    }
+    receive(unnamed: [Self.a, Self.b, .host("d", port: 2)], epoch: 1)
+    let (a, b) = (try #require(router.node(ofSlot: 0)), try #require(router.node(ofSlot: 100)))
+    router.learn(try #require(Self.redirection("MOVED", slot: 1, to: "?")), from: Self.a)
+    #expect(router.node(ofSlot: 1) === b)
+    #expect(router.follow(try #require(Self.redirection("ASK", slot: 2, to: "?")), from: Self.a) === b)
+
+    receive(unnamed: [Self.a, Self.b, c], epoch: 2)
+    router.learn(try #require(Self.redirection("MOVED", slot: 1, to: "?")), from: Self.a)
+    #expect(router.node(ofSlot: 1) === a)
+    let ask = try #require(Self.redirection("ASK", slot: 2, to: "?"))
+    let asked = Set((0..<100).compactMap { _ in router.follow(ask, from: Self.a).map(ObjectIdentifier.init) })
+    #expect(asked == [ObjectIdentifier(b), ObjectIdentifier(try #require(router.node(ofSlot: 200)))])
+
+    receive(unnamed: [Self.a], epoch: 3)
+    #expect(router.follow(ask, from: Self.a) == nil)
+  }
+
   @Test("A lease that learns of a migrating slot makes no connection for it")
   func lease() throws {
     receive([(0...16_383, Self.a)])

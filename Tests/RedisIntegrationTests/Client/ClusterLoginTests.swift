@@ -68,6 +68,20 @@ struct ClusterLoginTests {
     }
   }
 
+  @Test("Valkey's numbered databases of a cluster are separate", .enabled(if: RedisServer.isValkey))
+  func databases() async throws {
+    try await RedisClusterDeployment.with(.init(replicasPerPrimary: 0, arguments: ["--cluster-databases", "4"])) { cluster in
+      for key in keys("database") {
+        try await withClient(cluster.configuration { $0.database = 3 }) { client async throws in
+          #expect(try await client.send(RedisCommand("SET", key, "v")).string == "OK")
+        }
+        try await withClient(cluster.configuration()) { client async throws in
+          #expect(try await client.send(RedisCommand("GET", key)).string == nil)
+        }
+      }
+    }
+  }
+
   @Test("A client that finds no server ends on cancellation, without an error in the log")
   func shutDownWhileSearching() async throws {
     // Far shorter than the wait for the server's answer.
