@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that the references of Markdown pages exist: the files and headings of links, paths in code spans, targets of make, scripts.
+"""Checks that the references of Markdown pages exist: files and headings of links, paths in code spans, targets of make, scripts, tests.
 
 Prints each violation and fails if there is one. Reads only the files that git tracks or would add; uses no network.
 Usage: Scripts/check-pages.py
@@ -12,6 +12,8 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 # A path has a folder and consists of ordinary names; a pattern, a URL, a DocC symbol or a Redis command has other characters.
 PATH = re.compile(r"\.?[A-Za-z][\w+-]*(?:/[\w.+-]+)+/?")
+# A suite of tests, by its type or file, with a function or a sentence as the test's name.
+SUITE = re.compile(r"`([A-Z]\w*Tests)(?:\.(\w+))?`(?: \"([^\"\n]+)\")?")
 # Folders from which pages name files in short.
 PREFIXES = ("", "Sources/", "docs/")
 # First parts of names with a slash that are no tracked paths: media types, paths of HTTP, results of a build.
@@ -24,6 +26,17 @@ def tracked():
     files = {name for name in names.stdout.splitlines() if (ROOT / name).exists()}
     folders = {str(parent) for name in files for parent in pathlib.PurePosixPath(name).parents}
     return files, folders
+
+
+def suites(files):
+    """The sources of the tests, by the names of their files and types."""
+    found = {}
+    for name in files:
+        if re.match(r"Tests/.*\.swift$", name):
+            text = (ROOT / name).read_text(encoding="utf-8")
+            for suite in {pathlib.PurePosixPath(name).stem, *re.findall(r"\b(?:struct|enum|class|extension) (\w+Tests)\b", text)}:
+                found[suite] = found.get(suite, "") + text
+    return found
 
 
 def slug(heading):
@@ -39,7 +52,7 @@ def main():
     prose = {page: FENCE.sub("", text) for page, text in texts.items()}
     anchors = {page: {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, re.M)} for page, text in prose.items()}
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    faults, checked = [], 0
+    faults, checked, tests = [], 0, suites(files)
 
     def check(page, found, what):
         nonlocal checked
@@ -57,6 +70,11 @@ def main():
             check(page, target in files or target in folders, f"the link {link} leads to no file")
             if anchor and target in anchors:
                 check(page, anchor in anchors[target], f"the link {link} leads to no heading")
+        for suite, function, sentence in SUITE.findall(prose[page]):
+            text = tests.get(suite, "")
+            if text or function or sentence:
+                exists = f"func {function}(" in text if function else not sentence or sentence in text
+                check(page, text and exists, f"there is no test {suite} {function or sentence}")
         for span in SPAN.findall(prose[page]):
             # Pages of DocC name symbols with a slash; their links are checked by docc.
             if PATH.fullmatch(span) and span.split("/")[0] not in FOREIGN and ".docc/" not in page:

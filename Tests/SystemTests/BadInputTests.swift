@@ -146,6 +146,35 @@ extension SystemTests {
       }
     }
 
+    @Test(arguments: [false, true])
+    func `a result right before a frame that violates the protocol is recorded`(onRedis: Bool) async throws {
+      try await RedisServer.with { redis in
+        try await withParallaxd(environment: onRedis ? ["PARALLAX_REDIS_URL": redis.url] : [:]) { node in
+          try await node.apply(pattern("analyze"))
+          let headers = ["X-Agent-Id": "agent-a"]
+          let result = try await AgentSocket.withConnection(port: node.port, headers: headers) { agent in
+            try await agent.send(.register(.init(capabilities: ["analysis"])), id: "1")
+            _ = try await agent.receive("registered", ControlPlaneMessage.Registered.self)
+            let accepted = try await node.submit("analyze")
+            let task: ControlPlaneMessage.Task = try await agent.receive("task")
+            let result = AgentMessage.TaskResult(taskId: task.taskId, executionId: accepted.executionId, result: "real")
+            try await agent.send(.taskResult(result), id: "2")
+            try await agent.send(.text, [0xff, 0xfe])
+            return result
+          }
+          #expect(try await node.end(of: result.executionId).result == "real")
+          // The acknowledgment may have been lost with the connection: the agent repeats its result.
+          try await AgentSocket.withConnection(port: node.port, headers: headers) { agent in
+            try await agent.send(.register(.init(capabilities: ["analysis"], activeTasks: [result.taskId])), id: "1")
+            _ = try await agent.receive("registered", ControlPlaneMessage.Registered.self)
+            try await agent.send(.taskResult(result), id: "2")
+            let acknowledged: ControlPlaneMessage.ResultAck = try await agent.receive("result_ack")
+            #expect(acknowledged.taskId == result.taskId)
+          }
+        }
+      }
+    }
+
     @Test func `a text that is not UTF-8 closes the connection with 1007`() async throws {
       try await withParallaxd { node in
         try await AgentSocket.withConnection(port: node.port) { agent in
