@@ -161,8 +161,8 @@ let package = Package(
     .executableTarget(
       name: "parallax",
       dependencies: [
-        "ParallaxAPI", tools("ArgumentParser", "swift-argument-parser"), tools("AsyncHTTPClient", "async-http-client"),
-        tools("NIOFoundationCompat", "swift-nio"), tools("NIOHTTP1", "swift-nio"),
+        "ParallaxAPI", "ParallaxText", tools("ArgumentParser", "swift-argument-parser"),
+        tools("AsyncHTTPClient", "async-http-client"), tools("NIOFoundationCompat", "swift-nio"), tools("NIOHTTP1", "swift-nio"),
       ] + Weight.commandLine.nio,
       swiftSettings: settings),
 

@@ -33,6 +33,29 @@ package enum PercentEncoding {
     return decoded
   }
 
+  /// Decodes the escapes of unreserved bytes, which are equivalent to these bytes; other escapes keep their meaning.
+  ///
+  /// - Parameter text: The text, such as the path of a URI.
+  /// - Returns: The normalized text.
+  /// - Throws: ``Fault/brokenEscape``.
+  package static func normalize(_ text: Substring) throws(Fault) -> String {
+    var bytes: [UInt8] = []
+    var rest = text.utf8
+    while let byte = rest.popFirst() {
+      guard byte == UInt8(ascii: "%") else {
+        bytes.append(byte)
+        continue
+      }
+      let digits = rest.prefix(2)
+      guard let high = rest.popFirst().flatMap(Hexadecimal.value(of:)), let low = rest.popFirst().flatMap(Hexadecimal.value(of:)) else {
+        throw .brokenEscape
+      }
+      let value = high << 4 | low
+      if isUnreserved(value) { bytes.append(value) } else { bytes += [byte] + digits }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   /// Encodes a text.
   ///
   /// - Parameters:

@@ -5,6 +5,7 @@ import NIOFoundationCompat
 import NIOHTTP1
 import NIOPosix
 import ParallaxAPI
+import ParallaxText
 
 /// Sends a request to one node after the other, until a node can be reached and accepts traffic.
 ///
@@ -87,9 +88,7 @@ struct ControlPlaneClient {
     guard let document = try? JSON.decode(ErrorDocument.self, from: body) else {
       return ("\(address) answered \(status) without an error document of Parallax; check the address", false)
     }
-    var message = "\(document.error.message) (\(document.error.code))"
-    if status == 401 || status == 403 { message += ". Set a key by --api-key or PARALLAX_API_KEY." }
-    return (message, document.error.code == APIError.Code.notReady.rawValue)
+    return ("\(document.error.message) (\(document.error.code))", document.error.code == APIError.Code.notReady.rawValue)
   }
 
   private static func reason(_ error: any Error) -> String {
@@ -103,15 +102,14 @@ struct ControlPlaneClient {
   }
 
   private static func text(of query: [(String, String?)]) -> String {
-    var components = URLComponents()
-    components.queryItems = query.compactMap { name, value in value.map { URLQueryItem(name: name, value: $0) } }
-    return components.queryItems?.isEmpty == false ? "?" + (components.percentEncodedQuery ?? "") : ""
+    let pairs = query.compactMap { name, value in value.map { "\(name)=\(PercentEncoding.encode($0))" } }
+    return pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&")
   }
 }
 
 extension String {
   /// The text as one segment of a path.
   var pathSegment: String {
-    addingPercentEncoding(withAllowedCharacters: .urlPathAllowed.subtracting(CharacterSet(charactersIn: "/"))) ?? self
+    PercentEncoding.encode(self)
   }
 }

@@ -78,8 +78,7 @@ struct ParallaxDaemon: AsyncParsableCommand {
     MetricsSystem.bootstrap(PrometheusMetricsFactory(metrics) { logger.warning("a metric was refused", metadata: ["error": "\($0)"]) })
     try metrics.registerProcessMetrics()
     let node = try ParallaxNode(
-      configuration: configuration, backend: try configuration.makeBackend(logger: logger), patterns: shippedPatterns, metrics: metrics,
-      hooks: hooks, logger: logger)
+      configuration: configuration, patterns: shippedPatterns, metrics: metrics, hooks: hooks, logger: logger)
     let group = ServiceGroup(services: [node], logger: logger)
     do {
       try await withThrowingTaskGroup(of: Void.self) { tasks in

@@ -1,8 +1,8 @@
 import ParallaxControlPlane
 
-/// Needs nothing but the library.
-func makeConfiguration() -> NodeConfiguration {
+/// A whole node with nothing but the library.
+func runNode() async throws {
   var configuration = NodeConfiguration(nodeID: "node-1")
   configuration.server.port = 9_090
-  return configuration
+  try await ParallaxNode(configuration: configuration).run()
 }

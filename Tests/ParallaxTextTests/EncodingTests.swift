@@ -50,6 +50,11 @@ import Testing
     #expect(throws: PercentEncoding.Fault.brokenEscape) { try PercentEncoding.decode(text[...]) }
   }
 
+  @Test func normalizationDecodesUnreservedBytesOnly() throws {
+    #expect(try PercentEncoding.normalize("/%61%2D%7e%2Fb%20%C3%bC%25") == "/a-~%2Fb%20%C3%bC%25")
+    #expect(throws: PercentEncoding.Fault.brokenEscape) { try PercentEncoding.normalize("/a%4") }
+  }
+
   @Test func invalidUTF8IsRefused() {
     #expect(throws: PercentEncoding.Fault.notUTF8) { try PercentEncoding.decode("%C3%28") }
   }

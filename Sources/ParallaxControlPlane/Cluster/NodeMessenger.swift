@@ -10,9 +10,6 @@ import Synchronization
 /// ``Outboxes`` decides. Messages for a full inbox wait, within the bounds of an outbox. Messages for a lost session are dropped: the
 /// session's recovery reads from the store what they reported.
 final class NodeMessenger: Service {
-  /// The time that a stopping node has to deliver its messages.
-  private static let stopLimit: Duration = .seconds(2)
-
   private let inboxes: any InboxStore
   private let clock: NodeClock
   private let logger: Logger
@@ -69,7 +66,7 @@ final class NodeMessenger: Service {
       }
     } until: { [clock] in
       try await gracefulShutdown()
-      try await clock.sleep(for: Self.stopLimit)
+      try await clock.sleep(for: ShutdownPlan.deliveryLimit)
     }
   }
 

@@ -36,9 +36,6 @@ package final class Dispatcher: Service {
     case register(AgentRecord, any AgentLink)
   }
 
-  /// How long a stopping node repeats calls that the store does not answer.
-  private static let stopLimit = Duration.seconds(5)
-
   private let state: Mutex<State>
   private let worker: StoreWorker
   private let jobs: AsyncStream<Job>
@@ -92,7 +89,7 @@ package final class Dispatcher: Service {
         await self.work()
       } until: {
         try await isStopping.value()
-        try await self.clock.sleep(for: Self.stopLimit)
+        try await self.clock.sleep(for: ShutdownPlan.storeLimit)
       }
     } onGracefulShutdown: {
       self.stop()

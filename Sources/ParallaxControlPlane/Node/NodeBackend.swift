@@ -1,10 +1,10 @@
 import Foundation
-package import Logging
+import Logging
 import NIOPosix
 import NIOSSL
 import ParallaxRedis
 import ParallaxRedisStores
-package import ParallaxState
+import ParallaxState
 
 extension NodeConfiguration {
   /// Makes the backend that the configuration selects.
@@ -12,7 +12,7 @@ extension NodeConfiguration {
   /// - Parameter logger: Logs each outage of the stores once.
   /// - Returns: The backend, which connects when its services run.
   /// - Throws: ``ConfigurationError`` if a TLS file is unusable, or `RedisError` if a value is out of the client's bounds.
-  package func makeBackend(logger: Logger) throws -> any Backend {
+  func makeBackend(logger: Logger) throws -> any Backend {
     guard redis.isConfigured else { return InMemoryBackend() }
     return try RedisBackend(
       configuration: RedisConfiguration(redis, nodeID: node.id), keyPrefix: redis.keyPrefix, requiredReplicas: redis.requireReplicas,

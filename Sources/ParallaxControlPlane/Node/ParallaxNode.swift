@@ -10,7 +10,7 @@ public import ServiceLifecycle
 /// ```swift
 /// var configuration = NodeConfiguration(nodeID: "node-1")
 /// configuration.server.port = 8_080
-/// let node = try ParallaxNode(configuration: configuration, backend: InMemoryBackend(), logger: logger)
+/// let node = try ParallaxNode(configuration: configuration, logger: logger)
 /// try await ServiceGroup(services: [node], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 ///
@@ -44,23 +44,25 @@ public struct ParallaxNode: Service {
   ///
   /// - Parameters:
   ///   - configuration: The settings of the node.
-  ///   - backend: The stores, shared by all nodes of a cluster. The node runs the backend's services.
+  ///   - backend: The stores, shared by all nodes of a cluster; by default those that the configuration selects: on Redis, or in memory.
+  ///     The node runs the backend's services.
   ///   - patterns: The patterns to store when the node starts; none by default.
   ///   - metrics: The registry of the node's metrics, rendered by `/metrics`; a new one by default. Two nodes cannot share a registry. The
   ///     metrics that libraries emit through swift-metrics appear as well if the program bootstraps swift-metrics with a
   ///     `PrometheusMetricsFactory` of this registry.
   ///   - hooks: Callbacks for the program.
-  ///   - logger: The node's logger.
-  /// - Throws: An error that names every violated relation of the configuration, an invalid value, or a metric that the registry already
-  ///   has.
+  ///   - logger: The node's logger; by default one with the label `parallax`.
+  /// - Throws: An error that names every violated relation of the configuration, an invalid value, an unusable file, or a metric that the
+  ///   registry already has.
   public init(
-    configuration: NodeConfiguration, backend: any Backend, patterns: [PatternDefinition] = [],
+    configuration: NodeConfiguration, backend: (any Backend)? = nil, patterns: [PatternDefinition] = [],
     metrics: MetricsRegistry = MetricsRegistry(),
-    hooks: Hooks = Hooks(), logger: Logger
+    hooks: Hooks = Hooks(), logger: Logger = Logger(label: "parallax")
   ) throws {
     try ConfigurationRelation.check(configuration)
     let assembly = try NodeAssembly(
-      configuration: configuration, backend: backend, registry: metrics, onStuckDuty: hooks.onStuckDuty, logger: logger)
+      configuration: configuration, backend: try backend ?? configuration.makeBackend(logger: logger), registry: metrics,
+      onStuckDuty: hooks.onStuckDuty, logger: logger)
     services = try assembly.services(shippedPatterns: patterns, hooks: hooks)
     let (delay, timeout) = (configuration.server.drainDelay, configuration.server.drainTimeout)
     stopLimit = ShutdownPlan(delay: delay, timeout: timeout, hasSuccessor: false).limit

@@ -52,8 +52,10 @@ struct ShutdownPlan: Sendable, Hashable {
   static let connectionLimit: Duration = .seconds(2)
   /// The time for all parts behind the server to stop.
   static let partsLimit: Duration = .seconds(15)
-  /// The time, within `partsLimit`, that a part has to deliver its messages to other nodes.
+  /// The time, within `partsLimit`, to deliver the messages to other nodes.
   static let deliveryLimit: Duration = .seconds(2)
+  /// The time, within `partsLimit`, to repeat calls that the store does not answer.
+  static let storeLimit: Duration = .seconds(5)
 
   /// The steps in order.
   let steps: [Timed]

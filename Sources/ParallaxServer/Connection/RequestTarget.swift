@@ -56,26 +56,13 @@ enum RequestTarget {
     return (afterScheme[..<end], rest.hasPrefix("/") ? rest : "/" + rest)
   }
 
-  /// Decodes the escapes of letters, digits, `-`, `.`, `_` and `~` in the path; other escapes keep their meaning.
+  /// Normalizes the path; the query stays as it is.
   private static func unescaped(_ uri: String) throws(Fault) -> String {
-    var result: [UInt8] = []
-    let bytes = Array(uri.utf8)
-    let end = bytes.firstIndex(of: UInt8(ascii: "?")) ?? bytes.endIndex
-    var index = 0
-    while index < end {
-      guard bytes[index] == UInt8(ascii: "%") else {
-        result.append(bytes[index])
-        index += 1
-        continue
-      }
-      let digits = bytes[(index + 1)..<min(index + 3, end)]
-      guard digits.count == 2, let high = Hexadecimal.value(of: bytes[index + 1]), let low = Hexadecimal.value(of: bytes[index + 2]) else {
-        throw Fault(message: "the path is not percent-encoded: a % without two hexadecimal digits")
-      }
-      let value = high << 4 | low
-      result += PercentEncoding.isUnreserved(value) ? [value] : Array(bytes[index..<(index + 3)])
-      index += 3
+    let end = uri.utf8.firstIndex(of: UInt8(ascii: "?")) ?? uri.endIndex
+    do {
+      return try PercentEncoding.normalize(uri[..<end]) + uri[end...]
+    } catch {
+      throw Fault(message: "the path is not percent-encoded: a % without two hexadecimal digits")
     }
-    return String(decoding: result + bytes[end...], as: UTF8.self)
   }
 }
