@@ -274,7 +274,7 @@ final class SimulatedDispatcher {
     }
     for (outcome, _) in recent.outcomes.elements.reversed() { restore(outcome, attempts: Self.restorationAttempts, node) }
     checkRegistrations(node)
-    node.here(afterOwn: 10) { self.handle(.restorationEnded) }
+    node.here(afterOwn: 10) { self.handle(.restorationEnded(number: recent.number)) }
   }
 
   private func restore(_ outcome: RecentWrites.Outcome, attempts: Int, _ node: SimulatedNode) {

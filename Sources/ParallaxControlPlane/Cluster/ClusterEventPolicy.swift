@@ -77,6 +77,16 @@ package struct ClusterEventPolicy: Sendable {
     }
   }
 
+  /// Finds the lost sessions to which agents count as connected: their node is dead or has another session.
+  ///
+  /// - Parameters:
+  ///   - homes: The sessions to which agents count as connected.
+  ///   - members: The session of each known node; nil for a dead node. A node that is not among them may have joined since.
+  /// - Returns: The lost sessions, sorted.
+  func lostHomes(_ homes: Set<NodeSession>, members: [String: NodeSession?]) -> [NodeSession] {
+    homes.filter { home in members[home.nodeID].map { $0 != home } ?? false }.sorted { $0.description < $1.description }
+  }
+
   private func lost(_ other: NodeSession) -> [Effect] {
     other == session ? [] : [.lost(other), .readAgents]
   }

@@ -30,7 +30,9 @@ package struct AgentDirectory: Sendable {
     package fileprivate(set) var home: NodeSession?
     package var capabilities: Set<String>
     package var limit: Int
-    package var isConnected: Bool
+    package fileprivate(set) var isConnected: Bool
+    /// The begin of the wait for the return of an absent agent.
+    package fileprivate(set) var absentSince: Duration?
     /// Whether the agent finishes its tasks and takes no new ones.
     package var isDraining: Bool
     /// The tasks that the agent reported at its registration; nil if it cannot report them.
@@ -99,6 +101,9 @@ package struct AgentDirectory: Sendable {
   /// The number of agents connected to this node.
   package var connectedCount: Int { agents.values.count { $0.isConnected && $0.home == nil } }
 
+  /// The other node sessions to which, as far as this node knows, agents are connected.
+  package var homes: Set<NodeSession> { Set(agents.values.lazy.filter(\.isConnected).compactMap(\.home)) }
+
   /// The epochs of the agents that, as far as this node knows, are connected to another node session.
   package func epochs(at home: NodeSession) -> [String: Int64] {
     agents.values.reduce(into: [:]) { epochs, agent in
@@ -155,6 +160,7 @@ package struct AgentDirectory: Sendable {
     agent.capabilities = capabilities
     agent.limit = limit
     agent.isConnected = true
+    agent.absentSince = nil
     agent.isDraining = false
     if agents[id]?.capabilities != capabilities {
       agent.pools = pools.filter { $0.value.capabilities.isSubset(of: capabilities) }.map(\.key)
@@ -187,9 +193,18 @@ package struct AgentDirectory: Sendable {
     agents[id]?.reportedTasks = tasks
   }
 
-  package mutating func setConnected(_ isConnected: Bool, id: String) {
-    agents[id]?.isConnected = isConnected
+  package mutating func disconnect(id: String) {
+    agents[id]?.isConnected = false
     refresh(id)
+  }
+
+  /// Records that the return of an absent agent is awaited.
+  ///
+  /// - Returns: The begin of the wait.
+  package mutating func absent(id: String, at now: Duration) -> Duration {
+    let since = agents[id]?.absentSince ?? now
+    agents[id]?.absentSince = since
+    return since
   }
 
   package mutating func setDraining(_ isDraining: Bool, id: String) {

@@ -19,6 +19,7 @@ struct AgentMachine: Sendable {
   private struct Grace: Sendable {
     var agent: String
     var epoch: Int64
+    var since: Duration
   }
 
   private let settings: DispatchMachine.Settings
@@ -71,7 +72,7 @@ struct AgentMachine: Sendable {
     case .loadsDue: return announcer.announcements(of: &tasks.directory, at: now).map { .perform(.publish($0)) }
     case .loadsMissed:
       tasks.directory.tellAllLoads()
-      return []
+      return directory.all.filter { $0.home == nil && $0.isConnected && $0.isDraining }.map(\.id).sorted().flatMap(announceDraining)
     }
   }
 
@@ -79,7 +80,7 @@ struct AgentMachine: Sendable {
   mutating func timePassed(at now: Moment) -> [Action] {
     var actions = tasks.timePassed(at: now)
     while let grace = timers.popDue(at: now.instant) {
-      guard let agent = directory[grace.agent], agent.epoch == grace.epoch, !agent.isConnected else { continue }
+      guard let agent = directory[grace.agent], agent.epoch == grace.epoch, agent.absentSince == grace.since else { continue }
       actions += forget(grace.agent)
     }
     return actions
@@ -95,9 +96,10 @@ struct AgentMachine: Sendable {
   }
 
   private mutating func awaitReturn(of id: String, epoch: Int64, at now: Moment) {
+    let since = tasks.directory.absent(id: id, at: now.instant)
     let directory = directory
     timers.compact { directory[$0.agent]?.epoch == $0.epoch }
-    timers.add(Grace(agent: id, epoch: epoch), at: now.instant + settings.resumeGrace)
+    timers.add(Grace(agent: id, epoch: epoch, since: since), at: since + settings.resumeGrace)
   }
 
   private func isHere(_ id: String, epoch: Int64) -> Bool {
@@ -144,6 +146,14 @@ extension AgentMachine {
     tasks.confirmTasks(of: id, at: now)
     let announcement = AgentAnnouncement.registered(
       id, epoch: epoch, capabilities: agent.capabilities.sorted(), limit: agent.limit, activeTasks: agent.tasks.keys.sorted())
+    return [.perform(.publish(announcement))] + announceDraining(of: id)
+  }
+
+  /// Announces that an agent drains, which neither its registration nor the store tells.
+  private func announceDraining(of id: String) -> [Action] {
+    guard let agent = directory[id], agent.isDraining else { return [] }
+    let announcement = AgentAnnouncement.changed(
+      id, epoch: agent.epoch, capabilities: agent.capabilities.sorted(), limit: agent.limit, isDraining: true)
     return [.perform(.publish(announcement))]
   }
 
@@ -169,7 +179,7 @@ extension AgentMachine {
       // The agent left before its registration was known here, so no other node removes that from the store.
       return (directory[id]?.epoch ?? 0) < epoch ? [.perform(.store(.removeAgent(id, epoch: epoch)))] : []
     }
-    tasks.directory.setConnected(false, id: id)
+    tasks.directory.disconnect(id: id)
     tasks.disconnected(id)
     let announcement = Action.perform(.publish(.left(id, epoch: epoch, graceful: graceful)))
     if graceful { return [announcement] + forget(id) }
@@ -250,7 +260,7 @@ extension AgentMachine {
 
   private mutating func leftElsewhere(_ id: String, epoch: Int64, graceful: Bool, home: NodeSession, at now: Moment) -> [Action] {
     guard let agent = directory[id], agent.epoch == epoch, agent.home == home, agent.isConnected else { return [] }
-    tasks.directory.setConnected(false, id: id)
+    tasks.directory.disconnect(id: id)
     if graceful { return forget(id) }
     awaitReturn(of: id, epoch: epoch, at: now)
     return []

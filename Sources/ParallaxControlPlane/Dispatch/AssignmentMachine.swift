@@ -192,6 +192,7 @@ extension AssignmentMachine {
 
   /// Gives up a task whose execution another node owns; an agent here that has the task keeps it for the new owner.
   mutating func disown(_ task: TaskRecord) {
+    clearSuspicion(of: task.id, at: task.agentID)
     if isWithAgentHere(task) {
       directory.edit(task.id, of: task.agentID) { $0.isOwn = false }
     } else {

@@ -65,7 +65,9 @@ package enum DispatchEvent: Sendable {
   /// The store may have lost the writes shortly before the instant of a new connection to it; nil if it may have lost everything.
   case storeReset(connectedAt: Duration?)
   /// The store has again what the last reset may have lost, apart from executions of this node.
-  case restorationEnded
+  ///
+  /// `number` is that of the restoration's recent writes.
+  case restorationEnded(number: Int)
 
   // MARK: The clock
 

@@ -73,6 +73,9 @@ package struct DispatchMachine: Sendable {
   /// An execution of this node, in the state after all pending writes; nil if this node does not drive it.
   package func execution(_ id: String) -> StoredExecution? { driver.stored(id) }
 
+  /// The other node sessions to which agents are known to be connected.
+  package var agentHomes: Set<NodeSession> { driver.agents.directory.homes }
+
   /// The epochs of the agents that are known to be connected to another node session.
   package func agentEpochs(at home: NodeSession) -> [String: Int64] { driver.agents.directory.epochs(at: home) }
 
@@ -108,7 +111,8 @@ package struct DispatchMachine: Sendable {
     case .creationDelayed(let id, let error): return driver.creationDelayed(id, error, at: now)
     case .read(let id, let stored):
       let further = driver.ownership.readEnded(id)
-      return takeIn(id, stored, at: now) + further
+      // An execution that this node gives up needs no restoration.
+      return takeIn(id, stored, at: now) + further + continueRestoration(after: id, at: now)
     case .unreadable(let id): return driver.ownership.readEnded(id)
     case .claimed(let id, let owner, let stored, let cancels): return claimed(id, from: owner, stored, cancels: cancels, at: now)
     case .recovering(let id):
@@ -129,8 +133,8 @@ package struct DispatchMachine: Sendable {
       restoration.add(claim, at: now)
       return []
     case .storeReset(let connection): return storeReset(connectedAt: connection, at: now)
-    case .restorationEnded:
-      restoration.ended()
+    case .restorationEnded(let number):
+      restoration.ended(number)
       return []
     case .timePassed:
       return driver.timePassed(at: now) + driver.ownership.timePassed(at: now, isDriving: driver.count > 0).flatMap { perform($0, at: now) }
@@ -196,7 +200,7 @@ extension DispatchMachine {
   private mutating func perform(_ due: OwnershipMachine.Due, at now: Moment) -> [DispatchAction] {
     switch due {
     case .recheck(let id):
-      guard settings.hasPeers || driver.hasDistantTasks(id) else { return [] }
+      guard driver.stored(id) != nil, settings.hasPeers || driver.hasDistantTasks(id) else { return [] }
       driver.ownership.recheck(id, at: now)
       return driver.ownership.readForTasks(of: id)
     case .recheckAll:

@@ -317,6 +317,9 @@ package final class Dispatcher: Service {
     }
   }
 
+  /// The other node sessions to which, as far as this node knows, agents are connected.
+  package var agentHomes: Set<NodeSession> { state.withLock { $0.machine.agentHomes } }
+
   /// The epochs of the agents that, as far as this node knows, are connected to another node session.
   package func agentEpochs(at home: NodeSession) -> [String: Int64] { state.withLock { $0.machine.agentEpochs(at: home) } }
 

@@ -41,6 +41,8 @@ package struct RecentWrites: Sendable {
   package private(set) var finished: Bounded<StoredExecution>
   package private(set) var outcomes: Bounded<Outcome>
   package private(set) var claims: Bounded<Claim>
+  /// The number of the restoration that is to restore them.
+  package var number = 0
 
   /// Makes an empty record.
   ///

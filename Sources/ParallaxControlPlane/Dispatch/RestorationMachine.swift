@@ -14,6 +14,8 @@ struct RestorationMachine: Sendable {
   private var resetAt: Duration?
   /// The earliest time of a write that the store may have lost and that is not restored yet.
   private var unrestoredSince: Duration?
+  /// The number of restorations of recent writes, and the number of the last one.
+  private var lastNumber = 0
 
   init(settings: DispatchMachine.Settings) {
     width = settings.width
@@ -39,11 +41,15 @@ struct RestorationMachine: Sendable {
     let since = min(connection.map { recent.endangered(at: $0) } ?? .zero, unrestoredSince ?? now.instant)
     unrestoredSince = since
     recent.drop(before: since)
+    lastNumber += 1
+    recent.number = lastNumber
     return [.restore(recent)]
   }
 
-  /// Records that the store has the recent writes.
-  mutating func ended() { unrestoredSince = nil }
+  /// Records the end of a restoration of the recent writes; a later reset may have begun another.
+  mutating func ended(_ number: Int) {
+    if number == lastNumber { unrestoredSince = nil }
+  }
 
   /// Whether the restoration of an execution's end is pending; the store may still have an earlier state.
   func knowsEnd(of id: String) -> Bool {

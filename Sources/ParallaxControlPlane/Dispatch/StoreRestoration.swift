@@ -17,8 +17,12 @@ struct StoreRestoration: Sendable {
   func run(_ restorations: AsyncStream<RecentWrites>, for owner: any StoreWorker.Owner) async {
     var current: Task<Void, Never>?
     for await recent in restorations {
-      current?.cancel()
-      current = Task { await restore(recent, for: owner) }
+      let former = current
+      former?.cancel()
+      current = Task {
+        await former?.value
+        await restore(recent, for: owner)
+      }
     }
     guard let current else { return }
     await withTaskCancellationHandler {
@@ -43,7 +47,7 @@ struct StoreRestoration: Sendable {
     }
     await restore(recent.outcomes.elements.map(\.element).reversed(), for: owner)
     await agents
-    if !Task.isCancelled { owner.handle(.restorationEnded) }
+    if !Task.isCancelled { owner.handle(.restorationEnded(number: recent.number)) }
     // After a delay, so that the report includes the executions of this node, which are restored beside these writes.
     try? await worker.clock.sleep(for: Self.reportDelay)
     worker.reports.reportRestored()

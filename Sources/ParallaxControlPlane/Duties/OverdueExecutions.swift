@@ -78,7 +78,7 @@ package final class OverdueExecutions: Sendable {
         case .ended: try await store.release(execution.id, owner: owner)
         case .foreign:
           guard foreign.withLock({ $0.found(execution, listedFor: owner) }) else { continue }
-          try await store.release(execution.id, owner: owner)
+          try await store.unlist(execution.id, from: owner)
         case .remind:
           reminded.append(execution.id)
           remind(execution.id, owner)
@@ -93,7 +93,16 @@ package final class OverdueExecutions: Sendable {
 
   private func read(_ ids: ArraySlice<String>) async throws -> [Execution] {
     try await withThrowingTaskGroup(of: Execution?.self) { group in
-      for id in ids { group.addTask { [store] in try await store.execution(id)?.execution } }
+      for id in ids {
+        group.addTask { [store] in
+          do {
+            return try await store.execution(id)?.execution
+          } catch let error as StateStoreError where error.code == .unreadable {
+            // A node of the newer version that wrote the execution judges it.
+            return nil
+          }
+        }
+      }
       return try await group.reduce(into: []) { executions, execution in if let execution { executions.append(execution) } }
     }
   }

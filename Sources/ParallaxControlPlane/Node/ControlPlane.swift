@@ -130,14 +130,22 @@ package struct ControlPlane: ControlPlaneService {
       return CancellationDocument(
         executionId: id, status: stored.execution.status, cancelledAt: stored.execution.completedAt ?? clock.now.wall)
     case .failed(let error)?: throw error
-    case .accepted?: throw APIError(.timeout, "the cancellation is in progress but not confirmed")
-    case nil:
-      guard let stored = try await storeCall({ try await store.execution(id) }) else {
-        throw APIError(.notFound, "there is no execution \(id.prefix(128))")
-      }
-      guard !stored.execution.status.isTerminal else { throw Self.alreadyEnded(stored.execution) }
-      return try await cancelElsewhere(id)
+    // The node has turned out not to own the execution, or is stopping.
+    case .accepted?: return try await cancelStored(id, isRequested: true)
+    case nil: return try await cancelStored(id, isRequested: false)
     }
+  }
+
+  /// Cancels an execution that the store has; `isRequested`: this node may have cancelled it.
+  private func cancelStored(_ id: String, isRequested: Bool) async throws -> CancellationDocument {
+    guard let execution = try await storeCall({ try await store.execution(id) })?.execution else {
+      throw APIError(.notFound, "there is no execution \(id.prefix(128))")
+    }
+    if isRequested, execution.status == .cancelled {
+      return CancellationDocument(executionId: id, status: .cancelled, cancelledAt: execution.completedAt ?? clock.now.wall)
+    }
+    guard !execution.status.isTerminal else { throw Self.alreadyEnded(execution) }
+    return try await cancelElsewhere(id)
   }
 
   /// Asks the owner of an execution to cancel it.

@@ -207,7 +207,7 @@ package struct AgentSessionMachine: Sendable {
     }
   }
 
-  private func statusUpdate(_ update: AgentMessage.StatusUpdate, _ id: String?) -> [Action] {
+  private mutating func statusUpdate(_ update: AgentMessage.StatusUpdate, _ id: String?) -> [Action] {
     if let capabilities = update.capabilities, let fault = capabilityFault(capabilities) {
       return self.fault(id, "INVALID_MESSAGE", "status_update: \(fault)")
     }
@@ -221,6 +221,12 @@ package struct AgentSessionMachine: Sendable {
     case "draining": isDraining = true
     case let status?:
       return fault(id, "INVALID_MESSAGE", "status_update: status: expected idle, busy or draining, found \"\(status.prefix(64))\"")
+    }
+    if case .registered(var registration, let epoch) = state {
+      // A renewed registration must not undo the change.
+      registration.capabilities = update.capabilities ?? registration.capabilities
+      registration.limit = update.maxTasks ?? registration.limit
+      state = .registered(registration, epoch: epoch)
     }
     return [.changed(capabilities: update.capabilities, limit: update.maxTasks, isDraining: isDraining)]
   }

@@ -150,13 +150,13 @@ extension RedisStateStore {
     switch outcome {
     case "claimed" where answer.count == 3:
       let stored = try execution(id, hash: answer[1], tasks: answer[2])
-      if previous != owner { try await release(id, owner: previous) }
+      if previous != owner { try await unlist(id, from: previous) }
       return stored
     // The owner may be about to restore the execution.
     case "missing" where !isGone: return nil
     case "missing", "taken":
       // The claimant's own entry stays, for the reason that `unlist` gives.
-      if previous != owner { try await release(id, owner: previous) }
+      if previous != owner { try await unlist(id, from: previous) }
       return nil
     case "terminal":
       _ = try await pipeline([previous, owner].map { RedisCommand("SREM", keys.executions(ownedBy: $0), id) })

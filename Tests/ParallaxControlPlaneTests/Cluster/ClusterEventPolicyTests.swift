@@ -43,6 +43,16 @@ import Foundation
     #expect(policy.effects(of: event("left", details, from: former, on: .agent)) == [.announced(left, former)])
   }
 
+  @Test func agentsOfADeadNodeAndOfAFormerSessionAreLost() {
+    let former = NodeSession(nodeID: "restarted", incarnation: "1")
+    let alive = NodeSession(nodeID: "alive", incarnation: "1")
+    let unknown = NodeSession(nodeID: "unknown", incarnation: "1")
+    let lost = policy.lostHomes(
+      [Self.other, former, alive, unknown],
+      members: ["other": nil, "restarted": NodeSession(nodeID: "restarted", incarnation: "2"), "alive": alive])
+    #expect(lost == [Self.other, former])
+  }
+
   @Test func onlyOwnMarkersAreMeasured() {
     #expect(policy.effects(of: event("marker", ["marker": 7], from: Self.me, on: .cluster)) == [.markerReturned(7)])
     #expect(policy.effects(of: event("marker", ["marker": 7], from: Self.other, on: .cluster)).isEmpty)

@@ -102,7 +102,7 @@ import Testing
 
   @Test func disconnectedDrainingAndExpectedAgentsAreNotSelected() {
     var agents = directory([("a", ["text"], 1), ("b", ["text"], 1)])
-    agents.setConnected(false, id: "a")
+    agents.disconnect(id: "a")
     agents.setDraining(true, id: "b")
     agents.expect(id: "c")
     #expect(select(&agents, text) == nil)
@@ -122,7 +122,7 @@ import Testing
     #expect(agents.takeRefreshed() == [])
     agents.free(task: "1", from: "a", completed: false)
     #expect(agents.takeRefreshed() == [text])
-    agents.setConnected(false, id: "a")
+    agents.disconnect(id: "a")
     #expect(agents.takeRefreshed() == [text])
     agents.upsert(id: "a", epoch: 2, capabilities: ["text"], limit: 1)
     #expect(agents.takeRefreshed() == [text])
@@ -133,7 +133,7 @@ import Testing
   @Test func anAgentKeepsItsTasksWhenItRegistersAgain() {
     var agents = directory([("a", ["text"], 2)])
     agents.assign("1", TaskInHand(executionID: "e1", isOwn: true), to: "a")
-    agents.setConnected(false, id: "a")
+    agents.disconnect(id: "a")
     agents.upsert(id: "a", epoch: 2, capabilities: ["text"], limit: 2)
     #expect(agents["a"]?.tasks["1"]?.executionID == "e1" && agents["a"]?.epoch == 2)
     agents.free(task: "1", from: "a", completed: true)

@@ -25,6 +25,64 @@ import Testing
     #expect(world.sent == [] && world.load("far") == 1 && world.faults == [])
   }
 
+  @Test func anExecutionThatHasEndedIsNotReadAgain() {
+    var world = World(Self.clustered)
+    world.connect("near")
+    let (id, _) = world.submit()
+    world.advance(by: .seconds(10))
+    world.complete("task_1_0", by: "near")
+    world.settle()
+    #expect(world.status(id) == .completed)
+    let reads = world.reads
+    for _ in 1...4 {
+      world.advance(by: .seconds(31))
+      world.settle()
+    }
+    #expect(world.reads == reads && world.unlisted == [])
+  }
+
+  @Test func anotherAbsenceOfAnAgentAtTheSameNodeHasAGraceOfItsOwn() {
+    var world = World(Self.clustered)
+    let registered = AgentAnnouncement.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: nil)
+    world.announce(registered)
+    let (id, _) = world.submit(timeout: .seconds(600))
+    world.handle(.agent(.memberLost(World.other)))
+    world.advance(by: .seconds(5))
+    world.announce(registered)
+    world.advance(by: .seconds(20))
+    world.handle(.agent(.memberLost(World.other)))
+    world.advance(by: .seconds(29))
+    world.settle()
+    #expect(world.status(id) == .running)
+    world.advance(by: .seconds(1))
+    world.settle()
+    #expect(world.status(id) == .failed)
+  }
+
+  @Test func aSuspectTaskThatChangesHandsNoLongerKeepsOthersFromItsAgent() {
+    var tasks = AssignmentMachine(settings: Self.clustered)
+    tasks.directory.upsert(id: "far", epoch: 1, capabilities: ["text"], limit: 2, home: World.other)
+    let task = TaskRecord(id: "task_1_0", agentID: "far", slot: 0, attempt: 1)
+    tasks.assign(task, of: "exec_1", isSuspect: true)
+    let demand = PlacementDemand.slot(tried: [], isSuspect: true)
+    #expect(tasks.choose(demand, from: PoolKey(["text"])) == [])
+    tasks.disown(task)
+    #expect(tasks.choose(demand, from: PoolKey(["text"])) == ["far"])
+  }
+
+  @Test func drainingAgentsAreAnnouncedWheneverLoadsAre() {
+    var world = World(Self.clustered)
+    let epoch = world.connect("near")
+    world.connect("other")
+    world.handle(.agent(.changed("near", epoch: epoch, capabilities: nil, limit: nil, isDraining: true)))
+    let announcement = AgentAnnouncement.changed("near", epoch: epoch, capabilities: ["text"], limit: 1, isDraining: true)
+    let before = world.news.count
+    world.handle(.agent(.loadsMissed))
+    #expect(Array(world.news[before...]) == [announcement])
+    world.handle(.agent(.renewed("near", from: epoch, epoch: epoch + 10)))
+    #expect(world.news.last == .changed("near", epoch: epoch + 10, capabilities: ["text"], limit: 1, isDraining: true))
+  }
+
   @Test func localAgentsAreSelectedFirstUnlessTheirLoadIsMuchHigher() {
     var world = World()
     world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 10, activeTasks: nil))

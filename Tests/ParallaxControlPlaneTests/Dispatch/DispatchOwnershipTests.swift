@@ -159,7 +159,7 @@ import Testing
     world.handle(.outcomeRecorded(of: id))
     #expect(world.machine.execution(id) == nil && world.unlisted == [id])
     // After the restoration this node drives the executions that it owns.
-    world.handle(.restorationEnded)
+    world.handle(.restorationEnded(number: 1))
     world.handle(.outcomeRecorded(of: id))
     #expect(world.machine.execution(id) != nil)
   }

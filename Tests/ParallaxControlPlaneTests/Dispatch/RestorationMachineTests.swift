@@ -36,7 +36,10 @@ import Testing
     let second = keys(of: &machine, connectedAt: 290, at: 310)
     #expect(first == ["early", "late"])
     #expect(second == ["early", "late"])
-    machine.ended()
+    // The first restoration, which the second includes, ends late.
+    machine.ended(1)
+    #expect(keys(of: &machine, connectedAt: 290, at: 315) == ["early", "late"])
+    machine.ended(3)
     let third = keys(of: &machine, connectedAt: 290, at: 320)
     #expect(third == ["late"])
   }

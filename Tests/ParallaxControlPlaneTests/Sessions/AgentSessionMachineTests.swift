@@ -63,6 +63,13 @@ import Testing
     #expect(session.registration?.epoch == 8)
   }
 
+  @Test func aRenewedRegistrationHasTheCapabilitiesAndTheLimitOfTheLastUpdate() throws {
+    var session = registered()
+    _ = receive(.statusUpdate(AgentMessage.StatusUpdate(capabilities: ["audio"], maxTasks: 7)), &session)
+    guard case .register(let registration)? = session.storeLost().first else { throw Unexpected([]) }
+    #expect(registration.capabilities == ["audio"] && registration.limit == 7)
+  }
+
   @Test func aFailedRenewalOfARegistrationIsRetriedLater() {
     var session = registered(epoch: 7)
     _ = session.storeLost()
