@@ -85,7 +85,7 @@ extension NodeConfiguration {
 
   /// The settings of the leader election.
   ///
-  /// The durations keep the two relations of ``ElectionTimings``.
+  /// The durations keep the two relations of `ElectionTimings`.
   public struct LeaderElection: Sendable, Equatable {
     /// The reaction to a leader's duty that ignores the end of leadership.
     public enum StuckDutyPolicy: String, Sendable, CaseIterable {

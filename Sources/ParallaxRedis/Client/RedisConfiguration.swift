@@ -4,7 +4,7 @@ public import Tracing
 /// The addresses of Redis, the credentials, the time-outs and the limits.
 ///
 /// A duration must be more than 0 and at most a day, and a limit at least 1;
-/// ``RedisClient/init(configuration:scripts:eventLoopGroup:logger:)`` throws otherwise.
+/// ``RedisClient/init(configuration:scripts:eventLoopGroup:clock:logger:)`` throws otherwise.
 public struct RedisConfiguration: Sendable {
   /// The address of a server.
   public enum Endpoint: Sendable, Hashable, CustomStringConvertible {

@@ -3,8 +3,8 @@ import ParallaxText
 
 /// A Lua script, identified by the SHA-1 of its source, which is computed once.
 ///
-/// Create scripts once, as static constants; pass them to ``RedisClient/init(configuration:scripts:eventLoopGroup:logger:)`` so that every
-/// new connection loads them before the first command.
+/// Create scripts once, as static constants; pass them to ``RedisClient/init(configuration:scripts:eventLoopGroup:clock:logger:)`` so that
+/// every new connection loads them before the first command.
 public struct RedisScript: Sendable, Hashable {
   private final class Storage: Sendable {
     let source: String
