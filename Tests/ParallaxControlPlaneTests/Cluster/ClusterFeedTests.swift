@@ -38,30 +38,13 @@ import Testing
   }
 
   /// Runs the membership and the feed of the node until the body ends; another node has written its record once.
-  private func running(_ body: @escaping @Sendable () async throws -> Void) async throws {
+  private func joined(_ body: @escaping @Sendable () async throws -> Void) async throws {
     let instant = Date(timeIntervalSince1970: 1_768_473_000)
     _ = try await backend.membership.write(
       MemberRecord(
         session: World.other, clusterID: nil, address: "10.0.0.2:8080", sequence: 1, report: MemberReport(), startedAt: instant,
         lastHeartbeat: instant, version: "1"), replacing: nil)
-    let feed = try assembly.makeFeed()
-    try await withThrowingTaskGroup(of: Bool.self) { group in
-      group.addTask {
-        try await assembly.membership.run()
-        return false
-      }
-      group.addTask {
-        try await feed.run()
-        return false
-      }
-      group.addTask {
-        try await body()
-        return true
-      }
-      while let isOver = try await group.next(), !isOver {}
-      group.cancelAll()
-      try await group.waitForAll()
-    }
+    try await running([assembly.membership, try assembly.makeFeed()], body)
   }
 
   private func eventuallyAdvancing(_ what: String, _ condition: @escaping @Sendable () -> Bool) async throws {
@@ -72,7 +55,7 @@ import Testing
   }
 
   @Test func aLateAnnouncementRevivesAgentsOfALostSessionForAMinuteAtMost() async throws {
-    try await running {
+    try await joined {
       try await eventually("the other node") { assembly.membership.members.view.members.contains { $0.id == World.other.nodeID } }
       try await eventually("the subscription") {
         try await announce()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import ParallaxControlPlane
 
-/// Repeats of a request under an idempotency key.
+/// Repeats of a request under an idempotency key, and cancellations.
 @Suite(.timeLimit(.minutes(1))) struct ControlPlaneTests {
   private static let agentless = AgentRequirement(capabilities: ["nobody-has-it"])
 
@@ -60,6 +60,21 @@ import Testing
       #expect(try await parts.backend.state.removeExecutions(createdBefore: future, maxRetained: 0, limit: 10) == 1)
       #expect(try await execute() == ExecutionAcceptance(executionId: id, status: .cancelled))
       #expect(try await refusal { try await execute(isAsync: false) } == .conflict)
+    }
+  }
+
+  @Test func `A cancellation at a former owner waits for the owner`() async throws {
+    try await parts.running {
+      let state = parts.backend.state
+      let id = try #require(try await execute()?.executionId)
+      let claimed = try await state.claim(id, from: parts.assembly.session, isGone: false, to: NodeParts.other)
+      let execution = try #require(claimed?.execution)
+      async let answer = controlPlane.cancelExecution(id: id)
+      var change = ExecutionChange(
+        id: id, owner: NodeParts.other, epoch: execution.epoch, revision: execution.revision + 1, recordings: execution.recordings)
+      change.status = .cancelled
+      #expect(try await state.update(change) == .applied)
+      #expect(try await answer.status == .cancelled)
     }
   }
 

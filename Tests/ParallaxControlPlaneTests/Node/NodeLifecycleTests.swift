@@ -58,23 +58,7 @@ import Testing
 
   /// Runs the membership and the lifecycle of the node until the body ends.
   private func living(_ body: @escaping @Sendable () async throws -> Void) async throws {
-    try await withThrowingTaskGroup(of: Bool.self) { group in
-      group.addTask {
-        try await assembly.membership.run()
-        return false
-      }
-      group.addTask {
-        try await lifecycle.run()
-        return false
-      }
-      group.addTask {
-        try await body()
-        return true
-      }
-      while let isOver = try await group.next(), !isOver {}
-      group.cancelAll()
-      try await group.waitForAll()
-    }
+    try await running([assembly.membership, lifecycle], body)
   }
 
   @Test func aNodeWhoseStoreAnswersIsReadyAtOnce() async throws {

@@ -3,6 +3,7 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxMetrics
 import ParallaxState
+import ServiceLifecycle
 
 @testable import ParallaxControlPlane
 
@@ -38,5 +39,24 @@ struct NodeParts {
       deadline: assembly.clock.now.wall + .seconds(60), owner: assembly.session)
     _ = await assembly.dispatcher.submit(execution, waits: false, isRepeatable: false)
     return execution.id
+  }
+}
+
+/// Runs services until the body ends; the error of a service ends the body.
+func running(_ services: [any Service], _ body: @escaping @Sendable () async throws -> Void) async throws {
+  try await withThrowingTaskGroup(of: Bool.self) { group in
+    for service in services {
+      group.addTask {
+        try await service.run()
+        return false
+      }
+    }
+    group.addTask {
+      try await body()
+      return true
+    }
+    while let isOver = try await group.next(), !isOver {}
+    group.cancelAll()
+    try await group.waitForAll()
   }
 }
