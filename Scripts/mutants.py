@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plants known slips into a copy of the sources, and checks that each slip makes its suites fail.
 
-Usage: Scripts/mutants.py [--list] [--tree DIRECTORY] [--limit SECONDS] [NAME…]
+Usage: Scripts/mutants.py [--list | --check] [--tree DIRECTORY] [--limit SECONDS] [NAME…]
 
 Tests/Mutants/*.toml has one table for each slip:
 
@@ -233,6 +233,7 @@ def main():
     parser.add_argument("--list", action="store_true", help="list the slips and what each breaks")
     parser.add_argument("--tree", type=pathlib.Path, default=ROOT / ".build" / "mutants", help="where the copy is made and built")
     parser.add_argument("--limit", type=float, default=180, help="seconds that the suites of one slip may take, 180 by default")
+    parser.add_argument("--check", action="store_true", help="check that the slips fit the sources, and build nothing")
     arguments = parser.parse_args()
 
     slips = read_table()
@@ -247,6 +248,9 @@ def main():
         return 0
 
     sources = planted_sources(slips)
+    if arguments.check:
+        print(f"{len(slips)} slips fit the sources.")
+        return 0
     tree = arguments.tree.resolve()
     tree.mkdir(parents=True, exist_ok=True)
     copy_tree(tree, sources)

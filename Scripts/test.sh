@@ -103,6 +103,7 @@ stage "Spelling" Scripts/check-spelling.sh || true
 stage "Links and paths of the pages" Scripts/check-pages.py || true
 stage "Import floors" Scripts/check-imports.sh || true
 stage "Clock floors" Scripts/check-clocks.sh || true
+stage "Slips fit the sources" Scripts/mutants.py --check || true
 stage "What consumers resolve" Scripts/check-consumers.sh || true
 stage "Alerts and dashboards" Scripts/check-alerts.sh || true
 stage "Model of the election" Scripts/check-model.sh || true

@@ -77,14 +77,15 @@ package struct ClusterEventPolicy: Sendable {
     }
   }
 
-  /// Finds the lost sessions to which agents count as connected: their node is dead or has another session.
+  /// Finds the lost sessions to which agents count as connected.
   ///
   /// - Parameters:
   ///   - homes: The sessions to which agents count as connected.
-  ///   - members: The session of each known node; nil for a dead node. A node that is not among them may have joined since.
+  ///   - living: The sessions of the living members, read after `homes`.
+  ///   - unreadable: The nodes whose records this version cannot read.
   /// - Returns: The lost sessions, sorted.
-  func lostHomes(_ homes: Set<NodeSession>, members: [String: NodeSession?]) -> [NodeSession] {
-    homes.filter { home in members[home.nodeID].map { $0 != home } ?? false }.sorted { $0.description < $1.description }
+  func lostHomes(_ homes: Set<NodeSession>, living: Set<NodeSession>, unreadable: Set<String>) -> [NodeSession] {
+    homes.subtracting(living).filter { !unreadable.contains($0.nodeID) }.sorted { $0.description < $1.description }
   }
 
   private func lost(_ other: NodeSession) -> [Effect] {

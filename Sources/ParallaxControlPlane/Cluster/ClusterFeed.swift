@@ -127,10 +127,14 @@ struct ClusterFeed: Service {
 
   private func readAgentsOnce() async throws {
     let homes = dispatcher.agentHomes
-    let view = members.view
+    // The view must be later than the homes: a session among these that it lacks has left.
+    let view = await members.refreshedView()
     // A late announcement or a late read may have revived the agents of a session after its loss.
-    let sessions = Dictionary(uniqueKeysWithValues: view.members.map { ($0.id, $0.isAlive ? $0.record.session : nil) })
-    for home in policy.lostHomes(homes, members: sessions) { dispatcher.handle(.agent(.memberLost(home))) }
+    if !view.isStale {
+      let unreadable = Set(view.unreadable.keys)
+      let living = Set(view.members.lazy.filter(\.isAlive).map(\.record.session))
+      for home in policy.lostHomes(homes, living: living, unreadable: unreadable) { dispatcher.handle(.agent(.memberLost(home))) }
+    }
     publisher.publish(ClusterEventPolicy.loadRequest, id: session.nodeID, on: .cluster)
     try await patterns.load()
     try await dispatcher.restoreRegistrations()

@@ -61,7 +61,7 @@ struct Outboxes: Sendable {
       switch message {
       case .deliver(let task, let agent, _, _): self = .task(task.taskId, agent: agent)
       case .withdraw(let cancellation, let agent): self = .task(cancellation.taskId, agent: agent)
-      case .adopt(let execution, _), .adopted(let execution): self = .ownership(execution)
+      case .adopt(let execution, _), .adopted(let execution), .declined(let execution): self = .ownership(execution)
       case .recorded, .cancel, .watch, .ended, .disconnect: self = .other(message)
       }
     }

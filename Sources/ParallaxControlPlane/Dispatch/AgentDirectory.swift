@@ -41,7 +41,9 @@ package struct AgentDirectory: Sendable {
     package fileprivate(set) var tasks: [String: TaskInHand] = [:]
     /// The tasks delivered to the present connection.
     fileprivate var delivered: Set<String> = []
-    /// The tasks delivered to the previous connection.
+    /// The delivered tasks that wait in the agent's session, because the agent does not read.
+    fileprivate var deferred: Set<String> = []
+    /// The tasks sent over the previous connection.
     package fileprivate(set) var formerlyDelivered: Set<String> = []
     /// The withdrawn tasks that the agent may still work on; each occupies its place until the agent reports otherwise.
     package fileprivate(set) var ending: Set<String> = []
@@ -150,8 +152,8 @@ package struct AgentDirectory: Sendable {
       agents[id] ?? Agent(id: id, epoch: epoch, capabilities: [], limit: limit, isConnected: true, isDraining: false)
     let formerPools = agent.pools
     if agent.epoch != epoch || agent.home != home {
-      agent.formerlyDelivered = agent.delivered
-      agent.delivered = []
+      agent.formerlyDelivered = agent.delivered.subtracting(agent.deferred)
+      (agent.delivered, agent.deferred) = ([], [])
       agent.ending = []
       agent.tasksOfOthers = 0
     }
@@ -248,9 +250,15 @@ package struct AgentDirectory: Sendable {
     agents[id]?.delivered.remove(task)
   }
 
+  /// Records whether a delivered task waits in the agent's session.
+  package mutating func setDeferred(_ isDeferred: Bool, task: String, at id: String) {
+    if isDeferred { agents[id]?.deferred.insert(task) } else { agents[id]?.deferred.remove(task) }
+  }
+
   /// Frees the place of an agent's task.
   package mutating func free(task: String, from id: String, completed: Bool) {
     agents[id]?.delivered.remove(task)
+    agents[id]?.deferred.remove(task)
     let wasEnding = agents[id]?.ending.remove(task) != nil
     guard agents[id]?.tasks.removeValue(forKey: task) != nil else { return wasEnding ? refresh(id) : () }
     if completed { agents[id]?.tasksCompleted += 1 }
@@ -266,13 +274,21 @@ package struct AgentDirectory: Sendable {
     refresh(id)
   }
 
+  /// Frees the place of a withdrawn task; the task itself may have been assigned to the agent again since.
+  package mutating func endWithdrawal(of task: String, from id: String) {
+    if agents[id]?.ending.remove(task) != nil { refresh(id) }
+  }
+
+  /// Lets the executions that wait for an agent be considered again.
+  package mutating func reconsider(id: String) { refresh(id) }
+
   /// Frees the places of tasks that an agent's heartbeat does not list: withdrawn ones, and ones known only from the agent.
   ///
   /// An assigned task keeps its place, because it may be on its way to the agent.
   package mutating func keepPlaces(of tasks: Set<String>, id: String) {
     guard let agent = agents[id] else { return }
     agents[id]?.tellsTasks = true
-    for task in agent.ending where !tasks.contains(task) { free(task: task, from: id, completed: false) }
+    for task in agent.ending where !tasks.contains(task) { endWithdrawal(of: task, from: id) }
     for (task, inHand) in agent.tasks where inHand.executionID.isEmpty && !tasks.contains(task) {
       free(task: task, from: id, completed: false)
     }

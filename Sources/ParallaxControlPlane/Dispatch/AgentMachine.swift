@@ -52,9 +52,11 @@ struct AgentMachine: Sendable {
     case .changed(let id, let epoch, let capabilities, let limit, let isDraining):
       return changed(id, epoch, capabilities, limit, isDraining)
     case .left(let id, let epoch, let graceful): return left(id, epoch, graceful: graceful, at: now)
-    case .undelivered(let unsent, let id, let epoch):
-      guard isHere(id, epoch: epoch) else { return [] }
-      for task in unsent { tasks.directory.forgetDelivery(task: task, to: id) }
+    case .deferred(let task, let id, let epoch):
+      if isHere(id, epoch: epoch) { tasks.directory.setDeferred(true, task: task, at: id) }
+      return []
+    case .sent(let task, let id, let epoch):
+      if isHere(id, epoch: epoch) { tasks.directory.setDeferred(false, task: task, at: id) }
       return []
     case .stopped(let task, let id):
       tasks.answered(task, by: id)
@@ -244,6 +246,7 @@ extension AgentMachine {
       } else {
         // The agent's node had counted as lost, so messages to it may have been dropped; or the agent was only expected.
         tasks.directory.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit, home: home)
+        tasks.directory.setDraining(known.isDraining, id: id)
         for task in known.tasks.keys { tasks.directory.forgetDelivery(task: task, to: id) }
         tasks.confirmTasks(of: id, at: now)
       }

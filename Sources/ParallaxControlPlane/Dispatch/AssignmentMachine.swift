@@ -42,11 +42,11 @@ struct AssignmentMachine: Sendable {
         guard let inHand = ownTask(task, of: id, epoch: epoch) else { continue }
         actions.append(.redeliver(task: task, execution: inHand.executionID))
       case .unconfirmed(let task, let id, let epoch):
-        guard let inHand = ownTask(task, of: id, epoch: epoch) else { continue }
+        guard let inHand = ownTask(task, of: id, epoch: epoch), !directory.isDelivered(task: task, to: id) else { continue }
         actions.append(.lost(task: task, execution: inHand.executionID, .agentGone))
       case .place(let task, let id, let epoch):
         guard let agent = directory[id], agent.epoch == epoch, !agent.tellsTasks, agent.ending.contains(task) else { continue }
-        directory.free(task: task, from: id, completed: false)
+        directory.endWithdrawal(of: task, from: id)
       }
     }
     return actions
@@ -59,8 +59,8 @@ struct AssignmentMachine: Sendable {
 
   /// Frees the place of a task that its agent has answered, if the task was withdrawn or only the agent knew it.
   mutating func answered(_ task: String, by id: String) {
-    guard let agent = directory[id], agent.ending.contains(task) || agent.tasks[task]?.executionID.isEmpty == true else { return }
-    directory.free(task: task, from: id, completed: false)
+    directory.endWithdrawal(of: task, from: id)
+    if directory[id]?.tasks[task]?.executionID.isEmpty == true { directory.free(task: task, from: id, completed: false) }
   }
 
   mutating func releaseTasksOfOthers(of id: String, where isGone: (String) -> Bool = { _ in true }) {
@@ -193,6 +193,7 @@ extension AssignmentMachine {
   /// Gives up a task whose execution another node owns; an agent here that has the task keeps it for the new owner.
   mutating func disown(_ task: TaskRecord) {
     clearSuspicion(of: task.id, at: task.agentID)
+    backlogs.remove(task.id, of: task.agentID)
     if isWithAgentHere(task) {
       directory.edit(task.id, of: task.agentID) { $0.isOwn = false }
     } else {
@@ -202,7 +203,10 @@ extension AssignmentMachine {
   }
 
   private mutating func clearSuspicion(of task: String, at id: String) {
-    if suspects[id] == task { suspects[id] = nil }
+    guard suspects[id] == task else { return }
+    suspects[id] = nil
+    // Another suspect task may wait for this agent.
+    directory.reconsider(id: id)
   }
 
   mutating func watchPlace(of task: String, at id: String, at now: Moment) {

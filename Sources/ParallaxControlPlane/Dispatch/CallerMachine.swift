@@ -105,8 +105,12 @@ struct CallerMachine: Sendable {
   }
 
   /// Answers all callers with the acknowledgement, because another node owns the execution; callers then read the outcome from the store.
-  mutating func leave(_ execution: Execution) -> [DispatchAction] {
-    end(execution.id, accepted(execution))
+  ///
+  /// Callers of an execution that the store has never had and does not take (`isBarred`) are refused.
+  mutating func leave(_ execution: Execution, isBarred: Bool) -> [DispatchAction] {
+    guard isBarred, !isAcknowledged(execution.id) else { return end(execution.id, accepted(execution)) }
+    let refusal = APIError(.notReady, "the node was cut off from its store before the execution was stored; repeat the request")
+    return end(execution.id, .failed(refusal))
   }
 
   /// Answers all callers of stored executions with the acknowledgement, because the node stops; callers then read the outcome elsewhere.

@@ -89,8 +89,10 @@ package enum AgentEvent: Sendable {
   case changed(String, epoch: Int64, capabilities: [String]?, limit: Int?, isDraining: Bool?)
   /// An agent's connection has ended; `graceful` if the agent sent `disconnect`.
   case left(String, epoch: Int64, graceful: Bool)
-  /// The connection of an agent has ended before these tasks were sent.
-  case undelivered([String], to: String, epoch: Int64)
+  /// A task waits in the session of its agent, which does not read.
+  case deferred(task: String, at: String, epoch: Int64)
+  /// A deferred task was sent.
+  case sent(task: String, to: String, epoch: Int64)
   /// An agent has stopped a cancelled task.
   case stopped(task: String, by: String)
   /// An agent's heartbeat lists its tasks.

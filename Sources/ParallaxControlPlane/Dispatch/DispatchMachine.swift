@@ -113,7 +113,9 @@ package struct DispatchMachine: Sendable {
       let further = driver.ownership.readEnded(id)
       // An execution that this node gives up needs no restoration.
       return takeIn(id, stored, at: now) + further + continueRestoration(after: id, at: now)
-    case .unreadable(let id): return driver.ownership.readEnded(id)
+    case .unreadable(let id):
+      _ = driver.ownership.takeReported(of: id)
+      return driver.ownership.readEnded(id)
     case .claimed(let id, let owner, let stored, let cancels): return claimed(id, from: owner, stored, cancels: cancels, at: now)
     case .recovering(let id):
       driver.ownership.claimBegins(id)
@@ -126,7 +128,7 @@ package struct DispatchMachine: Sendable {
       return []
     case .recorded(let outcome, let id, let messageID, let result):
       if result != .unknown { restoration.add(RecentWrites.Outcome(task: outcome, execution: id), at: now) }
-      return recorded(outcome, of: id, result) + [answer(outcome, result, messageID)]
+      return recorded(outcome, of: id, result) + [answer(outcome, of: id, result, messageID)]
     case .recordedAgain(let outcome, let id, let result): return recorded(outcome, of: id, result)
     case .outcomeRecorded(let id): return outcomeRecorded(of: id)
     case .keyClaimed(let claim):
@@ -161,31 +163,53 @@ extension DispatchMachine {
   /// A later epoch wins over this node's state: the execution belongs to another node, so this one gives it up, or to this one, which
   /// continues from the stored state. In the same epoch other nodes can only have recorded outcomes. An earlier state is overwritten.
   private mutating func takeIn(_ id: String, _ stored: StoredExecution?, at now: Moment) -> [DispatchAction] {
-    guard driver.stored(id) != nil else { return found(id, stored) }
+    guard driver.stored(id) != nil else { return found(id, stored, at: now) }
     guard let stored, let standing = driver.standing(of: stored) else { return driver.storeLacks(id, nil, at: now) }
     switch standing {
     case .behind: return driver.storeLacks(id, stored, at: now) + driver.takeOutcomes(of: stored, at: now)
     case .ahead where stored.execution.status.isTerminal: return driver.endedElsewhere(stored, at: now) + [.store(.unlist(id))]
     case .ahead where stored.execution.owner == settings.session:
       return driver.replace(with: stored, at: now) + driver.repeatDeliveries(of: id, at: now)
-    case .ahead: return driver.leave(id) + [.store(.unlist(id))]
+    case .ahead:
+      driver.ownership.handedOver(stored, at: now)
+      return driver.leave(id, for: stored) + [.store(.unlist(id))]
     case .current: return driver.takeOutcomes(of: stored, at: now) + driver.repeatDeliveries(of: id, at: now)
     }
   }
 
-  /// Processes the stored state of an execution that this node does not drive: claims it if this node owns it, because the reply to a claim
-  /// can be lost, else removes it from this node's list.
-  private mutating func found(_ id: String, _ stored: StoredExecution?) -> [DispatchAction] {
-    guard let execution = stored?.execution, execution.owner == settings.session, !execution.status.isTerminal
-    else { return [.store(.unlist(id))] }
-    return [claim(id, from: settings.session)]
+  /// Processes the stored state of an execution that this node does not drive.
+  ///
+  /// If this node owns it, because the reply to a claim was lost, the node claims it, else removes it from its list. An execution that the
+  /// store lost before its new owner knew it is taken back.
+  private mutating func found(_ id: String, _ stored: StoredExecution?, at now: Moment) -> [DispatchAction] {
+    let declined = driver.ownership.takeDeclined(id, at: now)
+    guard let stored else {
+      _ = driver.ownership.takeReported(of: id)
+      return declined.map { takeBack($0, at: now) } ?? [.store(.unlist(id))]
+    }
+    let outcomes = driver.recordReported(of: stored)
+    if stored.execution.status.isTerminal { return [.store(.unlist(id))] }
+    if stored.execution.owner == settings.session { return outcomes + [claim(id, from: settings.session)] }
+    driver.ownership.handedOver(stored, at: now)
+    return outcomes + [.store(.unlist(id))]
+  }
+
+  /// Drives an execution again that the store and its new owner lack, under a later epoch than theirs.
+  private mutating func takeBack(_ stored: StoredExecution, at now: Moment) -> [DispatchAction] {
+    var stored = stored
+    stored.execution.owner = settings.session
+    stored.execution.epoch += 1
+    return driver.adopt(stored, at: now) + driver.storeLacks(stored.execution.id, nil, at: now)
   }
 
   private mutating func claimed(
     _ id: String, from owner: NodeSession, _ stored: StoredExecution?, cancels: Bool, at now: Moment
   ) -> [DispatchAction] {
     let isOutdated = driver.ownership.claimEnded(id)
-    guard let stored else { return driver.stored(id) == nil ? [.store(.unlist(id))] : driver.ownership.read(id) }
+    guard let stored else {
+      let refusal: [DispatchAction] = owner == settings.session ? [] : [.tell(.declined(execution: id), to: owner)]
+      return refusal + (driver.stored(id) == nil ? [.store(.unlist(id))] : driver.ownership.read(id))
+    }
     var actions = recover(stored, isOutdated: isOutdated, at: now)
     if cancels { actions += driver.cancel(id, nil, at: now) }
     if owner != settings.session { actions.append(.tell(.adopted(execution: id), to: owner)) }
@@ -225,6 +249,7 @@ extension DispatchMachine {
       return [claim(id, from: settings.session, cancels: true)]
     case .adopt(let id, let owner): return [claim(id, from: owner)]
     case .adopted(let id): return driver.stored(id) == nil ? [] : driver.ownership.read(id)
+    case .declined(let id): return driver.stored(id) == nil ? driver.ownership.declined(id) : driver.ownership.read(id)
     case .watch(let id, let watcher): return driver.callers.watch(id, by: watcher)
     case .ended, .disconnect: return []
     }
@@ -245,10 +270,12 @@ extension DispatchMachine {
     }
   }
 
-  /// Acknowledges an outcome, even a late one, so that the agent forgets it; refuses the outcome of an unknown task.
-  private func answer(_ outcome: TaskRecord, _ result: RecordOutcome, _ messageID: String?) -> DispatchAction {
+  /// Acknowledges an outcome, even a late one, so that the agent forgets it; refuses the outcome of a task that no agent was given.
+  ///
+  /// A task that the store does not have may be from another life of its execution, or its execution was removed.
+  private func answer(_ outcome: TaskRecord, of id: String, _ result: RecordOutcome, _ messageID: String?) -> DispatchAction {
     let message: ControlPlaneMessage =
-      result == .unknown
+      result == .unknown && !TaskRecord.isID(outcome.id, ofExecution: id)
       ? .error(
         ControlPlaneMessage.ProtocolError(code: "UNKNOWN_TASK", message: "this agent never got the task \(outcome.id.prefix(128))"))
       : .resultAck(ControlPlaneMessage.ResultAck(taskId: outcome.id))

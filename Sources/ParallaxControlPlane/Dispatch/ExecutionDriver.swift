@@ -114,9 +114,9 @@ struct ExecutionDriver: Sendable {
   /// Continues an execution of this node from its stored state.
   mutating func replace(with stored: StoredExecution, at now: Moment) -> [DispatchAction] {
     let id = stored.execution.id
-    callers.adopt(id)
     if executions[id]?.setDeadline(of: stored, at: now) == true { timers.add(.deadline(id), at: executions[id]?.due ?? now.instant) }
-    return advance(id, at: now) { $0.replace(with: stored, at: now.wall) } + expectTasks(of: id, at: now)
+    return callers.accepted(stored.execution) + advance(id, at: now) { $0.replace(with: stored, at: now.wall) }
+      + expectTasks(of: id, at: now)
   }
 
   /// Handles a loss of an execution that this node drives; `found` is the stored rest, nil for none.
@@ -147,16 +147,28 @@ struct ExecutionDriver: Sendable {
     return [.ended(stored), .publishStatus(stored.execution), .store(.release(id, owner: stored.execution.owner))] + callers.finish(stored)
   }
 
-  /// Stops driving an execution of another owner: callers get the acknowledgement, and unacknowledged outcomes are recorded for the owner.
-  mutating func leave(_ id: String) -> [DispatchAction] {
+  /// Stops driving an execution of another owner, which the store has in the state `found`.
+  ///
+  /// Callers get the acknowledgement; outcomes that the store lacks are recorded for the owner.
+  mutating func leave(_ id: String, for found: StoredExecution) -> [DispatchAction] {
     let outcomes = executions[id]?.machine.letGo() ?? []
-    return leave(id, outcomes)
+    let actions = leave(id, outcomes)
+    return actions + recordReported(of: found, besides: outcomes)
   }
 
-  private mutating func leave(_ id: String, _ outcomes: [TaskRecord]) -> [DispatchAction] {
+  /// Records the reported outcomes of an execution, which this node drove, that the store has acknowledged to this node and lost since.
+  mutating func recordReported(of found: StoredExecution, besides outcomes: [TaskRecord] = []) -> [DispatchAction] {
+    let id = found.execution.id
+    return ownership.takeReported(of: id).filter { task in
+      found.tasks.contains { $0.state == .open && $0.isSame(as: task) } && !outcomes.contains { $0.isSame(as: task) }
+    }.map { .store(.record($0, execution: id, messageID: nil)) }
+  }
+
+  private mutating func leave(_ id: String, _ outcomes: [TaskRecord], isBarred: Bool = false) -> [DispatchAction] {
     guard let driven = forget(id) else { return [] }
     for task in driven.openTasks { agents.tasks.disown(task) }
-    return callers.leave(driven.execution)
+    ownership.left(id, reported: driven.machine.stored.tasks.filter(\.isReported))
+    return callers.leave(driven.execution, isBarred: isBarred)
       + outcomes.map { .store(.record($0, execution: id, messageID: driven.messageIDs[$0.id])) }
   }
 
@@ -165,7 +177,7 @@ struct ExecutionDriver: Sendable {
     let id = stored.execution.id
     let tasks = (executions[id]?.openTasks ?? []).filter { agents.tasks.isWithAgentHere($0) }
     let answers = callers.finish(stored)
-    return answers + leave(id) + tasks.flatMap { withdraw($0, of: id, reason: "ended", at: now) }
+    return answers + leave(id, for: stored) + tasks.flatMap { withdraw($0, of: id, reason: "ended", at: now) }
   }
 
   private mutating func forget(_ id: String) -> DrivenExecution? {
@@ -176,7 +188,7 @@ struct ExecutionDriver: Sendable {
       case .deadline(let id), .agentWait(let id): executions[id] != nil
       }
     }
-    ownership.forget(id) { executions[$0] != nil }
+    ownership.forget(id)
     return driven
   }
 }
@@ -214,7 +226,10 @@ extension ExecutionDriver {
       case .withdraw(let task, let reason): result += withdraw(task, of: id, reason: reason, at: now)
       case .accepted: result += callers.accepted(driven.execution)
       case .finished: result += finish(id)
-      case .lost(let outcomes): result += leave(id, outcomes) + ownership.read(id)
+      case .lost(let outcomes, let isBarred):
+        // The store may lose the execution before the read.
+        if !isBarred, !driven.machine.isDecided { ownership.handedOver(driven.machine.stored, at: now) }
+        result += leave(id, outcomes, isBarred: isBarred) + ownership.read(id)
       }
     }
     return result

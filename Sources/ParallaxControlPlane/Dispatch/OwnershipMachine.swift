@@ -7,14 +7,16 @@ struct OwnershipMachine: Sendable {
   private static let pulseInterval = Duration.seconds(1)
   /// The interval between repeated offers of a waiting execution, in relocation delays.
   private static let relocationFactor = 20
+  /// The time for which an execution that another node has claimed is kept; a claim is repeated within it.
+  private static let handoverMemory = Duration.seconds(60)
 
   private enum Timer: Sendable {
     /// The reread of an execution that other nodes work on or may have claimed.
-    case recheck(String)
+    case recheck(String, watch: UInt64)
     /// The reread of all executions with tasks at other nodes, because messages from before a loss of writes may be lost too.
     case recheckAll
     /// The offer of an execution that waits here for agents that only other nodes have.
-    case relocation(String)
+    case relocation(String, watch: UInt64)
     /// A pulse, which is late if the process was paused.
     case pulse(due: Duration)
   }
@@ -41,6 +43,9 @@ struct OwnershipMachine: Sendable {
   private var timers = TimerQueue<Timer>()
   private var reads = WorkQueue()
   private var rechecked: Set<String> = []
+  /// The numbers of the executions of this node; a timer with another number is of an earlier watch.
+  private var watches: [String: UInt64] = [:]
+  private var lastWatch: UInt64 = 0
   /// The executions whose tasks at other nodes are delivered again if the next read shows them open.
   private var resent: Set<String> = []
   /// The tasks, by execution, that are delivered again if the next read shows them open.
@@ -48,6 +53,12 @@ struct OwnershipMachine: Sendable {
   private var hasPulse = false
   /// The pending claims by execution.
   private var claims: [String: Claims] = [:]
+  /// The outcomes that agents reported to this node, of executions that it left, until a read shows which of them the store has.
+  private var reported: [String: [TaskRecord]] = [:]
+  /// The executions that others have claimed from this node lately: until the reply to its claim, the new owner knows only the id.
+  private var handedOver = Bounded<StoredExecution>(capacity: RecentWrites.greatestCapacity)
+  /// The executions that their new owners declined, to be read.
+  private var declined: Set<String> = []
 
   init(settings: DispatchMachine.Settings) {
     self.settings = settings
@@ -61,6 +72,10 @@ struct OwnershipMachine: Sendable {
   /// Begins to watch an execution of this node.
   mutating func watch(_ id: String, at now: Moment) {
     claims[id]?.isOutdated = true
+    reported[id] = nil
+    declined.remove(id)
+    lastWatch += 1
+    watches[id] = lastWatch
     guard settings.hasPeers else { return }
     recheck(id, at: now)
     if !hasPulse { beat(at: now) }
@@ -68,8 +83,8 @@ struct OwnershipMachine: Sendable {
 
   /// Schedules the reread of an execution after the recheck interval.
   mutating func recheck(_ id: String, at now: Moment) {
-    guard rechecked.insert(id).inserted else { return }
-    timers.add(.recheck(id), at: now.instant + settings.recheckInterval)
+    guard let watch = watches[id], rechecked.insert(id).inserted else { return }
+    timers.add(.recheck(id, watch: watch), at: now.instant + settings.recheckInterval)
   }
 
   /// Schedules the reread of all executions with tasks at other nodes, after the store has been rewritten.
@@ -79,19 +94,21 @@ struct OwnershipMachine: Sendable {
 
   /// Schedules the offer of a waiting execution to other nodes.
   mutating func offer(_ id: String, isRepeat: Bool = false, at now: Moment) {
-    guard let delay = settings.relocationDelay else { return }
-    timers.add(.relocation(id), at: now.instant + (isRepeat ? delay * Self.relocationFactor : delay))
+    guard let delay = settings.relocationDelay, let watch = watches[id] else { return }
+    timers.add(.relocation(id, watch: watch), at: now.instant + (isRepeat ? delay * Self.relocationFactor : delay))
   }
 
-  /// Forgets an execution that this node no longer drives; `isDriven` returns whether it drives one.
-  mutating func forget(_ id: String, isDriven: (String) -> Bool) {
+  /// Forgets an execution that this node no longer drives.
+  mutating func forget(_ id: String) {
     claims[id]?.isOutdated = true
+    watches[id] = nil
     rechecked.remove(id)
     resent.remove(id)
     redelivered[id] = nil
+    let watches = watches
     timers.compact { timer in
       switch timer {
-      case .recheck(let id), .relocation(let id): isDriven(id)
+      case .recheck(let id, let watch), .relocation(let id, let watch): watches[id] == watch
       case .recheckAll, .pulse: true
       }
     }
@@ -102,11 +119,12 @@ struct OwnershipMachine: Sendable {
     var due: [Due] = []
     while let timer = timers.popDue(at: now.instant) {
       switch timer {
-      case .recheck(let id):
+      case .recheck(let id, let watch):
+        guard watches[id] == watch else { continue }
         rechecked.remove(id)
         due.append(.recheck(id))
       case .recheckAll: due.append(.recheckAll)
-      case .relocation(let id): due.append(.relocation(id))
+      case .relocation(let id, let watch): if watches[id] == watch { due.append(.relocation(id)) }
       case .pulse(let instant):
         hasPulse = false
         guard isDriving else { continue }
@@ -135,6 +153,36 @@ struct OwnershipMachine: Sendable {
     guard let ended = claims[id] else { return false }
     claims[id] = ended.count > 1 ? Claims(count: ended.count - 1, isOutdated: ended.isOutdated) : nil
     return ended.isOutdated
+  }
+
+  // MARK: Handing over
+
+  /// Keeps the reported outcomes of an execution that this node leaves, until its next read.
+  mutating func left(_ id: String, reported tasks: [TaskRecord]) {
+    if settings.isStoreLossy, !tasks.isEmpty { reported[id] = tasks }
+  }
+
+  /// Returns and clears the reported outcomes of an execution that this node has left.
+  mutating func takeReported(of id: String) -> [TaskRecord] { reported.removeValue(forKey: id) ?? [] }
+
+  /// Keeps an execution that another node has claimed, as the store had it.
+  mutating func handedOver(_ stored: StoredExecution, at now: Moment) {
+    guard settings.isStoreLossy else { return }
+    handedOver.drop(before: now.instant - Self.handoverMemory)
+    handedOver.add(stored, size: stored.approximateSize, at: now.instant)
+  }
+
+  /// Requests the read of an execution that its new owner has not found in the store.
+  mutating func declined(_ id: String) -> [DispatchAction] {
+    declined.insert(id)
+    return read(id)
+  }
+
+  /// Returns the execution that another node claimed from this one, and then declined, because the store had lost it.
+  mutating func takeDeclined(_ id: String, at now: Moment) -> StoredExecution? {
+    guard declined.remove(id) != nil else { return nil }
+    handedOver.drop(before: now.instant - Self.handoverMemory)
+    return handedOver.elements.last { $0.element.execution.id == id }?.element
   }
 
   // MARK: Reading

@@ -53,7 +53,7 @@ package struct RecentWrites: Sendable {
     claims = Bounded(capacity: Self.greatestCapacity)
   }
 
-  package mutating func add(_ stored: StoredExecution, at now: Duration) { finished.add(stored, size: stored.size, at: now) }
+  package mutating func add(_ stored: StoredExecution, at now: Duration) { finished.add(stored, size: stored.approximateSize, at: now) }
 
   package mutating func add(_ outcome: Outcome, at now: Duration) { outcomes.add(outcome, size: outcome.task.size, at: now) }
 
@@ -113,7 +113,7 @@ package struct Bounded<Element: Sendable>: Sendable {
 
 extension StoredExecution {
   /// The approximate size in bytes.
-  fileprivate var size: Int {
+  var approximateSize: Int {
     let values = [execution.input, execution.result, execution.metadata].reduce(0) { $0 + ($1?.approximateSize ?? 0) }
     return 512 + values + (execution.error?.size ?? 0) + tasks.reduce(0) { $0 + $1.size }
   }

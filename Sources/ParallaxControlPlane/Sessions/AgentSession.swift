@@ -66,7 +66,13 @@ package final class AgentSession: AgentMessageHandler, Sendable {
 
   package func drained() {
     while !waiting.value.isEmpty, connection.unsentBytes <= Self.pacingLimit, let task = waiting.value.next(at: clock.now.instant) {
+      guard task.timeout.duration > .zero else {
+        // Its withdrawal is under way, or was lost.
+        forward { .agent(.stopped(task: task.taskId, by: $0)) }
+        continue
+      }
       write(.task(task), inAnswerTo: nil)
+      tellDispatcher { .sent(task: task.taskId, to: $0, epoch: $1) }
     }
   }
 
@@ -74,10 +80,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     metrics.closed()
     logger.debug("agent connection closed", metadata: ["reason": "\(reason)"])
     failOversized(reason)
-    let unsent = waiting.value.removeAll()
-    if !unsent.isEmpty, let (agentID, epoch) = machine.value.registration {
-      dispatcher.handle(.agent(.undelivered(unsent, to: agentID, epoch: epoch)))
-    }
+    waiting.value.removeAll()
     perform(machine.value.connectionClosed())
   }
 
@@ -91,6 +94,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     switch message {
     case .task(let task) where !waiting.value.isEmpty || connection.unsentBytes > Self.pacingLimit:
       waiting.value.add(task, at: clock.now.instant)
+      tellDispatcher { .deferred(task: task.taskId, at: $0, epoch: $1) }
     case .taskCancelled(let task) where waiting.value.remove(task.taskId):
       // The agent has never had the task.
       forward { .agent(.stopped(task: task.taskId, by: $0)) }
@@ -148,12 +152,9 @@ package final class AgentSession: AgentMessageHandler, Sendable {
         forward { .failed(error, by: $0, messageID: id) }
       case .placeFreed(let task): forward { .agent(.stopped(task: task, by: $0)) }
       case .reported(let tasks):
-        guard let (agentID, epoch) = machine.value.registration else { continue }
-        dispatcher.handle(.agent(.reported(agentID, epoch: epoch, tasks: tasks)))
+        tellDispatcher { .reported($0, epoch: $1, tasks: tasks) }
       case .changed(let capabilities, let limit, let isDraining):
-        guard let (agentID, epoch) = machine.value.registration else { continue }
-        dispatcher.handle(
-          .agent(.changed(agentID, epoch: epoch, capabilities: capabilities, limit: limit, isDraining: isDraining)))
+        tellDispatcher { .changed($0, epoch: $1, capabilities: capabilities, limit: limit, isDraining: isDraining) }
       case .left(let agentID, let epoch, let graceful):
         logger.info("agent left", metadata: ["agent": "\(agentID)", "epoch": "\(epoch)", "graceful": "\(graceful)"])
         dispatcher.left(agentID, epoch: epoch, graceful: graceful)
@@ -192,6 +193,10 @@ package final class AgentSession: AgentMessageHandler, Sendable {
 
   private func forward(_ event: (String) -> DispatchEvent) {
     if let agentID = machine.value.registration?.agentID { dispatcher.handle(event(agentID)) }
+  }
+
+  private func tellDispatcher(_ event: (_ agentID: String, _ epoch: Int64) -> AgentEvent) {
+    if let (agentID, epoch) = machine.value.registration { dispatcher.handle(.agent(event(agentID, epoch))) }
   }
 
   private func close(_ ending: AgentSessionMachine.Ending) {

@@ -85,7 +85,7 @@ package struct AgentSessionMachine: Sendable {
   private let agentID: String
   private let headerCapabilities: [String]
   private var state = State.unregistered
-  private var isRenewing = false
+  private var renewing: Registration?
   private let openedAt: Duration
   private var lastMessage: Duration
   private var lastPing: Duration
@@ -245,17 +245,20 @@ package struct AgentSessionMachine: Sendable {
 
   /// Renews the registration, because the store has lost its data.
   package mutating func storeLost() -> [Action] {
-    guard case .registered(let registration, _) = state, !isRenewing else { return [] }
-    isRenewing = true
+    guard case .registered(let registration, _) = state, renewing == nil else { return [] }
+    renewing = registration
     return [.register(registration)]
   }
 
   /// Records that the store has the registration under an epoch.
   package mutating func registrationStored(epoch: Int64, at now: Moment) -> [Action] {
-    if isRenewing, case .registered(let registration, let former) = state {
-      isRenewing = false
+    if let renewed = renewing, case .registered(let registration, let former) = state {
+      renewing = nil
       state = .registered(registration, epoch: epoch)
-      return [.renewed(agentID: registration.agentID, from: former, epoch: epoch)]
+      let action = Action.renewed(agentID: registration.agentID, from: former, epoch: epoch)
+      guard renewed.capabilities != registration.capabilities || renewed.limit != registration.limit else { return [action] }
+      // The agent changed while its former registration was being stored.
+      return [action, .changed(capabilities: registration.capabilities, limit: registration.limit, isDraining: nil)]
     }
     guard case .registering(let registration, let messageID, let waiting) = state else {
       // The connection ended in the meantime, so the agent leaves like any other.
@@ -273,8 +276,8 @@ package struct AgentSessionMachine: Sendable {
 
   /// Records that the store refused the registration: the agent gets an error, and may retry on another connection.
   package mutating func registrationFailed(_ message: String) -> [Action] {
-    if isRenewing {
-      isRenewing = false
+    if renewing != nil {
+      renewing = nil
       return [.renewLater]
     }
     guard case .registering(_, let messageID, _) = state else { return [] }

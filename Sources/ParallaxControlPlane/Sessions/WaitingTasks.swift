@@ -11,11 +11,11 @@ struct WaitingTasks {
 
   mutating func add(_ task: ControlPlaneMessage.Task, at now: Duration) { entries.append((task, now)) }
 
-  /// Removes and returns the first task, with the remaining time as its time-out; nil if none waits.
+  /// Removes and returns the first task, with the remaining time as its time-out, zero or less past its deadline; nil if none waits.
   mutating func next(at now: Duration) -> ControlPlaneMessage.Task? {
     guard let (task, since) = entries.popFirst() else { return nil }
     var next = task
-    next.timeout = WireDuration(max(.milliseconds(1), task.timeout.duration - (now - since)))
+    next.timeout = WireDuration(task.timeout.duration - (now - since))
     return next
   }
 
@@ -26,9 +26,6 @@ struct WaitingTasks {
     return entries.count < count
   }
 
-  /// Removes all tasks and returns their ids.
-  mutating func removeAll() -> [String] {
-    defer { entries = [] }
-    return entries.map(\.task.taskId)
-  }
+  /// Removes all tasks.
+  mutating func removeAll() { entries = [] }
 }

@@ -209,13 +209,15 @@ enum ExecutionScripts {
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 the minute of the index entry, yyyymmddhhmm, 3 lifetime of a tombstone in ms,
-  ///           4 how long the idempotency key of the execution lives on at most in ms, 0 if it has expired
+  ///           4 how long the idempotency key of the execution lives on at most in ms, 0 if it has expired,
+  ///           5 whether the index entry of a missing execution is an orphan (1); else the execution may be in creation
   ///     →     {removed, nodeId, incarnation} | {live} | {orphan} | {elsewhere}: the entry is not this execution's | {unreadable}
   static let remove = RedisScript(
     """
     local now = redis.call(
       'HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'status', 'createdAt', 'completedAt', 'idempotencyKey', 'barred:*')
     if not now[1] then
+      if ARGV[5] ~= '1' then return {'live'} end
       if not now[8] then
         \(FullMemory.admission)
         redis.call('HSET', KEYS[1], 'barred:*', '1')

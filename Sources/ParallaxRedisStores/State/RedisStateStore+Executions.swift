@@ -150,6 +150,8 @@ extension RedisStateStore {
     switch outcome {
     case "claimed" where answer.count == 3:
       let stored = try execution(id, hash: answer[1], tasks: answer[2])
+      // An `unlist` of this session may have removed the entry, and read the owner, just before the claim.
+      _ = try await send(RedisCommand("SADD", keys.executions(ownedBy: owner), id))
       if previous != owner { try await unlist(id, from: previous) }
       return stored
     // The owner may be about to restore the execution.

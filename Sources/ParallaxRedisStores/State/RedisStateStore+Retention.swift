@@ -13,7 +13,8 @@ extension RedisStateStore {
   /// adding the minute and adding the execution.
   private static let emptyBucketMinutes: Int64 = 60
 
-  /// How far the clock of an execution's creator, which dates it, may be behind the store's while its idempotency key still holds.
+  /// How far the clock of an execution's creator, which dates it, may be behind the store's: its idempotency key still holds for that long,
+  /// and an entry without an execution counts as one in creation for that long.
   private static let clockTolerance: Duration = .seconds(3_600)
 
   /// Removes old terminal executions, in batches; never by SCAN or KEYS.
@@ -86,6 +87,7 @@ extension RedisStateStore {
         let arguments = [
           RedisArgument(Self.formatVersion), RedisArgument(bucket.name),
           RedisArgument(ExecutionScripts.tombstoneLifetime.wholeMilliseconds), RedisArgument(Self.keyLifetime(since: createdAt, now: now)),
+          RedisArgument(now.milliseconds - createdAt > Self.clockTolerance.wholeMilliseconds ? 1 : 0),
         ]
         return script(ExecutionScripts.remove, id, arguments)
       })

@@ -21,6 +21,8 @@ public enum NodeMessage: Sendable, Hashable {
   case adopt(execution: String, owner: NodeSession)
   /// The sender has taken over an execution of the receiver.
   case adopted(execution: String)
+  /// The sender was asked to take over an execution that the store does not have.
+  case declined(execution: String)
   /// Report to `watcher`, with `ended`, when an execution of the receiver has ended.
   case watch(execution: String, watcher: NodeSession)
   /// An execution has ended, or the sender does not own it: waiting callers reread it.

@@ -11,7 +11,7 @@ extension NodeMessage: Codable {
   }
 
   private enum Kind: String, Codable {
-    case deliver, withdraw, recorded, cancel, adopt, adopted, watch, ended, disconnect
+    case deliver, withdraw, recorded, cancel, adopt, adopted, declined, watch, ended, disconnect
   }
 
   /// Decodes a message of this version of the format or an older one; throws `DecodingError` for a newer one.
@@ -39,6 +39,7 @@ extension NodeMessage: Codable {
       self = .adopt(
         execution: try container.decode(String.self, forKey: .execution), owner: try Self.session(.owner, in: container))
     case .adopted: self = .adopted(execution: try container.decode(String.self, forKey: .execution))
+    case .declined: self = .declined(execution: try container.decode(String.self, forKey: .execution))
     case .watch:
       self = .watch(
         execution: try container.decode(String.self, forKey: .execution), watcher: try Self.session(.watcher, in: container))
@@ -75,6 +76,9 @@ extension NodeMessage: Codable {
       try container.encode(owner.description, forKey: .owner)
     case .adopted(let execution):
       try container.encode(Kind.adopted, forKey: .type)
+      try container.encode(execution, forKey: .execution)
+    case .declined(let execution):
+      try container.encode(Kind.declined, forKey: .type)
       try container.encode(execution, forKey: .execution)
     case .watch(let execution, let watcher):
       try container.encode(Kind.watch, forKey: .type)

@@ -135,6 +135,19 @@ public struct TaskRecord: Sendable, Hashable, Codable {
 extension TaskRecord {
   /// The error code of a task that its agent lost together with other tasks.
   static let lostAmongOthers = "AGENT_LOST_AMONG_OTHERS"
+  /// The error code of a task whose agent did not return in time.
+  static let lost = "AGENT_LOST"
+  /// The error code of a task without which its agent returned twice.
+  static let lostAgain = "AGENT_LOST_AGAIN"
+
+  /// Whether the agent reported the outcome, and may have forgotten it since its acknowledgement.
+  package var isReported: Bool {
+    switch state {
+    case .completed: true
+    case .failed: ![Self.lost, Self.lostAgain, Self.lostAmongOthers].contains(error?.code)
+    case .open, .cancelled: false
+    }
+  }
 
   /// Whether this outcome replaces the other state of the same task: a result always does, a failure only if there is no outcome.
   func overrules(_ other: TaskRecord) -> Bool {

@@ -22,7 +22,8 @@ extension ExecutionMachine {
     case accepted
     /// Report the stored end of the execution.
     case finished
-    /// Release the execution, which another node owns or which is removed, and record the unacknowledged outcomes of its agents.
-    case lost([TaskRecord])
+    /// Release the execution, which another node owns or which the store does not take (`isBarred`), and record the unacknowledged outcomes
+    /// of its agents.
+    case lost([TaskRecord], isBarred: Bool)
   }
 }

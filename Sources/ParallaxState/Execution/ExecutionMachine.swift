@@ -194,7 +194,7 @@ package struct ExecutionMachine: Sendable {
       return execution.status == .aggregating ? wanted + conclude(at: now) : wanted
     case .restore: return [.store(.restore(stored))]
     case .read: return [.store(.read(id))]
-    case .lost: return [.lost(letGo())]
+    case .lost(let isBarred): return [.lost(letGo(), isBarred: isBarred)]
     }
   }
 

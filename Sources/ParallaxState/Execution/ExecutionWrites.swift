@@ -22,8 +22,8 @@ struct ExecutionWrites: Sendable {
     case restore
     /// The store has unread outcomes.
     case read
-    /// Another node owns the execution, or it is removed.
-    case lost
+    /// Another node owns the execution, or the store does not take it (`isBarred`).
+    case lost(isBarred: Bool)
   }
 
   private var flight = Flight.idle
@@ -110,7 +110,8 @@ struct ExecutionWrites: Sendable {
       flight = .refused(then: then + (gathered?.then ?? []), base: restores ? .max : revision - 1)
       gathered = nil
       return .read
-    case .stale, .behind, .missing: return .lost
+    case .missing: return .lost(isBarred: true)
+    case .stale, .behind: return .lost(isBarred: false)
     }
   }
 

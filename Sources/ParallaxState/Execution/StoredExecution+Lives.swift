@@ -11,9 +11,12 @@ extension StoredExecution {
   }
 
   /// Whether this state lacks only outcomes of its open tasks.
+  ///
+  /// Two results of one task are from two runs, and the stored one counts.
   func awaitsOutcomes(of other: StoredExecution) -> Bool {
     other.tasks.allSatisfy { task in
       guard let known = tasks.first(where: { $0.id == task.id }) else { return false }
+      if task.state == .completed, known.state == .completed, task.result != known.result { return false }
       return !task.overrules(known) || known.state == .open && known.isSame(as: task)
     }
   }

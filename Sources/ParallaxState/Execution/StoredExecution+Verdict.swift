@@ -79,11 +79,11 @@ extension StoredExecution {
   /// The failure for a task that was lost with its agent, and whether it may be retried.
   func failure(by loss: TaskLoss) -> (error: ExecutionFailure, retryable: Bool) {
     switch loss {
-    case .agentGone: return (ExecutionFailure(code: "AGENT_LOST", message: "the agent disconnected and did not reconnect in time"), true)
+    case .agentGone: return (ExecutionFailure(code: TaskRecord.lost, message: "the agent disconnected and did not reconnect in time"), true)
     case .amongOthers:
       return (ExecutionFailure(code: TaskRecord.lostAmongOthers, message: "the agent reconnected without this task and others"), true)
     case .repeated:
-      let code = "AGENT_LOST_AGAIN"
+      let code = TaskRecord.lostAgain
       // All slots have the same input.
       let losses = 1 + tasks.count { $0.error?.code == code }
       let isRetryable = losses < Self.greatestLosses
@@ -105,6 +105,15 @@ extension StoredExecution {
   /// The id includes the epoch unless it is 1: after the loss of a claim, two lives of an execution may have different tasks.
   func taskID(at index: Int) -> String {
     let epoch = execution.epoch == 1 ? "" : "_\(execution.epoch)"
-    return "task_\(execution.id.drop { $0 != "_" }.dropFirst())\(epoch)_\(index)"
+    return "\(TaskRecord.idPrefix(ofExecution: execution.id))\(epoch)_\(index)"
+  }
+}
+
+extension TaskRecord {
+  fileprivate static func idPrefix(ofExecution id: String) -> String { "task_\(id.drop { $0 != "_" }.dropFirst())" }
+
+  /// Whether a task of some life of an execution may have this id.
+  package static func isID(_ id: String, ofExecution execution: String) -> Bool {
+    id.hasPrefix(idPrefix(ofExecution: execution) + "_")
   }
 }

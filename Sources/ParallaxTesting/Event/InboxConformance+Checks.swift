@@ -30,7 +30,7 @@ extension InboxConformance {
     Check("every message arrives as it was sent") { store in
       var sent: [NodeMessage] = [
         .withdraw(.init(taskId: "task_1", executionId: "exec_1", reason: "no longer \"wanted\""), agent: "agent_ä"),
-        .recorded(execution: "exec_1", task: "task_1"), .cancel(execution: "exec_1"),
+        .recorded(execution: "exec_1", task: "task_1"), .cancel(execution: "exec_1"), .declined(execution: "exec_1"),
       ]
       for value in Sample.values {
         sent.append(

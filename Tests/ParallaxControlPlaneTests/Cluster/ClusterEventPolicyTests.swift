@@ -43,13 +43,12 @@ import Foundation
     #expect(policy.effects(of: event("left", details, from: former, on: .agent)) == [.announced(left, former)])
   }
 
-  @Test func agentsOfADeadNodeAndOfAFormerSessionAreLost() {
+  @Test func agentsOfADeadOrDepartedNodeAndOfAFormerSessionAreLost() {
     let former = NodeSession(nodeID: "restarted", incarnation: "1")
+    let restarted = NodeSession(nodeID: "restarted", incarnation: "2")
     let alive = NodeSession(nodeID: "alive", incarnation: "1")
-    let unknown = NodeSession(nodeID: "unknown", incarnation: "1")
-    let lost = policy.lostHomes(
-      [Self.other, former, alive, unknown],
-      members: ["other": nil, "restarted": NodeSession(nodeID: "restarted", incarnation: "2"), "alive": alive])
+    let newer = NodeSession(nodeID: "newer", incarnation: "1")
+    let lost = policy.lostHomes([Self.other, former, alive, newer], living: [restarted, alive], unreadable: ["newer"])
     #expect(lost == [Self.other, former])
   }
 

@@ -269,10 +269,41 @@ import Testing
     let (id, _) = world.submit()
     for _ in 1...4 {
       let epoch = try #require(world.machine.agent("a")?.epoch)
-      world.handle(.agent(.undelivered(["task_1_0"], to: "a", epoch: epoch)))
+      world.handle(.agent(.deferred(task: "task_1_0", at: "a", epoch: epoch)))
       crash("a", in: &world)
     }
     #expect(world.tasks == Array(repeating: "task_1_0 a", count: 5) && world.status(id) == .running)
+  }
+
+  @Test func aTaskThatWaitedUnsentBeforeAnEarlierConnectionEndedIsNotALoss() throws {
+    var world = World()
+    world.connect("a")
+    let (id, _) = world.submit()
+    for _ in 1...4 {
+      let epoch = try #require(world.machine.agent("a")?.epoch)
+      world.handle(.agent(.deferred(task: "task_1_0", at: "a", epoch: epoch)))
+      // The new connection registers while the former one is half open.
+      world.connect("a", activeTasks: [])
+      world.handle(.agent(.left("a", epoch: epoch, graceful: false)))
+      for _ in 1...3 {
+        world.advance(by: .seconds(1))
+        world.settle()
+      }
+    }
+    #expect(world.status(id) == .running && world.faults == [])
+  }
+
+  @Test func aTaskThatWaitedAndWasThenSentCanBeLost() throws {
+    var world = World()
+    world.connect("a")
+    let (id, _) = world.submit()
+    for _ in 1...2 {
+      let epoch = try #require(world.machine.agent("a")?.epoch)
+      world.handle(.agent(.deferred(task: "task_1_0", at: "a", epoch: epoch)))
+      world.handle(.agent(.sent(task: "task_1_0", to: "a", epoch: epoch)))
+      crash("a", in: &world)
+    }
+    #expect(world.status(id) == .failed && world.store[id]?.execution.error?.code == "AGENT_LOST_AGAIN")
   }
 
   @Test func tasksLostTogetherGoToSeparateAgentsWithoutUsingARetry() {

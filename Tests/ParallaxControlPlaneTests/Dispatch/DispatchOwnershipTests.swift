@@ -239,6 +239,69 @@ import Testing
   }
 }
 
+// MARK: Tasks given again
+
+extension DispatchOwnershipTests {
+  /// A task whose withdrawal was decided again as open, because another node had recorded an outcome, and that its agent got again.
+  private func withTaskGivenAgain(limit: Int, _ body: (inout World, _ id: String, _ agent: String) throws -> Void) throws {
+    var world = World(Self.clustered)
+    for agent in ["a", "b", "c"] { world.connect(agent, limit: limit) }
+    let (id, _) = world.submit(World.pattern(min: 2, max: 3), timeout: .seconds(600))
+    let agents = Dictionary(uniqueKeysWithValues: (world.store[id]?.tasks ?? []).map { ($0.id, $0.agentID) })
+    let (first, second, third) = (try #require(agents["task_1_0"]), try #require(agents["task_1_1"]), try #require(agents["task_1_2"]))
+    world.fail("task_1_2", by: third, retryable: false)
+    world.settle()
+    world.recordElsewhere("task_1_1", result: "kept")
+    world.leave(second, graceful: true)
+    #expect(world.cancelled.contains { $0.hasPrefix("task_1_0") })
+    world.settle()
+    try body(&world, id, first)
+  }
+
+  @Test(arguments: [1, 2])
+  func theLateAnswerToAWithdrawalLeavesATaskThatWasGivenAgain(limit: Int) throws {
+    try withTaskGivenAgain(limit: limit) { world, id, agent in
+      world.handle(.agent(.stopped(task: "task_1_0", by: agent)))
+      #expect(world.machine.agent(agent)?.tasks["task_1_0"]?.isOwn == true && world.machine.agent(agent)?.load == 1)
+      // The agent fails and returns without the task, which it therefore gets once more.
+      let before = world.tasks.count
+      world.leave(agent)
+      world.connect(agent, limit: limit, activeTasks: [])
+      for _ in 1...5 {
+        world.advance(by: .seconds(1))
+        world.settle()
+      }
+      #expect(world.tasks.count == before + 1)
+      world.complete("task_1_0", by: agent)
+      world.settle()
+      #expect(world.status(id) == .completed && world.faults == [])
+    }
+  }
+
+  @Test func aHeartbeatWithoutAWithdrawnTaskLeavesTheTaskThatWasGivenAgain() throws {
+    try withTaskGivenAgain(limit: 2) { world, _, agent in
+      let epoch = try #require(world.machine.agent(agent)?.epoch)
+      world.handle(.agent(.reported(agent, epoch: epoch, tasks: [])))
+      #expect(world.machine.agent(agent)?.tasks["task_1_0"]?.isOwn == true && world.machine.agent(agent)?.ending == [])
+    }
+  }
+
+  @Test func aTaskOfAFormerOwnerThatReachesItsAgentLateIsNotGivenUp() {
+    var world = World(Self.clustered)
+    world.connect("a", activeTasks: nil)
+    var execution = world.execution("exec_9", timeout: .seconds(600))
+    (execution.owner, execution.status, execution.startedAt) = (World.other, .running, execution.createdAt)
+    world.plant(StoredExecution(execution: execution, tasks: [TaskRecord(id: "task_9_0", agentID: "a", slot: 0)]))
+    world.recover("exec_9")
+    world.advance(by: .seconds(1))
+    world.forward("task_9_0", to: "a")
+    #expect(world.tasks == ["task_9_0 a"])
+    for _ in 1...60 { world.advance(by: .seconds(1)) }
+    world.settle()
+    #expect(world.status("exec_9") == .running)
+  }
+}
+
 @Suite struct BacklogsTests {
   private func task(_ id: String) -> ControlPlaneMessage.Task {
     ControlPlaneMessage.Task(

@@ -246,6 +246,11 @@ struct World {
     store[id] = history[id]
   }
 
+  /// The store loses an execution.
+  mutating func lose(_ id: String) {
+    store[id] = nil
+  }
+
   /// The store reports that it may have lost writes.
   mutating func resetStore() {
     handle(.storeReset(connectedAt: nil))

@@ -70,6 +70,16 @@ import Testing
     #expect(registration.capabilities == ["audio"] && registration.limit == 7)
   }
 
+  @Test func aChangeDuringTheRenewalOfARegistrationIsStoredAfterIt() {
+    var session = registered(epoch: 7)
+    _ = session.storeLost()
+    _ = receive(.statusUpdate(AgentMessage.StatusUpdate(capabilities: ["audio"], maxTasks: 7)), &session)
+    #expect(
+      session.registrationStored(epoch: 8, at: moment(.zero)) == [
+        .renewed(agentID: "agent_1", from: 7, epoch: 8), .changed(capabilities: ["audio"], limit: 7, isDraining: nil),
+      ])
+  }
+
   @Test func aFailedRenewalOfARegistrationIsRetriedLater() {
     var session = registered(epoch: 7)
     _ = session.storeLost()

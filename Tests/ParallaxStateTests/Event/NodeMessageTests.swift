@@ -29,6 +29,7 @@ import Testing
       #"{"execution":"exec_1","owner":"n:a1","type":"adopt","version":1}"#
     ),
     (.adopted(execution: "exec_1"), #"{"execution":"exec_1","type":"adopted","version":1}"#),
+    (.declined(execution: "exec_1"), #"{"execution":"exec_1","type":"declined","version":1}"#),
     (
       .watch(execution: "exec_1", watcher: NodeSession(nodeID: "n", incarnation: "a1")),
       #"{"execution":"exec_1","type":"watch","version":1,"watcher":"n:a1"}"#

@@ -133,7 +133,7 @@ extension ExecutionMachine.Action {
     case .withdraw(let task, let reason): "withdraw \(task.agentID) \(reason)"
     case .accepted: "accepted"
     case .finished: "finished"
-    case .lost(let outcomes): (["lost"] + outcomes.map(\.agentID)).joined(separator: " ")
+    case .lost(let outcomes, let isBarred): ([isBarred ? "barred" : "lost"] + outcomes.map(\.agentID)).joined(separator: " ")
     }
   }
 }

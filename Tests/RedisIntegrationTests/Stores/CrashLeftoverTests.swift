@@ -49,6 +49,15 @@ import Testing
     }
   }
 
+  @Test func retentionLeavesAnEntryWithoutHashWhoseExecutionMayBeInCreation() async throws {
+    try await withStore { test in
+      let stored = Sample.execution("exec_late", createdAt: try await test.store.currentTime() - .seconds(30))
+      try await leaveIndexEntries(of: stored, in: test)
+      #expect(try await test.store.removeExecutions(createdBefore: Sample.instant, maxRetained: 0, limit: 9) == 0)
+      #expect(try await test.store.create(stored) == .created)
+    }
+  }
+
   @Test func recoveryRemovesAnEntryWithoutHashAndBarsThatCreatorAlone() async throws {
     try await withStore { test in
       try await leaveIndexEntries(of: Sample.execution("exec_lost"), in: test)

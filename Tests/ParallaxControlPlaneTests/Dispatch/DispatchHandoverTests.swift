@@ -1,0 +1,173 @@
+import ParallaxAPI
+import ParallaxHA
+import ParallaxState
+import Testing
+
+@testable import ParallaxControlPlane
+
+/// Executions that pass from one node to another while the store loses writes or replies.
+@Suite struct DispatchHandoverTests {
+  private static var lossy: DispatchMachine.Settings {
+    DispatchMachine.Settings(session: World.session, relocationDelay: .milliseconds(250), isStoreLossy: true)
+  }
+
+  private static var clustered: DispatchMachine.Settings {
+    DispatchMachine.Settings(session: World.session, relocationDelay: .milliseconds(250))
+  }
+
+  // MARK: A lost claim
+
+  @Test func aNodeThatFindsNothingToClaimTellsTheFormerOwner() {
+    var world = World(Self.clustered)
+    world.handle(.message(.adopt(execution: "exec_1", owner: World.other)))
+    #expect(world.told.map(\.message) == [.declined(execution: "exec_1")] && world.told.map(\.session) == [World.other])
+  }
+
+  @Test func anExecutionThatTheStoreLostBeforeItsNewOwnerKnewItIsTakenBack() {
+    var world = World(Self.lossy)
+    let (id, _) = world.submit(waits: false)
+    world.steal(id)
+    world.handle(.message(.adopted(execution: id)))
+    #expect(world.machine.execution(id) == nil)
+    world.lose(id)
+    world.handle(.message(.declined(execution: id)))
+    world.settle()
+    #expect(world.store[id]?.execution.owner == World.session && world.store[id]?.execution.epoch == 3)
+    world.connect("a")
+    world.settle()
+    world.complete("task_1_3_0", by: "a")
+    world.settle()
+    #expect(world.status(id) == .completed && world.faults == [])
+  }
+
+  @Test func anExecutionThatTheStoreLostBeforeTheFormerOwnerReadItIsTakenBack() {
+    var world = World(Self.lossy)
+    let (id, _) = world.submit(waits: false)
+    world.steal(id)
+    world.connect("a")
+    // The refusal of the write is on its way.
+    guard case .update(let change)? = world.writes.first else { return #expect(Bool(false), "\(world.writes)") }
+    world.lose(id)
+    world.handle(.written(id, epoch: change.epoch, revision: change.revision, .stale))
+    #expect(world.machine.execution(id) == nil)
+    world.handle(.message(.declined(execution: id)))
+    #expect(world.machine.execution(id)?.execution.epoch == 2)
+  }
+
+  @Test(arguments: [Duration.zero, .seconds(90)])
+  func anExecutionThatItsNewOwnerHasStaysThere(pause: Duration) {
+    var world = World(Self.lossy)
+    let (id, _) = world.submit(timeout: .seconds(600), waits: false)
+    world.steal(id)
+    world.handle(.message(.adopted(execution: id)))
+    if pause > .zero { world.lose(id) }
+    // A refusal of a much later offer says nothing about that claim.
+    world.advance(by: pause)
+    world.handle(.message(.declined(execution: id)))
+    #expect(world.machine.execution(id) == nil && world.store[id]?.execution.owner != World.session)
+  }
+
+  // MARK: Reported outcomes
+
+  @Test(arguments: ["restoration", "read"])
+  func anAcknowledgedResultThatTheStoreLostIsRecordedForTheNewOwner(by way: String) throws {
+    var world = World(Self.lossy)
+    for agent in ["a", "b"] { world.connect(agent) }
+    let (id, _) = world.submit(World.pattern(min: 2), timeout: .seconds(600), waits: false)
+    let agent = try #require(world.store[id]?.tasks.first?.agentID)
+    world.complete("task_1_0", by: agent)
+    world.settle()
+    #expect(world.acknowledged == ["task_1_0 \(agent)"])
+    world.loseWrites(of: id)
+    world.steal(id)
+    if way == "read" {
+      world.handle(.message(.adopted(execution: id)))
+    } else {
+      world.resetStore()
+      world.settle()
+    }
+    #expect(world.machine.execution(id) == nil)
+    #expect(world.takeLookUps() == [World.LookUp(task: "task_1_0", agent: agent)])
+  }
+
+  @Test func aLossOfAnAgentIsNotRecordedForTheNewOwner() throws {
+    var world = World(Self.lossy)
+    for agent in ["a", "b"] { world.connect(agent) }
+    let (id, _) = world.submit(World.pattern(min: 2, retries: 1), timeout: .seconds(600), waits: false)
+    let agent = try #require(world.store[id]?.tasks.first?.agentID)
+    world.leave(agent, graceful: true)
+    world.settle()
+    world.loseWrites(of: id)
+    world.steal(id)
+    world.handle(.message(.adopted(execution: id)))
+    #expect(world.machine.execution(id) == nil && world.takeLookUps() == [])
+  }
+
+  // MARK: Callers
+
+  @Test func aCallerOfAnExecutionThatTheStoreBarredIsRefused() {
+    var world = World(Self.clustered)
+    let (id, waiter) = world.begin(waits: false)
+    // The store refuses the creation, then the restoration.
+    for _ in 1...2 { world.handle(.written(id, epoch: 1, revision: 1, .missing)) }
+    guard case .failed(let error)? = world.resolutions[waiter] else { return #expect(Bool(false), "\(world.resolutions)") }
+    #expect(error.code == .notReady && world.machine.execution(id) == nil)
+  }
+
+  @Test func aCallerOfAnExecutionThatWasRemovedAfterItsAcknowledgementIsNotRefused() throws {
+    var world = World(Self.clustered)
+    let (id, waiter) = world.submit(waits: true)
+    world.connect("a")
+    for _ in 1...2 {
+      let written = try #require(world.machine.execution(id)?.execution)
+      world.handle(.written(id, epoch: written.epoch, revision: written.revision, .missing))
+    }
+    guard case .accepted? = world.resolutions[waiter] else { return #expect(Bool(false), "\(world.resolutions)") }
+  }
+
+  @Test func aCallerIsAnsweredWhenAClaimRevealsThatTheStoreHasItsExecution() throws {
+    var world = World(Self.clustered)
+    let (id, waiter) = world.begin(timeout: .seconds(600), waits: false)
+    guard case .create(let stored)? = world.writes.first else { return #expect(Bool(false), "\(world.writes)") }
+    world.plant(stored)
+    world.handle(.claimed(id, from: World.other, world.claimInStore(id), cancels: false))
+    guard case .accepted? = world.resolutions[waiter] else { return #expect(Bool(false), "\(world.resolutions)") }
+  }
+
+  // MARK: Timers
+
+  @Test func anExecutionThatReturnsManyTimesIsReadAndOfferedAtTheUsualPace() {
+    var world = World(Self.clustered)
+    let (id, _) = world.submit(World.pattern(["none"]), timeout: .seconds(6_000), waits: false)
+    for _ in 1...20 {
+      world.steal(id)
+      world.handle(.message(.adopted(execution: id)))
+      world.handle(.claimed(id, from: World.other, world.claimInStore(id), cancels: false))
+      world.advance(by: .seconds(1))
+    }
+    let before = world.reads.count
+    for _ in 1...300 { world.advance(by: .seconds(1)) }
+    #expect((9...11).contains(world.reads.count - before), "\(world.reads.count - before) reads")
+  }
+
+  // MARK: Two runs of one task
+
+  @Test func theStoredResultOfATaskThatRanTwiceCounts() throws {
+    var world = World(Self.clustered)
+    for agent in ["a", "b"] { world.connect(agent) }
+    let (id, _) = world.submit(World.pattern(min: 2))
+    let tasks = try #require(world.store[id]?.tasks)
+    world.complete("task_1_0", by: tasks[0].agentID)
+    world.complete("task_1_1", by: tasks[1].agentID, result: "second")
+    // The first write takes effect, then another node records the second task, and only then the reply to the write arrives.
+    guard case .update(let change)? = world.writes.first else { return #expect(Bool(false), "\(world.writes)") }
+    var stored = try #require(world.store[id])
+    stored.apply(change)
+    world.plant(stored)
+    world.recordElsewhere("task_1_1", result: "first")
+    world.handle(.message(.recorded(execution: id, task: "task_1_1")))
+    world.settle()
+    #expect(world.status(id) == .completed && world.faults == [])
+    #expect(world.store[id]?.execution.result == ["results": ["done", "first"]])
+  }
+}
