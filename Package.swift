@@ -129,7 +129,8 @@ let package = Package(
     .target(
       name: "ParallaxServer",
       dependencies: [
-        "ParallaxConcurrency", "ParallaxText", "ParallaxAPI", "ParallaxState", node("Hummingbird", "hummingbird"),
+        "ParallaxConcurrency", "ParallaxText", "ParallaxAPI", "ParallaxState", node("Crypto", "swift-crypto"),
+        node("Hummingbird", "hummingbird"),
         node("HummingbirdCore", "hummingbird"), node("NIOHTTP1", "swift-nio"), node("NIOWebSocket", "swift-nio"),
         node("NIOHTTPTypes", "swift-nio-extras"), node("NIOHTTPTypesHTTP1", "swift-nio-extras"),
         node("HTTPTypes", "swift-http-types"), logging, lifecycle,
@@ -161,7 +162,7 @@ let package = Package(
     .executableTarget(
       name: "parallax",
       dependencies: [
-        "ParallaxAPI", "ParallaxText", tools("ArgumentParser", "swift-argument-parser"),
+        "ParallaxAPI", "ParallaxText", tools("ArgumentParser", "swift-argument-parser"), tools("Crypto", "swift-crypto"),
         tools("AsyncHTTPClient", "async-http-client"), tools("NIOFoundationCompat", "swift-nio"), tools("NIOHTTP1", "swift-nio"),
       ] + Weight.commandLine.nio,
       swiftSettings: settings),

@@ -88,7 +88,8 @@ struct ControlPlaneClient {
     guard let document = try? JSON.decode(ErrorDocument.self, from: body) else {
       return ("\(address) answered \(status) without an error document of Parallax; check the address", false)
     }
-    return ("\(document.error.message) (\(document.error.code))", document.error.code == APIError.Code.notReady.rawValue)
+    let hint = document.error.code == APIError.Code.unauthorized.rawValue ? " Set PARALLAX_API_KEY to a key." : ""
+    return ("\(document.error.message) (\(document.error.code))\(hint)", document.error.code == APIError.Code.notReady.rawValue)
   }
 
   private static func reason(_ error: any Error) -> String {

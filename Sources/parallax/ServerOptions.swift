@@ -10,7 +10,7 @@ struct ServerOptions: ParsableArguments {
       valueName: "url"))
   var servers: [String] = []
 
-  @Option(help: ArgumentHelp("The API key. Default: PARALLAX_API_KEY.", valueName: "key"))
+  @Option(help: ArgumentHelp("The API key. Default: PARALLAX_API_KEY, which other users of this machine cannot see.", valueName: "key"))
   var apiKey: String?
 
   @Option(help: "The form of the output.")

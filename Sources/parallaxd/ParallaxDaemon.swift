@@ -109,17 +109,19 @@ struct ParallaxDaemon: AsyncParsableCommand {
     var lines = ["parallaxd \(ParallaxNode.version) listens on \(url) as \(configuration.node.id)"]
     let agents = url.replacing("http://", with: "ws://", maxReplacements: 1) + "/ws/agent"
     lines.append("  agents connect to  \(agents)")
+    let key = configuration.security.authentication.apiKeys.isEmpty ? "" : #"-H "Authorization: Bearer $PARALLAX_API_KEY" "#
     if let pattern = patterns.first {
       lines.append("  patterns           \(patterns.joined(separator: ", "))")
       lines.append(
         """
-          submit             curl -s -H 'Content-Type: application/json' -d '{"input":{"text":"Hello"}}' \
+          submit             curl -s \(key)-H 'Content-Type: application/json' -d '{"input":{"text":"Hello"}}' \
         \(url)/api/patterns/\(pattern)/execute
         """)
     } else {
       lines.append("  patterns           none: POST one to \(url)/api/patterns, or set patterns.directory")
     }
     lines.append("  state              \(configuration.redis.summary ?? "in memory; it ends with the process")")
+    if let access = configuration.accessSummary { lines.append("  access             \(access)") }
     print(lines.joined(separator: "\n"))
     fflush(nil)
   }

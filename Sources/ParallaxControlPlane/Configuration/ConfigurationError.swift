@@ -26,6 +26,11 @@ package struct ConfigurationFault: Sendable, Equatable, CustomStringConvertible 
     /// The system itself, such as its host name.
     case system(String)
 
+    /// The path of a file; empty for other sources.
+    var path: String {
+      if case .file(let path, _) = self { path } else { "" }
+    }
+
     package var description: String {
       switch self {
       case .file(let path, let line?): "\(path):\(line)"

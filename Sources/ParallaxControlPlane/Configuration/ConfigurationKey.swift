@@ -7,6 +7,8 @@ struct ConfigurationKey: Sendable {
     case secret
     /// A URL, shown without its password.
     case url
+    /// API keys, shown without their hashes.
+    case keys
   }
 
   /// The key's path in the file, such as `server.port`.
@@ -18,6 +20,8 @@ struct ConfigurationKey: Sendable {
   let expected: String
   /// Sets the value in the configuration; false if the key does not accept it.
   let assign: @Sendable (ConfigurationInput, inout NodeConfiguration) -> Bool
+  /// Reads a list of sections in a file; nil if the key takes none.
+  var readSections: (@Sendable ([YAMLNode], _ file: String, ConfigurationReferences, inout NodeConfiguration) -> [ConfigurationFault])?
   /// The value in force in the notation of the file; nil if nothing is set.
   let text: @Sendable (NodeConfiguration) -> ConfigurationText?
 
@@ -51,6 +55,27 @@ struct ConfigurationKey: Sendable {
       return true
     }
     text = { $0[keyPath: target].map(type.text) }
+  }
+
+  /// API keys: sections in a file, or texts.
+  init(apiKeys path: String, environment: String, _ target: any WritableKeyPath<NodeConfiguration, [APIKey]> & Sendable) {
+    self.path = path
+    self.environment = environment
+    secrecy = .keys
+    expected =
+      "a list of sections, or KEY or name:scope+scope:KEY separated by commas, where KEY is \(APIKeyText.keyForm), or \(APIKeyText.hashForm)"
+    assign = { input, configuration in
+      guard case .text(let text) = input, let keys = APIKeyText.keys(text) else { return false }
+      configuration[keyPath: target] = keys
+      return true
+    }
+    readSections = { elements, file, references, configuration in
+      var reader = APIKeyReader(path: path, file: file, references: references)
+      reader.read(elements)
+      configuration[keyPath: target] = reader.keys
+      return reader.faults
+    }
+    text = { APIKeyText.text($0[keyPath: target], secretsHidden: false) }
   }
 
   /// The sections around the key, outermost first.

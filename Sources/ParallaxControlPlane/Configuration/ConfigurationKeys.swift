@@ -7,12 +7,8 @@ enum ConfigurationKeys {
 
   /// Keys and sections that the documentation names but this version does not support.
   static let unsupported: Set<String> = [
-    "server.tls", "security.authentication", "security.mtls", "security.protectStatus",
-    "limits.requestsPerMinute",
+    "server.tls", "security.mtls", "limits.requestsPerMinute",
   ]
-
-  /// The environment variables of unsupported keys: ignoring one silently could leave a node without access control.
-  static let unsupportedEnvironment = ["PARALLAX_API_KEYS": "security.authentication.apiKeys"]
 
   static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
 
@@ -106,7 +102,10 @@ enum ConfigurationKeys {
   ]
 
   private static let work: [ConfigurationKey] = [
+    ConfigurationKey(
+      apiKeys: "security.authentication.apiKeys", environment: "PARALLAX_API_KEYS", \.security.authentication.apiKeys),
     ConfigurationKey("security.allowUnauthenticated", \.security.allowUnauthenticated, .truth),
+    ConfigurationKey("security.protectStatus", \.security.protectStatus, .truth),
     ConfigurationKey("agents.heartbeatInterval", \.agents.heartbeatInterval, .duration(.milliseconds(100) ... .seconds(3_600))),
     ConfigurationKey("agents.heartbeatTimeout", \.agents.heartbeatTimeout, .duration(.milliseconds(200) ... .seconds(86_400))),
     ConfigurationKey("agents.resumeGrace", \.agents.resumeGrace, .duration(.zero ... .seconds(3_600))),

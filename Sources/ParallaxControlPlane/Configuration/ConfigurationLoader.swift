@@ -126,6 +126,11 @@ private struct Assembly {
     switch node.content {
     case .scalar(let text, _) where !node.isNull:
       set(key, text: text, location, references.resolved(text))
+    case .sequence(let elements) where key.readSections != nil:
+      locations[key.path] = location
+      let found = key.readSections?(elements, location.path, references, &configuration) ?? []
+      if !found.isEmpty { faultyKeys.insert(key.path) }
+      faults += found
     case .sequence(let elements):
       let texts = elements.compactMap { element -> String? in
         guard case .scalar(let text, _) = element.content, !element.isNull else { return nil }
@@ -144,9 +149,6 @@ private struct Assembly {
     for key in ConfigurationKeys.all {
       guard let name = key.environment, let text = environment[name] else { continue }
       set(key, text: text, .environment(name), references.resolvedFile(text))
-    }
-    for (name, key) in ConfigurationKeys.unsupportedEnvironment.sorted(by: { $0.key < $1.key }) where environment[name] != nil {
-      report(.environment(name), key, .unsupportedKey)
     }
   }
 

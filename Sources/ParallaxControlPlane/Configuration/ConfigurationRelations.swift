@@ -49,7 +49,16 @@ struct ConfigurationRelation: Sendable {
         guard redis.usernameFile != nil, redis.passwordFile == nil, redis.password == nil, redis.url?.password == nil else { return nil }
         return "a user needs a password; set redis.passwordFile"
       },
-    ] + redis
+    ] + access + redis
+
+  private static let access: [ConfigurationRelation] = [
+    ConfigurationRelation(keys: ["security.authentication.apiKeys"]) { $0.security.authentication.violation },
+    ConfigurationRelation(keys: ["security.allowUnauthenticated", "security.authentication.apiKeys"]) { configuration in
+      let security = configuration.security
+      guard security.allowUnauthenticated, !security.authentication.apiKeys.isEmpty else { return nil }
+      return "a node with API keys answers their holders only; remove security.allowUnauthenticated, or the keys"
+    },
+  ]
 
   private static let redis: [ConfigurationRelation] = [
     ConfigurationRelation(keys: ["redis.sentinel.nodes", "redis.cluster.nodes"]) { configuration in

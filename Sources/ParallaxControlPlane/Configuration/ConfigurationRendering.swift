@@ -26,6 +26,7 @@ extension ConfigurationKey {
     switch secrecy {
     case .open: return text(configuration)
     case .secret: return text(configuration).map { _ in .quoted("***") }
+    case .keys: return APIKeyText.text(configuration.security.authentication.apiKeys, secretsHidden: true)
     case .url: return configuration.redis.url.map { .quoted($0.text(secretsHidden: true)) }
     }
   }

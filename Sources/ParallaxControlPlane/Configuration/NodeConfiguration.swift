@@ -197,9 +197,21 @@ extension NodeConfiguration {
 
   /// The settings of access control.
   public struct Security: Sendable, Equatable {
+    /// How callers prove who they are.
+    public var authentication = Authentication()
     /// Whether a node that other machines can reach answers without access control; `false` by default, which refuses every request but
-    /// probes, metrics and `GET /ha/status`.
+    /// probes, metrics and `GET /ha/status` unless there are API keys.
     public var allowUnauthenticated = false
+    /// Whether metrics and `GET /ha/status` need the scope `read`; `false` by default, which opens them to everyone.
+    public var protectStatus = false
+  }
+
+  /// The credentials that a node accepts.
+  public struct Authentication: Sendable, Equatable {
+    /// The API keys; none by default.
+    ///
+    /// With keys, the node answers their holders only, except on open routes.
+    public var apiKeys: [APIKey] = []
   }
 
   /// The settings of agents' connections.

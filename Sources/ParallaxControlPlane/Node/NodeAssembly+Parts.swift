@@ -202,7 +202,8 @@ extension HTTPServer.Configuration {
     limits.agentMessageSize = configuration.agents.maxMessageSize
     self.init(
       host: configuration.server.host, port: configuration.server.port, limits: limits,
-      allowUnauthenticated: configuration.security.allowUnauthenticated, allowedOrigins: Set(configuration.server.allowedOrigins),
+      allowUnauthenticated: configuration.security.allowUnauthenticated, keys: KeyRing(configuration.security.authentication.apiKeys),
+      protectStatus: configuration.security.protectStatus, allowedOrigins: Set(configuration.server.allowedOrigins),
       knownHosts: Set(configuration.server.hosts + (configuration.node.address.map { [AccessGuard.hostName(of: $0)] } ?? [])),
       trustedProxies: configuration.server.trustedProxies.compactMap { IPNetwork($0) },
       closeTimeout: ShutdownPlan.connectionLimit)

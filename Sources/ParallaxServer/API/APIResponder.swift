@@ -21,12 +21,12 @@ struct APIResponder: Sendable {
     self.logger = logger
   }
 
-  func respond(to request: Request, with writer: consuming ResponseWriter) async throws {
+  func respond(to request: Request, from caller: Caller, with writer: consuming ResponseWriter) async throws {
     let requestID = RequestID.make(from: request.headers[.requestID])
     var logger = logger
     logger[metadataKey: "requestId"] = "\(requestID)"
     let began = clock.now
-    var response = await answer(request, requestID: requestID, logger: logger)
+    var response = await answer(request, from: caller, requestID: requestID, logger: logger)
     // The response to HEAD carries the length of an error document, without the document.
     if request.method == .head { response = response.createHeadResponse() }
     response.headers[.requestID] = requestID
@@ -39,9 +39,9 @@ struct APIResponder: Sendable {
     try await writer.write(response: response.head, body: response.body)
   }
 
-  private func answer(_ request: Request, requestID: String, logger: Logger) async -> Response {
+  private func answer(_ request: Request, from caller: Caller, requestID: String, logger: Logger) async -> Response {
     do {
-      return try await router.respond(to: request, context: APIRequestContext(logger: logger))
+      return try await router.respond(to: request, context: APIRequestContext(caller: caller, logger: logger))
     } catch {
       let refusal = refusal(for: error, logger: logger)
       var response = Response.json(refusal.body(requestID: requestID), status: HTTPResponse.Status(code: refusal.status))
@@ -67,20 +67,30 @@ struct APIResponder: Sendable {
   }
 }
 
-/// The context that the router hands to a route, with the logger of the request.
+/// Who has sent a request, and from where.
+struct Caller: Sendable {
+  let principal: Principal
+  /// The peer's address without the port; nil if the peer has none.
+  let address: String?
+}
+
+/// The context that the router hands to a route, with the caller and the logger of the request.
 struct APIRequestContext: RequestContext {
   var coreContext: CoreRequestContextStorage
+  let caller: Caller
 
   struct Source: RequestContextSource {
+    let caller: Caller
     let logger: Logger
   }
 
   init(source: Source) {
     coreContext = CoreRequestContextStorage(source: source)
+    caller = source.caller
   }
 
-  init(logger: Logger) {
-    self.init(source: Source(logger: logger))
+  init(caller: Caller, logger: Logger) {
+    self.init(source: Source(caller: caller, logger: logger))
   }
 }
 

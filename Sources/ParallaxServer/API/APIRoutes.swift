@@ -13,10 +13,14 @@ struct APIRoutes: Sendable {
   struct Route: Sendable {
     let method: HTTPRequest.Method
     let path: String
+    /// Who may call the route.
+    let access: RouteAccess
     let handler: Handler
   }
 
   let service: any ControlPlaneService
+  /// `security.protectStatus`: the cluster's status needs the scope `read`.
+  let protectStatus: Bool
   let bodyLimit: Int
 
   /// The methods that a known path answers with 405 unless it supports them; the front handler answers other methods with 501.
@@ -28,10 +32,11 @@ struct APIRoutes: Sendable {
     for (path, routes) in Dictionary(grouping: all, by: \.path) {
       var methods: Set<HTTPRequest.Method> = []
       for route in routes {
-        router.on(RouterPath(path), method: route.method, use: route.handler)
+        let handler = guarded(route)
+        router.on(RouterPath(path), method: route.method, use: handler)
         methods.insert(route.method)
         if route.method == .get {
-          router.on(RouterPath(path), method: .head) { request, context in try await route.handler(request, context) }
+          router.on(RouterPath(path), method: .head) { request, context in try await handler(request, context) }
           methods.insert(.head)
         }
       }
@@ -45,37 +50,49 @@ struct APIRoutes: Sendable {
     return router
   }
 
+  /// The handler of a route behind its check of the caller; what administrators do is logged.
+  private func guarded(_ route: Route) -> Handler {
+    let scope = route.access.scope(protectStatus: protectStatus)
+    let guarded: Handler = { request, context in
+      if let denied = HTTPErrorResponse.refusal(of: context.caller.principal, needing: scope) { throw denied }
+      return try await route.handler(request, context)
+    }
+    return scope == .admin ? AuditLog.logging(guarded) : guarded
+  }
+
   var all: [Route] {
     [
-      Route(method: .get, path: "/") { _, _ in try .json(Signpost()) },
-      Route(method: .post, path: "/api/patterns/:name/execute", handler: execute),
-      Route(method: .get, path: "/api/executions", handler: listExecutions),
-      Route(method: .get, path: "/api/executions/:id") { _, context in
+      Route(method: .get, path: "/", access: .scope(.read)) { _, _ in try .json(Signpost()) },
+      Route(method: .post, path: "/api/patterns/:name/execute", access: .scope(.execute), handler: execute),
+      Route(method: .get, path: "/api/executions", access: .scope(.read), handler: listExecutions),
+      Route(method: .get, path: "/api/executions/:id", access: .scope(.read)) { _, context in
         try await .json(service.execution(id: context.pathParameter("id")))
       },
-      Route(method: .post, path: "/api/executions/:id/cancel") { _, context in
+      Route(method: .post, path: "/api/executions/:id/cancel", access: .scope(.execute)) { _, context in
         try await .json(service.cancelExecution(id: context.pathParameter("id")))
       },
-      Route(method: .get, path: "/api/patterns", handler: listPatterns),
-      Route(method: .post, path: "/api/patterns", handler: storePattern),
-      Route(method: .get, path: "/api/patterns/:name") { request, context in
+      Route(method: .get, path: "/api/patterns", access: .scope(.read), handler: listPatterns),
+      Route(method: .post, path: "/api/patterns", access: .scope(.admin), handler: storePattern),
+      Route(method: .get, path: "/api/patterns/:name", access: .scope(.read)) { request, context in
         let version = try QueryParameters(request.uri.query, known: ["version"]).text("version")
         return try await .json(service.pattern(name: context.pathParameter("name"), version: version))
       },
-      Route(method: .get, path: "/api/agents", handler: listAgents),
-      Route(method: .get, path: "/api/agents/:id") { _, context in try await .json(service.agent(id: context.pathParameter("id"))) },
-      Route(method: .post, path: "/api/agents/:id/disconnect") { _, context in
+      Route(method: .get, path: "/api/agents", access: .scope(.read), handler: listAgents),
+      Route(method: .get, path: "/api/agents/:id", access: .scope(.read)) { _, context in
+        try await .json(service.agent(id: context.pathParameter("id")))
+      },
+      Route(method: .post, path: "/api/agents/:id/disconnect", access: .scope(.admin)) { _, context in
         try await .json(service.disconnectAgent(id: context.pathParameter("id")))
       },
-      Route(method: .get, path: "/ha/status") { _, _ in try await .json(service.haStatus()) },
-      Route(method: .post, path: "/ha/stepdown") { request, _ in
+      Route(method: .get, path: "/ha/status", access: .status) { _, _ in try await .json(service.haStatus()) },
+      Route(method: .post, path: "/ha/stepdown", access: .scope(.admin)) { request, _ in
         try await .json(service.stepDown(decode(StepDownRequest.self, from: request)))
       },
-      Route(method: .post, path: "/ha/elect") { request, _ in
+      Route(method: .post, path: "/ha/elect", access: .scope(.admin)) { request, _ in
         try await .json(service.elect(decode(ElectRequest.self, from: request)))
       },
-      Route(method: .post, path: "/ha/pause") { _, _ in try await .json(service.setPaused(true)) },
-      Route(method: .post, path: "/ha/resume") { _, _ in try await .json(service.setPaused(false)) },
+      Route(method: .post, path: "/ha/pause", access: .scope(.admin)) { _, _ in try await .json(service.setPaused(true)) },
+      Route(method: .post, path: "/ha/resume", access: .scope(.admin)) { _, _ in try await .json(service.setPaused(false)) },
     ]
   }
 

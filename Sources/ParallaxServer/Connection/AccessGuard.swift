@@ -1,11 +1,12 @@
 import ParallaxAPI
 
-/// Decides which requests may use the API of a node that does not authenticate its callers.
+/// Decides which requests reach a route, and as whom.
 ///
-/// Two rules apply. A node that other machines can reach is in *protected mode*: it answers only probes, metrics and the cluster's status
-/// until `security.allowUnauthenticated` is set. And no web page may reach a node through a browser: the guard refuses a request with a
-/// foreign `Origin`, and a request whose `Host` an attacker may have pointed at this machine (DNS rebinding). A node on a loopback address
-/// accepts the names of this machine and the configured names only; any other node refuses public names in requests of browsers.
+/// Three rules apply. A node with API keys answers their holders only, except on open routes. A node without keys that other machines can
+/// reach is in *protected mode*: it answers open routes only, until keys or `security.allowUnauthenticated` are set. And no web page may
+/// reach a node through a browser: the guard refuses a request with a foreign `Origin`, and a request whose `Host` an attacker may have
+/// pointed at this machine (DNS rebinding). A node on a loopback address accepts the names of this machine and the configured names only;
+/// any other node refuses public names in requests of browsers.
 package struct AccessGuard: Sendable, Hashable {
   /// The parts of a request that decide about access.
   struct Call {
@@ -18,10 +19,22 @@ package struct AccessGuard: Sendable, Hashable {
     var isFromBrowser = false
   }
 
+  /// A route that needs no credentials.
+  package struct OpenRoute: Sendable, Hashable {
+    var method: String
+    var path: String
+  }
+
   /// The server listens on loopback addresses only.
   package var isLoopback: Bool
   /// `security.allowUnauthenticated`: every client that can connect may use the API.
   package var allowUnauthenticated: Bool
+  /// The API keys; without any, and outside protected mode, every caller may do everything.
+  package var keys: KeyRing
+  /// `security.protectStatus`: metrics and the cluster's status need the scope `read`.
+  package var protectStatus: Bool
+  /// The routes of the API that everyone may call, whose paths have no parameters.
+  package var openRoutes: Set<OpenRoute> = []
   /// Names besides those of loopback by which the node may be called.
   package var knownHosts: Set<String>
   /// Peers whose `X-Forwarded-Host` counts in place of `Host`.
@@ -33,32 +46,72 @@ package struct AccessGuard: Sendable, Hashable {
   ///
   /// `allowedOrigins` are origins such as `https://console.example.org`, or `*` for all.
   package init(
-    isLoopback: Bool, allowUnauthenticated: Bool = false, allowedOrigins: Set<String> = [], knownHosts: Set<String> = [],
-    trustedProxies: [IPNetwork] = []
+    isLoopback: Bool, allowUnauthenticated: Bool = false, keys: KeyRing = KeyRing(), protectStatus: Bool = false,
+    allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], trustedProxies: [IPNetwork] = []
   ) {
     self.isLoopback = isLoopback
     self.allowUnauthenticated = allowUnauthenticated
+    self.keys = keys
+    self.protectStatus = protectStatus
     self.allowedOrigins = Set(allowedOrigins.compactMap { WebOrigin($0) })
     allowsAllOrigins = allowedOrigins.contains("*")
     self.knownHosts = Set(knownHosts.map { $0.lowercased() })
     self.trustedProxies = trustedProxies
   }
 
-  /// The node refuses everything but the open paths.
-  package var isProtected: Bool { !isLoopback && !allowUnauthenticated }
+  /// The node refuses everything but the open routes.
+  package var isProtected: Bool { !isLoopback && !allowUnauthenticated && keys.isEmpty }
 
-  /// The reason to refuse the request, or nil.
+  /// The principal of a request without credentials.
+  var uncredentialed: Principal { isProtected || !keys.isEmpty ? .anonymous : .everyone }
+
+  /// Opens the routes whose declarations say so.
+  mutating func open(_ declarations: [RouteDeclaration]) {
+    openRoutes = Set(
+      declarations.filter { $0.access.scope(protectStatus: protectStatus) == nil }.map { OpenRoute(method: $0.method, path: $0.path) })
+  }
+
+  private func isOpen(_ call: Call) -> Bool {
+    openRoutes.contains(OpenRoute(method: call.method == "HEAD" ? "GET" : call.method, path: String(call.path)))
+  }
+
+  /// The principal of a request to a route of the API or to the agents' WebSocket.
+  ///
+  /// An open route serves callers with wrong credentials as it serves those without.
+  /// - Throws: The refusal of a caller whom no route but the open ones would serve.
+  func principal(of call: Call, authorization: @autoclosure () -> [String]) throws(HTTPErrorResponse) -> Principal {
+    guard !keys.isEmpty else { return uncredentialed }
+    do throws(KeyRing.Fault) {
+      return try keys.principal(authorization: authorization())
+    } catch {
+      guard isOpen(call) else { throw .unauthorized(error) }
+      return .anonymous
+    }
+  }
+
+  /// The refusal of a probe, or nil.
+  func refusal(of probe: Probe, authorization: @autoclosure () -> [String]) -> HTTPErrorResponse? {
+    guard let scope = probe.access.scope(protectStatus: protectStatus) else { return nil }
+    if isProtected { return HTTPErrorResponse(Self.protectedMode) }
+    guard !keys.isEmpty else { return nil }
+    do throws(KeyRing.Fault) {
+      return HTTPErrorResponse.refusal(of: try keys.principal(authorization: authorization()), needing: scope)
+    } catch {
+      return .unauthorized(error)
+    }
+  }
+
+  private static let protectedMode = APIError(
+    .forbidden,
+    "This node is in protected mode: it listens on an address that other machines can reach, and has no way to tell its callers apart. "
+      + "Configure security.authentication.apiKeys (`parallax keys generate` makes a key), set server.host to 127.0.0.1, "
+      + "or set security.allowUnauthenticated: true to answer every client that can connect.")
+
+  /// The reason to refuse the request whoever sends it, or nil.
   ///
   /// Probes and metrics are answered before this check.
   func refusal(_ call: Call) -> APIError? {
-    let isOpen = (call.method == "GET" || call.method == "HEAD") && call.path == "/ha/status"
-    if isProtected, !isOpen {
-      return APIError(
-        .forbidden,
-        "This node is in protected mode: it listens on an address that other machines can reach, and does not authenticate its callers. "
-          + "Set server.host to 127.0.0.1, behind a proxy that authenticates, "
-          + "or set security.allowUnauthenticated: true to answer every client that can connect.")
-    }
+    if isProtected, !isOpen(call) { return Self.protectedMode }
     if let host = call.host, !isTrusted(host, call) {
       return APIError(
         .forbidden,

@@ -14,7 +14,8 @@ struct FrontChannel: ServerChildChannel, HTTPChannelHandler {
     fileprivate let negotiated: EventLoopFuture<FrontHandler.Negotiated>
   }
 
-  let responder: HTTPChannelHandler.Responder
+  var responder: HTTPChannelHandler.Responder
+  let api: APIResponder
   let shared: FrontContext
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
@@ -58,8 +59,15 @@ struct FrontChannel: ServerChildChannel, HTTPChannelHandler {
   private func run(_ value: Value, logger: Logger) async {
     do {
       guard case .http = try await value.negotiated.get() else { return }
-      let channel = try await value.channel.eventLoop.submit { try value.front.value.attachRouter() }.get()
-      await handleHTTP(asyncChannel: channel, logger: logger)
+      let (channel, principal) = try await value.channel.eventLoop.submit {
+        (try value.front.value.attachRouter(), value.front.value.principal)
+      }.get()
+      let peer = value.channel.remoteAddress?.ipAddress
+      var connection = self
+      connection.responder = { [api] request, writer, _ in
+        try await api.respond(to: request, from: Caller(principal: principal.value, address: peer), with: writer)
+      }
+      await connection.handleHTTP(asyncChannel: channel, logger: logger)
     } catch {
       logger.debug("a connection ended before its first request", metadata: ["error": "\(error)"])
     }

@@ -16,6 +16,14 @@ enum OwnAnswer {
   case refuseUnread(HTTPErrorResponse)
 }
 
+/// The decision about a request at its head.
+enum Disposition {
+  /// The front handler answers.
+  case own(OwnAnswer)
+  /// The router answers the principal.
+  case route(Principal)
+}
+
 /// The state that all connections of a server share.
 final class FrontContext: Sendable {
   let limits: ConnectionLimits
@@ -64,38 +72,52 @@ final class FrontContext: Sendable {
   /// The methods that some path answers; the server does not implement others.
   private static let knownMethods: [HTTPMethod] = [.GET, .HEAD, .POST, .PUT, .DELETE, .PATCH, .OPTIONS]
 
-  /// The answer of the front handler; nil leaves the request to the router.
+  /// Decides who answers a request, and who has sent it.
   ///
   /// Normalizes the target and the host of the head.
-  func ownAnswer(to head: inout HTTPRequestHead, from peer: SocketAddress?, isBeyondLimit: Bool) -> OwnAnswer? {
-    if let response = unreadable(head) { return .refuseUnread(response) }
+  func disposition(of head: inout HTTPRequestHead, from peer: SocketAddress?, isBeyondLimit: Bool) -> Disposition {
+    if let response = unreadable(head) { return .own(.refuseUnread(response)) }
     var host: Authority?
     do throws(RequestTarget.Fault) {
       host = try RequestTarget.normalize(&head)
     } catch {
-      return .refuse(HTTPErrorResponse(.validation, error.message))
+      return .own(.refuse(HTTPErrorResponse(.validation, error.message)))
     }
     let path = head.path
     let probe = Probe(path: path)
     if isBeyondLimit, probe == nil {
-      return .refuseUnread(
-        HTTPErrorResponse(.notReady, "the node is at its limit of \(limits.connections) connections (server.maxConnections)"))
+      return .own(
+        .refuseUnread(
+          HTTPErrorResponse(.notReady, "the node is at its limit of \(limits.connections) connections (server.maxConnections)")))
     }
     let origin = head.headers.first(name: "origin")
     if head.method == .OPTIONS, head.headers.contains(name: "access-control-request-method"),
       let allowed = access.allowedOrigin(of: origin)
     {
-      return .preflight(origin: allowed)
+      return .own(.preflight(origin: allowed))
     }
-    if let probe {
-      if head.method == .GET || head.method == .HEAD { return .probe(probe) }
-      return .refuse(HTTPErrorResponse(.methodNotAllowed, "\(path) answers GET and HEAD", headers: [("Allow", "GET, HEAD")]))
-    }
+    if let probe { return .own(answer(to: probe, head)) }
     let call = AccessGuard.Call(
       method: head.method.rawValue, path: path, host: forwardedHost(head, from: peer) ?? host, origin: origin,
       isFromBrowser: head.isFromBrowser)
-    if let denied = access.refusal(call) { return .refuse(HTTPErrorResponse(denied)) }
-    return path == WebSocketHandshake.path ? .handshake : nil
+    if let denied = access.refusal(call) { return .own(.refuse(HTTPErrorResponse(denied))) }
+    do throws(HTTPErrorResponse) {
+      let principal = try access.principal(of: call, authorization: head.headers["authorization"])
+      guard path == WebSocketHandshake.path else { return .route(principal) }
+      let scope = WebSocketHandshake.access.scope(protectStatus: access.protectStatus)
+      if let denied = HTTPErrorResponse.refusal(of: principal, needing: scope) { return .own(.refuse(denied)) }
+      return .own(.handshake)
+    } catch {
+      return .own(.refuse(error))
+    }
+  }
+
+  private func answer(to probe: Probe, _ head: HTTPRequestHead) -> OwnAnswer {
+    guard head.method == .GET || head.method == .HEAD else {
+      return .refuse(HTTPErrorResponse(.methodNotAllowed, "\(head.path) answers GET and HEAD", headers: [("Allow", "GET, HEAD")]))
+    }
+    if let denied = access.refusal(of: probe, authorization: head.headers["authorization"]) { return .refuse(denied) }
+    return .probe(probe)
   }
 
   /// The reason to stop reading the request, or nil.

@@ -37,7 +37,10 @@ extension FrontHandler {
     let wanted = head.headers[canonicalForm: "access-control-request-headers"].filter { !$0.isEmpty }
     response.headers = [
       ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, PATCH"),
-      ("Access-Control-Allow-Headers", wanted.isEmpty ? "Content-Type, \(RequestID.headerName)" : wanted.joined(separator: ", ")),
+      (
+        "Access-Control-Allow-Headers",
+        wanted.isEmpty ? "Authorization, Content-Type, \(RequestID.headerName)" : wanted.joined(separator: ", ")
+      ),
       ("Access-Control-Max-Age", "600"),
     ]
     if head.headers.first(name: "access-control-request-private-network") == "true" {
@@ -50,7 +53,8 @@ extension FrontHandler {
   var originHeaders: [(name: String, value: String)] {
     guard let origin = request.allowedOrigin else { return [] }
     let allowed = [
-      ("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", "\(RequestID.headerName), Retry-After, Allow"),
+      ("Access-Control-Allow-Origin", origin),
+      ("Access-Control-Expose-Headers", "\(RequestID.headerName), Retry-After, Allow, WWW-Authenticate"),
     ]
     return origin == "*" ? allowed : allowed + [("Vary", "Origin")]
   }

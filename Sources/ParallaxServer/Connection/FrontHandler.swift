@@ -26,12 +26,14 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   private enum Input {
     case part(HTTPServerRequestPart)
+    /// The head of a request for the router that has passed the checks.
+    case admitted(HTTPRequestHead, Principal)
     case malformed(any Error)
 
     /// The part begins a response.
     var beginsAnswer: Bool {
       switch self {
-      case .part(.head), .malformed: true
+      case .part(.head), .admitted, .malformed: true
       case .part(.body), .part(.end): false
       }
     }
@@ -50,6 +52,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   let shared: FrontContext
+  /// The principal of the request that the router answers.
+  let principal: CurrentPrincipal
   /// The connection exceeds the server's limit: only its probes are answered.
   let isBeyondLimit: Bool
   private let negotiation: EventLoopPromise<Negotiated>
@@ -76,6 +80,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   init(shared: FrontContext, negotiation: EventLoopPromise<Negotiated>, isBeyondLimit: Bool = false) {
     self.shared = shared
+    principal = CurrentPrincipal(shared.access.uncredentialed)
     self.negotiation = negotiation
     self.isBeyondLimit = isBeyondLimit
   }
@@ -152,7 +157,10 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   private func take(_ input: Input, context: ChannelHandlerContext) {
     switch input {
-    case .part(.head(let head)): begin(head, context: context)
+    case .part(.head(var head)):
+      let disposition = shared.disposition(of: &head, from: context.channel.remoteAddress, isBeyondLimit: isBeyondLimit)
+      begin(head, disposition, context: context)
+    case .admitted(let head, let principal): begin(head, .route(principal), context: context)
     case .part(.body(let body)): take(body, context: context)
     case .part(.end(let trailers)):
       if own == nil {
@@ -164,11 +172,9 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
   }
 
-  private func begin(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
-    var head = head
-    let answer = shared.ownAnswer(to: &head, from: context.channel.remoteAddress, isBeyondLimit: isBeyondLimit)
-    if answer == nil, !hasRouter {
-      waiting.insert(.part(.head(head)), at: waiting.startIndex)
+  private func begin(_ head: HTTPRequestHead, _ disposition: Disposition, context: ChannelHandlerContext) {
+    if case .route(let principal) = disposition, !hasRouter {
+      waiting.insert(.admitted(head, principal), at: waiting.startIndex)
       isRouterWanted = true
       negotiation.succeed(.http)
       return
@@ -177,13 +183,24 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
       isHTTP10: head.isHTTP10, stopsParser: head.stopsParser,
       allowedOrigin: shared.access.allowedOrigin(of: head.headers.first(name: "origin")),
       began: lastRead)
-    machine.requestHead(answer == nil ? .router : .front, keepAlive: head.isKeepAlive)
-    if isInputClosed, !waiting.contains(where: \.beginsAnswer) { machine.endAfterAnswer() }
-    guard let answer else {
+    switch disposition {
+    case .route(let principal):
+      receiveHead(head, .router)
+      self.principal.value = principal
       if head.expectsContinue { writeRaw(RawResponse.continueExpected) }
       context.fireChannelRead(Self.wrapInboundOut(.head(head)))
-      return
+    case .own(let answer):
+      receiveHead(head, .front)
+      begin(head, answer, context: context)
     }
+  }
+
+  private func receiveHead(_ head: HTTPRequestHead, _ answerer: ConnectionStateMachine.Answerer) {
+    machine.requestHead(answerer, keepAlive: head.isKeepAlive)
+    if isInputClosed, !waiting.contains(where: \.beginsAnswer) { machine.endAfterAnswer() }
+  }
+
+  private func begin(_ head: HTTPRequestHead, _ answer: OwnAnswer, context: ChannelHandlerContext) {
     own = (head, answer)
     var isUnread = head.expectsContinue && head.hasBody
     if case .refuseUnread = answer { isUnread = true }

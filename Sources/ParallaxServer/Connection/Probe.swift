@@ -18,6 +18,22 @@ package enum Probe: Hashable, Sendable {
       return nil
     }
   }
+
+  /// Who may send the probe.
+  var access: RouteAccess {
+    switch self {
+    case .health: .open
+    case .metrics: .status
+    }
+  }
+
+  /// The paths of all probes.
+  static let declarations: [RouteDeclaration] = {
+    let paths = HealthProbe.allCases.map(\.rawValue) + ["/metrics"]
+    return (paths + paths.map { "/api" + $0 }).compactMap { path in
+      Probe(path: path[...]).map { RouteDeclaration(method: "GET", path: path, access: $0.access) }
+    }
+  }()
 }
 
 /// A complete answer to a probe.

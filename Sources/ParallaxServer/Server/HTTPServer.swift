@@ -20,6 +20,10 @@ package struct HTTPServer: Service {
     package var limits: ConnectionLimits
     /// `security.allowUnauthenticated`: every client that can connect may use the API.
     package var allowUnauthenticated: Bool
+    /// `security.authentication.apiKeys`; none leave the node without access control.
+    package var keys: KeyRing
+    /// `security.protectStatus`: metrics and the cluster's status need the scope `read`.
+    package var protectStatus: Bool
     /// `server.allowedOrigins`: the web pages that may use the node, or `*` for all.
     package var allowedOrigins: Set<String>
     /// Names under which clients may call the node, such as that of `node.address`.
@@ -31,13 +35,16 @@ package struct HTTPServer: Service {
 
     package init(
       host: String = "127.0.0.1", port: Int = 8080, limits: ConnectionLimits = ConnectionLimits(), allowUnauthenticated: Bool = false,
-      allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], trustedProxies: [IPNetwork] = [],
+      keys: KeyRing = KeyRing(), protectStatus: Bool = false, allowedOrigins: Set<String> = [], knownHosts: Set<String> = [],
+      trustedProxies: [IPNetwork] = [],
       closeTimeout: Duration = .seconds(2)
     ) {
       self.host = host
       self.port = port
       self.limits = limits
       self.allowUnauthenticated = allowUnauthenticated
+      self.keys = keys
+      self.protectStatus = protectStatus
       self.allowedOrigins = allowedOrigins
       self.knownHosts = knownHosts
       self.trustedProxies = trustedProxies
@@ -90,14 +97,17 @@ package struct HTTPServer: Service {
     self.clock = clock
     self.logger = logger
     connections = ServerConnections(group: group)
-    let access = AccessGuard(
+    let routes = APIRoutes(
+      service: controlPlane, protectStatus: configuration.protectStatus, bodyLimit: configuration.limits.requestBody)
+    var access = AccessGuard(
       isLoopback: AccessGuard.isLoopbackName(configuration.host.lowercased()), allowUnauthenticated: configuration.allowUnauthenticated,
-      allowedOrigins: configuration.allowedOrigins, knownHosts: configuration.knownHosts, trustedProxies: configuration.trustedProxies)
+      keys: configuration.keys, protectStatus: configuration.protectStatus, allowedOrigins: configuration.allowedOrigins,
+      knownHosts: configuration.knownHosts, trustedProxies: configuration.trustedProxies)
+    access.open(RouteDeclaration.all(routes))
     front = FrontContext(
       limits: configuration.limits, access: access, probes: probes, gateway: gateway, connections: connections, isLeaving: hooks.isLeaving,
       logger: logger)
-    responder = APIResponder(
-      routes: APIRoutes(service: controlPlane, bodyLimit: configuration.limits.requestBody), clock: clock, logger: logger)
+    responder = APIResponder(routes: routes, clock: clock, logger: logger)
   }
 
   package func run() async throws {
@@ -139,11 +149,14 @@ package struct HTTPServer: Service {
     // The composition root logs the server's start and stop, so Hummingbird's own entries at info level are redundant.
     var serverLogger = logger
     serverLogger.logLevel = max(logger.logLevel, .warning)
-    let builder = HTTPServerBuilder { [front] responder in FrontChannel(responder: responder, shared: front) }
+    let builder = HTTPServerBuilder { [front, responder] general in FrontChannel(responder: general, api: responder, shared: front) }
     return try builder.buildServer(
       configuration: ServerConfiguration(address: .hostname(configuration.host, port: configuration.port), backlog: 1024),
       eventLoopGroup: group, logger: serverLogger,
-      responder: { [responder] request, writer, _ in try await responder.respond(to: request, with: writer) },
+      // Each connection has a responder of its own, which knows the principal of its requests.
+      responder: { [responder] request, writer, _ in
+        try await responder.respond(to: request, from: Caller(principal: .anonymous, address: nil), with: writer)
+      },
       onServerRunning: { [hooks, logger] channel in
         listener.opened(channel)
         // Adding the handler fails only on a closed listener.

@@ -4,6 +4,7 @@ import ParallaxAPI
 /// The opening handshake of RFC 6455, section 4.2.1.
 enum WebSocketHandshake {
   static let path = "/ws/agent"
+  static let access = RouteAccess.scope(.agent)
 
   /// The reason that a request cannot become a WebSocket, or nil.
   static func refusal(of head: HTTPRequestHead) -> HTTPErrorResponse? {

@@ -1,3 +1,4 @@
+import ParallaxAPI
 import ParallaxControlPlane
 import Testing
 
@@ -79,7 +80,14 @@ func faults(
         connectTimeout: 100ms
         commandTimeout: 1s
         requireReplicas: 1
-      security: { allowUnauthenticated: true }
+      security:
+        authentication:
+          apiKeys:
+            - { name: ci, hash: "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", scopes: [execute] }
+            - name: agents
+              key: 0123456789-0123456789
+              scopes: agent, read
+        protectStatus: true
       agents: { heartbeatInterval: 1s, heartbeatTimeout: 3s, resumeGrace: 0s, maxMessageSize: 8MiB, maxMessagesPerSecond: 7 }
       executions: { retention: 1d, maxRetained: 10, defaultTimeout: 90000ms, agentWait: 0s }
       limits: { requestBody: 1024 }
@@ -118,7 +126,12 @@ func faults(
     expected.redis.connectTimeout = .milliseconds(100)
     expected.redis.commandTimeout = .seconds(1)
     expected.redis.requireReplicas = 1
-    expected.security.allowUnauthenticated = true
+    expected.security.authentication.apiKeys = try [
+      #require(
+        APIKey(name: "ci", hash: "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", scopes: [.execute])),
+      #require(APIKey(name: "agents", key: "0123456789-0123456789", scopes: [.agent, .read])),
+    ]
+    expected.security.protectStatus = true
     expected.agents.heartbeatInterval = .seconds(1)
     expected.agents.heartbeatTimeout = .seconds(3)
     expected.agents.resumeGrace = .zero
@@ -143,7 +156,9 @@ func faults(
       "PARALLAX_HA_CHECK_INTERVAL": "1s", "PARALLAX_HA_CHECK_TIMEOUT": "500ms", "PARALLAX_HA_UNHEALTHY_THRESHOLD": "5",
       "PARALLAX_HA_SYNC_BATCH_SIZE": "7", "PARALLAX_REDIS_URL": "rediss://r", "PARALLAX_REDIS_PASSWORD": "pw",
       "PARALLAX_PATTERNS_DIR": "/p", "PARALLAX_LOG_LEVEL": "error", "PARALLAX_LOG_FORMAT": "text",
+      "PARALLAX_API_KEYS": "0123456789-0123456789",
     ])
+    #expect(configuration.security.authentication.apiKeys.map(\.name) == ["key-1"])
     #expect(configuration.node.id == "node-2" && configuration.node.address == "node-2.example.org:80")
     #expect(configuration.server.host == "::1" && configuration.server.port == 9_000)
     #expect(configuration.server.drainTimeout == .seconds(1) && configuration.server.drainDelay == .seconds(2))
@@ -216,19 +231,11 @@ func faults(
   @Test(
     arguments: [
       ("server: {tls: {certificate: a}}", "server.tls"),
-      ("security: {authentication: {apiKeys: []}}", "security.authentication"),
-      ("security: {mtls: {enabled: true}}", "security.mtls"), ("security: {protectStatus: true}", "security.protectStatus"),
+      ("security: {mtls: {enabled: true}}", "security.mtls"),
       ("limits: {requestsPerMinute: 5}", "limits.requestsPerMinute"),
     ])
   func `A documented but unsupported key is refused as unsupported`(yaml: String, key: String) {
     #expect(faults(yaml) == ["conf/node.yaml:1: \(key): not supported by this version"])
-  }
-
-  @Test func `The environment variable of an unsupported key is refused as unsupported`() {
-    #expect(
-      faults(environment: ["PARALLAX_API_KEYS": "secret"]) == [
-        "environment variable PARALLAX_API_KEYS: security.authentication.apiKeys: not supported by this version"
-      ])
   }
 
   @Test(

@@ -13,14 +13,17 @@ import Testing
   }
 
   @Test func protectsAReachableNode() throws {
-    let access = AccessGuard(isLoopback: false)
+    var access = AccessGuard(isLoopback: false)
+    access.openRoutes = [AccessGuard.OpenRoute(method: "GET", path: "/ha/status")]
     #expect(try code(access) == .forbidden)
     #expect(try code(access, "GET", "/ws/agent") == .forbidden)
     #expect(try code(access, "POST", "/ha/status") == .forbidden)
     #expect(try code(access, "GET", "/ha/status") == nil)
     #expect(try code(access, "HEAD", "/ha/status") == nil)
     let message = try #require(access.refusal(AccessGuard.Call(method: "GET", path: "/"))).message
-    #expect(message.contains("protected mode") && message.contains("security.allowUnauthenticated"))
+    #expect(
+      message.contains("protected mode") && message.contains("security.authentication.apiKeys")
+        && message.contains("security.allowUnauthenticated"))
     #expect(try code(AccessGuard(isLoopback: false, allowUnauthenticated: true), host: "node-1.example.org") == nil)
   }
 

@@ -20,14 +20,16 @@ struct RunningServer {
     change: (inout HTTPServer.Configuration) -> Void = { _ in },
     probes: @escaping ProbeResponder = { probe, _ in
       ProbeAnswer(status: 200, contentType: "text/plain", body: ByteBuffer(string: probe.name))
-    }, isLeaving: @escaping @Sendable () -> Bool = { false }, onStopAccepting: @escaping @Sendable () async -> Void = {},
+    }, logger: Logger? = nil, isLeaving: @escaping @Sendable () -> Bool = { false },
+    onStopAccepting: @escaping @Sendable () async -> Void = {},
     _ test: (RunningServer) async throws -> Void
   ) async throws {
     var configuration = HTTPServer.Configuration(port: 0)
     change(&configuration)
     let (bound, boundContinuation) = AsyncStream<Int>.makeStream()
-    var logger = Logger(label: "test")
-    logger.logLevel = .critical
+    var quiet = Logger(label: "test")
+    quiet.logLevel = .critical
+    let logger = logger ?? quiet
     let server = HTTPServer(
       configuration: configuration, controlPlane: controlPlane, gateway: gateway,
       probes: probes,

@@ -1,0 +1,232 @@
+public import ParallaxAPI
+package import ParallaxServer
+
+/// An API key as a node keeps it: the holder's name, the key's digest, and what the holder may do.
+///
+/// The key itself is not kept, so no log and no printed configuration can show it.
+public struct APIKey: Sendable, Equatable {
+  /// The name of the holder, in logs: 1 to 64 letters, digits, `-`, `_` or `.`, unique among the keys of a node.
+  public var name: String
+  /// What the holder may do; at least one scope.
+  public var scopes: Set<AccessScope>
+  package let digest: KeyDigest
+
+  /// `sha256:` and the 64 hexadecimal digits of the key's SHA-256 digest.
+  public var hash: String { digest.description }
+
+  /// Makes a key of which only the digest is known.
+  ///
+  /// - Parameters:
+  ///   - name: The name of the holder.
+  ///   - hash: `sha256:` and 64 hexadecimal digits, as `parallax keys generate` prints them; anything else makes no key.
+  ///   - scopes: What the holder may do.
+  public init?(name: String, hash: String, scopes: Set<AccessScope>) {
+    guard let digest = KeyDigest(text: hash) else { return nil }
+    self.init(name: name, digest: digest, scopes: scopes)
+  }
+
+  /// Makes a key from its text, which must be random: a short or guessable text could be found by trying.
+  ///
+  /// - Parameters:
+  ///   - name: The name of the holder.
+  ///   - key: 20 to 512 letters, digits or `-._~+/=`; anything else makes no key.
+  ///   - scopes: What the holder may do.
+  public init?(name: String, key: String, scopes: Set<AccessScope>) {
+    guard KeyDigest.isKey(key) else { return nil }
+    self.init(name: name, digest: KeyDigest(of: key), scopes: scopes)
+  }
+
+  private init(name: String, digest: KeyDigest, scopes: Set<AccessScope>) {
+    self.name = name
+    self.digest = digest
+    self.scopes = scopes
+  }
+}
+
+extension KeyRing {
+  init(_ keys: [APIKey]) {
+    self.init(keys.map { Key(name: $0.name, digest: $0.digest, scopes: $0.scopes) })
+  }
+}
+
+extension NodeConfiguration.Authentication {
+  /// Describes the first invalid entry; nil if there is none.
+  var violation: String? {
+    let names = apiKeys.map(\.name)
+    if let name = names.first(where: { !APIKeyText.isName($0) }) {
+      return "the name \(FoundText.quoted(name)) is not \(APIKeyText.nameForm)"
+    }
+    if let key = apiKeys.first(where: \.scopes.isEmpty) { return "the key \(key.name) has no scope" }
+    if let name = names.firstRepeated { return "two keys have the name \(name)" }
+    if let digest = apiKeys.map(\.digest).firstRepeated {
+      return "\(apiKeys.filter { $0.digest == digest }.map(\.name).joined(separator: " and ")) are the same key"
+    }
+    return nil
+  }
+}
+
+extension NodeConfiguration {
+  /// Who may call the node, in one line; nil for a node on loopback that serves everyone on its machine.
+  package var accessSummary: String? {
+    let keys = security.authentication.apiKeys
+    if !keys.isEmpty { return "API keys: \(keys.map(\.name).joined(separator: ", "))" }
+    if AccessGuard.isLoopbackName(server.host.lowercased()) { return nil }
+    if security.allowUnauthenticated { return "everyone who can connect (security.allowUnauthenticated)" }
+    return "protected mode: probes, metrics and status only; set security.authentication.apiKeys"
+  }
+}
+
+extension Array where Element: Hashable {
+  fileprivate var firstRepeated: Element? {
+    var seen: Set<Element> = []
+    return first { !seen.insert($0).inserted }
+  }
+}
+
+/// The texts of API keys in files and variables.
+enum APIKeyText {
+  static let nameForm = "1 to 64 letters, digits, '-', '_' or '.'"
+  static let keyForm = "20 to 512 letters, digits or -._~+/="
+  static let hashForm = "sha256: and 64 hexadecimal digits"
+  static let scopeForm = "a list of \(AccessScope.allCases.map(\.rawValue).joined(separator: ", "))"
+
+  static func isName(_ text: String) -> Bool {
+    (1...64).contains(text.utf8.count) && text.utf8.allSatisfy(PatternDefinition.isNameByte)
+  }
+
+  /// Reads the keys of a variable: `KEY`, which may do everything, or `name:scope+scope:KEY`, separated by commas, spaces or line breaks;
+  /// nil if one is invalid.
+  ///
+  /// In place of a key stands its hash too.
+  static func keys(_ text: String) -> [APIKey]? {
+    let entries = text.split { $0 == "," || $0.isWhitespace }
+    let keys = entries.enumerated().compactMap { key(String($0.element), number: $0.offset + 1) }
+    return keys.count == entries.count && !keys.isEmpty ? keys : nil
+  }
+
+  private static func key(_ entry: String, number: Int) -> APIKey? {
+    if let key = key(name: "key-\(number)", secret: entry, scopes: Set(AccessScope.allCases)) { return key }
+    let parts = entry.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 3, isName(parts[0]), let scopes = scopes(parts[1].split(separator: "+").map(String.init)) else { return nil }
+    return key(name: parts[0], secret: parts[2], scopes: scopes)
+  }
+
+  private static func key(name: String, secret: String, scopes: Set<AccessScope>) -> APIKey? {
+    APIKey(name: name, hash: secret, scopes: scopes) ?? APIKey(name: name, key: secret, scopes: scopes)
+  }
+
+  /// Reads names of scopes; nil if there are none, or if one is unknown.
+  static func scopes(_ names: [String]) -> Set<AccessScope>? {
+    let scopes = names.compactMap { AccessScope(rawValue: $0) }
+    return scopes.count == names.count && !scopes.isEmpty ? Set(scopes) : nil
+  }
+
+  /// The keys in the notation of the configuration file; nil without any.
+  static func text(_ keys: [APIKey], secretsHidden: Bool) -> ConfigurationText? {
+    guard !keys.isEmpty else { return nil }
+    let entries = keys.map { key in
+      let scopes = AccessScope.allCases.filter(key.scopes.contains).map(\.rawValue).joined(separator: ", ")
+      return "{ name: \"\(key.name)\", hash: \"\(secretsHidden ? "***" : key.hash)\", scopes: [\(scopes)] }"
+    }
+    return .plain("[\(entries.joined(separator: ", "))]")
+  }
+}
+
+/// Reads the sections of a list of API keys in a configuration file.
+struct APIKeyReader {
+  let path: String
+  let file: String
+  let references: ConfigurationReferences
+  private(set) var keys: [APIKey] = []
+  private(set) var faults: [ConfigurationFault] = []
+
+  private static let members = ["name", "hash", "key", "scopes"]
+
+  init(path: String, file: String, references: ConfigurationReferences) {
+    self.path = path
+    self.file = file
+    self.references = references
+  }
+
+  mutating func read(_ elements: [YAMLNode]) {
+    for (index, element) in elements.enumerated() { read(element, at: "\(path)[\(index)]") }
+  }
+
+  private mutating func read(_ element: YAMLNode, at place: String) {
+    guard case .mapping(let members) = element.content else {
+      return report(
+        element.line, place, .invalidValue(found: element.kind, expected: "a section with name, scopes, and either hash or key"))
+    }
+    let count = faults.count
+    var texts: [String: (text: String, line: Int)] = [:]
+    var scopes: Set<AccessScope>?
+    for member in members {
+      let key = "\(place).\(member.key)"
+      if member.key == "scopes" {
+        scopes = self.scopes(member, key)
+      } else if Self.members.contains(member.key) {
+        texts[member.key] = text(member, key).map { ($0, member.line) }
+      } else {
+        let nearest = NearestKey.of(member.key, among: Self.members).map { "\(place).\($0)" }
+        report(member.line, key, .unknownKey(nearest: nearest))
+      }
+    }
+    guard faults.count == count else { return }
+    guard let name = texts["name"] else { return missing("name", in: element, place) }
+    guard let scopes else { return missing("scopes", in: element, place) }
+    guard APIKeyText.isName(name.text) else {
+      return report(
+        name.line, place + ".name", .invalidValue(found: FoundText.quoted(name.text), expected: APIKeyText.nameForm))
+    }
+    switch (texts["hash"], texts["key"]) {
+    case (let hash?, nil):
+      guard let key = APIKey(name: name.text, hash: hash.text, scopes: scopes) else {
+        return report(hash.line, place + ".hash", .invalidValue(found: nil, expected: APIKeyText.hashForm))
+      }
+      keys.append(key)
+    case (nil, let secret?):
+      guard let key = APIKey(name: name.text, key: secret.text, scopes: scopes) else {
+        return report(secret.line, place + ".key", .invalidValue(found: nil, expected: APIKeyText.keyForm))
+      }
+      keys.append(key)
+    default: report(element.line, place, .brokenRule("expected either hash or key"))
+    }
+  }
+
+  private mutating func scopes(_ member: YAMLNode.Member, _ key: String) -> Set<AccessScope>? {
+    var names: [String] = []
+    switch member.value.content {
+    case .sequence(let elements):
+      for element in elements { if case .scalar(let text, _) = element.content { names.append(text) } else { names.append("") } }
+    case .scalar(let text, _): names = text.split { $0 == "," || $0 == " " }.map(String.init)
+    case .mapping: break
+    }
+    guard let scopes = APIKeyText.scopes(names) else {
+      let found = "[\(names.map(FoundText.quoted).joined(separator: ", "))]"
+      report(member.line, key, .invalidValue(found: found, expected: APIKeyText.scopeForm))
+      return nil
+    }
+    return scopes
+  }
+
+  private mutating func text(_ member: YAMLNode.Member, _ key: String) -> String? {
+    guard case .scalar(let text, _) = member.value.content, !member.value.isNull else {
+      report(member.line, key, .invalidValue(found: member.value.kind, expected: "a text"))
+      return nil
+    }
+    switch references.resolved(text) {
+    case .success(let value): return value
+    case .failure(let failure):
+      report(member.line, key, .unreadable(failure.message))
+      return nil
+    }
+  }
+
+  private mutating func missing(_ name: String, in element: YAMLNode, _ place: String) {
+    report(element.line, place, .brokenRule("\(name) is missing"))
+  }
+
+  private mutating func report(_ line: Int, _ key: String, _ problem: ConfigurationFault.Problem) {
+    faults.append(ConfigurationFault(.file(file, line: line), key: key, problem))
+  }
+}
