@@ -3,13 +3,14 @@
 
 Usage: demo.py FOLDER_OF_EXECUTABLES. Needs redis-server and the Python package websockets. Stops everything that it started.
 """
-import http.client, itertools, pathlib, signal, subprocess, sys, tempfile, threading, time, uuid
+import http.client, itertools, os, pathlib, secrets, signal, subprocess, sys, tempfile, threading, time, uuid
 
 from processes import Processes, free_port, ha_status, request, wait_until_whole
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARIES = pathlib.Path(sys.argv[1]).resolve()
 NODES, CALLERS = 3, 8
+KEY = "plx_" + secrets.token_hex(32)  # of all nodes; it may do everything
 PATTERN = {
     "name": "demo", "agents": {"capabilities": ["analysis"]}, "aggregation": {"strategy": "first"}, "timeout": "60s", "retries": 3,
 }
@@ -41,7 +42,7 @@ class Load:
             for attempt in range(50):
                 port = self.ports[(caller + number + attempt) % len(self.ports)]
                 try:
-                    status, outcome = request(port, "POST", "/api/patterns/demo/execute", body)
+                    status, outcome = request(port, "POST", "/api/patterns/demo/execute", body, key=KEY)
                 except (OSError, http.client.HTTPException):
                     status = None
                 if status == 200:
@@ -67,6 +68,7 @@ class Demo:
         self.processes.start(f"node-{index}", [BINARIES / "parallaxd"], {
             "PARALLAX_HA_ENABLED": "true", "PARALLAX_HA_CLUSTER_ID": "demo", "PARALLAX_HA_LEASE_DURATION": "3s",
             "PARALLAX_HA_CHECK_INTERVAL": "1s", "PARALLAX_NODE_ID": f"node-{index}", "PARALLAX_PORT": str(self.ports[index]),
+            "PARALLAX_API_KEYS": KEY,
             "PARALLAX_REDIS_URL": f"redis://127.0.0.1:{self.redis_port}"})
 
     def start(self):
@@ -77,10 +79,12 @@ class Demo:
             urls = [f"ws://127.0.0.1:{self.ports[(index + turn) % NODES]}/ws/agent" for turn in range(NODES)]
             self.processes.start(f"agent-{index}", [
                 sys.executable, ROOT / "Examples/python-agent/agent.py", "--id", f"agent-{index}", "--capability", "analysis",
-                "--delay", "0.02", *itertools.chain.from_iterable(("--url", url) for url in urls)])
+                "--delay", "0.02", *itertools.chain.from_iterable(("--url", url) for url in urls)],
+                {"PARALLAX_API_KEY": KEY})
 
     def show(self, index):
-        subprocess.run([BINARIES / "parallax", "ha", "status", "--server", f"127.0.0.1:{self.ports[index]}"], check=False)
+        command = [BINARIES / "parallax", "ha", "status", "--server", f"127.0.0.1:{self.ports[index]}"]
+        subprocess.run(command, env={**os.environ, "PARALLAX_API_KEY": KEY}, check=False)
         print()
 
     def watch(self, seconds, note=""):
@@ -112,7 +116,7 @@ class Demo:
         print(f"Redis on port {self.redis_port}, nodes on {', '.join(map(str, self.ports))}; their logs are in {self.processes.folder}\n")
         self.start()
         leader = wait_until_whole(self.ports)
-        assert request(self.ports[0], "POST", "/api/patterns", PATTERN)[0] == 201
+        assert request(self.ports[0], "POST", "/api/patterns", PATTERN, key=KEY)[0] == 201
         self.show(leader)
         print(f"{CALLERS} callers, each waiting for its results:\n", flush=True)
         self.load.start()
@@ -132,7 +136,7 @@ class Demo:
         twice = len(load.executions) - len(set(load.executions))
         print(f"{len(load.executions)} executions completed, {twice} of them twice, {len(load.failed)} failed; "
               f"{load.repeated} requests were repeated at another node; the slowest took {load.slowest:.2f} s")
-        total = request(alive, "GET", "/api/executions?limit=1")[1]["total"]
+        total = request(alive, "GET", "/api/executions?limit=1", key=KEY)[1]["total"]
         print(f"the store has {total} executions")
         return 0 if not load.failed and not twice and total == len(load.executions) else 1
 
