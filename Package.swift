@@ -130,7 +130,7 @@ let package = Package(
       name: "ParallaxServer",
       dependencies: [
         "ParallaxConcurrency", "ParallaxText", "ParallaxAPI", "ParallaxState", node("Crypto", "swift-crypto"),
-        node("Hummingbird", "hummingbird"),
+        node("Hummingbird", "hummingbird"), node("NIOSSL", "swift-nio-ssl"),
         node("HummingbirdCore", "hummingbird"), node("NIOHTTP1", "swift-nio"), node("NIOWebSocket", "swift-nio"),
         node("NIOHTTPTypes", "swift-nio-extras"), node("NIOHTTPTypesHTTP1", "swift-nio-extras"),
         node("HTTPTypes", "swift-http-types"), logging, lifecycle,
@@ -164,6 +164,7 @@ let package = Package(
       dependencies: [
         "ParallaxAPI", "ParallaxText", tools("ArgumentParser", "swift-argument-parser"), tools("Crypto", "swift-crypto"),
         tools("AsyncHTTPClient", "async-http-client"), tools("NIOFoundationCompat", "swift-nio"), tools("NIOHTTP1", "swift-nio"),
+        tools("NIOSSL", "swift-nio-ssl"),
       ] + Weight.commandLine.nio,
       swiftSettings: settings),
 

@@ -4,6 +4,7 @@ import NIOCore
 import NIOFoundationCompat
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import ParallaxAPI
 import ParallaxText
 
@@ -16,10 +17,13 @@ struct ControlPlaneClient {
 
   let addresses: [String]
   let key: String?
+  let tls: TLSConfiguration?
 
   /// Runs the body with a client for these options.
   static func with<Result>(_ options: ServerOptions, _ body: (ControlPlaneClient) async throws -> Result) async throws -> Result {
-    try await body(ControlPlaneClient(addresses: ServerOptions.addresses(options.servers), key: ServerOptions.key(options.apiKey)))
+    try await body(
+      ControlPlaneClient(
+        addresses: ServerOptions.addresses(options.servers), key: ServerOptions.key(options.apiKey), tls: options.tls()))
   }
 
   func get(_ path: String, query: [(String, String?)] = []) async throws -> Data {
@@ -39,6 +43,7 @@ struct ControlPlaneClient {
   ) async throws -> Data {
     var configuration = HTTPClient.Configuration()
     configuration.timeout.connect = .seconds(3)
+    configuration.tlsConfiguration = tls
     configuration.connectionPool.retryConnectionEstablishment = false
     let client = HTTPClient(configuration: configuration)
     let outcome: Result<Data, any Error>

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import NIOSSL
 
 /// The options of every command: the control plane's address, the key and the form of the output.
 struct ServerOptions: ParsableArguments {
@@ -13,8 +14,42 @@ struct ServerOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The API key. Default: PARALLAX_API_KEY, which other users of this machine cannot see.", valueName: "key"))
   var apiKey: String?
 
+  @Option(
+    name: .customLong("ca"),
+    help: ArgumentHelp(
+      "The PEM file of the authorities that sign nodes' certificates. Default: PARALLAX_CA, else the system's.", valueName: "file"))
+  var authority: String?
+
+  @Option(help: ArgumentHelp("The PEM file of a client certificate. Default: PARALLAX_CERTIFICATE.", valueName: "file"))
+  var certificate: String?
+
+  @Option(help: ArgumentHelp("The PEM file of the client certificate's key. Default: PARALLAX_PRIVATE_KEY.", valueName: "file"))
+  var privateKey: String?
+
   @Option(help: "The form of the output.")
   var output: OutputFormat = .table
+
+  /// The settings of TLS; nil for those of the system.
+  func tls(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> TLSConfiguration? {
+    func file(_ given: String?, _ variable: String) -> String? { (given ?? environment[variable]).flatMap { $0.isEmpty ? nil : $0 } }
+    let ca = file(authority, "PARALLAX_CA")
+    let (certificate, key) = (file(certificate, "PARALLAX_CERTIFICATE"), file(privateKey, "PARALLAX_PRIVATE_KEY"))
+    guard ca != nil || certificate != nil || key != nil else { return nil }
+    guard (certificate == nil) == (key == nil) else {
+      throw CommandFailure(.usage, "a certificate and its key go together: set both --certificate and --private-key, or none")
+    }
+    var settings = TLSConfiguration.makeClientConfiguration()
+    do {
+      if let ca { settings.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(ca)) }
+      if let certificate, let key {
+        settings.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) }
+        settings.privateKey = .privateKey(try NIOSSLPrivateKey(file: key, format: .pem))
+      }
+    } catch {
+      throw CommandFailure(.usage, "the files of --ca, --certificate and --private-key must be readable and in PEM form: \(error)")
+    }
+    return settings
+  }
 
   /// The nodes in the order of the requests.
   static func addresses(_ servers: [String], environment: [String: String] = ProcessInfo.processInfo.environment) throws -> [String] {

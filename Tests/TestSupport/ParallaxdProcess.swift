@@ -46,7 +46,7 @@ package struct ParallaxdProcess: Sendable {
   }
 
   private static func listeningPort(in text: String) -> Int? {
-    text.firstMatch(of: /http:\/\/127\.0\.0\.1:([0-9]+)/).flatMap { Int($0.1) }
+    text.firstMatch(of: /https?:\/\/127\.0\.0\.1:([0-9]+)/).flatMap { Int($0.1) }
   }
 }
 

@@ -69,7 +69,9 @@ extension NodeConfiguration {
   /// Who may call the node, in one line; nil for a node on loopback that serves everyone on its machine.
   package var accessSummary: String? {
     let keys = security.authentication.apiKeys
-    if !keys.isEmpty { return "API keys: \(keys.map(\.name).joined(separator: ", "))" }
+    let certificates = security.mtls.enabled ? security.mtls.identities.map(\.name) : []
+    let holders = [("API keys", keys.map(\.name)), ("certificates", certificates)].filter { !$0.1.isEmpty }
+    if !holders.isEmpty { return holders.map { "\($0): \($1.joined(separator: ", "))" }.joined(separator: "; ") }
     if AccessGuard.isLoopbackName(server.host.lowercased()) { return nil }
     if security.allowUnauthenticated { return "everyone who can connect (security.allowUnauthenticated)" }
     return "protected mode: probes, metrics and status only; set security.authentication.apiKeys"
@@ -121,112 +123,17 @@ enum APIKeyText {
     return scopes.count == names.count && !scopes.isEmpty ? Set(scopes) : nil
   }
 
+  /// Scopes in their order, separated by commas.
+  static func text(_ scopes: Set<AccessScope>) -> String {
+    AccessScope.allCases.filter(scopes.contains).map(\.rawValue).joined(separator: ", ")
+  }
+
   /// The keys in the notation of the configuration file; nil without any.
   static func text(_ keys: [APIKey], secretsHidden: Bool) -> ConfigurationText? {
     guard !keys.isEmpty else { return nil }
     let entries = keys.map { key in
-      let scopes = AccessScope.allCases.filter(key.scopes.contains).map(\.rawValue).joined(separator: ", ")
-      return "{ name: \"\(key.name)\", hash: \"\(secretsHidden ? "***" : key.hash)\", scopes: [\(scopes)] }"
+      "{ name: \"\(key.name)\", hash: \"\(secretsHidden ? "***" : key.hash)\", scopes: [\(text(key.scopes))] }"
     }
     return .plain("[\(entries.joined(separator: ", "))]")
-  }
-}
-
-/// Reads the sections of a list of API keys in a configuration file.
-struct APIKeyReader {
-  let path: String
-  let file: String
-  let references: ConfigurationReferences
-  private(set) var keys: [APIKey] = []
-  private(set) var faults: [ConfigurationFault] = []
-
-  private static let members = ["name", "hash", "key", "scopes"]
-
-  init(path: String, file: String, references: ConfigurationReferences) {
-    self.path = path
-    self.file = file
-    self.references = references
-  }
-
-  mutating func read(_ elements: [YAMLNode]) {
-    for (index, element) in elements.enumerated() { read(element, at: "\(path)[\(index)]") }
-  }
-
-  private mutating func read(_ element: YAMLNode, at place: String) {
-    guard case .mapping(let members) = element.content else {
-      return report(
-        element.line, place, .invalidValue(found: element.kind, expected: "a section with name, scopes, and either hash or key"))
-    }
-    let count = faults.count
-    var texts: [String: (text: String, line: Int)] = [:]
-    var scopes: Set<AccessScope>?
-    for member in members {
-      let key = "\(place).\(member.key)"
-      if member.key == "scopes" {
-        scopes = self.scopes(member, key)
-      } else if Self.members.contains(member.key) {
-        texts[member.key] = text(member, key).map { ($0, member.line) }
-      } else {
-        let nearest = NearestKey.of(member.key, among: Self.members).map { "\(place).\($0)" }
-        report(member.line, key, .unknownKey(nearest: nearest))
-      }
-    }
-    guard faults.count == count else { return }
-    guard let name = texts["name"] else { return missing("name", in: element, place) }
-    guard let scopes else { return missing("scopes", in: element, place) }
-    guard APIKeyText.isName(name.text) else {
-      return report(
-        name.line, place + ".name", .invalidValue(found: FoundText.quoted(name.text), expected: APIKeyText.nameForm))
-    }
-    switch (texts["hash"], texts["key"]) {
-    case (let hash?, nil):
-      guard let key = APIKey(name: name.text, hash: hash.text, scopes: scopes) else {
-        return report(hash.line, place + ".hash", .invalidValue(found: nil, expected: APIKeyText.hashForm))
-      }
-      keys.append(key)
-    case (nil, let secret?):
-      guard let key = APIKey(name: name.text, key: secret.text, scopes: scopes) else {
-        return report(secret.line, place + ".key", .invalidValue(found: nil, expected: APIKeyText.keyForm))
-      }
-      keys.append(key)
-    default: report(element.line, place, .brokenRule("expected either hash or key"))
-    }
-  }
-
-  private mutating func scopes(_ member: YAMLNode.Member, _ key: String) -> Set<AccessScope>? {
-    var names: [String] = []
-    switch member.value.content {
-    case .sequence(let elements):
-      for element in elements { if case .scalar(let text, _) = element.content { names.append(text) } else { names.append("") } }
-    case .scalar(let text, _): names = text.split { $0 == "," || $0 == " " }.map(String.init)
-    case .mapping: break
-    }
-    guard let scopes = APIKeyText.scopes(names) else {
-      let found = "[\(names.map(FoundText.quoted).joined(separator: ", "))]"
-      report(member.line, key, .invalidValue(found: found, expected: APIKeyText.scopeForm))
-      return nil
-    }
-    return scopes
-  }
-
-  private mutating func text(_ member: YAMLNode.Member, _ key: String) -> String? {
-    guard case .scalar(let text, _) = member.value.content, !member.value.isNull else {
-      report(member.line, key, .invalidValue(found: member.value.kind, expected: "a text"))
-      return nil
-    }
-    switch references.resolved(text) {
-    case .success(let value): return value
-    case .failure(let failure):
-      report(member.line, key, .unreadable(failure.message))
-      return nil
-    }
-  }
-
-  private mutating func missing(_ name: String, in element: YAMLNode, _ place: String) {
-    report(element.line, place, .brokenRule("\(name) is missing"))
-  }
-
-  private mutating func report(_ line: Int, _ key: String, _ problem: ConfigurationFault.Problem) {
-    faults.append(ConfigurationFault(.file(file, line: line), key: key, problem))
   }
 }

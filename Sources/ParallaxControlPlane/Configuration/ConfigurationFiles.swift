@@ -39,6 +39,7 @@ package enum ConfigurationFiles {
       try text(of: $0)
     }.load()
     _ = try configuration.redis.tlsConfiguration()
+    _ = try configuration.makeServerTLS()
     return configuration
   }
 

@@ -70,12 +70,26 @@ struct ConfigurationKey: Sendable {
       return true
     }
     readSections = { elements, file, references, configuration in
-      var reader = APIKeyReader(path: path, file: file, references: references)
-      reader.read(elements)
-      configuration[keyPath: target] = reader.keys
+      var reader = ScopedSectionReader(path: path, file: file, references: references)
+      configuration[keyPath: target] = reader.apiKeys(elements)
       return reader.faults
     }
     text = { APIKeyText.text($0[keyPath: target], secretsHidden: false) }
+  }
+
+  /// Names in clients' certificates: sections in a file.
+  init(identities path: String, _ target: any WritableKeyPath<NodeConfiguration, [ClientIdentity]> & Sendable) {
+    self.path = path
+    environment = nil
+    secrecy = .open
+    expected = "a list of sections with name and scopes"
+    assign = { _, _ in false }
+    readSections = { elements, file, references, configuration in
+      var reader = ScopedSectionReader(path: path, file: file, references: references)
+      configuration[keyPath: target] = reader.identities(elements)
+      return reader.faults
+    }
+    text = { ClientIdentity.text($0[keyPath: target]) }
   }
 
   /// The sections around the key, outermost first.

@@ -7,7 +7,7 @@ enum ConfigurationKeys {
 
   /// Keys and sections that the documentation names but this version does not support.
   static let unsupported: Set<String> = [
-    "server.tls", "security.mtls", "limits.requestsPerMinute",
+    "limits.requestsPerMinute"
   ]
 
   static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
@@ -37,6 +37,8 @@ enum ConfigurationKeys {
     ConfigurationKey("server.drainDelay", environment: "PARALLAX_DRAIN_DELAY", \.server.drainDelay, .duration(.zero ... .seconds(600))),
     ConfigurationKey("server.hosts", \.server.hosts, .hosts),
     ConfigurationKey("server.maxConnections", \.server.maxConnections, .number(1...1_000_000)),
+    ConfigurationKey("server.tls.certificate", \.server.tls.certificate, .line),
+    ConfigurationKey("server.tls.privateKey", \.server.tls.privateKey, .line),
     ConfigurationKey("server.trustedProxies", \.server.trustedProxies, .networks),
     ConfigurationKey("server.allowedOrigins", \.server.allowedOrigins, .origins),
   ]
@@ -104,6 +106,12 @@ enum ConfigurationKeys {
   private static let work: [ConfigurationKey] = [
     ConfigurationKey(
       apiKeys: "security.authentication.apiKeys", environment: "PARALLAX_API_KEYS", \.security.authentication.apiKeys),
+    ConfigurationKey("security.mtls.enabled", \.security.mtls.enabled, .truth),
+    ConfigurationKey("security.mtls.serverCert", \.security.mtls.serverCert, .line),
+    ConfigurationKey("security.mtls.serverKey", \.security.mtls.serverKey, .line),
+    ConfigurationKey("security.mtls.clientCA", \.security.mtls.clientCA, .line),
+    ConfigurationKey("security.mtls.clientAuth", \.security.mtls.clientAuth, .choice),
+    ConfigurationKey(identities: "security.mtls.identities", \.security.mtls.identities),
     ConfigurationKey("security.allowUnauthenticated", \.security.allowUnauthenticated, .truth),
     ConfigurationKey("security.protectStatus", \.security.protectStatus, .truth),
     ConfigurationKey("agents.heartbeatInterval", \.agents.heartbeatInterval, .duration(.milliseconds(100) ... .seconds(3_600))),

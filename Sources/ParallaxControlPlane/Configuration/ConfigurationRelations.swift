@@ -58,6 +58,40 @@ struct ConfigurationRelation: Sendable {
       guard security.allowUnauthenticated, !security.authentication.apiKeys.isEmpty else { return nil }
       return "a node with API keys answers their holders only; remove security.allowUnauthenticated, or the keys"
     },
+    ConfigurationRelation(keys: ["security.allowUnauthenticated", "security.mtls.identities"]) { configuration in
+      let security = configuration.security
+      guard security.allowUnauthenticated, security.mtls.enabled, !security.mtls.identities.isEmpty else { return nil }
+      return "a node whose clients' certificates have scopes answers their holders only; remove security.allowUnauthenticated"
+    },
+    ConfigurationRelation(keys: ["server.tls.certificate", "server.tls.privateKey"]) { configuration in
+      guard (configuration.server.tls.certificate == nil) != (configuration.server.tls.privateKey == nil) else { return nil }
+      return "a certificate and its key go together; set both server.tls.certificate and server.tls.privateKey, or none"
+    },
+    ConfigurationRelation(keys: ["security.mtls.serverCert", "security.mtls.serverKey", "server.tls.certificate"]) { configuration in
+      let (mtls, tls) = (configuration.security.mtls, configuration.server.tls)
+      if (mtls.serverCert == nil) != (mtls.serverKey == nil) {
+        return "a certificate and its key go together; set both security.mtls.serverCert and security.mtls.serverKey, or none"
+      }
+      guard mtls.serverCert != nil, tls.certificate != nil else { return nil }
+      return "the server's certificate is set twice; set either security.mtls.serverCert or server.tls.certificate"
+    },
+    ConfigurationRelation(keys: ["security.mtls.enabled", "security.mtls.clientCA", "security.mtls.identities"]) { configuration in
+      let security = configuration.security
+      guard security.mtls.enabled else { return nil }
+      if security.mtls.clientCA == nil { return "clients' certificates need an authority; set security.mtls.clientCA" }
+      if security.mtls.serverCert == nil, configuration.server.tls.certificate == nil {
+        return "clients show certificates only to a server with one; set security.mtls.serverCert and security.mtls.serverKey"
+      }
+      guard security.mtls.identities.isEmpty, security.authentication.apiKeys.isEmpty else { return nil }
+      return "no certificate has scopes; set security.mtls.identities, or security.authentication.apiKeys for keys beside certificates"
+    },
+    ConfigurationRelation(keys: ["security.mtls.identities"]) { configuration in
+      let identities = configuration.security.mtls.identities
+      if let identity = identities.first(where: { !ClientIdentity.isName($0.name) }) {
+        return "the name \(FoundText.quoted(identity.name)) is not \(ClientIdentity.nameForm)"
+      }
+      return identities.first(where: \.scopes.isEmpty).map { "the certificate \($0.name) has no scope" }
+    },
   ]
 
   private static let redis: [ConfigurationRelation] = [

@@ -61,10 +61,22 @@ extension NodeConfiguration {
     ///
     /// The server refuses further ones, except for probes.
     public var maxConnections = 20_000
+    /// The certificate of the server; none by default, which serves without TLS.
+    public var tls = TLS()
     /// The proxies, as IP addresses or networks such as `10.0.0.0/8`, whose `X-Forwarded-Host` header is trusted; none by default.
     public var trustedProxies: [String] = []
     /// The origins of web pages that may call this node, such as `https://example.org`; `*` allows all; none by default.
     public var allowedOrigins: [String] = []
+  }
+
+  /// The files of the server's certificate, PEM.
+  ///
+  /// The node reads them again when they change. `parallaxd` and ``ParallaxNode`` refuse unusable files at their start.
+  public struct TLS: Sendable, Equatable {
+    /// The file of the certificate, followed by its intermediate certificates; nil, the default, serves without TLS.
+    public var certificate: String?
+    /// The file of the certificate's private key, without a passphrase.
+    public var privateKey: String?
   }
 
   /// A node's part in a cluster.
@@ -199,11 +211,37 @@ extension NodeConfiguration {
   public struct Security: Sendable, Equatable {
     /// How callers prove who they are.
     public var authentication = Authentication()
+    /// Clients' certificates.
+    public var mtls = MutualTLS()
     /// Whether a node that other machines can reach answers without access control; `false` by default, which refuses every request but
     /// probes, metrics and `GET /ha/status` unless there are API keys.
     public var allowUnauthenticated = false
     /// Whether metrics and `GET /ha/status` need the scope `read`; `false` by default, which opens them to everyone.
     public var protectStatus = false
+  }
+
+  /// Clients' certificates, and what their holders may do.
+  public struct MutualTLS: Sendable, Equatable {
+    /// Whether a client must have a certificate.
+    public enum ClientAuth: String, Sendable, CaseIterable {
+      /// Connections without a certificate of ``clientCA`` fail, also those of probes.
+      case require
+      /// Clients may do without a certificate, as on a node without mutual TLS; a certificate that is shown must be valid.
+      case request
+    }
+
+    /// Whether the server asks clients for certificates; `false` by default.
+    public var enabled = false
+    /// The file of the server's certificate; nil, the default, takes that of `server.tls`.
+    public var serverCert: String?
+    /// The file of the private key of ``serverCert``.
+    public var serverKey: String?
+    /// The file of the authorities that sign clients' certificates.
+    public var clientCA: String?
+    /// Whether a client must have a certificate; `require` by default.
+    public var clientAuth = ClientAuth.require
+    /// The names in clients' certificates that have scopes; none by default, so that a certificate by itself opens no route.
+    public var identities: [ClientIdentity] = []
   }
 
   /// The credentials that a node accepts.

@@ -25,7 +25,7 @@ struct NodeAddress: Sendable {
   func bound(_ address: SocketAddress) -> String {
     let port = address.port ?? 0
     boundPort.set(port)
-    return "http://\(Self.text(localName, port))"
+    return "\(ServerCertificates(configuration) == nil ? "http" : "https")://\(Self.text(localName, port))"
   }
 
   /// The address to publish before the actual one is known.

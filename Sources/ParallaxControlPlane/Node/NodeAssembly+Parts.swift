@@ -4,6 +4,7 @@ import ParallaxAPI
 import ParallaxHA
 import ParallaxServer
 import ParallaxState
+import ServiceLifecycle
 
 /// Factories of the parts that take more than one line.
 extension NodeAssembly {
@@ -105,17 +106,22 @@ extension NodeAssembly {
       messenger: messenger, publisher: publisher, defaultTimeout: configuration.executions.defaultTimeout, clock: clock)
   }
 
-  func makeServer(shutdown: Shutdown, onListening: @escaping @Sendable (String) -> Void) throws -> HTTPServer {
+  /// Makes the server, and with TLS the service that reloads its certificates.
+  func makeServer(shutdown: Shutdown, onListening: @escaping @Sendable (String) -> Void) throws -> [any Service] {
     let gateway = SessionGateway(
       settings: AgentSessionMachine.Settings(configuration), dispatcher: dispatcher, health: health, clock: clock,
       metrics: try SessionMetrics(registry: registry), logger: logger)
-    return HTTPServer(
-      configuration: HTTPServer.Configuration(configuration), controlPlane: try makeControlPlane(), gateway: gateway,
+    var settings = HTTPServer.Configuration(configuration)
+    settings.tls = try configuration.makeServerTLS()
+    let server = HTTPServer(
+      configuration: settings, controlPlane: try makeControlPlane(), gateway: gateway,
       probes: Probes(health: health, metrics: metrics, registry: registry).answer, group: Self.group,
       hooks: HTTPServer.Hooks(
         onBound: { [address] in onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() },
         isLeaving: { [health] in health.isLeaving }),
       clock: clock.monotonic, logger: logger)
+    guard let tls = settings.tls, let certificates = ServerCertificates(configuration) else { return [server] }
+    return [CertificateReloader(certificates: certificates, tls: tls, clock: clock.monotonic, logger: logger), server]
   }
 }
 

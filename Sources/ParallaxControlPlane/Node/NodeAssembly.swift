@@ -106,7 +106,7 @@ struct NodeAssembly {
       // A node that cannot start must not lead, and must not touch the election record of another cluster.
       case .leadership: [AfterStart(started: started, base: makeLeadership())]
       case .lifecycle: [makeLifecycle(shippedPatterns: shippedPatterns, onReady: hooks.onReady)]
-      case .server: [try makeServer(shutdown: shutdown, onListening: hooks.onListening)]
+      case .server: try makeServer(shutdown: shutdown, onListening: hooks.onListening)
       case .shutdown: [shutdown]
       }
     }

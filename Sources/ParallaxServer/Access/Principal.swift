@@ -12,12 +12,15 @@ package struct Principal: Sendable, Hashable {
     case anonymous
     /// The holder of the API key with this name.
     case key(String)
+    /// The holder of a client certificate with this name.
+    case certificate(String)
 
     package var description: String {
       switch self {
       case .everyone: "everyone"
       case .anonymous: "a caller without credentials"
       case .key(let name): "the key \(name)"
+      case .certificate(let name): "the certificate \(name)"
       }
     }
   }

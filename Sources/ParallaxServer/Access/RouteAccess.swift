@@ -43,7 +43,8 @@ extension HTTPErrorResponse {
     switch fault {
     case .missing:
       return HTTPErrorResponse(
-        .unauthorized, "This node answers callers with an API key only: send the header `Authorization: Bearer KEY`.",
+        .unauthorized,
+        "The node knows its callers by an API key, or by a client certificate with scopes: send the header `Authorization: Bearer KEY`.",
         headers: [(authenticate, challenge)])
     case .malformed:
       return HTTPErrorResponse(

@@ -31,6 +31,8 @@ package struct AccessGuard: Sendable, Hashable {
   package var allowUnauthenticated: Bool
   /// The API keys; without any, and outside protected mode, every caller may do everything.
   package var keys: KeyRing
+  /// Clients' certificates have scopes (`security.mtls.identities`).
+  package var knowsCertificates: Bool
   /// `security.protectStatus`: metrics and the cluster's status need the scope `read`.
   package var protectStatus: Bool
   /// The routes of the API that everyone may call, whose paths have no parameters.
@@ -46,12 +48,14 @@ package struct AccessGuard: Sendable, Hashable {
   ///
   /// `allowedOrigins` are origins such as `https://console.example.org`, or `*` for all.
   package init(
-    isLoopback: Bool, allowUnauthenticated: Bool = false, keys: KeyRing = KeyRing(), protectStatus: Bool = false,
+    isLoopback: Bool, allowUnauthenticated: Bool = false, keys: KeyRing = KeyRing(),
+    knowsCertificates: Bool = false, protectStatus: Bool = false,
     allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], trustedProxies: [IPNetwork] = []
   ) {
     self.isLoopback = isLoopback
     self.allowUnauthenticated = allowUnauthenticated
     self.keys = keys
+    self.knowsCertificates = knowsCertificates
     self.protectStatus = protectStatus
     self.allowedOrigins = Set(allowedOrigins.compactMap { WebOrigin($0) })
     allowsAllOrigins = allowedOrigins.contains("*")
@@ -60,10 +64,13 @@ package struct AccessGuard: Sendable, Hashable {
   }
 
   /// The node refuses everything but the open routes.
-  package var isProtected: Bool { !isLoopback && !allowUnauthenticated && keys.isEmpty }
+  package var isProtected: Bool { !isLoopback && !allowUnauthenticated && !authenticates }
+
+  /// The node tells its callers apart.
+  private var authenticates: Bool { !keys.isEmpty || knowsCertificates }
 
   /// The principal of a request without credentials.
-  var uncredentialed: Principal { isProtected || !keys.isEmpty ? .anonymous : .everyone }
+  var uncredentialed: Principal { isProtected || authenticates ? .anonymous : .everyone }
 
   /// Opens the routes whose declarations say so.
   mutating func open(_ declarations: [RouteDeclaration]) {
@@ -77,25 +84,33 @@ package struct AccessGuard: Sendable, Hashable {
 
   /// The principal of a request to a route of the API or to the agents' WebSocket.
   ///
-  /// An open route serves callers with wrong credentials as it serves those without.
+  /// A key counts before the certificate of its connection. An open route serves callers with wrong credentials as it serves those
+  /// without.
   /// - Throws: The refusal of a caller whom no route but the open ones would serve.
-  func principal(of call: Call, authorization: @autoclosure () -> [String]) throws(HTTPErrorResponse) -> Principal {
-    guard !keys.isEmpty else { return uncredentialed }
+  func principal(
+    of call: Call, authorization: @autoclosure () -> [String], certificate: Principal?
+  ) throws(HTTPErrorResponse) -> Principal {
+    guard authenticates else { return uncredentialed }
     do throws(KeyRing.Fault) {
-      return try keys.principal(authorization: authorization())
+      return try principal(authorization(), certificate)
     } catch {
       guard isOpen(call) else { throw .unauthorized(error) }
       return .anonymous
     }
   }
 
+  private func principal(_ authorization: [String], _ certificate: Principal?) throws(KeyRing.Fault) -> Principal {
+    if authorization.isEmpty, let certificate { return certificate }
+    return try keys.principal(authorization: authorization)
+  }
+
   /// The refusal of a probe, or nil.
-  func refusal(of probe: Probe, authorization: @autoclosure () -> [String]) -> HTTPErrorResponse? {
+  func refusal(of probe: Probe, authorization: @autoclosure () -> [String], certificate: Principal?) -> HTTPErrorResponse? {
     guard let scope = probe.access.scope(protectStatus: protectStatus) else { return nil }
     if isProtected { return HTTPErrorResponse(Self.protectedMode) }
-    guard !keys.isEmpty else { return nil }
+    guard authenticates else { return nil }
     do throws(KeyRing.Fault) {
-      return HTTPErrorResponse.refusal(of: try keys.principal(authorization: authorization()), needing: scope)
+      return HTTPErrorResponse.refusal(of: try principal(authorization(), certificate), needing: scope)
     } catch {
       return .unauthorized(error)
     }

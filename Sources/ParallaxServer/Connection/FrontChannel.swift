@@ -23,6 +23,7 @@ struct FrontChannel: ServerChildChannel, HTTPChannelHandler {
       let negotiation = channel.eventLoop.makePromise(of: FrontHandler.Negotiated.self)
       let front = FrontHandler(shared: shared, negotiation: negotiation, isBeyondLimit: count(channel))
       do {
+        if let tls = shared.tls { try channel.pipeline.syncOperations.addHandler(tls.makeHandler()) }
         try FrontHandler.install(front, in: channel.pipeline.syncOperations)
       } catch {
         negotiation.succeed(.closed)

@@ -28,6 +28,8 @@ enum Disposition {
 final class FrontContext: Sendable {
   let limits: ConnectionLimits
   let access: AccessGuard
+  /// TLS of all connections; nil without.
+  let tls: ServerTLS?
   let probes: ProbeResponder
   let gateway: any AgentGateway
   let connections: ServerConnections
@@ -43,11 +45,12 @@ final class FrontContext: Sendable {
     upgradePipelineHandler: { channel, _ in channel.eventLoop.makeSucceededVoidFuture() })
 
   init(
-    limits: ConnectionLimits, access: AccessGuard, probes: @escaping ProbeResponder, gateway: any AgentGateway,
-    connections: ServerConnections, isLeaving: @escaping @Sendable () -> Bool = { false }, logger: Logger
+    limits: ConnectionLimits, access: AccessGuard, tls: ServerTLS? = nil, probes: @escaping ProbeResponder,
+    gateway: any AgentGateway, connections: ServerConnections, isLeaving: @escaping @Sendable () -> Bool = { false }, logger: Logger
   ) {
     self.limits = limits
     self.access = access
+    self.tls = tls
     self.probes = probes
     self.gateway = gateway
     self.connections = connections
@@ -75,7 +78,7 @@ final class FrontContext: Sendable {
   /// Decides who answers a request, and who has sent it.
   ///
   /// Normalizes the target and the host of the head.
-  func disposition(of head: inout HTTPRequestHead, from peer: SocketAddress?, isBeyondLimit: Bool) -> Disposition {
+  func disposition(of head: inout HTTPRequestHead, from peer: SocketAddress?, certificate: Principal?, isBeyondLimit: Bool) -> Disposition {
     if let response = unreadable(head) { return .own(.refuseUnread(response)) }
     var host: Authority?
     do throws(RequestTarget.Fault) {
@@ -96,13 +99,13 @@ final class FrontContext: Sendable {
     {
       return .own(.preflight(origin: allowed))
     }
-    if let probe { return .own(answer(to: probe, head)) }
+    if let probe { return .own(answer(to: probe, head, certificate: certificate)) }
     let call = AccessGuard.Call(
       method: head.method.rawValue, path: path, host: forwardedHost(head, from: peer) ?? host, origin: origin,
       isFromBrowser: head.isFromBrowser)
     if let denied = access.refusal(call) { return .own(.refuse(HTTPErrorResponse(denied))) }
     do throws(HTTPErrorResponse) {
-      let principal = try access.principal(of: call, authorization: head.headers["authorization"])
+      let principal = try access.principal(of: call, authorization: head.headers["authorization"], certificate: certificate)
       guard path == WebSocketHandshake.path else { return .route(principal) }
       let scope = WebSocketHandshake.access.scope(protectStatus: access.protectStatus)
       if let denied = HTTPErrorResponse.refusal(of: principal, needing: scope) { return .own(.refuse(denied)) }
@@ -112,11 +115,13 @@ final class FrontContext: Sendable {
     }
   }
 
-  private func answer(to probe: Probe, _ head: HTTPRequestHead) -> OwnAnswer {
+  private func answer(to probe: Probe, _ head: HTTPRequestHead, certificate: Principal?) -> OwnAnswer {
     guard head.method == .GET || head.method == .HEAD else {
       return .refuse(HTTPErrorResponse(.methodNotAllowed, "\(head.path) answers GET and HEAD", headers: [("Allow", "GET, HEAD")]))
     }
-    if let denied = access.refusal(of: probe, authorization: head.headers["authorization"]) { return .refuse(denied) }
+    if let denied = access.refusal(of: probe, authorization: head.headers["authorization"], certificate: certificate) {
+      return .refuse(denied)
+    }
     return .probe(probe)
   }
 

@@ -3,6 +3,7 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
+import NIOSSL
 
 /// Stands between NIO's HTTP/1 codec and the router and dispatches each request: to its own answers for probes and refusals, to a
 /// WebSocket, or to the router.
@@ -52,6 +53,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   let shared: FrontContext
+  /// The principal that the client's certificate names; nil without TLS, a certificate, or scopes of it.
+  private lazy var certificate = clientPrincipal()
   /// The principal of the request that the router answers.
   let principal: CurrentPrincipal
   /// The connection exceeds the server's limit: only its probes are answered.
@@ -112,10 +115,18 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     context.fireChannelInactive()
   }
 
+  /// Reads the certificate of a client; its chain was verified by the handshake, which precedes the first request.
+  private func clientPrincipal() -> Principal? {
+    guard let identities = shared.tls?.identities, !identities.isEmpty, let context,
+      let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate()
+    else { return nil }
+    return identities.principal(names: certificate.clientNames)
+  }
+
   /// Adds the router's handlers; must be called on the event loop, once, after the connection was negotiated as HTTP.
   func attachRouter() throws -> NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart> {
     guard let context, context.channel.isActive else { throw ChannelError.ioOnClosedChannel }
-    try context.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
+    try context.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: shared.tls != nil))
     let channel = try NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>(
       wrappingChannelSynchronously: context.channel, configuration: .init(isOutboundHalfClosureEnabled: true))
     hasRouter = true
@@ -158,7 +169,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private func take(_ input: Input, context: ChannelHandlerContext) {
     switch input {
     case .part(.head(var head)):
-      let disposition = shared.disposition(of: &head, from: context.channel.remoteAddress, isBeyondLimit: isBeyondLimit)
+      let disposition = shared.disposition(
+        of: &head, from: context.channel.remoteAddress, certificate: certificate, isBeyondLimit: isBeyondLimit)
       begin(head, disposition, context: context)
     case .admitted(let head, let principal): begin(head, .route(principal), context: context)
     case .part(.body(let body)): take(body, context: context)

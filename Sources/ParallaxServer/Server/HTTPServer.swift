@@ -24,6 +24,8 @@ package struct HTTPServer: Service {
     package var keys: KeyRing
     /// `security.protectStatus`: metrics and the cluster's status need the scope `read`.
     package var protectStatus: Bool
+    /// `server.tls` and `security.mtls`; nil serves without TLS.
+    package var tls: ServerTLS?
     /// `server.allowedOrigins`: the web pages that may use the node, or `*` for all.
     package var allowedOrigins: Set<String>
     /// Names under which clients may call the node, such as that of `node.address`.
@@ -35,7 +37,8 @@ package struct HTTPServer: Service {
 
     package init(
       host: String = "127.0.0.1", port: Int = 8080, limits: ConnectionLimits = ConnectionLimits(), allowUnauthenticated: Bool = false,
-      keys: KeyRing = KeyRing(), protectStatus: Bool = false, allowedOrigins: Set<String> = [], knownHosts: Set<String> = [],
+      keys: KeyRing = KeyRing(), protectStatus: Bool = false, tls: ServerTLS? = nil, allowedOrigins: Set<String> = [],
+      knownHosts: Set<String> = [],
       trustedProxies: [IPNetwork] = [],
       closeTimeout: Duration = .seconds(2)
     ) {
@@ -45,6 +48,7 @@ package struct HTTPServer: Service {
       self.allowUnauthenticated = allowUnauthenticated
       self.keys = keys
       self.protectStatus = protectStatus
+      self.tls = tls
       self.allowedOrigins = allowedOrigins
       self.knownHosts = knownHosts
       self.trustedProxies = trustedProxies
@@ -101,11 +105,13 @@ package struct HTTPServer: Service {
       service: controlPlane, protectStatus: configuration.protectStatus, bodyLimit: configuration.limits.requestBody)
     var access = AccessGuard(
       isLoopback: AccessGuard.isLoopbackName(configuration.host.lowercased()), allowUnauthenticated: configuration.allowUnauthenticated,
-      keys: configuration.keys, protectStatus: configuration.protectStatus, allowedOrigins: configuration.allowedOrigins,
+      keys: configuration.keys, knowsCertificates: configuration.tls?.identities.isEmpty == false,
+      protectStatus: configuration.protectStatus, allowedOrigins: configuration.allowedOrigins,
       knownHosts: configuration.knownHosts, trustedProxies: configuration.trustedProxies)
     access.open(RouteDeclaration.all(routes))
     front = FrontContext(
-      limits: configuration.limits, access: access, probes: probes, gateway: gateway, connections: connections, isLeaving: hooks.isLeaving,
+      limits: configuration.limits, access: access, tls: configuration.tls, probes: probes, gateway: gateway, connections: connections,
+      isLeaving: hooks.isLeaving,
       logger: logger)
     responder = APIResponder(routes: routes, clock: clock, logger: logger)
   }

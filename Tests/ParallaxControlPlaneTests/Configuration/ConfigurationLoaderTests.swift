@@ -230,9 +230,7 @@ func faults(
 
   @Test(
     arguments: [
-      ("server: {tls: {certificate: a}}", "server.tls"),
-      ("security: {mtls: {enabled: true}}", "security.mtls"),
-      ("limits: {requestsPerMinute: 5}", "limits.requestsPerMinute"),
+      ("limits: {requestsPerMinute: 5}", "limits.requestsPerMinute")
     ])
   func `A documented but unsupported key is refused as unsupported`(yaml: String, key: String) {
     #expect(faults(yaml) == ["conf/node.yaml:1: \(key): not supported by this version"])

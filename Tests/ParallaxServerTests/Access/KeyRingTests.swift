@@ -49,6 +49,16 @@ import Testing
     #expect(!AccessScope.allCases.contains(where: Principal.anonymous.may))
   }
 
+  @Test func aCertificateHasTheScopesOfAllItsNames() {
+    let identities = ClientIdentities(["spiffe://a/b": [.agent], "b.example": [.read], "c.example": [.admin]])
+    #expect(
+      identities.principal(names: ["x", "b.example", "spiffe://a/b"])
+        == Principal(.certificate("b.example"), scopes: [.read, .agent]))
+    for names in [[], ["B.example"], ["*.example"], ["b.example "], ["example"]] {
+      #expect(identities.principal(names: names) == nil, "\(names)")
+    }
+  }
+
   /// The digest of `abc` is that of FIPS 180-2, appendix B.1.
   @Test func aDigestIsThatOfSHA256() throws {
     let text = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

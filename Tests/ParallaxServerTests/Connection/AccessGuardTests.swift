@@ -27,6 +27,30 @@ import Testing
     #expect(try code(AccessGuard(isLoopback: false, allowUnauthenticated: true), host: "node-1.example.org") == nil)
   }
 
+  @Test func aKeyCountsBeforeTheCertificateOfItsConnection() throws {
+    let secret = "key-of-a-test-0123456789"
+    let holder = Principal(.certificate("a.example"), scopes: [.read])
+    let key = KeyRing.Key(name: "k", digest: KeyDigest(of: secret), scopes: [.execute])
+    let access = AccessGuard(isLoopback: false, keys: KeyRing([key]), knowsCertificates: true, protectStatus: true)
+    let call = AccessGuard.Call(method: "GET", path: "/api/agents")
+    func identity(_ headers: [String], _ certificate: Principal?) -> Principal.Identity? {
+      try? access.principal(of: call, authorization: headers, certificate: certificate).identity
+    }
+    #expect(identity(["Bearer \(secret)"], holder) == .key("k"))
+    #expect(identity(["Bearer \(secret)"], nil) == .key("k"))
+    #expect(identity([], holder) == .certificate("a.example"))
+    #expect(identity(["Bearer \(secret)x"], holder) == nil, "a wrong key is not made good by a certificate")
+    #expect(identity([], nil) == nil)
+    #expect(access.refusal(of: .metrics, authorization: [], certificate: holder) == nil)
+    #expect(access.refusal(of: .metrics, authorization: [], certificate: nil)?.status == 401)
+  }
+
+  @Test func certificatesWithScopesEndProtectedMode() {
+    #expect(!AccessGuard(isLoopback: false, knowsCertificates: true).isProtected)
+    #expect(AccessGuard(isLoopback: true, knowsCertificates: true).uncredentialed == .anonymous)
+    #expect(AccessGuard(isLoopback: true).uncredentialed == .everyone)
+  }
+
   @Test(arguments: ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.1.2.3", "[::1]:8080", "a.localhost", "node-1:8080"])
   func acceptsTheNamesOfTheMachine(host: String) throws {
     #expect(try code(AccessGuard(isLoopback: true, knownHosts: ["Node-1"]), host: host) == nil)
