@@ -170,18 +170,7 @@ extension ControlPlaneMessage {
   ///
   /// - Throws: `EncodingError` if the message has a number that is not finite.
   public func encoded(id: String?, timestamp: Timestamp?) throws -> Data {
-    func frame(_ payload: some Codable & Sendable) throws -> Data {
-      try JSON.encode(AgentFrame(type: kind.rawValue, id: id, timestamp: timestamp, payload: payload))
-    }
-    return switch self {
-    case .registered(let payload): try frame(payload)
-    case .task(let payload): try frame(payload)
-    case .taskCancelled(let payload): try frame(payload)
-    case .heartbeatAck(let payload): try frame(payload)
-    case .resultAck(let payload): try frame(payload)
-    case .reconnect(let payload): try frame(payload)
-    case .error(let payload): try frame(payload)
-    }
+    Data(try frame(id: id, timestamp: timestamp))
   }
 
   /// Decodes a text frame from the control plane, in UTF-8.

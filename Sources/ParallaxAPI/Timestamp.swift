@@ -94,23 +94,16 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringCo
     let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
     let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
 
-    var text = ""
+    var text: [UInt8] = []
     text.reserveCapacity(24)
-    text.appendPadded(year, width: 4)
-    text.append("-")
-    text.appendPadded(month, width: 2)
-    text.append("-")
-    text.appendPadded(day, width: 2)
-    text.append("T")
-    text.appendPadded(time / 3_600_000, width: 2)
-    text.append(":")
-    text.appendPadded(time / 60_000 % 60, width: 2)
-    text.append(":")
-    text.appendPadded(time / 1_000 % 60, width: 2)
-    text.append(".")
-    text.appendPadded(time % 1_000, width: 3)
-    text.append("Z")
-    return text
+    text.append(year, digits: 4, then: "-")
+    text.append(month, digits: 2, then: "-")
+    text.append(day, digits: 2, then: "T")
+    text.append(time / 3_600_000, digits: 2, then: ":")
+    text.append(time / 60_000 % 60, digits: 2, then: ":")
+    text.append(time / 1_000 % 60, digits: 2, then: ".")
+    text.append(time % 1_000, digits: 3, then: "Z")
+    return String(decoding: text, as: UTF8.self)
   }
 }
 
@@ -163,10 +156,19 @@ extension Int64 {
   }
 }
 
-extension String {
-  fileprivate mutating func appendPadded(_ value: Int64, width: Int) {
-    let digits = String(value)
-    for _ in 0..<max(0, width - digits.utf8.count) { append("0") }
-    append(digits)
+extension [UInt8] {
+  /// Appends a number, padded with zeros, and a separator; a number of more digits keeps them.
+  fileprivate mutating func append(_ number: Int64, digits: Int, then separator: Unicode.Scalar) {
+    var unit: Int64 = 1
+    for _ in 1..<digits { unit *= 10 }
+    if (0..<10 * unit).contains(number) {
+      while unit > 0 {
+        append(UInt8(ascii: "0") + UInt8(number / unit % 10))
+        unit /= 10
+      }
+    } else {
+      append(contentsOf: String(number).utf8)
+    }
+    append(UInt8(ascii: separator))
   }
 }

@@ -264,7 +264,7 @@ package struct ControlPlane: ControlPlaneService {
   private static func digest(of request: ExecuteRequest, pattern: String, version: String?) throws -> String {
     var request = request
     request.options?.idempotencyKey = nil
-    let text = try JSON.text(request)
+    let text = try request.jsonText
     return Hexadecimal.text(of: SHA256.hash(data: Array("\(pattern)\n\(version ?? "")\n\(text)".utf8)))
   }
 

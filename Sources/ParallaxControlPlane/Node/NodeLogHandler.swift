@@ -43,7 +43,7 @@ package struct NodeLogHandler: LogHandler {
     members["time"] = .string(NodeClock.wall.description)
     members["level"] = .string(event.level.rawValue)
     members["message"] = .string("\(event.message)")
-    return ((try? JSON.text(JSONValue.object(members))) ?? "") + "\n"
+    return ((try? JSONValue.object(members).jsonText) ?? "") + "\n"
   }
 
   private func text(_ event: LogEvent, _ metadata: Logger.Metadata) -> String {

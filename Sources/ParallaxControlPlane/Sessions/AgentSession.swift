@@ -104,17 +104,17 @@ package final class AgentSession: AgentMessageHandler, Sendable {
 
   private func write(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
     do {
-      let data = try message.encoded(id: id ?? nextID(for: message), timestamp: clock.now.wall)
+      let frame = try message.frame(id: id ?? nextID(for: message), timestamp: clock.now.wall)
       switch message {
       case .task(let task):
-        if let limit = machine.value.agentMessageLimit, data.count > limit {
-          return fail(UnansweredTasks.Task(task, bytes: data.count), "the task has \(data.count) bytes and its agent takes \(limit)")
+        if let limit = machine.value.agentMessageLimit, frame.count > limit {
+          return fail(UnansweredTasks.Task(task, bytes: frame.count), "the task has \(frame.count) bytes and its agent takes \(limit)")
         }
-        unanswered.value.add(UnansweredTasks.Task(task, bytes: data.count))
+        unanswered.value.add(UnansweredTasks.Task(task, bytes: frame.count))
       case .taskCancelled(let task): unanswered.value.remove(task.taskId)
       default: break
       }
-      connection.send(ByteBuffer(bytes: data))
+      connection.send(ByteBuffer(bytes: frame))
       metrics.sent(message.kind)
     } catch {
       logger.error("a message could not be encoded", metadata: ["type": "\(message.kind.rawValue)", "error": "\(error)"])

@@ -21,8 +21,10 @@ struct FieldList {
     if let value { set(name, value.description) }
   }
 
-  mutating func set(json value: (some Encodable)?, _ name: String, of what: @autoclosure () -> String) throws {
-    if let value { set(name, try StoredValue.text(value, what())) }
+  mutating func set(json value: (some JSONWritable)?, _ name: String, of what: @autoclosure () -> String) throws {
+    guard let value else { return }
+    arguments.append(RedisArgument(name))
+    arguments.append(RedisArgument(try StoredValue.bytes(value, what())))
   }
 }
 

@@ -27,7 +27,7 @@ public final class RedisEventBus: EventBus {
   /// Publishes events in one pipeline.
   public func publish(_ events: [ClusterEvent], on channel: ClusterEvent.Channel) async throws {
     guard let name = names[channel] else { preconditionFailure("the channel \(channel) has no name") }
-    let commands = try events.map { event in RedisCommand("PUBLISH", name, try event.text) }
+    let commands = try events.map { event in RedisCommand("PUBLISH", name, RedisArgument(try event.jsonBytes)) }
     do {
       for result in try await client.pipeline(commands) { _ = try result.get() }
     } catch let error as RedisError {

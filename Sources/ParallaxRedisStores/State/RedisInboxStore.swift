@@ -53,7 +53,7 @@ public final class RedisInboxStore: InboxStore {
   public func send(_ messages: [NodeMessage], to session: NodeSession) async throws -> Bool {
     guard !messages.isEmpty else { return true }
     var arguments = [RedisArgument(capacity), RedisArgument(InboxScripts.unclaimedLifetime.wholeMilliseconds)]
-    for message in messages { arguments.append(RedisArgument(try StoredValue.text(message, "a message to \(session)"))) }
+    for message in messages { arguments.append(RedisArgument(try StoredValue.bytes(message, "a message to \(session)"))) }
     do {
       let reply = try await client.evaluate(InboxScripts.send, keys: [keys.inbox(of: session)], arguments: arguments, idempotent: true)
       return reply.int == 1

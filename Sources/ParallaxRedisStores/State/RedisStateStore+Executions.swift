@@ -89,8 +89,8 @@ extension RedisStateStore {
   /// Records a task's outcome; the first one wins.
   public func record(_ outcome: TaskRecord, of execution: String) async throws -> RecordOutcome {
     let arguments = [RedisArgument(Self.formatVersion), RedisArgument(outcome.id), RedisArgument(outcome.agentID)]
-    let text = try StoredValue.text(StoredOutcome(outcome), "the outcome of task \(outcome.id)")
-    let reply = try await send(script(ExecutionScripts.record, execution, arguments + [RedisArgument(text)]))
+    let json = try StoredValue.bytes(StoredOutcome(outcome), "the outcome of task \(outcome.id)")
+    let reply = try await send(script(ExecutionScripts.record, execution, arguments + [RedisArgument(json)]))
     let answer = reply.array?.map(\.string) ?? []
     guard answer.count == 4, let nodeID = answer[1], let incarnation = answer[2] else {
       switch answer.first {

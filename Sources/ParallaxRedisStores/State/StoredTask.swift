@@ -6,8 +6,8 @@ import ParallaxState
 ///
 /// The scripts prepend `order`, the task's place among the execution's tasks, since a hash keeps no order. A null result differs from a
 /// missing one, which the synthesized coding would not preserve.
-struct StoredTask: Codable {
-  fileprivate enum CodingKeys: String, CodingKey {
+struct StoredTask: Decodable, JSONWritable {
+  private enum CodingKeys: String, CodingKey {
     case agent, attempt, confidence, duration, error, order, result, retryable, slot, state
   }
 
@@ -32,11 +32,18 @@ struct StoredTask: Codable {
       duration: try container.decodeIfPresent(WireDuration.self, forKey: .duration)?.duration)
   }
 
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(task.slot, forKey: .slot)
-    try container.encode(task.attempt, forKey: .attempt)
-    try StoredOutcome(task).encode(to: encoder)
+  func write(to json: inout JSONWriter) {
+    json.object { json in
+      json.member("agent", task.agentID)
+      json.member("attempt", task.attempt)
+      json.member("confidence", task.confidence)
+      json.member("duration", task.duration)
+      json.member("error", task.error)
+      json.member("result", task.result)
+      json.member("retryable", task.retryable)
+      json.member("slot", task.slot)
+      json.member("state", task.state)
+    }
   }
 
   /// The ids and JSON texts that the scripts take.
@@ -45,7 +52,7 @@ struct StoredTask: Codable {
     arguments.reserveCapacity(2 * tasks.count)
     for task in tasks {
       arguments.append(RedisArgument(task.id))
-      arguments.append(RedisArgument(try StoredValue.text(StoredTask(task), "task \(task.id)")))
+      arguments.append(RedisArgument(try StoredValue.bytes(StoredTask(task), "task \(task.id)")))
     }
     return arguments
   }
@@ -65,21 +72,22 @@ struct StoredTask: Codable {
 }
 
 /// The outcome of a task, without the task's place in the execution.
-struct StoredOutcome: Encodable {
+struct StoredOutcome: JSONWritable {
   private let task: TaskRecord
 
   init(_ task: TaskRecord) {
     self.task = task
   }
 
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: StoredTask.CodingKeys.self)
-    try container.encode(task.agentID, forKey: .agent)
-    try container.encode(task.state, forKey: .state)
-    try container.encodeIfPresent(task.result, forKey: .result)
-    try container.encodeIfPresent(task.confidence, forKey: .confidence)
-    try container.encodeIfPresent(task.error, forKey: .error)
-    try container.encodeIfPresent(task.retryable, forKey: .retryable)
-    try container.encodeIfPresent(task.duration, forKey: .duration)
+  func write(to json: inout JSONWriter) {
+    json.object { json in
+      json.member("agent", task.agentID)
+      json.member("confidence", task.confidence)
+      json.member("duration", task.duration)
+      json.member("error", task.error)
+      json.member("result", task.result)
+      json.member("retryable", task.retryable)
+      json.member("state", task.state)
+    }
   }
 }

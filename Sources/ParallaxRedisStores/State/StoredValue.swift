@@ -4,9 +4,17 @@ import Synchronization
 
 /// The JSON of fields, with errors that name the faulty value.
 enum StoredValue {
+  static func bytes(_ value: some JSONWritable, _ what: @autoclosure () -> String) throws -> [UInt8] {
+    try named(what()) { try value.jsonBytes }
+  }
+
   static func text(_ value: some Encodable, _ what: @autoclosure () -> String) throws -> String {
+    try named(what()) { try JSON.text(value) }
+  }
+
+  private static func named<Value>(_ what: @autoclosure () -> String, _ write: () throws -> Value) throws -> Value {
     do {
-      return try JSON.text(value)
+      return try write()
     } catch {
       throw StateStoreError(.refused, "\(what()) cannot be written as JSON", cause: error)
     }

@@ -103,6 +103,6 @@ private struct Ballot {
 extension JSONValue {
   /// The value as a member name: a string itself, any other value as JSON text.
   fileprivate var label: String {
-    stringValue ?? (try? JSON.text(self)) ?? "null"
+    stringValue ?? (try? jsonText) ?? "null"
   }
 }

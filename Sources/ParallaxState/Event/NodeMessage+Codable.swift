@@ -1,4 +1,4 @@
-import ParallaxAPI
+package import ParallaxAPI
 import ParallaxHA
 
 /// The format of messages between nodes of different versions: an object with the format's version, a type, and the fields of the type.
@@ -10,7 +10,7 @@ extension NodeMessage: Codable {
     case version, type, task, cancellation, agent, owner, deadline, execution, watcher
   }
 
-  private enum Kind: String, Codable {
+  private enum Kind: String, Codable, JSONWritable {
     case deliver, withdraw, recorded, cancel, adopt, adopted, declined, watch, ended, disconnect
   }
 
@@ -52,44 +52,44 @@ extension NodeMessage: Codable {
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(Self.formatVersion, forKey: .version)
+    try container.encode(kind, forKey: .type)
     switch self {
     case .deliver(let task, let agent, let owner, let deadline):
-      try container.encode(Kind.deliver, forKey: .type)
       try container.encode(task, forKey: .task)
       try container.encode(agent, forKey: .agent)
       try container.encode(owner.description, forKey: .owner)
       try container.encodeIfPresent(deadline, forKey: .deadline)
     case .withdraw(let cancellation, let agent):
-      try container.encode(Kind.withdraw, forKey: .type)
       try container.encode(cancellation, forKey: .cancellation)
       try container.encode(agent, forKey: .agent)
     case .recorded(let execution, let task):
-      try container.encode(Kind.recorded, forKey: .type)
       try container.encode(execution, forKey: .execution)
       try container.encode(task, forKey: .task)
-    case .cancel(let execution):
-      try container.encode(Kind.cancel, forKey: .type)
-      try container.encode(execution, forKey: .execution)
     case .adopt(let execution, let owner):
-      try container.encode(Kind.adopt, forKey: .type)
       try container.encode(execution, forKey: .execution)
       try container.encode(owner.description, forKey: .owner)
-    case .adopted(let execution):
-      try container.encode(Kind.adopted, forKey: .type)
-      try container.encode(execution, forKey: .execution)
-    case .declined(let execution):
-      try container.encode(Kind.declined, forKey: .type)
-      try container.encode(execution, forKey: .execution)
     case .watch(let execution, let watcher):
-      try container.encode(Kind.watch, forKey: .type)
       try container.encode(execution, forKey: .execution)
       try container.encode(watcher.description, forKey: .watcher)
-    case .ended(let execution):
-      try container.encode(Kind.ended, forKey: .type)
+    case .cancel(let execution), .adopted(let execution), .declined(let execution), .ended(let execution):
       try container.encode(execution, forKey: .execution)
     case .disconnect(let agent):
-      try container.encode(Kind.disconnect, forKey: .type)
       try container.encode(agent, forKey: .agent)
+    }
+  }
+
+  private var kind: Kind {
+    switch self {
+    case .deliver: .deliver
+    case .withdraw: .withdraw
+    case .recorded: .recorded
+    case .cancel: .cancel
+    case .adopt: .adopt
+    case .adopted: .adopted
+    case .declined: .declined
+    case .watch: .watch
+    case .ended: .ended
+    case .disconnect: .disconnect
     }
   }
 
@@ -98,5 +98,35 @@ extension NodeMessage: Codable {
       throw DecodingError.dataCorruptedError(forKey: key, in: container, debugDescription: "expected a node id and an incarnation")
     }
     return session
+  }
+}
+
+extension NodeMessage: JSONWritable {
+  package func write(to json: inout JSONWriter) {
+    json.object { json in
+      switch self {
+      case .deliver(let task, let agent, let owner, let deadline):
+        json.member("agent", agent)
+        json.member("deadline", deadline)
+        json.member("owner", owner.description)
+        json.member("task", task)
+      case .withdraw(let cancellation, let agent):
+        json.member("agent", agent)
+        json.member("cancellation", cancellation)
+      case .recorded(let execution, let task):
+        json.member("execution", execution)
+        json.member("task", task)
+      case .adopt(let execution, let owner):
+        json.member("execution", execution)
+        json.member("owner", owner.description)
+      case .cancel(let execution), .adopted(let execution), .declined(let execution), .watch(let execution, _), .ended(let execution):
+        json.member("execution", execution)
+      case .disconnect(let agent):
+        json.member("agent", agent)
+      }
+      json.member("type", kind)
+      json.member("version", Self.formatVersion)
+      if case .watch(_, let watcher) = self { json.member("watcher", watcher.description) }
+    }
   }
 }

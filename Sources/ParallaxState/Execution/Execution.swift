@@ -82,7 +82,7 @@ public struct Execution: Sendable, Hashable {
 /// attempt number, within the pattern's retries.
 public struct TaskRecord: Sendable, Hashable, Codable {
   /// The states of a task.
-  public enum State: String, Sendable, Hashable, Codable {
+  public enum State: String, Sendable, Hashable, Codable, JSONWritable {
     /// Assigned to its agent, without an outcome yet.
     case open
     /// Ended with a result.

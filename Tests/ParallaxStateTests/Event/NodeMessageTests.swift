@@ -17,6 +17,13 @@ import Testing
         + #""timeout":2000},"type":"deliver","version":1}"#
     ),
     (
+      .deliver(
+        task, agent: "agent_1", owner: NodeSession(nodeID: "host:8080", incarnation: "a1"), deadline: Timestamp(milliseconds: 250)),
+      #"{"agent":"agent_1","deadline":"1970-01-01T00:00:00.250Z","owner":"host:8080:a1","task":{"capability":"c","#
+        + #""context":{"stepIndex":0,"totalSteps":1},"executionId":"exec_1","input":null,"patternName":"p","patternVersion":"1.0.0","#
+        + #""priority":"normal","taskId":"task_1","timeout":2000},"type":"deliver","version":1}"#
+    ),
+    (
       .withdraw(.init(taskId: "task_1", executionId: "exec_1", reason: "r"), agent: "agent_1"),
       #"{"agent":"agent_1","cancellation":{"executionId":"exec_1","reason":"r","taskId":"task_1"},"type":"withdraw","version":1}"#
     ),
@@ -39,6 +46,7 @@ import Testing
   ]
 
   @Test(arguments: forms) func aMessageHasItsFormat(message: NodeMessage, text: String) throws {
+    #expect(try message.jsonText == text)
     #expect(try JSON.text(message) == text)
     #expect(try JSON.decode(NodeMessage.self, from: text) == message)
   }

@@ -43,6 +43,35 @@ import Testing
     }
   }
 
+  /// The scripts read the place at the beginning of a task's JSON and the state at its end.
+  @Test func aTaskReadsAsAllVersionsOfTheProgramDo() async throws {
+    try await withStore { test in
+      let tasks = [
+        TaskRecord(
+          id: "task_0", agentID: "agent_\"1\"", slot: 0, state: .completed, result: .some(.null), confidence: 0.5, duration: .seconds(2)),
+        TaskRecord(
+          id: "task_1", agentID: "agent_2", slot: 1, attempt: 2, state: .failed, error: ExecutionFailure(code: "X", message: "y\n"),
+          retryable: true),
+        TaskRecord(id: "task_2", agentID: "agent_3", slot: 2),
+      ]
+      #expect(try await test.store.create(Sample.execution(status: .running, tasks: tasks)) == .created)
+      let key = test.keys.tasks(ofExecution: "exec_abc123")
+      let created = try await test.hash(key)
+      #expect(
+        created == [
+          "task_0": #"{"order":0,"agent":"agent_\"1\"","attempt":1,"confidence":0.5,"duration":2000,"result":null,"slot":0,"#
+            + #""state":"completed"}"#,
+          "task_1": #"{"order":1,"agent":"agent_2","attempt":2,"error":{"code":"X","message":"y\n"},"retryable":true,"slot":1,"#
+            + #""state":"failed"}"#,
+          "task_2": #"{"order":2,"agent":"agent_3","attempt":1,"slot":2,"state":"open"}"#,
+        ])
+      let outcome = TaskRecord(id: "task_2", agentID: "agent_3", slot: 2, state: .completed, result: ["a": 1])
+      #expect(try await test.store.record(outcome, of: "exec_abc123") == .recorded(owner: Sample.session))
+      let recorded = try await test.hash(key)["task_2"]
+      #expect(recorded == #"{"order":2,"slot":2,"attempt":1,"agent":"agent_3","result":{"a":1},"state":"completed"}"#)
+    }
+  }
+
   @Test func anAgentReadsAsTheSpecificationShows() async throws {
     try await withStore { test in
       let record = AgentRecord(
