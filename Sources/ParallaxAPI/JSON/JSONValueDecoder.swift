@@ -3,14 +3,30 @@
 /// A whole number decodes to any integer type that holds it, and any number to a double.
 struct JSONValueDecoder: Decoder {
   let value: JSONValue
-  let codingPath: [any CodingKey]
+  /// The path of the container of the value.
+  ///
+  /// The two parts of the path are joined only for errors and further containers: a new array for each member would cost more than the
+  /// rest of its decoding.
+  private let containerPath: [any CodingKey]
+  /// The place in the container; nil for the whole text.
+  private let key: (any CodingKey)?
   let refusesUnknownMembers: Bool
   var userInfo: [CodingUserInfoKey: Any] { [:] }
 
-  init(value: JSONValue, codingPath: [any CodingKey] = [], refusesUnknownMembers: Bool) {
+  init(value: JSONValue, refusesUnknownMembers: Bool) {
+    self.init(value: value, in: [], at: nil, refusesUnknownMembers)
+  }
+
+  private init(value: JSONValue, in containerPath: [any CodingKey], at key: (any CodingKey)?, _ refusesUnknownMembers: Bool) {
     self.value = value
-    self.codingPath = codingPath
+    self.containerPath = containerPath
+    self.key = key
     self.refusesUnknownMembers = refusesUnknownMembers
+  }
+
+  var codingPath: [any CodingKey] {
+    guard let key else { return containerPath }
+    return containerPath + [key]
   }
 
   func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
@@ -45,9 +61,9 @@ struct JSONValueDecoder: Decoder {
 // MARK: - Values
 
 extension JSONValueDecoder {
-  /// The decoder of a member or an element.
-  func nested(_ value: JSONValue, _ key: any CodingKey) -> JSONValueDecoder {
-    JSONValueDecoder(value: value, codingPath: codingPath + [key], refusesUnknownMembers: refusesUnknownMembers)
+  /// The decoder of a member or an element; `path` is the path of this decoder.
+  func nested(_ value: JSONValue, _ key: any CodingKey, in path: [any CodingKey]) -> JSONValueDecoder {
+    JSONValueDecoder(value: value, in: path, at: key, refusesUnknownMembers)
   }
 
   func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
@@ -147,8 +163,14 @@ struct JSONKey: CodingKey {
 private struct JSONKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
   let decoder: JSONValueDecoder
   let members: [String: JSONValue]
+  let codingPath: [any CodingKey]
 
-  var codingPath: [any CodingKey] { decoder.codingPath }
+  init(decoder: JSONValueDecoder, members: [String: JSONValue]) {
+    self.decoder = decoder
+    self.members = members
+    codingPath = decoder.codingPath
+  }
+
   var allKeys: [Key] { members.keys.compactMap { Key(stringValue: $0) } }
 
   func contains(_ key: Key) -> Bool { members[key.stringValue] != nil }
@@ -161,7 +183,7 @@ private struct JSONKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtoco
     guard let value = members[key.stringValue] else {
       throw DecodingError.keyNotFound(key, DecodingError.Context(codingPath: codingPath, debugDescription: "missing"))
     }
-    return decoder.nested(value, key)
+    return decoder.nested(value, key, in: codingPath)
   }
 
   func decode(_ type: Bool.Type, forKey key: Key) throws -> Bool { try member(key).bool() }
@@ -186,21 +208,22 @@ private struct JSONKeyedContainer<Key: CodingKey>: KeyedDecodingContainerProtoco
 
   func nestedUnkeyedContainer(forKey key: Key) throws -> any UnkeyedDecodingContainer { try member(key).unkeyedContainer() }
 
-  func superDecoder() throws -> any Decoder { decoder.nested(members["super"] ?? .null, JSONKey("super")) }
-  func superDecoder(forKey key: Key) throws -> any Decoder { decoder.nested(members[key.stringValue] ?? .null, key) }
+  func superDecoder() throws -> any Decoder { decoder.nested(members["super"] ?? .null, JSONKey("super"), in: codingPath) }
+  func superDecoder(forKey key: Key) throws -> any Decoder { decoder.nested(members[key.stringValue] ?? .null, key, in: codingPath) }
 }
 
 private struct JSONUnkeyedContainer: UnkeyedDecodingContainer {
   let decoder: JSONValueDecoder
   let elements: [JSONValue]
+  let codingPath: [any CodingKey]
   private(set) var currentIndex = 0
 
   init(decoder: JSONValueDecoder, elements: [JSONValue]) {
     self.decoder = decoder
     self.elements = elements
+    codingPath = decoder.codingPath
   }
 
-  var codingPath: [any CodingKey] { decoder.codingPath }
   var count: Int? { elements.count }
   var isAtEnd: Bool { currentIndex == elements.count }
 
@@ -211,7 +234,7 @@ private struct JSONUnkeyedContainer: UnkeyedDecodingContainer {
           JSONValue.self,
           DecodingError.Context(codingPath: codingPath + [JSONKey(index: currentIndex)], debugDescription: "found the end of the array"))
       }
-      return decoder.nested(elements[currentIndex], JSONKey(index: currentIndex))
+      return decoder.nested(elements[currentIndex], JSONKey(index: currentIndex), in: codingPath)
     }
   }
 
