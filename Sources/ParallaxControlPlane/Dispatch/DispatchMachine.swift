@@ -106,7 +106,7 @@ package struct DispatchMachine: Sendable {
     case .message(let message): return received(message, at: now)
     case .handOver(let sessions): return handOver(to: sessions)
     case .written(let id, let epoch, let revision, let outcome):
-      return driver.advance(id, at: now) { $0.writeFinished(outcome, epoch: epoch, revision: revision, at: now.wall) }
+      return driver.advance(id, at: now) { $0.writeFinished(outcome, epoch: epoch, revision: revision) }
         + continueRestoration(after: id, at: now)
     case .creationDelayed(let id, let error): return driver.creationDelayed(id, error, at: now)
     case .read(let id, let stored):

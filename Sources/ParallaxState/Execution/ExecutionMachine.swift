@@ -6,7 +6,8 @@ package import ParallaxAPI
 /// into the next write. Actions that need a stored change, such as sending a task, acknowledging a result or answering the caller, follow
 /// `writeFinished(.applied)`.
 ///
-/// `pending → running → aggregating → completed | failed | cancelled | timed_out`; every other status leads to each terminal one.
+/// `pending → running → completed | failed | cancelled | timed_out`; every other status leads to each terminal one. The last result, the
+/// aggregate and the end are one write; an execution that an earlier version left `aggregating` is aggregated by its next owner.
 package struct ExecutionMachine: Sendable {
   /// A decision that is independent of agents, and is repeated after a reread of the execution.
   private enum Wish: Sendable {
@@ -62,7 +63,7 @@ package struct ExecutionMachine: Sendable {
     switch stored.execution.status {
     case .pending: return [.wantsAgents]
     case .running: return stored.lastAttempts.filter(stored.canRetry).map { .wantsAgent(slot: $0.slot) } + settle(at: now, then: [])
-    case .aggregating: return conclude(at: now)
+    case .aggregating: return aggregate(at: now)
     case .completed, .failed, .cancelled, .timedOut: return [.finished]
     }
   }
@@ -169,7 +170,7 @@ package struct ExecutionMachine: Sendable {
   package mutating func deadlinePassed(at now: Timestamp) -> [Action] {
     guard !isDecided else { return [] }
     wish = .timeOut
-    if stored.completedSlots >= stored.execution.pattern.agents.min { return aggregate(at: now, changing: nil, then: []) }
+    if stored.completedSlots >= stored.execution.pattern.agents.min { return aggregate(at: now) }
     return end(.timedOut, error: stored.timeOut, reason: "timeout", at: now)
   }
 
@@ -183,15 +184,13 @@ package struct ExecutionMachine: Sendable {
   // MARK: Writes
 
   /// Handles the reply to the last write, which has this epoch and revision; replies to other writes are ignored.
-  package mutating func writeFinished(_ outcome: UpdateOutcome, epoch: Int64, revision: Int64, at now: Timestamp) -> [Action] {
+  package mutating func writeFinished(_ outcome: UpdateOutcome, epoch: Int64, revision: Int64) -> [Action] {
     let execution = stored.execution
     guard epoch == execution.epoch, revision == writes.writtenRevision(of: execution) else { return [] }
     switch writes.finish(outcome, revision: revision, recordings: execution.recordings) {
     case .ignored: return []
     case .written(let actions, let next):
-      let wanted = stillWanted(actions)
-      if let next { return wanted + [.store(next)] }
-      return execution.status == .aggregating ? wanted + conclude(at: now) : wanted
+      return stillWanted(actions) + (next.map { [.store($0)] } ?? [])
     case .restore: return [.store(.restore(stored))]
     case .read: return [.store(.read(id))]
     case .lost(let isBarred): return [.lost(letGo(), isBarred: isBarred)]
@@ -315,44 +314,25 @@ extension ExecutionMachine {
     return record(then: then) { $0.tasks.append(task) }
   }
 
-  /// Records the complete results, which are then aggregated.
-  private mutating func aggregate(at now: Timestamp, changing task: TaskRecord?, then: [Action]) -> [Action] {
-    let (withdrawn, told) = withdrawOpenTasks(reason: "decided")
-    let actions = record(then: then) { change in
-      change.status = .aggregating
-      change.tasks += withdrawn
-      if let task { change.tasks.append(task) }
-    }
-    return told + actions
-  }
-
-  /// Aggregates the recorded results.
+  /// Aggregates the results, and records them together with the end of the execution.
   ///
-  /// A new owner repeats the aggregation after a failover, with the same result.
-  private mutating func conclude(at now: Timestamp) -> [Action] {
-    let outcome = stored.aggregated
-    let ended = stored.instant(now)
-    return record(then: [.finished]) { change in
-      change.completedAt = ended
-      switch outcome {
-      case .success(let result):
-        change.status = .completed
-        change.result = result
-      case .failure(let error):
-        change.status = .failed
-        change.error = error
-      }
+  /// A new owner that repeats the aggregation gets the same result.
+  private mutating func aggregate(at now: Timestamp, changing task: TaskRecord? = nil, then: [Action] = []) -> [Action] {
+    switch stored.aggregated {
+    case .success(let result): end(.completed, result: result, error: nil, reason: "decided", at: now, changing: task, then: then)
+    case .failure(let error): end(.failed, error: error, reason: "decided", at: now, changing: task, then: then)
     }
   }
 
   private mutating func end(
-    _ status: ExecutionStatus, error: ExecutionFailure?, reason: String, at now: Timestamp, changing task: TaskRecord? = nil,
-    then: [Action] = []
+    _ status: ExecutionStatus, result: JSONValue? = nil, error: ExecutionFailure?, reason: String, at now: Timestamp,
+    changing task: TaskRecord? = nil, then: [Action] = []
   ) -> [Action] {
     let (withdrawn, told) = withdrawOpenTasks(reason: reason)
     let ended = stored.instant(now)
     let actions = record(then: then + [.finished]) { change in
       change.status = status
+      change.result = result
       change.error = error
       change.completedAt = ended
       change.tasks += withdrawn

@@ -60,11 +60,10 @@ import Testing
   @Test func aRepeatDuringTheLastWriteIsAcknowledged() {
     var driven = running()
     driven.complete(0)
-    driven.write()
     driven.complete(0)
     _ = driven.takeActions()
     driven.write()
-    #expect(driven.takeNames() == ["finished", "acknowledge a"])
+    #expect(driven.takeNames() == ["acknowledge a", "finished", "acknowledge a"])
   }
 
   @Test func aTaskCancelledBeforeTheCreationIsStoredIsNeverSentNorWithdrawn() {
@@ -143,12 +142,12 @@ import Testing
     _ = driven.takeActions()
     let execution = driven.machine.stored.execution
     for (epoch, revision) in [(execution.epoch, execution.revision - 1), (execution.epoch + 1, execution.revision)] {
-      driven.perform { $0.writeFinished(.applied, epoch: epoch, revision: revision, at: $1) }
+      driven.perform { machine, _ in machine.writeFinished(.applied, epoch: epoch, revision: revision) }
       #expect(driven.takeNames() == [] && driven.pending != nil)
     }
     driven.settle()
     #expect(driven.takeNames() == ["acknowledge a"])
-    driven.perform { $0.writeFinished(.stale, epoch: execution.epoch, revision: execution.revision, at: $1) }
+    driven.perform { machine, _ in machine.writeFinished(.stale, epoch: execution.epoch, revision: execution.revision) }
     #expect(driven.takeNames() == [])
   }
 
@@ -262,9 +261,27 @@ import Testing
     #expect(driven.store?.execution.revision == 4)
     driven.complete(1)
     driven.write()
-    #expect(driven.store?.execution.status == .aggregating)
-    driven.write()
-    #expect(driven.store?.execution.revision == 6)
+    #expect(driven.store?.execution.revision == 5)
     #expect(driven.store?.execution.status == .completed)
+  }
+
+  @Test func theLastResultTheAggregateAndTheEndAreOneWrite() {
+    var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
+    driven.complete(0, result: 1)
+    driven.settle()
+    driven.complete(1, result: 2)
+    guard case .update(let change)? = driven.pending else { Issue.record("no write"); return }
+    #expect(change.status == .completed && change.result == ["results": [1, 2]] && change.completedAt == driven.now)
+    #expect(change.tasks.map(\.result) == [2])
+    driven.write()
+    #expect(driven.pending == nil && driven.store == driven.machine.stored)
+  }
+
+  @Test func aFailedAggregationIsOneWriteWithTheLastResult() {
+    var driven = running(Sample.pattern(.merge, min: 1), agents: ["a"])
+    driven.complete(0, result: "no object")
+    driven.write()
+    #expect(driven.store?.execution.status == .failed && driven.store?.execution.error?.code == "AGGREGATION_FAILED")
+    #expect(driven.store?.tasks.map(\.state) == [.completed] && driven.pending == nil)
   }
 }

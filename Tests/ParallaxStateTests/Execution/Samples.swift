@@ -92,7 +92,7 @@ struct Driven {
       }
     }
     let epoch = machine.stored.execution.epoch
-    perform { $0.writeFinished(outcome, epoch: epoch, revision: written, at: $1) }
+    perform { machine, _ in machine.writeFinished(outcome, epoch: epoch, revision: written) }
   }
 
   /// The revision of the pending write.
