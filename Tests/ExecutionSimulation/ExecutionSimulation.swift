@@ -287,6 +287,12 @@ package final class ExecutionSimulation {
     lostWrites()
   }
 
+  /// Moves the store's clock, as a failover to a server with another clock does.
+  func jumpStoreClock(by milliseconds: Int64) {
+    note("the store's clock jumps by \(milliseconds) ms")
+    time.storeError += milliseconds
+  }
+
   func refuse(for time: Int64) {
     note("the store takes no writes for \(time.text) s")
     store.refuse(until: now + time)
@@ -314,5 +320,7 @@ package final class ExecutionSimulation {
 /// The simulated time, shared with the store's clock.
 private final class SharedTime: @unchecked Sendable {
   var now: Int64 = 0
-  var wall: Timestamp { Timestamp(milliseconds: ExecutionSimulation.start.milliseconds + now / 1_000_000) }
+  /// The error of the store's clock, in milliseconds.
+  var storeError: Int64 = 0
+  var wall: Timestamp { Timestamp(milliseconds: ExecutionSimulation.start.milliseconds + now / 1_000_000 + storeError) }
 }

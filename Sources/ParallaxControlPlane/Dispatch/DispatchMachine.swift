@@ -125,7 +125,8 @@ package struct DispatchMachine: Sendable {
       return recover(stored, isOutdated: isOutdated, at: now)
     case .notRecovered(let id):
       _ = driver.ownership.claimEnded(id)
-      return []
+      // The entry that preceded the claim.
+      return driver.stored(id) == nil ? [.store(.unlist(id))] : []
     case .recorded(let outcome, let id, let messageID, let result):
       if result != .unknown { restoration.add(RecentWrites.Outcome(task: outcome, execution: id), at: now) }
       return recorded(outcome, of: id, result) + [answer(outcome, of: id, result, messageID)]
@@ -207,8 +208,9 @@ extension DispatchMachine {
   ) -> [DispatchAction] {
     let isOutdated = driver.ownership.claimEnded(id)
     guard let stored else {
-      let refusal: [DispatchAction] = owner == settings.session ? [] : [.tell(.declined(execution: id), to: owner)]
-      return refusal + (driver.stored(id) == nil ? [.store(.unlist(id))] : driver.ownership.read(id))
+      guard driver.stored(id) == nil else { return driver.ownership.read(id) }
+      let isKnown = owner == settings.session || restoration.hasEnded(id)
+      return [.store(.unlist(id))] + (isKnown ? [] : [.tell(.declined(execution: id), to: owner)])
     }
     var actions = recover(stored, isOutdated: isOutdated, at: now)
     if cancels { actions += driver.cancel(id, nil, at: now) }

@@ -52,9 +52,10 @@ struct RestorationMachine: Sendable {
   }
 
   /// Whether the restoration of an execution's end is pending; the store may still have an earlier state.
-  func knowsEnd(of id: String) -> Bool {
-    unrestoredSince != nil && recent?.hasEnded(id) == true
-  }
+  func knowsEnd(of id: String) -> Bool { unrestoredSince != nil && hasEnded(id) }
+
+  /// Whether this node has ended an execution lately.
+  func hasEnded(_ id: String) -> Bool { recent?.hasEnded(id) == true }
 
   /// Takes the next execution to rewrite.
   mutating func next() -> String? { queue.next(width: width) }

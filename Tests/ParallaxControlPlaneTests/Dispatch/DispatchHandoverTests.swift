@@ -67,6 +67,29 @@ import Testing
     #expect(world.machine.execution(id) == nil && world.store[id]?.execution.owner != World.session)
   }
 
+  @Test func anOfferOfAnExecutionThatThisNodeHasEndedIsNotDeclined() {
+    var world = World(Self.lossy)
+    world.connect("a")
+    let (id, _) = world.submit(waits: false)
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    #expect(world.status(id) == .completed)
+    world.lose(id)
+    world.handle(.message(.adopt(execution: id, owner: World.other)))
+    #expect(world.told.isEmpty)
+  }
+
+  @Test func aFailedRecoveryRemovesTheEntryThatPrecededItsClaim() {
+    var world = World(Self.clustered)
+    world.handle(.recovering("exec_9"))
+    world.handle(.notRecovered("exec_9"))
+    #expect(world.unlisted == ["exec_9"])
+    let (id, _) = world.submit(waits: false)
+    world.handle(.recovering(id))
+    world.handle(.notRecovered(id))
+    #expect(world.unlisted == ["exec_9"])
+  }
+
   // MARK: Reported outcomes
 
   @Test(arguments: ["restoration", "read"])
@@ -166,8 +189,8 @@ import Testing
     world.plant(stored)
     world.recordElsewhere("task_1_1", result: "first")
     world.handle(.message(.recorded(execution: id, task: "task_1_1")))
-    world.settle()
-    #expect(world.status(id) == .completed && world.faults == [])
+    world.handle(.written(id, epoch: change.epoch, revision: change.revision, .applied))
+    while world.writes.count > 1 { world.endWrite(at: 1) }
     #expect(world.store[id]?.execution.result == ["results": ["done", "first"]])
   }
 }
