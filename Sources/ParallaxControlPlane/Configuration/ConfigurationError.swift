@@ -45,7 +45,6 @@ package struct ConfigurationFault: Sendable, Equatable, CustomStringConvertible 
   /// The kind of fault.
   package enum Problem: Sendable, Equatable {
     case unknownKey(nearest: String?)
-    case unsupportedKey
     case duplicateKey
     /// A value that the key does not accept; `found` is nil for a secret.
     case invalidValue(found: String?, expected: String)
@@ -71,7 +70,6 @@ package struct ConfigurationFault: Sendable, Equatable, CustomStringConvertible 
     switch problem {
     case .unknownKey(let nearest?): return "\(location): \(subject)unknown key; did you mean \(nearest)?"
     case .unknownKey(nil): return "\(location): \(subject)unknown key"
-    case .unsupportedKey: return "\(location): \(subject)not supported by this version"
     case .duplicateKey: return "\(location): \(subject)given a second time"
     case .invalidValue(let found?, let expected): return "\(location): \(subject)found \(found), expected \(expected)"
     case .invalidValue(nil, let expected): return "\(location): \(subject)expected \(expected)"

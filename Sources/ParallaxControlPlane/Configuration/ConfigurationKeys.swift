@@ -5,16 +5,11 @@ import ParallaxServer
 enum ConfigurationKeys {
   static let all: [ConfigurationKey] = nodeAndServer + highAvailability + redis + work
 
-  /// Keys and sections that the documentation names but this version does not support.
-  static let unsupported: Set<String> = [
-    "limits.requestsPerMinute"
-  ]
-
   static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
 
-  /// The paths of all sections, also of unsupported keys.
+  /// The paths of all sections.
   static let sections: Set<String> = Set(
-    (all.map(\.path) + unsupported).flatMap { path in
+    all.map(\.path).flatMap { path in
       let parts = path.split(separator: ".")
       return (1..<parts.count).map { parts.prefix($0).joined(separator: ".") }
     })
@@ -22,7 +17,7 @@ enum ConfigurationKeys {
   /// The names directly under a section, as candidates for a misspelled key.
   static func names(in section: String) -> [String] {
     let prefix = section.isEmpty ? "" : section + "."
-    let paths = all.map(\.path) + unsupported
+    let paths = all.map(\.path)
     return Set(paths.filter { $0.hasPrefix(prefix) }.compactMap { $0.dropFirst(prefix.count).split(separator: ".").first.map(String.init) })
       .sorted()
   }
@@ -124,6 +119,7 @@ enum ConfigurationKeys {
     ConfigurationKey("executions.defaultTimeout", \.executions.defaultTimeout, .duration(.milliseconds(1) ... .seconds(86_400))),
     ConfigurationKey("executions.agentWait", \.executions.agentWait, .duration(.zero ... .seconds(3_600))),
     ConfigurationKey("limits.requestBody", \.limits.requestBody, .size(1 << 10...256 << 20)),
+    ConfigurationKey("limits.requestsPerMinute", \.limits.requestsPerMinute, .numberOrOff(1...1_000_000)),
     ConfigurationKey("patterns.directory", environment: "PARALLAX_PATTERNS_DIR", \.patterns.directory, .line),
     ConfigurationKey("logging.level", environment: "PARALLAX_LOG_LEVEL", \.logging.level, .choice),
     ConfigurationKey("logging.format", environment: "PARALLAX_LOG_FORMAT", \.logging.format, .choice),

@@ -101,9 +101,7 @@ private struct Assembly {
     for member in members {
       let key = section.isEmpty ? member.key : "\(section).\(member.key)"
       let location = ConfigurationFault.Location.file(path, line: member.line)
-      if ConfigurationKeys.unsupported.contains(key) {
-        report(location, key, .unsupportedKey)
-      } else if let known = ConfigurationKeys.byPath[key] {
+      if let known = ConfigurationKeys.byPath[key] {
         read(member.value, known, location, references)
       } else if !ConfigurationKeys.sections.contains(key) {
         let nearest = NearestKey.of(member.key, among: ConfigurationKeys.names(in: section)).map {

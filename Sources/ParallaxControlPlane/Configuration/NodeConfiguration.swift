@@ -18,7 +18,7 @@ public struct NodeConfiguration: Sendable, Equatable {
   public var agents = Agents()
   /// The lifetime of executions.
   public var executions = Executions()
-  /// The limits of a single request.
+  /// The limits of requests.
   public var limits = Limits()
   package var patterns = Patterns()
   package var logging = Logging()
@@ -278,10 +278,15 @@ extension NodeConfiguration {
     public var agentWait: Duration = .seconds(5)
   }
 
-  /// The limits of a single request.
+  /// The limits of requests.
   public struct Limits: Sendable, Equatable {
     /// The largest request body, 1 KiB to 256 MiB, in bytes; 8 MiB by default.
     public var requestBody = 8 << 20
+    /// The requests a minute of one caller, 1 to 1,000,000: of a key, of a certificate, or without these of an address; nil, the default,
+    /// sets no limit.
+    ///
+    /// Probes and agents' connections do not count.
+    public var requestsPerMinute: Int?
   }
 
   /// The patterns to load at start.

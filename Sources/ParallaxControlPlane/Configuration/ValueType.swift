@@ -67,6 +67,17 @@ extension ValueType<Int> {
   }
 }
 
+extension ValueType<Int?> {
+  /// A number, or `off` for nil.
+  static func numberOrOff(_ bounds: ClosedRange<Int>) -> Self {
+    let expected = "a whole number from \(bounds.lowerBound) to \(bounds.upperBound), or off"
+    return ValueType(expected, text: { .plain($0.map { "\($0)" } ?? "off") }) { text in
+      if text == "off" { return .some(nil) }
+      return Int(text).flatMap { bounds.contains($0) ? .some($0) : nil }
+    }
+  }
+}
+
 extension ValueType<Duration> {
   static func duration(_ bounds: ClosedRange<Duration>) -> Self {
     let expected = "a duration from \(bounds.lowerBound.text) to \(bounds.upperBound.text), such as 15s, 500ms or 1m30s"

@@ -209,7 +209,8 @@ extension HTTPServer.Configuration {
     self.init(
       host: configuration.server.host, port: configuration.server.port, limits: limits,
       allowUnauthenticated: configuration.security.allowUnauthenticated, keys: KeyRing(configuration.security.authentication.apiKeys),
-      protectStatus: configuration.security.protectStatus, allowedOrigins: Set(configuration.server.allowedOrigins),
+      protectStatus: configuration.security.protectStatus, requestsPerMinute: configuration.limits.requestsPerMinute,
+      allowedOrigins: Set(configuration.server.allowedOrigins),
       knownHosts: Set(configuration.server.hosts + (configuration.node.address.map { [AccessGuard.hostName(of: $0)] } ?? [])),
       trustedProxies: configuration.server.trustedProxies.compactMap { IPNetwork($0) },
       closeTimeout: ShutdownPlan.connectionLimit)

@@ -24,12 +24,24 @@ enum Disposition {
   case route(Principal)
 }
 
+extension Disposition {
+  /// The refusal of a request beyond its caller's limit, else the same decision.
+  func limited(by standing: RateLimiter.Standing?) -> Disposition {
+    guard let standing, standing.isExceeded else { return self }
+    // What must not be read stays unread.
+    if case .own(.refuseUnread) = self { return .own(.refuseUnread(standing.refusal)) }
+    return .own(.refuse(standing.refusal))
+  }
+}
+
 /// The state that all connections of a server share.
 final class FrontContext: Sendable {
   let limits: ConnectionLimits
   let access: AccessGuard
   /// TLS of all connections; nil without.
   let tls: ServerTLS?
+  /// `limits.requestsPerMinute`; nil without a limit.
+  let limiter: SharedRateLimiter?
   let probes: ProbeResponder
   let gateway: any AgentGateway
   let connections: ServerConnections
@@ -45,12 +57,14 @@ final class FrontContext: Sendable {
     upgradePipelineHandler: { channel, _ in channel.eventLoop.makeSucceededVoidFuture() })
 
   init(
-    limits: ConnectionLimits, access: AccessGuard, tls: ServerTLS? = nil, probes: @escaping ProbeResponder,
+    limits: ConnectionLimits, access: AccessGuard, tls: ServerTLS? = nil, limiter: SharedRateLimiter? = nil,
+    probes: @escaping ProbeResponder,
     gateway: any AgentGateway, connections: ServerConnections, isLeaving: @escaping @Sendable () -> Bool = { false }, logger: Logger
   ) {
     self.limits = limits
     self.access = access
     self.tls = tls
+    self.limiter = limiter
     self.probes = probes
     self.gateway = gateway
     self.connections = connections
@@ -125,6 +139,32 @@ final class FrontContext: Sendable {
     return .probe(probe)
   }
 
+  /// Counts a request for its caller; nil without a limit, and for probes, preflights and agents' handshakes, which have none.
+  func standing(of head: HTTPRequestHead, _ disposition: Disposition, from peer: SocketAddress?) -> RateLimiter.Standing? {
+    guard let limiter else { return nil }
+    switch disposition {
+    case .own(.probe), .own(.preflight), .own(.handshake): return nil
+    case .own(.refuse), .own(.refuseUnread): return limiter.count(.address(address(of: head, from: peer)))
+    case .route(let principal):
+      switch principal.identity {
+      case .key, .certificate: return limiter.count(.principal(principal.identity))
+      case .everyone, .anonymous: return limiter.count(.address(address(of: head, from: peer)))
+      }
+    }
+  }
+
+  /// The address of a client: the peer's, or behind trusted proxies the last one in `X-Forwarded-For` that is none of theirs.
+  private func address(of head: HTTPRequestHead, from peer: SocketAddress?) -> String {
+    let address = peer?.ipAddress ?? ""
+    guard isTrustedProxy(address) else { return address }
+    let forwarded = head.headers[canonicalForm: "x-forwarded-for"].last { !isTrustedProxy(String($0)) }
+    return forwarded.map { String($0.prefix(64)) } ?? address
+  }
+
+  private func isTrustedProxy(_ address: String) -> Bool {
+    access.trustedProxies.contains { $0.contains(address) }
+  }
+
   /// The reason to stop reading the request, or nil.
   private func unreadable(_ head: HTTPRequestHead) -> HTTPErrorResponse? {
     if head.uri.utf8.count > limits.uriSize {
@@ -149,7 +189,7 @@ final class FrontContext: Sendable {
 
   /// The host that the client addressed, as a trusted proxy forwards it.
   private func forwardedHost(_ head: HTTPRequestHead, from peer: SocketAddress?) -> Authority? {
-    guard !access.trustedProxies.isEmpty, let address = peer?.ipAddress, access.trustedProxies.contains(where: { $0.contains(address) }),
+    guard !access.trustedProxies.isEmpty, let address = peer?.ipAddress, isTrustedProxy(address),
       let forwarded = head.headers[canonicalForm: "x-forwarded-host"].first
     else { return nil }
     return Authority(forwarded)

@@ -49,12 +49,16 @@ extension FrontHandler {
     return response
   }
 
-  /// The CORS headers of a response to a page of an allowed origin.
-  var originHeaders: [(name: String, value: String)] {
+  /// The headers of every response: those of the limit, and those of CORS for a page of an allowed origin.
+  var commonHeaders: [(name: String, value: String)] {
+    (request.standing?.headers ?? []) + originHeaders
+  }
+
+  private var originHeaders: [(name: String, value: String)] {
     guard let origin = request.allowedOrigin else { return [] }
     let allowed = [
       ("Access-Control-Allow-Origin", origin),
-      ("Access-Control-Expose-Headers", "\(RequestID.headerName), Retry-After, Allow, WWW-Authenticate"),
+      ("Access-Control-Expose-Headers", "\(RequestID.headerName), Retry-After, Allow, WWW-Authenticate, RateLimit, RateLimit-Policy"),
     ]
     return origin == "*" ? allowed : allowed + [("Vary", "Origin")]
   }
@@ -69,7 +73,7 @@ extension FrontHandler {
   private func respond(with response: RawResponse, isHead: Bool = false, context: ChannelHandlerContext) {
     var response = response
     response.isHead = isHead
-    response.headers += originHeaders
+    response.headers += commonHeaders
     response.connection = connectionHeader()
     var buffer = context.channel.allocator.buffer(capacity: 256 + response.body.readableBytes)
     response.write(to: &buffer, date: shared.date.value())

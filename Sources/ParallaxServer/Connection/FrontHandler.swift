@@ -28,7 +28,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private enum Input {
     case part(HTTPServerRequestPart)
     /// The head of a request for the router that has passed the checks.
-    case admitted(HTTPRequestHead, Principal)
+    case admitted(HTTPRequestHead, Principal, RateLimiter.Standing?)
     case malformed(any Error)
 
     /// The part begins a response.
@@ -49,6 +49,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     var bodyBytes = 0
     /// The value of `Access-Control-Allow-Origin` in the response.
     var allowedOrigin: String?
+    /// What the caller has left of its limit; nil without a limit.
+    var standing: RateLimiter.Standing?
     var began = NIODeadline.now()
   }
 
@@ -169,10 +171,11 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private func take(_ input: Input, context: ChannelHandlerContext) {
     switch input {
     case .part(.head(var head)):
-      let disposition = shared.disposition(
-        of: &head, from: context.channel.remoteAddress, certificate: certificate, isBeyondLimit: isBeyondLimit)
-      begin(head, disposition, context: context)
-    case .admitted(let head, let principal): begin(head, .route(principal), context: context)
+      let peer = context.channel.remoteAddress
+      let disposition = shared.disposition(of: &head, from: peer, certificate: certificate, isBeyondLimit: isBeyondLimit)
+      let standing = shared.standing(of: head, disposition, from: peer)
+      begin(head, disposition.limited(by: standing), standing, context: context)
+    case .admitted(let head, let principal, let standing): begin(head, .route(principal), standing, context: context)
     case .part(.body(let body)): take(body, context: context)
     case .part(.end(let trailers)):
       if own == nil {
@@ -184,16 +187,18 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
   }
 
-  private func begin(_ head: HTTPRequestHead, _ disposition: Disposition, context: ChannelHandlerContext) {
+  private func begin(
+    _ head: HTTPRequestHead, _ disposition: Disposition, _ standing: RateLimiter.Standing?, context: ChannelHandlerContext
+  ) {
     if case .route(let principal) = disposition, !hasRouter {
-      waiting.insert(.admitted(head, principal), at: waiting.startIndex)
+      waiting.insert(.admitted(head, principal, standing), at: waiting.startIndex)
       isRouterWanted = true
       negotiation.succeed(.http)
       return
     }
     request = Request(
       isHTTP10: head.isHTTP10, stopsParser: head.stopsParser,
-      allowedOrigin: shared.access.allowedOrigin(of: head.headers.first(name: "origin")),
+      allowedOrigin: shared.access.allowedOrigin(of: head.headers.first(name: "origin")), standing: standing,
       began: lastRead)
     switch disposition {
     case .route(let principal):
@@ -303,7 +308,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     switch Self.unwrapOutboundIn(data) {
     case .head(var head) where head.status.code >= 200:
       head.headers.replaceOrAdd(name: "date", value: shared.date.value())
-      for (name, value) in originHeaders { head.headers.replaceOrAdd(name: name, value: value) }
+      for (name, value) in commonHeaders { head.headers.replaceOrAdd(name: name, value: value) }
       if head.headers.contains(name: "connection"), !head.isKeepAlive { machine.endAfterAnswer() }
       if let connection = connectionHeader() { head.headers.replaceOrAdd(name: "connection", value: connection) }
       context.write(Self.wrapOutboundOut(.head(head)), promise: promise)

@@ -24,6 +24,8 @@ package struct HTTPServer: Service {
     package var keys: KeyRing
     /// `security.protectStatus`: metrics and the cluster's status need the scope `read`.
     package var protectStatus: Bool
+    /// `limits.requestsPerMinute` of one caller; nil sets no limit.
+    package var requestsPerMinute: Int?
     /// `server.tls` and `security.mtls`; nil serves without TLS.
     package var tls: ServerTLS?
     /// `server.allowedOrigins`: the web pages that may use the node, or `*` for all.
@@ -37,7 +39,8 @@ package struct HTTPServer: Service {
 
     package init(
       host: String = "127.0.0.1", port: Int = 8080, limits: ConnectionLimits = ConnectionLimits(), allowUnauthenticated: Bool = false,
-      keys: KeyRing = KeyRing(), protectStatus: Bool = false, tls: ServerTLS? = nil, allowedOrigins: Set<String> = [],
+      keys: KeyRing = KeyRing(), protectStatus: Bool = false, requestsPerMinute: Int? = nil, tls: ServerTLS? = nil,
+      allowedOrigins: Set<String> = [],
       knownHosts: Set<String> = [],
       trustedProxies: [IPNetwork] = [],
       closeTimeout: Duration = .seconds(2)
@@ -48,6 +51,7 @@ package struct HTTPServer: Service {
       self.allowUnauthenticated = allowUnauthenticated
       self.keys = keys
       self.protectStatus = protectStatus
+      self.requestsPerMinute = requestsPerMinute
       self.tls = tls
       self.allowedOrigins = allowedOrigins
       self.knownHosts = knownHosts
@@ -110,7 +114,8 @@ package struct HTTPServer: Service {
       knownHosts: configuration.knownHosts, trustedProxies: configuration.trustedProxies)
     access.open(RouteDeclaration.all(routes))
     front = FrontContext(
-      limits: configuration.limits, access: access, tls: configuration.tls, probes: probes, gateway: gateway, connections: connections,
+      limits: configuration.limits, access: access, tls: configuration.tls,
+      limiter: configuration.requestsPerMinute.map(SharedRateLimiter.init), probes: probes, gateway: gateway, connections: connections,
       isLeaving: hooks.isLeaving,
       logger: logger)
     responder = APIResponder(routes: routes, clock: clock, logger: logger)

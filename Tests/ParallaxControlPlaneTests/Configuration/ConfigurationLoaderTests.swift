@@ -90,7 +90,7 @@ func faults(
         protectStatus: true
       agents: { heartbeatInterval: 1s, heartbeatTimeout: 3s, resumeGrace: 0s, maxMessageSize: 8MiB, maxMessagesPerSecond: 7 }
       executions: { retention: 1d, maxRetained: 10, defaultTimeout: 90000ms, agentWait: 0s }
-      limits: { requestBody: 1024 }
+      limits: { requestBody: 1024, requestsPerMinute: 600 }
       patterns: { directory: ./my-patterns }
       logging: { level: debug, format: json }
       """)
@@ -142,10 +142,15 @@ func faults(
     expected.executions.defaultTimeout = .seconds(90)
     expected.executions.agentWait = .zero
     expected.limits.requestBody = 1_024
+    expected.limits.requestsPerMinute = 600
     expected.patterns.directory = "./my-patterns"
     expected.logging.level = .debug
     expected.logging.format = .json
     #expect(configuration == expected)
+  }
+
+  @Test func `A limit that is off is read as none`() throws {
+    #expect(try load("limits: { requestsPerMinute: off }").limits.requestsPerMinute == nil)
   }
 
   @Test func `Every documented environment variable is read`() throws {
@@ -230,14 +235,6 @@ func faults(
 
   @Test(
     arguments: [
-      ("limits: {requestsPerMinute: 5}", "limits.requestsPerMinute")
-    ])
-  func `A documented but unsupported key is refused as unsupported`(yaml: String, key: String) {
-    #expect(faults(yaml) == ["conf/node.yaml:1: \(key): not supported by this version"])
-  }
-
-  @Test(
-    arguments: [
       (
         "server: 8080",
         "server: found a single value, expected a section with allowedOrigins, drainDelay, drainTimeout, host, hosts, maxConnections, port, tls, "
@@ -268,6 +265,9 @@ func faults(
       ("highAvailability: { enabled: yes }", "highAvailability.enabled: found \"yes\", expected true or false"),
       ("redis: { keyPrefix: \"{a}:\" }", "redis.keyPrefix: found \"{a}:\", expected 1 to 64 visible ASCII characters without '{' and '}'"),
       ("limits: { requestBody: 1GB }", "limits.requestBody: found \"1GB\", expected a size from 1KiB to 256MiB, such as 8MiB"),
+      (
+        "limits: { requestsPerMinute: 0 }", "limits.requestsPerMinute: found \"0\", expected a whole number from 1 to 1000000, or off"
+      ),
       ("agents: { maxMessageSize: 1GiB }", "agents.maxMessageSize: found \"1GiB\", expected a size from 1KiB to 256MiB, such as 8MiB"),
       (
         "patterns: { directory: \"a\\u001b[2Jb\" }",
