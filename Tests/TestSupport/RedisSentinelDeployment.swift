@@ -177,7 +177,7 @@ package final class RedisSentinelDeployment: Sendable {
 
   /// Waits until all sentinels report a new primary that accepts writes and has all running servers but the former primary as replicas.
   @discardableResult
-  package func awaitPrimary(otherThan former: RedisServer, within limit: Duration = .seconds(20)) async throws -> RedisServer {
+  package func awaitPrimary(otherThan former: RedisServer, within limit: Duration = .seconds(60)) async throws -> RedisServer {
     try await awaitNoComplaint("another primary", within: limit) {
       let primary = try primary()
       if primary === former { return "the sentinels still name the former primary" }

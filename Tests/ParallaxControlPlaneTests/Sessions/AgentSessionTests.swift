@@ -62,6 +62,7 @@ import Testing
   @Test func eachEndHasItsCloseCode() async throws {
     try await withSession(heartbeatTimeout: .zero) { session, _ in
       try await connection.eventLoop.submit { session.tick(at: .now(), silence: .zero) }.get()
+      try await eventually("the end") { !connection.codes.isEmpty }
       #expect(connection.codes == [.goingAway])
     }
     try await withSession { session, _ in
