@@ -252,7 +252,7 @@ package struct AgentDirectory: Sendable {
 
   /// Records whether a delivered task waits in the agent's session.
   package mutating func setDeferred(_ isDeferred: Bool, task: String, at id: String) {
-    if isDeferred { agents[id]?.deferred.insert(task) } else { agents[id]?.deferred.remove(task) }
+    if isDeferred, isDelivered(task: task, to: id) { agents[id]?.deferred.insert(task) } else { agents[id]?.deferred.remove(task) }
   }
 
   /// Frees the place of an agent's task.

@@ -55,6 +55,9 @@ struct AgentMachine: Sendable {
     case .deferred(let task, let id, let epoch):
       if isHere(id, epoch: epoch) { tasks.directory.setDeferred(true, task: task, at: id) }
       return []
+    case .dropped(let task, let id, let epoch):
+      if isHere(id, epoch: epoch) { tasks.dropped(task, at: id) }
+      return []
     case .sent(let task, let id, let epoch):
       if isHere(id, epoch: epoch) { tasks.directory.setDeferred(false, task: task, at: id) }
       return []

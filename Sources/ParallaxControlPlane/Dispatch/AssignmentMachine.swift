@@ -63,6 +63,12 @@ struct AssignmentMachine: Sendable {
     if directory[id]?.tasks[task]?.executionID.isEmpty == true { directory.free(task: task, from: id, completed: false) }
   }
 
+  /// Frees the place of a task that was not sent; the deadline ends one of this node's own.
+  mutating func dropped(_ task: String, at id: String) {
+    directory.endWithdrawal(of: task, from: id)
+    if directory[id]?.tasks[task]?.isOwn == false { directory.free(task: task, from: id, completed: false) }
+  }
+
   mutating func releaseTasksOfOthers(of id: String, where isGone: (String) -> Bool = { _ in true }) {
     for (task, inHand) in directory[id]?.tasks ?? [:] where !inHand.isOwn && isGone(task) {
       directory.free(task: task, from: id, completed: false)

@@ -91,6 +91,8 @@ package enum AgentEvent: Sendable {
   case left(String, epoch: Int64, graceful: Bool)
   /// A task waits in the session of its agent, which does not read.
   case deferred(task: String, at: String, epoch: Int64)
+  /// A deferred task was not sent, because its deadline has passed.
+  case dropped(task: String, at: String, epoch: Int64)
   /// A deferred task was sent.
   case sent(task: String, to: String, epoch: Int64)
   /// An agent has stopped a cancelled task.

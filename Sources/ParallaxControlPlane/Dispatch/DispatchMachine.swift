@@ -114,7 +114,7 @@ package struct DispatchMachine: Sendable {
       // An execution that this node gives up needs no restoration.
       return takeIn(id, stored, at: now) + further + continueRestoration(after: id, at: now)
     case .unreadable(let id):
-      _ = driver.ownership.takeReported(of: id)
+      _ = (driver.ownership.takeReported(of: id), driver.ownership.takeDeclined(id, at: now))
       return driver.ownership.readEnded(id)
     case .claimed(let id, let owner, let stored, let cancels): return claimed(id, from: owner, stored, cancels: cancels, at: now)
     case .recovering(let id):
@@ -195,11 +195,11 @@ extension DispatchMachine {
     return outcomes + [.store(.unlist(id))]
   }
 
-  /// Drives an execution again that the store and its new owner lack, under a later epoch than theirs.
+  /// Drives an execution again that the store and its new owner lack, under a later epoch than that of the claim, which may not be known.
   private mutating func takeBack(_ stored: StoredExecution, at now: Moment) -> [DispatchAction] {
     var stored = stored
     stored.execution.owner = settings.session
-    stored.execution.epoch += 1
+    stored.execution.epoch += 2
     return driver.adopt(stored, at: now) + driver.storeLacks(stored.execution.id, nil, at: now)
   }
 
@@ -233,6 +233,7 @@ extension DispatchMachine {
       return driver.ids.filter { driver.hasDistantTasks($0) }.flatMap { driver.ownership.readForTasks(of: $0) }
     case .paused: return driver.ids.flatMap { driver.ownership.read($0) }
     case .relocation(let id): return relocate(id, at: now)
+    case .declined(let id): return driver.stored(id) == nil ? driver.ownership.readDeclined(id) : []
     }
   }
 }
@@ -251,7 +252,10 @@ extension DispatchMachine {
       return [claim(id, from: settings.session, cancels: true)]
     case .adopt(let id, let owner): return [claim(id, from: owner)]
     case .adopted(let id): return driver.stored(id) == nil ? [] : driver.ownership.read(id)
-    case .declined(let id): return driver.stored(id) == nil ? driver.ownership.declined(id) : driver.ownership.read(id)
+    case .declined(let id):
+      guard driver.stored(id) == nil else { return driver.ownership.read(id) }
+      driver.ownership.declined(id, at: now)
+      return []
     case .watch(let id, let watcher): return driver.callers.watch(id, by: watcher)
     case .ended, .disconnect: return []
     }

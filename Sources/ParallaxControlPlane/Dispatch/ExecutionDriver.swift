@@ -107,8 +107,13 @@ struct ExecutionDriver: Sendable {
   mutating func adopt(_ stored: StoredExecution, at now: Moment) -> [DispatchAction] {
     let id = stored.execution.id
     callers.adopt(id)
+    let reported = ownership.takeReported(of: id)
     drive(DrivenExecution(ExecutionMachine(stored), at: now), at: now)
-    return expectTasks(of: id, at: now) + advance(id, at: now) { $0.resume(at: now.wall) }
+    var actions = expectTasks(of: id, at: now) + advance(id, at: now) { $0.resume(at: now.wall) }
+    for task in reported where stored.tasks.contains(where: { $0.state == .open && $0.isSame(as: task) }) {
+      actions += advance(id, at: now) { $0.taskEnded(as: task, at: now.wall) }
+    }
+    return actions
   }
 
   /// Continues an execution of this node from its stored state.

@@ -9,6 +9,8 @@ struct OwnershipMachine: Sendable {
   private static let relocationFactor = 20
   /// The time for which an execution that another node has claimed is kept; a claim is repeated within it.
   private static let handoverMemory = Duration.seconds(60)
+  /// The time within which every owner has noticed that the store has lost its data, and begun to restore it.
+  private static let ownersTime = RestorationMachine.window + .seconds(2)
 
   private enum Timer: Sendable {
     /// The reread of an execution that other nodes work on or may have claimed.
@@ -17,6 +19,8 @@ struct OwnershipMachine: Sendable {
     case recheckAll
     /// The offer of an execution that waits here for agents that only other nodes have.
     case relocation(String, watch: UInt64)
+    /// The read of an execution that its new owner declined.
+    case declined(String)
     /// A pulse, which is late if the process was paused.
     case pulse(due: Duration)
   }
@@ -29,6 +33,8 @@ struct OwnershipMachine: Sendable {
     case recheckAll
     /// Offer an execution that still waits for agents to a node that has some.
     case relocation(String)
+    /// Read an execution that its new owner declined.
+    case declined(String)
     /// Reread all executions: the process was paused, so others may have claimed, ended or recorded anything.
     case paused
   }
@@ -109,7 +115,7 @@ struct OwnershipMachine: Sendable {
     timers.compact { timer in
       switch timer {
       case .recheck(let id, let watch), .relocation(let id, let watch): watches[id] == watch
-      case .recheckAll, .pulse: true
+      case .recheckAll, .declined, .pulse: true
       }
     }
   }
@@ -125,6 +131,7 @@ struct OwnershipMachine: Sendable {
         due.append(.recheck(id))
       case .recheckAll: due.append(.recheckAll)
       case .relocation(let id, let watch): if watches[id] == watch { due.append(.relocation(id)) }
+      case .declined(let id): due.append(.declined(id))
       case .pulse(let instant):
         hasPulse = false
         guard isDriving else { continue }
@@ -172,8 +179,14 @@ struct OwnershipMachine: Sendable {
     handedOver.add(stored, size: stored.approximateSize, at: now.instant)
   }
 
-  /// Requests the read of an execution that its new owner has not found in the store.
-  mutating func declined(_ id: String) -> [DispatchAction] {
+  /// Schedules the read of an execution that a node has not found in the store, for when any other owner has restored it.
+  mutating func declined(_ id: String, at now: Moment) {
+    guard handedOver.contains(where: { $0.execution.id == id }) else { return }
+    timers.add(.declined(id), at: now.instant + Self.ownersTime)
+  }
+
+  /// Requests the read of an execution that its new owner declined.
+  mutating func readDeclined(_ id: String) -> [DispatchAction] {
     declined.insert(id)
     return read(id)
   }

@@ -3,7 +3,7 @@ import ParallaxState
 /// Schedules the writes that restore a store which may have lost acknowledged writes.
 struct RestorationMachine: Sendable {
   /// The time within which all nodes notice that the store has lost writes, and restore them.
-  private static let window = Duration.seconds(10)
+  static let window = Duration.seconds(10)
 
   private let width: Int
   /// The recent writes; nil if the store cannot lose acknowledged writes.

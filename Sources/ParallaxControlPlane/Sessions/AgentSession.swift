@@ -68,7 +68,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     while !waiting.value.isEmpty, connection.unsentBytes <= Self.pacingLimit, let task = waiting.value.next(at: clock.now.instant) {
       guard task.timeout.duration > .zero else {
         // Its withdrawal is under way, or was lost.
-        forward { .agent(.stopped(task: task.taskId, by: $0)) }
+        tellDispatcher { .dropped(task: task.taskId, at: $0, epoch: $1) }
         continue
       }
       write(.task(task), inAnswerTo: nil)

@@ -96,8 +96,12 @@ enum ExecutionScripts {
     if not live or tonumber(now[5]) >= tonumber(ARGV[5]) then return 'stale' end
     if tonumber(now[5]) + 1 ~= tonumber(ARGV[5]) then return 'behind' end
     if tonumber(now[7] or 0) > tonumber(ARGV[6]) then return 'unread' end
+    local hasResult = false
+    for i = 9 + tonumber(ARGV[7]), #ARGV, 2 do
+      hasResult = hasResult or string.sub(ARGV[i], -20) == '"state":"completed"}'
+    end
     for i = 8, 6 + tonumber(ARGV[7]), 2 do
-      if ARGV[i] == 'status' and (ARGV[i + 1] == 'failed' or ARGV[i + 1] == 'cancelled' or ARGV[i + 1] == 'timed_out') then
+      if not hasResult and ARGV[i] == 'status' and (ARGV[i + 1] == 'failed' or ARGV[i + 1] == 'cancelled' or ARGV[i + 1] == 'timed_out') then
         \(FullMemory.admission)
       end
     end

@@ -205,9 +205,13 @@ package struct ExecutionMachine: Sendable {
   /// Continues from the stored execution, which outweighs the local copy: another owner had it in between, or other nodes recorded
   /// outcomes.
   ///
-  /// Unacknowledged outcomes, and decisions that are independent of agents, are applied again.
+  /// Outcomes that the store lacks, and decisions that are independent of agents, are applied again.
   package mutating func replace(with found: StoredExecution, at now: Timestamp) -> [Action] {
-    let (former, outcomes) = (self, letGo())
+    var (former, outcomes) = (self, letGo())
+    // The store may have lost outcomes that it had acknowledged.
+    outcomes += former.stored.tasks.filter { task in
+      task.isReported && found.tasks.contains { $0.state == .open && $0.isSame(as: task) } && !outcomes.contains { $0.isSame(as: task) }
+    }
     self = ExecutionMachine(found)
     writes = ExecutionWrites(after: former.writes)
     wish = former.wish
@@ -252,8 +256,10 @@ package struct ExecutionMachine: Sendable {
     stored.takeTasks(of: found)
     if isDecided { stored.reopen() }
     stored.giveWay(to: found, unsent: unsent)
-    writes.restoreUndecided()
+    let open = stored.tasks.filter { $0.state == .open }
+    let late = writes.restoreUndecided { task in open.contains { $0.isSame(as: task) } }
     var actions = former.stored.tasksGone(from: stored, unsent: former.unsent) + [.store(.restore(stored))]
+    for outcome in late { actions += taskEnded(as: outcome, at: now) }
     if stored.execution.status == .running { actions += stored.lastAttempts.filter(stored.canRetry).map { .wantsAgent(slot: $0.slot) } }
     actions += wishAgain(at: now)
     if !isDecided { actions += isWaitingForAgents ? [.wantsAgents] : settle(at: now, then: []) }

@@ -136,8 +136,20 @@ struct ExecutionWrites: Sendable {
   }
 
   /// Starts a restoration in place of a refused write, and drops the report of the execution's end.
-  mutating func restoreUndecided() {
-    _ = restore(then: letGo().filter { $0 != .finished })
+  ///
+  /// - Parameter isOpen: Whether a task is open again, so that its outcome is not part of the restoration.
+  /// - Returns: The outcomes that arrived for such tasks after the decision, whose acknowledgements are dropped too.
+  mutating func restoreUndecided(isOpen: (TaskRecord) -> Bool) -> [TaskRecord] {
+    var late: [TaskRecord] = []
+    let actions = letGo().filter { action in
+      if case .acknowledge(let task) = action, isOpen(task) {
+        late.append(task)
+        return false
+      }
+      return action != .finished
+    }
+    _ = restore(then: actions)
+    return late
   }
 
   /// Drops all writes, and returns the actions that waited for them.

@@ -31,11 +31,15 @@ import Testing
     #expect(world.machine.execution(id) == nil)
     world.lose(id)
     world.handle(.message(.declined(execution: id)))
+    // Another owner has time to restore it.
+    world.advance(by: .seconds(9))
+    #expect(world.machine.execution(id) == nil)
+    world.advance(by: .seconds(3))
     world.settle()
-    #expect(world.store[id]?.execution.owner == World.session && world.store[id]?.execution.epoch == 3)
+    #expect(world.store[id]?.execution.owner == World.session && world.store[id]?.execution.epoch == 4)
     world.connect("a")
     world.settle()
-    world.complete("task_1_3_0", by: "a")
+    world.complete("task_1_4_0", by: "a")
     world.settle()
     #expect(world.status(id) == .completed && world.faults == [])
   }
@@ -51,7 +55,8 @@ import Testing
     world.handle(.written(id, epoch: change.epoch, revision: change.revision, .stale))
     #expect(world.machine.execution(id) == nil)
     world.handle(.message(.declined(execution: id)))
-    #expect(world.machine.execution(id)?.execution.epoch == 2)
+    world.advance(by: .seconds(12))
+    #expect(world.machine.execution(id)?.execution.epoch == 3)
   }
 
   @Test(arguments: [Duration.zero, .seconds(90)])
@@ -64,6 +69,7 @@ import Testing
     // A refusal of a much later offer says nothing about that claim.
     world.advance(by: pause)
     world.handle(.message(.declined(execution: id)))
+    world.advance(by: .seconds(12))
     #expect(world.machine.execution(id) == nil && world.store[id]?.execution.owner != World.session)
   }
 
@@ -111,6 +117,29 @@ import Testing
     }
     #expect(world.machine.execution(id) == nil)
     #expect(world.takeLookUps() == [World.LookUp(task: "task_1_0", agent: agent)])
+  }
+
+  @Test(arguments: [true, false])
+  func anAcknowledgedResultThatTheStoreLostCountsIfTheExecutionReturns(stillDrives: Bool) throws {
+    var world = World(Self.lossy)
+    for agent in ["a", "b"] { world.connect(agent) }
+    let (id, _) = world.submit(World.pattern(min: 2), timeout: .seconds(600), waits: false)
+    let tasks = try #require(world.store[id]?.tasks)
+    world.complete("task_1_0", by: tasks[0].agentID, result: "first")
+    world.settle()
+    world.loseWrites(of: id)
+    world.steal(id)
+    if !stillDrives {
+      world.holdsReads = true
+      world.resetStore()
+      world.settle()
+      #expect(world.machine.execution(id) == nil)
+    }
+    world.handle(.claimed(id, from: World.other, world.claimInStore(id), cancels: false))
+    world.settle()
+    world.complete("task_1_1", by: tasks[1].agentID, result: "second")
+    world.settle()
+    #expect(world.status(id) == .completed && world.store[id]?.execution.result == ["results": ["first", "second"]])
   }
 
   @Test func aLossOfAnAgentIsNotRecordedForTheNewOwner() throws {

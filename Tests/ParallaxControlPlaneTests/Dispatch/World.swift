@@ -62,6 +62,8 @@ struct World {
   private(set) var gone: [String] = []
   private(set) var reads: [String] = []
   private(set) var unlisted: [String] = []
+  /// Whether no read is answered.
+  var holdsReads = false
   /// Whether a test answers the claims.
   var holdsClaims = false
   private(set) var claims: [(id: String, owner: NodeSession)] = []
@@ -120,7 +122,7 @@ struct World {
     case .record(let outcome, _, _): lookUps.append(LookUp(task: outcome.id, agent: outcome.agentID))
     case .read(let id):
       reads.append(id)
-      handle(.read(id, store[id]))
+      if !holdsReads { handle(.read(id, store[id])) }
     case .claim(let id, let owner, _) where holdsClaims: claims.append((id, owner))
     case .claim(let id, let owner, let cancels):
       let stored = store[id].flatMap { $0.execution.owner == Self.session && !$0.execution.status.isTerminal ? $0 : nil }
