@@ -36,13 +36,14 @@ struct CertificateReloader: Service {
 
   /// Reads the files, and uses them if they have changed.
   func look(_ seen: inout Seen) {
-    guard let contents = certificates.contents, contents != seen.contents else { return }
+    let contents = certificates.contents
+    guard contents != seen.contents else { return }
     seen.contents = contents
     do {
       try tls.replace(certificates.settings())
       logger.notice("certificates reloaded", metadata: ["file": "\(certificates.certificate.path)"])
     } catch {
-      logger.error("the changed certificates cannot be used; those in force stay", metadata: ["error": "\(error)"])
+      logger.error("the changed certificates cannot be used; those in force stay", metadata: ["file": "\(certificates.certificate.path)", "error": "\(error)"])
     }
   }
 }

@@ -1,7 +1,7 @@
 package import ParallaxAPI
 
 /// The API keys that a node accepts.
-package struct KeyRing: Sendable, Hashable {
+package struct KeyRing: Sendable, Hashable, CustomStringConvertible {
   /// A key with its holder's name and scopes.
   package struct Key: Sendable, Hashable {
     fileprivate let digest: KeyDigest
@@ -28,6 +28,9 @@ package struct KeyRing: Sendable, Hashable {
   }
 
   package var isEmpty: Bool { keys.isEmpty }
+
+  /// The number of keys; their digests belong in no log.
+  package var description: String { "\(keys.count) keys" }
 
   /// Finds the holder of the key in a request's `Authorization` headers.
   ///

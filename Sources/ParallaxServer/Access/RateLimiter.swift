@@ -10,7 +10,7 @@ struct RateLimiter: Sendable {
   enum Caller: Sendable, Hashable {
     case principal(Principal.Identity)
     case address(String)
-    /// All further callers while the table is full.
+    /// All further addresses while the table is full.
     case others
   }
 
@@ -32,9 +32,11 @@ struct RateLimiter: Sendable {
   private static let minute = 60.0
 
   private let limit: Int
-  /// The callers that are told apart; it bounds the memory.
+  /// The callers that are told apart; it bounds the memory, as the configuration bounds the principals.
   private let capacity: Int
   private var buckets: [Caller: Bucket] = [:]
+  /// The time of the last removal of idle callers, each of which takes the whole table's time.
+  private var removedAt: NIODeadline?
 
   init(requestsPerMinute limit: Int, capacity: Int = 100_000) {
     self.limit = limit
@@ -44,7 +46,8 @@ struct RateLimiter: Sendable {
   /// Counts a request.
   mutating func count(_ caller: Caller, at now: NIODeadline) -> Standing {
     var caller = caller
-    if buckets[caller] == nil, buckets.count >= capacity {
+    // Principals keep buckets of their own, so that no flood of addresses costs the holders of keys anything.
+    if case .address = caller, buckets[caller] == nil, buckets.count >= capacity {
       removeFull(at: now)
       if buckets.count >= capacity { caller = .others }
     }
@@ -61,6 +64,8 @@ struct RateLimiter: Sendable {
 
   /// Forgets callers whose buckets are full again: they are as good as new ones.
   private mutating func removeFull(at now: NIODeadline) {
+    if let removedAt, now - removedAt < .seconds(1) { return }
+    removedAt = now
     buckets = buckets.filter { Self.seconds(from: $0.value.filledAt, to: now) < Self.minute }
   }
 

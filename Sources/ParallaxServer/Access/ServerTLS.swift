@@ -47,6 +47,16 @@ package struct ClientIdentities: Sendable, Hashable {
   }
 }
 
+/// What a client's certificate grants, for as long as it is valid: a connection, or a TLS session that is resumed, may outlast it.
+struct ClientCertificate: Sendable {
+  let principal: Principal
+  /// The end of the certificate's validity.
+  let expiry: Timestamp
+
+  /// The principal, unless the certificate has expired.
+  func principal(at now: Timestamp) -> Principal? { now < expiry ? principal : nil }
+}
+
 extension NIOSSLCertificate {
   /// The DNS names, URIs and email addresses among the subject alternative names.
   var clientNames: [String] {

@@ -157,8 +157,21 @@ final class FrontContext: Sendable {
   private func address(of head: HTTPRequestHead, from peer: SocketAddress?) -> String {
     let address = peer?.ipAddress ?? ""
     guard isTrustedProxy(address) else { return address }
-    let forwarded = head.headers[canonicalForm: "x-forwarded-for"].last { !isTrustedProxy(String($0)) }
-    return forwarded.map { String($0.prefix(64)) } ?? address
+    let forwarded = head.headers[canonicalForm: "x-forwarded-for"].lazy.map { Self.ipAddress($0) }
+    // What cannot be read as an address ends the list of those that trusted proxies have told.
+    guard let last = forwarded.last(where: { $0.map { !isTrustedProxy($0) } ?? true }) else { return address }
+    return last ?? address
+  }
+
+  /// The canonical form of an address in `X-Forwarded-For`, which may have a port; nil if it is none.
+  private static func ipAddress(_ text: Substring) -> String? {
+    var text = text
+    if text.first == "[" {
+      text = text.dropFirst().prefix { $0 != "]" }
+    } else if text.count(where: { $0 == ":" }) == 1 {
+      text = text.prefix { $0 != ":" }
+    }
+    return (try? SocketAddress(ipAddress: String(text), port: 0))?.ipAddress
   }
 
   private func isTrustedProxy(_ address: String) -> Bool {

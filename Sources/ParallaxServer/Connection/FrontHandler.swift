@@ -4,6 +4,7 @@ import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import NIOSSL
+import ParallaxAPI
 
 /// Stands between NIO's HTTP/1 codec and the router and dispatches each request: to its own answers for probes and refusals, to a
 /// WebSocket, or to the router.
@@ -55,8 +56,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   let shared: FrontContext
-  /// The principal that the client's certificate names; nil without TLS, a certificate, or scopes of it.
-  private lazy var certificate = clientPrincipal()
+  /// The client's certificate; nil without TLS, a certificate, or scopes of it.
+  private lazy var certificate = clientCertificate()
   /// The principal of the request that the router answers.
   let principal: CurrentPrincipal
   /// The connection exceeds the server's limit: only its probes are answered.
@@ -118,11 +119,13 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   /// Reads the certificate of a client; its chain was verified by the handshake, which precedes the first request.
-  private func clientPrincipal() -> Principal? {
+  private func clientCertificate() -> ClientCertificate? {
     guard let identities = shared.tls?.identities, !identities.isEmpty, let context,
       let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate()
     else { return nil }
-    return identities.principal(names: certificate.clientNames)
+    return identities.principal(names: certificate.clientNames).map {
+      ClientCertificate(principal: $0, expiry: Timestamp(milliseconds: Int64(certificate.notValidAfter) * 1_000))
+    }
   }
 
   /// Adds the router's handlers; must be called on the event loop, once, after the connection was negotiated as HTTP.
@@ -172,7 +175,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     switch input {
     case .part(.head(var head)):
       let peer = context.channel.remoteAddress
-      let disposition = shared.disposition(of: &head, from: peer, certificate: certificate, isBeyondLimit: isBeyondLimit)
+      let client = certificate?.principal(at: .now)
+      let disposition = shared.disposition(of: &head, from: peer, certificate: client, isBeyondLimit: isBeyondLimit)
       let standing = shared.standing(of: head, disposition, from: peer)
       begin(head, disposition.limited(by: standing), standing, context: context)
     case .admitted(let head, let principal, let standing): begin(head, .route(principal), standing, context: context)

@@ -40,6 +40,13 @@ import Testing
     #expect(limiter.count(.address("10.0.0.5"), at: start + .seconds(65)).isExceeded)
   }
 
+  @Test func aFullTableCostsTheHoldersOfKeysNothing() {
+    var limiter = RateLimiter(requestsPerMinute: 1, capacity: 2)
+    for host in 1...9 { _ = limiter.count(.address("10.0.0.\(host)"), at: start) }
+    #expect(limiter.count(.address("10.0.1.1"), at: start).isExceeded)
+    for name in ["a", "b"] { #expect(!limiter.count(.principal(.key(name)), at: start).isExceeded) }
+  }
+
   @Test func aServerTellsCallersWhatTheyHaveLeft() async throws {
     let keys = ["key-of-a-test-1-0123456789", "key-of-a-test-2-0123456789"]
     let change = { @Sendable (configuration: inout HTTPServer.Configuration) in
@@ -61,6 +68,7 @@ import Testing
       // Callers without a key are counted by their address, which the trusted proxy tells.
       for (forwarded, statuses) in [
         ("10.0.0.1", [401, 401, 429]), ("10.0.0.1, 10.0.0.2", [401, 401, 429]), ("10.0.0.9, 10.0.0.2, 127.0.0.1", [429]),
+        ("10.0.0.2:4711", [429]), ("2001:db8::1", [401]), ("[2001:0DB8::1]:4711, 127.0.0.1:80", [401, 429]),
       ] {
         for status in statuses {
           let answer = try await server.send("GET", "/api/agents", headers: [("X-Forwarded-For", forwarded)])
@@ -84,5 +92,20 @@ import Testing
         }
       }
     }
+  }
+}
+
+@Suite struct ClientCertificateTests {
+  @Test func anExpiredCertificateGrantsNothing() {
+    let expiry = Timestamp(milliseconds: 1_000_000)
+    let certificate = ClientCertificate(principal: Principal(.certificate("worker"), scopes: [.agent]), expiry: expiry)
+    #expect(certificate.principal(at: expiry - .milliseconds(1))?.identity == .certificate("worker"))
+    #expect(certificate.principal(at: expiry) == nil)
+  }
+
+  @Test func keysAreDescribedByTheirNumber() {
+    let ring = KeyRing([KeyRing.Key(name: "a", digest: KeyDigest(of: "key-of-a-test-1-0123456789"), scopes: [.read])])
+    #expect("\(ring)" == "1 keys")
+    #expect(!String(reflecting: ring).contains("sha256"))
   }
 }
