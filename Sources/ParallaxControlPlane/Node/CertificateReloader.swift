@@ -43,7 +43,9 @@ struct CertificateReloader: Service {
       try tls.replace(certificates.settings())
       logger.notice("certificates reloaded", metadata: ["file": "\(certificates.certificate.path)"])
     } catch {
-      logger.error("the changed certificates cannot be used; those in force stay", metadata: ["file": "\(certificates.certificate.path)", "error": "\(error)"])
+      logger.error(
+        "the changed certificates cannot be used; those in force stay",
+        metadata: ["file": "\(certificates.certificate.path)", "error": "\(error)"])
     }
   }
 }

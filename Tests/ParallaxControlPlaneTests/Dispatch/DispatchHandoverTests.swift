@@ -155,6 +155,27 @@ import Testing
     #expect(world.machine.execution(id) == nil && world.takeLookUps() == [])
   }
 
+  /// The store may have another life of the execution, or have removed it.
+  @Test func onlyAnOutcomeThatNoLifeOfTheExecutionCanHaveIsRefused() {
+    var world = World(Self.lossy)
+    world.connect("a")
+    for id in ["task_1_0", "task_1_7_0", "task_10_0", "task_forged"] {
+      let outcome = TaskRecord(id: id, agentID: "a", slot: 0, state: .completed, result: 1)
+      world.handle(.recorded(outcome, execution: "exec_1", messageID: "m", .unknown))
+    }
+    #expect(world.acknowledged == ["task_1_0 a", "task_1_7_0 a"])
+    let refused = world.sent.count { if case .error(let error) = $0.message { error.code == "UNKNOWN_TASK" } else { false } }
+    #expect(refused == 2)
+  }
+
+  @Test func anExecutionDoesNotStartAfterItsDeadlineEvenIfItsTimerIsLate() {
+    var world = World(Self.clustered)
+    let (id, _) = world.submit(timeout: .seconds(60), waits: false)
+    world.pass(.seconds(61))
+    world.connect("a")
+    #expect(world.writes.isEmpty && world.machine.execution(id)?.tasks == [])
+  }
+
   // MARK: Callers
 
   @Test func aCallerOfAnExecutionThatTheStoreBarredIsRefused() {

@@ -376,9 +376,14 @@ struct World {
   }
 
   mutating func advance(by duration: Duration) {
+    pass(duration)
+    handle(.timePassed)
+  }
+
+  /// Lets time pass without a timer.
+  mutating func pass(_ duration: Duration) {
     now.instant += duration
     now.wall = now.wall + duration
-    handle(.timePassed)
   }
 
   /// Announces the loads, and returns them.
