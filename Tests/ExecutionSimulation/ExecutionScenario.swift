@@ -117,16 +117,19 @@ extension ExecutionScenario {
     world.expect(.completed, of: caller, by: 45)
   }
 
-  /// A node is paused for less time than its reread of the execution, which another node ends meanwhile, takes to come.
+  /// A node is paused for less time than a loss takes to be noticed, and the message about a result is lost meanwhile.
   static let callersOfABrieflyPausedNode = ExecutionScenario("callers of a briefly paused node", { $0.loyalty = 0 }) { world in
     world.agents[0].home = world.nodes[0]
     var caller: SimulatedCaller?
     world.at(8) { caller = world.submit(timeout: 140, at: world.nodes[0]) { ($0.work, $0.waits, $0.key) = (3, true, nil) } }
     world.at(9) {
-      world.nodes[0].pause(for: .seconds(26))
+      world.nodes[0].pause(for: .seconds(13))
       world.agents[0].home = world.nodes[1]
+      world.agents[0].breakConnection(.plain, awayFor: .seconds(1))
+      world.losesMessages = true
     }
-    world.expect({ caller?.answer.map { if case .finished = $0 { true } else { false } } ?? false }, at: 37, "the caller waits")
+    world.at(21) { world.losesMessages = false }
+    world.expect({ caller?.answer.map { if case .finished = $0 { true } else { false } } ?? false }, at: 30, "the caller waits")
   }
 }
 
@@ -195,7 +198,8 @@ extension ExecutionScenario {
 
   /// The announcement that one of two agents is idle is lost to the node of the other, whose execution needs both.
   static let newsOfALoadForAPair = ExecutionScenario("lost news of a load, for a pair", { $0.agents = 2 }) { world in
-    for (agent, node) in zip(world.agents, world.nodes) { agent.home = node }
+    // The second agent has two places, and the first one, which is busy, has one.
+    for (agent, node) in zip(world.agents.reversed(), world.nodes) { agent.home = node }
     var caller: SimulatedCaller?
     world.at(8) { world.submit(timeout: 60, at: world.nodes[1]) { ($0.work, $0.waits) = (4, false) } }
     world.at(9) { world.losesEvents = true }

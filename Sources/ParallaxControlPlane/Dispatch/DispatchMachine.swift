@@ -188,7 +188,7 @@ extension DispatchMachine {
       _ = driver.ownership.takeReported(of: id)
       return declined.map { takeBack($0, at: now) } ?? [.store(.unlist(id))]
     }
-    let outcomes = driver.recordReported(of: stored)
+    let outcomes = driver.ownership.recordReported(of: stored)
     if stored.execution.status.isTerminal { return [.store(.unlist(id))] }
     if stored.execution.owner == settings.session { return outcomes + [claim(id, from: settings.session)] }
     driver.ownership.handedOver(stored, at: now)

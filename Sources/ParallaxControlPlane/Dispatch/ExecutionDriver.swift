@@ -158,15 +158,7 @@ struct ExecutionDriver: Sendable {
   mutating func leave(_ id: String, for found: StoredExecution) -> [DispatchAction] {
     let outcomes = executions[id]?.machine.letGo() ?? []
     let actions = leave(id, outcomes)
-    return actions + recordReported(of: found, besides: outcomes)
-  }
-
-  /// Records the reported outcomes of an execution, which this node drove, that the store has acknowledged to this node and lost since.
-  mutating func recordReported(of found: StoredExecution, besides outcomes: [TaskRecord] = []) -> [DispatchAction] {
-    let id = found.execution.id
-    return ownership.takeReported(of: id).filter { task in
-      found.tasks.contains { $0.state == .open && $0.isSame(as: task) } && !outcomes.contains { $0.isSame(as: task) }
-    }.map { .store(.record($0, execution: id, messageID: nil)) }
+    return actions + ownership.recordReported(of: found, besides: outcomes)
   }
 
   private mutating func leave(_ id: String, _ outcomes: [TaskRecord], isBarred: Bool = false) -> [DispatchAction] {

@@ -172,6 +172,14 @@ struct OwnershipMachine: Sendable {
   /// Returns and clears the reported outcomes of an execution that this node has left.
   mutating func takeReported(of id: String) -> [TaskRecord] { reported.removeValue(forKey: id) ?? [] }
 
+  /// Records the reported outcomes of an execution that this node has left, if the store, which had acknowledged them, has lost them.
+  mutating func recordReported(of found: StoredExecution, besides outcomes: [TaskRecord] = []) -> [DispatchAction] {
+    let id = found.execution.id
+    return takeReported(of: id).filter { task in
+      found.tasks.contains { $0.state == .open && $0.isSame(as: task) } && !outcomes.contains { $0.isSame(as: task) }
+    }.map { .store(.record($0, execution: id, messageID: nil)) }
+  }
+
   /// Keeps an execution that another node has claimed, as the store had it.
   mutating func handedOver(_ stored: StoredExecution, at now: Moment) {
     guard settings.isStoreLossy else { return }
