@@ -168,8 +168,9 @@ package struct ExecutionMachine: Sendable {
 
   /// Ends the execution at its deadline: with the results so far if they suffice, otherwise as timed out.
   package mutating func deadlinePassed(at now: Timestamp) -> [Action] {
+    // A decision may not hold, and the deadline passes only once.
+    wish = isDecided ? wish ?? .timeOut : .timeOut
     guard !isDecided else { return [] }
-    wish = .timeOut
     if stored.completedSlots >= stored.execution.pattern.agents.min { return aggregate(at: now) }
     return end(.timedOut, error: stored.timeOut, reason: "timeout", at: now)
   }

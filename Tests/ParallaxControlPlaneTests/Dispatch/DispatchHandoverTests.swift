@@ -176,6 +176,19 @@ import Testing
     #expect(world.writes.isEmpty && world.machine.execution(id)?.tasks == [])
   }
 
+  @Test func anExecutionEndsAtADeadlineThatPassedBesideADecisionThatDidNotHold() throws {
+    var world = World(Self.clustered)
+    for agent in ["a", "b"] { world.connect(agent) }
+    let (id, _) = world.submit(World.pattern(min: 2), timeout: .seconds(60), waits: false)
+    let tasks = try #require(world.store[id]?.tasks)
+    world.leave(tasks[0].agentID, graceful: true)
+    world.recordElsewhere(tasks[1].id, result: "kept")
+    // The failure is decided, and its write takes until after the deadline.
+    world.advance(by: .seconds(61))
+    world.settle()
+    #expect(world.status(id) == .timedOut && world.machine.execution(id) == nil && world.faults == [])
+  }
+
   // MARK: Callers
 
   @Test func aCallerOfAnExecutionThatTheStoreBarredIsRefused() {
