@@ -40,9 +40,7 @@ package struct HTTPServer: Service {
     package init(
       host: String = "127.0.0.1", port: Int = 8080, limits: ConnectionLimits = ConnectionLimits(), allowUnauthenticated: Bool = false,
       keys: KeyRing = KeyRing(), protectStatus: Bool = false, requestsPerMinute: Int? = nil, tls: ServerTLS? = nil,
-      allowedOrigins: Set<String> = [],
-      knownHosts: Set<String> = [],
-      trustedProxies: [IPNetwork] = [],
+      allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], trustedProxies: [IPNetwork] = [],
       closeTimeout: Duration = .seconds(2)
     ) {
       self.host = host
@@ -116,8 +114,7 @@ package struct HTTPServer: Service {
     front = FrontContext(
       limits: configuration.limits, access: access, tls: configuration.tls,
       limiter: configuration.requestsPerMinute.map(SharedRateLimiter.init), probes: probes, gateway: gateway, connections: connections,
-      isLeaving: hooks.isLeaving,
-      logger: logger)
+      isLeaving: hooks.isLeaving, logger: logger)
     responder = APIResponder(routes: routes, clock: clock, logger: logger)
   }
 

@@ -62,6 +62,9 @@ extension StateStoreConformance {
     Check("a task that has ended is not reopened, and no unread task is overruled") { store in
       let old = Sample.execution(tasks: [Sample.task("task_1")])
       try await create(old, in: store)
+      var ignorant = old
+      (ignorant.execution.revision, ignorant.tasks) = (2, [])
+      try expect(await store.restore(ignorant, as: .owner), is: .unread, "the restoration without the open task")
       var failed = Sample.task("task_1", state: .failed)
       failed.error = ExecutionFailure(code: "X", message: "recorded by another node")
       guard case .recorded = try await store.record(failed, of: old.execution.id) else {

@@ -302,6 +302,38 @@ extension DispatchOwnershipTests {
   }
 }
 
+// MARK: Tasks that were not sent
+
+extension DispatchOwnershipTests {
+  @Test func aTaskOfAnotherNodeThatIsNotSentFreesItsPlaceAndOneOfThisNodeKeepsIt() {
+    var world = World(Self.clustered)
+    let epoch = world.connect("near", limit: 2)
+    let (id, _) = world.submit(timeout: .seconds(60), waits: false)
+    world.forward("task_9_0", to: "near")
+    #expect(world.machine.agent("near")?.load == 2)
+    for task in ["task_1_0", "task_9_0"] { world.handle(.agent(.dropped(task: task, at: "near", epoch: epoch))) }
+    #expect(world.machine.agent("near")?.tasks.keys.sorted() == ["task_1_0"])
+    world.advance(by: .seconds(60))
+    world.settle()
+    #expect(world.status(id) == .timedOut)
+  }
+}
+
+@Suite struct WaitingTasksTests {
+  @Test func aWaitingTaskHasTheRemainingTimeAndNoneAfterItsDeadline() {
+    var waiting = WaitingTasks()
+    for id in ["task_1", "task_2"] {
+      let task = ControlPlaneMessage.Task(
+        taskId: id, executionId: "exec_1", patternName: "pattern", patternVersion: "1.0.0", capability: "text", input: [:],
+        timeout: .seconds(10), priority: .normal, context: .init(stepIndex: 0, totalSteps: 1))
+      waiting.add(task, at: .seconds(5))
+    }
+    #expect(waiting.next(at: .seconds(8))?.timeout.duration == .seconds(7))
+    #expect(waiting.next(at: .seconds(15))?.timeout.duration == .zero)
+    #expect(waiting.next(at: .seconds(15)) == nil)
+  }
+}
+
 @Suite struct BacklogsTests {
   private func task(_ id: String) -> ControlPlaneMessage.Task {
     ControlPlaneMessage.Task(

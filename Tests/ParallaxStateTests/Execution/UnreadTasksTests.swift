@@ -52,6 +52,22 @@ import Testing
     #expect(driven.status == .completed)
   }
 
+  @Test func aResultThatCameBesideADecisionCountsWhenTheDecisionIsReverted() {
+    var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
+    guard let stored = driven.store else { Issue.record("nothing is stored"); return }
+    driven.perform { $0.taskLost(stored.tasks[0].id, at: $1) }
+    driven.write(.behind)
+    driven.write(.unread)
+    _ = driven.takeActions()
+    driven.complete(1, result: "late")
+    driven.perform { [found = found(stored, completed: [0])] in $0.storeLacks(found, at: $1) }
+    #expect(!driven.takeNames().contains("acknowledge b"), "the result is not stored yet")
+    driven.settle()
+    let names = driven.takeNames()
+    #expect(names.contains("acknowledge b") && !names.contains("send b"))
+    #expect(driven.status == .completed && driven.store?.tasks.map(\.result) == ["kept", "late"])
+  }
+
   @Test func outcomesThatADecisionOverlooksDoNotCountAsRead() {
     for (isDecided, recordings) in [(true, 0), (false, 1)] as [(Bool, Int64)] {
       var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])

@@ -93,12 +93,15 @@ import Testing
     }
   }
 
-  @Test func aResultWaitsForFreeMemory() async throws {
+  /// An end without a result frees memory; a failed aggregation has the last result.
+  @Test(arguments: [ExecutionStatus.completed, .failed])
+  func aResultWaitsForFreeMemory(_ status: ExecutionStatus) async throws {
     try await withStore { test in
       let stored = Sample.execution("exec_1", status: .running)
       _ = try await test.store.create(stored)
       try await fill(test)
-      let change = Sample.change(stored, revision: 2, status: .completed)
+      var change = Sample.change(stored, revision: 2, status: status)
+      change.tasks = [TaskRecord(id: "task_1", agentID: "agent_1", slot: 0, state: .completed, result: "the result")]
       #expect(try await storeErrorCode { try await test.store.update(change) } == .unwritable)
       try await empty(test)
       #expect(try await test.store.update(change) == .applied)
