@@ -98,6 +98,8 @@ import Testing
       try await advance(to: 3)
       node.set(executions: 0, agents: 1, callers: 0)
     } afterAccepting: {
+      // The wait for executions may still be leaving the clock.
+      try await eventually("the answers") { node.log.contains { $0.what == "callers answered" } }
       try await advance(to: 4)
       try await clock.sleepers()
       node.set(executions: 0, agents: 0, callers: 0)
