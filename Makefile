@@ -21,7 +21,7 @@ fuzz: ## Fuzz the Redis decoder: libFuzzer, then against hiredis; ARGS="SECONDS"
 	@Scripts/fuzz.sh $(ARGS)
 
 format: ## Format the sources in place
-	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
+	swift format --in-place --parallel --recursive Package.swift Sources Plugins Tests Benchmarks/Package.swift Benchmarks/Sources \
 	  Examples/Package.swift Examples/Sources Examples/Tests Oracle/Package.swift Oracle/Sources
 
 bench: ## Executions per second, embedded and on Redis, and where the time goes

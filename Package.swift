@@ -135,7 +135,9 @@ let package = Package(
         node("NIOHTTPTypes", "swift-nio-extras"), node("NIOHTTPTypesHTTP1", "swift-nio-extras"),
         node("HTTPTypes", "swift-http-types"), logging, lifecycle,
       ] + Weight.controlPlane.nio,
-      swiftSettings: settings),
+      exclude: ["UI"], swiftSettings: settings, plugins: ["EmbedFiles"]),
+    .plugin(name: "EmbedFiles", capability: .buildTool(), dependencies: ["embed-files"]),
+    .executableTarget(name: "embed-files", path: "Plugins/embed-files", swiftSettings: settings),
 
     // Floor 3
     .target(

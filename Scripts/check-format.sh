@@ -3,8 +3,8 @@
 # the formatter does not check.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-sources=(Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Examples/Package.swift Examples/Sources Examples/Tests
-  Oracle/Package.swift Oracle/Sources)
+sources=(Package.swift Sources Plugins Tests Benchmarks/Package.swift Benchmarks/Sources Examples/Package.swift Examples/Sources
+  Examples/Tests Oracle/Package.swift Oracle/Sources)
 columns=140
 
 status=0

@@ -412,7 +412,7 @@ final class SimulatedNode {
           world.note("\(session) is cut off from the others")
           // An agent that is asked to reconnect leaves once another node has registered it.
           for id in links.keys.sorted() { if let link = links[id] { say(to: link.agent) { link.agent.askedToReconnect(link.connection) } } }
-        case .readMembers, .announced, .patternChanged, .publishLoads, .markerReturned: break
+        case .readMembers, .announced, .patternChanged, .publishLoads, .markerReturned, .activity: break
         }
       }
     }

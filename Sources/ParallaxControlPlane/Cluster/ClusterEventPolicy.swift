@@ -1,4 +1,4 @@
-import ParallaxAPI
+package import ParallaxAPI
 package import ParallaxHA
 import ParallaxState
 
@@ -18,6 +18,8 @@ package struct ClusterEventPolicy: Sendable {
     case markerReturned(Int64)
     case lost(NodeSession)
     case regained(NodeSession)
+    /// Another node has told what its executions did.
+    case activity(ActivitySample, of: String)
     /// Send this node's agents to other nodes, which no longer see its heartbeats.
     case releaseAgents
   }
@@ -56,6 +58,9 @@ package struct ClusterEventPolicy: Sendable {
       guard isOwn, let marker = event.details?["marker"]?.integerValue else { return [] }
       return [.markerReturned(marker)]
     case Self.loadRequest: return isOwn ? [] : [.publishLoads]
+    case Activity.eventType:
+      guard !isOwn, let sample = ActivitySample(details: event.details) else { return [] }
+      return [.activity(sample, of: event.nodeId)]
     case "pattern": return isOwn ? [] : [.patternChanged(event.id)]
     default: return isOwn ? [] : [.readMembers]
     }

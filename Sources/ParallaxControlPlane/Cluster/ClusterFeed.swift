@@ -19,6 +19,8 @@ struct ClusterFeed: Service {
   let patterns: PatternCatalog
   let publisher: EventPublisher
   let latency: SyncLatency
+  let activity: Activity
+  let meter: ActivityMeter
   /// Called when a member is lost.
   let onLoss: @Sendable () -> Void
   let clock: NodeClock
@@ -39,7 +41,7 @@ struct ClusterFeed: Service {
   init(
     bus: any EventBus, store: any StateStore, session: NodeSession, members: NodeMembers, dispatcher: Dispatcher,
     messenger: NodeMessenger, patterns: PatternCatalog, publisher: EventPublisher, latency: SyncLatency,
-    onLoss: @escaping @Sendable () -> Void, clock: NodeClock, logger: Logger
+    activity: Activity, meter: ActivityMeter, onLoss: @escaping @Sendable () -> Void, clock: NodeClock, logger: Logger
   ) {
     self.bus = bus
     self.store = store
@@ -50,6 +52,8 @@ struct ClusterFeed: Service {
     self.patterns = patterns
     self.publisher = publisher
     self.latency = latency
+    self.activity = activity
+    self.meter = meter
     self.onLoss = onLoss
     self.clock = clock
     self.logger = logger
@@ -66,6 +70,7 @@ struct ClusterFeed: Service {
         group.addTask { await every(Self.readInterval, clock: clock.monotonic) { agentReads.signal() } }
         group.addTask { await every(Self.loadInterval, clock: clock.monotonic) { dispatcher.handle(.agent(.loadsDue)) } }
         group.addTask { await every(Self.markerInterval, clock: clock.monotonic) { sendMarker() } }
+        group.addTask { await every(Activity.interval, clock: clock.monotonic, startsAtOnce: false) { tellActivity() } }
       }
     }
   }
@@ -73,6 +78,14 @@ struct ClusterFeed: Service {
   private func sendMarker() {
     let marker = latency.send(at: clock.now.instant)
     publisher.publish("marker", id: session.nodeID, details: ["marker": .integer(marker)], on: .cluster)
+  }
+
+  private func tellActivity() {
+    let counts = dispatcher.counts
+    let sample = meter.take(
+      at: clock.now.wall, running: counts.executions - counts.waiting, waiting: counts.waiting, agents: counts.agents)
+    activity.add(sample, of: session.nodeID)
+    publisher.publish(Activity.eventType, id: session.nodeID, details: sample.details, on: .cluster)
   }
 
   private func perform(_ effects: [ClusterEventPolicy.Effect]) {
@@ -89,6 +102,7 @@ struct ClusterFeed: Service {
         messenger.sessionLost(session)
         dispatcher.handle(.agent(.memberLost(session)))
         onLoss()
+      case .activity(let sample, let node): activity.add(sample, of: node)
       case .releaseAgents: dispatcher.askAgentsToReconnect(reason: "cut_off", over: Self.releaseSpread)
       }
     }

@@ -1,4 +1,4 @@
-import ParallaxAPI
+package import ParallaxAPI
 package import ParallaxHA
 package import ParallaxState
 
@@ -67,6 +67,9 @@ package struct DispatchMachine: Sendable {
 
   /// The numbers of timers, and of executions and slots that wait for agents, including outdated entries.
   package var sizes: (timers: Int, waiting: Int) { driver.sizes }
+
+  /// The executions of this node by capabilities, the longest queue first.
+  package var queues: [QueueDocument] { driver.queueReport }
 
   package func agent(_ id: String) -> AgentDirectory.Agent? { driver.agents.directory[id] }
 

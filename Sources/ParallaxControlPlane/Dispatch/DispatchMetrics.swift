@@ -5,6 +5,8 @@ import Synchronization
 
 /// The metrics of executions.
 package final class DispatchMetrics: Sendable {
+  /// The same executions, for the charts.
+  let meter = ActivityMeter()
   private struct Series {
     var byStatus: [ExecutionStatus: CounterSeries] = [:]
     var duration: HistogramSeries
@@ -39,6 +41,7 @@ package final class DispatchMetrics: Sendable {
       patterns[name] = series
       return (counter, series.duration)
     }
+    meter.ended(execution)
     counter.increment()
     if let completedAt = execution.completedAt { duration.observe(completedAt - execution.createdAt) }
   }

@@ -323,10 +323,16 @@ package final class Dispatcher: Service {
   /// The epochs of the agents that, as far as this node knows, are connected to another node session.
   package func agentEpochs(at home: NodeSession) -> [String: Int64] { state.withLock { $0.machine.agentEpochs(at: home) } }
 
-  /// The numbers of executions of this node and of agents connected to it, at constant cost.
-  package var counts: (executions: Int, agents: Int) {
-    state.withLock { ($0.machine.executionCount, $0.links.count) }
+  /// The numbers of executions of this node, of those that wait for agents, and of agents connected to it, at constant cost.
+  package var counts: (executions: Int, waiting: Int, agents: Int) {
+    state.withLock { state in
+      let count = state.machine.executionCount
+      return (count, min(count, state.machine.sizes.waiting), state.links.count)
+    }
   }
+
+  /// The executions of this node by capabilities; costs time for each of them.
+  var queues: [QueueDocument] { state.withLock { $0.machine.queues } }
 
   // MARK: Performing
 

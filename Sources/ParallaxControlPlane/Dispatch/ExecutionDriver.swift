@@ -35,6 +35,8 @@ struct ExecutionDriver: Sendable {
 
   var sizes: (timers: Int, waiting: Int) { (timers.count + agents.timerCount + ownership.timerCount, queues.count) }
 
+  var queueReport: [QueueDocument] { .report(on: executions.values, agents.directory, at: settings.session.nodeID) }
+
   func stored(_ id: String) -> StoredExecution? { executions[id]?.machine.stored }
 
   /// The standing of a stored execution relative to the one of this node; nil if this node does not drive it.

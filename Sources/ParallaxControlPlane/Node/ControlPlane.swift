@@ -9,6 +9,8 @@ import ParallaxText
 /// Implements the API with the dispatcher, the store and the patterns of this node.
 package struct ControlPlane: ControlPlaneService {
   let session: NodeSession
+  let clusterID: String
+  let isAlone: Bool
   let dispatcher: Dispatcher
   let store: any StateStore
   let patterns: PatternCatalog
@@ -18,6 +20,8 @@ package struct ControlPlane: ControlPlaneService {
   let watch: ExecutionWatch
   let messenger: NodeMessenger
   let publisher: EventPublisher
+  let activity: Activity
+  let relay: EventRelay
   let defaultTimeout: Duration
   let clock: NodeClock
 
@@ -165,6 +169,31 @@ package struct ControlPlane: ControlPlaneService {
     APIError(.conflict, "the execution is \(execution.status.rawValue) and can no longer be cancelled")
   }
 
+  package func retryExecution(id: String) async throws -> RetryAcceptance {
+    if let refusal = health.refusal { throw refusal }
+    guard let original = try await storeCall({ try await store.execution(id) })?.execution else {
+      throw APIError(.notFound, "there is no execution \(id.prefix(128))")
+    }
+    guard original.status.isTerminal, original.status != .completed else {
+      throw APIError(
+        .conflict, "the execution is \(original.status.rawValue): one that has failed, timed out or been cancelled can be retried",
+        details: ["status": .string(original.status.rawValue)])
+    }
+    let now = clock.now.wall
+    var generator = SystemRandomNumberGenerator()
+    let repetition = Execution(
+      id: SortableID.make(prefix: "exec", at: now, using: &generator), pattern: original.pattern, priority: original.priority,
+      input: original.input, metadata: original.metadata, createdAt: now, deadline: now + (original.deadline - original.createdAt),
+      owner: session)
+    switch await dispatcher.submit(repetition, waits: false, isRepeatable: false) {
+    case .failed(let error): throw error
+    case .accepted(let acceptance):
+      return RetryAcceptance(originalExecutionId: id, newExecutionId: repetition.id, status: acceptance.status)
+    case .finished(let stored):
+      return RetryAcceptance(originalExecutionId: id, newExecutionId: repetition.id, status: stored.execution.status)
+    }
+  }
+
   // MARK: Patterns
 
   package func pattern(name: String, version: String?) async throws -> PatternDefinition {
@@ -246,6 +275,20 @@ package struct ControlPlane: ControlPlaneService {
   package func elect(_ request: ElectRequest) async throws -> HandoverDocument { try await commands.elect(request) }
 
   package func setPaused(_ paused: Bool) async throws -> PauseDocument { try await commands.setPaused(paused) }
+
+  // MARK: Observation
+
+  package var node: NodeDescription {
+    NodeDescription(id: session.nodeID, clusterID: clusterID, version: ParallaxNode.version, isAlone: isAlone)
+  }
+
+  package func recentActivity() -> ActivityDocument { activity.document }
+
+  package func queues() -> QueueList { QueueList(queues: dispatcher.queues) }
+
+  package func events(after lastID: String?, channels: Set<ClusterEvent.Channel>) -> AsyncStream<ServerSentEvent> {
+    relay.stream(after: lastID, channels: channels)
+  }
 
   // MARK: Validation
 

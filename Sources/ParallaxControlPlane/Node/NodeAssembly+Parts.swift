@@ -72,7 +72,7 @@ extension NodeAssembly {
     ClusterFeed(
       bus: backend.events, store: backend.state, session: session, members: membership.members, dispatcher: dispatcher,
       messenger: messenger, patterns: patterns, publisher: publisher, latency: try SyncLatency(registry: registry),
-      onLoss: { [losses] in losses.fire() }, clock: clock, logger: logger)
+      activity: activity, meter: meter, onLoss: { [losses] in losses.fire() }, clock: clock, logger: logger)
   }
 
   // MARK: The node's life
@@ -100,10 +100,12 @@ extension NodeAssembly {
   func makeControlPlane() throws -> ControlPlane {
     let members = membership.members
     return ControlPlane(
-      session: session, dispatcher: dispatcher, store: backend.state, patterns: patterns, health: health,
+      session: session, clusterID: configuration.highAvailability.clusterID, isAlone: configuration.isAlone, dispatcher: dispatcher,
+      store: backend.state, patterns: patterns, health: health,
       status: NodeStatus(clusterID: configuration.highAvailability.clusterID, members: members, election: election, clock: clock),
       commands: try ClusterCommands(election: election, members: members, registry: registry, logger: logger), watch: watch,
-      messenger: messenger, publisher: publisher, defaultTimeout: configuration.executions.defaultTimeout, clock: clock)
+      messenger: messenger, publisher: publisher, activity: activity, relay: events,
+      defaultTimeout: configuration.executions.defaultTimeout, clock: clock)
   }
 
   /// Makes the server, and with TLS the service that reloads its certificates.

@@ -30,6 +30,9 @@ struct NodeAssembly {
   let recovery: SessionRecovery
   let watch: ExecutionWatch
   let metrics: NodeMetrics
+  let activity = Activity()
+  let meter: ActivityMeter
+  let events: EventRelay
   /// Starts a round of the leader's recovery at once when a member is lost.
   let losses = LeaderDuty.Trigger()
 
@@ -57,6 +60,9 @@ struct NodeAssembly {
       bus: backend.events, session: session, batchSize: configuration.highAvailability.stateSync.batchSize, clock: clock,
       logger: logger)
     messenger = NodeMessenger(inboxes: backend.inboxes, clock: clock, logger: logger)
+    let dispatchMetrics = try DispatchMetrics(registry: registry)
+    meter = dispatchMetrics.meter
+    events = EventRelay(bus: backend.events, session: session, clock: clock)
     let dispatcher = Dispatcher(
       settings: DispatchMachine.Settings(
         session: session, agentWait: configuration.executions.agentWait, resumeGrace: configuration.agents.resumeGrace,
@@ -64,7 +70,7 @@ struct NodeAssembly {
         maxRetained: configuration.executions.maxRetained),
       store: store, retention: configuration.executions.retention,
       peers: Peers(session: session, messenger: messenger, publisher: publisher),
-      timerLoop: Self.group.next(), clock: clock, metrics: try DispatchMetrics(registry: registry), logger: logger)
+      timerLoop: Self.group.next(), clock: clock, metrics: dispatchMetrics, logger: logger)
     self.dispatcher = dispatcher
     election = try Self.election(configuration, backend, session, onStuckDuty: onStuckDuty, clock, logger)
     membership = try Self.membership(
@@ -102,7 +108,7 @@ struct NodeAssembly {
             started: started,
             base: InboxReceiver(inboxes: backend.inboxes, session: session, dispatcher: dispatcher, watch: watch, logger: logger))
         ]
-      case .feed: [AfterStart(started: started, base: try makeFeed())]
+      case .feed: [AfterStart(started: started, base: try makeFeed()), events]
       // A node that cannot start must not lead, and must not touch the election record of another cluster.
       case .leadership: [AfterStart(started: started, base: makeLeadership())]
       case .lifecycle: [makeLifecycle(shippedPatterns: shippedPatterns, onReady: hooks.onReady)]

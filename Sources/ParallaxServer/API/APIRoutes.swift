@@ -60,9 +60,11 @@ struct APIRoutes: Sendable {
     return scope == .admin ? AuditLog.logging(guarded) : guarded
   }
 
-  var all: [Route] {
+  var all: [Route] { api + DashboardRoutes(service: service).all }
+
+  private var api: [Route] {
     [
-      Route(method: .get, path: "/", access: .scope(.read)) { _, _ in try .json(Signpost()) },
+      Route(method: .get, path: "/", access: .open, handler: signpost),
       Route(method: .post, path: "/api/patterns/:name/execute", access: .scope(.execute), handler: execute),
       Route(method: .get, path: "/api/executions", access: .scope(.read), handler: listExecutions),
       Route(method: .get, path: "/api/executions/:id", access: .scope(.read)) { _, context in
@@ -71,6 +73,12 @@ struct APIRoutes: Sendable {
       Route(method: .post, path: "/api/executions/:id/cancel", access: .scope(.execute)) { _, context in
         try await .json(service.cancelExecution(id: context.pathParameter("id")))
       },
+      Route(method: .post, path: "/api/executions/:id/retry", access: .scope(.execute)) { _, context in
+        try await .json(service.retryExecution(id: context.pathParameter("id")), status: .accepted)
+      },
+      Route(method: .get, path: "/api/activity", access: .scope(.read)) { _, _ in try .json(service.recentActivity()) },
+      Route(method: .get, path: "/api/queues", access: .scope(.read)) { _, _ in try .json(service.queues()) },
+      Route(method: .get, path: "/api/events", access: .scope(.read), handler: events),
       Route(method: .get, path: "/api/patterns", access: .scope(.read), handler: listPatterns),
       Route(method: .post, path: "/api/patterns", access: .scope(.admin), handler: storePattern),
       Route(method: .get, path: "/api/patterns/:name", access: .scope(.read)) { request, context in
@@ -94,6 +102,13 @@ struct APIRoutes: Sendable {
       Route(method: .post, path: "/ha/pause", access: .scope(.admin)) { _, _ in try await .json(service.setPaused(true)) },
       Route(method: .post, path: "/ha/resume", access: .scope(.admin)) { _, _ in try await .json(service.setPaused(false)) },
     ]
+  }
+
+  /// Answers `GET /`: a browser is sent to the dashboard.
+  @Sendable
+  private func signpost(_ request: Request, _ context: APIRequestContext) throws -> Response {
+    guard request.headers[.accept]?.contains("text/html") == true else { return try .json(Signpost()) }
+    return .redirect(to: DashboardRoutes.path, type: .found)
   }
 
   // MARK: Executions
@@ -125,6 +140,27 @@ struct APIRoutes: Sendable {
   private func listExecutions(_ request: Request, _ context: APIRequestContext) async throws -> Response {
     try await .json(service.executions(ExecutionQuery(QueryParameters(request.uri.query, known: ExecutionQuery.parameters))))
   }
+
+  // MARK: Events
+
+  @Sendable
+  private func events(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+    let names = try QueryParameters(request.uri.query, known: ["channels"]).list("channels")
+    let channels = try names.map { name in
+      guard let channel = ClusterEvent.Channel(rawValue: name) else {
+        let known = ClusterEvent.Channel.allCases.map(\.rawValue).joined(separator: ", ")
+        throw APIError(.validation, "channels: expected some of \(known), found \(name.prefix(64))", details: ["field": "channels"])
+      }
+      return channel
+    }
+    let lastID = request.headers[Self.lastEventID].flatMap { $0.isEmpty ? nil : $0 }
+    return .events(service.events(after: lastID, channels: channels.isEmpty ? Set(ClusterEvent.Channel.allCases) : Set(channels)))
+  }
+
+  private static let lastEventID: HTTPField.Name = {
+    guard let name = HTTPField.Name("Last-Event-ID") else { preconditionFailure("Last-Event-ID is a header name") }
+    return name
+  }()
 
   // MARK: Patterns
 
@@ -185,11 +221,16 @@ struct APIRoutes: Sendable {
 private struct Signpost: Encodable {
   let name = "parallax"
   let endpoints = [
+    "dashboard": "GET \(DashboardRoutes.path)",
     "execute": "POST /api/patterns/{name}/execute",
     "executions": "GET /api/executions",
     "patterns": "GET /api/patterns",
     "agents": "GET /api/agents",
+    "queues": "GET /api/queues",
+    "activity": "GET /api/activity",
+    "events": "GET /api/events",
     "agentProtocol": "WebSocket \(WebSocketHandshake.path)",
+    "cluster": "GET /ha/status",
     "health": "GET /health",
     "metrics": "GET /metrics",
   ]

@@ -21,6 +21,22 @@ package struct PatternSource: Sendable {
   }
 }
 
+/// The node that answers, for its callers.
+package struct NodeDescription: Sendable {
+  package var id: String
+  package var clusterID: String
+  package var version: String
+  /// The node is no member of a cluster.
+  package var isAlone: Bool
+
+  package init(id: String, clusterID: String, version: String, isAlone: Bool) {
+    self.id = id
+    self.clusterID = clusterID
+    self.version = version
+    self.isAlone = isAlone
+  }
+}
+
 /// The operations of the control plane that the routes call.
 ///
 /// Every method throws `APIError` for errors that the caller made or must handle; any other error becomes INTERNAL_ERROR and is logged.
@@ -32,6 +48,8 @@ package protocol ControlPlaneService: Sendable {
   func execution(id: String) async throws -> ExecutionDocument
   func executions(_ query: ExecutionQuery) async throws -> ExecutionList
   func cancelExecution(id: String) async throws -> CancellationDocument
+  /// Starts a new execution with the pattern, the input and the options of one that did not complete.
+  func retryExecution(id: String) async throws -> RetryAcceptance
   func pattern(name: String, version: String?) async throws -> PatternDefinition
   func patterns(search: String?, limit: Int, offset: Int) async throws -> PatternList
   /// Validates and stores the pattern.
@@ -43,4 +61,9 @@ package protocol ControlPlaneService: Sendable {
   func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument
   func elect(_ request: ElectRequest) async throws -> HandoverDocument
   func setPaused(_ paused: Bool) async throws -> PauseDocument
+  var node: NodeDescription { get }
+  func recentActivity() -> ActivityDocument
+  func queues() -> QueueList
+  /// Streams the cluster's events, beginning behind the event with the id `lastID`, with `hello` ahead of all.
+  func events(after lastID: String?, channels: Set<ClusterEvent.Channel>) -> AsyncStream<ServerSentEvent>
 }

@@ -46,7 +46,7 @@ package struct KeyRing: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// The token behind the scheme `Bearer`, in any letter case.
-  private static func token(in header: String) -> Substring? {
+  static func token(in header: String) -> Substring? {
     let scheme = header.prefix { $0 != " " }
     guard scheme.utf8.count == 6, scheme.lowercased() == "bearer" else { return nil }
     let token = header.dropFirst(6).drop { $0 == " " }

@@ -21,8 +21,14 @@ package struct AccessGuard: Sendable, Hashable {
 
   /// A route that needs no credentials.
   package struct OpenRoute: Sendable, Hashable {
-    var method: String
-    var path: String
+    private let method: String
+    private let path: String
+
+    /// Makes a route; as in the router, a slash at the end of a path means nothing.
+    init(method: String, path: some StringProtocol) {
+      self.method = method
+      self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : String(path)
+    }
   }
 
   /// The server listens on loopback addresses only.
@@ -79,7 +85,7 @@ package struct AccessGuard: Sendable, Hashable {
   }
 
   private func isOpen(_ call: Call) -> Bool {
-    openRoutes.contains(OpenRoute(method: call.method == "HEAD" ? "GET" : call.method, path: String(call.path)))
+    openRoutes.contains(OpenRoute(method: call.method == "HEAD" ? "GET" : call.method, path: call.path))
   }
 
   /// The principal of a request to a route of the API or to the agents' WebSocket.

@@ -113,13 +113,13 @@ final class FrontContext: Sendable {
     {
       return .own(.preflight(origin: allowed))
     }
-    if let probe { return .own(answer(to: probe, head, certificate: certificate)) }
+    if let probe { return .own(answer(to: probe, head, host: forwardedHost(head, from: peer) ?? host, certificate: certificate)) }
     let call = AccessGuard.Call(
       method: head.method.rawValue, path: path, host: forwardedHost(head, from: peer) ?? host, origin: origin,
       isFromBrowser: head.isFromBrowser)
     if let denied = access.refusal(call) { return .own(.refuse(HTTPErrorResponse(denied))) }
     do throws(HTTPErrorResponse) {
-      let principal = try access.principal(of: call, authorization: head.headers["authorization"], certificate: certificate)
+      let principal = try access.principal(of: call, authorization: head.credentials(host: call.host), certificate: certificate)
       guard path == WebSocketHandshake.path else { return .route(principal) }
       let scope = WebSocketHandshake.access.scope(protectStatus: access.protectStatus)
       if let denied = HTTPErrorResponse.refusal(of: principal, needing: scope) { return .own(.refuse(denied)) }
@@ -129,11 +129,11 @@ final class FrontContext: Sendable {
     }
   }
 
-  private func answer(to probe: Probe, _ head: HTTPRequestHead, certificate: Principal?) -> OwnAnswer {
+  private func answer(to probe: Probe, _ head: HTTPRequestHead, host: Authority?, certificate: Principal?) -> OwnAnswer {
     guard head.method == .GET || head.method == .HEAD else {
       return .refuse(HTTPErrorResponse(.methodNotAllowed, "\(head.path) answers GET and HEAD", headers: [("Allow", "GET, HEAD")]))
     }
-    if let denied = access.refusal(of: probe, authorization: head.headers["authorization"], certificate: certificate) {
+    if let denied = access.refusal(of: probe, authorization: head.credentials(host: host), certificate: certificate) {
       return .refuse(denied)
     }
     return .probe(probe)

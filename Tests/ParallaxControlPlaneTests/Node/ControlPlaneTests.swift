@@ -92,4 +92,34 @@ import Testing
       #expect(try await state.execution("exec_half")?.execution.status == .pending)
     }
   }
+
+  private func refusalOfRetry(_ id: String) async throws -> APIError.Code? {
+    try await refusal {
+      _ = try await controlPlane.retryExecution(id: id)
+      return nil
+    }
+  }
+
+  @Test func `A retry runs the same request anew`() async throws {
+    try await parts.running {
+      let options = ExecuteRequest.Options(timeout: .seconds(7), priority: .high, metadata: ["for": "me"], idempotencyKey: "key")
+      let answer = try await controlPlane.execute(
+        pattern: "one", version: "1.0.0", request: ExecuteRequest(input: ["a": 1], options: options), isAsync: true)
+      guard case .accepted(let acceptance) = answer else {
+        Issue.record("expected an acknowledgement")
+        return
+      }
+      let id = acceptance.executionId
+      #expect(try await refusalOfRetry(id) == .conflict, "it still waits")
+      _ = try await controlPlane.cancelExecution(id: id)
+      let retry = try await controlPlane.retryExecution(id: id)
+      #expect(retry.originalExecutionId == id && retry.newExecutionId != id && retry.status == .pending)
+      let repetition = try #require(try await parts.backend.state.execution(retry.newExecutionId)?.execution)
+      #expect(repetition.pattern.name == "one" && repetition.pattern.version == "1.0.0")
+      #expect(repetition.input == ["a": 1] && repetition.priority == .high && repetition.metadata == ["for": "me"])
+      #expect(repetition.deadline - repetition.createdAt == .seconds(7), "the time-out counts anew")
+      #expect(repetition.idempotencyKey == nil, "the key stays with the first execution")
+      #expect(try await refusalOfRetry("exec_none") == .notFound)
+    }
+  }
 }

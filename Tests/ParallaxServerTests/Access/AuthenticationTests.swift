@@ -46,8 +46,7 @@ import Testing
   @Test func unknownPathsAndMethodsAreHiddenFromCallersWithoutKeys() async throws {
     try await withServer { server in
       let cases = [
-        ("GET", "/nothing", 404), ("DELETE", "/api/agents", 405), ("POST", "/ha/status", 405), ("GET", "/ha/status/", 200),
-        ("GET", "//ha/status", 200),
+        ("GET", "/nothing", 404), ("DELETE", "/api/agents", 405), ("POST", "/ha/status", 405), ("GET", "//ha/status", 200),
       ]
       for (method, path, status) in cases {
         let without = try await server.send(method, path)
@@ -55,6 +54,7 @@ import Testing
         let with = try await server.send(method, path, headers: bearer(Self.agent))
         #expect(with.status == status, "\(method) \(path)")
       }
+      #expect(try await server.send("GET", "/ha/status/").status == 200, "a slash at the end means nothing")
     }
   }
 

@@ -174,11 +174,11 @@ import Testing
 
   @Test func protectsItselfUntilAccessIsConfigured() async throws {
     try await RunningServer.with(change: { $0.host = "0.0.0.0" }) { server in
-      for path in ["/api/agents", "/", "/nothing"] {
+      for path in ["/api/agents", "/api/events", "/nothing"] {
         let answer = try await server.send("GET", path)
         #expect(answer.status == 403 && answer.error?.message.contains("protected mode") == true)
       }
-      for path in ["/health", "/health/live", "/health/ready", "/metrics"] {
+      for path in ["/health", "/health/live", "/health/ready", "/metrics", "/", "/ui/", "/ui/session"] {
         #expect(try await server.send("GET", path).status == 200)
       }
       let handshake = try await server.connect { connection in

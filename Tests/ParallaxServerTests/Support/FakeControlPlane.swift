@@ -82,6 +82,37 @@ struct FakeControlPlane: ControlPlaneService {
 
   func setPaused(_ paused: Bool) async throws -> PauseDocument { PauseDocument(paused: paused) }
 
+  func retryExecution(id: String) async throws -> RetryAcceptance {
+    RetryAcceptance(originalExecutionId: id, newExecutionId: "exec_2", status: .pending)
+  }
+
+  let node = NodeDescription(id: "node-1", clusterID: "default", version: "1.2.3", isAlone: true)
+
+  func recentActivity() -> ActivityDocument {
+    ActivityDocument(interval: .seconds(5), nodes: ["node-1": [ActivitySample(at: Timestamp(milliseconds: 0), completed: 3, p50: 1.5)]])
+  }
+
+  func queues() -> QueueList {
+    QueueList(queues: [
+      QueueDocument(
+        capabilities: ["text"], waiting: 1, running: 2, oldestSince: Timestamp(milliseconds: 0), reason: .noAgent, nodeId: "node-1")
+    ])
+  }
+
+  var source: (@Sendable () -> AsyncStream<ServerSentEvent>)?
+
+  func events(after lastID: String?, channels: Set<ClusterEvent.Channel>) -> AsyncStream<ServerSentEvent> {
+    if let source { return source() }
+    return AsyncStream { continuation in
+      continuation.yield(.event(name: "hello", id: nil, data: Array("{\"nodeId\":\"node-1\"}".utf8)))
+      for channel in channels.map(\.rawValue).sorted() {
+        continuation.yield(.event(name: channel, id: lastID ?? "none", data: Array("{}".utf8)))
+      }
+      continuation.yield(.comment)
+      continuation.finish()
+    }
+  }
+
   private static func agent(id: String, status: AgentStatus, capabilities: [String]) -> AgentDocument {
     AgentDocument(
       id: id, name: nil, status: status, capabilities: capabilities, nodeId: "node", connectedAt: Timestamp(milliseconds: 0),

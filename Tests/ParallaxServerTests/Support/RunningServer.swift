@@ -151,6 +151,11 @@ final class RawConnection {
     }
   }
 
+  /// Reads until this text has arrived, or the connection has ended; what was read stays.
+  func until(_ text: String) async throws {
+    while received.readableBytesView.firstRange(of: Array(text.utf8)) == nil, try await receive() {}
+  }
+
   /// All bytes until the server ends the connection.
   func untilEnd() async throws -> String {
     while try await receive() {}
