@@ -18,7 +18,7 @@ final class SimulatedDispatcher {
   private var isRefused = false
   private var areLoadsDue = false
 
-  private static let restorationAttempts = 3
+  private static let restorationAttempts = 7
   private static let restorationPatience = Int64.seconds(2)
   private static let loadInterval = 0.1
   private static let registrationDelay = 5.0
@@ -162,8 +162,8 @@ final class SimulatedDispatcher {
       node.call(about: change.id, { $0.state.update(change) }) { outcome in
         self.handle(.written(change.id, epoch: change.epoch, revision: change.revision, outcome))
       }
-    case .restore(let stored):
-      node.call(about: stored.execution.id, { $0.restore(stored, as: .owner) }) { outcome in
+    case .restore(let stored, let acknowledged):
+      node.call(about: stored.execution.id, { $0.restore(stored, as: .owner, acknowledged: acknowledged) }) { outcome in
         let result: UpdateOutcome =
           switch outcome {
           case .intact, .restored: .applied
@@ -181,23 +181,14 @@ final class SimulatedDispatcher {
       }
     case .unlist(let id): node.call(isWrite: false, { $0.state.unlist(id, from: session) })
     case .record(let outcome, let execution, _): record(outcome, of: execution, node)
-    case .changeAgent(let id, let epoch, let capabilities, let limit):
-      change(id, epoch: epoch, node) {
-        if let capabilities { $0.capabilities = capabilities }
-        if let limit { $0.maxConcurrentTasks = limit }
-      }
-    case .disconnectAgent(let id, let epoch): change(id, epoch: epoch, node) { $0.isConnected = false }
+    case .changeAgent(let id, let change):
+      node.call({ store in
+        guard var record = store.state.agent(id), change.apply(to: &record) else { return }
+        _ = store.state.update(record)
+      }) { self.handle(.agent(.changeEnded(id))) }
     case .removeAgent(let id, let epoch): node.call(isWrite: false, { $0.state.removeAgent(id, epoch: epoch, session: session) })
     case .checkAgent(let id): checkAgent(id)
     }
-  }
-
-  private func change(_ id: String, epoch: Int64, _ node: SimulatedNode, _ edit: @escaping (inout AgentRecord) -> Void) {
-    node.call({ store in
-      guard var record = store.state.agent(id), record.epoch == epoch else { return }
-      edit(&record)
-      _ = store.state.update(record)
-    })
   }
 
   private func create(_ stored: StoredExecution, _ node: SimulatedNode) {
@@ -290,6 +281,7 @@ final class SimulatedDispatcher {
   func checkRegistrations(_ node: SimulatedNode) {
     let session = session
     node.call(isWrite: false, { $0.state.agents(at: session) }) { records in
+      self.handle(.agent(.listedHere(records.sorted { $0.id < $1.id })))
       let listed = Dictionary(records.map { ($0.id, $0.epoch) }) { max($0, $1) }
       for (id, link) in node.links.sorted(by: { $0.key < $1.key }) where (listed[id] ?? 0) < link.epoch {
         node.call(isWrite: false, { $0.state.agent(id)?.epoch ?? 0 }) { epoch in if epoch <= link.epoch { node.registerAnew(id) } }

@@ -82,8 +82,8 @@ final class SimulatedStore {
     barred.contains(stored.execution.id) ? .barred : state.create(stored)
   }
 
-  func restore(_ stored: StoredExecution, as claim: RestorationClaim) -> RestoreOutcome {
-    barred.contains(stored.execution.id) ? .barred : state.restore(stored, as: claim)
+  func restore(_ stored: StoredExecution, as claim: RestorationClaim, acknowledged: Set<String> = []) -> RestoreOutcome {
+    barred.contains(stored.execution.id) ? .barred : state.restore(stored, as: claim, acknowledged: acknowledged)
   }
 
   func claim(_ id: String, from former: NodeSession, isGone: Bool, to session: NodeSession) -> StoredExecution? {

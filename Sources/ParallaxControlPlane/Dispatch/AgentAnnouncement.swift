@@ -9,6 +9,8 @@ package enum AgentAnnouncement: Sendable, Hashable {
   case changed(String, epoch: Int64, capabilities: [String], limit: Int, isDraining: Bool)
   /// An agent's connection has ended; `graceful` if the agent sent `disconnect`.
   case left(String, epoch: Int64, graceful: Bool)
+  /// The connection of an agent's registration has ended with tasks of other nodes.
+  case connectionEnded(String, epoch: Int64, Cargo)
   /// The numbers of tasks in hand, by agent, for the agents whose number has changed.
   case loads([String: Int])
 
@@ -34,6 +36,12 @@ package enum AgentAnnouncement: Sendable, Hashable {
       )
     case .left(let id, let epoch, let graceful):
       return ("left", id, ["epoch": .integer(epoch), "graceful": .bool(graceful)])
+    case .connectionEnded(let id, let epoch, let cargo):
+      let (sent, unsent) = (cargo.sent.sorted(), cargo.unsent.sorted())
+      return (
+        "connection_ended", id,
+        ["epoch": .integer(epoch), "sent": .array(sent.map { .string($0) }), "unsent": .array(unsent.map { .string($0) })]
+      )
     case .loads(let loads):
       return ("loads", nodeID, .object(loads.mapValues { .integer(Int64($0)) }))
     }
@@ -57,6 +65,9 @@ package enum AgentAnnouncement: Sendable, Hashable {
       self = .changed(
         event.id, epoch: epoch, capabilities: capabilities, limit: limit, isDraining: details["draining"]?.boolValue ?? false)
     case ("left", _, _): self = .left(event.id, epoch: epoch, graceful: details["graceful"]?.boolValue ?? false)
+    case ("connection_ended", _, _):
+      let (sent, unsent) = (details["sent"]?.texts ?? [], details["unsent"]?.texts ?? [])
+      self = .connectionEnded(event.id, epoch: epoch, Cargo(sent: Set(sent), unsent: Set(unsent)))
     default: return nil
     }
   }

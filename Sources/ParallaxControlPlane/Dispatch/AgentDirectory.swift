@@ -11,8 +11,31 @@ package struct TaskInHand: Sendable, Hashable {
   package var isRecorded = false
   /// The number of times that the agent reconnected without the task.
   package var losses = 0
+  /// The epoch of the last ended connection over which the task may have been sent; nil for none.
+  package fileprivate(set) var carrier: Int64?
+  /// Whether the task may have been sent over an earlier connection, or by another owner.
+  package var wasCarried = false
+  /// The epoch of the connection that was counted as lost last.
+  package var countedLoss: Int64?
   /// Whether the agent lost the task together with others, any of which may have been the cause.
   package var isLostAmongOthers = false
+
+  /// Whether the task may have been sent over a connection that has ended.
+  package var mayBeKnown: Bool { carrier != nil || wasCarried }
+
+  fileprivate mutating func carried(over epoch: Int64) {
+    wasCarried = mayBeKnown
+    carrier = epoch
+  }
+
+  /// Records that the task was not sent over a connection that has ended.
+  fileprivate mutating func notCarried(over epoch: Int64) {
+    guard carrier == epoch else { return }
+    carrier = nil
+    guard countedLoss == epoch else { return }
+    losses -= 1
+    countedLoss = nil
+  }
 }
 
 /// The agents to which this node can give tasks, with their capabilities, loads and tasks in hand.
@@ -43,8 +66,9 @@ package struct AgentDirectory: Sendable {
     fileprivate var delivered: Set<String> = []
     /// The delivered tasks that wait in the agent's session, because the agent does not read.
     fileprivate var deferred: Set<String> = []
-    /// The tasks sent over the previous connection.
-    package fileprivate(set) var formerlyDelivered: Set<String> = []
+    /// The epoch of the previous connection; nil for none.
+    package fileprivate(set) var formerEpoch: Int64?
+    fileprivate(set) var othersLosses = OthersLosses()
     /// The withdrawn tasks that the agent may still work on; each occupies its place until the agent reports otherwise.
     package fileprivate(set) var ending: Set<String> = []
     /// Whether the agent's heartbeats list its tasks.
@@ -64,6 +88,12 @@ package struct AgentDirectory: Sendable {
     /// Whether the agent has a free place for an assigned task that is not delivered yet.
     package var hasPlace: Bool { delivered.count + ending.count < limit }
     fileprivate var isAvailable: Bool { isCapable && load < limit }
+    /// The tasks that were sent over the present connection, and those that wait in the agent's session.
+    package var cargo: Cargo { Cargo(sent: delivered.subtracting(deferred), unsent: deferred) }
+    /// Whether the agent may have received a task.
+    func mayKnow(_ task: String) -> Bool {
+      tasks[task]?.mayBeKnown == true || delivered.contains(task) && !deferred.contains(task)
+    }
   }
 
   /// The load added to an agent at another node, as a fraction of its limit.
@@ -152,7 +182,8 @@ package struct AgentDirectory: Sendable {
       agents[id] ?? Agent(id: id, epoch: epoch, capabilities: [], limit: limit, isConnected: true, isDraining: false)
     let formerPools = agent.pools
     if agent.epoch != epoch || agent.home != home {
-      agent.formerlyDelivered = agent.delivered.subtracting(agent.deferred)
+      for task in agent.cargo.sent { agent.tasks[task]?.carried(over: agent.epoch) }
+      agent.formerEpoch = agent.epoch
       (agent.delivered, agent.deferred) = ([], [])
       agent.ending = []
       agent.tasksOfOthers = 0
@@ -247,7 +278,39 @@ package struct AgentDirectory: Sendable {
 
   /// Allows a further delivery of a task to its agent's present connection.
   package mutating func forgetDelivery(task: String, to id: String) {
+    if agents[id]?.mayKnow(task) == true { edit(task, of: id) { $0.wasCarried = true } }
     agents[id]?.delivered.remove(task)
+  }
+
+  /// Records the tasks of an agent at the end of its connection of an epoch, before or after its next registration.
+  mutating func ended(_ cargo: Cargo, of id: String, epoch: Int64) {
+    guard let agent = agents[id] else { return }
+    let ofOthers = cargo.sent.filter { agent.tasks[$0]?.isOwn != true }
+    if agent.epoch == epoch {
+      for task in cargo.unsent { setDeferred(true, task: task, at: id) }
+      agents[id]?.othersLosses.ended(ofOthers, epoch: epoch)
+    } else if agent.formerEpoch == epoch {
+      for task in cargo.unsent { edit(task, of: id) { $0.notCarried(over: epoch) } }
+      if let reported = agent.reportedTasks { agents[id]?.othersLosses.note(ofOthers, reported) }
+    }
+  }
+
+  /// Counts the losses of an agent that registered without tasks that it had; of several repeated losses, any may have been the cause.
+  mutating func noteLosses(of id: String) {
+    guard let agent = agents[id], let former = agent.formerEpoch else { return }
+    agents[id]?.othersLosses.registered(after: former, reported: agent.reportedTasks)
+    guard let reported = agent.reportedTasks else { return }
+    let lost = agent.tasks.filter { task, inHand in
+      inHand.isOwn && inHand.isRecorded && !reported.contains(task) && inHand.carrier == former
+    }
+    let again = lost.count { $0.value.losses > 0 }
+    for (task, inHand) in lost {
+      edit(task, of: id) {
+        $0.losses += 1
+        $0.countedLoss = former
+        if inHand.losses > 0 { $0.isLostAmongOthers = again > 1 }
+      }
+    }
   }
 
   /// Records whether a delivered task waits in the agent's session.

@@ -10,8 +10,8 @@ package protocol AgentLink: Sendable {
   /// Sends a message.
   func send(_ message: ControlPlaneMessage, inAnswerTo id: String?)
 
-  /// Reports the outcome of storing the agent's registration: its epoch, or the error.
-  func registrationEnded(_ outcome: Result<Int64, any Error>)
+  /// Reports the outcome of storing the agent's registration: its epoch, or the error; calls `orElse` if the session is gone.
+  func registrationEnded(_ outcome: Result<Int64, any Error>, orElse: @escaping @Sendable () -> Void)
 
   /// Ends the connection, because another one has registered under the agent's id.
   func replace()

@@ -26,6 +26,7 @@ struct AgentMachine: Sendable {
   /// The assignments of tasks to agents.
   var tasks: AssignmentMachine
   private var announcer = LoadAnnouncer()
+  private var changes = AgentChanges()
   private var timers = TimerQueue<Grace>()
 
   init(settings: DispatchMachine.Settings) {
@@ -52,9 +53,7 @@ struct AgentMachine: Sendable {
     case .changed(let id, let epoch, let capabilities, let limit, let isDraining):
       return changed(id, epoch, capabilities, limit, isDraining)
     case .left(let id, let epoch, let graceful): return left(id, epoch, graceful: graceful, at: now)
-    case .deferred(let task, let id, let epoch):
-      if isHere(id, epoch: epoch) { tasks.directory.setDeferred(true, task: task, at: id) }
-      return []
+    case .deferred(let task, let id, let epoch): return deferred(task, at: id, epoch: epoch)
     case .dropped(let task, let id, let epoch):
       if isHere(id, epoch: epoch) { tasks.dropped(task, at: id) }
       return []
@@ -67,6 +66,8 @@ struct AgentMachine: Sendable {
     case .reported(let id, let epoch, let held):
       if isHere(id, epoch: epoch) { tasks.directory.keepPlaces(of: Set(held), id: id) }
       return []
+    case .changeEnded(let id): return changes.ended(id).map { .perform($0) }
+    case .listedHere(let records): return records.flatMap { listedHere($0) }
     case .removed(let id, let epoch): return [.perform(.publish(.left(id, epoch: epoch, graceful: true)))]
     case .announced(let announcement, let home): return announced(announcement, from: home, at: now)
     case .listed(let records, let home, let before): return listed(records, at: home, before: before, at: now)
@@ -127,6 +128,7 @@ extension AgentMachine {
     _ id: String, _ epoch: Int64, _ capabilities: [String], _ limit: Int, _ activeTasks: [String]?, at now: Moment
   ) -> [Action] {
     if let known = directory[id], known.epoch >= epoch { return [] }
+    let cargo = connectionEnds(id)
     enter(id, epoch, capabilities, limit, activeTasks)
     let reported = directory[id]?.reportedTasks ?? []
     // A task of another node that the agent lacks occupies no place, because its owner delivers it again; a task that only the agent knows
@@ -136,11 +138,28 @@ extension AgentMachine {
       if directory[id]?.tasks[task] == nil { tasks.directory.assign(task, TaskInHand(executionID: "", isOwn: false), to: id) }
       _ = tasks.directory.deliver(task: task, to: id)
     }
-    tasks.noteLosses(of: id)
+    tasks.directory.noteLosses(of: id)
     tasks.confirmTasks(of: id, at: now)
-    return [
+    return cargo + [
       .perform(.publish(.registered(id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks)))
     ]
+  }
+
+  /// Announces the tasks of other nodes at an agent whose connection here ends: only this node knows which of them it has sent.
+  private mutating func connectionEnds(_ id: String) -> [Action] {
+    guard let agent = directory[id], agent.isConnected, agent.home == nil else { return [] }
+    let cargo = tasks.cargo(of: agent)
+    tasks.directory.ended(cargo, of: id, epoch: agent.epoch)
+    let concernsOthers = cargo.concernsOthers { agent.tasks[$0]?.isOwn == true }
+    return concernsOthers ? [.perform(.publish(.connectionEnded(id, epoch: agent.epoch, cargo)))] : []
+  }
+
+  /// Records that a task waits unsent in the session of its agent, or did so when the connection ended.
+  private mutating func deferred(_ task: String, at id: String, epoch: Int64) -> [Action] {
+    guard let agent = directory[id], agent.epoch == epoch, agent.home == nil else { return [] }
+    tasks.directory.setDeferred(true, task: task, at: id)
+    guard !agent.isConnected, agent.tasks[task]?.isOwn != true else { return [] }
+    return [.perform(.publish(.connectionEnded(id, epoch: epoch, Cargo(sent: [], unsent: [task]))))]
   }
 
   private mutating func renewed(_ id: String, from former: Int64, epoch: Int64, at now: Moment) -> [Action] {
@@ -150,7 +169,7 @@ extension AgentMachine {
     for task in agent.ending.sorted() { tasks.watchPlace(of: task, at: id, at: now) }
     tasks.confirmTasks(of: id, at: now)
     let announcement = AgentAnnouncement.registered(
-      id, epoch: epoch, capabilities: agent.capabilities.sorted(), limit: agent.limit, activeTasks: agent.tasks.keys.sorted())
+      id, epoch: epoch, capabilities: agent.capabilities.sorted(), limit: agent.limit, activeTasks: tasks.held(by: agent))
     return [.perform(.publish(announcement))] + announceDraining(of: id)
   }
 
@@ -173,9 +192,20 @@ extension AgentMachine {
     let announcement = AgentAnnouncement.changed(
       id, epoch: epoch, capabilities: known.sorted(), limit: most, isDraining: isDraining)
     guard capabilities != nil || limit != nil else { return [.perform(.publish(announcement))] }
-    return [
-      .perform(.store(.changeAgent(id, epoch: epoch, capabilities: capabilities, limit: limit))), .perform(.publish(announcement)),
-    ]
+    return change(id, AgentChange(epoch: epoch, capabilities: capabilities, limit: limit)) + [.perform(.publish(announcement))]
+  }
+
+  private mutating func change(_ id: String, _ change: AgentChange) -> [Action] {
+    changes.add(change, of: id).map { .perform($0) }
+  }
+
+  /// Repeats the changes of a connected agent that the store lacks: an earlier one may have reached it last.
+  private mutating func listedHere(_ record: AgentRecord) -> [Action] {
+    guard let agent = directory[record.id], isHere(record.id, epoch: record.epoch) else { return [] }
+    let isCurrent = Set(record.capabilities) == agent.capabilities && record.maxConcurrentTasks == agent.limit && record.isConnected
+    if isCurrent { return [] }
+    let capabilities = agent.capabilities.sorted()
+    return change(agent.id, AgentChange(epoch: agent.epoch, capabilities: capabilities, limit: agent.limit, isConnected: true))
   }
 
   /// Records that an agent has left; an agent that said goodbye gets no grace.
@@ -184,12 +214,13 @@ extension AgentMachine {
       // The agent left before its registration was known here, so no other node removes that from the store.
       return (directory[id]?.epoch ?? 0) < epoch ? [.perform(.store(.removeAgent(id, epoch: epoch)))] : []
     }
+    let cargo = connectionEnds(id)
     tasks.directory.disconnect(id: id)
     tasks.disconnected(id)
-    let announcement = Action.perform(.publish(.left(id, epoch: epoch, graceful: graceful)))
-    if graceful { return [announcement] + forget(id) }
+    let announcements = cargo + [.perform(.publish(.left(id, epoch: epoch, graceful: graceful)))]
+    if graceful { return announcements + forget(id) }
     awaitReturn(of: id, epoch: epoch, at: now)
-    return [announcement, .perform(.store(.disconnectAgent(id, epoch: epoch)))]
+    return announcements + change(id, AgentChange(epoch: epoch, isConnected: false))
   }
 
   private mutating func enter(
@@ -214,6 +245,7 @@ extension AgentMachine {
       tasks.directory.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit, home: home)
       tasks.directory.setDraining(isDraining, id: id)
     case .left(let id, let epoch, let graceful): return leftElsewhere(id, epoch: epoch, graceful: graceful, home: home, at: now)
+    case .connectionEnded(let id, let epoch, let cargo): tasks.directory.ended(cargo, of: id, epoch: epoch)
     case .loads(let loads): for (id, load) in loads where directory[id]?.home == home { tasks.directory.setLoad(load, id: id) }
     }
     return []
@@ -256,12 +288,13 @@ extension AgentMachine {
       return []
     }
     let wasHere = directory[id].map { $0.home == nil && $0.isConnected } ?? false
+    let cargo = connectionEnds(id)
     enter(id, epoch, capabilities, limit, activeTasks, home: home)
     tasks.releaseTasksOfOthers(of: id)
-    tasks.noteLosses(of: id)
+    tasks.directory.noteLosses(of: id)
     tasks.confirmTasks(of: id, at: now)
     let executions = Set((directory[id]?.tasks ?? [:]).values.map(\.executionID))
-    return (wasHere ? [.perform(.agentMoved(id))] : []) + executions.sorted().map { .recheck(execution: $0) }
+    return cargo + (wasHere ? [.perform(.agentMoved(id))] : []) + executions.sorted().map { .recheck(execution: $0) }
   }
 
   private mutating func leftElsewhere(_ id: String, epoch: Int64, graceful: Bool, home: NodeSession, at now: Moment) -> [Action] {

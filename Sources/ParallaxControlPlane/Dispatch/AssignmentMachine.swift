@@ -75,6 +75,16 @@ struct AssignmentMachine: Sendable {
     }
   }
 
+  /// The unanswered tasks at an agent of this node.
+  func cargo(of agent: AgentDirectory.Agent) -> Cargo {
+    var cargo = agent.cargo
+    cargo.unsent.formUnion(backlogs.tasks(of: agent.id))
+    return cargo
+  }
+
+  /// The tasks that an agent of this node has or gets.
+  func held(by agent: AgentDirectory.Agent) -> [String] { Set(agent.tasks.keys).union(backlogs.tasks(of: agent.id)).sorted() }
+
   /// Clears the backlog of an agent whose connection has ended; the senders of its tasks send them again.
   mutating func disconnected(_ id: String) { backlogs.clear(id) }
 
@@ -82,10 +92,11 @@ struct AssignmentMachine: Sendable {
   ///
   /// - Returns: The losses of its tasks.
   mutating func remove(_ id: String) -> [Action] {
-    let lost = (directory[id]?.tasks ?? [:]).filter(\.value.isOwn).sorted { $0.key < $1.key }
+    guard let agent = directory[id] else { return [] }
+    let lost = agent.tasks.filter(\.value.isOwn).sorted { $0.key < $1.key }
     directory.remove(id: id)
     suspects[id] = nil
-    return lost.map { .lost(task: $0.key, execution: $0.value.executionID, .agentGone) }
+    return lost.map { .lost(task: $0.key, execution: $0.value.executionID, agent.mayKnow($0.key) ? .agentGone : .neverSent) }
   }
 }
 
@@ -132,10 +143,14 @@ extension AssignmentMachine {
     }
     directory.expect(id: task.agentID)
     if let inHand = directory[task.agentID]?.tasks[task.id] {
-      directory.edit(task.id, of: task.agentID) { ($0.executionID, $0.isOwn, $0.isRecorded) = (execution, true, true) }
+      directory.edit(task.id, of: task.agentID) { task in
+        if !task.isOwn { task.wasCarried = true }
+        (task.executionID, task.isOwn, task.isRecorded) = (execution, true, true)
+      }
       guard !inHand.isRecorded, inHand.isOwn else { return [] }
     } else {
-      directory.assign(task.id, TaskInHand(executionID: execution, isOwn: true, isRecorded: true), to: task.agentID)
+      let inHand = TaskInHand(executionID: execution, isOwn: true, isRecorded: true, wasCarried: true)
+      directory.assign(task.id, inHand, to: task.agentID)
     }
     guard let agent = directory[task.agentID], agent.isConnected else { return [] }
     confirm(task.id, with: agent, at: now)
@@ -173,8 +188,8 @@ extension AssignmentMachine {
 
   /// The kind of loss of a task that its agent has reconnected without more than once; nil if the agent gets the task again.
   func loss(of task: TaskRecord) -> TaskLoss? {
-    guard let inHand = directory[task.agentID]?.tasks[task.id], inHand.losses > 1 else { return nil }
-    return inHand.isLostAmongOthers ? .amongOthers : .repeated
+    guard let agent = directory[task.agentID], let inHand = agent.tasks[task.id], inHand.losses > 1 else { return nil }
+    return inHand.isLostAmongOthers || agent.othersLosses.isRepeated ? .amongOthers : .repeated
   }
 
   /// Frees the place of a task that its agent has answered or never had.
@@ -230,27 +245,13 @@ extension AssignmentMachine {
     guard let inHand = directory[agent.id]?.tasks[task], inHand.isOwn, inHand.isRecorded, !directory.isDelivered(task: task, to: agent.id)
     else { return }
     switch agent.reportedTasks {
+    case let reported? where reported.contains(task): break
+    case _ where !inHand.mayBeKnown: timers.add(.redelivery(task: task, agent: agent.id, epoch: agent.epoch), at: now.instant)
     case nil where agent.home == nil:
       timers.add(.unconfirmed(task: task, agent: agent.id, epoch: agent.epoch), at: now.instant + settings.resumeGrace)
-    case let reported? where reported.contains(task): break
     case nil, .some:
       // The node of a distant agent knows whether the agent has the task, and delivers it only if not.
       timers.add(.redelivery(task: task, agent: agent.id, epoch: agent.epoch), at: now.instant + settings.redeliveryDelay)
-    }
-  }
-
-  /// Counts the losses of an agent that registered without tasks that it had; of several repeated losses, any may have been the cause.
-  mutating func noteLosses(of id: String) {
-    guard let agent = directory[id], let reported = agent.reportedTasks else { return }
-    let lost = agent.tasks.filter { task, inHand in
-      inHand.isOwn && inHand.isRecorded && !reported.contains(task) && agent.formerlyDelivered.contains(task)
-    }
-    let again = lost.count { $0.value.losses > 0 }
-    for (task, inHand) in lost {
-      directory.edit(task, of: id) {
-        $0.losses += 1
-        if inHand.losses > 0 { $0.isLostAmongOthers = again > 1 }
-      }
     }
   }
 

@@ -13,6 +13,9 @@ struct Backlogs: Sendable {
   /// The agents with a backlog, sorted by id.
   var agents: [String] { entries.isEmpty ? [] : entries.keys.sorted() }
 
+  /// The tasks in an agent's backlog.
+  func tasks(of agent: String) -> [String] { entries[agent]?.map(\.task.taskId) ?? [] }
+
   /// Adds a task with the deadline `due`, unless the backlog has it already.
   mutating func add(_ task: ControlPlaneMessage.Task, to agent: String, due: Duration) {
     guard entries[agent]?.contains(where: { $0.task.taskId == task.taskId }) != true else { return }

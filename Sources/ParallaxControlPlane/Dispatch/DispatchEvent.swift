@@ -99,6 +99,10 @@ package enum AgentEvent: Sendable {
   case stopped(task: String, by: String)
   /// An agent's heartbeat lists its tasks.
   case reported(String, epoch: Int64, tasks: [String])
+  /// The change of an agent's registration is stored, or has no effect any more.
+  case changeEnded(String)
+  /// The registrations of this node's agents as the store has them.
+  case listedHere([AgentRecord])
   /// The registration of an agent that is not connected here was removed from the store.
   case removed(String, epoch: Int64)
   /// Another node has announced a change of its agents.

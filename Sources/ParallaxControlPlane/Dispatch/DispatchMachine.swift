@@ -73,6 +73,9 @@ package struct DispatchMachine: Sendable {
 
   package func agent(_ id: String) -> AgentDirectory.Agent? { driver.agents.directory[id] }
 
+  /// The tasks that an agent of this node has or gets.
+  package func held(by id: String) -> [String] { agent(id).map { driver.agents.tasks.held(by: $0) } ?? [] }
+
   /// An execution of this node, in the state after all pending writes; nil if this node does not drive it.
   package func execution(_ id: String) -> StoredExecution? { driver.stored(id) }
 
@@ -94,6 +97,9 @@ package struct DispatchMachine: Sendable {
     for case .ended(let stored) in actions { restoration.add(stored, at: now) }
     return actions
   }
+
+  /// The change to write instead of one that a full store refuses, because its execution has ended since; nil for the same again.
+  package mutating func endInstead(of change: ExecutionChange) -> ExecutionChange? { driver.endInstead(of: change) }
 
   private mutating func decide(_ event: DispatchEvent, at now: Moment) -> [DispatchAction] {
     switch event {
@@ -193,7 +199,7 @@ extension DispatchMachine {
     }
     let outcomes = driver.ownership.recordReported(of: stored)
     if stored.execution.status.isTerminal { return [.store(.unlist(id))] }
-    if stored.execution.owner == settings.session { return outcomes + [claim(id, from: settings.session)] }
+    if stored.execution.owner == settings.session { return outcomes + claim(id, from: settings.session) }
     driver.ownership.handedOver(stored, at: now)
     return outcomes + [.store(.unlist(id))]
   }
@@ -209,7 +215,17 @@ extension DispatchMachine {
   private mutating func claimed(
     _ id: String, from owner: NodeSession, _ stored: StoredExecution?, cancels: Bool, at now: Moment
   ) -> [DispatchAction] {
-    let isOutdated = driver.ownership.claimEnded(id)
+    let (isOutdated, further) = driver.ownership.claimEnded(id, from: owner)
+    let actions = claimed(id, from: owner, stored, isOutdated: isOutdated, cancels: cancels, at: now)
+    guard let further else { return actions }
+    // What led to the further claim may have happened after the answer to this one.
+    if driver.stored(id) == nil { return actions + claim(id, from: owner, cancels: further) }
+    return actions + (further ? driver.cancel(id, nil, at: now) : []) + driver.ownership.read(id)
+  }
+
+  private mutating func claimed(
+    _ id: String, from owner: NodeSession, _ stored: StoredExecution?, isOutdated: Bool, cancels: Bool, at now: Moment
+  ) -> [DispatchAction] {
     guard let stored else {
       guard driver.stored(id) == nil else { return driver.ownership.read(id) }
       let isKnown = owner == settings.session || restoration.hasEnded(id)
@@ -221,9 +237,8 @@ extension DispatchMachine {
     return actions
   }
 
-  private mutating func claim(_ id: String, from owner: NodeSession, cancels: Bool = false) -> DispatchAction {
-    driver.ownership.claimBegins(id)
-    return .store(.claim(id, from: owner, cancels: cancels))
+  private mutating func claim(_ id: String, from owner: NodeSession, cancels: Bool = false) -> [DispatchAction] {
+    driver.ownership.claim(id, from: owner, cancels: cancels)
   }
 
   private mutating func perform(_ due: OwnershipMachine.Due, at now: Moment) -> [DispatchAction] {
@@ -252,8 +267,8 @@ extension DispatchMachine {
     case .recorded(let id, _): return outcomeRecorded(of: id)
     case .cancel(let id):
       guard driver.stored(id) == nil else { return driver.cancel(id, nil, at: now) }
-      return [claim(id, from: settings.session, cancels: true)]
-    case .adopt(let id, let owner): return [claim(id, from: owner)]
+      return claim(id, from: settings.session, cancels: true)
+    case .adopt(let id, let owner): return claim(id, from: owner)
     case .adopted(let id): return driver.stored(id) == nil ? [] : driver.ownership.read(id)
     case .declined(let id):
       guard driver.stored(id) == nil else { return driver.ownership.read(id) }
@@ -266,7 +281,7 @@ extension DispatchMachine {
 
   /// Processes the recording of an outcome for an execution of this node.
   private mutating func outcomeRecorded(of id: String) -> [DispatchAction] {
-    driver.stored(id) == nil ? [claim(id, from: settings.session)] : driver.ownership.read(id)
+    driver.stored(id) == nil ? claim(id, from: settings.session) : driver.ownership.read(id)
   }
 
   /// Notifies the owner of an execution of another node that an outcome was recorded for it.

@@ -111,7 +111,9 @@ package final class Dispatcher: Service {
     case .call(let call): await worker.perform(call, for: self)
     case .register(let record, let link):
       let outcome = await worker.register(record, for: self)
-      link.registrationEnded(outcome)
+      link.registrationEnded(outcome) {
+        if case .success(let epoch) = outcome { self.left(record.id, epoch: epoch, graceful: false) }
+      }
       // A registration that failed may have taken effect all the same.
       if case .failure = outcome { await worker.perform(.checkAgent(record.id), for: self) }
     }
@@ -232,7 +234,8 @@ package final class Dispatcher: Service {
     let record = AgentRecord(
       id: registration.agentID, name: registration.name, capabilities: registration.capabilities,
       maxConcurrentTasks: registration.limit, metadata: registration.metadata, session: session,
-      epoch: knownEpoch(of: registration.agentID), connectedAt: clock.now.wall, activeTasks: registration.activeTasks)
+      epoch: knownEpoch(of: registration.agentID), connectedAt: clock.now.wall,
+      activeTasks: registration.isRenewal ? state.withLock { $0.machine.held(by: registration.agentID) } : registration.activeTasks)
     addJob.yield(.register(record, link))
   }
 
@@ -401,6 +404,8 @@ package final class Dispatcher: Service {
 
 extension Dispatcher: StoreWorker.Owner {
   func knownEpoch(of agent: String) -> Int64 { state.withLock { $0.machine.agent(agent)?.epoch ?? 0 } }
+
+  func endInstead(of change: ExecutionChange) -> ExecutionChange? { state.withLock { $0.machine.endInstead(of: change) } }
 
   var mayBeRestoring: Bool {
     let now = clock.now

@@ -57,7 +57,7 @@ extension DrivenExecution {
   func demand(for need: WaitingQueue.Need) -> PlacementDemand {
     switch need {
     case .start(let needed): .start(min: needed, max: execution.pattern.agents.max)
-    case .slot(let slot): .slot(tried: machine.agentsTried(slot: slot), isSuspect: machine.isSuspect(slot: slot))
+    case .slot(let slot): .slot(tried: machine.stored.agentsTried(slot: slot), isSuspect: machine.stored.isSuspect(slot: slot))
     }
   }
 }

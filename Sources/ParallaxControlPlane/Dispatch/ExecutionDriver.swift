@@ -45,6 +45,7 @@ struct ExecutionDriver: Sendable {
   }
 
   func isWriting(_ id: String) -> Bool { executions[id]?.machine.isWriting ?? false }
+  mutating func endInstead(of change: ExecutionChange) -> ExecutionChange? { executions[change.id]?.machine.endInstead(of: change) }
   /// Whether agents of other nodes have open tasks of an execution.
   func hasDistantTasks(_ id: String) -> Bool {
     executions[id]?.openTasks.contains { agents.directory[$0.agentID]?.home != nil } ?? false

@@ -1,3 +1,4 @@
+import ParallaxHA
 import ParallaxState
 
 /// Schedules the rereads of executions that other nodes may have claimed, ended or changed.
@@ -10,7 +11,7 @@ struct OwnershipMachine: Sendable {
   /// The time for which an execution that another node has claimed is kept; a claim is repeated within it.
   private static let handoverMemory = Duration.seconds(60)
   /// The time within which every owner has noticed that the store has lost its data, and begun to restore it.
-  private static let ownersTime = RestorationMachine.window + .seconds(2)
+  static let ownersTime = RestorationMachine.window + .seconds(2)
 
   private enum Timer: Sendable {
     /// The reread of an execution that other nodes work on or may have claimed.
@@ -43,6 +44,8 @@ struct OwnershipMachine: Sendable {
     var count = 0
     /// Whether this node has driven the execution since one of the claims.
     var isOutdated = false
+    /// The former owners in claims of the dispatcher, each with the further claim that follows: whether that one cancels, nil for none.
+    var further: [NodeSession: Bool?] = [:]
   }
 
   private let settings: DispatchMachine.Settings
@@ -158,8 +161,27 @@ struct OwnershipMachine: Sendable {
   /// - Returns: Whether this node has driven the execution since the claim; the reply may precede its changes under the same epoch.
   mutating func claimEnded(_ id: String) -> Bool {
     guard let ended = claims[id] else { return false }
-    claims[id] = ended.count > 1 ? Claims(count: ended.count - 1, isOutdated: ended.isOutdated) : nil
+    claims[id] = ended.count > 1 ? Claims(count: ended.count - 1, isOutdated: ended.isOutdated, further: ended.further) : nil
     return ended.isOutdated
+  }
+
+  /// Begins a claim of the dispatcher, or notes it for the end of an equal one that is under way, so that an outage gathers no claims.
+  mutating func claim(_ id: String, from owner: NodeSession, cancels: Bool) -> [DispatchAction] {
+    if let further = claims[id]?.further[owner] {
+      claims[id]?.further[owner] = .some(cancels || further == true)
+      return []
+    }
+    claimBegins(id)
+    claims[id]?.further[owner] = .some(nil)
+    return [.store(.claim(id, from: owner, cancels: cancels))]
+  }
+
+  /// Records the end of a claim of the dispatcher.
+  ///
+  /// - Returns: Whether the node has driven the execution since, and whether the further claim cancels; nil without one.
+  mutating func claimEnded(_ id: String, from owner: NodeSession) -> (isOutdated: Bool, further: Bool?) {
+    let further = claims[id]?.further.removeValue(forKey: owner) ?? nil
+    return (claimEnded(id), further)
   }
 
   // MARK: Handing over

@@ -7,8 +7,9 @@ struct StoreRestoration: Sendable {
   /// The largest number of concurrent writes.
   private static let width = 64
   /// How long an outcome waits for the owner of its absent execution to restore that.
-  private static let patience = Duration.seconds(2)
-  private static let attempts = 3
+  static let patience = Duration.seconds(2)
+  /// Enough for every owner to have noticed the loss, and begun to restore its executions.
+  static let attempts = Int(OwnershipMachine.ownersTime / patience) + 1
   private static let reportDelay = Duration.seconds(1)
 
   let worker: StoreWorker

@@ -10,6 +10,8 @@ struct StoreWorker: Sendable {
   protocol Owner: AnyObject, Sendable {
     /// Processes an answer of the store.
     func handle(_ event: DispatchEvent)
+    /// The change to write instead of one that a full store refuses, because its execution has ended since; nil for the same again.
+    func endInstead(of change: ExecutionChange) -> ExecutionChange?
     /// The epoch of an agent at this node; 0 if the agent is unknown.
     func knownEpoch(of agent: String) -> Int64
     /// Whether the store may lack executions that their owners are about to restore.
@@ -37,7 +39,7 @@ struct StoreWorker: Sendable {
     switch call {
     case .create(let stored): await create(stored, for: owner)
     case .update(let change): await update(change, for: owner)
-    case .restore(let stored): await restore(stored, for: owner)
+    case .restore(let stored, let acknowledged): await restore(stored, acknowledged, for: owner)
     case .read(let id):
       await repeating("read of an execution") {
         owner.handle(.read(id, try await store.execution(id)))
@@ -63,12 +65,13 @@ struct StoreWorker: Sendable {
         }
         owner.handle(.recorded(outcome, execution: id, messageID: messageID, result))
       }
-    case .changeAgent(let id, let epoch, let capabilities, let limit):
-      await change(agent: id, epoch: epoch) { record in
-        if let capabilities { record.capabilities = capabilities }
-        if let limit { record.maxConcurrentTasks = limit }
+    case .changeAgent(let id, let change):
+      await repeating("change of an agent") {
+        if var record = try await store.agent(id), change.apply(to: &record) { _ = try await store.update(record) }
+        owner.handle(.agent(.changeEnded(id)))
+      } onUnreadable: {
+        owner.handle(.agent(.changeEnded(id)))
       }
-    case .disconnectAgent(let id, let epoch): await change(agent: id, epoch: epoch) { $0.isConnected = false }
     case .removeAgent(let id, let epoch):
       await repeating("removal of an agent") { try await store.removeAgent(id, epoch: epoch, session: session) }
     case .checkAgent(let id): await checkAgent(id, for: owner)
@@ -107,11 +110,12 @@ struct StoreWorker: Sendable {
   }
 
   private func update(_ change: ExecutionChange, for owner: any Owner) async {
+    var change = change
     func ended(_ outcome: UpdateOutcome) {
       owner.handle(.written(change.id, epoch: change.epoch, revision: change.revision, outcome))
     }
     await repeating("change of an execution") {
-      let outcome = try await store.update(change)
+      let outcome = try await update(&change, for: owner)
       if outcome == .stale { reports.hasOtherOwner(change.id) }
       ended(outcome)
     } onUnreadable: {
@@ -119,12 +123,22 @@ struct StoreWorker: Sendable {
     }
   }
 
-  private func restore(_ stored: StoredExecution, for owner: any Owner) async {
+  private func update(_ change: inout ExecutionChange, for owner: any Owner) async throws -> UpdateOutcome {
+    do {
+      return try await store.update(change)
+    } catch let error as StateStoreError where error.code == .unwritable {
+      guard let end = owner.endInstead(of: change) else { throw error }
+      change = end
+      return try await store.update(change)
+    }
+  }
+
+  private func restore(_ stored: StoredExecution, _ acknowledged: Set<String>, for owner: any Owner) async {
     // An old execution that others have ended may have been removed since, and must not return.
     let claim: RestorationClaim = isKept(stored.execution.createdAt) ? .owner : .ownerOfOld
     await repeating("restoration of an execution") {
       let outcome: UpdateOutcome
-      switch try await store.restore(stored, as: claim) {
+      switch try await store.restore(stored, as: claim, acknowledged: acknowledged) {
       case .intact: outcome = .applied
       case .restored:
         reports.restored()
@@ -146,21 +160,15 @@ struct StoreWorker: Sendable {
 
   // MARK: Agents
 
-  private func change(agent id: String, epoch: Int64, _ edit: (inout AgentRecord) -> Void) async {
-    await repeating("change of an agent") {
-      guard var record = try await store.agent(id), record.epoch == epoch else { return }
-      edit(&record)
-      _ = try await store.update(record)
-    }
-  }
-
-  /// Renews the registrations of connected agents that the store lacks.
+  /// Renews the registrations of connected agents that the store lacks, and repeats changes of others that it lacks.
   ///
-  /// A store may lose registrations, and a leader that wrongly takes a node for lost removes them.
+  /// A store may lose registrations and changes, and a leader that wrongly takes a node for lost removes them.
   ///
   /// - Throws: The store's error.
   func restoreRegistrations(of owner: any Owner) async throws {
-    let listed = Dictionary(try await store.agents(at: session).map { ($0.id, $0.epoch) }) { max($0, $1) }
+    let records = try await store.agents(at: session)
+    owner.handle(.agent(.listedHere(records)))
+    let listed = Dictionary(records.map { ($0.id, $0.epoch) }) { max($0, $1) }
     for (id, registered) in owner.registeredLinks where (listed[id] ?? 0) < registered.epoch {
       // An agent that has moved to another node is registered there, under a greater epoch.
       if try await store.agent(id)?.epoch ?? 0 <= registered.epoch { registered.link.registerAnew() }

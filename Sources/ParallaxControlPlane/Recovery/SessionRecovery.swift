@@ -56,7 +56,11 @@ package final class SessionRecovery: Sendable {
   /// - Throws: The store's error; the next round continues.
   package func run(_ lost: [NodeSession: Int64]) async throws {
     ledger.withLock { $0.beginRound(lost.keys) }
-    for (session, generation) in lost { try await recover(session, generation: generation) }
+    var failure: (any Error)?
+    for (session, generation) in lost {
+      do { try await recover(session, generation: generation) } catch { failure = failure ?? error }
+    }
+    if let failure { throw failure }
   }
 
   private func recover(_ lost: NodeSession, generation: Int64) async throws {
@@ -81,45 +85,55 @@ package final class SessionRecovery: Sendable {
     let owned = try await store.executions(ownedBy: lost)
     var claimed = 0
     var unreadable: [String] = []
+    var failure: (any Error)?
     for start in stride(from: 0, to: owned.count, by: Self.batchSize) {
-      let batch = try await takeOver(owned[start..<min(start + Self.batchSize, owned.count)], from: lost)
+      let batch = await takeOver(owned[start..<min(start + Self.batchSize, owned.count)], from: lost)
       claimed += batch.claimed
       unreadable += batch.unreadable
+      failure = failure ?? batch.failures.first
+      // A store that answers no claim of a whole batch is away.
+      if batch.failures.count == min(Self.batchSize, owned.count - start) { break }
     }
+    if let failure { throw failure }
     return (claimed, unreadable)
   }
 
-  private func takeOver(_ ids: ArraySlice<String>, from lost: NodeSession) async throws -> (claimed: Int, unreadable: [String]) {
-    try await withThrowingTaskGroup(of: Claim.self) { group in
-      for id in ids { group.addTask { try await self.claim(id, from: lost) } }
+  private func takeOver(
+    _ ids: ArraySlice<String>, from lost: NodeSession
+  ) async -> (claimed: Int, unreadable: [String], failures: [any Error]) {
+    await withTaskGroup(of: Claim.self) { group in
+      for id in ids { group.addTask { await self.claim(id, from: lost) } }
       var claimed = 0
       var unreadable: [String] = []
-      for try await claim in group {
+      var failures: [any Error] = []
+      for await claim in group {
         switch claim {
         case .nothing: break
+        case .failed(let error): failures.append(error)
         case .unreadable(let id): unreadable.append(id)
         case .claimed(let stored):
           claimed += 1
           recovered.withLabels(action(for: stored.execution.status)).increment()
         }
       }
-      return (claimed, unreadable)
+      return (claimed, unreadable, failures)
     }
   }
 
-  private enum Claim {
+  private enum Claim: Sendable {
     case claimed(StoredExecution)
     /// The execution has ended, has another owner, or was never stored.
     case nothing
     /// A newer version wrote the execution; only a node of that version can recover it.
     case unreadable(String)
+    /// The claim, which concerns only this execution, is repeated in the next round.
+    case failed(any Error)
   }
 
-  private func claim(_ id: String, from lost: NodeSession) async throws -> Claim {
+  private func claim(_ id: String, from lost: NodeSession) async -> Claim {
     dispatcher.handle(.recovering(id))
     do {
       let stored = try await store.claim(id, from: lost, to: session)
-      // The task itself reports the result, because the failure of another claim ends the group.
       dispatcher.handle(stored.map { .recovered($0) } ?? .notRecovered(id))
       return stored.map { .claimed($0) } ?? .nothing
     } catch let error as StateStoreError where error.code == .unreadable {
@@ -130,7 +144,7 @@ package final class SessionRecovery: Sendable {
       // The claim may have taken effect; then only this node's list has the execution, so the dispatcher repeats the claim until it is
       // answered.
       dispatcher.received(.adopt(execution: id, owner: lost))
-      throw error
+      return .failed(error)
     }
   }
 

@@ -21,6 +21,9 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   /// The tasks that went out over this connection and have no answer yet.
   private let unanswered: NIOLoopBoundBox<UnansweredTasks>
   private let waiting: NIOLoopBoundBox<WaitingTasks>
+  /// The last registration of the agent, also after its end; nil before the first.
+  private let registeredAs: NIOLoopBoundBox<(agentID: String, epoch: Int64)?>
+  private let isClosed: NIOLoopBoundBox<Bool>
   private let lastMessage: Atomic<Int64>
   private let messageCount = Atomic<UInt64>(0)
 
@@ -31,6 +34,8 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     self.machine = NIOLoopBoundBox(machine, eventLoop: connection.eventLoop)
     unanswered = NIOLoopBoundBox(UnansweredTasks(), eventLoop: connection.eventLoop)
     waiting = NIOLoopBoundBox(WaitingTasks(), eventLoop: connection.eventLoop)
+    registeredAs = NIOLoopBoundBox(nil, eventLoop: connection.eventLoop)
+    isClosed = NIOLoopBoundBox(false, eventLoop: connection.eventLoop)
     self.connection = connection
     self.dispatcher = dispatcher
     self.clock = clock
@@ -71,8 +76,9 @@ package final class AgentSession: AgentMessageHandler, Sendable {
         tellDispatcher { .dropped(task: task.taskId, at: $0, epoch: $1) }
         continue
       }
-      write(.task(task), inAnswerTo: nil)
+      // A task that counts as unsent must not have been written.
       tellDispatcher { .sent(task: task.taskId, to: $0, epoch: $1) }
+      write(.task(task), inAnswerTo: nil)
     }
   }
 
@@ -80,6 +86,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     metrics.closed()
     logger.debug("agent connection closed", metadata: ["reason": "\(reason)"])
     failOversized(reason)
+    isClosed.value = true
     waiting.value.removeAll()
     perform(machine.value.connectionClosed())
   }
@@ -92,6 +99,10 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   /// Sends a message; a task waits while the agent does not read.
   fileprivate func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
     switch message {
+    case .task(let task) where isClosed.value:
+      if let (agentID, epoch) = registeredAs.value {
+        dispatcher.handle(.agent(.deferred(task: task.taskId, at: agentID, epoch: epoch)))
+      }
     case .task(let task) where !waiting.value.isEmpty || connection.unsentBytes > Self.pacingLimit:
       waiting.value.add(task, at: clock.now.instant)
       tellDispatcher { .deferred(task: task.taskId, at: $0, epoch: $1) }
@@ -140,8 +151,11 @@ package final class AgentSession: AgentMessageHandler, Sendable {
       case .reply(let message, let id): reply(message, id)
       case .registered(let registration, let epoch):
         logger.info("agent registered", metadata: ["agent": "\(registration.agentID)", "epoch": "\(epoch)"])
+        registeredAs.value = (registration.agentID, epoch)
         dispatcher.registered(registration, epoch: epoch, link: link)
-      case .renewed(let agentID, let former, let epoch): dispatcher.renewed(agentID, from: former, epoch: epoch)
+      case .renewed(let agentID, let former, let epoch):
+        registeredAs.value = (agentID, epoch)
+        dispatcher.renewed(agentID, from: former, epoch: epoch)
       case .renewLater:
         connection.eventLoop.scheduleTask(in: Self.renewalPause) { self.perform { $0.storeLost() } }
       case .taskCompleted(let result, let id):
@@ -220,8 +234,9 @@ struct SessionLink: AgentLink {
     inOrder { $0.send(message, inAnswerTo: id) }
   }
 
-  func registrationEnded(_ outcome: Result<Int64, any Error>) {
-    inOrder { session in
+  func registrationEnded(_ outcome: Result<Int64, any Error>, orElse: @escaping @Sendable () -> Void) {
+    eventLoop.execute {
+      guard let session else { return orElse() }
       switch outcome {
       case .success(let epoch): session.perform { $0.registrationStored(epoch: epoch, at: session.clock.now) }
       case .failure: session.perform { $0.registrationFailed("the node cannot reach its store; try another node") }

@@ -38,6 +38,8 @@ package struct AgentSessionMachine: Sendable {
     package var activeTasks: [String]?
     /// The largest message that the agent accepts, in bytes; nil if the agent did not announce it.
     package var maxMessageSize: Int?
+    /// Whether a connected agent is registered again, because the store has lost its registration.
+    package var isRenewal = false
   }
 
   /// The reason for which the node ends a session.
@@ -247,7 +249,9 @@ package struct AgentSessionMachine: Sendable {
   package mutating func storeLost() -> [Action] {
     guard case .registered(let registration, _) = state, renewing == nil else { return [] }
     renewing = registration
-    return [.register(registration)]
+    var renewal = registration
+    renewal.isRenewal = true
+    return [.register(renewal)]
   }
 
   /// Records that the store has the registration under an epoch.

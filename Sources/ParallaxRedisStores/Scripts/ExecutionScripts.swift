@@ -60,18 +60,30 @@ enum ExecutionScripts {
 
   /// The writes of `update` and `restore`.
   ///
-  /// A completed task does not change, and an ended task is not reopened.
-  private static let write = """
+  /// A completed task does not change, unless to a result that is `first` (a Lua test of the task at `i`), and an ended task is not
+  /// reopened.
+  private static func write(unless first: String) -> String {
+    """
     \(state)
     local first = 8 + tonumber(ARGV[7])
     redis.call('HSET', KEYS[1], unpack(ARGV, 8, first - 1))
     for i = first, #ARGV, 2 do
       local former = redis.call('HGET', KEYS[2], ARGV[i])
       local was, is = former and state(former) or 'open', state(ARGV[i + 1])
-      if was ~= 'completed' and (was == 'open' or is ~= 'open') then
+      if is == 'completed' and \(first) or was ~= 'completed' and (was == 'open' or is ~= 'open') then
         local order = former and string.match(former, '^{"order":(%d+)') or redis.call('HLEN', KEYS[2])
         redis.call('HSET', KEYS[2], ARGV[i], '{"order":' .. order .. ',' .. string.sub(ARGV[i + 1], 2))
       end
+    end
+    """
+  }
+
+  /// The Lua expression for the text of a completed task's result, which precedes the slot, if that comes so late, and the state.
+  private static let result = """
+    local function result(task)
+      local _, last = string.find(task, ',"result":', 1, true)
+      if not last then return '' end
+      return (string.gsub(string.sub(task, last + 1, -22), ',"slot":%d+$', ''))
     end
     """
 
@@ -105,7 +117,7 @@ enum ExecutionScripts {
         \(FullMemory.admission)
       end
     end
-    \(write)
+    \(write(unless: "false"))
     return 'applied'
     """)
 
@@ -114,11 +126,14 @@ enum ExecutionScripts {
   /// A restoration by the owner must not overrule a task or an outcome that the owner lacks.
   ///
   ///     KEYS  1 execution, 2 its tasks
-  ///     ARGV  as of `update`, with all fields and all tasks; last the `RestorationClaim`
+  ///     ARGV  as of `update`, with all fields and all tasks; then the ids of the tasks whose results the store had acknowledged, each
+  ///           between spaces; last the `RestorationClaim`
   ///     →     intact | restored | stale | unread | barred | unreadable
   static let restore = RedisScript(
     """
     local claim = table.remove(ARGV)
+    local acknowledged = table.remove(ARGV)
+    local function isFirst(task) return claim == 'witnessOfEnd' or string.find(acknowledged, ' ' .. task .. ' ', 1, true) end
     local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'epoch', 'revision', 'status')
     if now[1] then
       if tonumber(now[1]) > tonumber(ARGV[1]) then return 'unreadable' end
@@ -129,13 +144,16 @@ enum ExecutionScripts {
       if not earlier and claim ~= 'witnessOfEnd' then return 'stale' end
       if claim ~= 'witnessOfEnd' then
         \(state)
+        \(result)
         local known = {}
-        for i = 8 + tonumber(ARGV[7]), #ARGV, 2 do known[ARGV[i]] = state(ARGV[i + 1]) end
+        for i = 8 + tonumber(ARGV[7]), #ARGV, 2 do known[ARGV[i]] = ARGV[i + 1] end
         local tasks = redis.call('HGETALL', KEYS[2])
         for i = 1, #tasks, 2 do
-          local was, is = state(tasks[i + 1]), known[tasks[i]]
-          if not is then return 'unread' end
+          local id, task = tasks[i], tasks[i + 1]
+          if not known[id] then return 'unread' end
+          local was, is = state(task), state(known[id])
           if was == 'completed' and is ~= 'completed' then return 'unread' end
+          if was == 'completed' and not isFirst(id) and result(task) ~= result(known[id]) then return 'unread' end
           if was == 'failed' and is ~= 'completed' and is ~= 'failed' then return 'unread' end
         end
       end
@@ -146,7 +164,7 @@ enum ExecutionScripts {
       if barred[1] or barred[2] then return 'barred' end
       redis.call('DEL', KEYS[1], KEYS[2])
     end
-    \(write)
+    \(write(unless: "isFirst(ARGV[i])"))
     if tonumber(redis.call('HGET', KEYS[1], 'recordings') or 0) < tonumber(ARGV[6]) then
       redis.call('HSET', KEYS[1], 'recordings', ARGV[6])
     end
@@ -208,8 +226,8 @@ enum ExecutionScripts {
   /// Removes an execution if it is terminal.
   ///
   /// If the execution is missing, the script leaves a tombstone for all sessions, since the index entry is removed next. An execution with
-  /// a live idempotency key leaves a tombstone with its end, so that a repeated request does not run again. A server with full memory
-  /// removes executions too (see `FullMemory`).
+  /// a live idempotency key leaves a tombstone with its end, so that a repeated request does not run again; one that had several owners
+  /// leaves a tombstone, so that a former owner does not restore it. A server with full memory removes executions too (see `FullMemory`).
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 the minute of the index entry, yyyymmddhhmm, 3 lifetime of a tombstone in ms,
@@ -219,13 +237,13 @@ enum ExecutionScripts {
   static let remove = RedisScript(
     """
     local now = redis.call(
-      'HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'status', 'createdAt', 'completedAt', 'idempotencyKey', 'barred:*')
+      'HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'status', 'createdAt', 'completedAt', 'idempotencyKey', 'barred:*',
+      'epoch')
     if not now[1] then
       if ARGV[5] ~= '1' then return {'live'} end
       if not now[8] then
         \(FullMemory.admission)
-        redis.call('HSET', KEYS[1], 'barred:*', '1')
-        redis.call('PEXPIRE', KEYS[1], ARGV[3])
+        redis.call('HSET', KEYS[1], 'barred:*', '1') redis.call('PEXPIRE', KEYS[1], ARGV[3])
       end
       return {'orphan'}
     end
@@ -236,6 +254,9 @@ enum ExecutionScripts {
     if now[7] and ARGV[4] ~= '0' then
       redis.call('HSET', KEYS[1], 'barred:*', '1', 'status', now[4], 'completedAt', now[6] or now[5])
       redis.call('PEXPIRE', KEYS[1], ARGV[4])
+    elseif now[9] ~= '1' then
+      redis.call('HSET', KEYS[1], 'barred:*', '1')
+      redis.call('PEXPIRE', KEYS[1], ARGV[3])
     end
     return {'removed', now[2], now[3]}
     """)

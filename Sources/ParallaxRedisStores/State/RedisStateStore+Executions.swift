@@ -67,9 +67,12 @@ extension RedisStateStore {
   }
 
   /// Restores an execution that Redis may have lost, or of which it may have lost writes.
-  public func restore(_ stored: StoredExecution, as claim: RestorationClaim) async throws -> RestoreOutcome {
+  public func restore(
+    _ stored: StoredExecution, as claim: RestorationClaim, acknowledged: Set<String> = []
+  ) async throws -> RestoreOutcome {
     let execution = stored.execution
-    let arguments = try arguments(of: stored) + [RedisArgument(claim.rawValue)]
+    let list = acknowledged.sorted().map { " \($0) " }.joined()
+    let arguments = try arguments(of: stored) + [RedisArgument(list), RedisArgument(claim.rawValue)]
     let bucket = ExecutionBucket(at: execution.createdAt)
     var commands = [registration(of: bucket, for: execution)]
     if !execution.status.isTerminal { commands.append(RedisCommand("SADD", keys.executions(ownedBy: execution.owner), execution.id)) }

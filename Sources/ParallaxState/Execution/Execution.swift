@@ -137,6 +137,8 @@ extension TaskRecord {
   static let lostAmongOthers = "AGENT_LOST_AMONG_OTHERS"
   /// The error code of a task whose agent did not return in time.
   static let lost = "AGENT_LOST"
+  /// The error code of a task whose agent left before the task was sent to it.
+  static let neverSent = "AGENT_LOST_UNSENT"
   /// The error code of a task without which its agent returned twice.
   static let lostAgain = "AGENT_LOST_AGAIN"
 
@@ -144,7 +146,7 @@ extension TaskRecord {
   package var isReported: Bool {
     switch state {
     case .completed: true
-    case .failed: ![Self.lost, Self.lostAgain, Self.lostAmongOthers].contains(error?.code)
+    case .failed: ![Self.lost, Self.lostAgain, Self.lostAmongOthers, Self.neverSent].contains(error?.code)
     case .open, .cancelled: false
     }
   }
@@ -157,6 +159,9 @@ extension TaskRecord {
     case .open, .cancelled: false
     }
   }
+
+  /// Whether both are results of one task, from two runs of it.
+  func differs(from other: TaskRecord) -> Bool { state == .completed && other.state == .completed && result != other.result }
 
   /// Whether both are the same task of the same agent.
   package func isSame(as other: TaskRecord) -> Bool { id == other.id && agentID == other.agentID }
@@ -177,7 +182,10 @@ extension TaskRecord {
   }
 
   /// Whether the next attempt does not count against the pattern's retries.
-  var isUncounted: Bool { state == .failed && error?.code == Self.lostAmongOthers }
+  var isUncounted: Bool { isSuspect || state == .failed && error?.code == Self.neverSent }
+
+  /// Whether the task may have crashed its agent.
+  var isSuspect: Bool { state == .failed && error?.code == Self.lostAmongOthers }
 }
 
 /// An execution with all its tasks, in the order of their creation.
@@ -286,8 +294,9 @@ extension StoredExecution {
     merge(change.tasks)
   }
 
-  /// Replaces the tasks with the same ids and appends the others, but never overrules an outcome.
-  public mutating func merge(_ records: [TaskRecord]) {
+  /// Replaces the tasks with the same ids and appends the others, but never overrules an outcome, unless by a result whose task is in
+  /// `acknowledged`.
+  public mutating func merge(_ records: [TaskRecord], acknowledged: Set<String> = []) {
     for task in records {
       guard let index = tasks.firstIndex(where: { $0.id == task.id }) else {
         tasks.append(task)
@@ -295,7 +304,8 @@ extension StoredExecution {
       }
       // Another node may have recorded an outcome that the owner did not know when it decided.
       let former = tasks[index].state
-      if former != .completed, former == .open || task.state != .open { tasks[index] = task }
+      let isFirst = task.state == .completed && acknowledged.contains(task.id)
+      if isFirst || former != .completed && (former == .open || task.state != .open) { tasks[index] = task }
     }
   }
 }

@@ -95,16 +95,6 @@ package struct ExecutionMachine: Sendable {
     }
   }
 
-  /// Whether the next attempt of the slot must not share an agent with other tasks suspected of crashing theirs.
-  package func isSuspect(slot: Int) -> Bool {
-    stored.lastAttempts.first { $0.slot == slot }?.isUncounted ?? false
-  }
-
-  /// The agents that get this slot again only if there are no others.
-  package func agentsTried(slot: Int) -> Set<String> {
-    Set(stored.tasks.filter { $0.slot == slot || $0.state == .open }.map(\.agentID))
-  }
-
   /// Whether an open task was sent to its agent.
   package func isSent(_ taskID: String) -> Bool {
     !unsent.contains(taskID) && stored.tasks.contains { $0.id == taskID && $0.state == .open }
@@ -192,11 +182,14 @@ package struct ExecutionMachine: Sendable {
     case .ignored: return []
     case .written(let actions, let next):
       return stillWanted(actions) + (next.map { [.store($0)] } ?? [])
-    case .restore: return [.store(.restore(stored))]
+    case .restore: return [writes.restoration(of: stored)]
     case .read: return [.store(.read(id))]
     case .lost(let isBarred): return [.lost(letGo(), isBarred: isBarred)]
     }
   }
+
+  /// The change to write instead of one that a full store refuses, because the execution has ended since; nil for the same again.
+  package mutating func endInstead(of change: ExecutionChange) -> ExecutionChange? { writes.endInstead(of: change, in: &stored) }
 
   /// Releases the execution, and returns the unacknowledged outcomes of its agents, which no other node may have.
   package mutating func letGo() -> [TaskRecord] {
@@ -241,25 +234,26 @@ package struct ExecutionMachine: Sendable {
   /// Restores the execution after a possible loss in the store, such as a failover: after a pending write, and after a pending read of
   /// outcomes.
   package mutating func storeReset() -> [Action] {
-    writes.storeReset() ? [.store(.restore(stored))] : []
+    writes.storeReset() ? [writes.restoration(of: stored)] : []
   }
 
   /// Restores the execution after a read has shown a loss; `found` is the stored rest, nil for none.
   ///
   /// A write that the store refused because of unread outcomes is dropped: its decision is not stored, and is made again.
   package mutating func storeLacks(_ found: StoredExecution?, at now: Timestamp) -> [Action] {
-    if let found, writes.isRefused, stored.lacksTasks(of: found) { return decideAgain(over: found, at: now) }
-    return writes.storeLacks() ? [.store(.restore(stored))] : []
+    let acknowledged = writes.acknowledged(in: stored)
+    if let found, writes.isRefused, stored.lacksTasks(of: found, besides: acknowledged) { return decideAgain(over: found, at: now) }
+    return writes.storeLacks() ? [writes.restoration(of: stored)] : []
   }
 
   private mutating func decideAgain(over found: StoredExecution, at now: Timestamp) -> [Action] {
     let former = self
-    stored.takeTasks(of: found)
+    stored.takeTasks(of: found, besides: writes.acknowledged(in: stored))
     if isDecided { stored.reopen() }
     stored.giveWay(to: found, unsent: unsent)
     let open = stored.tasks.filter { $0.state == .open }
     let late = writes.restoreUndecided { task in open.contains { $0.isSame(as: task) } }
-    var actions = former.stored.tasksGone(from: stored, unsent: former.unsent) + [.store(.restore(stored))]
+    var actions = former.stored.tasksGone(from: stored, unsent: former.unsent) + [writes.restoration(of: stored)]
     for outcome in late { actions += taskEnded(as: outcome, at: now) }
     if stored.execution.status == .running { actions += stored.lastAttempts.filter(stored.canRetry).map { .wantsAgent(slot: $0.slot) } }
     actions += wishAgain(at: now)

@@ -1,3 +1,5 @@
+import ParallaxAPI
+
 /// The writes of one execution: at most one is pending, and the next one collects the changes in between.
 ///
 /// An action that needs a stored change waits with the change.
@@ -78,6 +80,29 @@ struct ExecutionWrites: Sendable {
     return nil
   }
 
+  /// Takes a collected end without a result into a change that a full store refuses: the store takes such an end, but not what precedes it.
+  ///
+  /// Results that the store has not taken are dropped; the end does not depend on them, and their agents keep them until then.
+  ///
+  /// - Returns: The change to write instead, under the same revision; nil if there is none.
+  mutating func endInstead(of change: ExecutionChange, in stored: inout StoredExecution) -> ExecutionChange? {
+    guard case .underway(let then, restores: false) = flight, let (end, more) = gathered, change.epoch == stored.execution.epoch,
+      change.revision == writtenRevision(of: stored.execution), let status = end.status, status.isTerminal, status != .completed
+    else { return nil }
+    var merged = change
+    merged.add(end)
+    for index in merged.tasks.indices where merged.tasks[index].state == .completed {
+      let dropped = merged.tasks[index]
+      merged.tasks[index] = TaskRecord(
+        id: dropped.id, agentID: dropped.agentID, slot: dropped.slot, attempt: dropped.attempt, state: .cancelled)
+      if let known = stored.tasks.firstIndex(where: { $0.id == dropped.id }) { stored.tasks[known] = merged.tasks[index] }
+    }
+    flight = .underway(then: then + more, restores: false)
+    gathered = nil
+    stored.execution.revision = change.revision
+    return merged
+  }
+
   /// Adds an action that must not overtake a write, and returns it if no write is pending.
   mutating func whenWritten(_ action: Action) -> Action? {
     if gathered != nil {
@@ -114,6 +139,20 @@ struct ExecutionWrites: Sendable {
     case .stale, .behind: return .lost(isBarred: false)
     }
   }
+
+  /// The tasks whose results the store has acknowledged; another result of such a task, in a store that has lost writes, came later.
+  func acknowledged(in stored: StoredExecution) -> Set<String> {
+    var waiting = gathered?.then ?? []
+    switch flight {
+    case .idle: break
+    case .underway(let then, _), .refused(let then, _): waiting += then
+    }
+    let pending = Set(waiting.compactMap { if case .acknowledge(let task) = $0 { task.id } else { nil } })
+    return Set(stored.tasks.lazy.filter { $0.state == .completed }.map(\.id)).subtracting(pending)
+  }
+
+  /// The restoration of the execution.
+  func restoration(of stored: StoredExecution) -> Action { .store(.restore(stored, acknowledged: acknowledged(in: stored))) }
 
   /// Whether a restoration is due and no write is pending.
   var isRestorationDue: Bool { isStoreReset && isIdle }

@@ -3,10 +3,12 @@ import ParallaxAPI
 /// The comparison of an owner's execution with the state in a store that lost writes.
 extension StoredExecution {
   /// Whether another state has tasks or outcomes that this one lacks.
-  package func lacksTasks(of other: StoredExecution) -> Bool {
+  ///
+  /// Of two results of one task the other state's counts, unless the store had acknowledged this state's: then the other came later.
+  package func lacksTasks(of other: StoredExecution, besides acknowledged: Set<String> = []) -> Bool {
     other.tasks.contains { task in
       guard let known = tasks.first(where: { $0.id == task.id }) else { return true }
-      return task.overrules(known)
+      return task.overrules(known) || task.differs(from: known) && !acknowledged.contains(task.id)
     }
   }
 
@@ -16,13 +18,13 @@ extension StoredExecution {
   func awaitsOutcomes(of other: StoredExecution) -> Bool {
     other.tasks.allSatisfy { task in
       guard let known = tasks.first(where: { $0.id == task.id }) else { return false }
-      if task.state == .completed, known.state == .completed, task.result != known.result { return false }
+      if task.differs(from: known) { return false }
       return !task.overrules(known) || known.state == .open && known.isSame(as: task)
     }
   }
 
   /// Adds the tasks and outcomes of another state that this one lacks.
-  mutating func takeTasks(of other: StoredExecution) {
+  mutating func takeTasks(of other: StoredExecution, besides acknowledged: Set<String>) {
     execution.recordings = max(execution.recordings, other.execution.recordings)
     if tasks.isEmpty, !other.tasks.isEmpty, execution.status == .pending {
       (execution.status, execution.startedAt) = (.running, execution.startedAt ?? other.execution.startedAt)
@@ -32,7 +34,8 @@ extension StoredExecution {
         tasks.append(task)
         continue
       }
-      if task.overrules(tasks[index]) { tasks[index] = task }
+      let isOther = task.differs(from: tasks[index]) && !acknowledged.contains(task.id)
+      if isOther || task.overrules(tasks[index]) { tasks[index] = task }
     }
   }
 

@@ -4,6 +4,8 @@ import ParallaxAPI
 package enum TaskLoss: Sendable, Hashable {
   /// The agent did not reconnect within the grace, or said goodbye.
   case agentGone
+  /// The agent left before the task was sent to it: the next attempt uses no retry.
+  case neverSent
   /// The agent reconnected without the task after a redelivery.
   case repeated
   /// The agent reconnected without this task and others that may have been the cause: the next attempt uses no retry.
@@ -14,6 +16,8 @@ package enum TaskLoss: Sendable, Hashable {
 extension StoredExecution {
   /// The number of agents that an input may crash, as the only possible cause, before it is not retried.
   static let greatestLosses = 3
+  /// The number of agents that may leave before one slot's task is sent to them, which bounds the tasks of the execution.
+  static let greatestUnsent = 100
 
   /// The stored execution compared with the owner's copy.
   package enum Standing: Sendable, Hashable {
@@ -54,7 +58,8 @@ extension StoredExecution {
   func canRetry(_ task: TaskRecord) -> Bool {
     guard task.state == .failed, task.retryable == true else { return false }
     if task.attempt <= execution.pattern.retries { return true }
-    return task.isUncounted && tasks.count { $0.slot == task.slot && $0.isUncounted } <= Self.greatestLosses
+    let most = task.isSuspect ? Self.greatestLosses : Self.greatestUnsent
+    return task.isUncounted && tasks.count { $0.slot == task.slot && $0.error?.code == task.error?.code } <= most
   }
 
   /// The aggregate of the recorded results.
@@ -80,6 +85,7 @@ extension StoredExecution {
   func failure(by loss: TaskLoss) -> (error: ExecutionFailure, retryable: Bool) {
     switch loss {
     case .agentGone: return (ExecutionFailure(code: TaskRecord.lost, message: "the agent disconnected and did not reconnect in time"), true)
+    case .neverSent: return (ExecutionFailure(code: TaskRecord.neverSent, message: "the agent left before the task was sent to it"), true)
     case .amongOthers:
       return (ExecutionFailure(code: TaskRecord.lostAmongOthers, message: "the agent reconnected without this task and others"), true)
     case .repeated:
@@ -93,6 +99,16 @@ extension StoredExecution {
         : "not retried: \(losses) agents reconnected without this task, twice each"
       return (ExecutionFailure(code: code, message: message), isRetryable)
     }
+  }
+
+  /// Whether the next attempt of the slot must not share an agent with other tasks suspected of crashing theirs.
+  package func isSuspect(slot: Int) -> Bool {
+    lastAttempts.first { $0.slot == slot }?.isSuspect ?? false
+  }
+
+  /// The agents that get this slot again only if there are no others.
+  package func agentsTried(slot: Int) -> Set<String> {
+    Set(tasks.filter { $0.slot == slot || $0.state == .open }.map(\.agentID))
   }
 
   /// The first tasks of an execution, one slot for each agent.

@@ -64,7 +64,7 @@ struct InMemoryExecutions {
     return .applied
   }
 
-  mutating func restore(_ stored: StoredExecution, as claim: RestorationClaim) -> RestoreOutcome {
+  mutating func restore(_ stored: StoredExecution, as claim: RestorationClaim, acknowledged: Set<String>) -> RestoreOutcome {
     let execution = stored.execution
     guard let index = byID.index(forKey: execution.id) else {
       if claim == .ownerOfOld { return .barred }
@@ -77,10 +77,10 @@ struct InMemoryExecutions {
     if isOwn, present.revision == execution.revision { return .intact }
     let isEarlier = present.epoch < execution.epoch || isOwn && present.revision < execution.revision
     guard isEarlier || claim == .witnessOfEnd, !present.status.isTerminal else { return .stale }
-    if claim != .witnessOfEnd, stored.lacksTasks(of: byID.values[index]) { return .unread }
+    if claim != .witnessOfEnd, stored.lacksTasks(of: byID.values[index], besides: acknowledged) { return .unread }
     byID.values[index].execution = execution
     byID.values[index].execution.recordings = max(present.recordings, execution.recordings)
-    byID.values[index].merge(stored.tasks)
+    byID.values[index].merge(stored.tasks, acknowledged: claim == .witnessOfEnd ? Set(stored.tasks.map(\.id)) : acknowledged)
     if !execution.status.isTerminal { byOwner[execution.owner, default: []].insert(execution.id) }
     recordEnd(of: execution.id)
     return .restored

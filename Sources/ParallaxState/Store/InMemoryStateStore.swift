@@ -67,9 +67,9 @@ public final class InMemoryStateStore: StateStore {
     state.withLock { state in state.change { $0.update(change) } }
   }
 
-  /// Writes a whole execution; see ``ExecutionStore/restore(_:as:)``.
-  public func restore(_ stored: StoredExecution, as claim: RestorationClaim) -> RestoreOutcome {
-    state.withLock { state in state.change { $0.restore(stored, as: claim) } }
+  /// Writes a whole execution; see ``ExecutionStore/restore(_:as:acknowledged:)``.
+  public func restore(_ stored: StoredExecution, as claim: RestorationClaim, acknowledged: Set<String> = []) -> RestoreOutcome {
+    state.withLock { state in state.change { $0.restore(stored, as: claim, acknowledged: acknowledged) } }
   }
 
   /// Records a task's outcome; see ``ExecutionStore/record(_:of:)``.

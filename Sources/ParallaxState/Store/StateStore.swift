@@ -95,9 +95,12 @@ public protocol ExecutionStore: Sendable {
   ///
   /// The restoration overwrites an execution of an earlier epoch, one of the same owner and epoch with an earlier revision, and, for a
   /// witness of its end, any other; it never overwrites a terminal one. An owner's restoration that lacks a stored task, its result or its
-  /// failure is `unread`. Tasks merge as in `update`. The execution returns to the listing and, unless it is terminal, to its owner's list.
-  /// Idempotent.
-  func restore(_ stored: StoredExecution, as claim: RestorationClaim) async throws -> RestoreOutcome
+  /// failure is `unread`, and so is one with another result of a task than the stored one. Tasks merge as in `update`. The execution
+  /// returns to the listing and, unless it is terminal, to its owner's list. Idempotent.
+  ///
+  /// The results of the tasks in `acknowledged`, and all results of a witness, were in the store before: another result of the same task
+  /// was recorded after their loss, and is replaced.
+  func restore(_ stored: StoredExecution, as claim: RestorationClaim, acknowledged: Set<String>) async throws -> RestoreOutcome
 
   /// Records the outcome of a task at the agent `outcome.agentID`, for a node that does not own the execution; the first outcome wins.
   ///
@@ -326,4 +329,11 @@ public struct StateStoreError: Error, Sendable, CustomStringConvertible {
 
   /// The message, followed by the cause if there is one.
   public var description: String { cause.map { "\(message): \($0)" } ?? message }
+}
+
+extension ExecutionStore {
+  /// Writes a whole execution of which the store had acknowledged no result.
+  public func restore(_ stored: StoredExecution, as claim: RestorationClaim) async throws -> RestoreOutcome {
+    try await restore(stored, as: claim, acknowledged: [])
+  }
 }

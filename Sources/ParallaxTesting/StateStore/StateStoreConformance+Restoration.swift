@@ -85,6 +85,36 @@ extension StateStoreConformance {
       ended.tasks = [failed] + ended.tasks
       try await expectStored(ended, in: store, "after that")
     },
+    Check("of two results of one task the acknowledged one counts, else the stored one") { store in
+      var old = Sample.execution(status: .running, tasks: [Sample.task("task_1"), Sample.task("task_2", slot: 1)])
+      old.execution.startedAt = Sample.instant
+      try await create(old, in: store)
+      var recorded = Sample.task("task_1", state: .completed)
+      recorded.result = ["other": "}", "state": "completed"]
+      guard case .recorded = try await store.record(recorded, of: old.execution.id) else {
+        throw ConformanceFailure(description: "the outcome was not recorded")
+      }
+      let present = try require(await store.execution(old.execution.id), "the execution")
+      var known = old
+      known.execution.revision = 2
+      (known.tasks[0].state, known.tasks[0].result) = (.completed, ["first": 1])
+      try expect(await store.restore(known, as: .owner), is: .unread, "the restoration of another result")
+      try expect(
+        await store.restore(known, as: .owner, acknowledged: ["task_2", "task_11"]), is: .unread, "one that acknowledges another task")
+      try await expectStored(present, in: store, "after that")
+      var same = known
+      same.tasks[0].result = recorded.result
+      (same.execution.recordings, known.execution.recordings) = (1, 1)
+      try expect(await store.restore(same, as: .owner), is: .restored, "the restoration of the stored result")
+      known.execution.revision = 3
+      try expect(await store.restore(known, as: .owner, acknowledged: ["task_1"]), is: .restored, "the restoration of the first result")
+      try await expectStored(known, in: store, "after that")
+      var ended = known
+      (ended.execution.revision, ended.execution.status, ended.tasks[0].result) = (2, .completed, "of the end")
+      ended.tasks[1].state = .cancelled
+      try expect(await store.restore(ended, as: .witnessOfEnd), is: .restored, "the restoration by a witness of the end")
+      try await expectStored(ended, in: store, "after that")
+    },
     Check("the restoration of an old execution replaces it and never creates it") { store in
       var known = Sample.execution(status: .running)
       known.execution.revision = 3

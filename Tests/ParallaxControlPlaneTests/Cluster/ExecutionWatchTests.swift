@@ -140,7 +140,7 @@ import Testing
     var change = ExecutionChange(
       id: "exec_1", owner: stored.execution.owner, epoch: stored.execution.epoch, revision: stored.execution.revision + 1)
     change.status = .cancelled
-    _ = store.update(change)
+    _ = store.inner.update(change)
   }
 }
 

@@ -11,6 +11,8 @@ final class ObservedStore: StateStore {
     var reads = 0
     var failingReads: Set<Int> = []
     var unreadable: Set<String> = []
+    var refusedClaims: Set<String> = []
+    var claimed: [String] = []
     var removals: [Int] = []
     var released: [String] = []
     var openings = 0
@@ -39,7 +41,7 @@ final class ObservedStore: StateStore {
   /// Refuses to open sessions, as a store does that does not answer.
   func refuseOpening(_ refuses: Bool) { observations.withLock { $0.refusesOpening = refuses } }
 
-  /// Makes the next creations of executions and removals of agents fail, one per error.
+  /// Makes the next creations and changes of executions, and changes and removals of agents, fail, one per error.
   func failWrites(_ errors: [StateStoreError]) { observations.withLock { $0.failures = errors } }
 
   private func failIfPlanned() throws {
@@ -49,6 +51,12 @@ final class ObservedStore: StateStore {
 
   /// Removes all patterns.
   func forgetPatterns() { observations.withLock { $0.forgottenPatterns = Set(inner.patternNames()) } }
+
+  /// The executions that callers tried to claim, in order.
+  var claimed: [String] { observations.withLock { $0.claimed } }
+
+  /// Makes the claims of these executions fail.
+  func refuseClaims(of ids: Set<String>) { observations.withLock { $0.refusedClaims = ids } }
 
   /// Makes the reads with these numbers fail, from 1 on.
   func failReads(_ numbers: Int...) { observations.withLock { $0.failingReads = Set(numbers) } }
@@ -71,7 +79,9 @@ final class ObservedStore: StateStore {
   }
 
   func claim(_ id: String, from previous: NodeSession, isGone: Bool, to owner: NodeSession) throws -> StoredExecution? {
+    observations.withLock { $0.claimed.append(id) }
     if observations.withLock({ $0.unreadable.contains(id) }) { throw StateStoreError(.unreadable, "too new") }
+    if observations.withLock({ $0.refusedClaims.contains(id) }) { throw StateStoreError(.refused, "corrupt") }
     return inner.claim(id, from: previous, isGone: isGone, to: owner)
   }
 
@@ -91,8 +101,14 @@ final class ObservedStore: StateStore {
     return inner.create(stored)
   }
 
-  func update(_ change: ExecutionChange) -> UpdateOutcome { inner.update(change) }
-  func restore(_ stored: StoredExecution, as claim: RestorationClaim) -> RestoreOutcome { inner.restore(stored, as: claim) }
+  func update(_ change: ExecutionChange) throws -> UpdateOutcome {
+    try failIfPlanned()
+    return inner.update(change)
+  }
+
+  func restore(_ stored: StoredExecution, as claim: RestorationClaim, acknowledged: Set<String>) -> RestoreOutcome {
+    inner.restore(stored, as: claim, acknowledged: acknowledged)
+  }
   func record(_ outcome: TaskRecord, of execution: String) -> RecordOutcome { inner.record(outcome, of: execution) }
   func executions(_ query: ExecutionQuery) -> ExecutionPage { inner.executions(query) }
   func executions(ownedBy owner: NodeSession) -> [String] { inner.executions(ownedBy: owner) }
@@ -102,7 +118,10 @@ final class ObservedStore: StateStore {
   }
 
   func register(_ record: AgentRecord) -> Int64 { inner.register(record) }
-  func update(_ record: AgentRecord) -> Bool { inner.update(record) }
+  func update(_ record: AgentRecord) throws -> Bool {
+    try failIfPlanned()
+    return inner.update(record)
+  }
 
   func removeAgent(_ id: String, epoch: Int64, session: NodeSession) throws {
     try failIfPlanned()

@@ -483,6 +483,7 @@ import Testing
     #expect(
       world.news == [
         .registered("near", epoch: epoch, capabilities: ["text"], limit: 2, activeTasks: ["task_7_0"]),
+        .connectionEnded("near", epoch: epoch, Cargo(sent: ["task_1_0", "task_7_0"], unsent: [])),
         .left("near", epoch: epoch, graceful: false),
       ])
   }

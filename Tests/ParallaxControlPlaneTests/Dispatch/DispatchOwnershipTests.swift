@@ -42,6 +42,26 @@ import Testing
     #expect(world.tasks == [] && world.machine.execution("exec_1") == nil && world.faults == [])
   }
 
+  @Test func `An outage of the store gathers no claims, and what was asked meanwhile is done`() {
+    var world = World(Self.clustered)
+    plantPending(in: &world)
+    world.holdsClaims = true
+    for _ in 1...20 { world.handle(.message(.adopt(execution: "exec_1", owner: World.other))) }
+    for _ in 1...20 { world.handle(.message(.cancel(execution: "exec_1"))) }
+    #expect(world.claims.map(\.owner) == [World.other, World.session])
+    // Nothing to claim yet.
+    world.handle(.claimed("exec_1", from: World.session, nil, cancels: true))
+    #expect(world.claims.map(\.owner) == [World.other, World.session, World.session])
+    let claimed = world.claimInStore("exec_1")
+    world.handle(.claimed("exec_1", from: World.other, claimed, cancels: false))
+    #expect(world.claims.count == 3 && world.reads == ["exec_1"])
+    world.handle(.claimed("exec_1", from: World.session, claimed, cancels: true))
+    world.settle()
+    #expect(world.status("exec_1") == .cancelled)
+    world.handle(.message(.adopt(execution: "exec_1", owner: World.other)))
+    #expect(world.claims.count == 4, "no claim is under way")
+  }
+
   @Test func aTimelyClaimStartsTheExecution() {
     var world = World(Self.clustered)
     plantPending(in: &world)

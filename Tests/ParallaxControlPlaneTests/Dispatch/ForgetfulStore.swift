@@ -29,7 +29,9 @@ final class ForgetfulStore: StateStore {
 
   func update(_ change: ExecutionChange) -> UpdateOutcome { successor.update(change) }
 
-  func restore(_ stored: StoredExecution, as claim: RestorationClaim) -> RestoreOutcome { successor.restore(stored, as: claim) }
+  func restore(_ stored: StoredExecution, as claim: RestorationClaim, acknowledged: Set<String>) -> RestoreOutcome {
+    successor.restore(stored, as: claim, acknowledged: acknowledged)
+  }
 
   func record(_ outcome: TaskRecord, of execution: String) -> RecordOutcome { successor.record(outcome, of: execution) }
 

@@ -30,6 +30,10 @@ import Testing
     #expect(found == ["late"])
   }
 
+  @Test func `An outcome waits as long as its owner may need to restore the execution`() {
+    #expect(StoreRestoration.patience * (StoreRestoration.attempts - 1) >= RestorationMachine.window + .seconds(2))
+  }
+
   @Test func `A second loss does not shorten the restoration of the first`() {
     var machine = machine()
     let first = keys(of: &machine, connectedAt: nil, at: 300)

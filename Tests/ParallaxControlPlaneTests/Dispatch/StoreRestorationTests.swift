@@ -202,7 +202,7 @@ private final class FakeLink: AgentLink {
 
   func registerAnew() { state.withLock { $0.renewals += 1 } }
 
-  func registrationEnded(_ outcome: Result<Int64, any Error>) {}
+  func registrationEnded(_ outcome: Result<Int64, any Error>, orElse: @escaping @Sendable () -> Void) { orElse() }
 
   func replace() {}
 

@@ -4,6 +4,7 @@ import ParallaxHA
 import ParallaxMetrics
 import ParallaxState
 import ParallaxTesting
+import Synchronization
 import TestSupport
 import Testing
 
@@ -32,6 +33,38 @@ import Testing
     #expect(store.agent("a") == nil)
   }
 
+  @Test func `The end of an agent's change is reported when the store has it`() async throws {
+    let agent = AgentRecord(id: "a", capabilities: ["text"], session: World.session, connectedAt: World.start, activeTasks: [])
+    let epoch = store.register(agent)
+    store.failWrites(Array(repeating: StateStoreError(.unavailable, "no answer"), count: 3))
+    try await perform(.changeAgent("a", AgentChange(epoch: epoch, capabilities: ["image"], limit: 4)))
+    #expect(store.agent("a")?.capabilities == ["image"] && store.agent("a")?.maxConcurrentTasks == 4)
+    let ends = owner.events.all.count { if case .agent(.changeEnded("a")) = $0 { true } else { false } }
+    #expect(ends == 1)
+    try await perform(.changeAgent("a", AgentChange(epoch: epoch - 1, limit: 9)))
+    #expect(store.agent("a")?.maxConcurrentTasks == 4 && owner.events.all.count == 2)
+  }
+
+  @Test func `A full store is offered the end of an execution instead of what precedes it`() async throws {
+    var stored = StoredExecution(
+      execution: Execution(
+        id: "exec_1", pattern: World.pattern(), input: [:], createdAt: World.start, deadline: World.start + .seconds(60),
+        owner: World.session), tasks: [])
+    _ = store.inner.create(stored)
+    store.failWrites([StateStoreError(.unwritable, "OOM"), StateStoreError(.unavailable, "no answer")])
+    var change = ExecutionChange(id: "exec_1", owner: World.session, epoch: 1, revision: 2)
+    change.status = .running
+    owner.end.withLock { [change] in
+      var end = change
+      end.status = .cancelled
+      $0 = end
+    }
+    try await perform(.update(change))
+    stored.apply(change)
+    #expect(store.inner.execution("exec_1")?.execution.status == .cancelled)
+    #expect(store.inner.execution("exec_1")?.execution.revision == 2)
+  }
+
   @Test func `A caller learns at once why the store takes no execution, which is created later`() async throws {
     let refusal = StateStoreError(.unwritable, "the store refuses writes: OOM command not allowed")
     store.failWrites([refusal, refusal, StateStoreError(.unavailable, "no answer")])
@@ -52,8 +85,12 @@ import Testing
 private final class RecordedOwner: StoreWorker.Owner {
   let events = Recorder<DispatchEvent>()
   let mayBeRestoring = false
+  /// The end that an execution has come to since its change.
+  let end = Mutex<ExecutionChange?>(nil)
   let registeredLinks: [String: (epoch: Int64, link: any AgentLink)] = [:]
 
   func handle(_ event: DispatchEvent) { events.add(event) }
   func knownEpoch(of agent: String) -> Int64 { 0 }
+
+  func endInstead(of change: ExecutionChange) -> ExecutionChange? { end.withLock { $0 } }
 }

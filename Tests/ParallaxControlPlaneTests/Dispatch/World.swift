@@ -12,11 +12,11 @@ struct World {
   enum Write {
     case create(StoredExecution)
     case update(ExecutionChange)
-    case restore(StoredExecution)
+    case restore(StoredExecution, acknowledged: Set<String>)
 
     var id: String {
       switch self {
-      case .create(let stored), .restore(let stored): stored.execution.id
+      case .create(let stored), .restore(let stored, _): stored.execution.id
       case .update(let change): change.id
       }
     }
@@ -64,6 +64,9 @@ struct World {
   private(set) var unlisted: [String] = []
   /// Whether no read is answered.
   var holdsReads = false
+  /// Whether a test ends the changes of agents' registrations.
+  var holdsChanges = false
+  private(set) var changes: [(id: String, change: AgentChange)] = []
   /// Whether a test answers the claims.
   var holdsClaims = false
   private(set) var claims: [(id: String, owner: NodeSession)] = []
@@ -117,7 +120,7 @@ struct World {
     switch call {
     case .create(let stored): begin(.create(stored))
     case .update(let change): begin(.update(change))
-    case .restore(let stored): begin(.restore(stored))
+    case .restore(let stored, let acknowledged): begin(.restore(stored, acknowledged: acknowledged))
     case .release(let id, _): released.append(id)
     case .record(let outcome, _, _): lookUps.append(LookUp(task: outcome.id, agent: outcome.agentID))
     case .read(let id):
@@ -128,9 +131,11 @@ struct World {
       let stored = store[id].flatMap { $0.execution.owner == Self.session && !$0.execution.status.isTerminal ? $0 : nil }
       handle(.claimed(id, from: owner, stored, cancels: cancels))
     case .unlist(let id): unlisted.append(id)
-    case .changeAgent(let id, _, _, _): changed.append(id)
+    case .changeAgent(let id, let change):
+      if change.isConnected == false { vanished.append(id) } else { changed.append(id) }
+      changes.append((id, change))
+      if !holdsChanges { handle(.agent(.changeEnded(id))) }
     case .checkAgent(let id): checkedAgents.append(id)
-    case .disconnectAgent(let id, _): vanished.append(id)
     case .removeAgent(let id, _): gone.append(id)
     }
   }
@@ -175,8 +180,8 @@ struct World {
       let outcome = apply(change)
       noteTasks(of: change.id)
       handle(.written(change.id, epoch: change.epoch, revision: change.revision, outcome))
-    case .restore(let stored):
-      let outcome = restore(stored)
+    case .restore(let stored, let acknowledged):
+      let outcome = restore(stored, acknowledged)
       noteTasks(of: stored.execution.id)
       written(stored, outcome)
     }
@@ -191,17 +196,17 @@ struct World {
     for task in store[id]?.tasks ?? [] { storedTasks[task.id] = task.agentID }
   }
 
-  private mutating func restore(_ stored: StoredExecution) -> UpdateOutcome {
+  private mutating func restore(_ stored: StoredExecution, _ acknowledged: Set<String>) -> UpdateOutcome {
     let (id, known) = (stored.execution.id, stored.execution)
     if let found = store[id]?.execution {
       let isOwn = found.owner == known.owner && found.epoch == known.epoch
       if isOwn, found.revision == known.revision { return .applied }
       guard found.epoch < known.epoch || isOwn && found.revision < known.revision, !found.status.isTerminal else { return .stale }
-      if let present = store[id], stored.lacksTasks(of: present) { return .unread }
+      if let present = store[id], stored.lacksTasks(of: present, besides: acknowledged) { return .unread }
     }
     var restored = store[id] ?? stored
     restored.execution = known
-    restored.merge(stored.tasks)
+    restored.merge(stored.tasks, acknowledged: acknowledged)
     store[id] = restored
     return .applied
   }

@@ -50,7 +50,7 @@ import Testing
     create("exec_1", timeout: 600, .running)
     var stored = try #require(store.inner.execution("exec_1"))
     (stored.execution.owner, stored.execution.epoch) = (World.other, 2)
-    #expect(store.restore(stored, as: .owner) == .restored)
+    #expect(store.restore(stored, as: .owner, acknowledged: []) == .restored)
     #expect(store.executions(ownedBy: owner) == ["exec_1"])
     let duty = duty
     try await duty.run()

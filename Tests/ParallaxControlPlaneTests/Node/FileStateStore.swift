@@ -66,8 +66,10 @@ final class FileStateStore: StateStore {
     return outcome
   }
 
-  func restore(_ stored: StoredExecution, as claim: RestorationClaim) async throws -> RestoreOutcome {
-    let outcome = store.restore(stored, as: claim)
+  func restore(
+    _ stored: StoredExecution, as claim: RestorationClaim, acknowledged: Set<String>
+  ) async throws -> RestoreOutcome {
+    let outcome = store.restore(stored, as: claim, acknowledged: acknowledged)
     try saveExecution(stored.execution.id)
     return outcome
   }

@@ -79,6 +79,23 @@ import Testing
     #expect(dispatcher.counts.executions == 300)
   }
 
+  @Test func `An execution that cannot be claimed does not keep others from their recovery`() async throws {
+    for number in 0..<300 { create("exec_\(number)") }
+    let broken = Set((0..<300).filter { $0.isMultiple(of: 50) }.map { "exec_\($0)" })
+    store.refuseClaims(of: broken)
+    await #expect(throws: StateStoreError.self) { try await round() }
+    #expect(Set(store.executions(ownedBy: lost)) == broken && dispatcher.counts.executions == 294)
+  }
+
+  @Test func `A store that answers no claim of a batch is not asked for the next ones`() async throws {
+    let all = (0..<300).map { "exec_\($0)" }
+    for id in all { create(id) }
+    let (first, refused) = (Set(store.executions(ownedBy: lost).prefix(128)), Set(all))
+    store.refuseClaims(of: refused)
+    await #expect(throws: StateStoreError.self) { try await round() }
+    #expect(store.claimed.count == first.count)
+  }
+
   @Test func aSessionIsClosedWithItsAgentsAndInboxAfterTheirGrace() async throws {
     _ = store.register(
       AgentRecord(

@@ -17,14 +17,15 @@ import Testing
   private let store = ForgetfulStore()
 
   private func withSession(
-    heartbeatTimeout: Duration = .seconds(90), storesRegistrations: Bool = true, _ body: (AgentSession, Dispatcher) async throws -> Void
+    heartbeatTimeout: Duration = .seconds(90), storesRegistrations: Bool = true, peers: Peers = Peers(),
+    _ body: (AgentSession, Dispatcher) async throws -> Void
   ) async throws {
     let registry = MetricsRegistry()
     let clock = NodeClock()
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let dispatcher = Dispatcher(
       settings: DispatchMachine.Settings(session: World.session), store: store, retention: .seconds(60),
-      timerLoop: connection.eventLoop, clock: clock, metrics: try DispatchMetrics(registry: registry), logger: logger)
+      peers: peers, timerLoop: connection.eventLoop, clock: clock, metrics: try DispatchMetrics(registry: registry), logger: logger)
     let metrics = try SessionMetrics(registry: registry)
     let settings = AgentSessionMachine.Settings(
       heartbeatInterval: .seconds(10), heartbeatTimeout: heartbeatTimeout, taskTimeout: .seconds(300), maxMessagesPerSecond: 100)
@@ -78,7 +79,7 @@ import Testing
     }
     try await withSession(storesRegistrations: false) { session, _ in
       try await receive(.register(AgentMessage.Register(capabilities: ["text"])), session)
-      session.link.registrationEnded(.failure(StateStoreError(.unavailable, "no answer")))
+      session.link.registrationEnded(.failure(StateStoreError(.unavailable, "no answer"))) {}
       try await eventually("the end") { connection.codes.count == 4 }
       #expect(connection.codes.last == .goingAway)
     }
@@ -165,6 +166,36 @@ extension AgentSessionTests {
       #expect(taskCount() == 3)
       await submit("exec_4", to: dispatcher)
       try await eventually("a task that does not wait") { taskCount() == 4 }
+    }
+  }
+
+  @Test func `A registration whose session is gone when the store has it is reported`() async throws {
+    var link: SessionLink?
+    try await withSession { session, _ in link = session.link }
+    let gone = Recorder<String>()
+    for outcome in [Result<Int64, any Error>.success(3), .failure(StateStoreError(.unavailable, "no answer"))] {
+      link?.registrationEnded(outcome) { gone.add("gone") }
+    }
+    try await eventually("both answers") { gone.all.count == 2 }
+  }
+
+  @Test func `A task that reaches its session after the end of the connection counts as unsent`() async throws {
+    let news = Recorder<AgentAnnouncement>()
+    try await withSession(peers: Peers(publish: { news.add($0) })) { session, dispatcher in
+      try await register(session)
+      let task = ControlPlaneMessage.Task(
+        taskId: "task_7_0", executionId: "exec_7", patternName: "pattern", patternVersion: "1.0.0", capability: "text", input: [:],
+        timeout: .seconds(60), priority: .normal, context: .init(stepIndex: 0, totalSteps: 1))
+      try await connection.eventLoop.submit {
+        // The session gets the task on its event loop, after the end of the connection.
+        dispatcher.received(.deliver(task, agent: "agent_1", owner: World.other))
+        session.closed(.connectionLost("it broke"))
+      }.get()
+      let unsent = Cargo(sent: [], unsent: ["task_7_0"])
+      try await eventually("the news") {
+        news.all.contains { if case .connectionEnded("agent_1", _, unsent) = $0 { true } else { false } }
+      }
+      #expect(!connection.types.contains("task"))
     }
   }
 

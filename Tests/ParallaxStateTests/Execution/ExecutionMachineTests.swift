@@ -133,7 +133,7 @@ import Testing
     driven.fail(0, retryable: true)
     driven.settle()
     #expect(driven.takeNames() == ["freed a", "wantsAgent 0", "acknowledge a"])
-    #expect(driven.machine.agentsTried(slot: 0) == ["a"])
+    #expect(driven.machine.stored.agentsTried(slot: 0) == ["a"])
     driven.perform { machine, _ in machine.retry(slot: 0, agent: "b") }
     #expect(driven.takeNames() == [])
     driven.settle()

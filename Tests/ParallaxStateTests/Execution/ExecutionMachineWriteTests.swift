@@ -181,6 +181,42 @@ import Testing
     #expect(driven.status == .cancelled)
   }
 
+  // MARK: A full store
+
+  @Test func `An end takes the place of a change that a full store refuses, without results that the store lacks`() throws {
+    var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
+    driven.complete(0)
+    guard case .update(let refused)? = driven.pending else { Issue.record("nothing is written"); return }
+    let early = driven.machine.endInstead(of: refused)
+    #expect(early == nil, "the execution has not ended")
+    driven.perform { $0.cancel(at: $1) }
+    _ = driven.takeActions()
+    var other = refused
+    other.revision += 1
+    let unrelated = driven.machine.endInstead(of: other)
+    #expect(unrelated == nil)
+    let replacement = driven.machine.endInstead(of: refused)
+    let end = try #require(replacement)
+    #expect(end.revision == refused.revision && end.status == .cancelled)
+    #expect(end.tasks.allSatisfy { $0.state == .cancelled && $0.result == nil })
+    let again = driven.machine.endInstead(of: end)
+    #expect(again == nil)
+    driven.perform { machine, _ in machine.writeFinished(.applied, epoch: 1, revision: end.revision) }
+    #expect(driven.takeNames() == ["acknowledge a", "finished"])
+    #expect(driven.machine.stored.tasks.map(\.state) == [.cancelled, .cancelled])
+  }
+
+  @Test func `An end with a result waits for the change before it`() {
+    var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
+    driven.complete(0)
+    guard case .update(let refused)? = driven.pending else { Issue.record("nothing is written"); return }
+    driven.complete(1)
+    let replacement = driven.machine.endInstead(of: refused)
+    #expect(replacement == nil)
+    driven.settle()
+    #expect(driven.status == .completed && driven.store?.tasks.map(\.state) == [.completed, .completed])
+  }
+
   @Test func aCreationThatTheStoreRefusesLosesTheExecution() {
     var driven = creating()
     driven.write(.stale)
@@ -194,7 +230,7 @@ import Testing
     driven.complete(1)
     _ = driven.takeActions()
     driven.write(outcome)
-    #expect(driven.pending == .restore(driven.machine.stored))
+    #expect(driven.pending?.restored == driven.machine.stored)
     #expect(driven.takeNames() == [])
     driven.write()
     // The restoration includes the pending write and the queued change.
@@ -209,7 +245,7 @@ import Testing
   func anExecutionWhoseRestorationIsRefusedIsLost(_ outcome: UpdateOutcome) {
     var driven = running(agents: ["a"])
     driven.perform { machine, _ in machine.storeReset() }
-    #expect(driven.pending == .restore(driven.machine.stored))
+    #expect(driven.pending?.restored == driven.machine.stored)
     driven.write(outcome)
     #expect(driven.takeNames() == [outcome == .missing ? "barred" : "lost"])
     #expect(driven.pending == nil)
@@ -221,7 +257,7 @@ import Testing
     _ = driven.takeActions()
     driven.perform { machine, _ in machine.storeReset() }
     driven.write()
-    #expect(driven.pending == .restore(driven.machine.stored))
+    #expect(driven.pending?.restored == driven.machine.stored)
     // The result must be in the restored execution before its acknowledgement.
     #expect(driven.takeNames() == [])
     driven.settle()

@@ -86,7 +86,7 @@ struct Driven {
     pending = nil
     if outcome == .applied {
       switch ended {
-      case .create(let stored)?, .restore(let stored)?: store = stored
+      case .create(let stored)?, .restore(let stored, _)?: store = stored
       case .update(let change)?: store?.apply(change)
       default: preconditionFailure("nothing is being written")
       }
@@ -98,7 +98,7 @@ struct Driven {
   /// The revision of the pending write.
   private var writtenRevision: Int64 {
     switch pending {
-    case .create(let stored)?, .restore(let stored)?: stored.execution.revision
+    case .create(let stored)?, .restore(let stored, _)?: stored.execution.revision
     case .update(let change)?: change.revision
     default: 0
     }
@@ -139,6 +139,9 @@ extension ExecutionMachine.Action {
 }
 
 extension StoreCall {
+  /// The execution that the call restores; nil for another call.
+  var restored: StoredExecution? { if case .restore(let stored, _) = self { stored } else { nil } }
+
   /// The name of the call without its payload.
   var name: String {
     switch self {

@@ -31,7 +31,7 @@ import Testing
     let found = found(stored, completed: [1])
     #expect(driven.machine.standing(of: found) == .behind)
     driven.perform { $0.storeLacks(found, at: $1) }
-    guard case .restore(let restored)? = driven.pending else { Issue.record("nothing is restored"); return }
+    guard case .restore(let restored, _)? = driven.pending else { Issue.record("nothing is restored"); return }
     #expect(restored.execution.status == .running && restored.tasks.map(\.state) == [.open, .completed])
     driven.settle()
     #expect(driven.status == .completed && driven.store?.tasks.map(\.state) == [.cancelled, .completed])
@@ -66,6 +66,50 @@ import Testing
     let names = driven.takeNames()
     #expect(names.contains("acknowledge b") && !names.contains("send b"))
     #expect(driven.status == .completed && driven.store?.tasks.map(\.result) == ["kept", "late"])
+  }
+
+  // MARK: Two results of one task
+
+  /// The store has lost the result that it acknowledged, and another node has recorded the result of another run since.
+  @Test func `A result that was acknowledged and lost counts before one that was recorded later`() {
+    var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
+    guard let stored = driven.store else { Issue.record("nothing is stored"); return }
+    driven.complete(0, result: "first")
+    driven.settle()
+    #expect(driven.takeNames().contains("acknowledge a"))
+    driven.perform { [found = found(stored, completed: [0])] in $0.storeLacks(found, at: $1) }
+    let task = stored.tasks[0].id
+    guard case .restore(let restored, let acknowledged)? = driven.pending else { Issue.record("nothing is restored"); return }
+    #expect(restored.tasks[0].result == "first" && acknowledged == [task])
+  }
+
+  @Test func `A recorded result counts before one that the store has not acknowledged`() {
+    var driven = running(Sample.pattern(.all, min: 2), agents: ["a", "b"])
+    guard let stored = driven.store else { Issue.record("nothing is stored"); return }
+    driven.complete(0, result: "second")
+    driven.write(.behind)
+    guard case .restore(_, let acknowledged)? = driven.pending else { Issue.record("nothing is restored"); return }
+    #expect(acknowledged == [])
+    driven.write(.unread)
+    driven.perform { [found = found(stored, completed: [0])] in $0.storeLacks(found, at: $1) }
+    #expect(driven.pending?.restored?.tasks[0].result == "kept")
+    driven.settle()
+    driven.complete(1, result: "other")
+    driven.settle()
+    #expect(driven.store?.execution.result == ["results": ["kept", "other"]])
+  }
+
+  /// The second result had decided the execution.
+  @Test func `An end by a result that does not count is decided again`() {
+    var driven = running(Sample.pattern(.all, min: 1), agents: ["a"])
+    guard let stored = driven.store else { Issue.record("nothing is stored"); return }
+    driven.complete(0, result: "second")
+    driven.write(.behind)
+    driven.write(.unread)
+    driven.perform { [found = found(stored, completed: [0])] in $0.storeLacks(found, at: $1) }
+    driven.settle()
+    #expect(driven.status == .completed && driven.store?.execution.result == ["results": ["kept"]])
+    #expect(driven.takeNames().filter { $0 == "finished" }.count == 1)
   }
 
   @Test func outcomesThatADecisionOverlooksDoNotCountAsRead() {

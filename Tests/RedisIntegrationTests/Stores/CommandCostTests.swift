@@ -38,6 +38,17 @@ import Testing
     }
   }
 
+  /// An `unlist` of the claimant may remove the first entry, which must precede the claim, before the claim takes effect.
+  @Test func `A claim enters the execution in the list of its new owner before and after it takes effect`() async throws {
+    try await withStore { test in
+      _ = try await test.store.create(Sample.execution("exec_1"))
+      try await test.resetCounts()
+      #expect(try await test.store.claim("exec_1", from: Sample.session, to: Sample.other) != nil)
+      #expect(try await test.counts()["sadd"] == 2)
+      #expect(try await test.store.executions(ownedBy: Sample.other) == ["exec_1"])
+    }
+  }
+
   @Test func noOperationScansTheKeySpace() async throws {
     try await withStore { test in
       let store = test.store

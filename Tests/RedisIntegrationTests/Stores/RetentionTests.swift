@@ -46,6 +46,24 @@ import Testing
     }
   }
 
+  @Test func `A former owner does not restore an execution that its next owner ended and that was removed`() async throws {
+    try await withStore { test in
+      let held = Sample.execution("exec_1", status: .running)
+      _ = try await test.store.create(held)
+      let claimed = try #require(try await test.store.claim("exec_1", from: Sample.session, to: Sample.other))
+      #expect(try await test.store.update(Sample.change(claimed, revision: 2, status: .completed)) == .applied)
+      #expect(try await test.store.removeExecutions(createdBefore: Self.later, maxRetained: 9, limit: 9) == 1)
+      #expect(try await test.store.restore(held, as: .owner) == .barred)
+      #expect(try await test.store.execution("exec_1") == nil)
+      #expect(try await test.client.send(RedisCommand("PTTL", test.keys.execution("exec_1"))).int ?? 0 > 0)
+
+      // An execution of one owner leaves nothing.
+      _ = try await test.store.create(Sample.execution("exec_2", status: .completed))
+      #expect(try await test.store.removeExecutions(createdBefore: Self.later, maxRetained: 9, limit: 9) == 1)
+      #expect(try await test.client.send(RedisCommand("EXISTS", test.keys.execution("exec_2"))).int == 0)
+    }
+  }
+
   @Test("An execution that has not ended is never removed", arguments: [ExecutionStatus.pending, .running, .aggregating])
   func live(_ status: ExecutionStatus) async throws {
     try await withStore { test in
