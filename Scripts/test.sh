@@ -122,6 +122,7 @@ if [ "$what" = all ]; then
   stage "WebSocket libraries as agents" Scripts/test-clients.sh || true
   stage "Autobahn cases on the agents' handler" Scripts/test-websocket-conformance.sh || true
   stage "Nodes behind nginx, HAProxy, Envoy and Caddy" Scripts/test-proxies.sh all || true
+  stage "The dashboard in Chromium" Scripts/test-dashboard.sh || true
   stage "Fuzzing of the Redis decoder" Scripts/fuzz.sh 60 || true
 fi
 
