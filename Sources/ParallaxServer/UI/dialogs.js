@@ -50,7 +50,7 @@ export function confirm({ title, text, action, isDangerous = false, fields = [],
     });
     const fault = h("div");
     const confirmation = h("button", { type: "submit", class: isDangerous ? "danger" : "primary" }, action);
-    const cancel = h("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
+    const cancel = h("button", { type: "button", onclick: () => dialog.close() }, "Back");
     const form = h(
       "form",
       {

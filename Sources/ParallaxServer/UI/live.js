@@ -99,20 +99,30 @@ export function newest() {
   return Math.max(latest, serverNow() - 2 * state.interval);
 }
 
-/** The times of the chart's points, oldest first, and the samples of each node at them; null where a node has none. */
+/**
+ * The times of the chart's points, oldest first, and the samples of each node at them; null where a node has none.
+ *
+ * Each node counts its own five seconds: at a point stands the sample that is nearest to it. The last point is one that every node which
+ * reports has reached, so that a sum of nodes does not seem to fall at its end.
+ */
 export function series() {
   const { interval } = state;
   const points = window / interval;
-  const end = Math.floor(newest() / interval);
-  const times = Array.from({ length: points }, (_, index) => (end - points + 1 + index) * interval);
+  const reached = Math.min(newest(), ...[...lastSamples().values()].map(({ t }) => t));
+  const begin = Math.round(reached / interval) - points + 1;
+  const times = Array.from({ length: points }, (_, index) => (begin + index) * interval);
   const nodes = new Map();
   for (const node of [...state.activity.keys()].sort()) {
-    const samples = Array(points).fill(null);
-    for (const sample of state.activity.get(node)) {
-      const index = Math.floor(sample.t / interval) - (end - points + 1);
-      if (index >= 0 && index < points) samples[index] = sample;
-    }
-    nodes.set(node, samples);
+    const samples = state.activity.get(node);
+    let next = 0;
+    const distance = (index, time) => (index < samples.length ? Math.abs(samples[index].t - time) : Infinity);
+    nodes.set(
+      node,
+      times.map((time) => {
+        while (distance(next + 1, time) <= distance(next, time) && next + 1 < samples.length) next += 1;
+        return distance(next, time) <= 0.75 * interval ? samples[next] : null;
+      }),
+    );
   }
   return { times, nodes };
 }
