@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Checks the files of deploy: the chart and the plain manifests (check_deploy.py), and their scripts.
+# Installs its tools: pinned packages of PyPI in .build/deploy-venv.
+# Usage: Scripts/check-deploy.sh [--write] [FOLDER], where FOLDER has parallaxd, .build/debug by default if it is built; --write updates
+# what derives from other files.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+venv=.build/deploy-venv
+requirements=deploy/requirements.txt
+
+if ! cmp -s "$requirements" "$venv/requirements.txt"; then
+  echo "Installing in $venv: $(tr '\n' ' ' <"$requirements")"
+  python3 -m venv --clear "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+  cp "$requirements" "$venv/requirements.txt" # marks this environment as complete
+fi
+
+write=()
+if [ "${1:-}" = --write ]; then
+  write=(--write)
+  shift
+fi
+binaries=${1:-.build/debug}
+folder=()
+if [ -x "$binaries/parallaxd" ]; then folder=("$binaries"); fi
+
+"$venv/bin/python" Scripts/check_deploy.py "${write[@]}" "${folder[@]}"
+
+scripts=(deploy/helm/parallax-control-plane/files/redis.sh deploy/kubernetes/*.sh)
+for script in "${scripts[@]}"; do bash -n "$script"; done
+if command -v shellcheck >/dev/null; then
+  shellcheck "${scripts[@]}"
+  echo "Scripts of deploy: ${#scripts[@]} pass $(shellcheck --version | sed -n 's/^version: /shellcheck /p')"
+fi
+"$venv/bin/yamllint" --strict -c deploy/.yamllint deploy/helm/parallax-control-plane/{Chart,values}.yaml \
+  deploy/helm/parallax-control-plane/examples deploy/kubernetes
