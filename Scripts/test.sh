@@ -111,6 +111,7 @@ stage "Model of the election" Scripts/check-model.sh || true
 if stage "Build, warnings are errors" "${strict[@]}" swift build --build-tests; then
   stage "Tests" "${suites[@]}" --skip-build || true
   stage "Nodes behind nginx" Scripts/test-proxies.sh short || true
+  stage "The API against its description" Scripts/test-openapi.sh || true
 else
   skip "Tests" "the build failed"
 fi

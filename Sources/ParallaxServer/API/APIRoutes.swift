@@ -15,6 +15,8 @@ struct APIRoutes: Sendable {
     let path: String
     /// Who may call the route.
     let access: RouteAccess
+    /// What the route does; nil for what is no part of the API.
+    let operation: Operation?
     let handler: Handler
   }
 
@@ -60,47 +62,58 @@ struct APIRoutes: Sendable {
     return scope == .admin ? AuditLog.logging(guarded) : guarded
   }
 
-  var all: [Route] { api + DashboardRoutes(service: service).all }
+  var all: [Route] { api + DashboardRoutes(service: service).all + [description] }
+
+  private var description: Route {
+    Route(method: .get, path: "/openapi.json", access: .open, operation: .description) { request, _ in
+      try .json(
+        OpenAPIDocument(declarations: RouteDeclaration.all(self), version: service.node.version, protectStatus: protectStatus).value)
+    }
+  }
 
   private var api: [Route] {
     [
-      Route(method: .get, path: "/", access: .open, handler: signpost),
-      Route(method: .post, path: "/api/patterns/:name/execute", access: .scope(.execute), handler: execute),
-      Route(method: .get, path: "/api/executions", access: .scope(.read), handler: listExecutions),
-      Route(method: .get, path: "/api/executions/:id", access: .scope(.read)) { _, context in
+      Route(method: .get, path: "/", access: .open, operation: .signpost, handler: signpost),
+      Route(method: .post, path: "/api/patterns/:name/execute", access: .scope(.execute), operation: .execute, handler: execute),
+      Route(method: .get, path: "/api/executions", access: .scope(.read), operation: .listExecutions, handler: listExecutions),
+      Route(method: .get, path: "/api/executions/:id", access: .scope(.read), operation: .getExecution) { _, context in
         try await .json(service.execution(id: context.pathParameter("id")))
       },
-      Route(method: .post, path: "/api/executions/:id/cancel", access: .scope(.execute)) { _, context in
+      Route(method: .post, path: "/api/executions/:id/cancel", access: .scope(.execute), operation: .cancelExecution) { _, context in
         try await .json(service.cancelExecution(id: context.pathParameter("id")))
       },
-      Route(method: .post, path: "/api/executions/:id/retry", access: .scope(.execute)) { _, context in
+      Route(method: .post, path: "/api/executions/:id/retry", access: .scope(.execute), operation: .retryExecution) { _, context in
         try await .json(service.retryExecution(id: context.pathParameter("id")), status: .accepted)
       },
-      Route(method: .get, path: "/api/activity", access: .scope(.read)) { _, _ in try .json(service.recentActivity()) },
-      Route(method: .get, path: "/api/queues", access: .scope(.read)) { _, _ in try .json(service.queues()) },
-      Route(method: .get, path: "/api/events", access: .scope(.read), handler: events),
-      Route(method: .get, path: "/api/patterns", access: .scope(.read), handler: listPatterns),
-      Route(method: .post, path: "/api/patterns", access: .scope(.admin), handler: storePattern),
-      Route(method: .get, path: "/api/patterns/:name", access: .scope(.read)) { request, context in
+      Route(method: .get, path: "/api/activity", access: .scope(.read), operation: .activity) { _, _ in try .json(service.recentActivity())
+      },
+      Route(method: .get, path: "/api/queues", access: .scope(.read), operation: .queues) { _, _ in try .json(service.queues()) },
+      Route(method: .get, path: "/api/events", access: .scope(.read), operation: .events, handler: events),
+      Route(method: .get, path: "/api/patterns", access: .scope(.read), operation: .listPatterns, handler: listPatterns),
+      Route(method: .post, path: "/api/patterns", access: .scope(.admin), operation: .storePattern, handler: storePattern),
+      Route(method: .get, path: "/api/patterns/:name", access: .scope(.read), operation: .getPattern) { request, context in
         let version = try QueryParameters(request.uri.query, known: ["version"]).text("version")
         return try await .json(service.pattern(name: context.pathParameter("name"), version: version))
       },
-      Route(method: .get, path: "/api/agents", access: .scope(.read), handler: listAgents),
-      Route(method: .get, path: "/api/agents/:id", access: .scope(.read)) { _, context in
+      Route(method: .get, path: "/api/agents", access: .scope(.read), operation: .listAgents, handler: listAgents),
+      Route(method: .get, path: "/api/agents/:id", access: .scope(.read), operation: .getAgent) { _, context in
         try await .json(service.agent(id: context.pathParameter("id")))
       },
-      Route(method: .post, path: "/api/agents/:id/disconnect", access: .scope(.admin)) { _, context in
+      Route(method: .post, path: "/api/agents/:id/disconnect", access: .scope(.admin), operation: .disconnectAgent) { _, context in
         try await .json(service.disconnectAgent(id: context.pathParameter("id")))
       },
-      Route(method: .get, path: "/ha/status", access: .status) { _, _ in try await .json(service.haStatus()) },
-      Route(method: .post, path: "/ha/stepdown", access: .scope(.admin)) { request, _ in
+      Route(method: .get, path: "/ha/status", access: .status, operation: .status) { _, _ in try await .json(service.haStatus()) },
+      Route(method: .post, path: "/ha/stepdown", access: .scope(.admin), operation: .stepDown) { request, _ in
         try await .json(service.stepDown(decode(StepDownRequest.self, from: request)))
       },
-      Route(method: .post, path: "/ha/elect", access: .scope(.admin)) { request, _ in
+      Route(method: .post, path: "/ha/elect", access: .scope(.admin), operation: .elect) { request, _ in
         try await .json(service.elect(decode(ElectRequest.self, from: request)))
       },
-      Route(method: .post, path: "/ha/pause", access: .scope(.admin)) { _, _ in try await .json(service.setPaused(true)) },
-      Route(method: .post, path: "/ha/resume", access: .scope(.admin)) { _, _ in try await .json(service.setPaused(false)) },
+      Route(method: .post, path: "/ha/pause", access: .scope(.admin), operation: .pause) { _, _ in try await .json(service.setPaused(true))
+      },
+      Route(method: .post, path: "/ha/resume", access: .scope(.admin), operation: .resume) { _, _ in
+        try await .json(service.setPaused(false))
+      },
     ]
   }
 
@@ -222,6 +235,7 @@ private struct Signpost: Encodable {
   let name = "parallax"
   let endpoints = [
     "dashboard": "GET \(DashboardRoutes.path)",
+    "description": "GET /openapi.json",
     "execute": "POST /api/patterns/{name}/execute",
     "executions": "GET /api/executions",
     "patterns": "GET /api/patterns",

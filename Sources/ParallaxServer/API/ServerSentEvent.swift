@@ -13,7 +13,8 @@ package enum ServerSentEvent: Sendable, Hashable {
   /// The element as it is sent.
   fileprivate var buffer: ByteBuffer {
     switch self {
-    case .comment: return ByteBuffer(string: ":\n\n")
+    // Without an empty line, at which some clients would hand on an event.
+    case .comment: return ByteBuffer(string: ":\n")
     case .event(let name, let id, let data):
       var buffer = ByteBuffer(string: "event: \(name)\n")
       if let id { buffer.writeString("id: \(id)\n") }

@@ -23,16 +23,20 @@ enum RouteAccess: Sendable, Hashable {
 }
 
 /// A method and a path of the server, with its access.
-struct RouteDeclaration: Sendable, Hashable {
+struct RouteDeclaration: Sendable {
   let method: String
   /// The path; a part that begins with a colon stands for any name.
   let path: String
   let access: RouteAccess
+  /// What the route does; nil for what is no part of the API.
+  let operation: Operation?
 
   /// All routes of the server: the probes, the agents' WebSocket, and the API.
   static func all(_ api: APIRoutes) -> [RouteDeclaration] {
-    Probe.declarations + [RouteDeclaration(method: "GET", path: WebSocketHandshake.path, access: WebSocketHandshake.access)]
-      + api.all.map { RouteDeclaration(method: $0.method.rawValue, path: $0.path, access: $0.access) }
+    let agents = RouteDeclaration(
+      method: "GET", path: WebSocketHandshake.path, access: WebSocketHandshake.access, operation: .connectAgent)
+    return Probe.declarations + [agents]
+      + api.all.map { RouteDeclaration(method: $0.method.rawValue, path: $0.path, access: $0.access, operation: $0.operation) }
   }
 }
 

@@ -27,11 +27,18 @@ package enum Probe: Hashable, Sendable {
     }
   }
 
+  var operation: Operation {
+    switch self {
+    case .health: .health
+    case .metrics: .metrics
+    }
+  }
+
   /// The paths of all probes.
   static let declarations: [RouteDeclaration] = {
     let paths = HealthProbe.allCases.map(\.rawValue) + ["/metrics"]
     return (paths + paths.map { "/api" + $0 }).compactMap { path in
-      Probe(path: path[...]).map { RouteDeclaration(method: "GET", path: path, access: $0.access) }
+      Probe(path: path[...]).map { RouteDeclaration(method: "GET", path: path, access: $0.access, operation: $0.operation) }
     }
   }()
 }

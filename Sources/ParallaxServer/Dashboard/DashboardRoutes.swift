@@ -15,15 +15,17 @@ struct DashboardRoutes: Sendable {
 
   var all: [APIRoutes.Route] {
     let files = DashboardFile.all.map { file in
-      APIRoutes.Route(method: .get, path: Self.path + file.path, access: .open) { request, _ in
+      APIRoutes.Route(method: .get, path: Self.path + file.path, access: .open, operation: nil) { request, _ in
         // The page's links are relative to its folder.
         request.uri.path == "/ui" ? .redirect(to: Self.path, type: .permanent) : file.response(to: request)
       }
     }
     return files + [
-      APIRoutes.Route(method: .get, path: "/ui/session", access: .open) { _, context in try .json(session(of: context.caller)) },
-      APIRoutes.Route(method: .post, path: "/ui/session", access: .scope(.read), handler: logIn),
-      APIRoutes.Route(method: .delete, path: "/ui/session", access: .open) { request, _ in
+      APIRoutes.Route(method: .get, path: "/ui/session", access: .open, operation: .getSession) { _, context in
+        try .json(session(of: context.caller))
+      },
+      APIRoutes.Route(method: .post, path: "/ui/session", access: .scope(.read), operation: .logIn, handler: logIn),
+      APIRoutes.Route(method: .delete, path: "/ui/session", access: .open, operation: .logOut) { request, _ in
         Self.answer(setting: "", of: request, until: "; Max-Age=0")
       },
     ]

@@ -168,7 +168,6 @@ import Testing
 
           :
 
-
           """)
       let wrong = try await server.send("GET", "/api/events?channels=agents")
       #expect(wrong.status == 400 && wrong.error?.message == "channels: expected some of execution, agent, cluster, found agents")

@@ -1,0 +1,74 @@
+"""Holds a node against its own description; started by test-openapi.sh, in its environment."""
+import argparse, http.client, json, pathlib, subprocess, sys, tempfile, time
+from openapi_spec_validator import validate
+from processes import Processes, free_port, request
+
+KEY = "key-of-the-test-of-the-description-0123456789"
+CONFIGURATION = """
+executions: { agentWait: 50ms, defaultTimeout: 1s }
+highAvailability: { leaderElection: { leaseDuration: 500ms } }
+security: { authentication: { apiKeys: [{ name: test, key: %s, scopes: [admin] }] } }
+""" % KEY
+# These do not end, or are no HTTP.
+STREAMS = ["/api/events", "/ws/agent"]
+
+
+def started(port, limit=20):
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        try:
+            if request(port, "GET", "/health/ready", timeout=2)[0] == 200:
+                return
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.05)
+    raise SystemExit(f"the node is not ready after {limit} s")
+
+
+def close(schema):
+    """Forbids the members that a schema does not name: an answer with an undocumented member fails here, while clients ignore it."""
+    if isinstance(schema, dict):
+        if "properties" in schema:
+            schema.setdefault("additionalProperties", False)
+        for value in schema.values():
+            close(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            close(value)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("binaries", type=pathlib.Path)
+    parser.add_argument("--examples", type=int, default=20)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "parallax.config.yaml").write_text(CONFIGURATION)
+        port, processes = free_port(), Processes(folder)
+        try:
+            daemon = [arguments.binaries / "parallaxd", "--config", folder / "parallax.config.yaml", "--port", str(port)]
+            processes.start("node", [str(word) for word in daemon] + ["--log-level", "warning"])
+            started(port)
+            document = request(port, "GET", "/openapi.json")[1]
+            validate(document)
+            paths = document["paths"]
+            print(f"The description is valid OpenAPI {document['openapi']}: {sum(len(item) for item in paths.values())} operations.")
+            close(document["components"])
+            (folder / "openapi.json").write_text(json.dumps(document))
+            command = [
+                str(pathlib.Path(sys.executable).parent / "schemathesis"), "--config-file", "Scripts/schemathesis.toml", "run",
+                str(folder / "openapi.json"), "--url", f"http://127.0.0.1:{port}", "--header", f"Authorization: Bearer {KEY}", "--no-color",
+                "--max-examples", str(arguments.examples), "--suppress-health-check", "all", "--request-timeout", "20",
+                "--seed", "1"]
+            for path in STREAMS:
+                command += ["--exclude-path", path]
+            status = subprocess.run(command).returncode
+            started(port)
+            if status:
+                sys.stdout.write((folder / "node.log").read_text()[-4000:])
+                raise SystemExit(1)
+        finally:
+            processes.stop()
+
+
+main()
