@@ -130,6 +130,7 @@ let package = Package(
       name: "ParallaxServer",
       dependencies: [
         "ParallaxConcurrency", "ParallaxText", "ParallaxAPI", "ParallaxState", node("Crypto", "swift-crypto"),
+        node("CryptoExtras", "swift-crypto"),
         node("Hummingbird", "hummingbird"), node("NIOSSL", "swift-nio-ssl"),
         node("HummingbirdCore", "hummingbird"), node("NIOHTTP1", "swift-nio"), node("NIOWebSocket", "swift-nio"),
         node("NIOHTTPTypes", "swift-nio-extras"), node("NIOHTTPTypesHTTP1", "swift-nio-extras"),
@@ -221,7 +222,7 @@ let package = Package(
       name: "ParallaxServerTests",
       dependencies: [
         "ParallaxServer", "ParallaxConcurrency", "ParallaxAPI", "ParallaxState", lifecycle, node("NIOEmbedded", "swift-nio"),
-        node("NIOHTTP1", "swift-nio"),
+        node("NIOHTTP1", "swift-nio"), node("Crypto", "swift-crypto"), node("CryptoExtras", "swift-crypto"),
         tools("AsyncHTTPClient", "async-http-client"), node("NIOWebSocket", "swift-nio"), logging,
       ] + Weight.controlPlane.nio,
       swiftSettings: settings),

@@ -26,7 +26,7 @@ ParallaxMetrics:      Synchronization FoundationEssentials Glibc Musl Darwin Cor
 2
 ParallaxRedisStores:  Synchronization FoundationEssentials Foundation NIOCore NIOPosix Logging ServiceLifecycle ParallaxHA ParallaxState ParallaxAPI ParallaxRedis ParallaxConcurrency ParallaxText
 ParallaxHTTP:         Synchronization Hummingbird HTTPTypes NIOCore Logging ServiceLifecycle ParallaxAPI ParallaxMetrics ParallaxConcurrency
-ParallaxServer:       Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule Crypto Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOSSL NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging ServiceLifecycle ParallaxAPI ParallaxState ParallaxConcurrency ParallaxText
+ParallaxServer:       Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule Crypto CryptoExtras Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOSSL NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging ServiceLifecycle ParallaxAPI ParallaxState ParallaxConcurrency ParallaxText
 3
 ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxServer ParallaxConcurrency ParallaxText
 ParallaxTesting:      Synchronization FoundationEssentials ParallaxHA ParallaxState ParallaxAPI ParallaxConcurrency

@@ -45,27 +45,38 @@ struct ParallaxDaemon: AsyncParsableCommand {
   var checkConfig = false
   @Flag(help: "Print the effective configuration, without secrets, and exit.")
   var printConfig = false
+  @Flag(help: ArgumentHelp("Print a table of all keys as Markdown and exit.", visibility: .hidden))
+  var printConfigReference = false
+  @Flag(help: ArgumentHelp("Print the JSON Schema of the configuration and exit.", visibility: .hidden))
+  var printConfigSchema = false
 
   /// The exit code of a configuration error in sysexits.h.
   private static let configurationFault = ExitCode(78)
 
   func run() async throws {
-    let (configuration, shippedPatterns) = try load()
+    if printConfigReference || printConfigSchema {
+      return print(printConfigSchema ? ConfigurationReference.schema : ConfigurationReference.markdown, terminator: "")
+    }
+    // From the first moment on: a hang-up would end the process, and one during the start must not be lost.
+    let hangUps = await UnixSignalsSequence(trapping: .sighup)
+    let (configuration, shippedPatterns) = try start()
     if printConfig { print(configuration.render()) }
     if checkConfig, !printConfig { print("the configuration is sound") }
     if printConfig || checkConfig { return }
 
-    let level = Logger.Level(rawValue: configuration.logging.level.rawValue) ?? .info
+    let level = NodeLogLevel(configuration.logging.level.level)
     let format = NodeLogHandler.format(configuration.logging.format)
     LoggingSystem.bootstrap { _ in NodeLogHandler(level: level, format: format) }
     var logger = Logger(label: "parallaxd")
     logger[metadataKey: "node"] = "\(configuration.node.id)"
-    try await runNode(configuration, shippedPatterns, logger)
+    let node = try makeNode(configuration, shippedPatterns, logger)
+    let reloader = ConfigurationReloader(node: node, logLevel: level, load: load, logger: logger)
+    try await run(node, reloader, hangUps, logger)
   }
 
-  private func runNode(
+  private func makeNode(
     _ configuration: NodeConfiguration, _ shippedPatterns: [PatternDefinition], _ logger: Logger
-  ) async throws {
+  ) throws -> ParallaxNode {
     let names = shippedPatterns.map(\.name)
     var hooks = ParallaxNode.Hooks()
     hooks.onListening = { url in Self.announce(url, configuration, patterns: names) }
@@ -77,13 +88,19 @@ struct ParallaxDaemon: AsyncParsableCommand {
     let metrics = MetricsRegistry()
     MetricsSystem.bootstrap(PrometheusMetricsFactory(metrics) { logger.warning("a metric was refused", metadata: ["error": "\($0)"]) })
     try metrics.registerProcessMetrics()
-    let node = try ParallaxNode(
+    return try ParallaxNode(
       configuration: configuration, patterns: shippedPatterns, metrics: metrics, hooks: hooks, logger: logger)
+  }
+
+  private func run(
+    _ node: ParallaxNode, _ reloader: ConfigurationReloader, _ hangUps: UnixSignalsSequence, _ logger: Logger
+  ) async throws {
     let group = ServiceGroup(services: [node], logger: logger)
     do {
       try await withThrowingTaskGroup(of: Void.self) { tasks in
         tasks.addTask { try await group.run() }
         tasks.addTask { await Self.stopOnSignals(group) }
+        tasks.addTask { for await _ in hangUps { reloader.reload() } }
         try await tasks.next()
         tasks.cancelAll()
       }
@@ -126,11 +143,17 @@ struct ParallaxDaemon: AsyncParsableCommand {
     fflush(nil)
   }
 
+  /// Reads the configuration and the patterns.
+  @Sendable
   private func load() throws -> (NodeConfiguration, [PatternDefinition]) {
+    let configuration = try ConfigurationFiles.load(config: config, flags: flags)
+    let directory = configuration.patterns.directory ?? (access("patterns", R_OK) == 0 ? "patterns" : nil)
+    return (configuration, try directory.map { try PatternFile.load(directory: $0) } ?? [])
+  }
+
+  private func start() throws -> (NodeConfiguration, [PatternDefinition]) {
     do {
-      let configuration = try ConfigurationFiles.load(config: config, flags: flags)
-      let directory = configuration.patterns.directory ?? (access("patterns", R_OK) == 0 ? "patterns" : nil)
-      return (configuration, try directory.map { try PatternFile.load(directory: $0) } ?? [])
+      return try load()
     } catch {
       let text = "parallaxd: \(error)\n"
       _ = text.utf8CString.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count - 1) }

@@ -70,7 +70,10 @@ extension NodeConfiguration {
   package var accessSummary: String? {
     let keys = security.authentication.apiKeys
     let certificates = security.mtls.enabled ? security.mtls.identities.map(\.name) : []
-    let holders = [("API keys", keys.map(\.name)), ("certificates", certificates)].filter { !$0.1.isEmpty }
+    let issuer = security.authentication.jwt.isEnabled ? security.authentication.jwt.issuer : nil
+    let holders = [("API keys", keys.map(\.name)), ("JWT of", issuer.map { [$0] } ?? []), ("certificates", certificates)].filter {
+      !$0.1.isEmpty
+    }
     if !holders.isEmpty { return holders.map { "\($0): \($1.joined(separator: ", "))" }.joined(separator: "; ") }
     if AccessGuard.isLoopbackName(server.host.lowercased()) { return nil }
     if security.allowUnauthenticated { return "everyone who can connect (security.allowUnauthenticated)" }

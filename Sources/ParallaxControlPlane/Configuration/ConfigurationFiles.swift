@@ -38,9 +38,20 @@ package enum ConfigurationFiles {
     let configuration = try ConfigurationLoader(file: file, environment: environment, flags: flags, hostName: hostName) {
       try text(of: $0)
     }.load()
-    _ = try configuration.redis.tlsConfiguration()
-    _ = try configuration.makeServerTLS()
+    try checkFiles(of: configuration)
     return configuration
+  }
+
+  /// Reads the files that the configuration names.
+  private static func checkFiles(of configuration: NodeConfiguration) throws(ConfigurationError) {
+    var faults: [ConfigurationFault] = []
+    func check(_ read: () throws(ConfigurationError) -> Void) {
+      do throws(ConfigurationError) { try read() } catch { faults += error.faults }
+    }
+    check { () throws(ConfigurationError) in _ = try configuration.redis.tlsConfiguration() }
+    check { () throws(ConfigurationError) in _ = try configuration.makeServerTLS() }
+    check { () throws(ConfigurationError) in _ = try TokenKeyFile(configuration)?.keys() }
+    if !faults.isEmpty { throw ConfigurationError(faults) }
   }
 
   static func text(of path: String) throws -> String {

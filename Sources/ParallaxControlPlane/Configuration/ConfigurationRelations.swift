@@ -58,6 +58,16 @@ struct ConfigurationRelation: Sendable {
       guard security.allowUnauthenticated, !security.authentication.apiKeys.isEmpty else { return nil }
       return "a node with API keys answers their holders only; remove security.allowUnauthenticated, or the keys"
     },
+    ConfigurationRelation(
+      keys: [
+        jwt + "jwksFile", jwt + "publicKey", jwt + "issuer", jwt + "audience", jwt + "scopesClaim", jwt + "algorithms", jwt + "leeway",
+      ]
+    ) { $0.security.authentication.jwt.violation },
+    ConfigurationRelation(keys: ["security.allowUnauthenticated", jwt + "jwksFile", jwt + "publicKey"]) { configuration in
+      let security = configuration.security
+      guard security.allowUnauthenticated, security.authentication.jwt.isEnabled else { return nil }
+      return "a node that accepts tokens answers their holders only; remove security.allowUnauthenticated"
+    },
     ConfigurationRelation(keys: ["security.allowUnauthenticated", "security.mtls.identities"]) { configuration in
       let security = configuration.security
       guard security.allowUnauthenticated, security.mtls.enabled, !security.mtls.identities.isEmpty else { return nil }
@@ -82,7 +92,8 @@ struct ConfigurationRelation: Sendable {
       if security.mtls.serverCert == nil, configuration.server.tls.certificate == nil {
         return "clients show certificates only to a server with one; set security.mtls.serverCert and security.mtls.serverKey"
       }
-      guard security.mtls.identities.isEmpty, security.authentication.apiKeys.isEmpty else { return nil }
+      let authentication = security.authentication
+      guard security.mtls.identities.isEmpty, authentication.apiKeys.isEmpty, !authentication.jwt.isEnabled else { return nil }
       return "no certificate has scopes; set security.mtls.identities, or security.authentication.apiKeys for keys beside certificates"
     },
     ConfigurationRelation(keys: ["security.mtls.identities"]) { configuration in
@@ -139,6 +150,7 @@ struct ConfigurationRelation: Sendable {
   static let retryPeriod = "highAvailability.leaderElection.retryPeriod"
   static let bootstrapWait = "highAvailability.leaderElection.bootstrapWait"
   private static let checks = "highAvailability.memberHealth."
+  private static let jwt = "security.authentication.jwt."
 }
 
 /// The relations of ``ElectionTimings``, described with the names of the keys.
@@ -165,6 +177,23 @@ extension NodeConfiguration.LeaderElection {
       renewDeadline (\(renewDeadline.text)) must be longer than 1.2 × retryPeriod (\(retryPeriod.text)) + one hung call \
       (\(timings.callTimeout.text)) + two round trips (\((ElectionTimings.roundTrip * 2).text)), together \(timings.renewalTime.text)
       """
+  }
+}
+
+extension NodeConfiguration.JWT {
+  /// Describes what is missing or too much; nil if the section is complete, or unused.
+  fileprivate var violation: String? {
+    if jwksFile != nil, publicKey != nil {
+      return "the keys of tokens are set twice; set either security.authentication.jwt.jwksFile or security.authentication.jwt.publicKey"
+    }
+    guard isEnabled else {
+      return self == Self()
+        ? nil : "tokens need keys; set security.authentication.jwt.jwksFile or security.authentication.jwt.publicKey"
+    }
+    if issuer == nil { return "a token of any issuer would count; set security.authentication.jwt.issuer" }
+    if audience.isEmpty { return "a token for any other service would count; set security.authentication.jwt.audience" }
+    if audience.count > 16 { return "\(audience.count) audiences are more than 16" }
+    return algorithms.isEmpty ? "no algorithm is accepted; set security.authentication.jwt.algorithms" : nil
   }
 }
 

@@ -1,4 +1,5 @@
 package import ParallaxRedis
+package import ParallaxServer
 
 /// The settings of a node, with a default for each but the node's id.
 ///
@@ -250,6 +251,30 @@ extension NodeConfiguration {
     ///
     /// With keys, the node answers their holders only, except on open routes.
     public var apiKeys: [APIKey] = []
+    /// The rules of bearer tokens (JWT); by default no token is accepted.
+    public var jwt = JWT()
+  }
+
+  /// The rules of bearer tokens (JWT, RFC 7519), which an identity provider signs.
+  ///
+  /// With a file of keys, ``issuer`` and ``audience`` are required: a token that was meant for another service must open nothing here.
+  public struct JWT: Sendable, Equatable {
+    /// The JWKS file of the provider's public keys; the node reads it again when it changes.
+    public var jwksFile: String?
+    /// The PEM file of the one public key, in place of ``jwksFile``; the node reads it again when it changes.
+    public var publicKey: String?
+    /// The issuer (`iss`) that a token must have.
+    public var issuer: String?
+    /// The audiences (`aud`) of which a token must have one.
+    public var audience: [String] = []
+    /// The claim with the scopes: a text with spaces or a list; `scope` by default.
+    public var scopesClaim = "scope"
+    package var algorithms = TokenAlgorithm.allCases
+    /// The tolerance of a token's times, zero to 300 s; 30 s by default.
+    public var leeway: Duration = .seconds(30)
+
+    /// Whether the node accepts tokens.
+    public var isEnabled: Bool { jwksFile != nil || publicKey != nil }
   }
 
   /// The settings of agents' connections.

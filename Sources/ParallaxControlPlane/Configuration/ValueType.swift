@@ -18,11 +18,17 @@ enum ConfigurationText: Sendable, Equatable {
 struct ValueType<Value: Sendable>: Sendable {
   /// The accepted values, phrased to follow the word "expected".
   let expected: String
+  /// The accepted values as a JSON type.
+  let shape: ValueShape
   let parse: @Sendable (ConfigurationInput) -> Value?
   let text: @Sendable (Value) -> ConfigurationText
 
-  private init(_ expected: String, text: @escaping @Sendable (Value) -> ConfigurationText, parse: @escaping @Sendable (String) -> Value?) {
+  private init(
+    _ expected: String, _ shape: ValueShape, text: @escaping @Sendable (Value) -> ConfigurationText,
+    parse: @escaping @Sendable (String) -> Value?
+  ) {
     self.expected = expected
+    self.shape = shape
     self.text = text
     self.parse = { input in
       guard case .text(let text) = input else { return nil }
@@ -34,9 +40,11 @@ struct ValueType<Value: Sendable>: Sendable {
 extension ValueType {
   /// A list, or a text whose elements are separated by commas.
   private init(
-    list expected: String, text: @escaping @Sendable (Value) -> [String], parse: @escaping @Sendable ([String]) -> Value?
+    list expected: String, _ shape: ValueShape = .list(of: .text), text: @escaping @Sendable (Value) -> [String],
+    parse: @escaping @Sendable ([String]) -> Value?
   ) {
     self.expected = expected
+    self.shape = shape
     self.text = { .list(text($0)) }
     self.parse = { input in
       switch input {
@@ -48,12 +56,12 @@ extension ValueType {
 }
 
 extension ValueType<Bool> {
-  static let truth = ValueType("true or false", text: { .plain("\($0)") }) { Bool($0) }
+  static let truth = ValueType("true or false", .truth, text: { .plain("\($0)") }) { Bool($0) }
 }
 
 extension ValueType<Int> {
   static func number(_ bounds: ClosedRange<Int>) -> Self {
-    ValueType("a whole number from \(bounds.lowerBound) to \(bounds.upperBound)", text: { .plain("\($0)") }) { text in
+    ValueType("a whole number from \(bounds.lowerBound) to \(bounds.upperBound)", .number(bounds), text: { .plain("\($0)") }) { text in
       Int(text).flatMap { bounds.contains($0) ? $0 : nil }
     }
   }
@@ -61,7 +69,7 @@ extension ValueType<Int> {
   /// A number of bytes.
   static func size(_ bounds: ClosedRange<Int>) -> Self {
     let expected = "a size from \(ByteSize.text(bounds.lowerBound)) to \(ByteSize.text(bounds.upperBound)), such as 8MiB"
-    return ValueType(expected, text: { .plain(ByteSize.text($0)) }) { text in
+    return ValueType(expected, .size(bounds), text: { .plain(ByteSize.text($0)) }) { text in
       ByteSize.bytes(text).flatMap { bounds.contains($0) ? $0 : nil }
     }
   }
@@ -71,7 +79,7 @@ extension ValueType<Int?> {
   /// A number, or `off` for nil.
   static func numberOrOff(_ bounds: ClosedRange<Int>) -> Self {
     let expected = "a whole number from \(bounds.lowerBound) to \(bounds.upperBound), or off"
-    return ValueType(expected, text: { .plain($0.map { "\($0)" } ?? "off") }) { text in
+    return ValueType(expected, .numberOrOff(bounds), text: { .plain($0.map { "\($0)" } ?? "off") }) { text in
       if text == "off" { return .some(nil) }
       return Int(text).flatMap { bounds.contains($0) ? .some($0) : nil }
     }
@@ -81,7 +89,7 @@ extension ValueType<Int?> {
 extension ValueType<Duration> {
   static func duration(_ bounds: ClosedRange<Duration>) -> Self {
     let expected = "a duration from \(bounds.lowerBound.text) to \(bounds.upperBound.text), such as 15s, 500ms or 1m30s"
-    return ValueType(expected, text: { .plain($0.text) }) { text in
+    return ValueType(expected, .duration, text: { .plain($0.text) }) { text in
       Duration(text: text).flatMap { bounds.contains($0) ? $0 : nil }
     }
   }
@@ -89,7 +97,7 @@ extension ValueType<Duration> {
 
 extension ValueType<String> {
   static func text(_ expected: String, where isValid: @escaping @Sendable (String) -> Bool) -> Self {
-    ValueType(expected, text: { .quoted($0) }) { isValid($0) ? $0 : nil }
+    ValueType(expected, .text, text: { .quoted($0) }) { isValid($0) ? $0 : nil }
   }
 
   /// Letters, digits, `-`, `_` and `.`, which need no escaping in a key, a path or a label.
@@ -102,7 +110,8 @@ extension ValueType<String> {
 
 extension ValueType<RedisURL> {
   static let redisURL = ValueType(
-    "redis://[user:password@]host[:port][/database], rediss:// for TLS, or unix:///path", text: { .quoted($0.text(secretsHidden: false)) }
+    "redis://[user:password@]host[:port][/database], rediss:// for TLS, or unix:///path", .text,
+    text: { .quoted($0.text(secretsHidden: false)) }
   ) { RedisURL($0) }
 }
 
@@ -121,7 +130,8 @@ extension ValueType<[RedisConfiguration.Endpoint]> {
 
 extension ValueType where Value: RawRepresentable<String> & CaseIterable {
   static var choice: Self {
-    ValueType("one of \(Value.allCases.map(\.rawValue).joined(separator: ", "))", text: { .plain($0.rawValue) }) { Value(rawValue: $0) }
+    let names = Value.allCases.map(\.rawValue)
+    return ValueType("one of \(names.joined(separator: ", "))", .choice(names), text: { .plain($0.rawValue) }) { Value(rawValue: $0) }
   }
 }
 
@@ -129,6 +139,18 @@ extension ValueType<[String]> {
   /// A list, or a text whose elements are separated by commas.
   static func list(_ expected: String, where isValid: @escaping @Sendable (String) -> Bool) -> Self {
     ValueType(list: "a list of \(expected)", text: { $0 }) { $0.allSatisfy(isValid) ? $0 : nil }
+  }
+}
+
+extension ValueType {
+  /// A list of one or more choices, or a text whose elements are separated by commas.
+  static func choices<Choice: RawRepresentable<String> & CaseIterable>(_ expected: String) -> Self where Value == [Choice] {
+    ValueType(
+      list: "a list of \(expected)", .list(of: .choice(Choice.allCases.map(\.rawValue))), text: { $0.map(\.rawValue) }
+    ) { elements in
+      let choices = elements.compactMap(Choice.init(rawValue:))
+      return choices.count == elements.count && !choices.isEmpty ? choices : nil
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import Logging
 import ParallaxConcurrency
 import ParallaxServer
 import ServiceLifecycle
+import Synchronization
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -16,29 +17,43 @@ import Foundation
 struct CertificateReloader: Service {
   static let interval: Duration = .seconds(5)
 
-  /// The files as they were seen last.
-  struct Seen {
-    /// The contents that are in force, or were refused.
-    var contents: [Data]?
+  /// The contents that are in force, or were refused.
+  private final class Seen: Sendable {
+    let contents: Mutex<[Data]?>
+
+    init(_ contents: [Data]?) {
+      self.contents = Mutex(contents)
+    }
   }
 
-  let certificates: ServerCertificates
-  let tls: ServerTLS
-  let clock: MonotonicClock
-  let logger: Logger
+  private let certificates: ServerCertificates
+  private let tls: ServerTLS
+  private let seen: Seen
+  private let clock: MonotonicClock
+  private let logger: Logger
+
+  init(certificates: ServerCertificates, tls: ServerTLS, clock: MonotonicClock, logger: Logger) {
+    self.certificates = certificates
+    self.tls = tls
+    self.clock = clock
+    self.logger = logger
+    seen = Seen(certificates.contents)
+  }
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
-      var seen = Seen(contents: certificates.contents)
-      await every(Self.interval, clock: clock, startsAtOnce: false) { look(&seen) }
+      await every(Self.interval, clock: clock, startsAtOnce: false) { look() }
     }
   }
 
   /// Reads the files, and uses them if they have changed.
-  func look(_ seen: inout Seen) {
+  func look() {
     let contents = certificates.contents
-    guard contents != seen.contents else { return }
-    seen.contents = contents
+    let isChanged = seen.contents.withLock { seen in
+      defer { seen = contents }
+      return seen != contents
+    }
+    guard isChanged else { return }
     do {
       try tls.replace(certificates.settings())
       logger.notice("certificates reloaded", metadata: ["file": "\(certificates.certificate.path)"])

@@ -77,7 +77,7 @@ extension NodeAssembly {
 
   // MARK: The node's life
 
-  func makeLifecycle(shippedPatterns: [PatternDefinition], onReady: @escaping @Sendable () -> Void) -> NodeLifecycle {
+  func makeLifecycle(shippedPatterns: ShippedPatterns, onReady: @escaping @Sendable () -> Void) -> NodeLifecycle {
     NodeLifecycle(
       session: session, backend: backend, membership: membership, election: election, patterns: patterns, shippedPatterns: shippedPatterns,
       health: health, dispatcher: dispatcher, recovery: recovery, recoversFirst: configuration.isAlone, publisher: publisher,
@@ -109,12 +109,15 @@ extension NodeAssembly {
   }
 
   /// Makes the server, and with TLS the service that reloads its certificates.
-  func makeServer(shutdown: Shutdown, onListening: @escaping @Sendable (String) -> Void) throws -> [any Service] {
+  func makeServer(
+    shutdown: Shutdown, onListening: @escaping @Sendable (String) -> Void
+  ) throws -> (server: HTTPServer, certificates: CertificateReloader?) {
     let gateway = SessionGateway(
       settings: AgentSessionMachine.Settings(configuration), dispatcher: dispatcher, health: health, clock: clock,
       metrics: try SessionMetrics(registry: registry), logger: logger)
     var settings = HTTPServer.Configuration(configuration)
     settings.tls = try configuration.makeServerTLS()
+    settings.tokens = try configuration.makeTokenVerifier()
     let server = HTTPServer(
       configuration: settings, controlPlane: try makeControlPlane(), gateway: gateway,
       probes: Probes(health: health, metrics: metrics, registry: registry).answer, group: Self.group,
@@ -122,8 +125,8 @@ extension NodeAssembly {
         onBound: { [address] in onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() },
         isLeaving: { [health] in health.isLeaving }),
       clock: clock.monotonic, logger: logger)
-    guard let tls = settings.tls, let certificates = ServerCertificates(configuration) else { return [server] }
-    return [CertificateReloader(certificates: certificates, tls: tls, clock: clock.monotonic, logger: logger), server]
+    guard let tls = settings.tls, let certificates = ServerCertificates(configuration) else { return (server, nil) }
+    return (server, CertificateReloader(certificates: certificates, tls: tls, clock: clock.monotonic, logger: logger))
   }
 }
 
@@ -203,7 +206,8 @@ extension AgentSessionMachine.Settings {
 }
 
 extension HTTPServer.Configuration {
-  fileprivate init(_ configuration: NodeConfiguration) {
+  /// The settings without certificates and keys for tokens, which are in files.
+  init(_ configuration: NodeConfiguration) {
     var limits = ConnectionLimits()
     limits.requestBody = configuration.limits.requestBody
     limits.connections = configuration.server.maxConnections

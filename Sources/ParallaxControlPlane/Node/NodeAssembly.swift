@@ -91,11 +91,17 @@ struct NodeAssembly {
   /// - Parameters:
   ///   - shippedPatterns: The patterns to store at start.
   ///   - hooks: The callbacks of the program that runs the node.
-  /// - Returns: The services.
+  /// - Returns: The services, and the settings that change while they run.
   /// - Throws: An error that names the invalid setting, or the metric that is registered already.
-  func services(shippedPatterns: [PatternDefinition], hooks: ParallaxNode.Hooks) throws -> [any Service] {
+  func services(
+    shippedPatterns: [PatternDefinition], hooks: ParallaxNode.Hooks
+  ) throws -> (services: [any Service], settings: ReloadableSettings) {
     let shutdown = makeShutdown()
-    return try NodePart.allCases.flatMap { part -> [any Service] in
+    let shipped = ShippedPatterns(shippedPatterns)
+    let (server, certificates) = try makeServer(shutdown: shutdown, onListening: hooks.onListening)
+    let settings = ReloadableSettings(
+      configuration, server: server, certificates: certificates, patterns: shipped, clock: clock.monotonic, logger: logger)
+    let services = try NodePart.allCases.flatMap { part -> [any Service] in
       switch part {
       case .backend: backend.services
       case .events: [publisher]
@@ -111,10 +117,11 @@ struct NodeAssembly {
       case .feed: [AfterStart(started: started, base: try makeFeed()), events]
       // A node that cannot start must not lead, and must not touch the election record of another cluster.
       case .leadership: [AfterStart(started: started, base: makeLeadership())]
-      case .lifecycle: [makeLifecycle(shippedPatterns: shippedPatterns, onReady: hooks.onReady)]
-      case .server: try makeServer(shutdown: shutdown, onListening: hooks.onListening)
+      case .lifecycle: [makeLifecycle(shippedPatterns: shipped, onReady: hooks.onReady)]
+      case .server: (certificates.map { [$0] } ?? []) + [settings, server]
       case .shutdown: [shutdown]
       }
     }
+    return (services, settings)
   }
 }

@@ -18,8 +18,8 @@ struct NodeLifecycle: Service {
   let membership: NodeMembership
   let election: NodeElection
   let patterns: PatternCatalog
-  /// The patterns to store at the start.
-  let shippedPatterns: [PatternDefinition]
+  /// The patterns to store at the start, and when they change.
+  let shippedPatterns: ShippedPatterns
   let health: NodeHealth
   let dispatcher: Dispatcher
   let recovery: SessionRecovery
@@ -82,7 +82,7 @@ struct NodeLifecycle: Service {
     try await adoption.run(on: AnyElectionStore(backend.election), clock: clock)
     try await open()
     dispatcher.isOpening.store(false, ordering: .relaxed)
-    for pattern in shippedPatterns { _ = try await patterns.put(pattern) }
+    for pattern in shippedPatterns.all { _ = try await patterns.put(pattern) }
     try await patterns.load()
     if recoversFirst { try await recovery.run(try await backend.state.sessions().filter { $0.key != session }) }
   }
@@ -102,6 +102,7 @@ struct NodeLifecycle: Service {
       group.addTask { try await keepOpen() }
       group.addTask { try await beat() }
       group.addTask { await attendToResets() }
+      group.addTask { try await storeReplacedPatterns() }
       try await group.waitForAll()
     }
   }
@@ -111,6 +112,21 @@ struct NodeLifecycle: Service {
       dispatcher.storeReset(connectionAge: reset.age)
       await renewOpening()
       await attempt("restoring the patterns") { try await patterns.restore() }
+    }
+  }
+
+  /// Stores the patterns of the files after each reload, as soon as the store takes them.
+  private func storeReplacedPatterns() async throws {
+    for await _ in shippedPatterns.replaced {
+      while true {
+        do {
+          for pattern in shippedPatterns.all { _ = try await patterns.put(pattern) }
+          break
+        } catch {
+          logger.debug("storing the patterns failed; the next round tries again", metadata: ["error": "\(error)"])
+        }
+        try await clock.sleep(for: Self.beatInterval)
+      }
     }
   }
 

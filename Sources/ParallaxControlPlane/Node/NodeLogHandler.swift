@@ -1,5 +1,6 @@
 package import Logging
 import ParallaxAPI
+import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -9,14 +10,36 @@ import Musl
 import Darwin
 #endif
 
+/// The log level of a process, which a reload changes.
+package final class NodeLogLevel: Sendable {
+  private let level: Mutex<Logger.Level>
+
+  package init(_ level: Logger.Level) {
+    self.level = Mutex(level)
+  }
+
+  package var value: Logger.Level {
+    get { level.withLock { $0 } }
+    set { level.withLock { $0 = newValue } }
+  }
+}
+
 /// Writes log lines to standard error, as text or JSON.
+///
+/// The level is that of the process unless a logger has its own.
 package struct NodeLogHandler: LogHandler {
-  package var logLevel: Logger.Level
+  package var logLevel: Logger.Level {
+    get { ownLevel ?? level.value }
+    set { ownLevel = newValue }
+  }
+
+  private let level: NodeLogLevel
+  private var ownLevel: Logger.Level?
   package var metadata: Logger.Metadata = [:]
   private let format: NodeConfiguration.Logging.Format
 
-  package init(level: Logger.Level, format: NodeConfiguration.Logging.Format) {
-    logLevel = level
+  package init(level: NodeLogLevel, format: NodeConfiguration.Logging.Format) {
+    self.level = level
     self.format = format
   }
 

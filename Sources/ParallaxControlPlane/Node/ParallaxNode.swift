@@ -37,6 +37,7 @@ public struct ParallaxNode: Service {
   }
 
   private let services: [any Service]
+  private let settings: ReloadableSettings
   private let stopLimit: Duration
   private let logger: Logger
 
@@ -63,10 +64,24 @@ public struct ParallaxNode: Service {
     let assembly = try NodeAssembly(
       configuration: configuration, backend: try backend ?? configuration.makeBackend(logger: logger), registry: metrics,
       onStuckDuty: hooks.onStuckDuty, logger: logger)
-    services = try assembly.services(shippedPatterns: patterns, hooks: hooks)
+    (services, settings) = try assembly.services(shippedPatterns: patterns, hooks: hooks)
     let (delay, timeout) = (configuration.server.drainDelay, configuration.server.drainTimeout)
     stopLimit = ShutdownPlan(delay: delay, timeout: timeout, hasSuccessor: false).limit
     self.logger = logger
+  }
+
+  /// Applies those settings of a configuration that can change while the node runs, and reads the files of keys and certificates again.
+  ///
+  /// Agents whose keys are gone are disconnected. Patterns are stored as soon as the store takes them; none is removed. The log level is
+  /// the program's to change.
+  ///
+  /// - Parameters:
+  ///   - configuration: The settings.
+  ///   - patterns: The patterns to store.
+  /// - Returns: What has changed, and what needs a restart.
+  /// - Throws: An error that names all faults; it changes nothing.
+  package func reload(_ configuration: NodeConfiguration, patterns: [PatternDefinition]) throws -> NodeReload {
+    try settings.reload(configuration, patterns: patterns)
   }
 
   /// Runs the node until a graceful shutdown is complete or the task is cancelled; to be called once.

@@ -10,7 +10,7 @@ import ParallaxConcurrency
 /// Answers a request through the router, turns every error into the error document, and adds the request id.
 struct APIResponder: Sendable {
   private let router: RouterResponder<APIRequestContext>
-  private let bodyLimit: Int
+  private let bodyLimit: RequestBodyLimit
   private let clock: MonotonicClock
   private let logger: Logger
 
@@ -21,12 +21,12 @@ struct APIResponder: Sendable {
     self.logger = logger
   }
 
-  func respond(to request: Request, from caller: Caller, with writer: consuming ResponseWriter) async throws {
+  func respond(to request: Request, from caller: Caller, peer: String?, with writer: consuming ResponseWriter) async throws {
     let requestID = RequestID.make(from: request.headers[.requestID])
     var logger = logger
     logger[metadataKey: "requestId"] = "\(requestID)"
     let began = clock.now
-    var response = await answer(request, from: caller, requestID: requestID, logger: logger)
+    var response = await answer(request, from: caller, peer: peer, requestID: requestID, logger: logger)
     // The response to HEAD carries the length of an error document, without the document.
     if request.method == .head { response = response.createHeadResponse() }
     response.headers[.requestID] = requestID
@@ -39,9 +39,11 @@ struct APIResponder: Sendable {
     try await writer.write(response: response.head, body: response.body)
   }
 
-  private func answer(_ request: Request, from caller: Caller, requestID: String, logger: Logger) async -> Response {
+  private func answer(
+    _ request: Request, from caller: Caller, peer: String?, requestID: String, logger: Logger
+  ) async -> Response {
     do {
-      return try await router.respond(to: request, context: APIRequestContext(caller: caller, logger: logger))
+      return try await router.respond(to: request, context: APIRequestContext(caller: caller, peer: peer, logger: logger))
     } catch {
       let refusal = refusal(for: error, logger: logger)
       var response = Response.json(refusal.body(requestID: requestID), status: HTTPResponse.Status(code: refusal.status))
@@ -57,7 +59,7 @@ struct APIResponder: Sendable {
     case let refusal as HTTPErrorResponse: return refusal
     case let error as APIError: return HTTPErrorResponse(error)
     case let error as HTTPParserError: return HTTPErrorResponse(malformed: error)
-    case is RequestBodyTooLarge: return .bodyTooLarge(limit: bodyLimit)
+    case is RequestBodyTooLarge: return .bodyTooLarge(limit: bodyLimit.value)
     case is CancellationError:
       return HTTPErrorResponse(.notReady, "the node is shutting down; ask another one", headers: [("Connection", "close")])
     default:
@@ -67,30 +69,27 @@ struct APIResponder: Sendable {
   }
 }
 
-/// Who has sent a request, and from where.
-struct Caller: Sendable {
-  let principal: Principal
-  /// The peer's address without the port; nil if the peer has none.
-  let address: String?
-}
-
 /// The context that the router hands to a route, with the caller and the logger of the request.
 struct APIRequestContext: RequestContext {
   var coreContext: CoreRequestContextStorage
   let caller: Caller
+  /// The client's address without the port: as trusted proxies tell it, else the peer's; nil if that has none.
+  let address: String?
 
   struct Source: RequestContextSource {
     let caller: Caller
+    let peer: String?
     let logger: Logger
   }
 
   init(source: Source) {
     coreContext = CoreRequestContextStorage(source: source)
     caller = source.caller
+    address = source.caller.forwardedAddress ?? source.peer
   }
 
-  init(caller: Caller, logger: Logger) {
-    self.init(source: Source(caller: caller, logger: logger))
+  init(caller: Caller, peer: String?, logger: Logger) {
+    self.init(source: Source(caller: caller, peer: peer, logger: logger))
   }
 }
 

@@ -23,7 +23,7 @@ struct APIRoutes: Sendable {
   let service: any ControlPlaneService
   /// `security.protectStatus`: the cluster's status needs the scope `read`.
   let protectStatus: Bool
-  let bodyLimit: Int
+  let bodyLimit: RequestBodyLimit
 
   /// The methods that a known path answers with 405 unless it supports them; the front handler answers other methods with 501.
   private static let commonMethods: [HTTPRequest.Method] = [.get, .head, .post, .put, .delete, .patch, .options]
@@ -221,9 +221,9 @@ struct APIRoutes: Sendable {
 
   private func collectBody(of request: Request) async throws -> ByteBuffer {
     do {
-      return try await request.body.collect(upTo: bodyLimit)
+      return try await request.body.collect(upTo: bodyLimit.value)
     } catch is NIOTooManyBytesError {
-      var response = HTTPErrorResponse.bodyTooLarge(limit: bodyLimit)
+      var response = HTTPErrorResponse.bodyTooLarge(limit: bodyLimit.value)
       response.headers.append(("Connection", "close"))
       throw response
     }

@@ -26,7 +26,7 @@ enum AuditLog {
     context.logger.notice(
       "administrative action",
       metadata: [
-        "principal": "\(context.caller.principal.identity)", "address": "\(context.caller.address ?? "unknown")",
+        "principal": "\(context.caller.principal.identity)", "address": "\(context.address ?? "unknown")",
         "action": "\(request.method) \(request.uri.path.prefix(longestPath))", "result": "\(result)",
       ])
   }

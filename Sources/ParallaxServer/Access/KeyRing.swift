@@ -19,6 +19,8 @@ package struct KeyRing: Sendable, Hashable, CustomStringConvertible {
     /// The header is not `Bearer` and a key.
     case malformed
     case unknownKey
+    /// The header has a token that is not accepted.
+    case token(TokenFault)
   }
 
   private let keys: [Key]
@@ -36,20 +38,24 @@ package struct KeyRing: Sendable, Hashable, CustomStringConvertible {
   ///
   /// The key is hashed once, and compared with every key in a constant time: no answer comes earlier because a key is nearly right.
   func principal(authorization headers: [String]) throws(Fault) -> Principal {
-    guard let header = headers.first else { throw .missing }
-    guard headers.count == 1, let token = Self.token(in: header) else { throw .malformed }
-    let digest = KeyDigest(of: token)
-    var found: Principal?
-    for key in keys where key.digest == digest { found = key.principal }
-    guard let found else { throw .unknownKey }
+    guard !headers.isEmpty else { throw .missing }
+    guard let text = Self.bearer(headers), KeyDigest.isKey(text) else { throw .malformed }
+    guard let found = holder(of: KeyDigest(of: text)) else { throw .unknownKey }
     return found
   }
 
-  /// The token behind the scheme `Bearer`, in any letter case.
-  static func token(in header: String) -> Substring? {
+  /// The holder of the key with a digest; nil if there is none.
+  func holder(of digest: KeyDigest) -> Principal? {
+    var found: Principal?
+    for key in keys where key.digest == digest { found = key.principal }
+    return found
+  }
+
+  /// The text behind the scheme `Bearer`, in any letter case, of the one `Authorization` header; nil for any other.
+  static func bearer(_ headers: [String]) -> Substring? {
+    guard headers.count == 1, let header = headers.first else { return nil }
     let scheme = header.prefix { $0 != " " }
     guard scheme.utf8.count == 6, scheme.lowercased() == "bearer" else { return nil }
-    let token = header.dropFirst(6).drop { $0 == " " }
-    return KeyDigest.isKey(token) ? token : nil
+    return header.dropFirst(6).drop { $0 == " " }
   }
 }

@@ -14,6 +14,8 @@ package struct Principal: Sendable, Hashable {
     case key(String)
     /// The holder of a client certificate with this name.
     case certificate(String)
+    /// The subject of a token (JWT).
+    case token(String)
 
     package var description: String {
       switch self {
@@ -21,6 +23,17 @@ package struct Principal: Sendable, Hashable {
       case .anonymous: "a caller without credentials"
       case .key(let name): "the key \(name)"
       case .certificate(let name): "the certificate \(name)"
+      case .token(let subject): "the JWT \(Self.inOneLine(subject))"
+      }
+    }
+
+    /// A subject as logs may show it: an identity provider may let people choose theirs.
+    private static func inOneLine(_ text: String) -> String {
+      text.unicodeScalars.reduce(into: "") { shown, scalar in
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse: shown += scalar.escaped(asASCII: true)
+        default: shown.unicodeScalars.append(scalar)
+        }
       }
     }
   }

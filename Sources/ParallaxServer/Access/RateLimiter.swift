@@ -12,6 +12,14 @@ struct RateLimiter: Sendable {
     case address(String)
     /// All further addresses while the table is full.
     case others
+
+    /// The configuration does not bound the number of such callers; only signers of tokens can add subjects.
+    fileprivate var isOneOfMany: Bool {
+      switch self {
+      case .address, .principal(.token): true
+      case .principal, .others: false
+      }
+    }
   }
 
   /// What a caller has left after a request.
@@ -47,9 +55,9 @@ struct RateLimiter: Sendable {
   mutating func count(_ caller: Caller, at now: NIODeadline) -> Standing {
     var caller = caller
     // Principals keep buckets of their own, so that no flood of addresses costs the holders of keys anything.
-    if case .address = caller, buckets[caller] == nil, buckets.count >= capacity {
+    if caller.isOneOfMany, buckets[caller] == nil, buckets.count >= capacity {
       removeFull(at: now)
-      if buckets.count >= capacity { caller = .others }
+      if case .address = caller, buckets.count >= capacity { caller = .others }
     }
     var bucket = buckets[caller] ?? Bucket(tokens: Double(limit), filledAt: now)
     let rate = Double(limit) / Self.minute
@@ -90,9 +98,11 @@ extension RateLimiter.Standing {
 
 /// The rate limiter that all event loops share.
 final class SharedRateLimiter: Sendable {
+  let requestsPerMinute: Int
   private let limiter: Mutex<RateLimiter>
 
   init(requestsPerMinute: Int) {
+    self.requestsPerMinute = requestsPerMinute
     limiter = Mutex(RateLimiter(requestsPerMinute: requestsPerMinute))
   }
 

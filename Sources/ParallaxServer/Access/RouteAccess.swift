@@ -48,7 +48,7 @@ extension HTTPErrorResponse {
     case .missing:
       return HTTPErrorResponse(
         .unauthorized,
-        "The node knows its callers by an API key, or by a client certificate with scopes: send the header `Authorization: Bearer KEY`.",
+        "The node knows its callers by an API key, a JWT, or a client certificate with scopes: send the header `Authorization: Bearer KEY`.",
         headers: [(authenticate, challenge)])
     case .malformed:
       return HTTPErrorResponse(
@@ -58,6 +58,9 @@ extension HTTPErrorResponse {
       return HTTPErrorResponse(
         .unauthorized, "The API key is none of this node's keys (security.authentication.apiKeys).",
         headers: [(authenticate, challenge + ", error=\"invalid_token\"")])
+    case .token(let fault):
+      return HTTPErrorResponse(
+        .unauthorized, fault.message, headers: [(authenticate, challenge + ", error=\"invalid_token\"")])
     }
   }
 
@@ -67,7 +70,7 @@ extension HTTPErrorResponse {
     guard principal.identity != .anonymous else { return unauthorized(.missing) }
     let held = AccessScope.allCases.filter { principal.scopes.contains($0) }.map(\.rawValue).joined(separator: ", ")
     let error = APIError(
-      .forbidden, "The request needs the scope \(scope.rawValue); \(principal.identity) has \(held).",
+      .forbidden, "The request needs the scope \(scope.rawValue); \(principal.identity) has \(held.isEmpty ? "none" : held).",
       details: ["scope": .string(scope.rawValue)])
     return HTTPErrorResponse(
       error, headers: [(authenticate, "Bearer realm=\"parallax\", error=\"insufficient_scope\", scope=\"\(scope.rawValue)\"")])

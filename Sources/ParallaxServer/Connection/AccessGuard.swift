@@ -7,7 +7,7 @@ import ParallaxAPI
 /// reach a node through a browser: the guard refuses a request with a foreign `Origin`, and a request whose `Host` an attacker may have
 /// pointed at this machine (DNS rebinding). A node on a loopback address accepts the names of this machine and the configured names only;
 /// any other node refuses public names in requests of browsers.
-package struct AccessGuard: Sendable, Hashable {
+package struct AccessGuard: Sendable {
   /// The parts of a request that decide about access.
   struct Call {
     var method: String
@@ -39,6 +39,8 @@ package struct AccessGuard: Sendable, Hashable {
   package var keys: KeyRing
   /// Clients' certificates have scopes (`security.mtls.identities`).
   package var knowsCertificates: Bool
+  /// Verifies tokens; nil if none are accepted.
+  package var tokens: TokenVerifier?
   /// `security.protectStatus`: metrics and the cluster's status need the scope `read`.
   package var protectStatus: Bool
   /// The routes of the API that everyone may call, whose paths have no parameters.
@@ -55,13 +57,14 @@ package struct AccessGuard: Sendable, Hashable {
   /// `allowedOrigins` are origins such as `https://console.example.org`, or `*` for all.
   package init(
     isLoopback: Bool, allowUnauthenticated: Bool = false, keys: KeyRing = KeyRing(),
-    knowsCertificates: Bool = false, protectStatus: Bool = false,
+    knowsCertificates: Bool = false, tokens: TokenVerifier? = nil, protectStatus: Bool = false,
     allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], trustedProxies: [IPNetwork] = []
   ) {
     self.isLoopback = isLoopback
     self.allowUnauthenticated = allowUnauthenticated
     self.keys = keys
     self.knowsCertificates = knowsCertificates
+    self.tokens = tokens
     self.protectStatus = protectStatus
     self.allowedOrigins = Set(allowedOrigins.compactMap { WebOrigin($0) })
     allowsAllOrigins = allowedOrigins.contains("*")
@@ -73,7 +76,7 @@ package struct AccessGuard: Sendable, Hashable {
   package var isProtected: Bool { !isLoopback && !allowUnauthenticated && !authenticates }
 
   /// The node tells its callers apart.
-  private var authenticates: Bool { !keys.isEmpty || knowsCertificates }
+  private var authenticates: Bool { !keys.isEmpty || knowsCertificates || tokens != nil }
 
   /// The principal of a request without credentials.
   var uncredentialed: Principal { isProtected || authenticates ? .anonymous : .everyone }
@@ -107,7 +110,42 @@ package struct AccessGuard: Sendable, Hashable {
 
   private func principal(_ authorization: [String], _ certificate: Principal?) throws(KeyRing.Fault) -> Principal {
     if authorization.isEmpty, let certificate { return certificate }
-    return try keys.principal(authorization: authorization)
+    guard let (tokens, text) = token(in: authorization) else { return try keys.principal(authorization: authorization) }
+    // A key may have the form of a token.
+    if KeyDigest.isKey(text), let holder = keys.holder(of: KeyDigest(of: text)) { return holder }
+    do throws(TokenFault) {
+      return try tokens.holder(of: text, at: .now).principal
+    } catch {
+      throw .token(error)
+    }
+  }
+
+  /// The token in a request's header, with its verifier; nil if it has none, or if the node accepts none.
+  private func token(in authorization: [String]) -> (TokenVerifier, Substring)? {
+    guard let tokens, let text = KeyRing.bearer(authorization), SignedToken.isToken(text) else { return nil }
+    return (tokens, text)
+  }
+
+  /// What a principal opens a lasting connection with.
+  func grant(to principal: Principal, authorization: [String]) -> Grant {
+    switch principal.identity {
+    case .everyone, .anonymous, .certificate: return Grant(principal: principal, credential: .none)
+    case .key: return Grant(principal: principal, credential: .key(KeyDigest(of: KeyRing.bearer(authorization) ?? "")))
+    case .token:
+      let holder = token(in: authorization).flatMap { tokens, text in try? tokens.holder(of: text, at: .now) }
+      return Grant(principal: principal, credential: holder.map { .token($0.origin) } ?? .none)
+    }
+  }
+
+  /// Whether a connection that was opened with a grant could be opened now; a token may have expired since.
+  func stillGrants(_ scope: AccessScope, to grant: Grant) -> Bool {
+    switch (grant.principal.identity, grant.credential) {
+    case (.key, .key(let digest)): keys.holder(of: digest)?.may(scope) ?? false
+    case (.token, .token(let origin)): tokens?.wouldAccept(origin) ?? false
+    case (.certificate, _): knowsCertificates
+    case (.everyone, _): uncredentialed.may(scope)
+    default: false
+    }
   }
 
   /// The refusal of a probe, or nil.

@@ -60,13 +60,13 @@ struct FrontChannel: ServerChildChannel, HTTPChannelHandler {
   private func run(_ value: Value, logger: Logger) async {
     do {
       guard case .http = try await value.negotiated.get() else { return }
-      let (channel, principal) = try await value.channel.eventLoop.submit {
-        (try value.front.value.attachRouter(), value.front.value.principal)
+      let (channel, caller) = try await value.channel.eventLoop.submit {
+        (try value.front.value.attachRouter(), value.front.value.caller)
       }.get()
       let peer = value.channel.remoteAddress?.ipAddress
       var connection = self
       connection.responder = { [api] request, writer, _ in
-        try await api.respond(to: request, from: Caller(principal: principal.value, address: peer), with: writer)
+        try await api.respond(to: request, from: caller.value, peer: peer, with: writer)
       }
       await connection.handleHTTP(asyncChannel: channel, logger: logger)
     } catch {

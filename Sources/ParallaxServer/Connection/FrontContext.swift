@@ -8,7 +8,7 @@ import Synchronization
 /// An answer of the front handler.
 enum OwnAnswer {
   case probe(Probe)
-  case handshake
+  case handshake(Grant)
   /// A CORS preflight of a page of this origin.
   case preflight(origin: String)
   case refuse(HTTPErrorResponse)
@@ -20,8 +20,8 @@ enum OwnAnswer {
 enum Disposition {
   /// The front handler answers.
   case own(OwnAnswer)
-  /// The router answers the principal.
-  case route(Principal)
+  /// The router answers the caller.
+  case route(Caller)
 }
 
 extension Disposition {
@@ -37,11 +37,10 @@ extension Disposition {
 /// The state that all connections of a server share.
 final class FrontContext: Sendable {
   let limits: ConnectionLimits
-  let access: AccessGuard
   /// TLS of all connections; nil without.
   let tls: ServerTLS?
-  /// `limits.requestsPerMinute`; nil without a limit.
-  let limiter: SharedRateLimiter?
+  /// `limits.requestBody`, in bytes.
+  let bodyLimit: RequestBodyLimit
   let probes: ProbeResponder
   let gateway: any AgentGateway
   let connections: ServerConnections
@@ -51,6 +50,7 @@ final class FrontContext: Sendable {
   let date = DateHeader()
   let openConnections = Atomic<Int>(0)
   private let lastLimitReport = Mutex<NIODeadline?>(nil)
+  private let currentPolicy: Mutex<ServerPolicy>
   /// Provides the response's headers only: ``FrontHandler`` changes the pipeline, on any request of a connection.
   let upgrader = NIOWebSocketServerUpgrader(
     shouldUpgrade: { channel, _ in channel.eventLoop.makeSucceededFuture(HTTPHeaders()) },
@@ -58,18 +58,24 @@ final class FrontContext: Sendable {
 
   init(
     limits: ConnectionLimits, access: AccessGuard, tls: ServerTLS? = nil, limiter: SharedRateLimiter? = nil,
-    probes: @escaping ProbeResponder,
-    gateway: any AgentGateway, connections: ServerConnections, isLeaving: @escaping @Sendable () -> Bool = { false }, logger: Logger
+    bodyLimit: RequestBodyLimit? = nil, probes: @escaping ProbeResponder, gateway: any AgentGateway,
+    connections: ServerConnections, isLeaving: @escaping @Sendable () -> Bool = { false }, logger: Logger
   ) {
     self.limits = limits
-    self.access = access
+    currentPolicy = Mutex(ServerPolicy(access: access, limiter: limiter))
     self.tls = tls
-    self.limiter = limiter
+    self.bodyLimit = bodyLimit ?? RequestBodyLimit(limits.requestBody)
     self.probes = probes
     self.gateway = gateway
     self.connections = connections
     self.isLeaving = isLeaving
     self.logger = logger
+  }
+
+  /// The rules in force.
+  var policy: ServerPolicy {
+    get { currentPolicy.withLock { $0 } }
+    set { currentPolicy.withLock { $0 = newValue } }
   }
 
   /// Logs that the connection limit is reached, at most once a minute.
@@ -100,6 +106,7 @@ final class FrontContext: Sendable {
     } catch {
       return .own(.refuse(HTTPErrorResponse(.validation, error.message)))
     }
+    let access = policy.access
     let path = head.path
     let probe = Probe(path: path)
     if isBeyondLimit, probe == nil {
@@ -119,17 +126,21 @@ final class FrontContext: Sendable {
       isFromBrowser: head.isFromBrowser)
     if let denied = access.refusal(call) { return .own(.refuse(HTTPErrorResponse(denied))) }
     do throws(HTTPErrorResponse) {
-      let principal = try access.principal(of: call, authorization: head.credentials(host: call.host), certificate: certificate)
-      guard path == WebSocketHandshake.path else { return .route(principal) }
+      let authorization = head.credentials(host: call.host)
+      let principal = try access.principal(of: call, authorization: authorization, certificate: certificate)
+      guard path == WebSocketHandshake.path else {
+        return .route(Caller(principal: principal, forwardedAddress: forwardedAddress(of: head, from: peer)))
+      }
       let scope = WebSocketHandshake.access.scope(protectStatus: access.protectStatus)
       if let denied = HTTPErrorResponse.refusal(of: principal, needing: scope) { return .own(.refuse(denied)) }
-      return .own(.handshake)
+      return .own(.handshake(access.grant(to: principal, authorization: authorization)))
     } catch {
       return .own(.refuse(error))
     }
   }
 
   private func answer(to probe: Probe, _ head: HTTPRequestHead, host: Authority?, certificate: Principal?) -> OwnAnswer {
+    let access = policy.access
     guard head.method == .GET || head.method == .HEAD else {
       return .refuse(HTTPErrorResponse(.methodNotAllowed, "\(head.path) answers GET and HEAD", headers: [("Allow", "GET, HEAD")]))
     }
@@ -141,26 +152,31 @@ final class FrontContext: Sendable {
 
   /// Counts a request for its caller; nil without a limit, and for probes, preflights and agents' handshakes, which have none.
   func standing(of head: HTTPRequestHead, _ disposition: Disposition, from peer: SocketAddress?) -> RateLimiter.Standing? {
-    guard let limiter else { return nil }
+    guard let limiter = policy.limiter else { return nil }
     switch disposition {
     case .own(.probe), .own(.preflight), .own(.handshake): return nil
     case .own(.refuse), .own(.refuseUnread): return limiter.count(.address(address(of: head, from: peer)))
-    case .route(let principal):
-      switch principal.identity {
-      case .key, .certificate: return limiter.count(.principal(principal.identity))
+    case .route(let caller):
+      switch caller.principal.identity {
+      case .key, .certificate, .token: return limiter.count(.principal(caller.principal.identity))
       case .everyone, .anonymous: return limiter.count(.address(address(of: head, from: peer)))
       }
     }
   }
 
-  /// The address of a client: the peer's, or behind trusted proxies the last one in `X-Forwarded-For` that is none of theirs.
+  /// The address of a client: the peer's, or the one that trusted proxies tell.
   private func address(of head: HTTPRequestHead, from peer: SocketAddress?) -> String {
-    let address = peer?.ipAddress ?? ""
-    guard isTrustedProxy(address) else { return address }
+    forwardedAddress(of: head, from: peer) ?? peer?.ipAddress ?? ""
+  }
+
+  /// The last address in `X-Forwarded-For` that is no trusted proxy's; nil if the peer is none, or if the header does not tell it.
+  private func forwardedAddress(of head: HTTPRequestHead, from peer: SocketAddress?) -> String? {
+    let proxies = policy.access.trustedProxies
+    func isTrusted(_ address: String) -> Bool { proxies.contains { $0.contains(address) } }
+    guard !proxies.isEmpty, let address = peer?.ipAddress, isTrusted(address) else { return nil }
     let forwarded = head.headers[canonicalForm: "x-forwarded-for"].lazy.map { Self.ipAddress($0) }
     // What cannot be read as an address ends the list of those that trusted proxies have told.
-    guard let last = forwarded.last(where: { $0.map { !isTrustedProxy($0) } ?? true }) else { return address }
-    return last ?? address
+    return forwarded.last { $0.map { !isTrusted($0) } ?? true } ?? nil
   }
 
   /// The canonical form of an address in `X-Forwarded-For`, which may have a port; nil if it is none.
@@ -172,10 +188,6 @@ final class FrontContext: Sendable {
       text = text.prefix { $0 != ":" }
     }
     return (try? SocketAddress(ipAddress: String(text), port: 0))?.ipAddress
-  }
-
-  private func isTrustedProxy(_ address: String) -> Bool {
-    access.trustedProxies.contains { $0.contains(address) }
   }
 
   /// The reason to stop reading the request, or nil.
@@ -193,7 +205,7 @@ final class FrontContext: Sendable {
     if !codings.isEmpty, head.isHTTP10 {
       return HTTPErrorResponse(.validation, "HTTP/1.0 has no transfer codings")
     }
-    if let length = head.contentLength, length > limits.requestBody { return .bodyTooLarge(limit: limits.requestBody) }
+    if let length = head.contentLength, length > bodyLimit.value { return .bodyTooLarge(limit: bodyLimit.value) }
     if !head.isHTTP10, let expectation = head.headers.first(name: "expect"), expectation.lowercased() != "100-continue" {
       return HTTPErrorResponse(.validation, "the only supported expectation is 100-continue", status: 417)
     }
@@ -202,7 +214,8 @@ final class FrontContext: Sendable {
 
   /// The host that the client addressed, as a trusted proxy forwards it.
   private func forwardedHost(_ head: HTTPRequestHead, from peer: SocketAddress?) -> Authority? {
-    guard !access.trustedProxies.isEmpty, let address = peer?.ipAddress, isTrustedProxy(address),
+    let proxies = policy.access.trustedProxies
+    guard !proxies.isEmpty, let address = peer?.ipAddress, proxies.contains(where: { $0.contains(address) }),
       let forwarded = head.headers[canonicalForm: "x-forwarded-host"].first
     else { return nil }
     return Authority(forwarded)

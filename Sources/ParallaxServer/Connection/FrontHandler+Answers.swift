@@ -16,7 +16,7 @@ extension FrontHandler {
       respond(with: response, isHead: head.method == .HEAD, context: context)
     case .preflight: respond(with: preflight(head), context: context)
     case .refuse(let response), .refuseUnread(let response): refuse(response, head: head, context: context)
-    case .handshake: answerHandshake(head, context: context)
+    case .handshake(let grant): answerHandshake(head, grant, context: context)
     }
   }
 

@@ -12,15 +12,15 @@ import Foundation
 
 extension FrontHandler {
   /// Checks the handshake, asks the gateway, and upgrades the connection or refuses the request.
-  func answerHandshake(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
-    if let refusal = WebSocketHandshake.refusal(of: head) {
+  func answerHandshake(_ head: HTTPRequestHead, _ grant: Grant, context: ChannelHandlerContext) {
+    if let refusal = WebSocketHandshake.refusal(of: head) ?? refusal(of: grant) {
       refuse(refusal, head: head, context: context)
       return
     }
     let socket = WebSocketHandler(maxMessageSize: shared.limits.agentMessageSize, registry: shared.connections.on(context.eventLoop))
     let connection = WebSocketConnection(
-      id: Self.makeConnectionID(), remoteAddress: context.channel.remoteAddress?.ipAddress, eventLoop: context.eventLoop, handler: socket,
-      maxWaitingBytes: shared.limits.agentBacklog)
+      id: Self.makeConnectionID(), remoteAddress: context.channel.remoteAddress?.ipAddress, grant: grant, eventLoop: context.eventLoop,
+      handler: socket, maxWaitingBytes: shared.limits.agentBacklog)
     let handshake = handshake(head, connection: connection)
     switch shared.gateway.accept(handshake, on: connection) {
     case .failure(let error):
@@ -43,6 +43,11 @@ extension FrontHandler {
         }
       }
     }
+  }
+
+  /// The refusal of a caller whose key was removed between the head and the end of the request; nil for others.
+  private func refusal(of grant: Grant) -> HTTPErrorResponse? {
+    shared.policy.access.stillGrants(.agent, to: grant) ? nil : .unauthorized(.unknownKey)
   }
 
   private func handshake(_ head: HTTPRequestHead, connection: WebSocketConnection) -> AgentHandshake {

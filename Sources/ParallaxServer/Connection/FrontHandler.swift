@@ -29,7 +29,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private enum Input {
     case part(HTTPServerRequestPart)
     /// The head of a request for the router that has passed the checks.
-    case admitted(HTTPRequestHead, Principal, RateLimiter.Standing?)
+    case admitted(HTTPRequestHead, Caller, RateLimiter.Standing?)
     case malformed(any Error)
 
     /// The part begins a response.
@@ -58,8 +58,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   let shared: FrontContext
   /// The client's certificate; nil without TLS, a certificate, or scopes of it.
   private lazy var certificate = clientCertificate()
-  /// The principal of the request that the router answers.
-  let principal: CurrentPrincipal
+  /// The caller of the request that the router answers.
+  let caller: CurrentCaller
   /// The connection exceeds the server's limit: only its probes are answered.
   let isBeyondLimit: Bool
   private let negotiation: EventLoopPromise<Negotiated>
@@ -86,7 +86,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   init(shared: FrontContext, negotiation: EventLoopPromise<Negotiated>, isBeyondLimit: Bool = false) {
     self.shared = shared
-    principal = CurrentPrincipal(shared.access.uncredentialed)
+    caller = CurrentCaller(shared.policy.access.uncredentialed)
     self.negotiation = negotiation
     self.isBeyondLimit = isBeyondLimit
   }
@@ -179,7 +179,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
       let disposition = shared.disposition(of: &head, from: peer, certificate: client, isBeyondLimit: isBeyondLimit)
       let standing = shared.standing(of: head, disposition, from: peer)
       begin(head, disposition.limited(by: standing), standing, context: context)
-    case .admitted(let head, let principal, let standing): begin(head, .route(principal), standing, context: context)
+    case .admitted(let head, let caller, let standing): begin(head, .route(caller), standing, context: context)
     case .part(.body(let body)): take(body, context: context)
     case .part(.end(let trailers)):
       if own == nil {
@@ -194,20 +194,20 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private func begin(
     _ head: HTTPRequestHead, _ disposition: Disposition, _ standing: RateLimiter.Standing?, context: ChannelHandlerContext
   ) {
-    if case .route(let principal) = disposition, !hasRouter {
-      waiting.insert(.admitted(head, principal, standing), at: waiting.startIndex)
+    if case .route(let caller) = disposition, !hasRouter {
+      waiting.insert(.admitted(head, caller, standing), at: waiting.startIndex)
       isRouterWanted = true
       negotiation.succeed(.http)
       return
     }
     request = Request(
       isHTTP10: head.isHTTP10, stopsParser: head.stopsParser,
-      allowedOrigin: shared.access.allowedOrigin(of: head.headers.first(name: "origin")), standing: standing,
+      allowedOrigin: shared.policy.access.allowedOrigin(of: head.headers.first(name: "origin")), standing: standing,
       began: lastRead)
     switch disposition {
-    case .route(let principal):
+    case .route(let caller):
       receiveHead(head, .router)
-      self.principal.value = principal
+      self.caller.value = caller
       if head.expectsContinue { writeRaw(RawResponse.continueExpected) }
       context.fireChannelRead(Self.wrapInboundOut(.head(head)))
     case .own(let answer):
@@ -234,7 +234,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   private func take(_ body: ByteBuffer, context: ChannelHandlerContext) {
     request.bodyBytes += body.readableBytes
-    guard request.bodyBytes > shared.limits.requestBody else {
+    guard request.bodyBytes > shared.bodyLimit.value else {
       if own == nil { context.fireChannelRead(Self.wrapInboundOut(.body(body))) }
       return
     }
@@ -244,7 +244,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     case .notifyRouter: context.fireErrorCaught(RequestBodyTooLarge())
     case .answer:
       guard let head = own.take()?.head else { return }
-      refuse(.bodyTooLarge(limit: shared.limits.requestBody), head: head, context: context)
+      refuse(.bodyTooLarge(limit: shared.bodyLimit.value), head: head, context: context)
     }
   }
 

@@ -42,7 +42,7 @@ struct DashboardRoutes: Sendable {
   /// Keeps the key of the request, which the route has checked, in a cookie.
   @Sendable
   private func logIn(_ request: Request, _ context: APIRequestContext) async throws -> Response {
-    guard let header = request.headers[.authorization], let key = KeyRing.token(in: header) else {
+    guard let header = request.headers[.authorization], let key = KeyRing.bearer([header]), KeyDigest.isKey(key) else {
       throw APIError(.validation, "a log-in needs the header `Authorization: Bearer KEY`")
     }
     return Self.answer(setting: String(key), of: request)

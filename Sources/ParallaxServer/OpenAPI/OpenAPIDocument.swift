@@ -30,7 +30,7 @@ struct OpenAPIDocument: Sendable {
       "components": [
         "schemas": .object(Dictionary(uniqueKeysWithValues: Schema.allCases.map { ($0.rawValue, $0.definition) })),
         "securitySchemes": [
-          "key": ["type": "http", "scheme": "bearer", "description": "An API key."],
+          "key": ["type": "http", "scheme": "bearer", "description": "An API key, or a JSON Web Token."],
           "session": [
             "type": "apiKey", "in": "cookie", "name": .string(SessionCookie.name), "description": "The session of a browser.",
           ],

@@ -22,6 +22,8 @@ package struct HTTPServer: Service {
     package var allowUnauthenticated: Bool
     /// `security.authentication.apiKeys`; none leave the node without access control.
     package var keys: KeyRing
+    /// `security.authentication.jwt`; nil accepts no tokens.
+    package var tokens: TokenVerifier?
     /// `security.protectStatus`: metrics and the cluster's status need the scope `read`.
     package var protectStatus: Bool
     /// `limits.requestsPerMinute` of one caller; nil sets no limit.
@@ -39,8 +41,8 @@ package struct HTTPServer: Service {
 
     package init(
       host: String = "127.0.0.1", port: Int = 8080, limits: ConnectionLimits = ConnectionLimits(), allowUnauthenticated: Bool = false,
-      keys: KeyRing = KeyRing(), protectStatus: Bool = false, requestsPerMinute: Int? = nil, tls: ServerTLS? = nil,
-      allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], trustedProxies: [IPNetwork] = [],
+      keys: KeyRing = KeyRing(), tokens: TokenVerifier? = nil, protectStatus: Bool = false, requestsPerMinute: Int? = nil,
+      tls: ServerTLS? = nil, allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], trustedProxies: [IPNetwork] = [],
       closeTimeout: Duration = .seconds(2)
     ) {
       self.host = host
@@ -48,6 +50,7 @@ package struct HTTPServer: Service {
       self.limits = limits
       self.allowUnauthenticated = allowUnauthenticated
       self.keys = keys
+      self.tokens = tokens
       self.protectStatus = protectStatus
       self.requestsPerMinute = requestsPerMinute
       self.tls = tls
@@ -103,19 +106,34 @@ package struct HTTPServer: Service {
     self.clock = clock
     self.logger = logger
     connections = ServerConnections(group: group)
-    let routes = APIRoutes(
-      service: controlPlane, protectStatus: configuration.protectStatus, bodyLimit: configuration.limits.requestBody)
-    var access = AccessGuard(
-      isLoopback: AccessGuard.isLoopbackName(configuration.host.lowercased()), allowUnauthenticated: configuration.allowUnauthenticated,
-      keys: configuration.keys, knowsCertificates: configuration.tls?.identities.isEmpty == false,
-      protectStatus: configuration.protectStatus, allowedOrigins: configuration.allowedOrigins,
-      knownHosts: configuration.knownHosts, trustedProxies: configuration.trustedProxies)
+    let bodyLimit = RequestBodyLimit(configuration.limits.requestBody)
+    let routes = APIRoutes(service: controlPlane, protectStatus: configuration.protectStatus, bodyLimit: bodyLimit)
+    var access = configuration.access
     access.open(RouteDeclaration.all(routes))
     front = FrontContext(
       limits: configuration.limits, access: access, tls: configuration.tls,
-      limiter: configuration.requestsPerMinute.map(SharedRateLimiter.init), probes: probes, gateway: gateway, connections: connections,
-      isLeaving: hooks.isLeaving, logger: logger)
+      limiter: configuration.requestsPerMinute.map(SharedRateLimiter.init), bodyLimit: bodyLimit, probes: probes, gateway: gateway,
+      connections: connections, isLeaving: hooks.isLeaving, logger: logger)
     responder = APIResponder(routes: routes, clock: clock, logger: logger)
+  }
+
+  /// Applies other rules to further requests, and closes the connections of agents that could not be opened by them, with 1008.
+  ///
+  /// The rules are keys, tokens, names, origins, proxies and limits of requests; all else needs another server.
+  package func update(_ configuration: Configuration) {
+    front.bodyLimit.value = configuration.limits.requestBody
+    let former = front.policy
+    var access = configuration.access
+    access.openRoutes = former.access.openRoutes
+    access.protectStatus = former.access.protectStatus
+    access.isLoopback = former.access.isLoopback
+    access.knowsCertificates = former.access.knowsCertificates
+    // An unchanged limit keeps what its callers have used.
+    let isLimitKept = former.limiter?.requestsPerMinute == configuration.requestsPerMinute
+    front.policy = ServerPolicy(
+      access: access, limiter: isLimitKept ? former.limiter : configuration.requestsPerMinute.map(SharedRateLimiter.init))
+    // A handshake that the former rules let pass is checked again when it is answered.
+    connections.closeUnlessGranted(by: access)
   }
 
   package func run() async throws {
@@ -163,7 +181,7 @@ package struct HTTPServer: Service {
       eventLoopGroup: group, logger: serverLogger,
       // Each connection has a responder of its own, which knows the principal of its requests.
       responder: { [responder] request, writer, _ in
-        try await responder.respond(to: request, from: Caller(principal: .anonymous, address: nil), with: writer)
+        try await responder.respond(to: request, from: Caller(principal: .anonymous), peer: nil, with: writer)
       },
       onServerRunning: { [hooks, logger] channel in
         listener.opened(channel)
@@ -171,6 +189,16 @@ package struct HTTPServer: Service {
         try? await AcceptGuard.install(on: channel, logger: logger)
         if let address = channel.localAddress { await hooks.onBound(address) }
       })
+  }
+}
+
+extension HTTPServer.Configuration {
+  /// The rules of access; the caller opens the routes.
+  fileprivate var access: AccessGuard {
+    AccessGuard(
+      isLoopback: AccessGuard.isLoopbackName(host.lowercased()), allowUnauthenticated: allowUnauthenticated, keys: keys,
+      knowsCertificates: tls?.identities.isEmpty == false, tokens: tokens, protectStatus: protectStatus, allowedOrigins: allowedOrigins,
+      knownHosts: knownHosts, trustedProxies: trustedProxies)
   }
 }
 

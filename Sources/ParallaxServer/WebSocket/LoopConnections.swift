@@ -41,6 +41,10 @@ final class LoopConnections {
     for handler in handlers { handler.close(code: code, reason: reason) }
   }
 
+  func closeUnlessGranted(by access: AccessGuard) {
+    for handler in handlers { handler.closeUnlessGranted(by: access) }
+  }
+
   /// Succeeds when no connection is open.
   func whenEmpty() -> EventLoopFuture<Void> {
     if handlers.isEmpty { return eventLoop.makeSucceededVoidFuture() }
@@ -92,6 +96,13 @@ struct ServerConnections: Sendable {
   func closeAll(code: WebSocketCloseCode, reason: String) {
     for entry in loops.values {
       entry.eventLoop.execute { entry.connections.value.closeAll(code: code, reason: reason) }
+    }
+  }
+
+  /// Asks the agent connections to close that could not be opened by these rules.
+  func closeUnlessGranted(by access: AccessGuard) {
+    for entry in loops.values {
+      entry.eventLoop.execute { entry.connections.value.closeUnlessGranted(by: access) }
     }
   }
 

@@ -30,14 +30,19 @@ final class WebSocketConnection: AgentConnection {
 
   let id: String
   let remoteAddress: String?
+  /// What the agent connected with.
+  let grant: Grant
   let eventLoop: any EventLoop
   private let handler: NIOLoopBound<WebSocketHandler>
   private let outbox = Mutex(Outbox())
   private let maxWaitingBytes: Int
 
-  init(id: String, remoteAddress: String?, eventLoop: any EventLoop, handler: WebSocketHandler, maxWaitingBytes: Int) {
+  init(
+    id: String, remoteAddress: String?, grant: Grant, eventLoop: any EventLoop, handler: WebSocketHandler, maxWaitingBytes: Int
+  ) {
     self.id = id
     self.remoteAddress = remoteAddress
+    self.grant = grant
     self.eventLoop = eventLoop
     self.handler = NIOLoopBound(handler, eventLoop: eventLoop)
     self.maxWaitingBytes = maxWaitingBytes

@@ -1,4 +1,5 @@
 import NIOCore
+import ParallaxAPI
 
 /// One agent's WebSocket: the only byte handler of its channel, and all the memory that an idle agent costs.
 ///
@@ -64,6 +65,12 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   /// Sends a Close frame as if the session had asked for it; used when the server stops.
   func close(code: WebSocketCloseCode, reason: String) {
     connection?.close(code: code, reason: reason)
+  }
+
+  /// Ends a session that the rules would not let begin.
+  func closeUnlessGranted(by access: AccessGuard) {
+    guard let connection, !access.stillGrants(.agent, to: connection.grant) else { return }
+    connection.close(code: .policyViolation, reason: connection.grant.removal)
   }
 
   func tick(at now: NIODeadline) {

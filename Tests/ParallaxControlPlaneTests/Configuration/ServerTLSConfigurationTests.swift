@@ -72,17 +72,16 @@ import Testing
     let reloader = CertificateReloader(
       certificates: files, tls: try #require(try configuration.makeServerTLS()), clock: MonotonicClock(ContinuousClock()),
       logger: Logger(label: "test") { _ in RecordingHandler(recorder: recorder) })
-    var seen = CertificateReloader.Seen(contents: files.contents)
-    reloader.look(&seen)
+    reloader.look()
     #expect(recorder.all.isEmpty, "nothing has changed")
     try Data(contentsOf: URL(filePath: certificates.client.certificate)).write(to: certificate)
-    for _ in 0..<2 { reloader.look(&seen) }
+    for _ in 0..<2 { reloader.look() }
     #expect(recorder.all == ["the changed certificates cannot be used; those in force stay"], "its key is not there yet")
     try write(certificates.client)
-    for _ in 0..<2 { reloader.look(&seen) }
+    for _ in 0..<2 { reloader.look() }
     #expect(recorder.all.dropFirst() == ["certificates reloaded"])
     try FileManager.default.removeItem(at: certificate)
-    for _ in 0..<2 { reloader.look(&seen) }
+    for _ in 0..<2 { reloader.look() }
     #expect(recorder.all.dropFirst(2) == ["the changed certificates cannot be used; those in force stay"])
   }
 

@@ -47,7 +47,7 @@ import Testing
     assembly = try NodeAssembly(
       configuration: configuration, backend: backend, registry: MetricsRegistry(), onStuckDuty: {}, clock: NodeClock(clock),
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-    lifecycle = assembly.makeLifecycle(shippedPatterns: [Self.pattern]) { [readyAt, clock] in
+    lifecycle = assembly.makeLifecycle(shippedPatterns: ShippedPatterns([Self.pattern])) { [readyAt, clock] in
       readyAt.add(clock.now.sinceStart)
     }
   }

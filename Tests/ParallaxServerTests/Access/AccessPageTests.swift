@@ -6,9 +6,20 @@ import Testing
 
 /// Holds the tables of docs/operations/access.md against a server: every declared route, with every kind of credentials.
 @Suite(.timeLimit(.minutes(1))) struct AccessPageTests {
-  /// A caller of the tables' columns, with the `Authorization` header that it sends.
-  private static let callers: [(column: String, header: String?)] =
-    [("no key", nil), ("wrong key", "Bearer \(key("wrong"))")] + AccessScope.allCases.map { ($0.rawValue, "Bearer \(key($0.rawValue))") }
+  private static let columns = ["no key", "wrong key"] + AccessScope.allCases.map(\.rawValue)
+
+  /// The callers of a column, each with the `Authorization` header that it sends: a key and a token have the same answers.
+  private static func callers(_ signer: TokenSigner) throws -> [(column: String, header: String?)] {
+    let expired = TokenSigner.claims("alice", "admin", at: Timestamp(milliseconds: 0))
+    let wrong: [(String, String?)] = try [
+      ("no key", nil), ("wrong key", "Bearer \(key("wrong"))"), ("wrong key", "Bearer \(signer.token(expired))"),
+      ("wrong key", "Bearer \(TokenSigner(signer.algorithm).token("alice", .admin))"),
+    ]
+    return try wrong
+      + AccessScope.allCases.flatMap { scope in
+        try [(scope.rawValue, "Bearer \(key(scope.rawValue))"), (scope.rawValue, "Bearer \(signer.token("alice", scope))")]
+      }
+  }
 
   private static let ring = KeyRing(
     AccessScope.allCases.map { KeyRing.Key(name: $0.rawValue, digest: KeyDigest(of: key($0.rawValue)), scopes: [$0]) })
@@ -16,7 +27,7 @@ import Testing
   private static func key(_ name: String) -> String { "key-of-a-test-\(name)-0123456789" }
 
   private static let declarations = RouteDeclaration.all(
-    APIRoutes(service: FakeControlPlane(), protectStatus: false, bodyLimit: 1_024))
+    APIRoutes(service: FakeControlPlane(), protectStatus: false, bodyLimit: RequestBodyLimit(1_024)))
 
   /// A table's rows: for each route the answer to each caller, `yes` or a status.
   private static func table(behind heading: String) throws -> [String: [String: String]] {
@@ -26,11 +37,11 @@ import Testing
     let rows = section.split(separator: "\n").filter { $0.hasPrefix("| ") }.map { row in
       row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
     }
-    let columns = try #require(rows.first)
-    #expect(columns.dropFirst() == callers.map(\.column)[...])
+    let head = try #require(rows.first)
+    #expect(head.dropFirst() == columns[...])
     var table: [String: [String: String]] = [:]
     for row in rows.dropFirst() {
-      let cells = Dictionary(uniqueKeysWithValues: zip(columns.dropFirst(), row.dropFirst()))
+      let cells = Dictionary(uniqueKeysWithValues: zip(columns, row.dropFirst()))
       for route in row[0].matches(of: /`([^`]+)`/) { table[String(route.1)] = cells }
     }
     return table
@@ -54,14 +65,18 @@ import Testing
   func everyRouteAnswersEveryCallerAsThePageSays(protectStatus: Bool) async throws {
     var table = try Self.table(behind: "Who may call what")
     if protectStatus { table.merge(try Self.table(behind: "Metrics and status")) { $1 } }
+    let signer = try TokenSigner(.es256)
+    let tokens = TokenVerifier(keys: try TokenKeys(jwks: TokenSigner.jwks(signer)), rules: TokenSigner.rules)
+    let callers = try Self.callers(signer)
     let change = { @Sendable (configuration: inout HTTPServer.Configuration) in
       configuration.keys = Self.ring
+      configuration.tokens = tokens
       configuration.protectStatus = protectStatus
     }
     try await RunningServer.with(change: change) { server in
       for route in Self.declarations {
         let expected = try #require(table[Self.name(route)], "\(Self.name(route))")
-        for caller in Self.callers {
+        for caller in callers {
           for method in route.method == "GET" && route.path != WebSocketHandshake.path ? ["GET", "HEAD"] : [route.method] {
             let answer = try await answer(of: server, to: route, method, caller.header)
             #expect(answer == expected[caller.column], "\(method) \(route.path), \(caller.column), protectStatus: \(protectStatus)")

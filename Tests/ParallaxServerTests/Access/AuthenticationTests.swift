@@ -143,6 +143,28 @@ import Testing
       ])
   }
 
+  @Test func theLogOfActionsHasTheAddressThatTrustedProxiesTell() async throws {
+    let log = RecordedLog()
+    let change = { @Sendable (configuration: inout HTTPServer.Configuration) in
+      configuration.keys = Self.ring
+      configuration.trustedProxies = [IPNetwork("127.0.0.1"), IPNetwork("10.0.0.0/8")].compactMap(\.self)
+    }
+    let key = bearer(Self.operatorKey)
+    try await RunningServer.with(change: change, logger: log.logger(level: .notice)) { server in
+      for forwarded in ["192.0.2.7", "192.0.2.6, 192.0.2.7:4711, 10.1.1.1", "10.0.0.1", "unknown"] {
+        _ = try await server.send("POST", "/ha/pause", headers: key + [("X-Forwarded-For", forwarded)])
+      }
+      _ = try await server.send("POST", "/ha/pause", headers: key)
+      server.update {
+        $0.keys = Self.ring
+        $0.trustedProxies = []
+      }
+      _ = try await server.send("POST", "/ha/pause", headers: key + [("X-Forwarded-For", "192.0.2.7")])
+    }
+    let addresses = log.lines.map { $0.split(separator: " ").first { $0.hasPrefix("address=") }.map { String($0.dropFirst(8)) } ?? "" }
+    #expect(addresses == ["192.0.2.7", "192.0.2.7", "127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"])
+  }
+
   @Test func keysReachNoLog() async throws {
     let log = RecordedLog()
     try await withServer(logger: log.logger(level: .trace)) { server in

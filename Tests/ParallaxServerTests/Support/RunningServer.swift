@@ -13,6 +13,8 @@ import ServiceLifecycle
 struct RunningServer {
   let port: Int
   private let services: ServiceGroup
+  private let server: HTTPServer
+  private let configuration: HTTPServer.Configuration
 
   /// Starts the server, passes it to the test, and stops it gracefully, also after a failure.
   static func with(
@@ -47,7 +49,7 @@ struct RunningServer {
       var ports = bound.makeAsyncIterator()
       if let port = await ports.next() {
         do {
-          try await test(RunningServer(port: port, services: services))
+          try await test(RunningServer(port: port, services: services, server: server, configuration: configuration))
         } catch {
           await services.triggerGracefulShutdown()
           throw error
@@ -56,6 +58,13 @@ struct RunningServer {
       await services.triggerGracefulShutdown()
       try await group.waitForAll()
     }
+  }
+
+  /// Applies other rules than those of the start.
+  func update(_ change: (inout HTTPServer.Configuration) -> Void) {
+    var configuration = configuration
+    change(&configuration)
+    server.update(configuration)
   }
 
   func stop() async {
