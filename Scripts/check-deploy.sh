@@ -34,3 +34,17 @@ if command -v shellcheck >/dev/null; then
 fi
 "$venv/bin/yamllint" --strict -c deploy/.yamllint deploy/helm/parallax-control-plane/{Chart,values}.yaml \
   deploy/helm/parallax-control-plane/examples deploy/kubernetes
+
+# systemd-analyze exits with 0 for unknown keys and unusable values, so its output has to be empty.
+if command -v systemd-analyze >/dev/null; then
+  unit=$(mktemp -d)
+  trap 'rm -rf "$unit"' EXIT
+  sed 's#/usr/bin/parallaxd#/bin/true#' deploy/systemd/parallaxd.service >"$unit/parallaxd.service"
+  found=$(systemd-analyze verify "$unit/parallaxd.service" 2>&1 || echo "exit code $?")
+  exposure=$(systemd-analyze security --offline=true "$unit/parallaxd.service" | sed -n 's/.*exposure level.*: \([0-9.]*\) .*/\1/p')
+  if [ -n "$found" ] || ! awk "BEGIN { exit !(\"$exposure\" != \"\" && $exposure <= 1.2) }"; then
+    echo "error: deploy/systemd/parallaxd.service: exposure ${exposure:-unknown}, at most 1.2 is expected; $found" >&2
+    exit 1
+  fi
+  echo "systemd: the unit is valid, exposure $exposure"
+fi

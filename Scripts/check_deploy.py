@@ -55,7 +55,6 @@ REFUSED = [
     ({"controlPlane": {"config": {"highAvailability": {"clusterID": "x"}}}}, "clusterID"),
     ({"controlPlane": {"config": {"highAvailability": {"leaderElection": {"leaseDuration": 15}}}}}, "leaseDuration"),
     ({"controlPlane": {"config": {"highAvailability": {"leaderElection": {"leaseDuration": "15 seconds"}}}}}, "leaseDuration"),
-    ({"controlPlane": {"config": {"limits": {"requestsPerMinute": False}}}}, "requestsPerMinute"),
     ({"controlPlane": {"config": {"server": {"port": 70000}}}}, "port"),
     ({"controlPlane": {"replicas": "3"}}, "replicas"),
     ({"redis": {"architecture": "cluster"}}, "architecture"),
@@ -78,93 +77,33 @@ def fault(place, text):
     faults.append(f"{place}: {text}")
 
 
-# The schema of the configuration, from the daemon's table of keys.
-
-CHOICES = {
-    "highAvailability.leaderElection.onStuckDuty": "StuckDutyPolicy", "security.mtls.clientAuth": "ClientAuth",
-    "logging.level": "Level", "logging.format": "Format"}
-DURATION = {"type": "string", "pattern": "^([0-9]+(ms|d|h|m|s))+$"}
-SIZE = {"type": ["integer", "string"], "pattern": "^[0-9]+(GiB|MiB|KiB|B)?$"}
-TEXT = {"type": "string", "minLength": 1}
-LIST = {"type": ["array", "string"], "items": {"type": "string"}}
-SCOPED = {"type": "array", "items": {"type": "string", "enum": ["read", "execute", "agent", "admin"]}, "minItems": 1}
+# The schema of the configuration is the daemon's own.
 
 
-def number(text):
-    text = text.strip().replace("_", "")
-    if match := re.fullmatch(r"(-?\d+)\.\.\.(-?\d+)", text):
-        return {"type": "integer", "minimum": int(match[1]), "maximum": int(match[2])}
-    sys.exit(f"error: {text} is not a range that check_deploy.py can read")
-
-
-def entries(*secrets):
-    """A list of sections with a name and scopes, each with one of the secrets if there are any."""
-    one = {
-        "type": "object", "additionalProperties": False, "required": ["name", "scopes"],
-        "properties": {"name": TEXT, **{secret: TEXT for secret in secrets}, "scopes": SCOPED}}
-    if secrets:
-        one["oneOf"] = [{"required": [secret]} for secret in secrets]
-    return {"type": "array", "items": one}
-
-
-def key_schema(path, kind, argument, types):
-    """The schema of one key, from the name of its type in the table."""
-    if kind == "choice":
-        cases = re.search(r"enum " + CHOICES[path] + r": String.*?\n    }", types, re.S)[0]
-        return {"enum": [name.strip() for line in re.findall(r"case ([\w, ]+)", cases) for name in line.split(",")]}
-    if kind == "name":
-        limit = re.search(r"upTo: (\d+)", argument)[1]
-        return {"type": "string", "pattern": r"^([A-Za-z0-9._-]{1,%s}|.*\$\{.+\}.*)$" % limit}
-    if kind == "numberOrOff":
-        return {"anyOf": [number(argument), {"const": "off"}]}
-    simple = {
-        "truth": {"type": "boolean"}, "duration": DURATION, "size": SIZE, "host": TEXT, "address": TEXT, "line": TEXT, "keyPrefix": TEXT,
-        "redisURL": TEXT, "hosts": LIST, "networks": LIST, "origins": LIST, "servers": LIST}
-    if kind == "number":
-        return number(argument)
-    if kind in simple:
-        return simple[kind]
-    sys.exit(f"error: check_deploy.py knows no schema for the type .{kind} of the key {path}")
-
-
-def configuration_schema():
-    folder = ROOT / "Sources/ParallaxControlPlane/Configuration"
-    table = (folder / "ConfigurationKeys.swift").read_text(encoding="utf-8").split("extension ValueType")[0]
-    types = (folder / "NodeConfiguration.swift").read_text(encoding="utf-8")
-    root = {"type": "object", "additionalProperties": False, "properties": {}}
-    count = 0
-    for entry in re.findall(r"ConfigurationKey\(\s*(.*?)\)(?=,?\s*\n\s*(?:ConfigurationKey|\]))", table, re.S):
-        special = re.match(r"(apiKeys|identities): \"([\w.]+)\"", entry)
-        if special:
-            path, schema = special[2], entries("key", "hash") if special[1] == "apiKeys" else entries()
-            if special[1] == "apiKeys":
-                schema = {"anyOf": [schema, TEXT]}
+def keys_of(schema, prefix=()):
+    """The paths of all keys of a schema of the configuration."""
+    for name, part in schema["properties"].items():
+        if "properties" in part:
+            yield from keys_of(part, (*prefix, name))
         else:
-            path = re.match(r'"([\w.]+)"', entry)[1]
-            kind = re.search(r"(?<=\s)\.(\w+)(?:\(((?:[^()]|\([^()]*\))*)\))?(?:, \.(?:secret|url))?\s*$", entry)
-            schema = key_schema(path, kind[1], kind[2] or "", types)
-        *sections, name = path.split(".")
-        place = root
-        for section in sections:
-            place = place["properties"].setdefault(section, {"type": "object", "additionalProperties": False, "properties": {}})
-        place["properties"][name] = schema
-        count += 1
-    named = len(re.findall(r"ConfigurationKey\(", table))
-    if count != named:
-        fault("ConfigurationKeys.swift", f"the schema has {count} of {named} keys")
-    return root, count
+            yield (*prefix, name)
 
 
-def check_schema(write):
+def check_schema(write, daemon):
     file = CHART / "values.schema.json"
     schema = json.loads(file.read_text(encoding="utf-8"))
-    config, count = configuration_schema()
-    if schema["properties"]["controlPlane"]["properties"]["config"] != config:
-        if write:
-            schema["properties"]["controlPlane"]["properties"]["config"] = config
-            file.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
-        else:
-            fault("values.schema.json", "controlPlane.config does not follow ConfigurationKeys.swift; run Scripts/check-deploy.sh --write")
+    values_schema = schema["properties"]["controlPlane"]["properties"]
+    if daemon:
+        config = json.loads(subprocess.run([daemon, "--print-config-schema"], check=True, capture_output=True, text=True).stdout)
+        del config["$schema"]
+        definitions = config.pop("$defs")
+        if (values_schema["config"], schema["$defs"]) != (config, definitions):
+            if write:
+                values_schema["config"], schema["$defs"] = config, definitions
+                file.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+            else:
+                fault("values.schema.json", "controlPlane.config is not the daemon's schema; run Scripts/check-deploy.sh --write")
+    count = len(list(keys_of(values_schema["config"])))
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 
     def compare(place, schema, value):
@@ -481,34 +420,6 @@ def check_daemon(place, documents, daemon, folder):
         fault(place, "the nodes have no API keys")
 
 
-def check_keys_of_daemon(daemon, count):
-    """The keys of the schema are those of the daemon: it refuses none of them as unknown."""
-    config, _ = configuration_schema()
-
-    def paths(schema, prefix=()):
-        for name, part in schema["properties"].items():
-            if "properties" in part:
-                yield from paths(part, (*prefix, name))
-            else:
-                yield (*prefix, name)
-
-    root = {}
-    for *sections, name in paths(config):
-        place = root
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = {"nothing": "fits"}
-    with tempfile.TemporaryDirectory() as folder:
-        file = pathlib.Path(folder) / "parallax.config.yaml"
-        file.write_text(json.dumps(root, indent=1), encoding="utf-8")
-        result = subprocess.run([daemon, "--config", file, "--check-config"], capture_output=True, text=True, env={"HOME": folder}, cwd=folder)
-    if "unknown" in result.stderr:
-        fault("parallaxd", result.stderr[:1000])
-    refused = len(re.findall(r"expected ", result.stderr))
-    if refused < count:
-        fault("parallaxd", f"refuses {refused} of {count} keys with a value that cannot fit: {result.stderr[:500]}")
-
-
 # Installation and upgrades.
 
 def secret_data(cluster, name):
@@ -602,7 +513,7 @@ def main():
     write = "--write" in sys.argv[1:]
     folders = [argument for argument in sys.argv[1:] if argument != "--write"]
     daemon = pathlib.Path(folders[0]).resolve() / "parallaxd" if folders else None
-    count = check_schema(write)
+    count = check_schema(write, daemon)
     check_rules(write)
     messages = [m for m in helm.lint(CHART, strict=True)["messages"] if m["severity"] >= 2]
     for message in messages:
@@ -626,8 +537,6 @@ def main():
             check_objects(place, documents, values)
             if daemon:
                 check_daemon(place, documents, daemon, folder)
-    if daemon:
-        check_keys_of_daemon(daemon, count)
     for values, part in REFUSED:
         try:
             render(values)

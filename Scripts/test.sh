@@ -106,11 +106,11 @@ stage "Clock floors" Scripts/check-clocks.sh || true
 stage "Slips fit the sources" Scripts/mutants.py --check || true
 stage "What consumers resolve" Scripts/check-consumers.sh || true
 stage "Alerts and dashboards" Scripts/check-alerts.sh || true
-stage "Chart and manifests of Kubernetes" Scripts/check-deploy.sh || true
 stage "Model of the election" Scripts/check-model.sh || true
 if stage "Build, warnings are errors" "${strict[@]}" swift build --build-tests; then
   stage "Tests" "${suites[@]}" --skip-build || true
   stage "Nodes behind nginx" Scripts/test-proxies.sh short || true
+  stage "Chart and manifests of Kubernetes" Scripts/check-deploy.sh || true
   stage "The API against its description" Scripts/test-openapi.sh || true
 else
   skip "Tests" "the build failed"

@@ -125,6 +125,7 @@ struct ParallaxDaemon: AsyncParsableCommand {
   private static func announce(_ url: String, _ configuration: NodeConfiguration, patterns: [String]) {
     var lines = ["parallaxd \(ParallaxNode.version) listens on \(url) as \(configuration.node.id)"]
     let agents = url.replacing("http", with: "ws", maxReplacements: 1) + "/ws/agent"
+    lines.append("  dashboard          \(url)/ui/")
     lines.append("  agents connect to  \(agents)")
     let key = configuration.security.authentication.apiKeys.isEmpty ? "" : #"-H "Authorization: Bearer $PARALLAX_API_KEY" "#
     if let pattern = patterns.first {

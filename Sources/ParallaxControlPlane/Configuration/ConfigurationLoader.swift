@@ -153,7 +153,7 @@ private struct Assembly {
   mutating func read(_ flags: [ConfigurationFlag]) {
     for flag in flags {
       guard let key = ConfigurationKeys.byPath[flag.key] else {
-        preconditionFailure("The flag \(flag.flag) sets \(flag.key),which is not a key of the configuration.")
+        preconditionFailure("The flag \(flag.flag) sets \(flag.key), which is not a key of the configuration.")
       }
       set(key, text: flag.value, .flag(flag.flag), .success(flag.value))
     }

@@ -80,7 +80,8 @@ extension ValueType<Int?> {
   static func numberOrOff(_ bounds: ClosedRange<Int>) -> Self {
     let expected = "a whole number from \(bounds.lowerBound) to \(bounds.upperBound), or off"
     return ValueType(expected, .numberOrOff(bounds), text: { .plain($0.map { "\($0)" } ?? "off") }) { text in
-      if text == "off" { return .some(nil) }
+      // Tools with YAML 1.1, such as Helm, write `off` as `false`.
+      if text == "off" || text == "false" { return .some(nil) }
       return Int(text).flatMap { bounds.contains($0) ? .some($0) : nil }
     }
   }

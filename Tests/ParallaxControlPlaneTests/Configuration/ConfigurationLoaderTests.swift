@@ -151,6 +151,8 @@ func faults(
 
   @Test func `A limit that is off is read as none`() throws {
     #expect(try load("limits: { requestsPerMinute: off }").limits.requestsPerMinute == nil)
+    // What Helm makes of `off`.
+    #expect(try load("limits: { requestsPerMinute: false }").limits.requestsPerMinute == nil)
   }
 
   @Test func `Every documented environment variable is read`() throws {

@@ -5,7 +5,7 @@ import Testing
 @testable import ParallaxServer
 
 /// Holds the tables of docs/operations/access.md against a server: every declared route, with every kind of credentials.
-@Suite(.timeLimit(.minutes(1))) struct AccessPageTests {
+@Suite(.timeLimit(.minutes(3))) struct AccessPageTests {
   private static let columns = ["no key", "wrong key"] + AccessScope.allCases.map(\.rawValue)
 
   /// The callers of a column, each with the `Authorization` header that it sends: a key and a token have the same answers.

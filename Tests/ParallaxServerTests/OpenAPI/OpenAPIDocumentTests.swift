@@ -6,7 +6,7 @@ import Testing
 /// The description of the API; `Scripts/test-openapi.sh` holds a node against it.
 @Suite(.timeLimit(.minutes(1))) struct OpenAPIDocumentTests {
   private static let declarations = RouteDeclaration.all(
-    APIRoutes(service: FakeControlPlane(), protectStatus: false, bodyLimit: 1_024))
+    APIRoutes(service: FakeControlPlane(), protectStatus: false, bodyLimit: RequestBodyLimit(1_024)))
 
   private func document(protectStatus: Bool = false) -> JSONValue {
     OpenAPIDocument(declarations: Self.declarations, version: "1.2.3", protectStatus: protectStatus).value
