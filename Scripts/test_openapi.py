@@ -3,6 +3,7 @@ import argparse, http.client, json, pathlib, subprocess, sys, tempfile, time
 from openapi_spec_validator import validate
 from processes import Processes, free_port, request
 
+CHECKS = pathlib.Path(__file__).resolve().parent / "schemathesis.toml"
 KEY = "key-of-the-test-of-the-description-0123456789"
 CONFIGURATION = """
 executions: { agentWait: 50ms, defaultTimeout: 1s }
@@ -56,13 +57,13 @@ def main():
             close(document["components"])
             (folder / "openapi.json").write_text(json.dumps(document))
             command = [
-                str(pathlib.Path(sys.executable).parent / "schemathesis"), "--config-file", "Scripts/schemathesis.toml", "run",
+                str(pathlib.Path(sys.executable).parent / "schemathesis"), "--config-file", str(CHECKS), "run",
                 str(folder / "openapi.json"), "--url", f"http://127.0.0.1:{port}", "--header", f"Authorization: Bearer {KEY}", "--no-color",
                 "--max-examples", str(arguments.examples), "--suppress-health-check", "all", "--request-timeout", "20",
                 "--seed", "1"]
             for path in STREAMS:
                 command += ["--exclude-path", path]
-            status = subprocess.run(command).returncode
+            status = subprocess.run(command, cwd=folder).returncode
             started(port)
             if status:
                 sys.stdout.write((folder / "node.log").read_text()[-4000:])

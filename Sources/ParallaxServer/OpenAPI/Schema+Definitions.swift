@@ -47,7 +47,7 @@ extension Schema {
     optional: [
       "timeout": orNull(timeoutSchema), "priority": orNull(choiceSchema(ExecutionPriority.allCases.map(\.rawValue))),
       "metadata": anySchema,
-      "idempotencyKey": nullable("string", ["minLength": 1, "maxLength": 64, "description": "1 to 256 bytes."]),
+      "idempotencyKey": nullable("string", ["minLength": 1, "maxLength": 256, "description": "1 to 256 bytes."]),
     ], isClosed: true)
 
   private var executionDefinition: JSONValue {
@@ -136,8 +136,8 @@ extension Schema {
     switch self {
     case .stepDownRequest:
       objectSchema(
-        [:], optional: ["to": nullable("string"), "reason": nullable("string"), "term": nullable("integer")], isClosed: true)
-    case .electRequest: objectSchema([:], optional: ["force": nullable("boolean"), "term": nullable("integer")], isClosed: true)
+        [:], optional: ["to": nullable("string"), "reason": nullable("string"), "term": termSchema], isClosed: true)
+    case .electRequest: objectSchema([:], optional: ["force": nullable("boolean"), "term": termSchema], isClosed: true)
     case .handover:
       objectSchema(["old": nullable("string"), "new": nullable("string"), "term": countSchema, "milliseconds": countSchema])
     case .pause: objectSchema(["paused": truthSchema])

@@ -65,6 +65,8 @@ let instantSchema: JSONValue = ["type": "string", "format": "date-time"]
 let millisecondsSchema: JSONValue = ["type": "integer", "description": "Milliseconds."]
 /// Any JSON value.
 let anySchema: JSONValue = [:]
+/// The term that the caller knows.
+let termSchema = nullable("integer", ["format": "int64", "minimum": .integer(.min), "maximum": .integer(.max)])
 /// A duration in a request, 1 ms to 1 d.
 let timeoutSchema: JSONValue = [
   "description": "Milliseconds, or a text such as 30s, 500ms or 1m30s.",
