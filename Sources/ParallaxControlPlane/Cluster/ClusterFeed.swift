@@ -81,10 +81,10 @@ struct ClusterFeed: Service {
   }
 
   private func tellActivity() {
-    let counts = dispatcher.counts
+    let (counts, now) = (dispatcher.counts, clock.now)
     let sample = meter.take(
-      at: clock.now.wall, running: counts.executions - counts.waiting, waiting: counts.waiting, agents: counts.agents)
-    activity.add(sample, of: session.nodeID)
+      at: now.wall, running: counts.executions - counts.waiting, waiting: counts.waiting, agents: counts.agents)
+    activity.add(sample, of: session.nodeID, at: now.instant)
     publisher.publish(Activity.eventType, id: session.nodeID, details: sample.details, on: .cluster)
   }
 
@@ -102,7 +102,7 @@ struct ClusterFeed: Service {
         messenger.sessionLost(session)
         dispatcher.handle(.agent(.memberLost(session)))
         onLoss()
-      case .activity(let sample, let node): activity.add(sample, of: node)
+      case .activity(let sample, let node): activity.add(sample, of: node, at: clock.now.instant)
       case .releaseAgents: dispatcher.askAgentsToReconnect(reason: "cut_off", over: Self.releaseSpread)
       }
     }

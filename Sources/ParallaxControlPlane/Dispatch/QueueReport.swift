@@ -1,5 +1,6 @@
 import ParallaxAPI
 import ParallaxState
+import Synchronization
 
 extension [QueueDocument] {
   /// Groups the executions of a node by the capabilities that they need, the longest queue first.
@@ -24,6 +25,33 @@ extension [QueueDocument] {
       queues[key]?.oldestSince = driven.execution.createdAt
       queues[key]?.reason = capable < driven.execution.pattern.agents.min ? .noAgent : .allBusy
     }
-    return queues.values.sorted { ($1.waiting, $1.running, $0.capabilities.joined()) < ($0.waiting, $0.running, $1.capabilities.joined()) }
+    return queues.values.sorted { left, right in
+      if (left.waiting, left.running) != (right.waiting, right.running) {
+        return (left.waiting, left.running) > (right.waiting, right.running)
+      }
+      return left.capabilities.lexicographicallyPrecedes(right.capabilities)
+    }
+  }
+}
+
+/// The last report, made anew at most once a second: each takes time for every execution, under the dispatcher's lock.
+final class QueueReports: Sendable {
+  private let dispatcher: Dispatcher
+  private let clock: NodeClock
+  private let last = Mutex<(madeAt: Duration, queues: [QueueDocument])?>(nil)
+
+  init(dispatcher: Dispatcher, clock: NodeClock) {
+    self.dispatcher = dispatcher
+    self.clock = clock
+  }
+
+  var queues: [QueueDocument] {
+    last.withLock { last in
+      let now = clock.now.instant
+      if let last, now - last.madeAt < .seconds(1) { return last.queues }
+      let queues = dispatcher.queues
+      last = (now, queues)
+      return queues
+    }
   }
 }

@@ -22,6 +22,7 @@ package struct ControlPlane: ControlPlaneService {
   let publisher: EventPublisher
   let activity: Activity
   let relay: EventRelay
+  let queueReports: QueueReports
   let defaultTimeout: Duration
   let clock: NodeClock
 
@@ -284,7 +285,7 @@ package struct ControlPlane: ControlPlaneService {
 
   package func recentActivity() -> ActivityDocument { activity.document }
 
-  package func queues() -> QueueList { QueueList(queues: dispatcher.queues) }
+  package func queues() -> QueueList { QueueList(queues: queueReports.queues) }
 
   package func events(after lastID: String?, channels: Set<ClusterEvent.Channel>) -> AsyncStream<ServerSentEvent> {
     relay.stream(after: lastID, channels: channels)

@@ -105,6 +105,7 @@ extension NodeAssembly {
       status: NodeStatus(clusterID: configuration.highAvailability.clusterID, members: members, election: election, clock: clock),
       commands: try ClusterCommands(election: election, members: members, registry: registry, logger: logger), watch: watch,
       messenger: messenger, publisher: publisher, activity: activity, relay: events,
+      queueReports: QueueReports(dispatcher: dispatcher, clock: clock),
       defaultTimeout: configuration.executions.defaultTimeout, clock: clock)
   }
 

@@ -17,21 +17,29 @@ final class Activity: Sendable {
   /// The type of the event that carries a sample.
   static let eventType = "activity"
 
-  private let samples = Mutex<[String: Deque<ActivitySample>]>([:])
+  private struct Series {
+    var samples: Deque<ActivitySample> = []
+    /// The time at which this node heard the last sample: the clocks of other nodes may be wrong.
+    var heardAt: Duration
+  }
 
-  /// Adds a sample of a node, and forgets the nodes without a sample in the time of the charts.
-  func add(_ sample: ActivitySample, of node: String) {
-    samples.withLock { samples in
-      let horizon = sample.at - Self.interval * Self.length
-      for (other, known) in samples where known.last.map({ $0.at < horizon }) ?? true { samples[other] = nil }
-      guard samples[node] != nil || samples.count < Self.greatestCluster else { return }
-      samples[node, default: []].append(sample)
-      if samples[node]?.count ?? 0 > Self.length { _ = samples[node]?.popFirst() }
+  private let nodes = Mutex<[String: Series]>([:])
+
+  /// Adds a sample of a node that is heard at this time, and forgets the nodes without a sample in the time of the charts.
+  func add(_ sample: ActivitySample, of node: String, at now: Duration) {
+    nodes.withLock { nodes in
+      nodes = nodes.filter { now - $0.value.heardAt <= Self.interval * Self.length }
+      guard nodes[node] != nil || nodes.count < Self.greatestCluster else { return }
+      var series = nodes.removeValue(forKey: node) ?? Series(heardAt: now)
+      series.heardAt = now
+      series.samples.append(sample)
+      if series.samples.count > Self.length { series.samples.removeFirst() }
+      nodes[node] = series
     }
   }
 
   var document: ActivityDocument {
-    ActivityDocument(interval: Self.interval, nodes: samples.withLock { $0.mapValues { Array($0) } })
+    ActivityDocument(interval: Self.interval, nodes: nodes.withLock { $0.mapValues { Array($0.samples) } })
   }
 }
 

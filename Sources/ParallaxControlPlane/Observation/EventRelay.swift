@@ -12,11 +12,22 @@ import Synchronization
 /// The subscription lasts from the first client until a minute after the last, so that a client that comes back within it misses nothing.
 /// Clients read from the window at their own pace: one that falls out of it gets a gap, and costs no memory.
 final class EventRelay: Service {
+  /// What a client may get; an event is encoded once for all of them.
+  fileprivate enum Entry {
+    case gap
+    case event(ClusterEvent.Channel, [UInt8])
+  }
+
+  private struct Reader {
+    let channels: Set<ClusterEvent.Channel>
+    let wakeUp: WakeUp
+  }
+
   private struct State {
     /// The recent events; the last one has the number `last`.
-    var window: Deque<EventDelivery> = []
+    var window: Deque<Entry> = []
     var last: Int64 = 0
-    var readers: [Int: WakeUp] = [:]
+    var readers: [Int: Reader] = [:]
     var lastReader = 0
     var unwatchedSince: Duration?
   }
@@ -52,7 +63,8 @@ final class EventRelay: Service {
   /// Follows the cluster's events while there are readers, until a graceful shutdown begins.
   func run() async throws {
     await cancelWhenGracefulShutdown {
-      for await _ in self.isWanted { await self.follow() }
+      // A wish may be left from a reader that has come and gone while the last subscription stood.
+      for await _ in self.isWanted where self.isWatched { await self.follow() }
     }
   }
 
@@ -60,29 +72,46 @@ final class EventRelay: Service {
     _ = await race {
       for await delivery in self.bus.subscribe(to: Set(ClusterEvent.Channel.allCases)) { self.add(delivery) }
     } until: {
-      repeat { try await self.clock.sleep(for: Self.linger) } while !self.isUnwatched
+      while let left = self.lingering { try await self.clock.sleep(for: left) }
     }
-    // What happens from here on is unknown, so that a later reader finds a gap.
-    state.withLock { state in
+    // What happens from here on is unknown, so that a reader finds a gap.
+    let readers = state.withLock { state in
       state.window = []
       state.last += 1
+      return Array(state.readers.values)
     }
+    for reader in readers { reader.wakeUp.signal() }
   }
 
-  private var isUnwatched: Bool {
+  private var isWatched: Bool { state.withLock { !$0.readers.isEmpty } }
+
+  /// The time for which the subscription lasts at least; nil if it is over.
+  private var lingering: Duration? {
     let now = clock.now.instant
-    return state.withLock { state in state.unwatchedSince.map { now - $0 >= Self.linger } ?? false }
+    return state.withLock { state in
+      guard let unwatchedSince = state.unwatchedSince else { return Self.linger }
+      let left = unwatchedSince + Self.linger - now
+      return left > .zero ? left : nil
+    }
   }
 
   private func add(_ delivery: EventDelivery) {
-    if case .event(let event, _) = delivery, Self.internalTypes.contains(event.type) { return }
+    let (entry, channel) = entry(of: delivery)
+    guard let entry else { return }
     let readers = state.withLock { state in
-      state.window.append(delivery)
+      state.window.append(entry)
       state.last += 1
-      if state.window.count > Self.capacity { _ = state.window.popFirst() }
-      return Array(state.readers.values)
+      if state.window.count > Self.capacity { state.window.removeFirst() }
+      return state.readers.values.filter { reader in channel.map(reader.channels.contains) ?? true }
     }
-    for reader in readers { reader.signal() }
+    for reader in readers { reader.wakeUp.signal() }
+  }
+
+  /// The entry of a delivery, and its channel; no entry for what only nodes need.
+  private func entry(of delivery: EventDelivery) -> (Entry?, ClusterEvent.Channel?) {
+    guard case .event(let event, let channel) = delivery else { return (.gap, nil) }
+    guard !Self.internalTypes.contains(event.type), let data = try? Observed(event: event).jsonBytes else { return (nil, nil) }
+    return (.event(channel, data), channel)
   }
 
   // MARK: Readers
@@ -110,10 +139,10 @@ final class EventRelay: Service {
   }
 
   /// Registers a reader; returns its number and the position of the newest event.
-  fileprivate func begin(_ wakeUp: WakeUp) -> (number: Int, position: Int64) {
+  fileprivate func begin(_ wakeUp: WakeUp, _ channels: Set<ClusterEvent.Channel>) -> (number: Int, position: Int64) {
     let begun = state.withLock { state in
       state.lastReader += 1
-      state.readers[state.lastReader] = wakeUp
+      state.readers[state.lastReader] = Reader(channels: channels, wakeUp: wakeUp)
       state.unwatchedSince = nil
       return (state.lastReader, state.last)
     }
@@ -130,7 +159,7 @@ final class EventRelay: Service {
   }
 
   /// The first event behind a position with its number; nil if there is none yet.
-  fileprivate func delivery(after position: Int64) -> (number: Int64, delivery: EventDelivery)? {
+  fileprivate func entry(after position: Int64) -> (number: Int64, entry: Entry)? {
     state.withLock { state in
       guard position != state.last else { return nil }
       let first = state.last - Int64(state.window.count) + 1
@@ -157,7 +186,7 @@ private final class EventReader: Sendable {
   init(relay: EventRelay, channels: Set<ClusterEvent.Channel>, position: Int64?) {
     self.relay = relay
     self.channels = channels
-    let begun = relay.begin(wakeUp)
+    let begun = relay.begin(wakeUp, channels)
     number = begun.number
     state = Mutex(State(position: position ?? begun.position))
   }
@@ -172,9 +201,9 @@ private final class EventReader: Sendable {
     if isFirst { return relay.hello }
     let deadline = relay.clock.monotonic.now.advanced(by: EventRelay.keepAlive)
     while !Task.isCancelled {
-      while let (number, delivery) = relay.delivery(after: state.withLock({ $0.position })) {
+      while let (number, entry) = relay.entry(after: state.withLock({ $0.position })) {
         state.withLock { $0.position = number }
-        if let event = event(delivery, number) { return event }
+        if let event = event(entry, number) { return event }
       }
       guard let isSignaled = try? await wakeUp.wait(until: deadline, on: relay.clock.monotonic) else { return nil }
       if !isSignaled { return .comment }
@@ -182,12 +211,11 @@ private final class EventReader: Sendable {
     return nil
   }
 
-  private func event(_ delivery: EventDelivery, _ number: Int64) -> ServerSentEvent? {
-    switch delivery {
-    case .gap: return .event(name: "gap", id: relay.id(number), data: Array("{}".utf8))
-    case .event(let event, let channel):
-      guard channels.contains(channel), let data = try? Observed(event: event).jsonBytes else { return nil }
-      return .event(name: channel.rawValue, id: relay.id(number), data: data)
+  private func event(_ entry: EventRelay.Entry, _ number: Int64) -> ServerSentEvent? {
+    switch entry {
+    case .gap: .event(name: "gap", id: relay.id(number), data: Array("{}".utf8))
+    case .event(let channel, let data):
+      channels.contains(channel) ? .event(name: channel.rawValue, id: relay.id(number), data: data) : nil
     }
   }
 }

@@ -46,14 +46,16 @@ package struct KeyDigest: Sendable, Hashable, CustomStringConvertible {
     hasher.combine(words.0)
   }
 
-  /// The characters of a key: those of a token in an `Authorization` header (RFC 6750, section 2.1).
+  /// Whether a text has the length and the characters of a key.
   package static func isKey(_ text: some StringProtocol) -> Bool {
-    (20...512).contains(text.utf8.count)
-      && text.utf8.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
-        default: "-._~+/=".utf8.contains(byte)
-        }
-      }
+    (20...512).contains(text.utf8.count) && text.utf8.allSatisfy(isKeyByte)
+  }
+
+  /// The characters of a key: those of a token in an `Authorization` header (RFC 6750, section 2.1).
+  static func isKeyByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+    default: "-._~+/=".utf8.contains(byte)
+    }
   }
 }

@@ -42,8 +42,10 @@ struct DashboardRoutes: Sendable {
   /// Keeps the key of the request, which the route has checked, in a cookie.
   @Sendable
   private func logIn(_ request: Request, _ context: APIRequestContext) async throws -> Response {
-    guard let header = request.headers[.authorization], let key = KeyRing.bearer([header]), KeyDigest.isKey(key) else {
-      throw APIError(.validation, "a log-in needs the header `Authorization: Bearer KEY`")
+    guard let header = request.headers[.authorization], let key = KeyRing.bearer([header]), SessionCookie.canHold(key) else {
+      throw APIError(
+        .validation,
+        "a log-in needs the header `Authorization: Bearer KEY`, with a key or token of at most \(SessionCookie.sizeLimit) bytes")
     }
     return Self.answer(setting: String(key), of: request)
   }
@@ -51,7 +53,8 @@ struct DashboardRoutes: Sendable {
   private static func answer(setting value: String, of request: Request, until end: String = "") -> Response {
     var cookie = "\(SessionCookie.name)=\(value); Path=/; HttpOnly; SameSite=Strict\(end)"
     // A proxy that ends TLS tells so; a client that claims it gets a stricter cookie.
-    let isForwardedSecurely = HTTPField.Name("X-Forwarded-Proto").flatMap { request.headers[$0] }?.lowercased() == "https"
+    let forwarded = HTTPField.Name("X-Forwarded-Proto").flatMap { request.headers[$0] }?.split(separator: ",").first
+    let isForwardedSecurely = forwarded?.lowercased().trimmingPrefix(" ") == "https"
     if request.head.scheme == "https" || isForwardedSecurely { cookie += "; Secure" }
     return Response(status: .noContent, headers: [.setCookie: cookie, .cacheControl: "no-store"])
   }

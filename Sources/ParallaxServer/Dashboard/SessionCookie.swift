@@ -4,14 +4,22 @@ import NIOHTTP1
 enum SessionCookie {
   static let name = "parallax_session"
 
-  /// The key in a request's cookies; nil without one.
+  /// The longest key that browsers keep: a cookie has at most 4,096 bytes with its attributes.
+  static let sizeLimit = 3_800
+
+  /// Whether a key or a token can be the value of the cookie.
+  static func canHold(_ key: Substring) -> Bool {
+    (1...sizeLimit).contains(key.utf8.count) && key.utf8.allSatisfy(KeyDigest.isKeyByte)
+  }
+
+  /// The first key in a request's cookies; nil without one.
   static func key(in headers: HTTPHeaders) -> Substring? {
     for header in headers["cookie"] {
       for cookie in header.split(separator: ";") {
         let cookie = cookie.drop { $0 == " " }
         guard cookie.hasPrefix(name), cookie.dropFirst(name.count).first == "=" else { continue }
         let value = cookie.dropFirst(name.count + 1)
-        return value.isEmpty ? nil : value
+        if !value.isEmpty { return value }
       }
     }
     return nil

@@ -65,25 +65,35 @@ import Testing
 
   @Test func aQuarterOfAnHourIsKept() {
     let activity = Activity()
-    for index in 0..<200 { activity.add(ActivitySample(at: start + .seconds(5 * index), completed: index), of: "node-1") }
+    for index in 0..<200 {
+      activity.add(ActivitySample(at: start + .seconds(5 * index), completed: index), of: "node-1", at: .seconds(5 * index))
+    }
     #expect(activity.document.nodes["node-1"]?.map(\.completed) == Array(20..<200))
     #expect(activity.document.interval.duration == .seconds(5))
   }
 
   @Test func aNodeWithoutSamplesIsForgotten() {
     let activity = Activity()
-    activity.add(ActivitySample(at: start), of: "gone")
-    activity.add(ActivitySample(at: start + .seconds(900)), of: "node-1")
+    activity.add(ActivitySample(at: start), of: "gone", at: .zero)
+    activity.add(ActivitySample(at: start), of: "node-1", at: .seconds(900))
     #expect(activity.document.nodes.keys.sorted() == ["gone", "node-1"])
-    activity.add(ActivitySample(at: start + .seconds(901)), of: "node-1")
+    activity.add(ActivitySample(at: start), of: "node-1", at: .seconds(901))
     #expect(activity.document.nodes.keys.sorted() == ["node-1"])
+  }
+
+  @Test func aNodeWithAWrongClockForgetsNoOther() {
+    let activity = Activity()
+    activity.add(ActivitySample(at: start), of: "node-1", at: .zero)
+    activity.add(ActivitySample(at: start + .seconds(86_400)), of: "ahead", at: .seconds(1))
+    activity.add(ActivitySample(at: start - .seconds(86_400)), of: "behind", at: .seconds(2))
+    #expect(activity.document.nodes.keys.sorted() == ["ahead", "behind", "node-1"])
   }
 
   @Test func theNumberOfNodesIsBounded() {
     let activity = Activity()
-    for index in 0..<1_000 { activity.add(ActivitySample(at: start), of: "node-\(index)") }
+    for index in 0..<1_000 { activity.add(ActivitySample(at: start), of: "node-\(index)", at: .zero) }
     #expect(activity.document.nodes.count == 256)
-    activity.add(ActivitySample(at: start, completed: 1), of: "node-0")
+    activity.add(ActivitySample(at: start, completed: 1), of: "node-0", at: .zero)
     #expect(activity.document.nodes["node-0"]?.count == 2, "those that are known go on")
   }
 

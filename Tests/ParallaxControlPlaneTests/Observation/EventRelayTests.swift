@@ -160,6 +160,21 @@ import Testing
     }
   }
 
+  @Test func aReaderThatHasGoneLeavesNoSubscription() async throws {
+    try await running([relay]) {
+      do {
+        _ = await open()
+        // The second wish for a subscription is left when the first one stands.
+        _ = relay.stream(after: nil, channels: [.agent])
+      }
+      try await clock.sleepers()
+      clock.advance(by: EventRelay.linger)
+      try await eventually("the end of the subscription") { !bus.hasSubscribers(on: .execution) }
+      clock.advance(by: .seconds(1))
+      #expect(!bus.hasSubscribers(on: .execution))
+    }
+  }
+
   @Test func aReaderOfAnEarlierSubscriptionGetsAGap() async throws {
     try await running([relay]) {
       var last: String?

@@ -110,9 +110,11 @@ import Testing
 
   @Test func theCookieIsSecureBehindAProxyWithTLS() async throws {
     try await withKeys { server in
-      let headers = [("Authorization", "Bearer \(Self.reader)"), ("X-Forwarded-Proto", "https")]
-      let answer = try await server.send("POST", "/ui/session", headers: headers)
-      #expect(answer.headers["set-cookie"]?.hasSuffix("; Secure") == true)
+      for (forwarded, isSecure) in [("https", true), ("HTTPS, http", true), ("http", false), ("http, https", false)] {
+        let headers = [("Authorization", "Bearer \(Self.reader)"), ("X-Forwarded-Proto", forwarded)]
+        let answer = try await server.send("POST", "/ui/session", headers: headers)
+        #expect(answer.headers["set-cookie"]?.hasSuffix("; Secure") == isSecure, "\(forwarded)")
+      }
     }
   }
 
@@ -125,6 +127,25 @@ import Testing
       #expect(try await status(origin: "http://127.0.0.1:\(server.port)") == 200)
       #expect(try await status(origin: "http://console.example.org") == 401, "an allowed origin brings credentials of its own")
       #expect(try await status(origin: "http://127.0.0.1:1") == 403)
+    }
+  }
+
+  @Test func anEmptyCookieHidesNoOther() async throws {
+    try await withKeys { server in
+      let cookie = cookie(of: try await logIn(server))
+      #expect(try await server.send("GET", "/api/agents", headers: [("Cookie", "parallax_session=; \(cookie)")]).status == 200)
+    }
+  }
+
+  @Test func aLogInRefusesWhatNoCookieHolds() async throws {
+    // Without access control any header reaches the route.
+    try await RunningServer.with { server in
+      for key in [String(repeating: "a", count: 3_801), "a;Domain=example.org", "a,b"] {
+        let answer = try await logIn(server, key)
+        #expect(answer.status == 400 && answer.headers["set-cookie"] == nil, "\(key.prefix(32))")
+      }
+      let token = "\(String(repeating: "a", count: 700)).\(String(repeating: "b", count: 700)).cc"
+      #expect(cookie(of: try await logIn(server, token)) == "parallax_session=\(token)")
     }
   }
 
