@@ -59,7 +59,9 @@ struct ParallaxDaemon: AsyncParsableCommand {
     }
     // From the first moment on: a hang-up would end the process, and one during the start must not be lost.
     let hangUps = await UnixSignalsSequence(trapping: .sighup)
-    let (configuration, shippedPatterns) = try start()
+    // A reload reads the file of the start: another one of the search path, or none, would be another node's configuration.
+    let file = config ?? ConfigurationFiles.located
+    let (configuration, shippedPatterns) = try start(from: file)
     if printConfig { print(configuration.render()) }
     if checkConfig, !printConfig { print("the configuration is sound") }
     if printConfig || checkConfig { return }
@@ -70,7 +72,7 @@ struct ParallaxDaemon: AsyncParsableCommand {
     var logger = Logger(label: "parallaxd")
     logger[metadataKey: "node"] = "\(configuration.node.id)"
     let node = try makeNode(configuration, shippedPatterns, logger)
-    let reloader = ConfigurationReloader(node: node, logLevel: level, load: load, logger: logger)
+    let reloader = ConfigurationReloader(node: node, logLevel: level, load: { try load(from: file) }, logger: logger)
     try await run(node, reloader, hangUps, logger)
   }
 
@@ -145,16 +147,15 @@ struct ParallaxDaemon: AsyncParsableCommand {
   }
 
   /// Reads the configuration and the patterns.
-  @Sendable
-  private func load() throws -> (NodeConfiguration, [PatternDefinition]) {
-    let configuration = try ConfigurationFiles.load(config: config, flags: flags)
+  private func load(from file: String?) throws -> (NodeConfiguration, [PatternDefinition]) {
+    let configuration = try ConfigurationFiles.load(config: file, flags: flags)
     let directory = configuration.patterns.directory ?? (access("patterns", R_OK) == 0 ? "patterns" : nil)
     return (configuration, try directory.map { try PatternFile.load(directory: $0) } ?? [])
   }
 
-  private func start() throws -> (NodeConfiguration, [PatternDefinition]) {
+  private func start(from file: String?) throws -> (NodeConfiguration, [PatternDefinition]) {
     do {
-      return try load()
+      return try load(from: file)
     } catch {
       let text = "parallaxd: \(error)\n"
       _ = text.utf8CString.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count - 1) }

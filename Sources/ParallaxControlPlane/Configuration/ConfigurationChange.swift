@@ -20,6 +20,15 @@ package struct ConfigurationChange: Sendable, Equatable {
         postponed.append(key.path)
       }
     }
+    // A file that is empty for a moment must not open the node to everybody.
+    if former.security.authentication != NodeConfiguration.Authentication(),
+      result.security.authentication == NodeConfiguration.Authentication()
+    {
+      result.security.authentication = former.security.authentication
+      let isKept = { (path: String) in path.hasPrefix("security.authentication.") }
+      postponed += applied.filter(isKept)
+      applied.removeAll(where: isKept)
+    }
     try ConfigurationRelation.check(result)
   }
 }

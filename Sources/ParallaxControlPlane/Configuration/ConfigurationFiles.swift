@@ -17,21 +17,25 @@ package enum ConfigurationFiles {
     return searchPath.first(where: exists)
   }
 
+  /// The configuration file of this process without a flag; nil if there is none.
+  package static var located: String? {
+    locate(flag: nil, environment: ProcessInfo.processInfo.environment) { FileManager.default.fileExists(atPath: $0) }
+  }
+
   /// Loads the configuration of this process.
   /// - Parameters:
-  ///   - path: The value of `--config`.
+  ///   - path: The configuration file; nil without one.
   ///   - flags: The keys set on the command line.
   /// - Returns: The values in force.
   /// - Throws: All faults at once; a fault too if the file, or one that it refers to, cannot be read.
   package static func load(config path: String?, flags: [ConfigurationFlag]) throws(ConfigurationError) -> NodeConfiguration {
     let environment = ProcessInfo.processInfo.environment
-    let found = locate(flag: path, environment: environment) { FileManager.default.fileExists(atPath: $0) }
     var file: ConfigurationFile?
-    if let found {
+    if let path {
       do {
-        file = ConfigurationFile(path: found, text: try text(of: found))
+        file = ConfigurationFile(path: path, text: try text(of: path))
       } catch {
-        throw ConfigurationError([ConfigurationFault(.file(found, line: nil), key: "", .unreadable("the file cannot be read"))])
+        throw ConfigurationError([ConfigurationFault(.file(path, line: nil), key: "", .unreadable("the file cannot be read"))])
       }
     }
     let hostName = ProcessInfo.processInfo.hostName

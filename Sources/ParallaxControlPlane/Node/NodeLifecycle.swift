@@ -120,7 +120,11 @@ struct NodeLifecycle: Service {
     for await _ in shippedPatterns.replaced {
       while true {
         do {
-          for pattern in shippedPatterns.all { _ = try await patterns.put(pattern) }
+          for pattern in shippedPatterns.changed {
+            _ = try await patterns.put(pattern)
+            shippedPatterns.stored(pattern)
+            publisher.publish("pattern", id: pattern.name, on: .cluster)
+          }
           break
         } catch {
           logger.debug("storing the patterns failed; the next round tries again", metadata: ["error": "\(error)"])

@@ -38,6 +38,8 @@ final class EventRelay: Service {
   static let linger: Duration = .seconds(60)
   /// The time after which a silent stream tells its client that it lives.
   static let keepAlive: Duration = .seconds(15)
+  /// The time after which a stream ends: its client connects again, with credentials that are checked again.
+  static let streamLimit: Duration = .seconds(300)
 
   /// Events between nodes that tell an observer nothing.
   private static let internalTypes: Set<String> = ["marker", ClusterEventPolicy.loadRequest, "loads"]
@@ -119,7 +121,7 @@ final class EventRelay: Service {
   /// Streams the events of some channels to one client.
   ///
   /// The stream begins with `hello`, which names this node. It continues behind the event with the id `lastID`; if this node's window no
-  /// longer has what followed, a `gap` stands for it. It ends when the consumer's task is cancelled.
+  /// longer has what followed, a `gap` stands for it. It ends after ``streamLimit``, or when the consumer's task is cancelled.
   func stream(after lastID: String?, channels: Set<ClusterEvent.Channel>) -> AsyncStream<ServerSentEvent> {
     let reader = EventReader(relay: self, channels: channels, position: lastID.map { position(of: $0) ?? -1 })
     return AsyncStream { await reader.next() }
@@ -182,6 +184,7 @@ private final class EventReader: Sendable {
   private let number: Int
   private let wakeUp = WakeUp()
   private let state: Mutex<State>
+  private let end: MonotonicClock.Instant
 
   init(relay: EventRelay, channels: Set<ClusterEvent.Channel>, position: Int64?) {
     self.relay = relay
@@ -189,6 +192,7 @@ private final class EventReader: Sendable {
     let begun = relay.begin(wakeUp, channels)
     number = begun.number
     state = Mutex(State(position: position ?? begun.position))
+    end = relay.clock.monotonic.now.advanced(by: EventRelay.streamLimit)
   }
 
   deinit { relay.end(number) }
@@ -199,7 +203,9 @@ private final class EventReader: Sendable {
       return !state.hasBegun
     }
     if isFirst { return relay.hello }
-    let deadline = relay.clock.monotonic.now.advanced(by: EventRelay.keepAlive)
+    let now = relay.clock.monotonic.now
+    guard now < end else { return nil }
+    let deadline = min(now.advanced(by: EventRelay.keepAlive), end)
     while !Task.isCancelled {
       while let (number, entry) = relay.entry(after: state.withLock({ $0.position })) {
         state.withLock { $0.position = number }

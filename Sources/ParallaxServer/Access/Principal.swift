@@ -23,7 +23,7 @@ package struct Principal: Sendable, Hashable {
       case .anonymous: "a caller without credentials"
       case .key(let name): "the key \(name)"
       case .certificate(let name): "the certificate \(name)"
-      case .token(let subject): "the JWT \(Self.inOneLine(subject))"
+      case .token(let subject): "the JWT \"\(Self.inOneLine(subject))\""
       }
     }
 
@@ -31,6 +31,8 @@ package struct Principal: Sendable, Hashable {
     private static func inOneLine(_ text: String) -> String {
       text.unicodeScalars.reduce(into: "") { shown, scalar in
         switch scalar.properties.generalCategory {
+        // What follows the subject in a line of the log must not seem to come from it.
+        case _ where scalar == "\"" || scalar == "\\": shown += "\\\(scalar)"
         case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse: shown += scalar.escaped(asASCII: true)
         default: shown.unicodeScalars.append(scalar)
         }

@@ -1,5 +1,6 @@
 import Foundation
 import ParallaxAPI
+import ParallaxConcurrency
 import TestSupport
 import Testing
 
@@ -127,6 +128,29 @@ private struct SchemaCheck {
     #expect(change.result.server.port == 8_080 && change.result.redis.password == nil)
     let again = try ConfigurationChange(from: change.result, to: next)
     #expect(again.applied.isEmpty && again.postponed == change.postponed, "what waits is said again")
+  }
+
+  @Test func `A configuration without any credentials opens no running node`() throws {
+    var former = NodeConfiguration(nodeID: "node-1")
+    former.security.authentication.apiKeys = [try #require(APIKey(name: "a", key: "hunter2-hunter2-hunter2", scopes: [.read]))]
+    var next = NodeConfiguration(nodeID: "node-1")
+    next.logging.level = .debug
+    let change = try ConfigurationChange(from: former, to: next)
+    #expect(change.result.security.authentication == former.security.authentication)
+    #expect(change.applied == ["logging.level"] && change.postponed == ["security.authentication.apiKeys"])
+  }
+
+  @Test func `Only new and changed patterns of the files are stored again`() {
+    let (one, two) = (World.pattern(), PatternDefinition(name: "two", agents: AgentRequirement(capabilities: ["text"])))
+    let shipped = ShippedPatterns([one])
+    #expect(shipped.replace(with: [one]) == [] && !shipped.replaced.silence(), "the same file says nothing new")
+    var changed = one
+    changed.retries += 1
+    #expect(shipped.replace(with: [changed, two]) == ["\(one.name) \(one.version)", "two 1.0.0"])
+    #expect(shipped.replaced.silence() && shipped.changed == [changed, two])
+    shipped.stored(changed)
+    #expect(shipped.changed == [two] && shipped.all == [changed, two])
+    #expect(shipped.replace(with: [changed]) == [] && shipped.changed == [], "a file that is gone is not stored late")
   }
 
   @Test func `Equal configurations have no difference`() throws {

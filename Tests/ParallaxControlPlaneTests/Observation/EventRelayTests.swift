@@ -136,6 +136,22 @@ import Testing
     }
   }
 
+  @Test func aStreamEndsSoThatItsClientIsCheckedAgain() async throws {
+    try await running([relay]) {
+      var stream = await open()
+      clock.advance(by: EventRelay.streamLimit - .seconds(1))
+      publish("completed", 1)
+      let last = await stream.next()
+      #expect(name(last) == "execution")
+      clock.advance(by: .seconds(1))
+      publish("completed", 2)
+      #expect(await stream.next() == nil)
+      var again = relay.stream(after: id(last), channels: [.execution]).makeAsyncIterator()
+      #expect(name(await again.next()) == "hello")
+      #expect(name(await again.next()) == "execution", "nothing is missed")
+    }
+  }
+
   @Test func theSubscriptionOutlastsItsLastReaderByAMinute() async throws {
     try await running([relay]) {
       do {

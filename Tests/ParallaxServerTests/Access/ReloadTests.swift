@@ -92,7 +92,7 @@ import Testing
           $0.tokens = tokens
           $0.keys = Self.ring((Self.first, [.agent]))
         })
-      #expect(closed == "1008 the JWT worker may not connect agents any more")
+      #expect(closed == #"1008 the JWT "worker" may not connect agents any more"#)
     }
   }
 

@@ -220,10 +220,11 @@ import Testing
   }
 
   @Test func aSubjectIsShownOnOneLine() {
-    #expect("\(Principal.Identity.token("alice"))" == "the JWT alice")
-    #expect("\(Principal.Identity.token("é 日本"))" == "the JWT é 日本")
+    #expect("\(Principal.Identity.token("alice"))" == #"the JWT "alice""#)
+    #expect("\(Principal.Identity.token("é 日本"))" == #"the JWT "é 日本""#)
+    #expect("\(Principal.Identity.token(#"a" result=200 b\"#))" == #"the JWT "a\" result=200 b\\""#, "a subject forges no field of a log")
     let shown = "\(Principal.Identity.token("a\nb\u{202E}c\u{1B}[31m\u{2028}"))"
-    #expect(shown == #"the JWT a\nb\u{202E}c\u{1B}[31m\u{2028}"#)
+    #expect(shown == #"the JWT "a\nb\u{202E}c\u{1B}[31m\u{2028}""#)
   }
 
   @Test func base64HasOneSpelling() {
@@ -263,9 +264,9 @@ import Testing
         #expect(!token.split(separator: ".").contains { $0.count > 1 && answer.text.contains($0) })
       }
       let less = try await server.send("POST", "/ha/stepdown", headers: bearer(try signer.token("alice", .execute)))
-      #expect(less.status == 403 && less.error?.message == "The request needs the scope admin; the JWT alice has execute.")
+      #expect(less.status == 403 && less.error?.message == #"The request needs the scope admin; the JWT "alice" has execute."#)
       let none = try await server.send("GET", "/api/agents", headers: bearer(try signer.token("alice")))
-      #expect(none.status == 403 && none.error?.message == "The request needs the scope read; the JWT alice has none.")
+      #expect(none.status == 403 && none.error?.message == #"The request needs the scope read; the JWT "alice" has none."#)
       let without = try await server.send("GET", "/api/agents")
       #expect(without.status == 401, "a node with tokens tells its callers apart")
     }

@@ -41,11 +41,11 @@ package final class TokenVerifier: Sendable {
   /// The holder of a token at a time.
   func holder(of text: Substring, at now: Timestamp) throws(TokenFault) -> TokenHolder {
     let digest = KeyDigest(of: text)
-    if let known = cache.withLock({ $0.holder(of: digest) }), known.isValid(at: now) { return known }
+    // A remembered token that has expired costs no signature either.
+    if let known = cache.withLock({ $0.holder(of: digest) }) { return try known.checked(at: now) }
     let holder = try verified(text)
     // Claims of a token count after its signature, so that nobody learns a rule by guessing.
-    if now >= holder.expiry { throw .expired }
-    if now < holder.beginning { throw .notYetValid }
+    _ = try holder.checked(at: now)
     cache.withLock { $0.keep(holder, of: digest) }
     return holder
   }
@@ -110,7 +110,12 @@ struct TokenHolder: Sendable {
   let expiry: Timestamp
   let origin: Origin
 
-  func isValid(at now: Timestamp) -> Bool { beginning <= now && now < expiry }
+  /// The holder, if the token is valid at this time.
+  func checked(at now: Timestamp) throws(TokenFault) -> TokenHolder {
+    if now >= expiry { throw .expired }
+    if now < beginning { throw .notYetValid }
+    return self
+  }
 }
 
 /// The verified tokens of the recent past, by their digests, in bounded memory.
