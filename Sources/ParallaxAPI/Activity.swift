@@ -119,7 +119,7 @@ public struct QueueList: Sendable, Hashable, Codable {
 public struct RetryAcceptance: Sendable, Hashable, Codable {
   /// The execution that was to be repeated.
   public var originalExecutionId: String
-  /// The new execution, with the same pattern, input and options.
+  /// The new execution, with the same definition of the pattern, input, priority, metadata and time-out, and without an idempotency key.
   public var newExecutionId: String
   /// The status of the new execution.
   public var status: ExecutionStatus

@@ -288,10 +288,11 @@ package struct AgentDirectory: Sendable {
     let ofOthers = cargo.sent.filter { agent.tasks[$0]?.isOwn != true }
     if agent.epoch == epoch {
       for task in cargo.unsent { setDeferred(true, task: task, at: id) }
-      agents[id]?.othersLosses.ended(ofOthers, epoch: epoch)
+      // Further unsent tasks of the connection, which are told later, say nothing of those that were sent.
+      if !cargo.sent.isEmpty { agents[id]?.othersLosses.ended(ofOthers, epoch: epoch) }
     } else if agent.formerEpoch == epoch {
       for task in cargo.unsent { edit(task, of: id) { $0.notCarried(over: epoch) } }
-      if let reported = agent.reportedTasks { agents[id]?.othersLosses.note(ofOthers, reported) }
+      if !cargo.sent.isEmpty, let reported = agent.reportedTasks { agents[id]?.othersLosses.note(ofOthers, reported) }
     }
   }
 

@@ -42,7 +42,7 @@ final class EventRelay: Service {
   static let streamLimit: Duration = .seconds(300)
 
   /// Events between nodes that tell an observer nothing.
-  private static let internalTypes: Set<String> = ["marker", ClusterEventPolicy.loadRequest, "loads"]
+  private static let internalTypes: Set<String> = ["marker", ClusterEventPolicy.loadRequest, "loads", "connection_ended"]
 
   private let bus: any EventBus
   private let session: NodeSession

@@ -73,7 +73,7 @@ struct OpenAPIDocument: Sendable {
       answers[String(answer.status)] = .object(document)
     }
     // The server refuses hosts, origins and callers beyond their limit on every route but the probes.
-    var errors = operation.errors + (operation.tag == .probes ? [] : [.validation, .forbidden, .rateLimited])
+    var errors = operation.errors + (operation.tag == .probes ? [] : [.validation, .forbidden, .rateLimited, .internal, .notReady])
     if scope != nil { errors += [.unauthorized, .forbidden] }
     if operation.body != nil { errors += [.payloadTooLarge] }
     for (status, codes) in Dictionary(grouping: Set(errors), by: \.status) where answers[String(status)] == nil {

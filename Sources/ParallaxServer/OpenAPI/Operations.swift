@@ -38,9 +38,11 @@ extension Operation {
     id: "cancelExecution", summary: "Cancel an execution that has not ended.", tag: .executions,
     answers: [.json(.cancellation, "The execution is cancelled.")], errors: [.notFound, .timeout, .conflict, .notReady])
   static let retryExecution = Operation(
-    id: "retryExecution", summary: "Run one that failed, timed out or was cancelled again, as a new execution.", tag: .executions,
+    id: "retryExecution",
+    summary: "Run one that failed, timed out or was cancelled again, as a new execution with the same definition, input and time-out.",
+    tag: .executions,
     answers: [.json(.retry, "The new execution is acknowledged.", status: 202, links: Link.execution("newExecutionId"))],
-    errors: [.notFound, .timeout, .conflict, .noAgents, .notReady])
+    errors: [.notFound, .conflict, .notReady])
 
   // MARK: Patterns
 

@@ -147,7 +147,7 @@ export function agents(root, route, signal) {
   );
 
   let shown = [];
-  async function read() {
+  async function load() {
     try {
       const page = await get(
         withQuery("/api/agents", {
@@ -166,23 +166,26 @@ export function agents(root, route, signal) {
         `${format.count(page.total)} in all: ${format.count(page.connected)} connected, ${format.count(page.disconnected)} not`,
       );
       pager.hidden = page.total <= pageSize;
-      pager.replaceChildren(
-        h(
-          "span",
-          { class: "note" },
-          `${format.count(Math.min(offset + 1, page.total))} to ${format.count(offset + shown.length)} of ${format.count(page.total)}`,
-        ),
-        h(
-          "button",
-          { type: "button", disabled: offset === 0, onclick: () => go({ offset: offset > pageSize ? offset - pageSize : "" }) },
-          "Previous",
-        ),
-        h(
-          "button",
-          { type: "button", disabled: offset + shown.length >= page.total, onclick: () => go({ offset: offset + pageSize }) },
-          "Next",
-        ),
-      );
+      // A pager with the focus stays as it is.
+      if (!pager.contains(document.activeElement)) {
+        pager.replaceChildren(
+          h(
+            "span",
+            { class: "note" },
+            `${format.count(Math.min(offset + 1, page.total))} to ${format.count(offset + shown.length)} of ${format.count(page.total)}`,
+          ),
+          h(
+            "button",
+            { type: "button", disabled: offset === 0, onclick: () => go({ offset: offset > pageSize ? offset - pageSize : "" }) },
+            "Previous",
+          ),
+          h(
+            "button",
+            { type: "button", disabled: offset + shown.length >= page.total, onclick: () => go({ offset: offset + pageSize }) },
+            "Next",
+          ),
+        );
+      }
       fault.replaceChildren();
     } catch (error) {
       if (!signal.aborted) {
@@ -192,30 +195,13 @@ export function agents(root, route, signal) {
       }
     }
   }
-  let isWanted = false;
-  let turns = 0;
-  live.on(
-    "events",
-    (events) => {
-      if (events.some(({ channel }) => channel === "agent")) isWanted = true;
-    },
-    signal,
-  );
-  live.on("gap", read, signal);
-  live.on(
-    "tick",
-    () => {
-      turns += 1;
-      rows.update(shown);
-      // Loads change without an event.
-      if (!document.hidden && ((isWanted && turns % 4 === 0) || turns % 10 === 0) && !pager.contains(document.activeElement)) {
-        isWanted = false;
-        read();
-      }
-    },
-    signal,
-  );
-  read();
+  // Loads change without an event.
+  const read = live.follow(load, signal, {
+    on: ({ channel }) => channel === "agent",
+    every: 5_000,
+    pause: 2_000,
+    onTick: () => rows.update(shown),
+  });
 }
 
 export function agent(root, route, signal) {
@@ -230,7 +216,7 @@ export function agent(root, route, signal) {
     content,
   );
   let drawn = "";
-  async function read() {
+  async function load() {
     try {
       const shown = await get(`/api/agents/${encodeURIComponent(id)}`, { signal });
       fault.replaceChildren();
@@ -281,22 +267,5 @@ export function agent(root, route, signal) {
       if (!signal.aborted) fault.replaceChildren(problem(error, drawn ? null : "This agent cannot be shown"));
     }
   }
-  live.on(
-    "events",
-    (events) => {
-      if (events.some((event) => event.channel === "agent" && event.id === id)) read();
-    },
-    signal,
-  );
-  live.on("gap", read, signal);
-  let turns = 0;
-  live.on(
-    "tick",
-    () => {
-      turns += 1;
-      if (turns % 10 === 0 && !document.hidden) read();
-    },
-    signal,
-  );
-  read();
+  const read = live.follow(load, signal, { on: (event) => event.channel === "agent" && event.id === id, every: 5_000 });
 }

@@ -10,6 +10,13 @@ export class APIError extends Error {
   }
 }
 
+let onUnauthorized = () => {};
+
+/** Calls a listener at each refusal for want of valid credentials; a log-in that fails is none. */
+export function whenUnauthorized(listener) {
+  onUnauthorized = listener;
+}
+
 /** The difference between the node's clock and the browser's, in milliseconds; the header `Date` has whole seconds. */
 let clockOffset = 0;
 
@@ -50,11 +57,13 @@ async function request(method, path, { body, headers, signal, timeout = 10_000 }
   }
   // A degraded or unhealthy node answers its own health with 503 and the document.
   if (!response.ok && !(document?.checks && path === "/health")) {
-    throw new APIError(document?.error?.message ?? `The node answered ${response.status}.`, {
+    const error = new APIError(document?.error?.message ?? `The node answered ${response.status}.`, {
       code: document?.error?.code ?? `HTTP ${response.status}`,
       status: response.status,
       requestId: document?.requestId ?? response.headers.get("X-Request-Id"),
     });
+    if (response.status === 401 && path !== "/ui/session") onUnauthorized(error);
+    throw error;
   }
   return document;
 }

@@ -83,12 +83,7 @@ function health(signal) {
       if (!signal.aborted && !live.age()) fault.replaceChildren(problem(error));
     }
   }
-  const polling = setInterval(() => {
-    if (!document.hidden) read();
-  }, 3_000);
-  signal.addEventListener("abort", () => clearInterval(polling));
-  live.on("gap", read, signal);
-  read();
+  live.follow(read, signal, { every: 3_000 });
   return panel("Health of the answering node", { actions: note }, fault, checks.element);
 }
 

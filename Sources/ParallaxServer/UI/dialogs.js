@@ -56,7 +56,9 @@ export function confirm({ title, text, action, isDangerous = false, fields = [],
       {
         onsubmit: async (event) => {
           event.preventDefault();
+          // What is in progress has an outcome, which is shown.
           confirmation.disabled = true;
+          cancel.disabled = true;
           setText(confirmation, "In progress…");
           fault.replaceChildren();
           try {
@@ -65,6 +67,7 @@ export function confirm({ title, text, action, isDangerous = false, fields = [],
           } catch (error) {
             fault.replaceChildren(problem(error));
             confirmation.disabled = false;
+            cancel.disabled = false;
             setText(confirmation, action);
           }
         },
@@ -79,6 +82,9 @@ export function confirm({ title, text, action, isDangerous = false, fields = [],
       "dialog",
       {
         "aria-labelledby": "dialog-title",
+        oncancel: (event) => {
+          if (cancel.disabled) event.preventDefault();
+        },
         onclose: () => {
           dialog.remove();
           resolve(outcome);

@@ -39,6 +39,8 @@ export function reconcile(parent, items, keyOf, create, update) {
   let place = parent.firstChild;
   for (const item of items) {
     const key = keyOf(item);
+    // The same item twice, as of an agent that is on its way to another node.
+    if (next.has(key)) continue;
     const element = known.get(key) ?? create(item);
     update?.(element, item);
     next.set(key, element);

@@ -204,11 +204,11 @@ export function execution(root, route, signal) {
   function draw() {
     const isOver = format.endedStatuses.has(shown.status);
     const [label, tone] = format.executionStatuses[shown.status] ?? [shown.status, "neutral"];
-    actions.replaceChildren();
-    if (live.may("execute") && !isOver) actions.append(h("button", { type: "button", class: "danger", onclick: cancel }, "Cancel…"));
-    // One that has a result runs again only by a new request.
-    if (live.may("execute") && isOver && shown.status !== "completed") {
-      actions.append(h("button", { type: "button", onclick: retry }, "Retry…"));
+    // One that has a result runs again only by a new request. A button that stays keeps the focus.
+    const action = !live.may("execute") || shown.status === "completed" ? null : isOver ? "Retry…" : "Cancel…";
+    if (action !== (actions.firstChild?.textContent ?? null)) {
+      const button = { "Retry…": { onclick: retry }, "Cancel…": { class: "danger", onclick: cancel } }[action];
+      actions.replaceChildren(...(button ? [h("button", { type: "button", ...button }, action)] : []));
     }
     const open = new Set([...content.querySelectorAll("details[open]")].map((details) => details.dataset.id));
     content.replaceChildren(
@@ -260,7 +260,7 @@ export function execution(root, route, signal) {
     });
   }
 
-  async function read() {
+  async function load() {
     try {
       shown = await get(`/api/executions/${encodeURIComponent(id)}`, { signal });
       if (shown.status === "pending") {
@@ -308,22 +308,5 @@ export function execution(root, route, signal) {
   }
 
   const isOpen = () => shown !== null && !format.endedStatuses.has(shown.status);
-  live.on(
-    "events",
-    (events) => {
-      if (events.some((event) => event.channel === "execution" && event.id === id)) read();
-    },
-    signal,
-  );
-  live.on("gap", read, signal);
-  let turns = 0;
-  live.on(
-    "tick",
-    () => {
-      turns += 1;
-      if (turns % 6 === 0 && isOpen() && !document.hidden) read();
-    },
-    signal,
-  );
-  read();
+  const read = live.follow(load, signal, { on: (event) => event.channel === "execution" && event.id === id, every: 3_000, isOpen });
 }

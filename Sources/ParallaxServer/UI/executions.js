@@ -181,14 +181,7 @@ export function executions(root, route, signal) {
   );
 
   let shown = [];
-  let isReading = false;
-  let isWanted = false;
-  async function read() {
-    if (isReading) {
-      isWanted = true;
-      return;
-    }
-    isReading = true;
+  async function load() {
     try {
       const chosen = spans[value("span")];
       const page = await get(
@@ -221,32 +214,13 @@ export function executions(root, route, signal) {
         rows.update(shown);
       }
     }
-    isReading = false;
   }
   // The first page follows events, at most one reading in two seconds; further pages stay as they are.
-  live.on(
-    "events",
-    (events) => {
-      if (isFirst && events.some(({ channel }) => channel === "execution")) isWanted = true;
-    },
-    signal,
-  );
-  live.on("gap", read, signal);
-  let turns = 0;
-  live.on(
-    "tick",
-    () => {
-      turns += 1;
-      if (turns % 4 === 0 && isWanted && !document.hidden) {
-        isWanted = false;
-        read();
-      } else if (turns % 4 === 2) {
-        rows.update(shown);
-      }
-    },
-    signal,
-  );
-  read();
+  live.follow(load, signal, {
+    on: ({ channel }) => isFirst && channel === "execution",
+    pause: 2_000,
+    onTick: () => rows.update(shown),
+  });
   get("/api/patterns?limit=100", { signal })
     .then(({ patterns }) => {
       names.replaceChildren(...patterns.map(({ name }) => h("option", { value: name })));

@@ -84,7 +84,4 @@ export const agentStatuses = {
 export const waitReasons = {
   no_agent: "Too few connected agents have these capabilities",
   all_busy: "All agents with these capabilities are busy",
-  retry: "The next attempt has not begun yet",
-  limit: "A limit of concurrent executions is reached",
-  paused: "The queue is paused",
 };

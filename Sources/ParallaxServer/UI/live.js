@@ -1,6 +1,6 @@
 // What the page knows of the cluster, how it hears of changes, and since when its knowledge is old.
 
-import { get, serverNow } from "./api.js";
+import { get, serverNow, whenUnauthorized } from "./api.js";
 
 const statusInterval = 2_000;
 /** The age of the last answer beyond which what is shown counts as old, whatever the cause: also after the computer has slept. */
@@ -8,7 +8,7 @@ const oldAfter = 8_000;
 const window = 15 * 60_000;
 const keptEvents = 200;
 /** Types of events by which nodes talk to each other; they mean nothing to a reader. */
-const internalTypes = new Set(["activity", "loads", "marker", "loads_wanted"]);
+const internalTypes = new Set(["activity", "loads", "marker", "loads_wanted", "connection_ended"]);
 
 export const state = {
   session: null,
@@ -40,6 +40,54 @@ function emit(kind, detail) {
   for (const listener of listeners.get(kind) ?? []) listener(detail);
 }
 
+/**
+ * Reads now, at each gap, regularly and after events, until the signal aborts. One reading runs at a time: a wish during one leads to one
+ * more after it, so that no older answer is painted over a newer one.
+ *
+ * `on` selects events; `pause` is the least time between readings for events, `every` the time between regular ones while `isOpen`, in
+ * milliseconds. A hidden page reads only at gaps. Returns the function that asks for a reading.
+ */
+export function follow(read, signal, { on: concerns = () => false, every = Infinity, pause = 0, isOpen = () => true, onTick } = {}) {
+  let isReading = false;
+  let isWanted = false;
+  let isDue = false;
+  let readAt = 0;
+  async function ask() {
+    isWanted = true;
+    if (isReading) return;
+    isReading = true;
+    while (isWanted && !signal.aborted) {
+      isWanted = false;
+      isDue = false;
+      readAt = performance.now();
+      await read();
+    }
+    isReading = false;
+  }
+  on(
+    "events",
+    (events) => {
+      if (!events.some(concerns)) return;
+      if (pause === 0) ask();
+      else isDue = true;
+    },
+    signal,
+  );
+  on("gap", ask, signal);
+  on(
+    "tick",
+    () => {
+      onTick?.();
+      if (document.hidden || isReading) return;
+      const elapsed = performance.now() - readAt;
+      if ((isDue && elapsed >= pause) || (elapsed >= every && isOpen())) ask();
+    },
+    signal,
+  );
+  ask();
+  return ask;
+}
+
 let isActivityPending = false;
 
 /** Tells of new samples, once for those of all nodes. */
@@ -48,8 +96,14 @@ function emitActivity() {
   isActivityPending = true;
   setTimeout(() => {
     isActivityPending = false;
+    dropSilentNodes();
     emit("activity");
   }, 250);
+}
+
+function dropSilentNodes() {
+  const oldest = newest() - window;
+  for (const [node, samples] of state.activity) if ((samples.at(-1)?.t ?? 0) < oldest) state.activity.delete(node);
 }
 
 /** Whether the caller has a scope, or one that includes it. */
@@ -137,6 +191,12 @@ export function start() {
   stop();
   running = new AbortController();
   const { signal } = running;
+  // The status may be open to everybody, so that only other answers tell of the end of a session.
+  whenUnauthorized((error) => {
+    if (signal.aborted) return;
+    stop();
+    emit("unauthorized", error);
+  });
   poll(signal);
   listen(signal);
   const ticking = setInterval(() => emit("tick"), 500);
@@ -187,26 +247,39 @@ async function poll(signal) {
       emit("status");
     } catch (error) {
       if (signal.aborted) return;
-      if (error.status === 401 || error.status === 403) return emit("unauthorized", error);
+      if (error.status === 401) return;
+      if (error.status === 403) return emit("unauthorized", error);
       state.answeredAt ??= Date.now();
-      state.isFailing = true;
+      // A refusal is an answer, though no status.
+      state.isFailing = error.status === 0;
     }
     emit("connection");
+    if (!document.hidden && Date.now() - activityAt > 3 * state.interval) readActivity();
     await new Promise((resolve) => {
-      wake = resolve;
-      setTimeout(resolve, document.hidden ? 5 * statusInterval : statusInterval);
-      signal.addEventListener("abort", resolve, { once: true });
+      const done = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = setTimeout(done, document.hidden ? 5 * statusInterval : statusInterval);
+      wake = done;
+      signal.addEventListener("abort", done);
     });
   }
 }
 
+/** When samples were heard last, or asked for: without a stream they are read. */
+let activityAt = 0;
+
 async function readActivity() {
   const signal = running?.signal;
+  activityAt = Date.now();
   try {
     const answer = await get("/api/activity", { signal });
     state.interval = answer.interval;
     state.activityError = null;
     for (const [node, samples] of Object.entries(answer.nodes)) for (const sample of samples) add(node, sample);
+    dropSilentNodes();
     emit("activity");
   } catch (error) {
     if (signal?.aborted) return;
@@ -251,6 +324,7 @@ function listen(signal) {
       return;
     }
     if (event.type === "activity" && event.details) {
+      activityAt = Date.now();
       add(event.id, event.details);
       emitActivity();
     }
@@ -285,8 +359,9 @@ function listen(signal) {
       if (signal.aborted) return;
       set(false);
       refresh();
-      // After an answer that is no stream the browser does not try again.
+      // After an answer that is no stream the browser does not try again; a request tells whether the session has ended.
       if (source.readyState !== EventSource.CLOSED) return;
+      readActivity();
       signal.removeEventListener("abort", close);
       attempts += 1;
       setTimeout(connect, Math.min(15_000, 1_000 * 2 ** (attempts - 1)) * (0.5 + Math.random() / 2));

@@ -309,12 +309,9 @@ function states(signal) {
       // The number stays; the panels that need the store say what is wrong.
     }
   }
-  live.on("activity", update, signal);
-  live.on("gap", count, signal);
-  const counting = setInterval(count, 10_000);
-  signal.addEventListener("abort", () => clearInterval(counting));
+  for (const kind of ["activity", "tick"]) live.on(kind, update, signal);
+  live.follow(count, signal, { every: 10_000 });
   update();
-  count();
   return panel("Executions by state", null, bar, rows, total);
 }
 
@@ -351,7 +348,7 @@ function queues(signal) {
       waiting.update(sorted.slice(0, 50));
       setText(
         caption,
-        `at ${answer.nodeId ?? answer.queues[0]?.nodeId ?? live.state.session.node}` +
+        `at ${answer.queues[0]?.nodeId ?? live.state.session.node}` +
           (sorted.length > 50 ? `; the 50 longest of ${sorted.length}` : ""),
       );
       fault.replaceChildren();
@@ -359,13 +356,8 @@ function queues(signal) {
       if (!signal.aborted && !live.age()) fault.replaceChildren(problem(error));
     }
   }
-  const polling = setInterval(() => {
-    if (!document.hidden) update();
-  }, 3_000);
-  signal.addEventListener("abort", () => clearInterval(polling));
-  live.on("gap", update, signal);
   waiting.update([]);
-  update();
+  live.follow(update, signal, { every: 3_000 });
   return panel("Queues", { actions: caption }, fault, waiting.element);
 }
 
@@ -487,7 +479,7 @@ export function overview(root, _, signal) {
     setText(work[2].note, "have no agents yet");
     setText(work[3].note, "over the last 5 s");
   };
-  live.on("activity", update, signal);
+  for (const kind of ["activity", "tick"]) live.on(kind, update, signal);
   update();
   root.append(
     h("h1", null, "Overview"),

@@ -93,7 +93,7 @@ export function patterns(root, route, signal) {
     ),
     panel("Found", { actions: note }, fault, rows.element, pager),
   );
-  async function read() {
+  async function load() {
     try {
       const page = await get(withQuery("/api/patterns", { search, limit: pageSize, offset }), { signal });
       rows.say(search ? "No pattern matches." : "There is no pattern yet: parallax patterns apply FILE stores one.");
@@ -120,16 +120,8 @@ export function patterns(root, route, signal) {
       }
     }
   }
-  live.on(
-    "events",
-    (events) => {
-      if (events.some(({ type, channel }) => channel === "cluster" && type === "pattern")) read();
-    },
-    signal,
-  );
-  live.on("gap", read, signal);
   rows.update([]);
-  read();
+  live.follow(load, signal, { on: ({ type, channel }) => channel === "cluster" && type === "pattern" });
 }
 
 export function pattern(root, route, signal) {
@@ -145,7 +137,7 @@ export function pattern(root, route, signal) {
   });
   let shown = [];
   let drawn = "";
-  async function read() {
+  async function load() {
     try {
       const definition = await get(withQuery(`/api/patterns/${encodeURIComponent(name)}`, { version: route.query.get("version") }), {
         signal,
@@ -190,16 +182,5 @@ export function pattern(root, route, signal) {
       if (!signal.aborted) fault.replaceChildren(problem(error, drawn ? null : "This pattern cannot be shown"));
     }
   }
-  live.on("gap", read, signal);
-  let turns = 0;
-  live.on(
-    "tick",
-    () => {
-      turns += 1;
-      recent.update(shown);
-      if (turns % 10 === 0 && !document.hidden) read();
-    },
-    signal,
-  );
-  read();
+  live.follow(load, signal, { every: 5_000, onTick: () => recent.update(shown) });
 }

@@ -172,17 +172,19 @@ import Testing
 
   // MARK: Losses among tasks of other nodes
 
-  /// An agent of another node crashes with a task of this node and one of a third node.
-  @Test(arguments: [true, false])
-  func `A task that is lost twice beside a task of another owner uses no retry`(isEarly: Bool) {
+  /// An agent of another node crashes with a task of this node and one of a third node; a further one reached its session too late.
+  @Test(arguments: [true, false], [true, false])
+  func `A task that is lost twice beside a task of another owner uses no retry`(isEarly: Bool, hasFurther: Bool) {
     var world = World()
     world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 2, activeTasks: []))
     let (id, _) = world.submit(timeout: .seconds(600))
     for epoch in Int64(1)...2 {
       let ended = AgentAnnouncement.connectionEnded("far", epoch: epoch, Cargo(sent: ["task_1_0", "task_7_0"], unsent: []))
-      if isEarly { world.announce(ended) }
+      let further = AgentAnnouncement.connectionEnded("far", epoch: epoch, Cargo(sent: [], unsent: ["task_9_0"]))
+      let told = hasFurther ? [ended, further] : [ended]
+      if isEarly { for announcement in told { world.announce(announcement) } }
       world.announce(.registered("far", epoch: epoch + 1, capabilities: ["text"], limit: 2, activeTasks: []))
-      if !isEarly { world.announce(ended) }
+      if !isEarly { for announcement in told { world.announce(announcement) } }
       world.advance(by: .seconds(2))
       world.settle()
     }

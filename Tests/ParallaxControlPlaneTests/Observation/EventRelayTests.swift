@@ -48,6 +48,7 @@ import Testing
       publish("marker", 1, on: .cluster)
       publish("loads_wanted", 2, on: .cluster)
       publish("loads", 1, on: .agent)
+      publish("connection_ended", 2, on: .agent)
       publish("completed", 1)
       guard case .event("execution", let id?, let data) = await stream.next() else {
         Issue.record("expected an event")
