@@ -372,6 +372,7 @@ class Test:
         self.load.stop()
         self.state("10,000 executions and 1,000 agents", self.many)
         self.state("one node in memory", self.alone)
+        self.state("key removed", self.key_removed)
         print(f"{len(FAILED)} failed: {', '.join(FAILED)}" if FAILED else f"All passed; the pictures are in {self.pictures}")
         return 1 if FAILED else 0
 
@@ -683,14 +684,35 @@ class Test:
             f"at {MANY_EXECUTIONS / took:.0f} executions/s the page was at work {100 * busy / took:.0f} % of the time",
         )
 
-    def alone(self):
+    def launch_alone(self, name, environment):
         port = free_port()
-        self.cluster.launch("alone", port, {})
+        self.cluster.launch(name, port, environment)
         for _ in range(200):
             with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
                 if request(port, "GET", "/health/ready")[0] == 200:
                     break
             time.sleep(0.05)
+        return port
+
+    def key_removed(self):
+        """A key that is gone ends its session, though the status is open to everybody."""
+        file = self.processes.folder / "keys.yaml"
+        keys = "security: {{ authentication: {{ apiKeys: [{}] }} }}\n"
+        entries = ["{ name: %s, key: %s, scopes: [%s] }" % entry for entry in [("ops", ADMIN, "admin"), ("viewer", READER, "read")]]
+        file.write_text(keys.format(", ".join(entries)))
+        port = self.launch_alone("keys", {"PARALLAX_CONFIG": str(file)})
+        board = Dashboard(self.browser, self.pictures)
+        board.log_in(port, READER)
+        board.expects_failures = True
+        file.write_text(keys.format(entries[0]))
+        self.processes.running["keys"].send_signal(signal.SIGHUP)
+        board.expect("The session has ended", 30)
+        board.page.get_by_label("API key").wait_for()
+        board.check("key-removed")
+        board.context.close()
+
+    def alone(self):
+        port = self.launch_alone("alone", {})
         board = Dashboard(self.browser, self.pictures)
         board.open(port)
         board.page.get_by_role("navigation", name="Main").wait_for()
