@@ -107,6 +107,7 @@ stage "Slips fit the sources" Scripts/mutants.py --check || true
 stage "What consumers resolve" Scripts/check-consumers.sh || true
 stage "Alerts and dashboards" Scripts/check-alerts.sh || true
 stage "Model of the election" Scripts/check-model.sh || true
+stage "The chart's Redis" Scripts/test-redis-group.sh short || true
 if stage "Build, warnings are errors" "${strict[@]}" swift build --build-tests; then
   stage "Tests" "${suites[@]}" --skip-build || true
   stage "Nodes behind nginx" Scripts/test-proxies.sh short || true
@@ -121,6 +122,7 @@ if [ "$what" = all ]; then
   stage "Examples with Redis and with HTTP" Scripts/check-examples.sh all || true
   stage "Tests under the thread sanitizer" "${suites[@]}" --sanitize=thread --scratch-path .build/thread-sanitizer || true
   stage "Redis 7.4 and 8.2, Valkey 9.1, Redis 6.2 refused" Scripts/test-servers.sh || true
+  stage "The chart's Redis on Redis 7.0 and Valkey 9.1" Scripts/test-redis-group.sh all || true
   stage "WebSocket libraries as agents" Scripts/test-clients.sh || true
   stage "Autobahn cases on the agents' handler" Scripts/test-websocket-conformance.sh || true
   stage "Nodes behind nginx, HAProxy, Envoy and Caddy" Scripts/test-proxies.sh all || true

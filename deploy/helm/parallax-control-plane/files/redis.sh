@@ -24,15 +24,23 @@ ask() {
   printf '%s\n' "$answer"
 }
 
-# The master as host:port, as the first sentinel that answers sees it.
-known_master() {
-  for sentinel in ${SENTINELS:-}; do
-    if found=$(ask "$sentinel" SENTINEL get-master-addr-by-name "$MASTER_NAME"); then
-      printf '%s\n' "$found" | tr '\n' ':' | sed 's/:$//'
-      return 0
-    fi
-  done
-  return 1
+# The configuration as a sentinel has it: the epoch, the master as host:port, and the sentinel. Nothing if it does not answer.
+view() {
+  epoch=$(ask "$1" SENTINEL MASTER "$MASTER_NAME" | sed -n '/^config-epoch$/{n;p;}')
+  found=$(ask "$1" SENTINEL GET-MASTER-ADDR-BY-NAME "$MASTER_NAME" | tr '\n' ':' | sed 's/:$//')
+  case $epoch/$found in
+  /* | */ | */:*) ;; # While the name of the master does not resolve, a sentinel answers an empty host.
+  *) echo "$epoch $found $1" ;;
+  esac
+}
+
+# The views that outlived the last run: of the sentinel beside this server when it last changed, and of the others at a planned stop.
+kept_views() {
+  if [ -f "$DATA/view" ]; then cat "$DATA/view"; fi
+  if [ -f "$DATA/sentinel.conf" ]; then
+    epoch=$(sed -n "s/^sentinel config-epoch $MASTER_NAME //p" "$DATA/sentinel.conf" | tail -n 1)
+    sed -n "s/^sentinel monitor $MASTER_NAME \([^ ]*\) \([0-9]*\) .*/${epoch:-0} \1:\2 kept/p" "$DATA/sentinel.conf" | tail -n 1
+  fi
 }
 
 # Whether a server other than this one has keys.
@@ -47,15 +55,22 @@ has_data() {
   [ -n "$(ls -A "$DATA/appendonlydir" 2>/dev/null)" ] || [ -s "$DATA/dump.rdb" ]
 }
 
-# The master to begin with: the sentinels', else the one of the last run, else the first server.
-first_master() {
-  if known_master; then return; fi
-  if [ -f "$DATA/redis.conf" ]; then
+# The newest view, as between sentinels that of the greatest epoch. Without any, the master of the last run, or the first server.
+first_view() {
+  newest=$(
+    for sentinel in ${SENTINELS:-}; do view "$sentinel"; done
+    [ -z "${SENTINELS:-}" ] || kept_views
+  )
+  newest=$(echo "$newest" | sort -s -r -n -k 1,1 | head -n 1)
+  if [ -z "$newest" ] && [ -f "$DATA/redis.conf" ]; then
     last=$(sed -n 's/^replicaof "\{0,1\}\([^ "]*\)"\{0,1\} \([0-9]*\)$/\1:\2/p' "$DATA/redis.conf" | tail -n 1)
-    printf '%s\n' "${last:-$SELF}"
-    return
+    newest="0 ${last:-$SELF}"
   fi
-  printf '%s\n' "${PEERS%% *}"
+  echo "${newest:-0 ${PEERS%% *}}"
+}
+
+first_master() {
+  first_view | cut -d ' ' -f 2
 }
 
 run_server() {
@@ -86,10 +101,12 @@ run_server() {
 run_sentinel() {
   # A sentinel refuses to start with a master whose name does not resolve.
   until ask "$SELF" PING >/dev/null; do sleep 1; done
-  master=$(first_master)
+  first=$(first_view)
+  master=$(echo "$first" | cut -d ' ' -f 2)
   until ask "$master" PING >/dev/null; do
     sleep 1
-    master=$(first_master)
+    first=$(first_view)
+    master=$(echo "$first" | cut -d ' ' -f 2)
   done
   old=$DATA/sentinel.conf
   {
@@ -106,9 +123,12 @@ run_sentinel() {
     echo "sentinel down-after-milliseconds $MASTER_NAME $DOWN_AFTER"
     echo "sentinel failover-timeout $MASTER_NAME $FAILOVER_TIMEOUT"
     echo "sentinel parallel-syncs $MASTER_NAME 1"
-    # The identity, and what the sentinels have agreed on; the master of today may be a replica of then.
+    # The epoch belongs to this master. A sentinel that began with an older one, and was asked for a failover before it heard from the
+    # others, would give the same epoch to another master; they then keep theirs for ever.
+    echo "sentinel config-epoch $MASTER_NAME ${first%% *}"
+    # The identity, and what this sentinel knew; the master of today may be a replica of then.
     if [ -f "$old" ]; then
-      grep -E '^sentinel (myid|current-epoch|config-epoch|leader-epoch|known-replica|known-sentinel) ' "$old" |
+      grep -E '^sentinel (myid|current-epoch|leader-epoch|known-replica|known-sentinel) ' "$old" |
         grep -vxF "sentinel known-replica $MASTER_NAME ${master%:*} ${master##*:}" || true
     fi
   } >"$old.new"
@@ -116,18 +136,49 @@ run_sentinel() {
   exec "$server" "$old" --sentinel
 }
 
-# Hands over before a planned stop: Redis then loses no write.
-leave() {
-  [ -n "${SENTINELS:-}" ] || exit 0
-  ask "$SELF" ROLE | head -n 1 | grep -qx master || exit 0
+is_master() {
+  ask "$SELF" ROLE | head -n 1 | grep -qx master
+}
+
+# Makes another server the master, and waits until every sentinel that answers names it; fails if that takes longer than until $deadline.
+hand_over() {
+  others=
   for sentinel in $SENTINELS; do
-    if ask "$sentinel" SENTINEL FAILOVER "$MASTER_NAME" >/dev/null; then break; fi
+    # The sentinel beside this server stops at the same time, perhaps in the middle of a failover.
+    if [ "${sentinel%:*}" != "${SELF%:*}" ]; then others="$others $sentinel"; fi
   done
-  waited=0
-  while [ "$waited" -lt 15 ] && ask "$SELF" ROLE | head -n 1 | grep -qx master; do
+  while [ "$(date +%s)" -lt "$deadline" ]; do
+    seen=$(for sentinel in $others; do view "$sentinel"; done | sort -s -r -n -k 1,1)
+    newest=$(echo "$seen" | head -n 1)
+    master=$(echo "$newest" | cut -d ' ' -f 2)
+    if [ "$master" = "$SELF" ]; then
+      # Writes wait: the next master would not get them. The sentinels' messages wait too, so for less time than DOWN_AFTER.
+      ask "$SELF" CLIENT PAUSE 4000 WRITE >/dev/null || true
+      # The newest of the others has no lower epoch than any other, and so begins one that all accept.
+      case $(ask "${newest##* }" SENTINEL FAILOVER "$MASTER_NAME") in
+      OK | INPROG*) ;;
+      *) ask "$SELF" CLIENT UNPAUSE >/dev/null || true ;;
+      esac
+    elif [ -n "$master" ] && [ "$(echo "$seen" | cut -d ' ' -f 2 | sort -u)" = "$master" ]; then
+      echo "$newest" >"$DATA/view"
+      # Writes that waited are refused, so that clients look for the next master.
+      ask "$SELF" CONFIG SET min-replicas-to-write 100 >/dev/null || true
+      ask "$SELF" CLIENT UNPAUSE >/dev/null || true
+      return 0
+    fi
     sleep 1
-    waited=$((waited + 1))
   done
+  return 1
+}
+
+# Before a planned stop.
+leave() {
+  deadline=$(($(date +%s) + 30))
+  if [ -n "${SENTINELS:-}" ] && is_master && ! hand_over; then
+    echo "redis.sh: no other master within 30 s; the sentinels choose one when this server is down" >&2
+  fi
+  # A server that writes its first append-only file after a synchronization forgets the signal to stop, and would be killed later.
+  while [ "$(date +%s)" -lt "$deadline" ] && ask "$SELF" INFO persistence | grep -q '^aof_rewrite_in_progress:1'; do sleep 1; done
 }
 
 case ${1:-} in
