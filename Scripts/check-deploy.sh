@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the files of deploy: the chart and the plain manifests (check_deploy.py), and their scripts.
-# Installs its tools: pinned packages of PyPI in .build/deploy-venv.
+# Checks the files of deploy: the chart and the plain manifests (check_deploy.py), the image and the composition (check_compose.py), the
+# systemd unit, and their scripts. Installs its tools: pinned packages of PyPI in .build/deploy-venv, and HAProxy where there is apt-get.
 # Usage: Scripts/check-deploy.sh [--write] [FOLDER], where FOLDER has parallaxd, .build/debug by default if it is built; --write updates
 # what derives from other files.
 set -euo pipefail
@@ -26,14 +26,22 @@ if [ -x "$binaries/parallaxd" ]; then folder=("$binaries"); fi
 
 "$venv/bin/python" Scripts/check_deploy.py "${write[@]}" "${folder[@]}"
 
-scripts=(deploy/helm/parallax-control-plane/files/redis.sh deploy/kubernetes/*.sh)
+PATH=$PATH:/usr/sbin
+if ! command -v haproxy >/dev/null && command -v apt-get >/dev/null; then
+  Scripts/install-packages.sh "the checks of deploy" haproxy
+fi
+"$venv/bin/hadolint" deploy/docker/Dockerfile
+"$venv/bin/check-jsonschema" --quiet --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
+"$venv/bin/python" Scripts/check_compose.py "${write[@]}" "${folder[@]}"
+
+scripts=(deploy/helm/parallax-control-plane/files/redis.sh deploy/kubernetes/*.sh deploy/compose/*.sh)
 for script in "${scripts[@]}"; do bash -n "$script"; done
 if command -v shellcheck >/dev/null; then
   shellcheck "${scripts[@]}"
   echo "Scripts of deploy: ${#scripts[@]} pass $(shellcheck --version | sed -n 's/^version: /shellcheck /p')"
 fi
 "$venv/bin/yamllint" --strict -c deploy/.yamllint deploy/helm/parallax-control-plane/{Chart,values}.yaml \
-  deploy/helm/parallax-control-plane/examples deploy/kubernetes
+  deploy/helm/parallax-control-plane/examples deploy/kubernetes deploy/compose
 
 # systemd-analyze exits with 0 for unknown keys and unusable values, so its output has to be empty.
 if command -v systemd-analyze >/dev/null; then

@@ -111,7 +111,7 @@ stage "The chart's Redis" Scripts/test-redis-group.sh short || true
 if stage "Build, warnings are errors" "${strict[@]}" swift build --build-tests; then
   stage "Tests" "${suites[@]}" --skip-build || true
   stage "Nodes behind nginx" Scripts/test-proxies.sh short || true
-  stage "Chart and manifests of Kubernetes" Scripts/check-deploy.sh || true
+  stage "Chart, manifests, image and composition" Scripts/check-deploy.sh || true
   stage "The API against its description" Scripts/test-openapi.sh || true
 else
   skip "Tests" "the build failed"
