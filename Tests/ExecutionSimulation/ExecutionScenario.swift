@@ -39,6 +39,7 @@ package struct ExecutionScenario: Sendable, CustomStringConvertible {
     lostNewsOfALoad, poison, placesOfAnAgentThatCannotStop, afterAnOutage, aNodeTenMinutesAhead, aNodeTenMinutesBehind,
     aStoreTenMinutesBehind, aKeyOutlivesItsExecution, callersOfABrieflyPausedNode, lostMessageAboutAResult, newsOfALoadForAPair,
     aNodeThatStops, lateWriteOfAFormerOwner, aFlushedStore, aReplicaThatLagged, fullMemory,
+    aKeyRepeatedAfterALoss, aKeyWithoutItsClaimant,
   ]
 
   /// The scenario with a name; nil if there is none.
@@ -57,6 +58,16 @@ extension ExecutionSimulation {
         self.violate(.unexpected, "\(id) is \(found.map { "\($0)" } ?? "not there"), not \(status): \(self.describe(id))")
       }
     }
+  }
+
+  /// Sends a request with a key to the first node, flushes the store, and sends the request to the last node again.
+  func keyIsRepeated(afterLossAt loss: Double, repeats: [Double]) {
+    let change = { (request: inout SimulatedRequest) in (request.work, request.waits, request.key) = (100, false, "key") }
+    at(8) { self.submit(timeout: 130, at: self.nodes[0], change) }
+    at(loss) { self.flush() }
+    var callers: [SimulatedCaller] = []
+    for time in repeats { at(time) { callers.append(self.submit(timeout: 130, at: self.nodes.last, change)) } }
+    expect({ callers.allSatisfy { $0.answer != nil } }, at: loss + 30, "a repeat has no answer")
   }
 
   func expect(_ isTrue: @escaping () -> Bool, at seconds: Double, _ text: String) {
@@ -343,6 +354,18 @@ extension ExecutionScenario {
     // A repeat that is not recognized runs under the id of the first request.
     let isRemoved = { (caller: SimulatedCaller?) in world.store.state.execution(caller?.firstID ?? "") == nil }
     world.expect({ second?.answer != nil && isRemoved(first) && isRemoved(second) }, at: 40, "the repeat ran again")
+  }
+
+  /// A request is repeated at another node right after the store has lost the claim of its key.
+  static let aKeyRepeatedAfterALoss = ExecutionScenario("a key repeated after a loss", { $0.agents = 2 }) { world in
+    world.keyIsRepeated(afterLossAt: 20, repeats: [20.05, 21, 23, 24.5, 26, 28, 31])
+  }
+
+  /// The node that claimed a key is gone when the store loses all data; another node drives the execution.
+  static let aKeyWithoutItsClaimant = ExecutionScenario("a key without its claimant", { $0.agents = 2 }) { world in
+    for agent in world.agents { agent.home = world.nodes[1] }
+    world.at(9) { world.nodes[0].die(for: .seconds(140)) }
+    world.keyIsRepeated(afterLossAt: 70, repeats: [70.05, 74, 85])
   }
 
   /// A node gets SIGTERM while executions run.

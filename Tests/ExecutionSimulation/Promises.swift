@@ -113,7 +113,7 @@ extension ExecutionSimulation {
   /// Records the acknowledgement of an execution to a caller.
   func acknowledged(_ id: String, _ request: SimulatedRequest, due: Int64) {
     let isTerminal = store.state.execution(id)?.execution.status.isTerminal ?? false
-    if let key = request.key, !mix.losesWrites, let other = promises.other(for: key, than: id) {
+    if let key = request.key, let other = promises.other(for: key, than: id) {
       violate(.keyForked, "\(key) leads to \(id) and to \(other)")
     }
     guard promises.acknowledged(id, isTerminal: isTerminal) else { return }
@@ -150,6 +150,9 @@ extension ExecutionSimulation {
     }
     guard let former = promises.seen[id] else {
       promises.created(stored.execution)
+      if let key = stored.execution.idempotencyKey, let other = promises.other(for: key, than: id) {
+        violate(.keyForked, "\(id) is created under \(key) beside \(other)")
+      }
       note("\(id) is there: \(stored.execution.status) of \(stored.execution.owner), epoch \(stored.execution.epoch)")
       promises.seen[id] = Promises.Seen(stored: stored, waitingSince: isWaiting(stored) ? now : nil)
       if stored.execution.status.isTerminal { ended(stored) }

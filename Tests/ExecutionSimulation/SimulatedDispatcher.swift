@@ -56,6 +56,9 @@ final class SimulatedDispatcher {
 
   var executionCount: Int { machine.executionCount }
 
+  /// Whether the store may lack executions and keys that their holders are about to restore.
+  var mayBeRestoring: Bool { machine.mayBeRestoring(at: moment) }
+
   func epoch(of agent: String) -> Int64 { machine.agent(agent)?.epoch ?? 0 }
 
   func agentEpochs(at home: NodeSession) -> [String: Int64] { machine.agentEpochs(at: home) }
@@ -163,7 +166,14 @@ final class SimulatedDispatcher {
         self.handle(.written(change.id, epoch: change.epoch, revision: change.revision, outcome))
       }
     case .restore(let stored, let acknowledged):
-      node.call(about: stored.execution.id, { $0.restore(stored, as: .owner, acknowledged: acknowledged) }) { outcome in
+      node.call(
+        about: stored.execution.id,
+        { store in
+          let outcome = store.restore(stored, as: .owner, acknowledged: acknowledged)
+          if [.intact, .restored].contains(outcome) { Self.restoreKey(of: stored.execution, in: store) }
+          return outcome
+        }
+      ) { outcome in
         let result: UpdateOutcome =
           switch outcome {
           case .intact, .restored: .applied
@@ -241,7 +251,7 @@ final class SimulatedDispatcher {
       let session = session
       node.call(isWrite: false, { $0.state.sessions()[session] != nil }) { isKnown in
         // The owner may be about to restore the execution.
-        guard isKnown, !self.machine.mayBeRestoring(at: self.moment), !node.isOpening else {
+        guard isKnown, !self.mayBeRestoring, !node.isOpening else {
           return node.here(afterOwn: 1) { self.record(outcome, of: execution, node) }
         }
         self.handle(.recorded(outcome, execution: execution, messageID: nil, result))
@@ -254,18 +264,30 @@ final class SimulatedDispatcher {
   /// Restores the recent writes that the store may have lost.
   private func restore(_ recent: RecentWrites, _ node: SimulatedNode) {
     for (stored, _) in recent.finished.elements.reversed() {
-      node.call(about: stored.execution.id, { $0.restore(stored, as: .witnessOfEnd) }) { _ in
+      node.call(
+        about: stored.execution.id,
+        { store in
+          _ = store.restore(stored, as: .witnessOfEnd)
+          Self.restoreKey(of: stored.execution, in: store)
+        }
+      ) {
         node.call(isWrite: false, { $0.state.release(stored.execution.id, owner: stored.execution.owner) })
       }
     }
     for (claim, _) in recent.claims.elements.reversed() {
-      node.call({
-        $0.state.claimIdempotencyKey(claim.key, executionID: claim.executionID, digest: claim.digest, lifetime: .seconds(86_400))
-      })
+      node.call({ Self.restoreKey(claim.key, of: claim.executionID, in: $0) })
     }
     for (outcome, _) in recent.outcomes.elements.reversed() { restore(outcome, attempts: Self.restorationAttempts, node) }
     checkRegistrations(node)
     node.here(afterOwn: 10) { self.handle(.restorationEnded(number: recent.number)) }
+  }
+
+  private static func restoreKey(of execution: Execution, in store: SimulatedStore) {
+    if let key = execution.idempotencyKey { restoreKey(key, of: execution.id, in: store) }
+  }
+
+  private static func restoreKey(_ key: String, of id: String, in store: SimulatedStore) {
+    store.state.restoreIdempotencyKey(key, executionID: id, digest: "", lifetime: .seconds(86_400))
   }
 
   private func restore(_ outcome: RecentWrites.Outcome, attempts: Int, _ node: SimulatedNode) {

@@ -560,15 +560,20 @@ final class SimulatedNode {
       guard takesWork else { return answer(.refused) }
       let created = wall
       var execution = Execution(
-        id: id, pattern: request.pattern, input: .integer(Int64(request.number)), idempotencyKey: request.key, createdAt: created,
+        id: id, pattern: request.pattern, input: .integer(Int64(request.number)), createdAt: created,
         deadline: created + .nanoseconds(request.timeout), owner: session)
       guard let key = request.key else { return create(execution, request, answer) }
-      attempt({ $0.state.claimIdempotencyKey(key, executionID: id, digest: "", lifetime: .seconds(86_400)) }) { [self] claim in
-        switch claim {
-        case nil: answer(.refused)
-        case .claimed:
-          dispatcher.claimed(key, for: id)
-          create(execution, request, answer)
+      (execution.idempotencyKey, execution.idempotencyDigest) = (key, "")
+      // As `RestorationGate` does.
+      guard !mayBeRestoring else { return executeSoon(request, as: id, answer) }
+      let session = session
+      attempt({
+        let claim = $0.state.claimIdempotencyKey(key, executionID: id, digest: "", lifetime: .seconds(86_400))
+        return (claim, isKnown: $0.state.sessions()[session] != nil)
+      }) { [self] (outcome: (claim: IdempotencyClaim, isKnown: Bool)?) in
+        guard let outcome else { return answer(.refused) }
+        switch outcome.claim {
+        case .claimed: create(execution, request, unlessLost: outcome.isKnown, answer)
         case .existing(let former, _):
           world.promises.requested(former, number: request.number, due: world.promises.due(of: former) ?? world.now)
           execution.id = former
@@ -577,6 +582,24 @@ final class SimulatedNode {
         }
       }
     }
+  }
+
+  private func executeSoon(_ request: SimulatedRequest, as id: String, _ answer: @escaping (SimulatedCaller.Answer) -> Void) {
+    here(afterOwn: 0.5) { self.execute(request, as: id, answer) }
+  }
+
+  /// Whether this node knows of a loss of the store whose restoration may be unfinished.
+  private var mayBeRestoring: Bool { isOpening || dispatcher.mayBeRestoring }
+
+  /// Creates an execution under its key, unless the store may have lost an earlier claim of the key, or the execution.
+  ///
+  /// `isKnown` is whether the store knew this session.
+  private func create(
+    _ execution: Execution, _ request: SimulatedRequest, unlessLost isKnown: Bool, _ answer: @escaping (SimulatedCaller.Answer) -> Void
+  ) {
+    guard isKnown, !mayBeRestoring else { return executeSoon(request, as: execution.id, answer) }
+    dispatcher.claimed(request.key ?? "", for: execution.id)
+    create(execution, request, answer)
   }
 
   private func create(_ execution: Execution, _ request: SimulatedRequest, _ answer: @escaping (SimulatedCaller.Answer) -> Void) {
@@ -598,9 +621,11 @@ final class SimulatedNode {
   /// Handles the repeat of a request whose key is claimed.
   private func repeated(_ execution: Execution, _ request: SimulatedRequest, _ answer: @escaping (SimulatedCaller.Answer) -> Void) {
     let look = { [self] in
-      attempt(isWrite: false, { $0.state.execution(execution.id) }) { [self] outcome in
+      let session = session
+      attempt(isWrite: false, { ($0.state.execution(execution.id), $0.state.sessions()[session] != nil) }) {
+        [self] (outcome: (found: StoredExecution?, isKnown: Bool)?) in
         guard let outcome else { return answer(.refused) }
-        guard let stored = outcome else { return create(execution, request, answer) }
+        guard let stored = outcome.found else { return create(execution, request, unlessLost: outcome.isKnown, answer) }
         guard request.waits, !stored.execution.status.isTerminal else {
           return answer(request.waits ? .finished(stored) : .accepted(execution.id))
         }

@@ -42,7 +42,7 @@ struct StoreRestoration: Sendable {
     let claims = recent.claims.elements.map { ($0.element, lifetime: IdempotencyKey.lifetime - (now - $0.instant)) }
     await concurrently(claims.filter { $0.lifetime > .zero }.reversed()) { claim, lifetime in
       await worker.repeating("restoration of an idempotency key") {
-        _ = try await worker.store.claimIdempotencyKey(
+        try await worker.store.restoreIdempotencyKey(
           claim.key, executionID: claim.executionID, digest: claim.digest, lifetime: lifetime)
       }
     }
@@ -58,6 +58,7 @@ struct StoreRestoration: Sendable {
     let execution = stored.execution
     await worker.repeating("restoration of an execution that has ended") {
       if case .restored = try await worker.store.restore(stored, as: .witnessOfEnd) { worker.reports.restored() }
+      try await worker.restoreKey(of: execution)
       try await worker.store.release(execution.id, owner: execution.owner)
     }
   }

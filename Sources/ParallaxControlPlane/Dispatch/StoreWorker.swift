@@ -149,9 +149,19 @@ struct StoreWorker: Sendable {
       case .unread: outcome = .unread
       case .barred: outcome = .missing
       }
+      if outcome == .applied { try await restoreKey(of: stored.execution) }
       owner.handle(.written(stored.execution, outcome))
     } onUnreadable: {
       owner.handle(.written(stored.execution, .stale))
+    }
+  }
+
+  /// Restores the claim of an execution's idempotency key, unless the store is full, which must not hold up the execution.
+  func restoreKey(of execution: Execution) async throws {
+    do {
+      try await store.restoreKey(of: execution, at: clock.now.wall)
+    } catch let error as StateStoreError where error.code == .unwritable {
+      reports.failed("restoration of an idempotency key", error)
     }
   }
 

@@ -23,6 +23,7 @@ package struct ControlPlane: ControlPlaneService {
   let activity: Activity
   let relay: EventRelay
   let queueReports: QueueReports
+  let gate: RestorationGate
   let defaultTimeout: Duration
   let clock: NodeClock
 
@@ -33,16 +34,23 @@ package struct ControlPlane: ControlPlaneService {
     let options = request.options ?? ExecuteRequest.Options()
     try Self.validate(options)
     let pattern = try await pattern(name: name, version: version)
-    let now = clock.now.wall
-    var generator = SystemRandomNumberGenerator()
-    var execution = Execution(
-      id: SortableID.make(prefix: "exec", at: now, using: &generator), pattern: pattern, priority: options.priority ?? .normal,
-      input: request.input, metadata: options.metadata, idempotencyKey: options.idempotencyKey, createdAt: now,
-      deadline: now + ((options.timeout ?? pattern.timeout)?.duration ?? defaultTimeout), owner: session)
-    if let key = options.idempotencyKey {
-      let digest = try Self.digest(of: request, pattern: name, version: version)
+    let make = { [self] in
+      let now = clock.now.wall
+      var generator = SystemRandomNumberGenerator()
+      return Execution(
+        id: SortableID.make(prefix: "exec", at: now, using: &generator), pattern: pattern, priority: options.priority ?? .normal,
+        input: request.input, metadata: options.metadata, createdAt: now,
+        deadline: now + ((options.timeout ?? pattern.timeout)?.duration ?? defaultTimeout), owner: session)
+    }
+    guard let key = options.idempotencyKey else { return try await submit(make(), isAsync: isAsync) }
+    let digest = try Self.digest(of: request, pattern: name, version: version)
+    let limit = clock.now.instant + RestorationGate.patience
+    while true {
+      try await gate.pass(by: limit)
+      var execution = make()
+      (execution.idempotencyKey, execution.idempotencyDigest) = (key, digest)
       switch try await storeCall({ try await store.claimIdempotencyKey(key, executionID: execution.id, digest: digest) }) {
-      case .claimed: dispatcher.handle(.keyClaimed(RecentWrites.Claim(key: key, executionID: execution.id, digest: digest)))
+      case .claimed: break
       case .existing(let id, digest):
         if let answer = try await repeated(id, isAsync: isAsync) { return answer }
         execution.id = id
@@ -52,9 +60,15 @@ package struct ControlPlane: ControlPlaneService {
         throw APIError(
           .conflict, "the idempotency key was used for another request", details: ["executionId": .string(id)])
       }
+      // A store that has lost an earlier claim, or the execution, gets it back from its holder.
+      guard try await storeCall({ try await gate.wasOpen(by: limit) }) else { continue }
+      dispatcher.handle(.keyClaimed(RecentWrites.Claim(key: key, executionID: execution.id, digest: digest)))
+      return try await submit(execution, isAsync: isAsync)
     }
-    let isRepeatable = options.idempotencyKey != nil
-    let resolution = await dispatcher.submit(execution, waits: !isAsync, isRepeatable: isRepeatable)
+  }
+
+  private func submit(_ execution: Execution, isAsync: Bool) async throws -> ExecuteAnswer {
+    let resolution = await dispatcher.submit(execution, waits: !isAsync, isRepeatable: execution.idempotencyKey != nil)
     if case .accepted = resolution, !isAsync, let finished = try await endElsewhere(of: execution) {
       return try Self.answer(.finished(finished), isAsync: false)
     }

@@ -106,6 +106,9 @@ extension NodeAssembly {
       commands: try ClusterCommands(election: election, members: members, registry: registry, logger: logger), watch: watch,
       messenger: messenger, publisher: publisher, activity: activity, relay: events,
       queueReports: QueueReports(dispatcher: dispatcher, clock: clock),
+      gate: RestorationGate(
+        store: backend.state, session: session, dispatcher: dispatcher, health: health, clock: clock,
+        isStoreLossy: backend.traits.losesAcknowledgedWrites),
       defaultTimeout: configuration.executions.defaultTimeout, clock: clock)
   }
 

@@ -85,6 +85,7 @@ extension RedisStateStore {
     list.set("attempt", Int64(execution.attempt))
     list.set("priority", execution.priority.rawValue)
     if let key = execution.idempotencyKey { list.set("idempotencyKey", key) }
+    if let digest = execution.idempotencyDigest { list.set("idempotencyDigest", digest) }
     list.set("definition", try definitions.text(of: execution.pattern))
     try list.set(json: execution.input, "input", of: "the input of \(execution.id)")
     try list.set(json: execution.result, "result", of: "the result of \(execution.id)")
@@ -121,6 +122,7 @@ extension RedisStateStore {
       error: try reader.optional("error", reader.json),
       metadata: try reader.optional("metadata", reader.json),
       idempotencyKey: try reader.optional("idempotencyKey", reader.text),
+      idempotencyDigest: try reader.optional("idempotencyDigest", reader.text),
       createdAt: try reader.instant("createdAt"),
       startedAt: try reader.optional("startedAt", reader.instant),
       completedAt: try reader.optional("completedAt", reader.instant),

@@ -70,6 +70,12 @@ public final class RedisStateStore: StateStore {
     return .existing(executionID: record.executionId, digest: record.digest)
   }
 
+  /// Restores a lost claim of an idempotency key, over a later one.
+  public func restoreIdempotencyKey(_ key: String, executionID: String, digest: String, lifetime: Duration) async throws {
+    let value = try StoredValue.text(IdempotencyRecord(digest: digest, executionId: executionID), "idempotency key")
+    _ = try await send(RedisCommand("SET", keys.idempotency(key), value, "PX", max(1, lifetime.wholeMilliseconds)))
+  }
+
   private struct IdempotencyRecord: Codable {
     var digest: String
     var executionId: String

@@ -26,6 +26,10 @@ public struct Execution: Sendable, Hashable {
   ///
   /// A store that removes the execution remembers its end for the lifetime of the key.
   public var idempotencyKey: String?
+  /// The digest by which another request under the same key differs; nil without a key.
+  ///
+  /// With it the owner restores a claim of the key that the store has lost.
+  public var idempotencyDigest: String?
   /// The time of creation, which never changes.
   public var createdAt: Timestamp
   /// The time of the first tasks; nil before.
@@ -52,8 +56,9 @@ public struct Execution: Sendable, Hashable {
   public init(
     id: String, pattern: PatternDefinition, status: ExecutionStatus = .pending, priority: ExecutionPriority = .normal,
     input: JSONValue, result: JSONValue? = nil, error: ExecutionFailure? = nil, metadata: JSONValue? = nil,
-    idempotencyKey: String? = nil, createdAt: Timestamp, startedAt: Timestamp? = nil, completedAt: Timestamp? = nil, deadline: Timestamp,
-    attempt: Int = 1, owner: NodeSession, epoch: Int64 = 1, revision: Int64 = 1, recordings: Int64 = 0
+    idempotencyKey: String? = nil, idempotencyDigest: String? = nil, createdAt: Timestamp, startedAt: Timestamp? = nil,
+    completedAt: Timestamp? = nil, deadline: Timestamp, attempt: Int = 1, owner: NodeSession, epoch: Int64 = 1, revision: Int64 = 1,
+    recordings: Int64 = 0
   ) {
     self.id = id
     self.pattern = pattern
@@ -64,6 +69,7 @@ public struct Execution: Sendable, Hashable {
     self.error = error
     self.metadata = metadata
     self.idempotencyKey = idempotencyKey
+    self.idempotencyDigest = idempotencyDigest
     self.createdAt = createdAt
     self.startedAt = startedAt
     self.completedAt = completedAt

@@ -33,6 +33,15 @@ struct InMemoryIdempotencyKeys {
     return .claimed
   }
 
+  /// Claims a key in place of another execution.
+  mutating func restore(_ key: String, executionID: String, digest: String, at now: Timestamp, lifetime: Duration) {
+    if let other = claims[key], other.executionID != executionID {
+      claims[key] = nil
+      expiries.removeAll { $0.key == key }
+    }
+    _ = claim(key, executionID: executionID, digest: digest, at: now, lifetime: lifetime)
+  }
+
   /// Records the end of an execution that is removed.
   mutating func recordEnd(of execution: Execution) {
     guard let key = execution.idempotencyKey, claims[key]?.executionID == execution.id else { return }

@@ -113,6 +113,12 @@ public final class InMemoryStateStore: StateStore {
     return state.withLock { $0.idempotencyKeys.claim(key, executionID: executionID, digest: digest, at: now, lifetime: lifetime) }
   }
 
+  /// Restores a claim; see ``ExecutionStore/restoreIdempotencyKey(_:executionID:digest:lifetime:)``.
+  public func restoreIdempotencyKey(_ key: String, executionID: String, digest: String, lifetime: Duration) {
+    let now = now()
+    state.withLock { $0.idempotencyKeys.restore(key, executionID: executionID, digest: digest, at: now, lifetime: lifetime) }
+  }
+
   /// Removes old executions; see ``ExecutionStore/removeExecutions(createdBefore:maxRetained:limit:)``.
   public func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) -> Int {
     state.withLock { state in

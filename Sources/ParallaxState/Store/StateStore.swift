@@ -146,6 +146,18 @@ public protocol ExecutionStore: Sendable {
     _ key: String, executionID: String, digest: String, lifetime: Duration
   ) async throws -> IdempotencyClaim
 
+  /// Claims a key in place of another execution, because the store had acknowledged this claim and has lost it since.
+  ///
+  /// Another claim of the key was made after the loss. The execution of that claim must not run.
+  ///
+  /// - Parameters:
+  ///   - key: The key.
+  ///   - executionID: The execution to which the key belongs.
+  ///   - digest: The digest of the request.
+  ///   - lifetime: The remaining lifetime of the claim.
+  /// - Throws: `StateStoreError`.
+  func restoreIdempotencyKey(_ key: String, executionID: String, digest: String, lifetime: Duration) async throws
+
   /// Removes terminal executions created before `instant`, and further ones while the store has more than `maxRetained` executions.
   ///
   /// The oldest executions go first, at most `limit` in one call.
@@ -161,6 +173,12 @@ public protocol ExecutionStore: Sendable {
 package enum IdempotencyKey {
   /// The default lifetime of a claim: 24 hours.
   package static let lifetime = Duration.seconds(86_400)
+
+  /// The remaining lifetime of the claim by an execution; nil if it has expired.
+  package static func lifetime(of execution: Execution, at now: Timestamp) -> Duration? {
+    let left = min(lifetime - (now - execution.createdAt), lifetime)
+    return left > .zero ? left : nil
+  }
 }
 
 extension ExecutionStore {
@@ -172,6 +190,14 @@ extension ExecutionStore {
   /// Claims an idempotency key for 24 hours.
   public func claimIdempotencyKey(_ key: String, executionID: String, digest: String) async throws -> IdempotencyClaim {
     try await claimIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: IdempotencyKey.lifetime)
+  }
+
+  /// Restores the claim of an execution's idempotency key, if the key still holds.
+  package func restoreKey(of execution: Execution, at now: Timestamp) async throws {
+    guard let key = execution.idempotencyKey, let digest = execution.idempotencyDigest,
+      let lifetime = IdempotencyKey.lifetime(of: execution, at: now)
+    else { return }
+    try await restoreIdempotencyKey(key, executionID: execution.id, digest: digest, lifetime: lifetime)
   }
 }
 

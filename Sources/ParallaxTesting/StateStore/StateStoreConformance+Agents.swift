@@ -154,10 +154,22 @@ extension StateStoreConformance {
         try expect(claim, is: .existing(executionID: "exec_\(winner)", digest: "d\(winner)"), "the answer to another claimant")
       }
     },
+    Check("a restored claim of a key replaces a later one, and expires") { store in
+      let claim = { (id: String) in try await store.claimIdempotencyKey("key", executionID: id, digest: "d of \(id)") }
+      try expect(await claim("exec_2"), is: .claimed, "the later claim")
+      try await store.restoreIdempotencyKey("key", executionID: "exec_1", digest: "d of exec_1", lifetime: .seconds(60))
+      try await store.restoreIdempotencyKey("key", executionID: "exec_1", digest: "d of exec_1", lifetime: .seconds(60))
+      try expect(await claim("exec_1"), is: .claimed, "the repeat of the restored claim")
+      try expect(await claim("exec_2"), is: .existing(executionID: "exec_1", digest: "d of exec_1"), "the repeat of the later claim")
+      try await store.restoreIdempotencyKey("other", executionID: "exec_1", digest: "d", lifetime: .seconds(60))
+      try expect(
+        await store.claimIdempotencyKey("other", executionID: "exec_2", digest: "d"), is: .existing(executionID: "exec_1", digest: "d"),
+        "a claim after the restoration")
+    },
     Check("an idempotency key outlives its execution") { store in
       let now = try await store.currentTime()
       var stored = Sample.execution(id: "exec_1", status: .failed, createdAt: now)
-      stored.execution.idempotencyKey = "key"
+      (stored.execution.idempotencyKey, stored.execution.idempotencyDigest) = ("key", "d")
       stored.execution.completedAt = now + .seconds(1)
       try expect(await store.claimIdempotencyKey("key", executionID: "exec_1", digest: "d"), is: .claimed, "the claim")
       try await create(stored, in: store)

@@ -116,6 +116,9 @@ final class ObservedStore: StateStore {
   func claimIdempotencyKey(_ key: String, executionID: String, digest: String, lifetime: Duration) -> IdempotencyClaim {
     inner.claimIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: lifetime)
   }
+  func restoreIdempotencyKey(_ key: String, executionID: String, digest: String, lifetime: Duration) {
+    inner.restoreIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: lifetime)
+  }
 
   func register(_ record: AgentRecord) -> Int64 { inner.register(record) }
   func update(_ record: AgentRecord) throws -> Bool {

@@ -55,6 +55,12 @@ final class ForgetfulStore: StateStore {
     return successor.claimIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: lifetime)
   }
 
+  func restoreIdempotencyKey(_ key: String, executionID: String, digest: String, lifetime: Duration) {
+    claims.withLock { $0.append(key) }
+    lifetimes.withLock { $0.append(lifetime) }
+    successor.restoreIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: lifetime)
+  }
+
   func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) -> Int {
     successor.removeExecutions(createdBefore: instant, maxRetained: maxRetained, limit: limit)
   }

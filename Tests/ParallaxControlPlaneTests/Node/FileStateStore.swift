@@ -96,6 +96,10 @@ final class FileStateStore: StateStore {
     store.claimIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: lifetime)
   }
 
+  func restoreIdempotencyKey(_ key: String, executionID: String, digest: String, lifetime: Duration) async throws {
+    store.restoreIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: lifetime)
+  }
+
   func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) async throws -> Int {
     let count = store.removeExecutions(createdBefore: instant, maxRetained: maxRetained, limit: limit)
     try save { contents in contents.executions = contents.executions.filter { store.execution($0.key) != nil } }
