@@ -1,6 +1,7 @@
 import ParallaxAPI
 import ParallaxHA
 import ParallaxState
+import Synchronization
 
 /// Calls the store as the dispatch machine decides, and repeats each call until the store answers.
 ///
@@ -31,6 +32,15 @@ struct StoreWorker: Sendable {
   let retention: Duration
   let clock: NodeClock
   let reports: StoreReports
+  private let checks = PendingChecks()
+
+  init(store: any StateStore, session: NodeSession, retention: Duration, clock: NodeClock, reports: StoreReports) {
+    self.store = store
+    self.session = session
+    self.retention = retention
+    self.clock = clock
+    self.reports = reports
+  }
 
   // MARK: Calls
 
@@ -186,7 +196,14 @@ struct StoreWorker: Sendable {
   }
 
   /// Removes the registration of an agent at this node that is not connected here, because other nodes send it work.
+  ///
+  /// Each task for such an agent asks for a check; one is under way for each agent, and all that ask meanwhile lead to one more.
   private func checkAgent(_ id: String, for owner: any Owner) async {
+    guard checks.begin(id) else { return }
+    repeat { await checkAgentOnce(id, for: owner) } while checks.end(id)
+  }
+
+  private func checkAgentOnce(_ id: String, for owner: any Owner) async {
     var found: Int64?
     await repeating("check of an agent") { found = try await ghost(id, owner) }
     guard let found, (try? await clock.sleep(for: Self.registrationDelay)) != nil else { return }
@@ -232,6 +249,30 @@ struct StoreWorker: Sendable {
         return
       }
       pause = min(pause * 2, Self.pauses.longest)
+    }
+  }
+}
+
+/// The agents whose registrations are being checked.
+private final class PendingChecks: Sendable {
+  /// The agents, each with whether another check was asked for since the present one began.
+  private let state = Mutex<[String: Bool]>([:])
+
+  /// Begins a check, unless one is under way.
+  func begin(_ id: String) -> Bool {
+    state.withLock { checks in
+      let isFirst = checks[id] == nil
+      checks[id] = !isFirst
+      return isFirst
+    }
+  }
+
+  /// Ends a check; returns whether another one follows.
+  func end(_ id: String) -> Bool {
+    state.withLock { checks in
+      let isRepeated = checks[id] == true && !Task.isCancelled
+      checks[id] = isRepeated ? false : nil
+      return isRepeated
     }
   }
 }

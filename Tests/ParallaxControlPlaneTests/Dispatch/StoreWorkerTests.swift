@@ -16,11 +16,14 @@ import Testing
   private let clock = ManualClock()
   private let owner = RecordedOwner()
 
-  private func perform(_ call: StoreCall) async throws {
+  private func makeWorker() throws -> StoreWorker {
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let reports = StoreReports(metrics: try DispatchMetrics(registry: MetricsRegistry()), logger: logger) { _ in }
-    let worker = StoreWorker(
-      store: store, session: World.session, retention: .seconds(60), clock: NodeClock(clock), reports: reports)
+    return StoreWorker(store: store, session: World.session, retention: .seconds(60), clock: NodeClock(clock), reports: reports)
+  }
+
+  private func perform(_ call: StoreCall) async throws {
+    let worker = try makeWorker()
     await clock.advance { await worker.perform(call, for: owner) }
   }
 
@@ -31,6 +34,33 @@ import Testing
     store.failWrites(Array(repeating: StateStoreError(.unavailable, "no answer"), count: 10))
     try await perform(.removeAgent("a", epoch: epoch))
     #expect(store.agent("a") == nil)
+  }
+
+  /// Tasks for an agent that the store lists here and this node does not know; each asks for a check.
+  @Test func `One check of an agent is under way, and a later request leads to one more`() async throws {
+    let worker = try makeWorker()
+    let ghost = AgentRecord(id: "a", capabilities: ["text"], session: World.session, connectedAt: World.start, activeTasks: [])
+    let (first, ended) = (store.register(ghost), Recorder<Int>())
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      defer { group.cancelAll() }
+      group.addTask { await worker.perform(.checkAgent("a"), for: owner) }
+      try await clock.sleepers(atLeast: 1)
+      for number in 0..<100 {
+        group.addTask {
+          await worker.perform(.checkAgent("a"), for: owner)
+          ended.add(number)
+        }
+      }
+      try await eventually("the end of the others", within: .seconds(5)) { ended.count == 100 }
+      // The agent registers once more, which no check has seen.
+      let second = store.register(ghost)
+      #expect(second > first && store.agent("a") != nil)
+      clock.advance(by: .seconds(5))
+      try await clock.sleepers(atLeast: 1)
+      #expect(store.agent("a")?.epoch == second)
+      clock.advance(by: .seconds(5))
+      try await eventually("the removal of the ghost", within: .seconds(5)) { store.agent("a") == nil }
+    }
   }
 
   @Test func `The end of an agent's change is reported when the store has it`() async throws {
