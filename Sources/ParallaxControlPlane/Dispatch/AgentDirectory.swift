@@ -73,6 +73,8 @@ package struct AgentDirectory: Sendable {
     package fileprivate(set) var ending: Set<String> = []
     /// Whether the agent's heartbeats list its tasks.
     package fileprivate(set) var tellsTasks = false
+    /// The sent tasks of other nodes that the last heartbeat did not list.
+    fileprivate var unlisted: Set<String> = []
     /// The number of further tasks, as announced by the agent's node.
     package fileprivate(set) var tasksOfOthers = 0
     package fileprivate(set) var tasksCompleted = 0
@@ -185,7 +187,7 @@ package struct AgentDirectory: Sendable {
       for task in agent.cargo.sent { agent.tasks[task]?.carried(over: agent.epoch) }
       agent.formerEpoch = agent.epoch
       (agent.delivered, agent.deferred) = ([], [])
-      agent.ending = []
+      (agent.ending, agent.unlisted) = ([], [])
       agent.tasksOfOthers = 0
     }
     agent.epoch = epoch
@@ -348,7 +350,8 @@ package struct AgentDirectory: Sendable {
 
   /// Frees the places of tasks that an agent's heartbeat does not list: withdrawn ones, and ones known only from the agent.
   ///
-  /// An assigned task keeps its place, because it may be on its way to the agent.
+  /// A task of another node may be on its way to the agent, so its place is free after two heartbeats in a row that do not list it: its
+  /// owner may have withdrawn it in vain. A task of this node keeps its place to its end.
   package mutating func keepPlaces(of tasks: Set<String>, id: String) {
     guard let agent = agents[id] else { return }
     agents[id]?.tellsTasks = true
@@ -356,6 +359,9 @@ package struct AgentDirectory: Sendable {
     for (task, inHand) in agent.tasks where inHand.executionID.isEmpty && !tasks.contains(task) {
       free(task: task, from: id, completed: false)
     }
+    let unlisted = Set(agent.tasks.filter { !$0.value.isOwn && !tasks.contains($0.key) }.keys).intersection(agent.cargo.sent)
+    for task in unlisted.intersection(agent.unlisted) { free(task: task, from: id, completed: false) }
+    agents[id]?.unlisted = unlisted.subtracting(agent.unlisted)
   }
 
   // MARK: Selection

@@ -276,6 +276,40 @@ import Testing
     #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
   }
 
+  /// The owner of the first task has withdrawn it in vain, and the agent does not have it any more.
+  @Test func aTaskOfAnotherNodeThatTwoHeartbeatsInARowDoNotListFreesItsPlace() {
+    var world = World(DispatchMachine.Settings(session: World.session, relocationDelay: .milliseconds(250)))
+    let epoch = world.connect("a")
+    world.forward("task_8_0", to: "a")
+    world.forward("task_9_0", to: "a")
+    let report = { (tasks: [String]) in
+      world.handle(.agent(.reported("a", epoch: epoch, tasks: tasks)))
+      world.settle()
+    }
+    // The task was on its way to the agent.
+    for tasks in [[], ["task_8_0"], []] { report(tasks) }
+    #expect(world.tasks == ["task_8_0 a"])
+    report([])
+    #expect(world.tasks == ["task_8_0 a", "task_9_0 a"] && world.machine.agent("a")?.load == 1)
+    // A task that waits in the session of its agent is no more on its way than before.
+    world.handle(.agent(.deferred(task: "task_9_0", at: "a", epoch: epoch)))
+    for _ in 1...3 { report([]) }
+    #expect(world.machine.agent("a")?.load == 1)
+    world.handle(.agent(.sent(task: "task_9_0", to: "a", epoch: epoch)))
+    for _ in 1...2 { report([]) }
+    #expect(world.machine.agent("a")?.load == 0 && world.faults == [])
+  }
+
+  @Test func aTaskOfThisNodeThatNoHeartbeatListsKeepsItsPlace() {
+    var world = World()
+    let epoch = world.connect("a")
+    world.submit()
+    world.submit()
+    for _ in 1...3 { world.handle(.agent(.reported("a", epoch: epoch, tasks: []))) }
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+  }
+
   @Test func theResultOfACancelledTaskFreesItsPlace() {
     var world = World()
     world.connect("a")
