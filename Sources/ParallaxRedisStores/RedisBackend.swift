@@ -34,6 +34,8 @@ public struct RedisBackend: Backend {
   private let condition: WriteCondition
   private let configuration: RedisConfiguration
   private let group: any EventLoopGroup
+  /// Asks the servers for what a diagnosis judges.
+  package let survey: RedisSurvey
 
   /// Makes the stores and their shared client, which connects when the node runs.
   ///
@@ -60,6 +62,8 @@ public struct RedisBackend: Backend {
       eventLoopGroup: eventLoopGroup, clock: clock, logger: logger)
     self.client = client
     self.configuration = configuration
+    survey = RedisSurvey(
+      configuration: configuration, keys: keys, requiresReplicas: requiredReplicas > 0, eventLoopGroup: eventLoopGroup, clock: clock)
     group = eventLoopGroup
     let condition = WriteCondition(client: client, keys: keys, clock: clock, logger: logger)
     self.condition = condition

@@ -6,6 +6,8 @@ struct CommandFailure: Error {
     case usage = 2
     case noLeader = 3
     case unreachable = 4
+    /// Only of `doctor`: nothing failed, and something should be changed.
+    case warned = 5
   }
 
   var exitCode: Code

@@ -10,7 +10,7 @@ struct Parallax: AsyncParsableCommand {
       The address of the control plane is --server or PARALLAX_SERVER, else http://127.0.0.1:8080.
       Exit codes: 0 success, 1 failure, 2 wrong usage, 3 no leader, 4 no server reachable.
       """,
-    subcommands: [Executions.self, Agents.self, Patterns.self, HA.self, Keys.self])
+    subcommands: [Executions.self, Agents.self, Patterns.self, HA.self, Doctor.self, Keys.self])
 }
 
 @main

@@ -39,9 +39,12 @@ struct Printer {
     }
   }
 
-  private static func indented(_ answer: Data) throws -> String {
+  private static func indented(_ answer: Data) throws -> String { try indented(decode(answer, as: JSONValue.self)) }
+
+  /// A document as JSON on several lines.
+  static func indented(_ document: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(decode(answer, as: JSONValue.self)), as: UTF8.self)
+    return String(decoding: try encoder.encode(document), as: UTF8.self)
   }
 }

@@ -58,6 +58,9 @@ final class EventPublisher: Service {
     wakeUp.signal()
   }
 
+  /// The number of events that wait for their publication.
+  var waitingCount: Int { state.withLock { $0.queue.count } }
+
   /// Publishes until a graceful shutdown begins, then flushes the queue, up to the first failure.
   func run() async throws {
     await withGracefulShutdownHandler {

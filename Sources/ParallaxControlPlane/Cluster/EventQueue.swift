@@ -30,6 +30,9 @@ struct EventQueue: Sendable {
     self.batchSize = batchSize
   }
 
+  /// The number of queued events.
+  var count: Int { waiting.count }
+
   /// Queues the event that `make` returns for the next sequence number of the channel.
   mutating func add(on channel: ClusterEvent.Channel, _ make: (_ sequence: Int64) -> ClusterEvent) -> Notice? {
     let sequence = (sequences[channel] ?? 0) + 1

@@ -10,6 +10,8 @@ final class SyncLatency: Sendable {
     var lastMarker: Int64 = 0
     /// Markers not received back yet, oldest first, each with the time of sending.
     var awaited: [(marker: Int64, sentAt: Duration)] = []
+    /// The delay of the last marker that returned.
+    var last: Duration?
   }
 
   /// The largest number of awaited markers; the measure needs the oldest, so newer ones are left out.
@@ -39,8 +41,16 @@ final class SyncLatency: Sendable {
   /// Records that a marker returned; earlier ones are lost, since events keep their order.
   func received(_ marker: Int64, at now: Duration) {
     state.withLock { state in
-      if let sent = state.awaited.first(where: { $0.marker == marker }) { summary.observe(now - sent.sentAt) }
+      if let sent = state.awaited.first(where: { $0.marker == marker }) {
+        summary.observe(now - sent.sentAt)
+        state.last = now - sent.sentAt
+      }
       state.awaited.removeAll { $0.marker <= marker }
     }
+  }
+
+  /// The delay of the last marker that returned, and the age of the oldest one that has not; nil without one.
+  func state(at now: Duration) -> (last: Duration?, overdue: Duration?) {
+    state.withLock { state in (state.last, state.awaited.first.map { now - $0.sentAt }) }
   }
 }

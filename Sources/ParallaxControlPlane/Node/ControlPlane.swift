@@ -24,6 +24,7 @@ package struct ControlPlane: ControlPlaneService {
   let relay: EventRelay
   let queueReports: QueueReports
   let gate: RestorationGate
+  let diagnosis: NodeDiagnosis
   let defaultTimeout: Duration
   let clock: NodeClock
 
@@ -284,6 +285,8 @@ package struct ControlPlane: ControlPlaneService {
   // MARK: High availability
 
   package func haStatus() async throws -> HAStatusDocument { await status.document() }
+
+  package func haDiagnosis() async throws -> DiagnosisDocument { try await diagnosis.document() }
 
   package func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument { try await commands.stepDown(request) }
 

@@ -68,10 +68,10 @@ extension NodeAssembly {
       publisher: publisher)
   }
 
-  func makeFeed() throws -> ClusterFeed {
+  func makeFeed() -> ClusterFeed {
     ClusterFeed(
       bus: backend.events, store: backend.state, session: session, members: membership.members, dispatcher: dispatcher,
-      messenger: messenger, patterns: patterns, publisher: publisher, latency: try SyncLatency(registry: registry),
+      messenger: messenger, patterns: patterns, publisher: publisher, latency: latency,
       activity: activity, meter: meter, onLoss: { [losses] in losses.fire() }, clock: clock, logger: logger)
   }
 
@@ -109,6 +109,10 @@ extension NodeAssembly {
       gate: RestorationGate(
         store: backend.state, session: session, dispatcher: dispatcher, health: health, clock: clock,
         isStoreLossy: backend.traits.losesAcknowledgedWrites),
+      diagnosis: NodeDiagnosis(
+        NodeDiagnosis.Parts(
+          session: session, configuration: configuration, backend: backend, members: members, election: election, latency: latency,
+          publisher: publisher, clock: clock)),
       defaultTimeout: configuration.executions.defaultTimeout, clock: clock)
   }
 

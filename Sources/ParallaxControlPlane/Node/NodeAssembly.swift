@@ -30,6 +30,7 @@ struct NodeAssembly {
   let recovery: SessionRecovery
   let watch: ExecutionWatch
   let metrics: NodeMetrics
+  let latency: SyncLatency
   let activity = Activity()
   let meter: ActivityMeter
   let events: EventRelay
@@ -80,6 +81,7 @@ struct NodeAssembly {
       store: store, inboxes: backend.inboxes, dispatcher: dispatcher, session: session, resumeGrace: configuration.agents.resumeGrace,
       registry: registry, clock: clock, logger: logger)
     watch = ExecutionWatch(store: store, session: session, clock: clock) { [messenger] in messenger.send($0, to: $1) }
+    latency = try SyncLatency(registry: registry)
     metrics = try NodeMetrics(registry: registry, election: election, members: membership.members, dispatcher: dispatcher)
     if backend.traits.isShared { health.watchSilence { [members = membership.members] in members.isCutOff } }
   }
@@ -101,7 +103,7 @@ struct NodeAssembly {
     let (server, certificates) = try makeServer(shutdown: shutdown, onListening: hooks.onListening)
     let settings = ReloadableSettings(
       configuration, server: server, certificates: certificates, patterns: shipped, clock: clock.monotonic, logger: logger)
-    let services = try NodePart.allCases.flatMap { part -> [any Service] in
+    let services = NodePart.allCases.flatMap { part -> [any Service] in
       switch part {
       case .backend: backend.services
       case .events: [publisher]
@@ -114,7 +116,7 @@ struct NodeAssembly {
             started: started,
             base: InboxReceiver(inboxes: backend.inboxes, session: session, dispatcher: dispatcher, watch: watch, logger: logger))
         ]
-      case .feed: [AfterStart(started: started, base: try makeFeed()), events]
+      case .feed: [AfterStart(started: started, base: makeFeed()), events]
       // A node that cannot start must not lead, and must not touch the election record of another cluster.
       case .leadership: [AfterStart(started: started, base: makeLeadership())]
       case .lifecycle: [makeLifecycle(shippedPatterns: shipped, onReady: hooks.onReady)]

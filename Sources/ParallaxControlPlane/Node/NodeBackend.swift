@@ -20,6 +20,16 @@ extension NodeConfiguration {
   }
 }
 
+extension Backend {
+  /// What asks the Redis of the stores for the facts of a diagnosis; nil for other stores.
+  var redisSurvey: RedisSurvey? { (self as? RedisBackend)?.survey }
+
+  /// Why there is no ``redisSurvey``.
+  var withoutSurvey: String {
+    self is InMemoryBackend ? "the state is in the memory of this process" : "the stores are not on Redis, but the program's own"
+  }
+}
+
 extension RedisConfiguration {
   /// Makes the client's settings; throws ``ConfigurationError`` if a TLS file is unusable.
   fileprivate init(_ configuration: NodeConfiguration.Redis, nodeID: String) throws {

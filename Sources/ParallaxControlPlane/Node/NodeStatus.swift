@@ -30,16 +30,19 @@ struct NodeStatus: Sendable {
   private func member(_ member: MembershipView.Member, leaders: [String]) -> HAStatusDocument.Member {
     HAStatusDocument.Member(
       id: member.id, address: member.record.address, role: leaders.contains(member.id) ? .leader : .standby,
-      status: member.status == .healthy ? .healthy : .unhealthy, lastHeartbeat: Self.timestamp(member.record.lastHeartbeat),
+      status: member.status == .healthy ? .healthy : .unhealthy, lastHeartbeat: Timestamp(member.record.lastHeartbeat),
       lastSeen: member.lastSeen, term: member.record.term > 0 ? member.record.term : nil)
   }
 
   private func staleSince(_ view: MembershipView, _ status: ElectionStatus) -> Timestamp? {
     if let silence = status.staleFor { return clock.now.wall - silence }
-    return view.asOf.map(Self.timestamp)
+    return view.asOf.map { Timestamp($0) }
   }
+}
 
-  private static func timestamp(_ date: Date) -> Timestamp {
-    Timestamp(milliseconds: Int64((date.timeIntervalSince1970 * 1_000).rounded()))
+extension Timestamp {
+  /// The millisecond that is nearest to an instant.
+  init(_ date: Date) {
+    self.init(milliseconds: Int64((date.timeIntervalSince1970 * 1_000).rounded()))
   }
 }

@@ -24,6 +24,9 @@ public final class RedisLeasedConnection: Sendable {
     self.redirected = redirected
   }
 
+  /// The address of the server.
+  package var endpoint: RedisConfiguration.Endpoint { connection.endpoint }
+
   /// Sends a command and waits for its reply.
   ///
   /// - Parameter command: The command. Give a blocking command a ``RedisCommand/withTimeout(_:)`` longer than it may block. SUBSCRIBE and

@@ -20,8 +20,26 @@ package struct RedisServerRequirements: Sendable {
       self.target = target
     }
 
-    fileprivate var description: String {
+    /// The command and its target, as the error names them.
+    package var description: String {
       target.map { "\(command.name) on \($0)" } ?? command.name
+    }
+  }
+
+  /// The requirements that a server does not meet, by its replies to the probes.
+  package struct Gaps: Sendable, Hashable {
+    /// The probes that the user has no right to, in the words of the error.
+    package var forbidden: [String] = []
+    /// The names of the commands that the server does not know.
+    package var unknown: [String] = []
+    /// The server's first refusal.
+    package var words: String?
+
+    /// Creates gaps; none by default.
+    package init(forbidden: [String] = [], unknown: [String] = [], words: String? = nil) {
+      self.forbidden = forbidden
+      self.unknown = unknown
+      self.words = words
     }
   }
 
@@ -62,32 +80,38 @@ package struct RedisServerRequirements: Sendable {
   ///   - server: The server's name in the error.
   /// - Returns: The reason to refuse the server, or `nil`.
   func refusal(of replies: [RESPValue], server: String) -> RedisError? {
-    var forbidden: [String] = []
-    var unknown: [String] = []
-    var words: String?
-    for (probe, reply) in zip(probes, replies) {
-      guard let message = reply.errorMessage else { continue }
+    let gaps = gaps(by: replies.map(\.errorMessage))
+    if !gaps.unknown.isEmpty {
+      return RedisError(
+        .invalidConfiguration,
+        message: "\(server) lacks commands that this program needs (\(Self.list(gaps.unknown))): connect to Redis or Valkey itself, "
+          + "or to its sentinels, not to a proxy in front of it.",
+        serverMessage: gaps.words)
+    }
+    if gaps.forbidden.isEmpty { return nil }
+    return RedisError(
+      .invalidConfiguration,
+      message: "\(server) denies the user what this program needs (\(Self.list(gaps.forbidden))): grant it with ACL SETUSER.",
+      serverMessage: gaps.words)
+  }
+
+  /// Reads a server's answers to the probes.
+  ///
+  /// - Parameter messages: The server's error to each of ``probes``, in order; nil where it answered otherwise.
+  /// - Returns: What is missing.
+  package func gaps(by messages: [String?]) -> Gaps {
+    var gaps = Gaps()
+    for case (let probe, let message?) in zip(probes, messages) {
       if message.hasPrefix("NOPERM") {
-        forbidden.append(probe.description)
+        gaps.forbidden.append(probe.description)
       } else if Self.isUnknownCommand(message) {
-        unknown.append(probe.command.name)
+        gaps.unknown.append(probe.command.name)
       } else {
         continue
       }
-      words = words ?? message
+      gaps.words = gaps.words ?? message
     }
-    if !unknown.isEmpty {
-      return RedisError(
-        .invalidConfiguration,
-        message: "\(server) lacks commands that this program needs (\(Self.list(unknown))): connect to Redis or Valkey itself, "
-          + "or to its sentinels, not to a proxy in front of it.",
-        serverMessage: words)
-    }
-    if forbidden.isEmpty { return nil }
-    return RedisError(
-      .invalidConfiguration,
-      message: "\(server) denies the user what this program needs (\(Self.list(forbidden))): grant it with ACL SETUSER.",
-      serverMessage: words)
+    return gaps
   }
 
   private static func isUnknownCommand(_ message: String) -> Bool {
@@ -132,7 +156,8 @@ package struct RedisVersion: Sendable, Hashable, Comparable, CustomStringConvert
     self.minor = minor
   }
 
-  init?(_ text: String) {
+  /// Reads the first two numbers of a version such as `7.0.15`; `nil` for another text.
+  package init?(_ text: String) {
     let numbers = text.split(separator: ".").prefix(2).compactMap { Int($0) }
     guard numbers.count == 2 else { return nil }
     self.init(numbers[0], numbers[1])

@@ -103,6 +103,9 @@ struct APIRoutes: Sendable {
         try await .json(service.disconnectAgent(id: context.pathParameter("id")))
       },
       Route(method: .get, path: "/ha/status", access: .status, operation: .status) { _, _ in try await .json(service.haStatus()) },
+      Route(method: .get, path: "/ha/diagnosis", access: .scope(.read), operation: .diagnosis) { _, _ in
+        try await .json(service.haDiagnosis())
+      },
       Route(method: .post, path: "/ha/stepdown", access: .scope(.admin), operation: .stepDown) { request, _ in
         try await .json(service.stepDown(decode(StepDownRequest.self, from: request)))
       },
@@ -245,6 +248,7 @@ private struct Signpost: Encodable {
     "events": "GET /api/events",
     "agentProtocol": "WebSocket \(WebSocketHandshake.path)",
     "cluster": "GET /ha/status",
+    "diagnosis": "GET /ha/diagnosis",
     "health": "GET /health",
     "metrics": "GET /metrics",
   ]

@@ -58,6 +58,8 @@ package protocol ControlPlaneService: Sendable {
   func agent(id: String) async throws -> AgentDocument
   func disconnectAgent(id: String) async throws -> AgentDisconnected
   func haStatus() async throws -> HAStatusDocument
+  /// Examines the node, its store and its cluster; takes seconds if something does not answer.
+  func haDiagnosis() async throws -> DiagnosisDocument
   func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument
   func elect(_ request: ElectRequest) async throws -> HandoverDocument
   func setPaused(_ paused: Bool) async throws -> PauseDocument

@@ -89,6 +89,12 @@ extension Operation {
   static let status = Operation(
     id: "getStatus", summary: "The members, the leader and its lease, as the answering node knows them.", tag: .cluster,
     answers: [.json(.status, "The status; `stale` while the store does not answer.")])
+  static let diagnosis = Operation(
+    id: "getDiagnosis",
+    summary:
+      "Examine the node, its Redis and its cluster: every check with its finding, the cause and the remedy. Takes some seconds if Redis "
+      + "does not answer.",
+    tag: .cluster, answers: [.json(.diagnosis, "The findings; `status` is the worst.")])
   static let stepDown = Operation(
     id: "stepDown", summary: "Have the leader hand over, to any member or to one of them.", tag: .cluster, body: .json(.stepDownRequest),
     answers: [.json(.handover, "Another node leads.")], errors: [.timeout, .conflict, .notReady])

@@ -28,6 +28,7 @@ extension Schema {
         "limit": countSchema, "offset": countSchema,
       ])
     case .agentDisconnected: objectSchema(["id": textSchema, "disconnected": truthSchema])
+    case .diagnosis: Self.diagnosisDefinition
     case .status, .stepDownRequest, .electRequest, .handover, .pause: clusterDefinition
     case .health: Self.healthDefinition
     case .activity: objectSchema(["interval": millisecondsSchema, "nodes": mapSchema(arraySchema(Self.sampleDefinition))])
@@ -155,6 +156,18 @@ extension Schema {
         ], optional: ["staleSince": instantSchema])
     }
   }
+
+  private static let diagnosisDefinition: JSONValue = {
+    let status = choiceSchema(DiagnosisStatus.allCases.map(\.rawValue))
+    return objectSchema(
+      [
+        "status": status, "nodeId": textSchema, "version": textSchema, "at": instantSchema, "duration": millisecondsSchema,
+        "checks": arraySchema(
+          objectSchema(
+            ["id": textSchema, "status": status, "summary": textSchema, "page": textSchema],
+            optional: ["cause": textSchema, "remedy": textSchema])),
+      ], optional: ["incarnation": textSchema, "clusterId": textSchema])
+  }()
 
   private static let healthDefinition: JSONValue = {
     let status = choiceSchema(["healthy", "degraded", "unhealthy"])

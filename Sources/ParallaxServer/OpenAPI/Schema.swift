@@ -20,6 +20,7 @@ enum Schema: String, Sendable, CaseIterable {
   case agentList = "AgentList"
   case agentDisconnected = "AgentDisconnected"
   case status = "ClusterStatus"
+  case diagnosis = "Diagnosis"
   case stepDownRequest = "StepDownRequest"
   case electRequest = "ElectRequest"
   case handover = "Handover"

@@ -44,7 +44,7 @@ import Testing
       MemberRecord(
         session: World.other, clusterID: nil, address: "10.0.0.2:8080", sequence: 1, report: MemberReport(), startedAt: instant,
         lastHeartbeat: instant, version: "1"), replacing: nil)
-    try await running([assembly.membership, try assembly.makeFeed()], body)
+    try await running([assembly.membership, assembly.makeFeed()], body)
   }
 
   private func eventuallyAdvancing(_ what: String, _ condition: @escaping @Sendable () -> Bool) async throws {

@@ -72,6 +72,12 @@ struct FakeControlPlane: ControlPlaneService {
     return HAStatusDocument(clusterId: "default", members: [member])
   }
 
+  func haDiagnosis() async throws -> DiagnosisDocument {
+    DiagnosisDocument(
+      nodeId: "node-1", incarnation: "abc", clusterId: "default", version: "1.2.3", at: Timestamp(milliseconds: 0), duration: .seconds(1),
+      checks: [DiagnosisFinding(id: "redis.reachable", status: .ok, summary: "it answers", page: "page.md#redisreachable")])
+  }
+
   func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument {
     HandoverDocument(old: "node-1", new: request.to, term: 2, took: .milliseconds(3))
   }
