@@ -13,6 +13,7 @@ sources=${1:-Sources}
 allowed='
 ParallaxControlPlane/Node/NodeClock.swift:          the clock of a node is made here
 ParallaxHA/Election/LeaderElection.swift:           the default of a public initializer
+ParallaxHA/Store/ElectionStore+Death.swift:         the default of a public method
 ParallaxHA/Duties/LeaderDuties.swift:               the default of a public initializer
 ParallaxMetrics/Registry/MetricsRegistry.swift:     the default of a public initializer
 ParallaxHTTP/HealthProbes.swift:                    the default of a public initializer

@@ -50,6 +50,7 @@ extension ElectionRecord: Codable {
     case reservation = "reserved"
     case cooldown = "barred"
     case isPaused = "paused"
+    case isWitnessed = "witnessed"
   }
 
   /// Reads the fields of the JSON form.
@@ -77,6 +78,7 @@ extension ElectionRecord: Codable {
     reservation = try fields.decodeIfPresent(ElectionHold.self, forKey: .reservation)
     cooldown = try fields.decodeIfPresent(ElectionHold.self, forKey: .cooldown)
     isPaused = try fields.decodeIfPresent(Bool.self, forKey: .isPaused) ?? false
+    isWitnessed = try fields.decodeIfPresent(Bool.self, forKey: .isWitnessed) ?? false
     acquiredAt = try fields.decodeIfPresent(String.self, forKey: .acquiredAt).flatMap { try? Date($0, strategy: Self.instant) }
     renewedAt = try fields.decodeIfPresent(String.self, forKey: .renewedAt).flatMap { try? Date($0, strategy: Self.instant) }
   }
@@ -102,6 +104,7 @@ extension ElectionRecord: Codable {
     try fields.encodeIfPresent(reservation, forKey: .reservation)
     try fields.encodeIfPresent(cooldown, forKey: .cooldown)
     try fields.encode(isPaused, forKey: .isPaused)
+    if isWitnessed { try fields.encode(true, forKey: .isWitnessed) }
     try fields.encodeIfPresent(acquiredAt?.formatted(Self.instant), forKey: .acquiredAt)
     try fields.encodeIfPresent(renewedAt?.formatted(Self.instant), forKey: .renewedAt)
   }

@@ -46,6 +46,10 @@ public struct ElectionRecord: Sendable, Hashable {
   public var cooldown: ElectionHold?
   /// Whether elections are suspended, for maintenance.
   public var isPaused: Bool
+  /// Whether a released record was released by a witness of its leader's death; for people and logs only.
+  ///
+  /// In JSON, `witnessed`, which is absent otherwise. The next acquisition clears it.
+  public var isWitnessed: Bool
   /// The beginning of the term by the holder's wall clock; for people only.
   public var acquiredAt: Date?
   /// The last renewal by the holder's wall clock; for people only.
@@ -80,6 +84,7 @@ public struct ElectionRecord: Sendable, Hashable {
     self.leaseDuration = leaseDuration
     self.isBootstrap = isBootstrap
     isPaused = false
+    isWitnessed = false
   }
 
   /// Whether the leader has released the record, so that it may be taken at once.
@@ -87,6 +92,35 @@ public struct ElectionRecord: Sendable, Hashable {
 
   /// The fencing token of the record's term.
   public var fencingToken: FencingToken { FencingToken(term: term, incarnation: incarnation) }
+
+  /// The record after its leader has given it up, with the term and the number of transitions as they were.
+  ///
+  /// A request to hand over in this term becomes the hold that it asks for.
+  ///
+  /// - Parameters:
+  ///   - sequence: The number of the write.
+  ///   - timings: The durations of the holds.
+  /// - Returns: The record that any candidate may take at once.
+  package func released(sequence: Int64, timings: ElectionTimings) -> ElectionRecord {
+    var next = self
+    next.leader = nil
+    next.address = nil
+    next.sequence = sequence
+    next.request = nil
+    guard let leader, let request, request.targetTerm == term else { return next }
+    switch request.kind {
+    case .elect: break
+    case .stepDown:
+      if let target = request.to {
+        next.reservation = ElectionHold(id: request.id, node: target, duration: timings.reservation)
+      } else {
+        next.cooldown = ElectionHold(id: request.id, node: leader, duration: timings.cooldown)
+      }
+    case .force:
+      if next.cooldown == nil { next.cooldown = ElectionHold(id: request.id, node: leader, duration: timings.cooldown) }
+    }
+    return next
+  }
 
   /// Orders versions of one record by age, as far as term and sequence determine it.
   package func isNewer(than other: ElectionRecord) -> Bool {

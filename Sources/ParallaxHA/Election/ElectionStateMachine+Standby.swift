@@ -131,27 +131,8 @@ extension ElectionStateMachine {
       proceedAsStandby()
       return
     }
-    send(.release, released(snapshot.record), expecting: snapshot.version)
-  }
-
-  private func released(_ record: ElectionRecord) -> ElectionRecord {
-    var next = record
-    next.leader = nil
-    next.address = nil
-    next.sequence = max(record.sequence, highestSequence) + 1
-    next.request = nil
-    guard let request = record.request, request.targetTerm == record.term else { return next }
-    switch request.kind {
-    case .elect: break
-    case .stepDown:
-      if let target = request.to {
-        next.reservation = ElectionHold(id: request.id, node: target, duration: timings.reservation)
-      } else {
-        next.cooldown = ElectionHold(id: request.id, node: session.nodeID, duration: timings.cooldown)
-      }
-    case .force:
-      if next.cooldown == nil { next.cooldown = ElectionHold(id: request.id, node: session.nodeID, duration: timings.cooldown) }
-    }
-    return next
+    let record = snapshot.record
+    let released = record.released(sequence: max(record.sequence, highestSequence) + 1, timings: timings)
+    send(.release, released, expecting: snapshot.version)
   }
 }

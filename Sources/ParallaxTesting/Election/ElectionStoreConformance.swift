@@ -87,6 +87,34 @@ public enum ElectionStoreConformance {
     Check("hints, if there are any, have records that were written") { store in
       try await checkHints(of: store)
     },
+    Check("a recorded death releases the record of that incarnation, with its term, transitions and pause") { store in
+      let version = try await write(ElectionSample.renewed, to: store, expecting: nil)
+      try expect(
+        await released(by: ElectionSample.session, in: store), is: [ElectionSample.renewed.fencingToken], "the released terms")
+      let after = try require(await store.read(), "the record")
+      try expect(after.version != version, "a new version")
+      var expected = ElectionSample.renewed
+      expected.leader = nil
+      expected.address = nil
+      expected.sequence += 1
+      expected.isWitnessed = true
+      try expect(after.record, is: expected, "the record")
+      try expect(await released(by: ElectionSample.session, in: store), is: [], "the terms released by a repeat")
+      try expect(await store.read(), is: after, "the record after a repeat")
+    },
+    Check("a recorded death changes no record of another incarnation, and creates none") { store in
+      try expect(await released(by: ElectionSample.session, in: store), is: [], "the terms released over no record")
+      try expect(await store.read(), is: nil, "the record after that")
+      let version = try await write(ElectionSample.held, to: store, expecting: nil)
+      let others = [
+        NodeSession(nodeID: "node-a", incarnation: "00000000000000a2"), NodeSession(nodeID: "node-b", incarnation: "00000000000000a1"),
+      ]
+      for other in others {
+        try expect(await released(by: other, in: store), is: [], "the terms released for \(other)")
+        try expect(
+          await store.read(), is: ElectionSnapshot(record: ElectionSample.held, version: version), "the record after that of \(other)")
+      }
+    },
   ]
 
   /// Runs all checks, each on a store of its own.
@@ -135,6 +163,16 @@ public enum ElectionStoreConformance {
     case .conflict(let found):
       throw ConformanceFailure(description: "a write over the present version was refused for \(String(describing: found))")
     }
+  }
+
+  /// Records a death up to its first wait; returns the released terms.
+  private static func released(by session: NodeSession, in store: some ElectionStore) async throws -> [FencingToken] {
+    var notice = DeathNotice(of: session, timings: .standard)
+    while let step = notice.next(at: .zero) {
+      if case .wait = step { break }
+      notice.heard(try await store.answer(to: step), at: .zero)
+    }
+    return notice.released
   }
 
   private static func winners(of count: Int, in store: any ElectionStore, expecting: ElectionVersion?) async throws -> [String] {
@@ -224,6 +262,8 @@ public enum ElectionStoreConformance {
 
 /// Records with every field in every form; instants are whole milliseconds, the precision that stores must keep.
 enum ElectionSample {
+  static let session = NodeSession(nodeID: "node-a", incarnation: "00000000000000a1")
+
   static let held: ElectionRecord = {
     var record = ElectionRecord(
       clusterID: "conformance", leader: "node-a", address: "10.0.0.1:8080", incarnation: "00000000000000a1", term: 1_700_000_000_001,

@@ -74,6 +74,32 @@ import Testing
     }
   }
 
+  @Test func aRecordedDeathIsAHintToAllSubscribers() async throws {
+    try await withElectionStore { store, client, _ in
+      guard case .written = try await store.compareAndSet(Self.record, expecting: nil) else { return #expect(Bool(false)) }
+      let other = RedisElectionStore(client: client, keys: try KeySpace())
+      try await withThrowingTaskGroup(of: ElectionSnapshot?.self) { group in
+        let changes = other.changes()
+        let (subscribed, subscription) = AsyncStream.makeStream(of: Void.self)
+        group.addTask {
+          for await hint in changes {
+            if hint.record.isReleased { return hint }
+            subscription.yield()
+          }
+          return nil
+        }
+        // The first hint is the record that a new subscription reads.
+        for await _ in subscribed { break }
+        let timings = try ElectionTimings(leaseDuration: .milliseconds(500))
+        let released = try await store.recordDeath(of: "node-a", incarnation: "a1", timings: timings)
+        #expect(released == [Self.record.fencingToken])
+        let hint = try #require(try await group.next() ?? nil)
+        #expect(hint.record.isWitnessed && hint.record.term == Self.record.term)
+        group.cancelAll()
+      }
+    }
+  }
+
   @Test func aWriteWithTooFewReplicasHasAnUnknownOutcome() async throws {
     try await withElectionStore { store, client, _ in
       let careful = RedisElectionStore(client: client, keys: try KeySpace(), requiredReplicas: 1, replicaTimeout: .milliseconds(50))
