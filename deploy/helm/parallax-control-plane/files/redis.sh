@@ -182,6 +182,9 @@ hand_over() {
   others=
   count=0
   looks=0
+  # The sentinels' messages wait too: for longer than DOWN_AFTER they would count this server as down.
+  pause=$((DOWN_AFTER * 4 / 5))
+  [ "$pause" -le 4000 ] || pause=4000
   for sentinel in $SENTINELS; do
     # The sentinel beside this server stops at the same time, perhaps in the middle of a failover.
     if [ "${sentinel%:*}" != "${SELF%:*}" ]; then
@@ -194,8 +197,8 @@ hand_over() {
     newest=$(echo "$seen" | head -n 1)
     master=$(echo "$newest" | cut -d ' ' -f 2)
     if [ "$master" = "$SELF" ]; then
-      # Writes wait: the next master would not get them. The sentinels' messages wait too, so for less time than DOWN_AFTER.
-      ask "$SELF" CLIENT PAUSE 4000 WRITE >/dev/null || true
+      # Writes wait: the next master would not get them.
+      ask "$SELF" CLIENT PAUSE "$pause" WRITE >/dev/null || true
       # The newest of the others has no lower epoch than any other, and so begins one that all accept.
       case $(ask "${newest##* }" SENTINEL FAILOVER "$MASTER_NAME") in
       OK | INPROG*) ;;
