@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Expected: SENTINEL FAILOVER hands a healthy master over without losing acknowledged writes, as CLUSTER FAILOVER does; with
 #           min-replicas-to-write 1 at the latest.
-# Happens:  with Redis 8.2.3 and Valkey 9.1.2 the former master acknowledges writes for a second after the promotion, while its other replica
-#           still follows; they are lost. Only Valkey's SENTINEL FAILOVER … COORDINATED loses none.
+# Happens:  with Redis 8.2.3 and Valkey 9.1.2 the former master acknowledges writes for a second after the promotion, while its other
+#           replica still follows; they are lost. Only Valkey's SENTINEL FAILOVER … COORDINATED loses none.
 # Matters:  each planned maintenance loses a second of writes that clients were told are safe; let clients pause, or the master.
 set -euo pipefail
 folder=$(mktemp -d)

