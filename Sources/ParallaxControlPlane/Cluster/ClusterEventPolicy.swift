@@ -75,7 +75,7 @@ package struct ClusterEventPolicy: Sendable {
     switch event {
     case .joined(let member), .becameHealthy(let member): [.regained(member.session), .readAgents]
     case .restarted(_, let former): lost(former)
-    case .left(let member), .becameUnhealthy(let member): lost(member.session)
+    case .left(let member), .becameUnhealthy(let member), .ended(let member): lost(member.session)
     case .cutOff: [.releaseAgents]
     case .reconnected: [.readAgents]
     case .twin: []

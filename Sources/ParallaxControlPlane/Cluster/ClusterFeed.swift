@@ -2,6 +2,7 @@ import Logging
 import ParallaxAPI
 import ParallaxConcurrency
 import ParallaxHA
+import ParallaxMetrics
 import ParallaxState
 import ServiceLifecycle
 
@@ -21,6 +22,7 @@ struct ClusterFeed: Service {
   let latency: SyncLatency
   let activity: Activity
   let meter: ActivityMeter
+  let deaths: CounterSeries
   /// Called when a member is lost.
   let onLoss: @Sendable () -> Void
   let clock: NodeClock
@@ -41,7 +43,8 @@ struct ClusterFeed: Service {
   init(
     bus: any EventBus, store: any StateStore, session: NodeSession, members: NodeMembers, dispatcher: Dispatcher,
     messenger: NodeMessenger, patterns: PatternCatalog, publisher: EventPublisher, latency: SyncLatency,
-    activity: Activity, meter: ActivityMeter, onLoss: @escaping @Sendable () -> Void, clock: NodeClock, logger: Logger
+    activity: Activity, meter: ActivityMeter, deaths: CounterSeries, onLoss: @escaping @Sendable () -> Void, clock: NodeClock,
+    logger: Logger
   ) {
     self.bus = bus
     self.store = store
@@ -54,6 +57,7 @@ struct ClusterFeed: Service {
     self.latency = latency
     self.activity = activity
     self.meter = meter
+    self.deaths = deaths
     self.onLoss = onLoss
     self.clock = clock
     self.logger = logger
@@ -115,7 +119,10 @@ struct ClusterFeed: Service {
     // The stream of events does not report the members that joined before it began.
     agentReads.signal()
     memberReads.signal()
-    for await event in events { perform(policy.effects(of: event)) }
+    for await event in events {
+      if case .ended = event { deaths.increment() }
+      perform(policy.effects(of: event))
+    }
   }
 
   private func readMembers() async {

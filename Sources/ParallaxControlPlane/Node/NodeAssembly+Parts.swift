@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import ParallaxAPI
 import ParallaxHA
+import ParallaxMetrics
 import ParallaxServer
 import ParallaxState
 import ServiceLifecycle
@@ -68,11 +69,15 @@ extension NodeAssembly {
       publisher: publisher)
   }
 
-  func makeFeed() -> ClusterFeed {
+  func makeFeed() throws -> ClusterFeed {
     ClusterFeed(
       bus: backend.events, store: backend.state, session: session, members: membership.members, dispatcher: dispatcher,
       messenger: messenger, patterns: patterns, publisher: publisher, latency: latency,
-      activity: activity, meter: meter, onLoss: { [losses] in losses.fire() }, clock: clock, logger: logger)
+      activity: activity, meter: meter,
+      deaths: try registry.makeCounter(
+        "parallax_ha_deaths_witnessed_total",
+        help: "Ends of other nodes' processes that their witnesses have recorded, as seen by this node."
+      ).withLabels(), onLoss: { [losses] in losses.fire() }, clock: clock, logger: logger)
   }
 
   // MARK: The node's life

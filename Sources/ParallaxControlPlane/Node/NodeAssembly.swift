@@ -103,7 +103,7 @@ struct NodeAssembly {
     let (server, certificates) = try makeServer(shutdown: shutdown, onListening: hooks.onListening)
     let settings = ReloadableSettings(
       configuration, server: server, certificates: certificates, patterns: shipped, clock: clock.monotonic, logger: logger)
-    let services = NodePart.allCases.flatMap { part -> [any Service] in
+    let services = try NodePart.allCases.flatMap { part -> [any Service] in
       switch part {
       case .backend: backend.services
       case .events: [publisher]
@@ -116,7 +116,7 @@ struct NodeAssembly {
             started: started,
             base: InboxReceiver(inboxes: backend.inboxes, session: session, dispatcher: dispatcher, watch: watch, logger: logger))
         ]
-      case .feed: [AfterStart(started: started, base: makeFeed()), events]
+      case .feed: [AfterStart(started: started, base: try makeFeed()), events]
       // A node that cannot start must not lead, and must not touch the election record of another cluster.
       case .leadership: [AfterStart(started: started, base: makeLeadership())]
       case .lifecycle: [makeLifecycle(shippedPatterns: shipped, onReady: hooks.onReady)]

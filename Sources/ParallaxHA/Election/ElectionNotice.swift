@@ -1,7 +1,7 @@
 /// An event of a node's part in an election, for the log.
 package enum ElectionNotice: Sendable, Hashable, CustomStringConvertible {
   /// The node leads.
-  case elected(FencingToken)
+  case elected(FencingToken, Takeover)
   /// The node stops leading.
   case ended(FencingToken, TermEnd)
   /// The record no longer names the node.
@@ -21,7 +21,7 @@ package enum ElectionNotice: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String {
     switch self {
-    case .elected(let token): "it leads term \(token.term)"
+    case .elected(let token, let takeover): "it leads term \(token.term): \(takeover.cause)"
     case .ended(let token, let end): "term \(token.term) has ended: \(end)"
     case .released(let token): "term \(token.term) is released"
     case .dutiesStuck(let token): "duties of term \(token.term) ignore their cancellation"
@@ -32,6 +32,37 @@ package enum ElectionNotice: Sendable, Hashable, CustomStringConvertible {
     case .storeAnswers: "the store answers again"
     }
   }
+}
+
+/// The reason for which a node could take the record.
+package struct Takeover: Sendable, Hashable {
+  /// The reason, as a label of metrics.
+  package enum Cause: String, Sendable, Hashable, CustomStringConvertible {
+    /// There was no record, or it was lost.
+    case bootstrap
+    /// The former leader has released the term.
+    case released
+    /// A witness has recorded the death of the former leader.
+    case witnessed
+    /// The lease of the former leader has expired.
+    case expired
+    /// The node's former process held the term.
+    case reclaimed
+
+    package var description: String {
+      switch self {
+      case .bootstrap: "there was no record"
+      case .released: "the former leader has released the term"
+      case .witnessed: "the death of the former leader was witnessed"
+      case .expired: "the lease of the former leader has expired"
+      case .reclaimed: "this node's former process held the term"
+      }
+    }
+  }
+
+  package var cause: Cause
+  /// How long ago this node had received the last renewal of the former leader when it began to take over; at most so long nobody led.
+  package var silence: Duration
 }
 
 /// The reason for the end of a term.

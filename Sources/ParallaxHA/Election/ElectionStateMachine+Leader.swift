@@ -15,7 +15,7 @@ extension ElectionStateMachine {
         lease: Lease(token: token, validUntil: validUntil), record: snapshot.record,
         nextRenewal: sentAt + timings.retryPeriod * jitter(), renewals: snapshot.record.renewalCount))
     needsRead = false
-    output.append(.notice(.elected(token)))
+    output.append(.notice(.elected(token, takeover)))
     output.append(.beginTerm(token))
   }
 

@@ -88,10 +88,17 @@ extension ElectionStateMachine {
     case .absent:
       send(.bootstrap, bootstrapRecord(term: wallTerm))
     case .present(let snapshot):
+      takeover = Takeover(cause: cause(of: snapshot.record), silence: now.instant - patience.since)
       send(.acquire, acquisition(over: snapshot.record), expecting: snapshot.version)
     case .unknown, .unreadable:
       preconditionFailure("a turn came while the record was unknown")
     }
+  }
+
+  private func cause(of record: ElectionRecord) -> Takeover.Cause {
+    if record.isBootstrap { return .bootstrap }
+    if record.isReleased { return record.isWitnessed ? .witnessed : .released }
+    return record.leader == session.nodeID && configuration.reclaimsOnRestart ? .reclaimed : .expired
   }
 
   /// The minimum term after a loss of all data.

@@ -94,6 +94,8 @@ package struct ElectionStateMachine: Sendable {
   var longestLease: Duration = .zero
   var highestTerm: Int64 = 0
   var highestSequence: Int64 = 0
+  /// The reason of the last attempt to acquire the record.
+  var takeover = Takeover(cause: .bootstrap, silence: .zero)
   /// Whether the store may contain an acquisition of this node, which does not lead.
   var mayHold = false
 

@@ -1,3 +1,4 @@
+import CoreMetrics
 import Logging
 import ParallaxConcurrency
 import Synchronization
@@ -117,8 +118,11 @@ extension LeaderElection {
 
   private func report(_ notice: ElectionNotice) {
     switch notice {
-    case .elected(let token):
-      logger.info("this node leads", metadata: ["term": "\(token.term)"])
+    case .elected(let token, let takeover):
+      logger.info("this node leads", metadata: ["term": "\(token.term)", "cause": "\(takeover.cause)"])
+      guard takeover.cause != .bootstrap else { return }
+      Timer(label: "parallax_ha_takeover_seconds", dimensions: [("cause", takeover.cause.rawValue)])
+        .recordSeconds(takeover.silence / .seconds(1))
     case .ended(let token, let end):
       let level: Logger.Level = end.isVoluntary ? .info : .warning
       logger.log(level: level, "this node stops leading", metadata: ["term": "\(token.term)", "reason": "\(end)"])

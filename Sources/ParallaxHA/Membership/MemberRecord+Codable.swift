@@ -8,6 +8,7 @@ extension MemberRecord: Codable {
   private enum CodingKeys: String, CodingKey {
     case format, id, address, incarnation, sequence, role, term, health, executions, agents, checkInterval, startedAt, lastHeartbeat
     case version, clusterId
+    case end = "ended"
   }
 
   /// The accepted intervals: another node's record must not make this node wait forever.
@@ -37,6 +38,7 @@ extension MemberRecord: Codable {
       address: try container.decode(String.self, forKey: .address), sequence: try container.decode(Int64.self, forKey: .sequence),
       report: report, checkInterval: .milliseconds(interval), startedAt: try Self.instant(.startedAt, in: container),
       lastHeartbeat: try Self.instant(.lastHeartbeat, in: container), version: try container.decode(String.self, forKey: .version))
+    end = try container.decodeIfPresent(MemberEnd.self, forKey: .end)
   }
 
   /// Writes the record with its format version.
@@ -57,16 +59,52 @@ extension MemberRecord: Codable {
     try container.encode(Self.text(of: startedAt), forKey: .startedAt)
     try container.encode(Self.text(of: lastHeartbeat), forKey: .lastHeartbeat)
     try container.encode(version, forKey: .version)
+    try container.encodeIfPresent(end, forKey: .end)
   }
 
+  private static func text(of instant: Date) -> String { InstantText.text(of: instant) }
+
+  private static func instant(_ key: CodingKeys, in container: KeyedDecodingContainer<CodingKeys>) throws -> Date {
+    try InstantText.instant(key, in: container)
+  }
+}
+
+extension MemberEnd: Codable {
+  private enum CodingKeys: String, CodingKey { case at, signal, status }
+
+  /// Reads an end; throws `DecodingError` without an instant.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(at: try InstantText.instant(.at, in: container))
+    if let signal = try container.decodeIfPresent(Int32.self, forKey: .signal) {
+      cause = .signal(signal)
+    } else if let status = try container.decodeIfPresent(Int32.self, forKey: .status) {
+      cause = .status(status)
+    }
+  }
+
+  /// Writes the instant, and the signal or the status if one is known.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(InstantText.text(of: at), forKey: .at)
+    switch cause {
+    case .signal(let number): try container.encode(number, forKey: .signal)
+    case .status(let status): try container.encode(status, forKey: .status)
+    case nil: break
+    }
+  }
+}
+
+/// Instants for people: ISO 8601 in UTC, to the millisecond.
+private enum InstantText {
   private static let withMilliseconds = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
 
-  private static func text(of instant: Date) -> String {
+  static func text(of instant: Date) -> String {
     // The style truncates, and a double rarely represents a whole millisecond: adding half a millisecond makes the result exact.
     instant.addingTimeInterval(0.000_5).formatted(withMilliseconds)
   }
 
-  private static func instant(_ key: CodingKeys, in container: KeyedDecodingContainer<CodingKeys>) throws -> Date {
+  static func instant<Key: CodingKey>(_ key: Key, in container: KeyedDecodingContainer<Key>) throws -> Date {
     let text = try container.decode(String.self, forKey: key)
     guard let instant = (try? withMilliseconds.parse(text)) ?? (try? Date.ISO8601FormatStyle().parse(text)) else {
       throw DecodingError.dataCorruptedError(

@@ -51,6 +51,43 @@ public struct MemberReport: Sendable, Hashable {
   }
 }
 
+/// The proven end of a member's process, recorded by a witness.
+public struct MemberEnd: Sendable, Hashable {
+  /// How a process ended.
+  public enum Cause: Sendable, Hashable, CustomStringConvertible {
+    /// A signal ended the process, such as 9 for SIGKILL.
+    case signal(Int32)
+    /// The process exited with this status.
+    case status(Int32)
+
+    /// The cause in words, such as `signal 9`.
+    public var description: String {
+      switch self {
+      case .signal(let number): "signal \(number)"
+      case .status(let status): "exit status \(status)"
+      }
+    }
+  }
+
+  /// When the witness noticed the end, by the witness' wall clock, to the millisecond; for people only.
+  public var at: Date {
+    didSet { at = at.wholeMilliseconds }
+  }
+
+  /// How the process ended; nil if only its parent knows.
+  public var cause: Cause?
+
+  /// Creates an end.
+  ///
+  /// - Parameters:
+  ///   - at: When the witness noticed the end; rounded to milliseconds.
+  ///   - cause: How the process ended; nil, the default, if that is unknown.
+  public init(at: Date, cause: Cause? = nil) {
+    self.at = at.wholeMilliseconds
+    self.cause = cause
+  }
+}
+
 /// The field of one node among the members of the cluster.
 ///
 /// Other nodes detect a living node only by a change of (`incarnation`, `sequence`); the instants are for people and never compared. In
@@ -92,6 +129,12 @@ public struct MemberRecord: Sendable, Hashable, Identifiable {
 
   /// The version of the node's software.
   public var version: String
+
+  /// The proven end of the node's process; nil as far as anybody knows that it lives.
+  ///
+  /// In JSON, `ended`: earlier versions ignore it, and wait for the silence. Only a witness writes it, see
+  /// ``MembershipStore/markEnded(_:_:)``.
+  public var end: MemberEnd?
 
   /// Creates a record.
   ///

@@ -238,6 +238,7 @@ extension Membership {
       let snapshot = try await bounded { [store] in try await store.members() }
       let asOf = wallClock()
       succeeded(.read)
+      contradictDeath(in: snapshot)
       notice { state, now in
         state.asOf = asOf
         return state.judge.read(snapshot, now: now)
@@ -246,6 +247,15 @@ extension Membership {
       state.withLock { $0.judge.readFailed() }
       failed(.read, error)
     }
+  }
+
+  /// Whoever recorded the death of this process was wrong; the next heartbeat removes the mark.
+  private func contradictDeath(in snapshot: MembershipSnapshot) {
+    guard let own = snapshot.records.first(where: { $0.session == session }), own.end != nil else { return }
+    logger.error(
+      "another process has recorded the end of this one, which lives; other nodes may have taken over its work. Find who records deaths without proof",
+      metadata: ["node": "\(session)"])
+    announce()
   }
 
   private func leave() async {
@@ -296,6 +306,10 @@ extension Membership {
     case .restarted(let member, let former):
       logger.info("a member restarted", metadata: ["member": "\(member.session)", "former": "\(former)"])
     case .becameUnhealthy(let member): logger.warning("a member is silent", metadata: ["member": "\(member.session)"])
+    case .ended(let member):
+      logger.warning(
+        "the process of a member has ended, says its witness",
+        metadata: ["member": "\(member.session)", "cause": "\(member.end?.cause?.description ?? "unknown")"])
     case .becameHealthy(let member): logger.info("a silent member is back", metadata: ["member": "\(member.session)"])
     case .cutOff:
       logger.error("this node is cut off: it could not write for \(settings.detectionWindow), and other nodes take over its work")

@@ -16,6 +16,9 @@ public enum MembershipEvent: Sendable, Hashable {
   /// A member was silent for the detection window.
   case becameUnhealthy(MemberRecord)
 
+  /// A witness has recorded the end of a member's process: the member is lost at once, without a silence. See ``MemberRecord/end``.
+  case ended(MemberRecord)
+
   /// A silent member has written again.
   case becameHealthy(MemberRecord)
 

@@ -10,15 +10,16 @@ package import Foundation
 /// clock, so a wall clock that jumps has no effect.
 package struct MembershipJudge: Sendable {
   private struct Member {
-    let record: MemberRecord
+    var record: MemberRecord
     /// The last observed change of (incarnation, sequence).
     let lastSeen: Duration
     /// The beginning of the counted silence: `lastSeen`, or later if the member was granted another full window.
     var patientSince: Duration
-    var isAlive = true
+    var isAlive: Bool
 
     init(_ record: MemberRecord, at instant: Duration) {
       self.record = record
+      isAlive = record.end == nil
       lastSeen = instant
       patientSince = instant
     }
@@ -183,16 +184,25 @@ package struct MembershipJudge: Sendable {
   private mutating func judge(_ record: MemberRecord, now: Duration) -> [MembershipEvent] {
     guard let known = members[record.id] else {
       members[record.id] = Member(record, at: now)
-      return [.joined(record)]
+      return record.end == nil ? [.joined(record)] : [.joined(record), .ended(record)]
     }
     if known.record.incarnation == record.incarnation, known.record.sequence >= record.sequence {
-      return judgeSilent(record.id, now: now)
+      return record.end == nil ? judgeSilent(record.id, now: now) : judgeEnded(record)
     }
     members[record.id] = Member(record, at: now)
     var events: [MembershipEvent] = []
     if known.record.incarnation != record.incarnation { events.append(.restarted(record, former: known.record.session)) }
+    if record.end != nil { return events + [.ended(record)] }
     if !known.isAlive { events.append(.becameHealthy(record)) }
     return events
+  }
+
+  /// The proof concerns the incarnation, whichever of its heartbeats the mark stands beside.
+  private mutating func judgeEnded(_ record: MemberRecord) -> [MembershipEvent] {
+    guard members[record.id]?.record.end == nil else { return [] }
+    members[record.id]?.record.end = record.end
+    members[record.id]?.isAlive = false
+    return [.ended(record)]
   }
 
   private mutating func judgeSilent(_ id: String, now: Duration) -> [MembershipEvent] {

@@ -1,8 +1,8 @@
 /// Decides whether a node, or its cluster, is the only user of the store.
 ///
 /// The watch is a value without clock: `now` is the time on the node's own clock. Another node is alive if its field changes during the
-/// watch, and counts as dead after a silence of 1.2 of its own intervals. Former sessions of the node and members of its cluster do not
-/// count.
+/// watch, and counts as dead after a silence of 1.2 of its own intervals, or with a mark of its end. Former sessions of the node and
+/// members of its cluster do not count.
 package struct StoreWatch: Sendable {
   /// The state of the watch after a read.
   package enum Decision: Sendable, Hashable {
@@ -63,7 +63,9 @@ package struct StoreWatch: Sendable {
   }
 
   private func decide(_ records: [MemberRecord], now: Duration) -> Decision {
-    let open = records.filter { record in others?[record.id].map { now - $0.since < Self.window(of: record) } ?? true }
+    let open = records.filter { record in
+      record.end == nil && others?[record.id].map { now - $0.since < Self.window(of: record) } ?? true
+    }
     guard let quickest = open.map(\.checkInterval).min() else { return .clear(silent: records.map(\.session)) }
     return .undecided(next: min(quickest / 10, .milliseconds(500)))
   }

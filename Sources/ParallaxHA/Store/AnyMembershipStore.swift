@@ -31,4 +31,13 @@ public struct AnyMembershipStore: MembershipStore {
   /// - Parameter session: The session whose field is removed.
   /// - Throws: The error of the wrapped store.
   public func remove(_ session: NodeSession) async throws { try await base.remove(session) }
+
+  /// Marks a node's field as that of a process that has ended, if the field has this incarnation; else does nothing.
+  ///
+  /// - Parameters:
+  ///   - session: The session whose process has ended.
+  ///   - end: When and how it ended.
+  /// - Returns: Whether the field has a mark now.
+  /// - Throws: The error of the wrapped store.
+  public func markEnded(_ session: NodeSession, _ end: MemberEnd) async throws -> Bool { try await base.markEnded(session, end) }
 }

@@ -29,4 +29,13 @@ public final class InMemoryMembershipStore: MembershipStore {
       if fields[session.nodeID]?.incarnation == session.incarnation { fields[session.nodeID] = nil }
     }
   }
+
+  /// Marks a node's field as that of a process that has ended, if the field has this incarnation; else does nothing.
+  public func markEnded(_ session: NodeSession, _ end: MemberEnd) -> Bool {
+    fields.withLock { fields in
+      guard let record = fields[session.nodeID], record.incarnation == session.incarnation else { return false }
+      if record.end == nil { fields[session.nodeID]?.end = end }
+      return true
+    }
+  }
 }

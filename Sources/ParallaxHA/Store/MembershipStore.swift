@@ -27,6 +27,19 @@ public protocol MembershipStore: Sendable {
   /// - Parameter session: The session whose field is removed.
   /// - Throws: The error of the store's client.
   func remove(_ session: NodeSession) async throws
+
+  /// Marks a node's field as that of a process that has ended, if the field has this incarnation; else does nothing.
+  ///
+  /// The check and the write are one atomic step, which changes nothing but ``MemberRecord/end``: a field that has been removed stays
+  /// removed, and an earlier mark stays. Every node takes a marked member for lost at once. The caller must *know* that the process has
+  /// ended: see <doc:ProvingDeath>.
+  ///
+  /// - Parameters:
+  ///   - session: The session whose process has ended.
+  ///   - end: When and how it ended.
+  /// - Returns: Whether the field has a mark now.
+  /// - Throws: The error of the store's client; ``MembershipError`` with `unreadable` if the field cannot be decoded.
+  func markEnded(_ session: NodeSession, _ end: MemberEnd) async throws -> Bool
 }
 
 /// The outcome of a write of a node's field.

@@ -82,6 +82,31 @@ public struct RedisMembershipStore: MembershipStore {
       MembershipScripts.remove, keys: [key], arguments: [.init(session.nodeID), .init(session.incarnation)], idempotent: true)
   }
 
+  /// How often a mark is tried over a field that changes meanwhile: a dead process has few heartbeats left to arrive.
+  private static let markAttempts = 8
+
+  /// Marks a member's field as that of a process that has ended, if it still has the given incarnation.
+  public func markEnded(_ session: NodeSession, _ end: MemberEnd) async throws -> Bool {
+    for _ in 0..<Self.markAttempts {
+      guard let text = try await client.send(RedisCommand("HGET", key, session.nodeID).idempotent).string else { return false }
+      var record: MemberRecord
+      do {
+        record = try JSON.decode(from: text)
+      } catch {
+        throw unreadable(session.nodeID, APIError(decoding: error, of: "the record").message)
+      }
+      guard record.session == session else { return false }
+      if record.end != nil { return true }
+      record.end = end
+      let arguments = [session.nodeID, text, try JSON.text(record)].map { RedisArgument($0) }
+      // A repeat of an executed exchange finds its own text; the next attempt then finds the mark.
+      let reply = try await client.evaluate(MembershipScripts.exchange, keys: [key], arguments: arguments, idempotent: true)
+      if reply.int == 1 { return true }
+    }
+    throw MembershipError(
+      .timedOut, "the field \"\(session.nodeID)\" of \(key) changed during each of \(Self.markAttempts) attempts to mark it")
+  }
+
   private func unreadable(_ nodeID: String, _ reason: String) -> MembershipError {
     MembershipError(
       .unreadable, "the field \"\(nodeID)\" of \(key) cannot be read: \(reason). If no node has this id, remove it: HDEL \(key) \(nodeID)")

@@ -2,7 +2,7 @@ import ParallaxRedis
 
 /// The scripts over the hash of the members, which has one field of JSON per node id.
 enum MembershipScripts {
-  static let all = [write, remove]
+  static let all = [write, remove, exchange]
 
   /// Writes a node's field unless another incarnation holds it; a server with full memory accepts the write too (see `FullMemory`).
   ///
@@ -37,5 +37,18 @@ enum MembershipScripts {
     local readable, former = pcall(cjson.decode, text)
     if not readable or type(former) ~= 'table' or former.incarnation ~= ARGV[2] then return 0 end
     return redis.call('HDEL', KEYS[1], ARGV[1])
+    """)
+
+  /// Replaces a node's field if it has the expected text; a server with full memory accepts the write too (see `FullMemory`).
+  ///
+  ///     KEYS  1 members
+  ///     ARGV  1 node id, 2 the expected JSON, 3 the new one
+  ///     →     1 if the field was replaced, else 0
+  static let exchange = RedisScript(
+    """
+    if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+    \(FullMemory.admission)
+    redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+    return 1
     """)
 }

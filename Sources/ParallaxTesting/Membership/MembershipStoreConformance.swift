@@ -82,6 +82,34 @@ public enum MembershipStoreConformance {
       try await store.remove(MemberSample.alice().session)
       try await expectMembers([MemberSample.aliceAgain()], in: store, "after the removal of the former life")
     },
+    Check("a mark of an end changes the end and nothing else, and a repeat keeps the first") { store in
+      _ = try await store.write(MemberSample.full, replacing: nil)
+      try expect(await store.markEnded(MemberSample.full.session, MemberSample.end), is: true, "whether the field is marked")
+      var marked = MemberSample.full
+      marked.end = MemberSample.end
+      try await expectMembers([marked], in: store, "after the mark")
+      let later = MemberEnd(at: MemberSample.instant.addingTimeInterval(5), cause: .status(1))
+      try expect(await store.markEnded(MemberSample.full.session, later), is: true, "whether the field is marked at the repeat")
+      try await expectMembers([marked], in: store, "after the repeat")
+    },
+    Check("a mark of another session's end changes nothing, and creates no field") { store in
+      try expect(await store.markEnded(MemberSample.alice().session, MemberSample.end), is: false, "whether a missing field is marked")
+      try await expectMembers([], in: store, "after the mark of a missing field")
+      _ = try await store.write(MemberSample.aliceAgain(), replacing: nil)
+      try expect(await store.markEnded(MemberSample.alice().session, MemberSample.end), is: false, "whether the former life is marked")
+      try await expectMembers([MemberSample.aliceAgain()], in: store, "after the mark of the former life")
+    },
+    Check("a heartbeat that arrives after a mark removes it, and a new life replaces a marked field") { store in
+      _ = try await store.write(MemberSample.alice(1), replacing: nil)
+      _ = try await store.markEnded(MemberSample.alice().session, MemberSample.end)
+      try expect(await store.write(MemberSample.alice(2), replacing: nil), is: .renewed, "the late heartbeat")
+      try await expectMembers([MemberSample.alice(2)], in: store, "after the late heartbeat")
+      _ = try await store.markEnded(MemberSample.alice().session, MemberSample.end)
+      try expect(
+        await store.write(MemberSample.aliceAgain(), replacing: MemberSample.alice().incarnation), is: .replaced,
+        "the write of the new life")
+      try await expectMembers([MemberSample.aliceAgain()], in: store, "after the new life's write")
+    },
     Check("ids with unusual characters stay apart") { store in
       let ids = ["a", "A", "a:1", "{a}", "a b", "a\nb", "ä", "👍", "a\u{0}b", "\"a\"", String(repeating: "x", count: 500)]
       let records = ids.map { id in
@@ -105,6 +133,8 @@ public enum MembershipStoreConformance {
 private enum MemberSample {
   /// 2026-01-15T10:30:00.007Z, which no double represents exactly.
   static let instant = Date(timeIntervalSince1970: 1_768_473_000.007)
+
+  static let end = MemberEnd(at: instant, cause: .signal(9))
 
   static func alice(_ sequence: Int64 = 1) -> MemberRecord {
     MemberRecord(

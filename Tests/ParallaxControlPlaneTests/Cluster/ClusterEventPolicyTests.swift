@@ -64,6 +64,7 @@ import Foundation
     #expect(policy.effects(of: event("loads_wanted", from: Self.me, on: .cluster)).isEmpty)
     #expect(policy.effects(of: event("joined", from: Self.other, on: .cluster)) == [.readMembers])
     #expect(policy.effects(of: event("joined", from: Self.me, on: .cluster)).isEmpty)
+    #expect(policy.effects(of: event("ended", from: Self.other, on: .cluster)) == [.readMembers])
     #expect(policy.effects(of: event("completed", from: Self.other, on: .execution)).isEmpty)
   }
 
@@ -72,6 +73,7 @@ import Foundation
     let lost: [ClusterEventPolicy.Effect] = [.lost(Self.other), .readAgents]
     #expect(policy.effects(of: .left(record)) == lost)
     #expect(policy.effects(of: .becameUnhealthy(record)) == lost)
+    #expect(policy.effects(of: .ended(record)) == lost)
     #expect(policy.effects(of: .restarted(member(NodeSession(nodeID: "other", incarnation: "2")), former: Self.other)) == lost)
     #expect(policy.effects(of: .becameHealthy(record)) == [.regained(Self.other), .readAgents])
     #expect(policy.effects(of: .left(member(Self.me))).isEmpty)

@@ -98,6 +98,11 @@ private final class FileMembershipStore: MembershipStore {
     store.remove(session)
     try file.save(store.members().records)
   }
+
+  func markEnded(_ session: NodeSession, _ end: MemberEnd) async throws -> Bool {
+    defer { try? file.save(store.members().records) }
+    return store.markEnded(session, end)
+  }
 }
 
 private final class FileInboxStore: InboxStore {

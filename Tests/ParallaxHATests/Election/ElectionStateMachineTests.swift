@@ -32,6 +32,24 @@ import Testing
     #expect(node.ended.map(\.1) == [.deadlinePassed])
   }
 
+  @Test(
+    "The notice of a term names the reason of the takeover",
+    arguments: [
+      (true, true, .witnessed, 0.0), (true, false, .released, 0), (false, false, .expired, 15),
+    ] as [(Bool, Bool, Takeover.Cause, Double)])
+  func takeover(isReleased: Bool, isWitnessed: Bool, cause: Takeover.Cause, silence: Double) throws {
+    var node = Scripted("a")
+    var record = ElectionRecord(
+      clusterID: "default", leader: isReleased ? nil : "b", incarnation: "b1", term: 7, leaseDuration: .seconds(15))
+    record.isWitnessed = isWitnessed
+    node.start(finding: record)
+    if !isReleased { node.advance(to: .seconds(16)) }
+    #expect(node.written(.acquire)?.isWitnessed == false)
+    node.acknowledge()
+    let takeover = try #require(node.elected.first)
+    #expect(takeover.cause == cause && abs(takeover.silence / .seconds(1) - silence) < 0.2, "\(takeover)")
+  }
+
   @Test func aReadDoesNotSettleAnUnknownRenewal() throws {
     var node = Scripted.leader()
     node.acknowledge()
@@ -310,6 +328,7 @@ private struct Scripted {
   var now = Duration.zero
   var sent: [ElectionStateMachine.Call] = []
   var notices: [ElectionNotice] = []
+  var elected: [Takeover] = []
   var ended: [(FencingToken, TermEnd)] = []
 
   var call: ElectionStateMachine.Call? { machine.call }
@@ -339,6 +358,7 @@ private struct Scripted {
       case .notice(let notice):
         switch notice {
         case .foreignCluster, .unreadableRecord, .twin: notices.append(notice)
+        case .elected(_, let takeover): elected.append(takeover)
         default: break
         }
       case .endTerm(let token, let end): ended.append((token, end))

@@ -63,6 +63,79 @@ import Testing
     #expect(test.view(at: 0).healthyCount == 1)
   }
 
+  // MARK: Proof
+
+  private func ended(_ record: MemberRecord) -> MemberRecord {
+    var record = record
+    record.end = MemberEnd(at: someInstant, cause: .signal(9))
+    return record
+  }
+
+  @Test func aMarkedMemberIsLostAtOnce() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 3), at: 0)
+    let marked = ended(memberRecord("b", 3))
+    #expect(test.read(marked, at: 0.1) == [.ended(marked)])
+    #expect(test.view(at: 0.1)["b"]?.isAlive == false && test.view(at: 0.1)["b"]?.record.end == marked.end)
+    #expect(test.read(marked, at: 5).isEmpty && test.read(marked, at: 30).isEmpty)
+  }
+
+  @Test("A mark counts beside any heartbeat of the incarnation", arguments: [2, 3, 4])
+  func mark(sequence: Int64) throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 3), at: 0)
+    let marked = ended(memberRecord("b", sequence))
+    #expect(test.read(marked, at: 1) == [.ended(marked)])
+    #expect(test.view(at: 1)["b"]?.isAlive == false)
+  }
+
+  @Test func aMemberThatWasSilentBeforeItsMarkIsReportedAsEndedToo() throws {
+    var test = try JudgeUnderTest()
+    for second in [0.0, 5, 10, 15] { _ = test.read(memberRecord("b", 1), at: second) }
+    let marked = ended(memberRecord("b", 1))
+    #expect(test.read(marked, at: 20) == [.ended(marked)])
+  }
+
+  @Test func aMarkedMemberIsLostForANodeThatStartsLater() throws {
+    var test = try JudgeUnderTest()
+    let marked = ended(memberRecord("b", 3))
+    #expect(test.read(marked, at: 0) == [.joined(marked), .ended(marked)])
+    #expect(test.view(at: 0)["b"]?.isAlive == false)
+  }
+
+  @Test func aHeartbeatThatArrivesAfterTheMarkCountsUntilTheNextMark() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 3), at: 0)
+    _ = test.read(ended(memberRecord("b", 3)), at: 1)
+    #expect(test.read(memberRecord("b", 4), at: 2) == [.becameHealthy(memberRecord("b", 4))])
+    let marked = ended(memberRecord("b", 4))
+    #expect(test.read(marked, at: 3) == [.ended(marked)])
+  }
+
+  @Test func aNewLifeOfAMarkedMemberIsAlive() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 3), at: 0)
+    _ = test.read(ended(memberRecord("b", 3)), at: 1)
+    let again = memberRecord("b", 1, life: 2)
+    #expect(test.read(again, at: 2) == [.restarted(again, former: memberSession("b")), .becameHealthy(again)])
+    #expect(test.view(at: 2)["b"]?.isAlive == true)
+  }
+
+  @Test func aNewLifeThatEndedAtOnceIsLostToo() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 3), at: 0)
+    let again = ended(memberRecord("b", 1, life: 2))
+    #expect(test.read(again, at: 2) == [.restarted(again, former: memberSession("b")), .ended(again)])
+  }
+
+  @Test func aMarkedLeaderClaimsNothing() throws {
+    var test = try JudgeUnderTest()
+    _ = test.read(memberRecord("b", 3, leads: 7), at: 0)
+    #expect(test.view(at: 0).leaders == ["b"])
+    _ = test.read(ended(memberRecord("b", 3, leads: 7)), at: 1)
+    #expect(test.view(at: 1).leaders == [])
+  }
+
   // MARK: Silence that does not count
 
   @Test func aPauseOrAnOutageStartsANewWindowForEveryMember() throws {

@@ -19,6 +19,22 @@ import Testing
         + #""startedAt":"2026-01-15T10:30:00.007Z","term":7,"version":"1.0.0"}"#)
   }
 
+  @Test(
+    "The end of a process is readable JSON, which earlier versions ignore",
+    arguments: [
+      (MemberEnd.Cause.signal(9), #""ended":{"at":"2026-01-15T10:30:00.007Z","signal":9}"#),
+      (.status(1), #""ended":{"at":"2026-01-15T10:30:00.007Z","status":1}"#), (nil, #""ended":{"at":"2026-01-15T10:30:00.007Z"}"#),
+    ] as [(MemberEnd.Cause?, String)])
+  func end(cause: MemberEnd.Cause?, json: String) throws {
+    var record = memberRecord("a", 3)
+    record.end = MemberEnd(at: someInstant, cause: cause)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    let text = String(decoding: try encoder.encode(record), as: UTF8.self)
+    #expect(text.contains(json) && text.contains(#""format":1"#))
+    #expect(try JSONDecoder().decode(MemberRecord.self, from: Data(text.utf8)) == record)
+  }
+
   @Test func everyMillisecondSurvivesJSON() throws {
     var written = memberRecord("a")
     for millisecond in 0..<1_000 {

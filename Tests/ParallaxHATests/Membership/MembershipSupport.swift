@@ -115,6 +115,11 @@ final class ScriptedMembershipStore: MembershipStore {
     store.remove(session)
   }
 
+  func markEnded(_ session: NodeSession, _ end: MemberEnd) async throws -> Bool {
+    try await call(fails: failsWrites)
+    return store.markEnded(session, end)
+  }
+
   private func call(fails: Bool) async throws {
     let hangs = state.withLock { state in
       state.calls += 1

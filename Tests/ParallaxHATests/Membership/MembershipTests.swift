@@ -60,6 +60,69 @@ import Testing
     }
   }
 
+  @Test func aNodeWhoseDeathIsRecordedIsLostWithoutSilence() async throws {
+    let one = try NodeUnderTest("a")
+    let other = try NodeUnderTest("b", store: one.store, clock: one.clock)
+    try await one.run {
+      try await other.run { await one.beat(nodes: 2) }
+      _ = await one.membership.refreshedView()
+      let end = MemberEnd(at: someInstant, cause: .signal(9))
+      let clock = ManualClock()
+      let isMarked = try await clock.advance { try await one.store.recordDeath(of: memberSession("b"), end, clock: clock) }
+      #expect(isMarked && clock.now.sinceStart >= .seconds(15))
+      let view = await one.membership.refreshedView()
+      #expect(view["b"]?.status == .unhealthy && view["b"]?.record.end == end)
+      #expect(await one.event { if case .ended(let record) = $0 { record.id == "b" } else { false } } != nil)
+    }
+  }
+
+  @Test func aNodeThatLivesRemovesTheMarkOfItsEnd() async throws {
+    let one = try NodeUnderTest("a")
+    try await one.run {
+      _ = one.store.store.markEnded(memberSession("a"), MemberEnd(at: someInstant))
+      let calls = one.store.calls
+      _ = await one.membership.refreshedView()
+      // The read finds the mark, and a write follows it at once.
+      await one.store.calls(atLeast: calls + 2)
+      try await eventually { one.store.store.members().records.first?.end == nil }
+    }
+  }
+
+  @Test func aLateHeartbeatIsMarkedAgainWithinARetryPeriod() async throws {
+    let store = InMemoryMembershipStore()
+    let clock = ManualClock()
+    _ = store.write(memberRecord("b", 1), replacing: nil)
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      group.addTask { try await store.recordDeath(of: memberSession("b"), MemberEnd(at: someInstant), clock: clock) }
+      let isMarked = try await clock.advance {
+        try await eventually { store.members().records[0].end != nil }
+        _ = store.write(memberRecord("b", 2), replacing: nil)
+        try await eventually { store.members().records[0].end != nil }
+        return try await group.next()
+      }
+      #expect(isMarked == true && store.members().records[0].sequence == 2)
+    }
+  }
+
+  @Test func aNodeThatHasLeftIsNotMarked() async throws {
+    let store = InMemoryMembershipStore()
+    let clock = ManualClock()
+    let isMarked = try await clock.advance {
+      try await store.recordDeath(of: memberSession("b"), MemberEnd(at: someInstant), clock: clock)
+    }
+    #expect(!isMarked && store.members().records == [])
+  }
+
+  @Test func aStoreThatStaysAwayEndsTheMarkingWithTheLease() async throws {
+    let store = ScriptedMembershipStore()
+    store.failsWrites = true
+    let clock = ManualClock()
+    await #expect(throws: ScriptedMembershipStore.Failure.self) {
+      try await clock.advance { try await store.recordDeath(of: memberSession("b"), MemberEnd(at: someInstant), clock: clock) }
+    }
+    #expect(clock.now.sinceStart >= .seconds(15))
+  }
+
   @Test func aNodeThatShutsDownGracefullyLeaves() async throws {
     let one = try NodeUnderTest("a")
     let other = try NodeUnderTest("b", store: one.store, clock: one.clock)

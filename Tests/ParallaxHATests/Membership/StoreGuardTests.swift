@@ -49,6 +49,13 @@ import Testing
     #expect(watch.read(other, now: .seconds(12)) == .clear(silent: [memberSession("b")]))
   }
 
+  @Test func aNodeWhoseProcessHasEndedIsGoneAtOnce() {
+    var watch = StoreWatch(nodeID: "me")
+    var ended = memberRecord("b", 1)
+    ended.end = MemberEnd(at: someInstant)
+    #expect(watch.read(memberSnapshot(ended), now: .zero) == .clear(silent: [memberSession("b")]))
+  }
+
   @Test func aNodeThatLeavesIsGone() {
     var watch = StoreWatch(nodeID: "me")
     _ = watch.read(memberSnapshot(memberRecord("b", 1)), now: .zero)
