@@ -40,6 +40,7 @@ mutants: ## Plant known slips, and see each caught by its suites; ARGS="NAME…"
 
 bench-failover: ## How long a cluster is without a leader; about ten minutes
 	swift build -c release --product parallaxd
+	swift build -c release --product parallax-witness
 	python3 Benchmarks/failover.py "$$(swift build -c release --show-bin-path)" $(ARGS)
 
 bench-json: ## Reading JSON: depth, size and number against time, beside Foundation and Python

@@ -60,6 +60,7 @@ let package = Package(
     .library(name: "ParallaxTesting", targets: ["ParallaxTesting"]),
     .executable(name: "parallaxd", targets: ["parallaxd"]),
     .executable(name: "parallax", targets: ["parallax"]),
+    .executable(name: "parallax-witness", targets: ["parallax-witness"]),
   ],
   traits: [
     .trait(name: "Redis", description: "ParallaxRedis and ParallaxRedisStores: SwiftNIO, TLS, tracing."),
@@ -142,11 +143,20 @@ let package = Package(
 
     // Floor 3
     .target(
+      name: "ParallaxWitness",
+      dependencies: [
+        "ParallaxConcurrency", "ParallaxHA", "ParallaxAPI", "ParallaxState", "ParallaxRedis", "ParallaxRedisStores",
+        redis("NIOSSL", "swift-nio-ssl"), redis("NIOCore", "swift-nio"), redis("NIOPosix", "swift-nio"), logging,
+      ],
+      swiftSettings: settings),
+
+    // Floor 4
+    .target(
       name: "ParallaxControlPlane",
       dependencies: [
         "ParallaxConcurrency", "ParallaxText", "ParallaxHA", "ParallaxAPI", "ParallaxState", "ParallaxRedis", "ParallaxRedisStores",
         "ParallaxMetrics",
-        "ParallaxServer",
+        "ParallaxServer", "ParallaxWitness",
         node("Yams", "Yams"), node("Crypto", "swift-crypto"), node("NIOSSL", "swift-nio-ssl"),
         always("HeapModule", "swift-collections"), always("DequeModule", "swift-collections"), logging, coreMetrics, lifecycle,
       ] + Weight.controlPlane.nio,
@@ -154,11 +164,13 @@ let package = Package(
     .target(
       name: "ParallaxTesting", dependencies: ["ParallaxConcurrency", "ParallaxHA", "ParallaxState", "ParallaxAPI"], swiftSettings: settings),
 
-    // Floor 4
+    // Floor 5
     .executableTarget(
       name: "parallaxd",
       dependencies: [
-        "ParallaxControlPlane", "ParallaxAPI", "ParallaxMetrics", tools("ArgumentParser", "swift-argument-parser"), logging, coreMetrics,
+        "ParallaxControlPlane", "ParallaxAPI", "ParallaxMetrics", "ParallaxWitness", tools("ArgumentParser", "swift-argument-parser"),
+        logging,
+        coreMetrics,
         lifecycle, always("UnixSignals", "swift-service-lifecycle"),
       ],
       swiftSettings: settings),
@@ -171,6 +183,9 @@ let package = Package(
         tools("NIOSSL", "swift-nio-ssl"),
       ] + Weight.commandLine.nio,
       swiftSettings: settings),
+
+    .executableTarget(
+      name: "parallax-witness", dependencies: ["ParallaxWitness", "ParallaxHA", "ParallaxAPI", logging], swiftSettings: settings),
 
     // Tests
     .target(
@@ -228,10 +243,13 @@ let package = Package(
       ] + Weight.controlPlane.nio,
       swiftSettings: settings),
     .testTarget(
+      name: "ParallaxWitnessTests",
+      dependencies: ["ParallaxWitness", "ParallaxHA", "ParallaxAPI", "ParallaxRedis", "TestSupport"], swiftSettings: settings),
+    .testTarget(
       name: "ParallaxControlPlaneTests",
       dependencies: [
         "ParallaxControlPlane", "ParallaxConcurrency", "ParallaxState", "ParallaxAPI", "ParallaxHA", "ParallaxServer", "ParallaxMetrics",
-        "ParallaxRedis", "ParallaxRedisStores", "ParallaxTesting", "TestSupport", logging, lifecycle,
+        "ParallaxRedis", "ParallaxRedisStores", "ParallaxTesting", "ParallaxWitness", "TestSupport", logging, lifecycle,
         always("ServiceLifecycleTestKit", "swift-service-lifecycle"),
       ] + Weight.controlPlane.nio,
       swiftSettings: settings),
@@ -246,8 +264,10 @@ let package = Package(
       ] + Weight.redis.nio,
       swiftSettings: settings),
     .testTarget(
-      name: "SystemTests", dependencies: ["TestSupport", "ParallaxAPI", "ParallaxTesting", "parallaxd", "parallax"], swiftSettings: settings
-    ),
+      name: "SystemTests",
+      dependencies: [
+        "TestSupport", "ParallaxAPI", "ParallaxHA", "ParallaxTesting", "ParallaxWitness", "parallaxd", "parallax", "parallax-witness",
+      ], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the time without a leader of three nodes on Redis: handovers on request, on SIGTERM, and after kill -9.
+"""Measures the time without a leader of three nodes on Redis: handovers on request, on SIGTERM, and after kill -9, with and without witnesses.
 
 Usage: failover.py FOLDER_OF_EXECUTABLES [ROUNDS_OF_HAND_OVERS [ROUNDS_OF_KILLS [KILLS_AT_15_S]]]   (100, 30 and 3 rounds by default)
 Needs redis-server. Times are taken from the nodes' logs and the election record, all by the one wall clock of this machine.
@@ -61,8 +61,9 @@ class Sampler(threading.Thread):
 
 
 class Cluster:
-    def __init__(self, processes, lease, ports, name):
+    def __init__(self, processes, lease, ports, name, witness="off"):
         self.processes, self.lease, self.ports, self.name, self.redis_port = processes, lease, ports, name, free_port()
+        self.witness = witness
         processes.start(f"redis-{name}", ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", ""])
         time.sleep(0.5)
         for index in range(NODES):
@@ -72,7 +73,7 @@ class Cluster:
     def start(self, index):
         self.processes.start(f"{self.name}-node-{index}", [BINARIES / "parallaxd"], {
             "PARALLAX_HA_ENABLED": "true", "PARALLAX_HA_LEASE_DURATION": f"{self.lease}s", "PARALLAX_HA_CHECK_INTERVAL": "500ms",
-            "PARALLAX_LOG_LEVEL": "debug", "PARALLAX_NODE_ID": f"node-{index}", "PARALLAX_PORT": str(self.ports[index]),
+            "PARALLAX_HA_WITNESS": self.witness, "PARALLAX_LOG_LEVEL": "debug", "PARALLAX_NODE_ID": f"node-{index}", "PARALLAX_PORT": str(self.ports[index]),
             "PARALLAX_REDIS_URL": f"redis://127.0.0.1:{self.redis_port}"})
 
     def record(self):
@@ -127,6 +128,16 @@ class Cluster:
         return excess
 
 
+    def kill_witnessed(self, leader):
+        """From the kill to the new leader's acquisition."""
+        began = time.time()
+        self.processes.kill(f"{self.name}-node-{leader}")
+        self.wait_for_other(leader)
+        took = instant(self.record()["acquiredAt"]) - began
+        self.start(leader)
+        return took
+
+
 def show(title, seconds):
     ordered = sorted(second * 1000 for second in seconds)
     at = lambda share: ordered[min(len(ordered) - 1, int(share * len(ordered)))]
@@ -164,6 +175,11 @@ def main():
             processes.running.clear()
             cluster = Cluster(processes, 15, [free_port() for _ in range(NODES)], "long")
             measure(cluster, "kill -9, lease 15 s: takeover - last renewal - lease", LONG_KILLS, cluster.kill)
+            for lease in (1, 15):
+                processes.stop()
+                processes.running.clear()
+                cluster = Cluster(processes, lease, [free_port() for _ in range(NODES)], f"witnessed-{lease}", "auto")
+                measure(cluster, f"kill -9 with a witness, lease {lease} s: from the kill to the takeover", KILLS, cluster.kill_witnessed)
         finally:
             processes.stop()
 

@@ -47,6 +47,7 @@ let package = Package(
       swiftSettings: settings),
     .executableTarget(
       name: "PeriodicJob", dependencies: ["CustomElectionStore", election, lifecycle, signals, logging], swiftSettings: settings),
+    .executableTarget(name: "SupervisedWorkers", dependencies: ["CustomElectionStore", election], swiftSettings: settings),
     .executableTarget(name: "ExecutionState", dependencies: [state, api, election, logging, redis, redisStores], swiftSettings: settings),
     .executableTarget(
       name: "EmbeddedNode", dependencies: [controlPlane, state, api, lifecycle, signals, logging], swiftSettings: settings),

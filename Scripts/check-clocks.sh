@@ -14,6 +14,7 @@ allowed='
 ParallaxControlPlane/Node/NodeClock.swift:          the clock of a node is made here
 ParallaxHA/Election/LeaderElection.swift:           the default of a public initializer
 ParallaxHA/Store/ElectionStore+Death.swift:         the default of a public method
+ParallaxHA/Store/MembershipStore+Death.swift:       the default of a public method
 ParallaxHA/Duties/LeaderDuties.swift:               the default of a public initializer
 ParallaxMetrics/Registry/MetricsRegistry.swift:     the default of a public initializer
 ParallaxHTTP/HealthProbes.swift:                    the default of a public initializer
@@ -21,6 +22,7 @@ ParallaxRedis/Client/RedisClient.swift:             the default of a public init
 ParallaxRedisStores/RedisBackend.swift:             the default of a public initializer
 ParallaxRedisStores/State/RedisInboxStore.swift:    the default of a public initializer
 ParallaxTesting/Clock/ManualClock.swift:            the default of a public method: real time limits a wait of a test
+parallax-witness/WitnessProgram.swift:              the clock of a program is made here
 parallax/HA.swift:                                  the clock of a command is made here
 parallax/Doctor.swift:                              the clock of a command is made here
 '

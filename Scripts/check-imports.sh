@@ -28,11 +28,14 @@ ParallaxRedisStores:  Synchronization FoundationEssentials Foundation NIOCore NI
 ParallaxHTTP:         Synchronization Hummingbird HTTPTypes NIOCore Logging ServiceLifecycle ParallaxAPI ParallaxMetrics ParallaxConcurrency
 ParallaxServer:       Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule Crypto CryptoExtras Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOSSL NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging ServiceLifecycle ParallaxAPI ParallaxState ParallaxConcurrency ParallaxText
 3
-ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxServer ParallaxConcurrency ParallaxText
+ParallaxWitness:      FoundationEssentials Foundation NIOCore NIOPosix NIOSSL Logging ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxConcurrency
 ParallaxTesting:      Synchronization FoundationEssentials ParallaxHA ParallaxState ParallaxAPI ParallaxConcurrency
 4
-parallaxd:            FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser Logging CoreMetrics ServiceLifecycle UnixSignals ParallaxAPI ParallaxMetrics ParallaxControlPlane
+ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxServer ParallaxWitness ParallaxConcurrency ParallaxText
+5
+parallaxd:            FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser Logging CoreMetrics ServiceLifecycle UnixSignals ParallaxAPI ParallaxMetrics ParallaxWitness ParallaxControlPlane
 parallax:             FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser AsyncHTTPClient Crypto NIOCore NIOFoundationCompat NIOHTTP1 NIOPosix NIOSSL ParallaxAPI ParallaxControlPlane ParallaxText
+parallax-witness:     Dispatch FoundationEssentials Foundation Glibc Musl Darwin Logging ParallaxHA ParallaxAPI ParallaxWitness
 '
 
 # The modules that targets on the same floor may import too.

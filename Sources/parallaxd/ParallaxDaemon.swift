@@ -4,6 +4,7 @@ import Logging
 import ParallaxAPI
 import ParallaxControlPlane
 import ParallaxMetrics
+import ParallaxWitness
 import ServiceLifecycle
 import UnixSignals
 
@@ -87,6 +88,8 @@ struct ParallaxDaemon: AsyncParsableCommand {
       logger.critical("a duty has not ended with its term; ending the process, as leaderElection.onStuckDuty requires")
       _exit(EXIT_FAILURE)
     }
+    hooks.hasWitness = true
+    hooks.witnessExecutable = Self.witnessExecutable
     let metrics = MetricsRegistry()
     MetricsSystem.bootstrap(PrometheusMetricsFactory(metrics) { logger.warning("a metric was refused", metadata: ["error": "\($0)"]) })
     try metrics.registerProcessMetrics()
@@ -121,6 +124,16 @@ struct ParallaxDaemon: AsyncParsableCommand {
       isStopping = true
       await group.triggerGracefulShutdown()
     }
+  }
+
+  /// The witness beside this executable; nil if it is not there.
+  private static var witnessExecutable: String? {
+    var buffer = [UInt8](repeating: 0, count: 4_096)
+    let count = readlink("/proc/self/exe", &buffer, buffer.count)
+    let own = count > 0 ? String(decoding: buffer.prefix(count), as: UTF8.self) : CommandLine.arguments[0]
+    guard let slash = own.lastIndex(of: "/") else { return nil }
+    let path = own[...slash] + WitnessChannel.executable
+    return access(String(path), X_OK) == 0 ? String(path) : nil
   }
 
   /// Prints the node's address on standard output, with the next steps.

@@ -8,7 +8,7 @@ extension SystemTests {
   @Suite(.serialized, .timeLimit(.minutes(5)))
   struct ElectionHazards {
     @Test func `a killed leader is replaced one lease after its last renewal`() async throws {
-      try await ParallaxCluster.with { cluster in
+      try await ParallaxCluster.with(environment: ParallaxCluster.leaseAlone) { cluster in
         let leader = try await cluster.leader()
         cluster.nodes[leader].process.send(signal: SIGKILL)
         _ = try await cluster.nodes[leader].process.waitForExit()
@@ -122,7 +122,7 @@ extension SystemTests {
 
     @Test func `a leader that restarts under its id waits out its former lease and gets a new term`() async throws {
       try await RedisServer.with { redis in
-        let environment = ParallaxCluster.environment(redis: redis.url, node: 0)
+        let environment = ParallaxCluster.environment(redis: redis.url, node: 0).merging(ParallaxCluster.leaseAlone) { $1 }
         let first = try await ParallaxdProcess.start(environment: environment)
         let before = try await withChildProcess(first.process) { process in
           try await eventually("a leader") { try await first.haStatus().leader != nil }
@@ -145,8 +145,9 @@ extension SystemTests {
     }
 
     @Test func `a step down to a node that has just died leaves the term to others`() async throws {
-      // With slow heartbeats the other nodes do not know of the death yet.
-      try await ParallaxCluster.with(environment: ["PARALLAX_HA_CHECK_INTERVAL": "5s"]) { cluster in
+      // With slow heartbeats, and without a witness, the other nodes do not know of the death yet.
+      let environment = ParallaxCluster.leaseAlone.merging(["PARALLAX_HA_CHECK_INTERVAL": "5s"]) { $1 }
+      try await ParallaxCluster.with(environment: environment) { cluster in
         let leader = try await cluster.leader()
         let (dead, other) = (cluster.others(than: leader)[0], cluster.others(than: leader)[1])
         cluster.nodes[dead].process.send(signal: SIGKILL)

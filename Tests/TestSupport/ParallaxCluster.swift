@@ -21,6 +21,9 @@ package struct ParallaxCluster: Sendable {
   /// The id of the node at an index.
   package static func id(_ index: Int) -> String { "node-\(index)" }
 
+  /// The variables of nodes without witnesses, whose crashes cost a lease and a silence.
+  package static let leaseAlone = ["PARALLAX_HA_WITNESS": "off"]
+
   /// The variables of a node, with a short lease and frequent heartbeats for short tests.
   package static func environment(redis: String, node: Int, lease: Duration = .seconds(2)) -> [String: String] {
     environment(node: node, lease: lease).merging(["PARALLAX_REDIS_URL": redis]) { _, given in given }

@@ -17,13 +17,19 @@ package struct ParallaxdProcess: Sendable {
 
   /// Starts a node and waits until it has logged its address.
   ///
-  /// A port other than 0 restarts a node at its former address.
+  /// A port other than 0 restarts a node at its former address. A node that is the child of its witness is ``node``.
   package static func start(
-    arguments: [String] = [], environment: [String: String] = [:], files: [String: String] = [:], port: Int = 0
+    arguments: [String] = [], environment: [String: String] = [:], files: [String: String] = [:], port: Int = 0,
+    isInsideWitness: Bool = false
   ) async throws -> ParallaxdProcess {
     var variables = environment
     variables["PARALLAX_PORT"] = "\(port)"
-    let process = try ChildProcess(ProjectLayout.executable("parallaxd"), arguments, environment: variables, files: files)
+    let executable = try ProjectLayout.executable("parallaxd")
+    let process =
+      isInsideWitness
+      ? try ChildProcess(
+        ProjectLayout.executable("parallax-witness"), ["--", executable.path] + arguments, environment: variables, files: files)
+      : try ChildProcess(executable, arguments, environment: variables, files: files)
     do {
       let port = try await process.waitForOutput("the address it listens on") { output, errorOutput in
         listeningPort(in: output) ?? listeningPort(in: errorOutput)

@@ -116,6 +116,9 @@ enum ConfigurationKeys {
       "highAvailability.stateSync.batchSize", environment: "PARALLAX_HA_SYNC_BATCH_SIZE", \.highAvailability.stateSync.batchSize,
       .number(1...10_000),
       "The largest number of events in one batch."),
+    ConfigurationKey(
+      "highAvailability.witness", environment: "PARALLAX_HA_WITNESS", \.highAvailability.witness, .choiceWithOff,
+      "Whether a process beside the node says in the store that the node has ended, so that a crash costs no lease."),
   ]
 
   private static let redis: [ConfigurationKey] = [

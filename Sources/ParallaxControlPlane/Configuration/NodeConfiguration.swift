@@ -82,6 +82,14 @@ extension NodeConfiguration {
 
   /// A node's part in a cluster.
   public struct HighAvailability: Sendable, Equatable {
+    /// Whether a process beside the node says in the store that the node has ended.
+    public enum WitnessPolicy: String, Sendable, CaseIterable {
+      /// There is a witness where the program provides one, as the daemon does.
+      case auto
+      /// A crash costs a lease.
+      case off
+    }
+
     /// Whether the node shares its stores with other nodes; `false` by default, which makes it a cluster of one.
     public var enabled = false
     /// The name of the cluster, 1 to 64 letters, digits, `-`, `_` or `.`; `default` by default.
@@ -94,6 +102,8 @@ extension NodeConfiguration {
     public var memberHealth = MemberHealth()
     /// The publication of changes.
     public var stateSync = StateSync()
+    /// Whether a process beside the node says in the store that the node has ended, so that a crash costs no lease; `auto` by default.
+    public var witness = WitnessPolicy.auto
   }
 
   /// The settings of the leader election.

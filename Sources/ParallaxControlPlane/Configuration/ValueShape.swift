@@ -10,6 +10,8 @@ indirect enum ValueShape: Sendable, Equatable {
   case duration
   case text
   case choice([String])
+  /// A choice whose value `off` may be written as `false`.
+  case choiceWithOff([String])
   /// A list, or a text whose elements are separated by commas.
   case list(of: ValueShape)
   /// Names of scopes, as a list or separated by commas.
@@ -32,6 +34,7 @@ indirect enum ValueShape: Sendable, Equatable {
         ["type": "string", "minLength": 2, "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"]
       ])
     case .choice(let names): Self.orReference([["enum": .array(names.map(JSONValue.string))]])
+    case .choiceWithOff(let names): Self.orReference([["enum": .array(names.map(JSONValue.string) + [false])]])
     case .list(let element): ["anyOf": [["type": "array", "items": element.schema], ["type": "string"]]]
     case .scopes: Self.list(of: ["enum": .array(AccessScope.allCases.map { .string($0.rawValue) })])
     case .sections(let members, let required, let alsoText):

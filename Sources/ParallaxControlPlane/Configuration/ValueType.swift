@@ -136,6 +136,17 @@ extension ValueType where Value: RawRepresentable<String> & CaseIterable {
   }
 }
 
+extension ValueType where Value: RawRepresentable<String> & CaseIterable {
+  /// A choice with a value `off`.
+  static var choiceWithOff: Self {
+    let choice = choice
+    return ValueType(choice.expected, .choiceWithOff(Value.allCases.map(\.rawValue)), text: choice.text) { text in
+      // Tools with YAML 1.1, such as Helm, write `off` as `false`.
+      Value(rawValue: text == "false" ? "off" : text)
+    }
+  }
+}
+
 extension ValueType<[String]> {
   /// A list, or a text whose elements are separated by commas.
   static func list(_ expected: String, where isValid: @escaping @Sendable (String) -> Bool) -> Self {

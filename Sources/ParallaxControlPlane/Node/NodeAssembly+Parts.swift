@@ -5,6 +5,7 @@ import ParallaxHA
 import ParallaxMetrics
 import ParallaxServer
 import ParallaxState
+import ParallaxWitness
 import ServiceLifecycle
 
 /// Factories of the parts that take more than one line.
@@ -42,6 +43,23 @@ extension NodeAssembly {
         store: store, nodeID: session.nodeID, clusterID: clusterID, keyPrefix: backend.namespace, clock: clock.monotonic),
       address: { try await address.resolve() }, onAddress: { election.setAddress($0) },
       onLeft: { publisher.publish("left", id: session.nodeID, on: .cluster) })
+  }
+
+  /// Makes the keeper of the witness; none for a node alone, without Redis, or in a program that runs no witness.
+  func makeWitness(_ hooks: ParallaxNode.Hooks) throws -> [any Service] {
+    guard hooks.hasWitness, !configuration.isAlone, configuration.redis.isConfigured, configuration.highAvailability.witness == .auto else {
+      return []
+    }
+    let orders = WitnessOrders(
+      session: session, timings: election.configuration.timings, keyPrefix: configuration.redis.keyPrefix,
+      requiredReplicas: configuration.redis.requireReplicas,
+      redis: RedisAccess(configuration.redis, clientName: "parallax-witness-\(session.nodeID)"),
+      logsJSON: NodeLogHandler.format(configuration.logging.format) == .json)
+    let keeper = try WitnessKeeper(
+      orders: orders, executable: hooks.witnessExecutable,
+      hasLeft: { [election, members = membership.members] in members.hasLeft && !election.mayHoldRecord }, registry: registry,
+      clock: clock, logger: logger)
+    return [keeper]
   }
 
   func makeLeadership() -> Leadership {

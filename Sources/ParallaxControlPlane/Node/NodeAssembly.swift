@@ -105,6 +105,7 @@ struct NodeAssembly {
       configuration, server: server, certificates: certificates, patterns: shipped, clock: clock.monotonic, logger: logger)
     let services = try NodePart.allCases.flatMap { part -> [any Service] in
       switch part {
+      case .witness: try makeWitness(hooks)
       case .backend: backend.services
       case .events: [publisher]
       case .messages: [messenger]

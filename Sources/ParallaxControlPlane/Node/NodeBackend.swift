@@ -1,10 +1,9 @@
-import Foundation
 import Logging
 import NIOPosix
-import NIOSSL
 import ParallaxRedis
 import ParallaxRedisStores
 import ParallaxState
+import ParallaxWitness
 
 extension NodeConfiguration {
   /// Makes the backend that the configuration selects.
@@ -33,54 +32,31 @@ extension Backend {
 extension RedisConfiguration {
   /// Makes the client's settings; throws ``ConfigurationError`` if a TLS file is unusable.
   fileprivate init(_ configuration: NodeConfiguration.Redis, nodeID: String) throws {
-    let tls = try configuration.tlsConfiguration()
-    let url = configuration.url
-    self.init(deployment: Deployment(configuration, tls: tls))
-    username = configuration.username ?? url?.username
-    password = configuration.password ?? url?.password
-    database = url?.database ?? 0
-    clientName = "parallaxd-\(nodeID)"
-    connectTimeout = configuration.connectTimeout
-    commandTimeout = configuration.commandTimeout
-    self.tls = tls
-    credentials = configuration.credentialFiles
+    self = try RedisAccess(configuration, clientName: "parallaxd-\(nodeID)").configuration(tls: try configuration.tlsConfiguration())
   }
 }
 
-extension NodeConfiguration.Redis {
-  /// Reads user and password from their files; nil if no file is configured.
-  fileprivate var credentialFiles: (@Sendable () throws -> RedisConfiguration.Credentials)? {
-    guard usernameFile != nil || passwordFile != nil else { return nil }
-    let fixedUser = username ?? url?.username
-    let fixedPassword = password ?? url?.password ?? ""
-    return { [usernameFile, passwordFile] in
-      RedisConfiguration.Credentials(
-        username: try usernameFile.map(Self.line(inFile:)) ?? fixedUser,
-        password: try passwordFile.map(Self.line(inFile:)) ?? fixedPassword)
+extension RedisAccess {
+  /// The way to the Redis of a node.
+  ///
+  /// - Parameters:
+  ///   - redis: The node's settings.
+  ///   - clientName: The name of the connections.
+  init(_ redis: NodeConfiguration.Redis, clientName: String) {
+    self.init(servers: redis.endpoints.map(\.description))
+    isCluster = redis.cluster.nodes != nil
+    if redis.sentinel.nodes != nil {
+      sentinel = Sentinel(
+        masterName: redis.sentinel.masterName ?? "", username: redis.sentinel.username, password: redis.sentinel.password)
     }
-  }
-
-  /// The contents of a file without trailing line breaks.
-  private static func line(inFile path: String) throws -> String {
-    var contents = Substring(try String(contentsOfFile: path, encoding: .utf8))
-    while contents.last?.isNewline ?? false { contents.removeLast() }
-    return String(contents)
-  }
-}
-
-extension RedisConfiguration.Deployment {
-  fileprivate init(_ configuration: NodeConfiguration.Redis, tls: TLSConfiguration?) {
-    if let nodes = configuration.cluster.nodes {
-      self = .cluster(nodes: nodes)
-    } else if let nodes = configuration.sentinel.nodes {
-      var sentinel = RedisConfiguration.Sentinel(masterName: configuration.sentinel.masterName ?? "", sentinels: nodes)
-      sentinel.username = configuration.sentinel.username
-      sentinel.password = configuration.sentinel.password
-      sentinel.tls = tls
-      self = .sentinel(sentinel)
-    } else {
-      guard let endpoint = configuration.endpoints.first else { preconditionFailure("there is no Redis in the configuration") }
-      self = .standalone(endpoint)
-    }
+    username = redis.username ?? redis.url?.username
+    password = redis.password ?? redis.url?.password
+    usernameFile = redis.usernameFile
+    passwordFile = redis.passwordFile
+    database = redis.url?.database ?? 0
+    self.clientName = clientName
+    if redis.usesTLS { tls = TLS(ca: redis.tls.ca, certificate: redis.tls.certificate, privateKey: redis.tls.privateKey) }
+    connectMilliseconds = Int64(redis.connectTimeout / .milliseconds(1))
+    commandMilliseconds = Int64(redis.commandTimeout / .milliseconds(1))
   }
 }

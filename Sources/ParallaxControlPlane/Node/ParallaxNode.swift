@@ -31,6 +31,10 @@ public struct ParallaxNode: Service {
     /// Called when a leader's duty ignores the end of its term, if the configuration's `onStuckDuty` is `exit`; the program should exit the
     /// process.
     public var onStuckDuty: @Sendable () -> Void = {}
+    /// The executable of the node's witness, which is started unless this process has one around it; nil, the default, if there is none.
+    package var witnessExecutable: String?
+    /// Whether the program may have a witness; the end of a node is then the end of its process.
+    package var hasWitness = false
 
     /// Makes callbacks that do nothing.
     public init() {}

@@ -110,6 +110,8 @@ struct ShutdownPlan: Sendable, Hashable {
 
 /// The running parts of a node, in the order of their start; they stop in reverse order.
 enum NodePart: Sendable, Hashable, CaseIterable {
+  /// Watches over the node's witness, which is discharged when everything else has stopped.
+  case witness
   /// The services of the backend.
   case backend
   /// Publishes events.

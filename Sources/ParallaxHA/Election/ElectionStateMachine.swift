@@ -138,6 +138,9 @@ package struct ElectionStateMachine: Sendable {
     if case .standby = role { true } else { false }
   }
 
+  /// Whether the record may name this node, as far as the node knows.
+  var mayHoldRecord: Bool { !isSettled || mayHold || call?.purpose == .acquire }
+
   /// Whether the duties of an ended term are reported as stuck and still run.
   var areDutiesStuck: Bool {
     if case .stopping(let stopping) = role { stopping.isReported } else { false }

@@ -86,6 +86,11 @@ extension LeaderElection {
     }
   }
 
+  /// Whether the record may name this node: it leads, or its release is not acknowledged.
+  package var mayHoldRecord: Bool {
+    state.withLock { $0.machine.mayHoldRecord }
+  }
+
   /// The instant of this node's next action of its own; for tests with a manual clock.
   package var nextWakeUp: ElectionClock.Instant? {
     state.withLock { state in

@@ -26,6 +26,7 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
     var isBeatDue = false
     var isAnnounced = false
     var isRunning = false
+    var hasLeft = false
     var failing: Set<StoreCall> = []
     /// Set after the read that the callers wait for.
     var readers: [Deferred<Void>] = []
@@ -109,6 +110,9 @@ public final class Membership<Store: MembershipStore, C: Clock>: Service where C
 
   /// The process with the same node id that took this node's field, or nil; final.
   public var twin: MemberRecord? { state.withLock { $0.judge.twin } }
+
+  /// Whether the node has left its cluster: the store has acknowledged the removal of its field.
+  package var hasLeft: Bool { state.withLock { $0.hasLeft } }
 
   /// The events from now on, until ``run()`` ends.
   ///
@@ -261,6 +265,7 @@ extension Membership {
   private func leave() async {
     do {
       try await remove(session)
+      state.withLock { $0.hasLeft = true }
     } catch {
       logger.warning(
         "cannot remove the node's membership; the other nodes will detect its silence", metadata: ["error": "\(error)"])

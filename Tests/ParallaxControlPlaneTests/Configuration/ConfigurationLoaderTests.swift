@@ -72,6 +72,7 @@ func faults(
           onStuckDuty: exit
         memberHealth: { checkInterval: 500ms, timeout: 250ms, unhealthyThreshold: 4, removeAfter: 1h }
         stateSync: { batchSize: 64 }
+        witness: off
       redis:
         url: redis://user:s%2Fecret@redis-1:6380/3
         username: other
@@ -119,6 +120,7 @@ func faults(
     expected.highAvailability.memberHealth.unhealthyThreshold = 4
     expected.highAvailability.memberHealth.removeAfter = .seconds(3_600)
     expected.highAvailability.stateSync.batchSize = 64
+    expected.highAvailability.witness = .off
     expected.redis.url = RedisURL("redis://user:s%2Fecret@redis-1:6380/3")
     expected.redis.username = "other"
     expected.redis.password = "hunter2"
@@ -155,13 +157,21 @@ func faults(
     #expect(try load("limits: { requestsPerMinute: false }").limits.requestsPerMinute == nil)
   }
 
+  @Test func `A witness that is off is read as off, also from Helm`() throws {
+    #expect(try load("{}").highAvailability.witness == .auto)
+    #expect(try load("highAvailability: { witness: auto }").highAvailability.witness == .auto)
+    #expect(try load("highAvailability: { witness: false }").highAvailability.witness == .off)
+    #expect(throws: ConfigurationError.self) { try load("highAvailability: { witness: true }") }
+    #expect(try load("highAvailability: { witness: off }").render().contains("witness: off"))
+  }
+
   @Test func `Every documented environment variable is read`() throws {
     let configuration = try load(environment: [
       "PARALLAX_NODE_ID": "node-2", "PARALLAX_NODE_ADDRESS": "node-2.example.org:80", "PARALLAX_HOST": "::1", "PARALLAX_PORT": "9000",
       "PARALLAX_DRAIN_TIMEOUT": "1s", "PARALLAX_DRAIN_DELAY": "2s", "PARALLAX_HA_ENABLED": "true", "PARALLAX_HA_CLUSTER_ID": "c",
       "PARALLAX_HA_LEASE_DURATION": "3s", "PARALLAX_HA_RENEW_DEADLINE": "2s", "PARALLAX_HA_RETRY_PERIOD": "400ms",
       "PARALLAX_HA_CHECK_INTERVAL": "1s", "PARALLAX_HA_CHECK_TIMEOUT": "500ms", "PARALLAX_HA_UNHEALTHY_THRESHOLD": "5",
-      "PARALLAX_HA_SYNC_BATCH_SIZE": "7", "PARALLAX_REDIS_URL": "rediss://r", "PARALLAX_REDIS_PASSWORD": "pw",
+      "PARALLAX_HA_SYNC_BATCH_SIZE": "7", "PARALLAX_HA_WITNESS": "off", "PARALLAX_REDIS_URL": "rediss://r", "PARALLAX_REDIS_PASSWORD": "pw",
       "PARALLAX_PATTERNS_DIR": "/p", "PARALLAX_LOG_LEVEL": "error", "PARALLAX_LOG_FORMAT": "text",
       "PARALLAX_API_KEYS": "0123456789-0123456789",
     ])
@@ -170,6 +180,7 @@ func faults(
     #expect(configuration.server.host == "::1" && configuration.server.port == 9_000)
     #expect(configuration.server.drainTimeout == .seconds(1) && configuration.server.drainDelay == .seconds(2))
     #expect(configuration.highAvailability.enabled && configuration.highAvailability.clusterID == "c")
+    #expect(configuration.highAvailability.witness == .off)
     let election = configuration.highAvailability.leaderElection
     #expect(election.leaseDuration == .seconds(3) && election.renewDeadline == .seconds(2) && election.retryPeriod == .milliseconds(400))
     let health = configuration.highAvailability.memberHealth

@@ -60,7 +60,7 @@ import Testing
     let plan = ShutdownPlan(delay: .zero, timeout: .zero, hasSuccessor: true)
     #expect(
       plan.steps.last?.step
-        == .stop([.lifecycle, .leadership, .feed, .inbox, .dispatcher, .membership, .messages, .events, .backend]))
+        == .stop([.lifecycle, .leadership, .feed, .inbox, .dispatcher, .membership, .messages, .events, .backend, .witness]))
     #expect(NodePart.allCases.suffix(2) == [.server, .shutdown])
   }
 }

@@ -1,0 +1,34 @@
+package import Foundation
+
+extension ParallaxdProcess {
+  /// The process id of the node's witness; nil if it has none.
+  package var witness: pid_t? { witnessProcess(of: process.pid) }
+
+  /// The node's process, if ``process`` is the witness around it; nil if it has ended.
+  package var node: pid_t? { childProcesses(of: process.pid).first { !$0.isZombie }?.pid }
+}
+
+/// The process id of the witness that a process has started; nil if there is none.
+///
+/// Its command line names the process, also after that has ended.
+package func witnessProcess(of process: pid_t) -> pid_t? {
+  let wanted = ["parallax-witness", "--node-process", "\(process)"].joined(separator: "\0") + "\0"
+  let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+  return names.compactMap { pid_t($0) }.first { candidate in
+    (try? Data(contentsOf: URL(filePath: "/proc/\(candidate)/cmdline"))).map { $0 == Data(wanted.utf8) } ?? false
+  }
+}
+
+/// The children of a process.
+package func childProcesses(of parent: pid_t) -> [(pid: pid_t, isZombie: Bool)] {
+  let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+  return names.compactMap { pid_t($0) }.compactMap { candidate in
+    // The name of the program, in parentheses, may have spaces: the state and the parent follow its end.
+    guard let text = try? String(contentsOfFile: "/proc/\(candidate)/stat", encoding: .utf8), let end = text.lastIndex(of: ")") else {
+      return nil
+    }
+    let fields = text[text.index(after: end)...].split(separator: " ")
+    guard fields.count > 1, pid_t(fields[1]) == parent else { return nil }
+    return (candidate, fields[0] == "Z")
+  }
+}
