@@ -22,7 +22,7 @@ checks=0
 # build [-DNAME…]: compiles the verifier for these definitions.
 build() {
   local search=-DSAFETY
-  [[ " $* " != *" -DPROGRESS "* ]] || search=-DNFAIR=4 # the number of the model's processes, which weak fairness needs
+  [[ " $* " != *" -DPROGRESS "* ]] || search=-DNFAIR=5 # for the number of the model's processes, which weak fairness needs
   rm -rf "${directory:?}"/*
   (
     cd "$directory"
@@ -109,6 +109,12 @@ holds "fences when the store forgets grants and clocks mean nothing" -DFENCES -D
 holds "progress: a leader is elected and stays" -DPROGRESS
 holds "progress while operators keep sending requests" -DPROGRESS -DNAGGING
 holds "progress: no transition while the store keeps losing its data" -DPROGRESS -DFORGETFUL
+holds "witnesses: mutual exclusion, 2 nodes" -DWITNESS
+holds "witnesses: mutual exclusion, 3 nodes" -DWITNESS -DNODES=3 -DLEASE=4
+holds "witnesses: growth of terms, lost is final" -DWITNESS -DTERMS=4
+holds "witnesses: fences" -DWITNESS -DFENCES -DTERMS=2
+holds "witnesses: progress" -DWITNESS -DPROGRESS
+holds "witnesses: progress without waiting out any lease" -DWITNESS -DPROGRESS -DENDLESS_PATIENCE
 
 overlap='assertion violated  !(twoValidLeaders)'
 duties='assertion violated  !(dutiesBesideLeader)'
@@ -128,6 +134,12 @@ breaks "trap 11, a request creates a record" "$overlap" -DREQUEST_CREATES_RECORD
 breaks "trap 12, term from the record alone" 'assertion violated  !(termNotGreater)' -DTERM_FROM_RECORD_ALONE -DTERMS=3
 breaks "trap 13, patience by the wall clock" "$overlap" -DPATIENCE_BY_WALL_CLOCK -DLEADERS_ONLY
 breaks "trap 14, fences by term alone" 'assertion violated  !(olderFenceAccepted)' -DFENCES -DFAILOVER -DTERMS=2 -DFENCE_BY_TERM_ALONE
+breaks "witnesses: a notice on silence" "$overlap" -DWITNESS -DNOTICE_ON_SILENCE -DLEADERS_ONLY
+breaks "witnesses: a notice for any incarnation" "$overlap" -DWITNESS -DNOTICE_FOR_ANY_INCARNATION -DLEADERS_ONLY
+breaks "witnesses: a blind notice" "$overlap" -DWITNESS -DBLIND_NOTICE -DLEADERS_ONLY
+breaks "witnesses: no second look" "$cycle" -DWITNESS -DNO_SECOND_LOOK -DPROGRESS -DENDLESS_PATIENCE
+breaks "witnesses: a notice lowers the term" 'assertion violated  !(termNotGreater)' -DWITNESS -DNOTICE_LOWERS_TERM -DTERMS=3
+breaks "witnesses: a notice raises the term" 'assertion violated  !(termNeverGranted)' -DWITNESS -DNOTICE_RAISES_TERM -DTERMS=3
 breaks "a leader does not re-assert a lost record" "$cycle" -DPROGRESS -DFORGETFUL -DNO_REASSERTION
 
 if [ "$checks" -eq 0 ]; then

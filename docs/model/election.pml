@@ -18,13 +18,17 @@
  *   NAGGING            with PROGRESS: operators keep sending requests after that
  *   FORGETFUL          with PROGRESS: the store keeps losing its data after that
  *
+ *   WITNESS            what processes that crashed have left in the record is released by their witnesses
+ *   ENDLESS_PATIENCE   with PROGRESS and WITNESS: nobody waits out the lease of a leader, so only releases help
+ *
  *   LEADERS_ONLY       look for two valid leaders only; duties that run beside a leader pass
  *
- * Wrong rules, by -D, one at a time; in each of them spin must find a violation. The first fourteen are the cases of
- * ElectionRules.Defect, under the same names:
+ * Wrong rules, by -D, one at a time; in each of them spin must find a violation. All but the last are the cases of WrongRule in the tests
+ * of the simulator, under the same names:
  *   VALIDITY_FROM_REPLY, READ_SETTLES_UNKNOWN, LATE_SUCCESS_REVIVES, RELEASE_BEFORE_JOIN, RELEASE_WITHOUT_COMPARE,
  *   PATIENCE_BY_OWN_LEASE, PATIENCE_BY_VERSION, ACQUIRE_OVER_ABSENT, REASSERT_SAME_BYTES, ELECT_SKIPS_PATIENCE,
- *   REQUEST_CREATES_RECORD, TERM_FROM_RECORD_ALONE, PATIENCE_BY_WALL_CLOCK, FENCE_BY_TERM_ALONE; NO_REASSERTION
+ *   REQUEST_CREATES_RECORD, TERM_FROM_RECORD_ALONE, PATIENCE_BY_WALL_CLOCK, FENCE_BY_TERM_ALONE; with WITNESS: NOTICE_ON_SILENCE,
+ *   NOTICE_FOR_ANY_INCARNATION, BLIND_NOTICE, NO_SECOND_LOOK, NOTICE_LOWERS_TERM, NOTICE_RAISES_TERM; NO_REASSERTION
  */
 
 #ifndef NODES
@@ -113,7 +117,17 @@ byte acceptedFrom = NOBODY;
 
 byte newest;               /* the highest term granted so far; the wall clock, as a floor for terms, is at least that */
 byte ended[NODES];         /* the last term of each node that ended */
-hidden byte twoValidLeaders, dutiesBesideLeader, termNotGreater, endedTermLedAgain, olderFenceAccepted, staleWriteAccepted;
+hidden byte twoValidLeaders, dutiesBesideLeader, termNotGreater, endedTermLedAgain, olderFenceAccepted, staleWriteAccepted, termNeverGranted;
+
+#ifdef NOTICE_FOR_ANY_INCARNATION
+bool died[NODES];          /* an earlier process of the node has ended */
+#endif
+#ifdef BLIND_NOTICE
+bool noticed;              /* a release without a condition is on its way */
+#endif
+#ifdef NO_SECOND_LOOK
+bool looked = true;        /* the witness of the last crash has looked */
+#endif
 
 #ifdef PROGRESS
 bool calm;                 /* faults have stopped for good */
@@ -252,6 +266,59 @@ inline store_nothing() {
 #endif
 }
 
+/* ---- Witnesses: they know that the processes that crashed have ended. ---- */
+
+#if defined(NOTICE_ON_SILENCE)
+#define names_the_dead (store.content == HELD)
+#elif defined(NOTICE_FOR_ANY_INCARNATION)
+#define names_the_dead (store.content == HELD && (store.owner == GHOST || died[store.owner]))
+#else
+#define names_the_dead (store.content == HELD && store.owner == GHOST)
+#endif
+#ifdef NO_SECOND_LOOK
+#define may_look (!looked)
+#else
+#define may_look names_the_dead
+#endif
+
+/* As the leader itself would have released it: term and transitions stay. */
+inline store_notice() {
+#ifdef NOTICE_LOWERS_TERM
+  store.term = (store.term > 0 -> store.term - 1 : 0);
+#endif
+#ifdef NOTICE_RAISES_TERM
+  store.term++;
+#endif
+#if TERMS > 1
+  termNeverGranted = store.term > newest;
+  assert(!termNeverGranted);
+#endif
+  store_release()
+}
+
+/*
+ * Its write is refused unless the record that it has read is still there, so it reads and writes at one instant. It may do so at any time or
+ * never, and any number of times.
+ */
+proctype Witness() {
+  do
+#if defined(BLIND_NOTICE)
+  :: d_step { names_the_dead && !noticed -> noticed = true }
+  :: d_step { noticed -> noticed = false; store_notice() }
+#elif defined(NO_SECOND_LOOK)
+  :: d_step {
+      !looked -> looked = true;
+      if
+      :: names_the_dead -> store_notice()
+      :: else
+      fi
+    }
+#else
+  :: d_step { names_the_dead -> store_notice() }
+#endif
+  od
+}
+
 /* ---- Steps of a node. ---- */
 
 /* The outcome is unknown, and a reply no longer counts. The request may still arrive. */
@@ -385,8 +452,13 @@ inline take_reply(n) {
 #else
 #define may_release(n) (node[n].role == STANDBY && node[n].call == NO_CALL && is_own(n))
 #endif
+#ifdef ENDLESS_PATIENCE
+#define is_overdue(n) (store.content == BOOTSTRAP && node[n].patience == 0)
+#else
+#define is_overdue(n) (is_timed_by(n) && (node[n].patience == 0 || is_urged))
+#endif
 #define may_acquire(n) (alive(n) && node[n].role == STANDBY && node[n].call == NO_CALL && next_term(n) <= TERMS && \
-  (store.content == RELEASED || (is_timed_by(n) && (node[n].patience == 0 || is_urged))))
+  (store.content == RELEASED || is_overdue(n)))
 #ifdef ACQUIRE_OVER_ABSENT
 #define may_mark(n) false
 #else
@@ -456,10 +528,15 @@ proctype LatePackets(byte n) {
   may_release(n) || may_acquire(n) || may_mark(n))
 /* Once faults have stopped, whatever can be done takes no time to speak of. */
 #define may_tick(n) (!calm || !is_busy(n))
-#if NODES == 2
-#define all_may_tick (may_tick(0) && may_tick(1))
+#ifdef WITNESS
+#define witness_may_tick (!calm || !may_look)
 #else
-#define all_may_tick (may_tick(0) && may_tick(1) && may_tick(2))
+#define witness_may_tick true
+#endif
+#if NODES == 2
+#define all_may_tick (may_tick(0) && may_tick(1) && witness_may_tick)
+#else
+#define all_may_tick (may_tick(0) && may_tick(1) && may_tick(2) && witness_may_tick)
 #endif
 
 inline tick(n) {
@@ -550,6 +627,12 @@ inline crash(n) {
   :: is_own(n) -> store.owner = GHOST
   :: else
   fi;
+#ifdef NOTICE_FOR_ANY_INCARNATION
+  died[n] = true;
+#endif
+#ifdef NO_SECOND_LOOK
+  looked = false;
+#endif
   node[n].role = STANDBY;
   node[n].left = 0;
   node[n].term = 0;
@@ -640,6 +723,9 @@ init {
 #endif
     }
     run LatePackets(GHOST);
+#ifdef WITNESS
+    run Witness();
+#endif
 #ifndef FAILOVER
     run Clock();
 #endif
