@@ -1,10 +1,15 @@
-import Foundation
 import Logging
 package import NIOCore
 package import ParallaxConcurrency
 import ParallaxHA
 package import ParallaxRedis
 import Synchronization
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// Asks Redis for everything that a diagnosis judges, over connections of its own: those of a node exist only while nothing is wrong.
 ///
