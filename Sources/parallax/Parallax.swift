@@ -8,7 +8,7 @@ struct Parallax: AsyncParsableCommand {
     abstract: "Runs executions on a Parallax control plane and shows its state.",
     discussion: """
       The address of the control plane is --server or PARALLAX_SERVER, else http://127.0.0.1:8080.
-      Exit codes: 0 success, 1 failure, 2 wrong usage, 3 no leader, 4 no server reachable.
+      Exit codes: 0 success, 1 failure, 2 wrong usage, 3 no leader, 4 no server reachable, 5 a warning of doctor.
       """,
     subcommands: [Executions.self, Agents.self, Patterns.self, HA.self, Doctor.self, Keys.self])
 }

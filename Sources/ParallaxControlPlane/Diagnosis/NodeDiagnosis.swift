@@ -7,7 +7,7 @@ import ParallaxState
 /// Gathers the facts of a running node and has them judged.
 ///
 /// Callers of the same time share one diagnosis, so that nobody can load Redis by asking often.
-actor NodeDiagnosis {
+struct NodeDiagnosis: Sendable {
   /// The longest wait for the facts that come through the node's own store.
   private static let storeLimit: Duration = .seconds(3)
   /// The time after which the fields of members have followed a handover.
@@ -26,25 +26,14 @@ actor NodeDiagnosis {
   }
 
   private let parts: Parts
-  private var current: Deferred<DiagnosisDocument?>?
+  private let shared = SharedRun<DiagnosisDocument>()
 
   init(_ parts: Parts) {
     self.parts = parts
   }
 
   /// The diagnosis of this moment.
-  func document() async throws -> DiagnosisDocument {
-    while let current {
-      // Nil if the caller that ran it has gone.
-      if let document = try await current.value() { return document }
-    }
-    let mine = Deferred<DiagnosisDocument?>()
-    current = mine
-    let document = await diagnose()
-    current = nil
-    mine.set(Task.isCancelled ? nil : document)
-    return document
-  }
+  func document() async throws -> DiagnosisDocument { try await shared.value { await diagnose() } }
 
   private func diagnose() async -> DiagnosisDocument {
     let begin = parts.clock.monotonic.now
@@ -57,20 +46,20 @@ actor NodeDiagnosis {
       checks: Diagnosis.findings(cluster, redis, requiredReplicas: parts.configuration.redis.requireReplicas))
   }
 
-  private nonisolated func survey() async -> Fact<RedisFacts> {
+  private func survey() async -> Fact<RedisFacts> {
     guard let survey = parts.backend.redisSurvey else { return .unknown(parts.backend.withoutSurvey) }
     return .known(await survey.facts())
   }
 
   /// The facts of the cluster; a second time if claims to lead overlap in the first ones, as for a moment in a handover.
-  private nonisolated func settledFacts() async -> ClusterFacts {
+  private func settledFacts() async -> ClusterFacts {
     let facts = await clusterFacts()
     guard ClusterVerdicts(facts: facts, redis: nil).verdict(of: .haClaims)?.status == .fail else { return facts }
     try? await parts.clock.sleep(for: Self.handover)
     return await clusterFacts()
   }
 
-  private nonisolated func clusterFacts() async -> ClusterFacts {
+  private func clusterFacts() async -> ClusterFacts {
     let (configuration, clock) = (parts.configuration, parts.clock)
     let members = parts.members
     let view = try? await withTimeout(Self.storeLimit, clock: clock.monotonic) { await members.refreshedView() }
@@ -114,7 +103,7 @@ actor NodeDiagnosis {
         leaseDuration: status.leaseDuration, problem: status.problem))
   }
 
-  private nonisolated func backlog(_ view: MembershipView) async -> Fact<ClusterFacts.Backlog> {
+  private func backlog(_ view: MembershipView) async -> Fact<ClusterFacts.Backlog> {
     guard parts.backend.traits.isShared else { return .unknown("the state is in the memory of this process") }
     guard !view.isStale else { return .unknown("the members cannot be read from the store") }
     let (store, session, removeAfter) = (parts.backend.state, parts.session, parts.configuration.highAvailability.memberHealth.removeAfter)
