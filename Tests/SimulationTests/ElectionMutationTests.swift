@@ -35,6 +35,12 @@ import Testing
     Mutation(.termFromRecordAlone, FaultMixes.all, .termWentBack, .termGrantedTwice),
     Mutation(.patienceByWallClock, FaultMixes.wallClocks, .overlap),
     Mutation(.fenceByTermAlone, FaultMixes.failovers, .staleWriteAccepted),
+    Mutation(.noticeOnSilence, FaultMixes.witnesses, .overlap),
+    Mutation(.noticeForAnyIncarnation, FaultMixes.witnesses, .overlap),
+    Mutation(.blindNotice, FaultMixes.lateNotices, .overlap),
+    Mutation(.noSecondLook, FaultMixes.lateAcquisitions, .deadHolder),
+    Mutation(.noticeLowersTerm, FaultMixes.witnesses, .termWentBack, .termGrantedTwice, .termNotGranted),
+    Mutation(.noticeRaisesTerm, FaultMixes.witnesses, .termNotGranted),
   ]
 
   @Test func everyWrongRuleHasItsMutation() {
@@ -104,7 +110,8 @@ import Testing
     let before = whole.run()
     let shrunk = try #require(ShrunkSimulation(mutation.mix, seed: seed, defect: mutation.defect))
     #expect(shrunk.report.violations.first?.kind == before.violations.first?.kind)
-    #expect(shrunk.faults.count <= 12, "\(shrunk)")
+    // Where two of five requests are late, a late one that matters needs others that come in time to be late too.
+    #expect(shrunk.faults.count <= max(12, before.faults.count / 3), "\(shrunk)")
     print("mutation \(mutation): \(before.faults.count) faults shrink to \(shrunk.faults.count)")
     var right = ElectionSimulation(mutation.mix, seed: seed, only: Set(shrunk.faults))
     #expect(right.run().violations.isEmpty)

@@ -13,8 +13,8 @@ import Testing
     var (runs, failovers, storeCalls) = (0, 0, 0)
     let begin = ContinuousClock.now
     // Every mix at least once, even on a slow machine.
-    while runs < FaultMixes.all16.count || begin.duration(to: .now) < simulationBudget {
-      let mix = FaultMixes.all16[runs % FaultMixes.all16.count]
+    while runs < FaultMixes.allOfThem.count || begin.duration(to: .now) < simulationBudget {
+      let mix = FaultMixes.allOfThem[runs % FaultMixes.allOfThem.count]
       await Task.yield()
       var simulation = ElectionSimulation(mix, seed: first + UInt64(runs))
       let report = simulation.run()

@@ -62,9 +62,22 @@ enum FaultMixes {
   }
   static let failovers = mix("failovers that lose acknowledged writes") { $0.failovers = 0.5 }
 
-  static let all16 = [
+  static let witnesses = mix("crashes with witnesses, data losses and operators", all) {
+    $0.crashes = 0.7
+    $0.witnesses = 0.8
+  }
+  static let witnessedDuties = mix("the same with duties", duties) {
+    $0.crashes = 0.7
+    $0.witnesses = 0.8
+  }
+  static let witnessedFailovers = mix("the same with failovers", failovers) {
+    $0.crashes = 0.7
+    $0.witnesses = 0.8
+  }
+
+  static let allOfThem = [
     network, all, shortLease, clockRates, fiveNodes, oneNode, twins, foreigner, mixedLeases, duties, operatorsForEver, noHints, reclaiming,
-    wallClocks, dataLosses, failovers,
+    wallClocks, dataLosses, failovers, witnesses, witnessedDuties, witnessedFailovers,
   ]
 
   static let allSizes = mix("clusters of one to two hundred nodes", all) {
@@ -91,6 +104,21 @@ enum FaultMixes {
     $0.losesReply = 0.3
     $0.delaysReply = 0.9
     $0.longestDelay = 0.16
+  }
+  static let lateNotices = mix("late requests, also of witnesses, with crashes", FaultMix("")) {
+    $0.delaysRequest = 0.4
+    $0.longestDelay = 0.5
+    $0.crashes = 1.5
+    $0.witnesses = 1
+  }
+  static let lateAcquisitions = mix("standbys that crash beside late requests, with witnesses", FaultMix("")) {
+    $0.nodes = 2
+    $0.delaysRequest = 0.4
+    $0.longestDelay = 0.5
+    $0.crashes = 3
+    $0.witnesses = 1
+    $0.operations = 3
+    $0.operationKinds = [.stepDown]
   }
   static let tooFastClocks = mix("clock rates farther apart than the timings allow") { $0.clockRateError = 0.25 }
 }

@@ -28,4 +28,16 @@ enum WrongRule: String, Sendable, CaseIterable {
   case patienceByWallClock
   /// A resource compares only the terms of fencing tokens.
   case fenceByTermAlone
+  /// A witness takes silence for the end of a process.
+  case noticeOnSilence
+  /// A witness releases the record of any incarnation of its node.
+  case noticeForAnyIncarnation
+  /// A witness releases the record whatever its version.
+  case blindNotice
+  /// A witness looks only once.
+  case noSecondLook
+  /// A notice writes the term before.
+  case noticeLowersTerm
+  /// A notice writes the next term.
+  case noticeRaisesTerm
 }

@@ -30,7 +30,9 @@ struct WrongRules: ElectionDefect {
     case .electSkipsPatience: Self.skipPatience(event, at: now, by: &machine)
     case .termFromRecordAlone: Self.forgetTerms(event, at: now, by: &machine)
     case .patienceByWallClock: Self.timeByWallClock(event, at: now, by: &machine)
-    case .releaseWithoutCompare, .requestCreatesRecord, .fenceByTermAlone: machine.handle(event, at: now)
+    case .releaseWithoutCompare, .requestCreatesRecord, .fenceByTermAlone, .noticeOnSilence, .noticeForAnyIncarnation, .blindNotice,
+      .noSecondLook, .noticeLowersTerm, .noticeRaisesTerm:
+      machine.handle(event, at: now)
     }
   }
 
@@ -49,6 +51,33 @@ struct WrongRules: ElectionDefect {
 
   func admits(_ token: FencingToken, after accepted: FencingToken) -> Bool {
     rule == .fenceByTermAlone ? token.term >= accepted.term : accepted.admits(token)
+  }
+}
+
+// MARK: Witnesses
+
+extension WrongRules {
+  var takesSilenceForDeath: Bool { rule == .noticeOnSilence }
+
+  var isNoticeBlind: Bool { rule == .blindNotice }
+
+  var looksAgain: Bool { rule != .noSecondLook }
+
+  /// Shows a witness its own process in the records of later ones.
+  func shown(_ snapshot: ElectionSnapshot?, toWitnessOf session: NodeSession) -> ElectionSnapshot? {
+    guard rule == .noticeForAnyIncarnation, var snapshot, snapshot.record.leader == session.nodeID else { return snapshot }
+    snapshot.record.incarnation = session.incarnation
+    return snapshot
+  }
+
+  func noticed(_ record: ElectionRecord) -> ElectionRecord {
+    var record = record
+    switch rule {
+    case .noticeLowersTerm: record.term -= 1
+    case .noticeRaisesTerm: record.term += 1
+    default: break
+    }
+    return record
   }
 }
 

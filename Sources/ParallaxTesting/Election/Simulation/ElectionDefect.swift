@@ -43,6 +43,31 @@ package protocol ElectionDefect: Sendable {
   ///   - accepted: The last token that the resource accepted.
   /// - Returns: Whether the resource accepts the write.
   func admits(_ token: FencingToken, after accepted: FencingToken) -> Bool
+
+  // MARK: Witnesses
+
+  /// Whether a witness takes a process for dead that is only silent; `false` in the product.
+  var takesSilenceForDeath: Bool { get }
+
+  /// Whether a witness writes its release without comparing versions; `false` in the product.
+  var isNoticeBlind: Bool { get }
+
+  /// Whether a witness looks again after it has seen that the record does not name the dead; `true` in the product.
+  var looksAgain: Bool { get }
+
+  /// What a witness sees of the stored record; the record itself in the product.
+  ///
+  /// - Parameters:
+  ///   - snapshot: The stored record; nil if there is none.
+  ///   - session: The process of the witness.
+  /// - Returns: What the witness reads.
+  func shown(_ snapshot: ElectionSnapshot?, toWitnessOf session: NodeSession) -> ElectionSnapshot?
+
+  /// What a witness writes; the released record itself in the product.
+  ///
+  /// - Parameter record: The released record.
+  /// - Returns: The record to write.
+  func noticed(_ record: ElectionRecord) -> ElectionRecord
 }
 
 extension ElectionDefect {
@@ -61,6 +86,16 @@ extension ElectionDefect {
   package func isUnconditional(_ call: ElectionStateMachine.Call) -> Bool { false }
 
   package func admits(_ token: FencingToken, after accepted: FencingToken) -> Bool { accepted.admits(token) }
+
+  package var takesSilenceForDeath: Bool { false }
+
+  package var isNoticeBlind: Bool { false }
+
+  package var looksAgain: Bool { true }
+
+  package func shown(_ snapshot: ElectionSnapshot?, toWitnessOf session: NodeSession) -> ElectionSnapshot? { snapshot }
+
+  package func noticed(_ record: ElectionRecord) -> ElectionRecord { record }
 }
 
 /// The unchanged product.

@@ -39,9 +39,12 @@ extension ElectionSimulation {
     switch kind {
     case .pause:
       pauseProcess(index)
+      if defect.takesSilenceForDeath { witness(nodes[index].session, of: index, number: number) }
       plan(.resumeProcess(index, epoch: epoch), after: min(length * mix.longestPause * lease, left))
     case .crash:
+      let session = nodes[index].session
       stopProcess(index)
+      witness(session, of: index, number: number)
       plan(.start(index), after: min(draws.happens(0.5) ? 50e6 : length * 1.5 * lease, left))
     case .cut:
       nodes[index].cutUntil = now + Int64(min(length * 1.5 * lease, left))

@@ -86,6 +86,7 @@ extension ElectionSimulation {
       return .conflict(store.snapshot)
     }
     if isTraced { trace("the store takes the \(call.purpose) of \(name) \(Self.summary(of: record))", isDetail: call.purpose == .renew) }
+    if call.purpose == .acquire, nodes[index].epoch != epoch { expectRelease(of: record.incarnation) }
     if call.purpose == .acquire {
       store.countGrant(record.fencingToken, violations: &found)
       if wasHeld { report.longestTakeover = max(report.longestTakeover, .nanoseconds(now - lastHolderWrite)) }

@@ -18,6 +18,10 @@ package struct ElectionSimulation {
     case endPause
     case fencedWrite(FencingToken)
     case leaderCheck
+    case witnessActs(Int)
+    case witnessCalls(Int, UInt64, DeathNotice.Step)
+    case witnessHears(Int, UInt64, DeathNotice.Answer)
+    case releaseCheck(Int)
     case faultsEnd
   }
 
@@ -27,6 +31,8 @@ package struct ElectionSimulation {
   var chance: SimulationChance
   var queue = SimulationQueue<Event>()
   var nodes: [Node] = []
+  /// The witnesses of all crashes so far.
+  var witnesses: [Witness] = []
   var store: SimulatedStore
   /// Nanoseconds since the beginning.
   var now: Int64 = 0
@@ -155,6 +161,10 @@ package struct ElectionSimulation {
     case .leaderCheck:
       checkForLeader()
       plan(.leaderCheck, after: lease / 50)
+    case .witnessActs(let index): witnessActs(index)
+    case .witnessCalls(let index, let number, let step): witnessCalls(index, number, step)
+    case .witnessHears(let index, let number, let answer): witnessHears(index, number, answer)
+    case .releaseCheck(let index): checkRelease(index)
     case .faultsEnd: endFaults()
     }
   }

@@ -35,6 +35,8 @@ package struct FaultMix: Sendable {
   package var sparesLeader = false
   /// Whether only leaders crash.
   package var sparesStandbys = false
+  /// The probability that a crashed process has a witness, which releases its record.
+  package var witnesses = 0.0
   package var resignations = 0.0
   package var unfitness = 0.0
   /// The maximum deviation of clock rates; most nodes are at one of the bounds.

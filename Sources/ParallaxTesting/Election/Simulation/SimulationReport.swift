@@ -18,6 +18,10 @@ package struct SimulationReport: Sendable, CustomStringConvertible {
       /// Leadership changed without a cause.
       case transition
       case sameBytesTwice
+      /// A notice of a death has changed the term of the record.
+      case termNotGranted
+      /// The record names a process whose witness should have released it.
+      case deadHolder
       /// A machine requests a timer in the past.
       case sleepless
     }
