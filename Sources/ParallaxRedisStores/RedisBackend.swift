@@ -30,6 +30,9 @@ public struct RedisBackend: Backend {
   /// The prefix of the keys.
   public let namespace: String
 
+  /// In a cluster sixteen groups of slots, one part elsewhere.
+  public let partitions: StorePartitions
+
   private let client: RedisClient
   private let condition: WriteCondition
   private let configuration: RedisConfiguration
@@ -73,6 +76,13 @@ public struct RedisBackend: Backend {
     inboxes = RedisInboxStore(client: client, keys: keys, condition: condition, clock: clock, logger: logger)
     events = RedisEventBus(client: client, keys: keys, logger: logger)
     namespace = keyPrefix
+    let groups = 16
+    partitions =
+      client.keepsPipelineOrder
+      ? .whole
+      : StorePartitions(
+        count: groups, execution: { RedisClient.slotGroup(of: keys.execution($0), among: groups) },
+        idempotencyKey: { RedisClient.slotGroup(of: keys.idempotency($0), among: groups) })
   }
 
   /// The shared client, and the probe of a server that refuses writes.

@@ -9,7 +9,7 @@ package import ParallaxState
 /// rereads and restores executions, and sends messages to other nodes.
 package struct DispatchMachine: Sendable {
   /// The settings of the machine.
-  package struct Settings: Sendable, Hashable {
+  package struct Settings: Sendable {
     package var session: NodeSession
     /// How long a synchronous caller waits for capable agents to connect.
     package var agentWait: Duration
@@ -27,11 +27,14 @@ package struct DispatchMachine: Sendable {
     package var isStoreLossy: Bool
     /// The largest number of ended executions that the store keeps.
     package var maxRetained: Int
+    /// The parts of the store that can be away one by one.
+    package var partitions: StorePartitions
 
     package init(
       session: NodeSession, agentWait: Duration = .seconds(5), resumeGrace: Duration = .seconds(30),
       redeliveryDelay: Duration = .seconds(2), relocationDelay: Duration? = nil, recheckInterval: Duration = .seconds(30),
-      width: Int = 64, isStoreLossy: Bool = false, maxRetained: Int = RecentWrites.greatestCapacity
+      width: Int = 64, isStoreLossy: Bool = false, maxRetained: Int = RecentWrites.greatestCapacity,
+      partitions: StorePartitions = .whole
     ) {
       self.session = session
       self.agentWait = agentWait
@@ -42,6 +45,7 @@ package struct DispatchMachine: Sendable {
       self.width = width
       self.isStoreLossy = isStoreLossy
       self.maxRetained = maxRetained
+      self.partitions = partitions
     }
 
     /// Whether other nodes may claim the executions of this one.

@@ -38,6 +38,7 @@ package final class Dispatcher: Service {
 
   private let state: Mutex<State>
   private let worker: StoreWorker
+  private let restoration: StoreRestoration
   private let jobs: AsyncStream<Job>
   private let addJob: AsyncStream<Job>.Continuation
   /// The recent writes to restore; each element includes those of the previous ones.
@@ -76,6 +77,7 @@ package final class Dispatcher: Service {
     self.logger = logger
     let reports = StoreReports(metrics: metrics, logger: logger) { report in timerLoop.scheduleTask(in: .seconds(1), report) }
     worker = StoreWorker(store: store, session: settings.session, retention: retention, clock: clock, reports: reports)
+    restoration = StoreRestoration(worker: worker, partitions: settings.partitions)
     (jobs, addJob) = AsyncStream.makeStream(of: Job.self)
     (restorations, addRestoration) = AsyncStream.makeStream(of: RecentWrites.self, bufferingPolicy: .bufferingNewest(1))
   }
@@ -99,7 +101,7 @@ package final class Dispatcher: Service {
 
   private func work() async {
     await withDiscardingTaskGroup { group in
-      group.addTask { await StoreRestoration(worker: self.worker).run(self.restorations, for: self) }
+      group.addTask { await self.restoration.run(self.restorations, for: self) }
       for await job in jobs {
         group.addTask { await self.perform(job) }
       }

@@ -50,7 +50,7 @@ struct OwnershipMachine: Sendable {
 
   private let settings: DispatchMachine.Settings
   private var timers = TimerQueue<Timer>()
-  private var reads = WorkQueue()
+  private var reads: WorkQueue
   private var rechecked: Set<String> = []
   /// The numbers of the executions of this node; a timer with another number is of an earlier watch.
   private var watches: [String: UInt64] = [:]
@@ -71,6 +71,7 @@ struct OwnershipMachine: Sendable {
 
   init(settings: DispatchMachine.Settings) {
     self.settings = settings
+    reads = WorkQueue(settings.partitions)
   }
 
   var nextWake: Duration? { timers.next }

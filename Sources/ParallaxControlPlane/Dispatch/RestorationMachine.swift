@@ -9,7 +9,7 @@ struct RestorationMachine: Sendable {
   /// The recent writes; nil if the store cannot lose acknowledged writes.
   private var recent: RecentWrites?
   /// The executions of this node to rewrite.
-  private var queue = WorkQueue()
+  private var queue: WorkQueue
   /// The instant of the last reset.
   private var resetAt: Duration?
   /// The earliest time of a write that the store may have lost and that is not restored yet.
@@ -19,6 +19,7 @@ struct RestorationMachine: Sendable {
 
   init(settings: DispatchMachine.Settings) {
     width = settings.width
+    queue = WorkQueue(settings.partitions)
     recent = settings.isStoreLossy ? RecentWrites(maxRetained: settings.maxRetained) : nil
   }
 

@@ -4,7 +4,7 @@ import ParallaxState
 
 /// Restores recent writes that the store has acknowledged and lost, apart from executions of this node.
 struct StoreRestoration: Sendable {
-  /// The largest number of concurrent writes.
+  /// The largest number of concurrent writes of a kind.
   private static let width = 64
   /// How long an outcome waits for the owner of its absent execution to restore that.
   static let patience = Duration.seconds(2)
@@ -13,6 +13,7 @@ struct StoreRestoration: Sendable {
   private static let reportDelay = Duration.seconds(1)
 
   let worker: StoreWorker
+  let partitions: StorePartitions
 
   /// Restores the writes of each element; a new element cancels the restoration in progress, which it includes.
   func run(_ restorations: AsyncStream<RecentWrites>, for owner: any StoreWorker.Owner) async {
@@ -36,22 +37,34 @@ struct StoreRestoration: Sendable {
   /// Restores the recent writes, newest first, because those are the likeliest to be lost.
   private func restore(_ recent: RecentWrites, for owner: any StoreWorker.Owner) async {
     async let agents: Void = worker.repeating("check of the agents") { try await worker.restoreRegistrations(of: owner) }
+    async let keys: Void = restoreKeys(recent.claims)
+    async let outcomes: Void = restore(recent.outcomes.elements.map(\.element).reversed(), for: owner)
     let finished = recent.finished.elements.map(\.element).filter { worker.isKept($0.execution.createdAt) }
-    await concurrently(finished.reversed()) { await restoreEnded($0) }
-    let now = worker.clock.now.instant
-    let claims = recent.claims.elements.map { ($0.element, lifetime: IdempotencyKey.lifetime - (now - $0.instant)) }
-    await concurrently(claims.filter { $0.lifetime > .zero }.reversed()) { claim, lifetime in
-      await worker.repeating("restoration of an idempotency key") {
-        try await worker.store.restoreIdempotencyKey(
-          claim.key, executionID: claim.executionID, digest: claim.digest, lifetime: lifetime)
-      }
+    await concurrently(finished.reversed()) {
+      partitions.part(ofExecution: $0.execution.id)
+    } _: {
+      await restoreEnded($0)
     }
-    await restore(recent.outcomes.elements.map(\.element).reversed(), for: owner)
+    await keys
+    await outcomes
     await agents
     if !Task.isCancelled { owner.handle(.restorationEnded(number: recent.number)) }
     // After a delay, so that the report includes the executions of this node, which are restored beside these writes.
     try? await worker.clock.sleep(for: Self.reportDelay)
     worker.reports.reportRestored()
+  }
+
+  private func restoreKeys(_ claims: Bounded<RecentWrites.Claim>) async {
+    let now = worker.clock.now.instant
+    let claims = claims.elements.map { (claim: $0.element, lifetime: IdempotencyKey.lifetime - (now - $0.instant)) }
+    await concurrently(claims.filter { $0.lifetime > .zero }.reversed()) {
+      partitions.part(ofKey: $0.claim.key)
+    } _: { claim, lifetime in
+      await worker.repeating("restoration of an idempotency key") {
+        try await worker.store.restoreIdempotencyKey(
+          claim.key, executionID: claim.executionID, digest: claim.digest, lifetime: lifetime)
+      }
+    }
   }
 
   private func restoreEnded(_ stored: StoredExecution) async {
@@ -68,7 +81,9 @@ struct StoreRestoration: Sendable {
     var missing = outcomes.filter { SortableID.timestamp(of: $0.execution).map(worker.isKept) ?? true }
     for attempt in 1...Self.attempts where !missing.isEmpty {
       if attempt > 1 { do { try await worker.clock.sleep(for: Self.patience) } catch { return } }
-      missing = await concurrently(missing) { outcome in
+      missing = await concurrently(missing) {
+        partitions.part(ofExecution: $0.execution)
+      } _: { outcome in
         var isMissing = false
         await worker.repeating("restoration of an outcome") {
           let result = try await worker.store.record(outcome.task, of: outcome.execution)
@@ -80,14 +95,27 @@ struct StoreRestoration: Sendable {
     }
   }
 
+  /// Performs work on elements, a bounded number at a time; each part of the store has its share, so that the others go on without it.
   @discardableResult
   private func concurrently<Element: Sendable, Value: Sendable>(
-    _ elements: [Element], _ work: @escaping @Sendable (Element) async -> Value?
+    _ elements: [Element], by part: (Element) -> Int, _ work: @escaping @Sendable (Element) async -> Value?
+  ) async -> [Value] {
+    let share = max(1, Self.width / partitions.count)
+    return await withTaskGroup(of: [Value].self) { parts in
+      for lane in Dictionary(grouping: elements, by: part).values {
+        parts.addTask { await inTurns(lane, width: share, work) }
+      }
+      return await parts.reduce(into: []) { $0 += $1 }
+    }
+  }
+
+  private func inTurns<Element: Sendable, Value: Sendable>(
+    _ elements: [Element], width: Int, _ work: @escaping @Sendable (Element) async -> Value?
   ) async -> [Value] {
     await withTaskGroup(of: Value?.self) { group in
       var values: [Value] = []
       for (index, element) in elements.enumerated() {
-        if index >= Self.width, let value = await group.next() ?? nil { values.append(value) }
+        if index >= width, let value = await group.next() ?? nil { values.append(value) }
         group.addTask { await work(element) }
       }
       for await value in group { if let value { values.append(value) } }

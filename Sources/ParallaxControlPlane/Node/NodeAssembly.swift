@@ -68,7 +68,7 @@ struct NodeAssembly {
       settings: DispatchMachine.Settings(
         session: session, agentWait: configuration.executions.agentWait, resumeGrace: configuration.agents.resumeGrace,
         relocationDelay: .milliseconds(250), isStoreLossy: backend.traits.losesAcknowledgedWrites,
-        maxRetained: configuration.executions.maxRetained),
+        maxRetained: configuration.executions.maxRetained, partitions: backend.partitions),
       store: store, retention: configuration.executions.retention,
       peers: Peers(session: session, messenger: messenger, publisher: publisher),
       timerLoop: Self.group.next(), clock: clock, metrics: dispatchMetrics, logger: logger)

@@ -194,4 +194,7 @@ public final class RedisClient: Service, Sendable {
   package var keepsPipelineOrder: Bool {
     if case .cluster = topology { false } else { true }
   }
+
+  /// The share of a cluster's slots that has a key, from 0 and below `count`; masters have ranges of slots.
+  package static func slotGroup(of key: String, among count: Int) -> Int { HashSlot.of(key) * count / HashSlot.count }
 }

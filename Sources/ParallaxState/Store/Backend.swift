@@ -33,6 +33,9 @@ public protocol Backend: Sendable {
   /// The guarantees of the backend.
   var traits: BackendTraits { get }
 
+  /// The parts of the state store that can be away one by one; one part by default.
+  var partitions: StorePartitions { get }
+
   /// The name by which these stores differ from other stores on the same servers, for errors; empty by default.
   var namespace: String { get }
 
@@ -47,6 +50,38 @@ public protocol Backend: Sendable {
   /// - Returns: The address without a port; nil, the default, if the backend has no network connection.
   /// - Throws: Any error if the stores are unreachable; the node retries.
   func localHost() async throws -> String?
+}
+
+/// The parts of a store that can be away one by one, such as the masters of a Redis Cluster.
+///
+/// A node works on executions a bounded number at a time; each part gets its share of that number.
+public struct StorePartitions: Sendable {
+  /// The number of parts, at least 1.
+  public let count: Int
+  private let partOfExecution: @Sendable (String) -> Int
+  private let partOfKey: @Sendable (String) -> Int
+
+  /// Makes the parts of a store.
+  ///
+  /// - Parameters:
+  ///   - count: The number of parts, at least 1.
+  ///   - execution: The part, from 0 and below `count`, that holds the execution with an id.
+  ///   - idempotencyKey: The part that holds an idempotency key.
+  public init(count: Int, execution: @escaping @Sendable (String) -> Int, idempotencyKey: @escaping @Sendable (String) -> Int) {
+    precondition(count >= 1, "a store has at least one part")
+    self.count = count
+    partOfExecution = execution
+    partOfKey = idempotencyKey
+  }
+
+  /// The part that holds an execution.
+  public func part(ofExecution id: String) -> Int { partOfExecution(id) }
+
+  /// The part that holds an idempotency key.
+  public func part(ofKey key: String) -> Int { partOfKey(key) }
+
+  /// A store without parts.
+  public static let whole = StorePartitions(count: 1, execution: { _ in 0 }, idempotencyKey: { _ in 0 })
 }
 
 /// The guarantees of a backend.
@@ -107,6 +142,9 @@ extension Backend {
 
   /// Returns an empty sequence: the stores lose no acknowledged write.
   public func storeResets() -> AsyncStream<StoreReset> { AsyncStream { nil } }
+
+  /// One part.
+  public var partitions: StorePartitions { .whole }
 
   /// Returns nil: the backend has no network connection.
   public func localHost() async throws -> String? { nil }

@@ -9,6 +9,9 @@ final class ForgetfulStore: StateStore {
   private let claims = Mutex<[String]>([])
   private let lifetimes = Mutex<[Duration]>([])
 
+  /// The executions on a part of the store that does not answer.
+  let away = Mutex<Set<String>>([])
+
   private static func empty() -> InMemoryStateStore { InMemoryStateStore(now: { World.start }) }
 
   /// The current store.
@@ -29,8 +32,9 @@ final class ForgetfulStore: StateStore {
 
   func update(_ change: ExecutionChange) -> UpdateOutcome { successor.update(change) }
 
-  func restore(_ stored: StoredExecution, as claim: RestorationClaim, acknowledged: Set<String>) -> RestoreOutcome {
-    successor.restore(stored, as: claim, acknowledged: acknowledged)
+  func restore(_ stored: StoredExecution, as claim: RestorationClaim, acknowledged: Set<String>) throws -> RestoreOutcome {
+    if away.withLock({ $0.contains(stored.execution.id) }) { throw StateStoreError(.unavailable, "its part of the store is away") }
+    return successor.restore(stored, as: claim, acknowledged: acknowledged)
   }
 
   func record(_ outcome: TaskRecord, of execution: String) -> RecordOutcome { successor.record(outcome, of: execution) }

@@ -1,4 +1,5 @@
 import ParallaxAPI
+import ParallaxState
 import Testing
 
 @testable import ParallaxControlPlane
@@ -97,6 +98,26 @@ import Testing
     queue.finish("a")
     let next = take(&queue, width: 64)
     #expect([first, during, next] == [["a"], [], ["a"]])
+  }
+
+  /// A master of a Redis Cluster is away, and no work on its executions ends.
+  @Test func partsOfTheStoreGoOnWhileAnotherIsAway() {
+    let partitions = StorePartitions(count: 4, execution: { Int($0.dropFirst(5))! % 4 }, idempotencyKey: { _ in 0 })
+    var queue = WorkQueue(partitions)
+    for number in 0..<400 { queue.add("exec_\(number)") }
+    var (done, held): ([String], [String]) = ([], [])
+    while done.count < 300 {
+      let taken = take(&queue, width: 64)
+      if taken.isEmpty { break }
+      for id in taken { if partitions.part(ofExecution: id) == 0 { held.append(id) } else { done.append(id) } }
+      #expect(held.count <= 16 && taken.count <= 64)
+      for id in taken where partitions.part(ofExecution: id) != 0 { queue.finish(id) }
+    }
+    #expect(done.count == 300 && held.count == 16)
+    // The part is back.
+    for id in held { queue.finish(id) }
+    let returned = take(&queue, width: 64)
+    #expect(returned.count == 16)
   }
 
   @Test func theNumberOfExecutionsInProgressIsBounded() {

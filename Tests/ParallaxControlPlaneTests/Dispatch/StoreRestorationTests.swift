@@ -16,9 +16,12 @@ import Testing
   private let store = ForgetfulStore()
   private let told = Told()
 
-  private func withDispatcher(retention: Duration = .seconds(86_400), _ body: @Sendable (Dispatcher) async throws -> Void) async throws {
+  private func withDispatcher(
+    retention: Duration = .seconds(86_400), partitions: StorePartitions = .whole, _ body: @Sendable (Dispatcher) async throws -> Void
+  ) async throws {
     let dispatcher = Dispatcher(
-      settings: DispatchMachine.Settings(session: World.session, isStoreLossy: true, maxRetained: 100), store: store,
+      settings: DispatchMachine.Settings(session: World.session, isStoreLossy: true, maxRetained: 100, partitions: partitions),
+      store: store,
       retention: retention,
       peers: Peers(tell: { [told] message, session in told.add(message, session) }),
       timerLoop: MultiThreadedEventLoopGroup.singleton.next(), clock: NodeClock(),
@@ -98,6 +101,30 @@ import Testing
       #expect(store.claimedLifetimes.allSatisfy { $0 < IdempotencyKey.lifetime })
       let claim = store.claimIdempotencyKey("key", executionID: "exec_2", digest: "e", lifetime: .seconds(1))
       #expect(claim == .existing(executionID: "exec_1", digest: "d"))
+    }
+  }
+
+  /// A master of a Redis Cluster is away, and more executions than may be restored at a time are on it.
+  @Test func theOtherPartsOfTheStoreAreRestoredWhileOneIsAway() async throws {
+    let isAway: @Sendable (String) -> Bool = { !$0.hasPrefix("exec_near") }
+    let partitions = StorePartitions(count: 2, execution: { isAway($0) ? 0 : 1 }, idempotencyKey: { _ in 1 })
+    try await withDispatcher(partitions: partitions) { dispatcher in
+      let (ended, driven) = ((0..<80).map { "exec_ended_\($0)" }, (0..<80).map { "exec_driven_\($0)" })
+      // The restoration begins with the latest.
+      for id in ["exec_near_ended"] + ended {
+        _ = await submitted(id, to: dispatcher)
+        _ = await dispatcher.cancel(id)
+      }
+      for id in driven + ["exec_near_driven"] { _ = await submitted(id, to: dispatcher) }
+      dispatcher.handle(.keyClaimed(RecentWrites.Claim(key: "key", executionID: "exec_near_driven", digest: "d")))
+      store.away.withLock { $0 = Set(ended + driven) }
+      failOver(dispatcher)
+      try await eventually("what is on the other part", within: .seconds(5)) {
+        store.execution("exec_near_ended") != nil && store.execution("exec_near_driven") != nil && store.claimedKeys == ["key"]
+      }
+      #expect(store.execution(ended[0]) == nil && store.execution(driven[0]) == nil)
+      store.away.withLock { $0 = [] }
+      try await eventually("the rest") { (ended + driven).allSatisfy { store.execution($0) != nil } }
     }
   }
 

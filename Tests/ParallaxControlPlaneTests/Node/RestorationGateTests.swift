@@ -85,7 +85,7 @@ import Testing
     (execution.owner, execution.idempotencyKey, execution.idempotencyDigest) = (NodeParts.other, key, digest)
     execution.createdAt = World.start
     let stored = StoredExecution(execution: execution, tasks: [])
-    #expect(backend.store.restore(stored, as: .owner, acknowledged: []) == .restored)
+    #expect(try backend.store.restore(stored, as: .owner, acknowledged: []) == .restored)
     try await backend.store.restoreKey(of: execution, at: World.start)
   }
 
