@@ -39,7 +39,7 @@ package struct ExecutionScenario: Sendable, CustomStringConvertible {
     lostNewsOfALoad, poison, placesOfAnAgentThatCannotStop, afterAnOutage, aNodeTenMinutesAhead, aNodeTenMinutesBehind,
     aStoreTenMinutesBehind, aKeyOutlivesItsExecution, callersOfABrieflyPausedNode, lostMessageAboutAResult, newsOfALoadForAPair,
     aNodeThatStops, lateWriteOfAFormerOwner, aFlushedStore, aReplicaThatLagged, fullMemory,
-    aKeyRepeatedAfterALoss, aKeyWithoutItsClaimant,
+    aKeyRepeatedAfterALoss, aKeyWithoutItsClaimant, aSessionListedNowhere,
   ]
 
   /// The scenario with a name; nil if there is none.
@@ -294,6 +294,19 @@ extension ExecutionScenario {
     }
     world.at(11) { world.failOver(lag: .seconds(2), away: .seconds(1)) }
     for index in 0..<6 { world.expect(.completed, of: index < callers.count ? callers[index] : nil, by: 100) }
+  }
+
+  /// The store has lost the entry of a session, whose node is gone.
+  static let aSessionListedNowhere = ExecutionScenario("a session that is listed nowhere") { world in
+    world.agents[0].home = world.nodes[1]
+    var caller: SimulatedCaller?
+    world.at(8) { caller = world.submit(timeout: 130, at: world.nodes[0]) { ($0.work, $0.waits, $0.key) = (4, false, nil) } }
+    world.at(9) {
+      let lost = world.nodes[0].session
+      world.nodes[0].die(for: .seconds(135))
+      world.store.state.close(lost, generation: world.store.state.sessions()[lost] ?? 0)
+    }
+    world.expect(.completed, of: caller, by: 9 + 60 + 12 + 5)
   }
 
   /// The store refuses writes for longer than a session counts as alive.

@@ -461,7 +461,10 @@ final class SimulatedNode {
     attempt({ [world] in $0.lead(session, at: world.now) }) { leads in
       guard leads == true else { return }
       self.recover()
-      if self.rounds % 12 == 0 { self.checkOverdue() }
+      if self.rounds % 12 == 0 {
+        self.checkOverdue()
+        self.findStrays()
+      }
     }
   }
 
@@ -536,6 +539,34 @@ final class SimulatedNode {
           [self] found in
           for stored in found ?? [] { judge(stored.execution, listedFor: owner) }
         }
+      }
+    }
+  }
+
+  /// Takes over executions of sessions that are listed nowhere.
+  private func findStrays() {
+    guard !isCut, !strays.isEmpty else { return }
+    here(afterOwn: Double(StrayExecutions.patience.nanoseconds) / 1e9) { [self] in
+      guard !isCut else { return }
+      for (lost, ids) in strays.sorted(by: { $0.key.description < $1.key.description }) {
+        world.note("\(session) takes over \(ids) of \(lost), which is listed nowhere")
+        claim(ids.sorted(), from: lost)
+      }
+    }
+  }
+
+  private var strays: [NodeSession: [String]] {
+    let executions = world.promises.liveIDs.compactMap { world.store.state.execution($0)?.execution }
+    return StrayExecutions.strays(among: executions, sessions: world.store.state.sessions())
+  }
+
+  private func claim(_ ids: [String], from lost: NodeSession) {
+    let session = session
+    for id in ids {
+      dispatcher.handle(.recovering(id))
+      attempt(about: id, { $0.claim(id, from: lost, isGone: true, to: session) }) { outcome in
+        self.dispatcher.handle((outcome ?? nil).map { .recovered($0) } ?? .notRecovered(id))
+        if outcome == nil { self.dispatcher.handle(.message(.adopt(execution: id, owner: lost))) }
       }
     }
   }

@@ -77,11 +77,15 @@ extension NodeAssembly {
           messenger.send(.recorded(execution: id, task: ""), to: owner)
         }
       }, logger: logger)
-    let duties = [
+    let strays = StrayExecutions(store: store, recovery: self.recovery, clock: clock)
+    var duties = [
       LeaderDuty("recovery", every: RecoveryDuty.interval, trigger: losses) { _ in try await recovery.run() },
       LeaderDuty("garbage-collection", every: GarbageCollection.interval) { _ in try await collection.run() },
       LeaderDuty("deadlines", every: OverdueExecutions.interval) { _ in try await overdue.run() },
     ]
+    if backend.traits.losesAcknowledgedWrites {
+      duties.append(LeaderDuty("strays", every: StrayExecutions.interval) { _ in try await strays.run() })
+    }
     return Leadership(
       election: election, duties: LeaderDuties(duties, clock: clock.monotonic, logger: logger), members: membership.members,
       publisher: publisher)

@@ -66,7 +66,7 @@ package final class SessionRecovery: Sendable {
   private func recover(_ lost: NodeSession, generation: Int64) async throws {
     let now = clock.now.instant
     for agent in try await store.agents(at: lost) { dispatcher.handle(.agent(.expected(agent.id, epoch: agent.epoch, home: lost))) }
-    let (count, unreadable) = try await takeOverExecutions(of: lost)
+    let (count, unreadable) = try await takeOver(try await store.executions(ownedBy: lost), from: lost)
     let isFirst = ledger.withLock { $0.recovered(lost, since: now) }
     if let example = unreadable.first {
       logger.log(
@@ -81,8 +81,20 @@ package final class SessionRecovery: Sendable {
     if !isFirst, ledger.withLock({ $0.mayClose(lost, at: now) }) { try await close(lost, generation: generation) }
   }
 
-  private func takeOverExecutions(of lost: NodeSession) async throws -> (claimed: Int, unreadable: [String]) {
-    let owned = try await store.executions(ownedBy: lost)
+  /// Takes over executions of a lost session that is listed nowhere.
+  ///
+  /// - Parameters:
+  ///   - ids: The executions.
+  ///   - lost: Their owner.
+  /// - Throws: The store's error; the claims that it leaves out can be repeated.
+  package func takeOver(_ ids: [String], of lost: NodeSession) async throws {
+    let (count, _) = try await takeOver(ids, from: lost)
+    guard count > 0 else { return }
+    logger.warning(
+      "took over executions of a node session that is listed nowhere", metadata: ["session": "\(lost)", "executions": "\(count)"])
+  }
+
+  private func takeOver(_ owned: [String], from lost: NodeSession) async throws -> (claimed: Int, unreadable: [String]) {
     var claimed = 0
     var unreadable: [String] = []
     var failure: (any Error)?

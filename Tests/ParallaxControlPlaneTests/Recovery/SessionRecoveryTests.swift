@@ -79,6 +79,30 @@ import Testing
     #expect(dispatcher.counts.executions == 300)
   }
 
+  /// A store lost the entry of a session, whose node has failed.
+  @Test func `Executions of a session that is listed nowhere are taken over once its node had the time to return`() async throws {
+    for (number, status) in StrayExecutions.statuses.enumerated() { create("exec_\(number)", status) }
+    create("exec_ended", .failed)
+    for number in 10..<250 { create("exec_\(number)") }
+    let duty = StrayExecutions(store: store, recovery: recovery, clock: NodeClock(clock) { World.start })
+    try await duty.run()
+    #expect(dispatcher.counts.executions == 0, "their session is listed")
+
+    store.close(lost, generation: try #require(store.sessions()[lost]))
+    for isBack in [true, false] {
+      let run = Task { try await duty.run() }
+      try await clock.sleepers(atLeast: 1)
+      #expect(dispatcher.counts.executions == 0)
+      if isBack { _ = try store.open(lost) }
+      clock.advance(by: StrayExecutions.patience)
+      try await run.value
+      #expect(dispatcher.counts.executions == (isBack ? 0 : 243))
+      if isBack { store.close(lost, generation: try #require(store.sessions()[lost])) }
+    }
+    #expect(store.executions(ownedBy: World.session).count == 243)
+    #expect(store.inner.execution("exec_ended")?.execution.owner == lost)
+  }
+
   @Test func `An execution that cannot be claimed does not keep others from their recovery`() async throws {
     for number in 0..<300 { create("exec_\(number)") }
     let broken = Set((0..<300).filter { $0.isMultiple(of: 50) }.map { "exec_\($0)" })
