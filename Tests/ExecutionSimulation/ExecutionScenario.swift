@@ -39,7 +39,7 @@ package struct ExecutionScenario: Sendable, CustomStringConvertible {
     lostNewsOfALoad, poison, placesOfAnAgentThatCannotStop, afterAnOutage, aNodeTenMinutesAhead, aNodeTenMinutesBehind,
     aStoreTenMinutesBehind, aKeyOutlivesItsExecution, callersOfABrieflyPausedNode, lostMessageAboutAResult, newsOfALoadForAPair,
     aNodeThatStops, lateWriteOfAFormerOwner, aFlushedStore, aReplicaThatLagged, fullMemory,
-    aKeyRepeatedAfterALoss, aKeyWithoutItsClaimant, aSessionListedNowhere,
+    aKeyRepeatedAfterALoss, aKeyWithoutItsClaimant, aSessionListedNowhere, aResultOverALaterOne,
   ]
 
   /// The scenario with a name; nil if there is none.
@@ -307,6 +307,30 @@ extension ExecutionScenario {
       world.store.state.close(lost, generation: world.store.state.sessions()[lost] ?? 0)
     }
     world.expect(.completed, of: caller, by: 9 + 60 + 12 + 5)
+  }
+
+  /// The store has lost a result, records another one of the same task, and gets the first one back from the owner.
+  static let aResultOverALaterOne = ExecutionScenario("a result over a later one", { ($0.agents, $0.failovers) = (2, 1) }) { world in
+    for agent in world.agents { agent.home = world.nodes[0] }
+    var caller: SimulatedCaller?
+    world.at(8) {
+      caller = world.submit(timeout: 100, at: world.nodes[0]) { request in
+        (request.work, request.waits, request.key) = (2, false, nil)
+        request.pattern.agents = AgentRequirement(capabilities: ["text"], min: 2, max: 2)
+      }
+    }
+    world.at(9) { world.agents[1].breakConnection(.plain, awayFor: .seconds(20)) }
+    world.at(9.5) { world.failOver(lag: .seconds(2), away: .seconds(3)) }
+    var first: JSONValue?
+    let task = { world.store.state.execution(caller?.firstID ?? "")?.tasks.first { $0.agentID == world.agents[0].id } }
+    world.at(11.4) { first = task()?.result }
+    world.at(12) {
+      guard var other = task(), let id = caller?.firstID, first != nil else { return world.violate(.unexpected, "there is no result") }
+      (other.state, other.result) = (.completed, "another")
+      _ = world.store.state.record(other, of: id)
+      world.check(id)
+    }
+    world.expect({ first != nil && task()?.result == first }, at: 20, "the first result is not back")
   }
 
   /// The store refuses writes for longer than a session counts as alive.

@@ -26,6 +26,8 @@ struct Promises {
   var seen: [String: Seen] = [:]
   /// The executions with a lost end, which its witnesses restore over later records.
   private(set) var endedBeforeLoss: Set<String> = []
+  /// The results by task that the store had and has lost; their owners restore them over results that were recorded since.
+  private var lostResults: [String: [JSONValue?]] = [:]
   /// The acknowledged executions that have not ended.
   private(set) var live: Set<String> = []
   private(set) var acknowledged: [String: Int64] = [:]
@@ -102,6 +104,19 @@ struct Promises {
 
   mutating func ended(_ id: String) { live.remove(id) }
 
+  /// Records the results that the store has lost.
+  mutating func noteLostResults(of former: StoredExecution, in stored: StoredExecution?) {
+    for task in former.tasks where task.state == .completed && stored?.tasks.contains(task) != true {
+      lostResults[task.id, default: []].append(task.result)
+    }
+  }
+
+  /// Whether a result replaces another one as it must not.
+  func isReplaced(_ former: TaskRecord, by task: TaskRecord) -> Bool {
+    guard former.state == .completed, former.result != task.result || task.state != .completed else { return false }
+    return task.state != .completed || lostResults[task.id]?.contains(task.result) != true
+  }
+
   /// Records that the store has lost the end of an execution, which is live again.
   mutating func revived(_ id: String) {
     endedBeforeLoss.insert(id)
@@ -176,7 +191,7 @@ extension ExecutionSimulation {
       attempts = max(attempts, task.attempt)
       guard index < former.stored.tasks.count else { continue }
       let before = former.stored.tasks[index]
-      if before.state == .completed, before.result != task.result || task.state != .completed {
+      if promises.isReplaced(before, by: task) {
         violate(.resultReplaced, "the result of \(task.id) was replaced")
       }
     }
@@ -189,6 +204,7 @@ extension ExecutionSimulation {
   func lostWrites() {
     disturbed()
     for (id, former) in promises.seen {
+      promises.noteLostResults(of: former.stored, in: store.state.execution(id))
       guard let stored = store.state.execution(id) else {
         promises.seen[id] = nil
         if former.stored.execution.status.isTerminal { promises.revived(id) }
