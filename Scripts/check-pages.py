@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Checks that the references of Markdown pages exist: files and headings of links, paths in code spans, targets of make, scripts, tests.
 
+In tables also the names below these headings: "slips", of Tests/Mutants, and "found", of these or the simulator; "scenario", of the simulator's scenarios and mixes, or suites;
+"corpus", of its corpus; "test", suites of Tests/SystemTests with the tests' names.
+
 Prints each violation and fails if there is one. Reads only the files that git tracks or would add; uses no network.
 Usage: Scripts/check-pages.py
 """
@@ -14,6 +17,8 @@ SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 PATH = re.compile(r"\.?[A-Za-z][\w+-]*(?:/[\w.+-]+)+/?")
 # A suite of tests, by its type or file, with a function or a sentence as the test's name.
 SUITE = re.compile(r"`([A-Z]\w*Tests)(?:\.(\w+))?`(?: \"([^\"\n]+)\")?")
+# A test of the system suites: the suite, and the test's name up to the next one or the end of the cell.
+SYSTEM_TEST = re.compile(r"`(\w+)`: ([^;|]+)")
 # Folders from which pages name files in short.
 PREFIXES = ("", "Sources/", "docs/")
 # First parts of names with a slash that are no tracked paths: media types, paths of HTTP, results of a build.
@@ -36,6 +41,9 @@ def suites(files):
             text = (ROOT / name).read_text(encoding="utf-8")
             for suite in {pathlib.PurePosixPath(name).stem, *re.findall(r"\b(?:struct|enum|class|extension) (\w+Tests)\b", text)}:
                 found[suite] = found.get(suite, "") + text
+            if name.startswith("Tests/SystemTests/"):
+                for suite in re.findall(r"^  struct (\w+)\b", text, re.M):
+                    found[f"SystemTests.{suite}"] = text
     return found
 
 
@@ -45,6 +53,32 @@ def slug(heading):
     return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
 
 
+def names(files):
+    """Predicates for the names in tables, by the heading of the column: each is true for a name that exists."""
+    def read(pattern):
+        return {name: (ROOT / name).read_text(encoding="utf-8") for name in files if re.fullmatch(pattern, name)}
+
+    slips = {slip for text in read(r"Tests/Mutants/\w+\.toml").values() for slip in re.findall(r"^\[([\w-]+)\]$", text, re.M)}
+    simulator = "".join(read(r"Tests/ExecutionSimulation/\w+\.swift").values())
+    scenarios = set(re.findall(r"\bExecution(?:Scenario|Mix)\(\"([^\"]+)\"", simulator)) | suites(files).keys()
+    corpus = {pathlib.PurePosixPath(name).stem for name in files if name.startswith("Tests/ExecutionSimulationTests/Corpus/")}
+    return {"slip": slips, "slips": slips, "found": slips | scenarios, "scenario": scenarios, "corpus": corpus}
+
+
+def tables(text):
+    """The cells of a page's tables, each with the heading of its column."""
+    heads = None
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            heads = None
+            continue
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if heads is None:
+            heads = cells
+        elif not set("".join(cells)) <= set("-: "):
+            yield from zip(heads, cells)
+
+
 def main():
     files, folders = tracked()
     pages = sorted(name for name in files if name.endswith(".md"))
@@ -52,7 +86,8 @@ def main():
     prose = {page: FENCE.sub("", text) for page, text in texts.items()}
     anchors = {page: {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, re.M)} for page, text in prose.items()}
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    faults, checked, tests = [], 0, suites(files)
+    faults, checked, tests, known = [], 0, suites(files), names(files)
+    system = {name: text for name, text in tests.items() if name.startswith("SystemTests.")}
 
     def check(page, found, what):
         nonlocal checked
@@ -75,6 +110,11 @@ def main():
             if text or function or sentence:
                 exists = f"func {function}(" in text if function else not sentence or sentence in text
                 check(page, text and exists, f"there is no test {suite} {function or sentence}")
+        for head, cell in tables(prose[page]):
+            for name in SPAN.findall(cell) if head in known else []:
+                check(page, name in known[head], f"there is no {head} {name}")
+            for suite, sentences in SYSTEM_TEST.findall(cell) if head == "test" else []:
+                check(page, sentences.strip() in system.get(f"SystemTests.{suite}", ""), f"there is no test {suite}: {sentences}")
         for span in SPAN.findall(prose[page]):
             # Pages of DocC name symbols with a slash; their links are checked by docc.
             if PATH.fullmatch(span) and span.split("/")[0] not in FOREIGN and ".docc/" not in page:
