@@ -284,7 +284,17 @@ public struct PatternList: Sendable, Hashable, Codable {
   }
 }
 
-/// The answer to a posted pattern, with status 201 if the version is new, else 200.
+/// All versions of a pattern.
+public struct PatternVersions: Sendable, Hashable, Codable {
+  /// The definitions, the latest version first.
+  public var versions: [PatternDefinition]
+
+  package init(versions: [PatternDefinition]) {
+    self.versions = versions
+  }
+}
+
+/// The answer to a posted pattern, with status 201 if the version is new and stored, else 200.
 public struct PatternCreated: Sendable, Hashable, Codable {
   /// The pattern's name.
   public var name: String
@@ -292,10 +302,13 @@ public struct PatternCreated: Sendable, Hashable, Codable {
   public var version: String
   /// Whether the version is new.
   public var created: Bool
+  /// Whether the version is new or had another definition.
+  public var changed: Bool
 
-  package init(name: String, version: String, created: Bool) {
+  package init(name: String, version: String, created: Bool, changed: Bool) {
     self.name = name
     self.version = version
     self.created = created
+    self.changed = changed
   }
 }

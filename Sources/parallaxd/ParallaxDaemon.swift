@@ -50,6 +50,8 @@ struct ParallaxDaemon: AsyncParsableCommand {
   var printConfigReference = false
   @Flag(help: ArgumentHelp("Print the JSON Schema of the configuration and exit.", visibility: .hidden))
   var printConfigSchema = false
+  @Flag(help: ArgumentHelp("Print a table of all metrics as Markdown and exit.", visibility: .hidden))
+  var printMetricsReference = false
 
   /// The exit code of a configuration error in sysexits.h.
   private static let configurationFault = ExitCode(78)
@@ -58,6 +60,7 @@ struct ParallaxDaemon: AsyncParsableCommand {
     if printConfigReference || printConfigSchema {
       return print(printConfigSchema ? ConfigurationReference.schema : ConfigurationReference.markdown, terminator: "")
     }
+    if printMetricsReference { return print(try MetricsReference.markdown(), terminator: "") }
     // From the first moment on: a hang-up would end the process, and one during the start must not be lost.
     let hangUps = await UnixSignalsSequence(trapping: .sighup)
     // A reload reads the file of the start: another one of the search path, or none, would be another node's configuration.
@@ -91,7 +94,12 @@ struct ParallaxDaemon: AsyncParsableCommand {
     hooks.hasWitness = true
     hooks.witnessExecutable = Self.witnessExecutable
     let metrics = MetricsRegistry()
-    MetricsSystem.bootstrap(PrometheusMetricsFactory(metrics) { logger.warning("a metric was refused", metadata: ["error": "\($0)"]) })
+    var conversion = PrometheusMetricsFactory.Configuration()
+    conversion.help = MetricsReference.help
+    MetricsSystem.bootstrap(
+      PrometheusMetricsFactory(metrics, configuration: conversion) {
+        logger.warning("a metric was refused", metadata: ["error": "\($0)"])
+      })
     try metrics.registerProcessMetrics()
     return try ParallaxNode(
       configuration: configuration, patterns: shippedPatterns, metrics: metrics, hooks: hooks, logger: logger)

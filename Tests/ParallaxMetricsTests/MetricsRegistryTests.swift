@@ -25,6 +25,19 @@ import Testing
     #expect(error?.message.contains("\"\(name)\"") == true)
   }
 
+  @Test func `facts are a gauge in the text format and an info in OpenMetrics`() throws {
+    let registry = MetricsRegistry()
+    try registry.registerInfo("app_build_info", help: "The build.", facts: ["version": "1.2.3", "commit": "abc"])
+    let text = String(decoding: registry.render(.text), as: UTF8.self)
+    #expect(text.contains("# TYPE app_build_info gauge\napp_build_info{version=\"1.2.3\",commit=\"abc\"} 1\n"), "\(text)")
+    let open = String(decoding: registry.render(.openMetrics), as: UTF8.self)
+    #expect(open.contains("# TYPE app_build info\napp_build_info{version=\"1.2.3\",commit=\"abc\"} 1"), "\(open)")
+    #expect(throws: MetricsError.self) { try registry.registerInfo("app_build", help: "The build.", facts: [:]) }
+    #expect(throws: MetricsError.self, "the family of OpenMetrics") { try registry.makeGauge("app_build", help: "Another.") }
+    let description = try #require(registry.descriptions.first { $0.name == "app_build_info" })
+    #expect(description == MetricDescription(name: "app_build_info", type: "gauge", labels: ["version", "commit"], help: "The build."))
+  }
+
   @Test(arguments: ["jobs_total", "jobs_sum", "jobs_bucket", "jobs_count", "jobs_created", "jobs_info"])
   func `A gauge whose name would read as another metric's sample is refused`(name: String) {
     let error = #expect(throws: MetricsError.self) { try registry.makeGauge(name, help: "Jobs.") }

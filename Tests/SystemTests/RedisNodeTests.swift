@@ -76,6 +76,35 @@ extension SystemTests {
       }
     }
 
+    @Test func `exports no metric that the page of all metrics lacks, and the queues that an autoscaler needs`() async throws {
+      let page = try String(contentsOf: ProjectLayout.root.appending(path: "docs/operations/metrics.md"), encoding: .utf8)
+      try await RedisServer.with { redis in
+        let environment = ["PARALLAX_REDIS_URL": redis.url, "PARALLAX_HA_ENABLED": "true", "PARALLAX_HA_LEASE_DURATION": "1s"]
+        try await withParallaxd(environment: environment) { node in
+          try await node.apply(pattern("analyze"))
+          try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { _ in
+            let done = try await node.execute("analyze")
+            #expect(done.status == .completed)
+          }
+          _ = try await node.api.post("/api/patterns/analyze/execute?async=true", ExecuteRequest(input: nil))
+          let text = try await eventualValue("metrics of duties and of the queue", within: .seconds(20)) {
+            let text = try await node.api.get("/metrics").text
+            let isComplete =
+              text.contains("parallax_ha_duty_runs_total{")
+              && text.contains("parallax_queue_waiting_executions{capabilities=\"analysis\"} 1\n")
+            return isComplete ? text : nil
+          }
+          #expect(text.contains("parallax_queue_running_executions{capabilities=\"analysis\"} 0\n"))
+          #expect(text.contains("parallax_queue_oldest_wait_seconds{capabilities=\"analysis\"} "))
+          #expect(text.contains("parallax_build_info{version=\"\(ParallaxVersion.current)\"} 1\n"))
+          let families = text.matches(of: /# TYPE (\S+) (\S+)/)
+          #expect(families.count > 20)
+          for family in families { #expect(page.contains("| `\(family.output.1)` | \(family.output.2) |"), "\(family.output.1)") }
+          #expect(!text.contains("Reported through swift-metrics"))
+        }
+      }
+    }
+
     @Test func `with a wrong password it is alive, not ready, and reports the reason without the password`() async throws {
       try await RedisServer.with(.init(password: "right")) { redis in
         let node = try await ParallaxdProcess.start(environment: ["PARALLAX_REDIS_URL": "redis://:wrongsecret@127.0.0.1:\(redis.port)"])

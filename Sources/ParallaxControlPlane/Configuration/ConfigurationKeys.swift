@@ -266,6 +266,13 @@ enum ConfigurationKeys {
     ConfigurationKey(
       "logging.format", environment: "PARALLAX_LOG_FORMAT", \.logging.format, .choice,
       "The format of a log line; by default text on a terminal, else json."),
+    ConfigurationKey(
+      "logging.accessLog", environment: "PARALLAX_ACCESS_LOG", \.logging.accessLog, .choice, isReloadable: true,
+      "The HTTP requests that are logged at the level info: off; failed, which are those answered with 400 or more; or all. Probes are not."
+    ),
+    ConfigurationKey(
+      "logging.accessSample", \.logging.accessSample, .number(1...1_000_000), isReloadable: true,
+      "With accessLog all: one of this many requests that have not failed is logged."),
   ]
 }
 

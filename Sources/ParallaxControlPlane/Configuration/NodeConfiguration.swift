@@ -345,5 +345,9 @@ extension NodeConfiguration {
     package var level = Level.info
     /// The format; nil writes text to a terminal and JSON elsewhere.
     package var format: Format?
+    /// The requests that are logged.
+    package var accessLog = AccessLog.Selection.off
+    /// Of the requests that have not failed, one of this many is logged.
+    package var accessSample = 1
   }
 }

@@ -1,3 +1,4 @@
+import Logging
 import ParallaxServer
 
 /// The file of the keys that verify tokens, and the key of the configuration that names it.
@@ -37,16 +38,21 @@ struct TokenKeyFile: Sendable, Equatable {
 }
 
 extension NodeConfiguration {
-  /// Makes the verifier of tokens; nil if the node accepts none.
+  /// Makes the verifier of tokens, and warns of keys that it leaves out; nil if the node accepts no tokens.
   ///
   /// - Throws: ``ConfigurationError`` that names the unusable file.
-  func makeTokenVerifier() throws(ConfigurationError) -> TokenVerifier? {
+  func makeTokenVerifier(logger: Logger) throws(ConfigurationError) -> TokenVerifier? {
     guard let file = TokenKeyFile(self) else { return nil }
     let jwt = security.authentication.jwt
-    return TokenVerifier(
+    let verifier = TokenVerifier(
       keys: try file.keys(),
       rules: TokenVerifier.Rules(
         issuer: jwt.issuer ?? "", audiences: Set(jwt.audience), scopesClaim: jwt.scopesClaim, algorithms: Set(jwt.algorithms),
         leeway: jwt.leeway))
+    if !verifier.unusableKeys.isEmpty {
+      logger.warning(
+        "keys for tokens are left out", metadata: ["file": "\(file.path)", "keys": "\(verifier.unusableKeys.joined(separator: "; "))"])
+    }
+    return verifier
   }
 }

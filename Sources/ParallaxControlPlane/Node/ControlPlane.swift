@@ -225,16 +225,26 @@ package struct ControlPlane: ControlPlaneService {
     return PatternList(patterns: Array(all.dropFirst(offset).prefix(limit)), total: all.count, limit: limit, offset: offset)
   }
 
-  package func storePattern(_ source: PatternSource) async throws -> PatternCreated {
+  package func versions(ofPattern name: String) async throws -> PatternVersions {
+    let versions = try await storeCall { try await patterns.all(ofPattern: name) }
+    guard !versions.isEmpty else { throw APIError(.notFound, "there is no pattern \(name.prefix(128))") }
+    return PatternVersions(versions: versions)
+  }
+
+  package func storePattern(_ source: PatternSource, isDryRun: Bool) async throws -> PatternCreated {
     let pattern: PatternDefinition
     do throws(ConfigurationError) {
       pattern = try PatternFile.decode(String(decoding: source.bytes, as: UTF8.self), file: "pattern")
     } catch {
       throw APIError(.validation, "\(error)")
     }
-    let isNew = try await storeCall { try await patterns.put(pattern) }
-    publisher.publish("pattern", id: pattern.name, on: .cluster)
-    return PatternCreated(name: pattern.name, version: pattern.version, created: isNew)
+    let former = try await storeCall { try await patterns.all(ofPattern: pattern.name) }.first { $0.version == pattern.version }
+    var isNew = former == nil
+    if !isDryRun {
+      isNew = try await storeCall { try await patterns.put(pattern) }
+      publisher.publish("pattern", id: pattern.name, on: .cluster)
+    }
+    return PatternCreated(name: pattern.name, version: pattern.version, created: isNew, changed: former != pattern)
   }
 
   // MARK: Agents

@@ -132,7 +132,7 @@ extension NodeAssembly {
       status: NodeStatus(clusterID: configuration.highAvailability.clusterID, members: members, election: election, clock: clock),
       commands: try ClusterCommands(election: election, members: members, registry: registry, logger: logger), watch: watch,
       messenger: messenger, publisher: publisher, activity: activity, relay: events,
-      queueReports: QueueReports(dispatcher: dispatcher, clock: clock),
+      queueReports: queueReports,
       gate: RestorationGate(
         store: backend.state, session: session, dispatcher: dispatcher, health: health, clock: clock,
         isStoreLossy: backend.traits.losesAcknowledgedWrites),
@@ -152,7 +152,7 @@ extension NodeAssembly {
       metrics: try SessionMetrics(registry: registry), logger: logger)
     var settings = HTTPServer.Configuration(configuration)
     settings.tls = try configuration.makeServerTLS()
-    settings.tokens = try configuration.makeTokenVerifier()
+    settings.tokens = try configuration.makeTokenVerifier(logger: logger)
     let server = HTTPServer(
       configuration: settings, controlPlane: try makeControlPlane(), gateway: gateway,
       probes: Probes(health: health, metrics: metrics, registry: registry).answer, group: Self.group,
@@ -251,6 +251,7 @@ extension HTTPServer.Configuration {
       host: configuration.server.host, port: configuration.server.port, limits: limits,
       allowUnauthenticated: configuration.security.allowUnauthenticated, keys: KeyRing(configuration.security.authentication.apiKeys),
       protectStatus: configuration.security.protectStatus, requestsPerMinute: configuration.limits.requestsPerMinute,
+      accessLog: AccessLog(configuration.logging.accessLog, sample: configuration.logging.accessSample),
       allowedOrigins: Set(configuration.server.allowedOrigins),
       knownHosts: Set(configuration.server.hosts + (configuration.node.address.map { [AccessGuard.hostName(of: $0)] } ?? [])),
       trustedProxies: configuration.server.trustedProxies.compactMap { IPNetwork($0) },

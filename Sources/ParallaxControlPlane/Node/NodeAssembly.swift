@@ -29,6 +29,7 @@ struct NodeAssembly {
   let membership: NodeMembership
   let recovery: SessionRecovery
   let watch: ExecutionWatch
+  let queueReports: QueueReports
   let metrics: NodeMetrics
   let latency: SyncLatency
   let activity = Activity()
@@ -82,7 +83,9 @@ struct NodeAssembly {
       registry: registry, clock: clock, logger: logger)
     watch = ExecutionWatch(store: store, session: session, clock: clock) { [messenger] in messenger.send($0, to: $1) }
     latency = try SyncLatency(registry: registry)
-    metrics = try NodeMetrics(registry: registry, election: election, members: membership.members, dispatcher: dispatcher)
+    queueReports = QueueReports(dispatcher: dispatcher, clock: clock)
+    metrics = try NodeMetrics(
+      registry: registry, election: election, members: membership.members, dispatcher: dispatcher, queues: queueReports, clock: clock)
     if backend.traits.isShared { health.watchSilence { [members = membership.members] in members.isCutOff } }
   }
 
@@ -100,9 +103,11 @@ struct NodeAssembly {
   ) throws -> (services: [any Service], settings: ReloadableSettings) {
     let shutdown = makeShutdown()
     let shipped = ShippedPatterns(shippedPatterns)
+    let keyFile = TokenKeyFile(configuration)?.contents
     let (server, certificates) = try makeServer(shutdown: shutdown, onListening: hooks.onListening)
     let settings = ReloadableSettings(
-      configuration, server: server, certificates: certificates, patterns: shipped, clock: clock.monotonic, logger: logger)
+      configuration, keyFile: keyFile, server: server, certificates: certificates, patterns: shipped, clock: clock.monotonic,
+      logger: logger)
     let services = try NodePart.allCases.flatMap { part -> [any Service] in
       switch part {
       case .witness: try makeWitness(hooks)

@@ -1,3 +1,4 @@
+import ParallaxAPI
 import ParallaxHA
 import ParallaxMetrics
 import Synchronization
@@ -24,7 +25,9 @@ final class NodeMetrics: Sendable {
     let count = Atomic<Int64>(0)
   }
 
-  init(registry: MetricsRegistry, election: NodeElection, members: NodeMembers, dispatcher: Dispatcher) throws {
+  init(
+    registry: MetricsRegistry, election: NodeElection, members: NodeMembers, dispatcher: Dispatcher, queues: QueueReports, clock: NodeClock
+  ) throws {
     self.election = election
     self.members = members
     self.dispatcher = dispatcher
@@ -46,6 +49,27 @@ final class NodeMetrics: Sendable {
       "parallax_ha_elections_total", help: "Changes of leadership, as counted in the election's record."
     ) {
       [MetricSample(Double(transitions.count.load(ordering: .relaxed)))]
+    }
+    try registry.registerInfo(
+      "parallax_build_info", help: "The version of the node, as a label; always 1.", facts: ["version": ParallaxNode.version])
+    try Self.register(queues, clock, registry)
+  }
+
+  /// Registers what an autoscaler of agents needs: the backlog alone would scale away agents that are busy.
+  private static func register(_ queues: QueueReports, _ clock: NodeClock, _ registry: MetricsRegistry) throws {
+    func gauge(_ name: String, _ help: String, _ value: @escaping @Sendable (QueueDocument) -> Double) throws {
+      try registry.registerGauge(name, help: help, labels: ["capabilities"]) {
+        queues.queues.map { MetricSample(value($0), labelValues: [$0.capabilities.joined(separator: ",")]) }
+      }
+    }
+    try gauge("parallax_queue_waiting_executions", "Executions that wait for agents, by the capabilities that they need.") {
+      Double($0.waiting)
+    }
+    try gauge("parallax_queue_running_executions", "Executions that agents work on, by the capabilities that they need.") {
+      Double($0.running)
+    }
+    try gauge("parallax_queue_oldest_wait_seconds", "Age of the oldest execution that waits; 0 if none does.") { queue in
+      queue.oldestSince.map { max(0, Double(clock.now.wall.milliseconds - $0.milliseconds) / 1_000) } ?? 0
     }
   }
 

@@ -18,7 +18,7 @@ public import ServiceLifecycle
 /// it leads at once, and refuses to start if another node uses the same stores.
 public struct ParallaxNode: Service {
   /// The version of Parallax.
-  public static let version = "0.1.0"
+  public static let version = ParallaxVersion.current
 
   /// Callbacks for the program that runs the node; by default they do nothing.
   ///

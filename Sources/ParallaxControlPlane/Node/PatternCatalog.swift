@@ -59,6 +59,11 @@ package final class PatternCatalog: Sendable {
     return all.filter { $0.name.lowercased().contains(search) || ($0.description?.lowercased().contains(search) ?? false) }
   }
 
+  /// All versions of a pattern, read from the store, the latest first; empty if there is none.
+  package func all(ofPattern name: String) async throws -> [PatternDefinition] {
+    try await versions(of: name).sorted { VersionOrder.isBefore($1.version, $0.version) }
+  }
+
   private func versions(of name: String) async throws -> [PatternDefinition] {
     let versions = try await store.versions(ofPattern: name)
     if !versions.isEmpty {

@@ -23,11 +23,15 @@ final class ReloadableSettings: Service {
   private let clock: MonotonicClock
   private let logger: Logger
 
+  /// Makes the settings in force.
+  ///
+  /// `keyFile` is the contents of the file of the keys for tokens, read before the server's were: a file that is replaced during the start
+  /// counts as changed.
   init(
-    _ configuration: NodeConfiguration, server: HTTPServer, certificates: CertificateReloader?, patterns: ShippedPatterns,
-    clock: MonotonicClock, logger: Logger
+    _ configuration: NodeConfiguration, keyFile: String?, server: HTTPServer, certificates: CertificateReloader?,
+    patterns: ShippedPatterns, clock: MonotonicClock, logger: Logger
   ) {
-    state = Mutex(State(configuration: configuration, keyFile: TokenKeyFile(configuration)?.contents))
+    state = Mutex(State(configuration: configuration, keyFile: keyFile))
     self.server = server
     self.certificates = certificates
     self.patterns = patterns
@@ -82,7 +86,7 @@ final class ReloadableSettings: Service {
 
   private func apply(_ configuration: NodeConfiguration) throws(ConfigurationError) {
     var settings = HTTPServer.Configuration(configuration)
-    settings.tokens = try configuration.makeTokenVerifier()
+    settings.tokens = try configuration.makeTokenVerifier(logger: logger)
     server.update(settings)
   }
 }

@@ -3,14 +3,18 @@ struct FamilyDescriptor: Sendable {
   enum Kind: Hashable, Sendable {
     case counter
     case gauge
+    /// Facts as labels of a sample that is always 1.
+    case info
     case histogram(bounds: [Double])
     case summary(quantiles: [Double], window: Duration)
 
-    /// The name of the type in both exposition formats.
-    var name: String {
+    /// The name of the type in an exposition format.
+    func name(_ format: ExpositionFormat) -> String {
       switch self {
       case .counter: "counter"
       case .gauge: "gauge"
+      // The text format has no such type.
+      case .info: format == .openMetrics ? "info" : "gauge"
       case .histogram: "histogram"
       case .summary: "summary"
       }
@@ -19,7 +23,7 @@ struct FamilyDescriptor: Sendable {
     /// The label that samples of this type use themselves.
     var ownLabel: String? {
       switch self {
-      case .counter, .gauge: nil
+      case .counter, .gauge, .info: nil
       case .histogram: "le"
       case .summary: "quantile"
       }
@@ -44,22 +48,26 @@ struct FamilyDescriptor: Sendable {
   /// Every name of this family in either format; two families must not share one.
   var claimedNames: [String] {
     switch kind {
-    case .counter: [name, openMetricsName]
+    case .counter, .info: [name, openMetricsName]
     case .gauge: [name]
     case .histogram: [name, name + "_bucket", name + "_sum", name + "_count"]
     case .summary: [name, name + "_sum", name + "_count"]
     }
   }
 
-  /// OpenMetrics names a counter's family without the suffix that its sample has.
+  /// OpenMetrics names a family of counters or facts without the suffix that its samples have.
   var openMetricsName: String {
-    kind == .counter ? String(name.dropLast(MetricName.counterSuffix.count)) : name
+    switch kind {
+    case .counter: String(name.dropLast(MetricName.counterSuffix.count))
+    case .info: String(name.dropLast(MetricName.infoSuffix.count))
+    case .gauge, .histogram, .summary: name
+    }
   }
 
   /// The `# HELP` and `# TYPE` lines.
   func head(_ format: ExpositionFormat) -> [UInt8] {
     let family = format == .openMetrics ? openMetricsName : name
-    return Array("# HELP \(family) \(Escaping.help(help, format))\n# TYPE \(family) \(kind.name)\n".utf8)
+    return Array("# HELP \(family) \(Escaping.help(help, format))\n# TYPE \(family) \(kind.name(format))\n".utf8)
   }
 
   private func validateName() throws(MetricsError) {
@@ -73,10 +81,15 @@ struct FamilyDescriptor: Sendable {
         throw MetricsError(code: .invalidMetric, message: "The counter \"\(name)\" must end in \"_total\".")
       }
     }
+    if kind == .info {
+      guard name.hasSuffix(MetricName.infoSuffix), name.count > MetricName.infoSuffix.count else {
+        throw MetricsError(code: .invalidMetric, message: "The info \"\(name)\" must end in \"_info\".")
+      }
+    }
     if let suffix = MetricName.reservedSuffix(of: openMetricsName) {
       throw MetricsError(
         code: .invalidMetric,
-        message: "The \(kind.name) \"\(name)\" must not end in \"\(suffix)\": it would read as a sample of another metric.")
+        message: "The \(kind.name(.openMetrics)) \"\(name)\" must not end in \"\(suffix)\": it would read as a sample of another metric.")
     }
     guard !help.isEmpty else {
       throw MetricsError(code: .invalidMetric, message: "\"\(name)\" needs a help text: one sentence that says what it measures.")
@@ -85,7 +98,7 @@ struct FamilyDescriptor: Sendable {
 
   private func validateShape() throws(MetricsError) {
     switch kind {
-    case .counter, .gauge:
+    case .counter, .gauge, .info:
       break
     case .histogram(let bounds):
       guard !bounds.isEmpty, bounds.allSatisfy(\.isFinite), zip(bounds, bounds.dropFirst()).allSatisfy({ $0 < $1 }) else {
@@ -114,7 +127,7 @@ struct FamilyDescriptor: Sendable {
       }
       guard label != kind.ownLabel else {
         throw MetricsError(
-          code: .invalidLabel, message: "The label \"\(label)\" of \"\(name)\" is reserved for a \(kind.name)'s own samples.")
+          code: .invalidLabel, message: "The label \"\(label)\" of \"\(name)\" is reserved for a \(kind.name(.openMetrics))'s own samples.")
       }
     }
     guard Set(labels).count == labels.count else {

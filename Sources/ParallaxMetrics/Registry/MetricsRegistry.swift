@@ -34,7 +34,8 @@ public final class MetricsRegistry: Sendable {
           throw MetricsError(
             code: .conflict,
             message:
-              "The \(descriptor.kind.name) \"\(descriptor.name)\" cannot be registered: the name \"\(name)\" belongs to \"\(owner)\".")
+              "The \(descriptor.kind.name(.openMetrics)) \"\(descriptor.name)\" cannot be registered: the name \"\(name)\" belongs to \"\(owner)\"."
+          )
         }
       }
       for name in descriptor.claimedNames { claims[name] = descriptor.name }
@@ -173,6 +174,22 @@ public final class MetricsRegistry: Sendable {
     _ name: String, help: String, labels: [String] = [], collect: @escaping @Sendable () -> [MetricSample]
   ) throws(MetricsError) {
     try callback(FamilyDescriptor(name: name, help: help, kind: .counter, labels: labels), collect)
+  }
+
+  /// Registers facts that do not change, such as a version: a sample that is always 1, with the facts as labels.
+  /// - Parameters:
+  ///   - name: The metric's name, which must end in `_info`.
+  ///   - help: One sentence about the facts.
+  ///   - facts: The names and values of its labels.
+  /// - Throws: ``MetricsError`` if a name is invalid or already registered.
+  public func registerInfo(_ name: String, help: String, facts: KeyValuePairs<String, String>) throws(MetricsError) {
+    let sample = MetricSample(1, labelValues: facts.map(\.value))
+    try callback(FamilyDescriptor(name: name, help: help, kind: .info, labels: facts.map(\.key))) { [sample] }
+  }
+
+  /// All registered metrics by name, also those without a series yet.
+  public var descriptions: [MetricDescription] {
+    state.withLock { $0.families }.map { MetricDescription($0.descriptor) }
   }
 
   /// The text of all metrics.

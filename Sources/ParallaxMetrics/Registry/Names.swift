@@ -1,6 +1,7 @@
 /// The rules for the names of metrics.
 enum MetricName {
   static let counterSuffix = "_total"
+  static let infoSuffix = "_info"
 
   /// Suffixes that distinguish the samples of one family in the formats; a family's own name must not end in one.
   private static let reservedSuffixes = ["_total", "_created", "_bucket", "_count", "_sum", "_info"]

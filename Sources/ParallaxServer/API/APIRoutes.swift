@@ -95,6 +95,9 @@ struct APIRoutes: Sendable {
         let version = try QueryParameters(request.uri.query, known: ["version"]).text("version")
         return try await .json(service.pattern(name: context.pathParameter("name"), version: version))
       },
+      Route(method: .get, path: "/api/patterns/:name/versions", access: .scope(.read), operation: .patternVersions) { _, context in
+        try await .json(service.versions(ofPattern: context.pathParameter("name")))
+      },
       Route(method: .get, path: "/api/agents", access: .scope(.read), operation: .listAgents, handler: listAgents),
       Route(method: .get, path: "/api/agents/:id", access: .scope(.read), operation: .getAgent) { _, context in
         try await .json(service.agent(id: context.pathParameter("id")))
@@ -191,10 +194,12 @@ struct APIRoutes: Sendable {
 
   @Sendable
   private func storePattern(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+    let isDryRun = try QueryParameters(request.uri.query, known: ["dryRun"]).flag("dryRun") ?? false
     let contentType = request.headers[.contentType]?.split(separator: ";").first.map { $0.lowercased().filter { $0 != " " } }
     let body = try await collectBody(of: request)
-    let stored = try await service.storePattern(PatternSource(bytes: Array(body.readableBytesView), contentType: contentType))
-    return try .json(stored, status: stored.created ? .created : .ok)
+    let stored = try await service.storePattern(
+      PatternSource(bytes: Array(body.readableBytesView), contentType: contentType), isDryRun: isDryRun)
+    return try .json(stored, status: stored.created && !isDryRun ? .created : .ok)
   }
 
   // MARK: Agents

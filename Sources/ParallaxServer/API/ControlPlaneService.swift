@@ -52,8 +52,9 @@ package protocol ControlPlaneService: Sendable {
   func retryExecution(id: String) async throws -> RetryAcceptance
   func pattern(name: String, version: String?) async throws -> PatternDefinition
   func patterns(search: String?, limit: Int, offset: Int) async throws -> PatternList
+  func versions(ofPattern name: String) async throws -> PatternVersions
   /// Validates and stores the pattern.
-  func storePattern(_ source: PatternSource) async throws -> PatternCreated
+  func storePattern(_ source: PatternSource, isDryRun: Bool) async throws -> PatternCreated
   func agents(status: AgentStatus?, capabilities: [String]) async throws -> AgentList
   func agent(id: String) async throws -> AgentDocument
   func disconnectAgent(id: String) async throws -> AgentDisconnected

@@ -19,6 +19,8 @@ package struct KeyRing: Sendable, Hashable, CustomStringConvertible {
     /// The header is not `Bearer` and a key.
     case malformed
     case unknownKey
+    /// What the caller was admitted with is not accepted since a reload.
+    case withdrawn
     /// The header has a token that is not accepted.
     case token(TokenFault)
   }

@@ -58,6 +58,10 @@ extension HTTPErrorResponse {
       return HTTPErrorResponse(
         .unauthorized, "The API key is none of this node's keys (security.authentication.apiKeys).",
         headers: [(authenticate, challenge + ", error=\"invalid_token\"")])
+    case .withdrawn:
+      return HTTPErrorResponse(
+        .unauthorized, "The node's keys, tokens or scopes have changed, and it does not accept this caller any more.",
+        headers: [(authenticate, challenge + ", error=\"invalid_token\"")])
     case .token(let fault):
       return HTTPErrorResponse(
         .unauthorized, fault.message, headers: [(authenticate, challenge + ", error=\"invalid_token\"")])

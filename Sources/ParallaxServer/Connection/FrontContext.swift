@@ -58,11 +58,11 @@ final class FrontContext: Sendable {
 
   init(
     limits: ConnectionLimits, access: AccessGuard, tls: ServerTLS? = nil, limiter: SharedRateLimiter? = nil,
-    bodyLimit: RequestBodyLimit? = nil, probes: @escaping ProbeResponder, gateway: any AgentGateway,
+    accessLog: AccessLog = AccessLog(), bodyLimit: RequestBodyLimit? = nil, probes: @escaping ProbeResponder, gateway: any AgentGateway,
     connections: ServerConnections, isLeaving: @escaping @Sendable () -> Bool = { false }, logger: Logger
   ) {
     self.limits = limits
-    currentPolicy = Mutex(ServerPolicy(access: access, limiter: limiter))
+    currentPolicy = Mutex(ServerPolicy(access: access, limiter: limiter, accessLog: accessLog))
     self.tls = tls
     self.bodyLimit = bodyLimit ?? RequestBodyLimit(limits.requestBody)
     self.probes = probes
@@ -165,7 +165,7 @@ final class FrontContext: Sendable {
   }
 
   /// The address of a client: the peer's, or the one that trusted proxies tell.
-  private func address(of head: HTTPRequestHead, from peer: SocketAddress?) -> String {
+  func address(of head: HTTPRequestHead, from peer: SocketAddress?) -> String {
     forwardedAddress(of: head, from: peer) ?? peer?.ipAddress ?? ""
   }
 

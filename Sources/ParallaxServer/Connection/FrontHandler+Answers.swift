@@ -49,6 +49,12 @@ extension FrontHandler {
     return response
   }
 
+  /// Logs the request in progress, at most once.
+  func logAccess(isComplete: Bool) {
+    guard let entry = request.access.take() else { return }
+    entry.log(shared.policy.accessLog, isComplete: isComplete, at: .now(), to: shared.logger)
+  }
+
   /// The headers of every response: those of the limit, and those of CORS for a page of an allowed origin.
   var commonHeaders: [(name: String, value: String)] {
     (request.standing?.headers ?? []) + originHeaders
@@ -78,6 +84,10 @@ extension FrontHandler {
     var buffer = context.channel.allocator.buffer(capacity: 256 + response.body.readableBytes)
     response.write(to: &buffer, date: shared.date.value())
     writeRaw(buffer)
+    request.access?.status = response.status
+    request.access?.requestID = response.headers.first { $0.name == RequestID.headerName }?.value
+    if !response.isHead { request.access?.bytes = response.body.readableBytes }
+    logAccess(isComplete: true)
     // A connection that ends parses nothing further, and its parser may be inside a request.
     if request.stopsParser, machine.keepsAlive { replaceDecoder(context: context) }
     follow(machine.answerEnd(), context: context)
@@ -92,6 +102,7 @@ extension FrontHandler {
       own = nil
       let refusal = HTTPErrorResponse(malformed: error, in: gate.lastPiece)
       let requestID = RequestID.make()
+      request.access = AccessLogEntry(nil, principal: nil, address: context.channel.remoteAddress?.ipAddress ?? "", began: lastRead)
       shared.logger.debug("malformed HTTP", metadata: ["error": "\(error)", "requestId": "\(requestID)"])
       var response = RawResponse(status: refusal.status, contentType: "application/json", body: refusal.body(requestID: requestID))
       response.headers = [(RequestID.headerName, requestID)]

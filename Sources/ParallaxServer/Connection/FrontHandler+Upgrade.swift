@@ -45,9 +45,9 @@ extension FrontHandler {
     }
   }
 
-  /// The refusal of a caller whose key was removed between the head and the end of the request; nil for others.
+  /// The refusal of a caller that a reload between the head and the end of the request has shut out; nil for others.
   private func refusal(of grant: Grant) -> HTTPErrorResponse? {
-    shared.policy.access.stillGrants(.agent, to: grant) ? nil : .unauthorized(.unknownKey)
+    shared.policy.access.stillGrants(.agent, to: grant) ? nil : .unauthorized(.withdrawn)
   }
 
   private func handshake(_ head: HTTPRequestHead, connection: WebSocketConnection) -> AgentHandshake {
@@ -67,6 +67,9 @@ extension FrontHandler {
     var response = context.channel.allocator.buffer(capacity: 256)
     RawResponse.writeSwitchingProtocols(headers, to: &response)
     writeRaw(response)
+    request.access?.status = 101
+    request.access?.requestID = headers.first(name: RequestID.headerName)
+    logAccess(isComplete: true)
     flushIfNeeded()
     let pipeline = context.pipeline.syncOperations
     try pipeline.addHandler(socket, position: .before(self))

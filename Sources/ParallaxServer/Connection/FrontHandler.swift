@@ -52,6 +52,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     var allowedOrigin: String?
     /// What the caller has left of its limit; nil without a limit.
     var standing: RateLimiter.Standing?
+    /// Nil if the request is not to be logged.
+    var access: AccessLogEntry?
     var began = NIODeadline.now()
   }
 
@@ -113,6 +115,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   func channelInactive(context: ChannelHandlerContext) {
+    logAccess(isComplete: false)
     negotiation.succeed(.closed)
     idleTimer?.cancel()
     context.fireChannelInactive()
@@ -203,7 +206,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     request = Request(
       isHTTP10: head.isHTTP10, stopsParser: head.stopsParser,
       allowedOrigin: shared.policy.access.allowedOrigin(of: head.headers.first(name: "origin")), standing: standing,
-      began: lastRead)
+      access: shared.accessLogEntry(head, disposition, from: context.channel.remoteAddress, began: lastRead), began: lastRead)
     switch disposition {
     case .route(let caller):
       receiveHead(head, .router)
@@ -315,10 +318,16 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
       for (name, value) in commonHeaders { head.headers.replaceOrAdd(name: name, value: value) }
       if head.headers.contains(name: "connection"), !head.isKeepAlive { machine.endAfterAnswer() }
       if let connection = connectionHeader() { head.headers.replaceOrAdd(name: "connection", value: connection) }
+      request.access?.status = Int(head.status.code)
+      request.access?.requestID = head.headers.first(name: RequestID.headerName)
       context.write(Self.wrapOutboundOut(.head(head)), promise: promise)
+    case .body(let body):
+      request.access?.bytes += body.readableBytes
+      context.write(data, promise: promise)
     case .end:
       context.write(data, promise: promise)
       lastRead = .now()
+      logAccess(isComplete: true)
       follow(machine.answerEnd(), context: context)
     default:
       context.write(data, promise: promise)

@@ -5,10 +5,12 @@ final class ServerPolicy: Sendable {
   let access: AccessGuard
   /// `limits.requestsPerMinute`; nil without a limit.
   let limiter: SharedRateLimiter?
+  let accessLog: AccessLog
 
-  init(access: AccessGuard, limiter: SharedRateLimiter?) {
+  init(access: AccessGuard, limiter: SharedRateLimiter?, accessLog: AccessLog) {
     self.access = access
     self.limiter = limiter
+    self.accessLog = accessLog
   }
 }
 

@@ -55,15 +55,22 @@ extension Operation {
     answers: [.json(.patternList, "A page of patterns.")], errors: [.notReady])
   static let storePattern = Operation(
     id: "storePattern", summary: "Store a version of a pattern.", tag: .patterns,
+    parameters: [
+      Parameter(name: "dryRun", summary: "Check the definition, and store nothing.", schema: truthSchema)
+    ],
     body: Body(isRequired: true, content: ["application/json": Schema.pattern.reference, "application/x-yaml": textSchema]),
     answers: [
-      .json(.patternCreated, "The version existed and has this definition now."),
+      .json(.patternCreated, "The version existed and has this definition now, or nothing was to be stored."),
       .json(.patternCreated, "The version is new.", status: 201, links: Link.pattern),
     ], errors: [.notReady])
   static let getPattern = Operation(
     id: "getPattern", summary: "A pattern's definition.", tag: .patterns,
     parameters: [Parameter(name: "version", summary: "The version; the latest by default.", schema: versionSchema)],
     answers: [.json(.pattern, "The definition.")], errors: [.notFound, .notReady])
+
+  static let patternVersions = Operation(
+    id: "patternVersions", summary: "All versions of a pattern, the latest first.", tag: .patterns,
+    answers: [.json(.patternVersions, "The definitions.")], errors: [.notFound, .notReady])
 
   // MARK: Agents
 

@@ -19,7 +19,8 @@ extension Schema {
       objectSchema([
         "patterns": arraySchema(Schema.pattern.reference), "total": countSchema, "limit": countSchema, "offset": countSchema,
       ])
-    case .patternCreated: objectSchema(["name": textSchema, "version": textSchema, "created": truthSchema])
+    case .patternCreated: objectSchema(["name": textSchema, "version": textSchema, "created": truthSchema, "changed": truthSchema])
+    case .patternVersions: objectSchema(["versions": arraySchema(Schema.pattern.reference)])
     case .agent: Self.agentDefinition
     case .agentStatus: choiceSchema(AgentStatus.allCases.map(\.rawValue))
     case .agentList:

@@ -15,6 +15,7 @@ enum Schema: String, Sendable, CaseIterable {
   case pattern = "Pattern"
   case patternList = "PatternList"
   case patternCreated = "PatternCreated"
+  case patternVersions = "PatternVersions"
   case agent = "Agent"
   case agentStatus = "AgentStatus"
   case agentList = "AgentList"

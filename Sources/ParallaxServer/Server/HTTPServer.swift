@@ -28,6 +28,8 @@ package struct HTTPServer: Service {
     package var protectStatus: Bool
     /// `limits.requestsPerMinute` of one caller; nil sets no limit.
     package var requestsPerMinute: Int?
+    /// `logging.accessLog` and `logging.accessSample`: the requests that are logged.
+    package var accessLog: AccessLog
     /// `server.tls` and `security.mtls`; nil serves without TLS.
     package var tls: ServerTLS?
     /// `server.allowedOrigins`: the web pages that may use the node, or `*` for all.
@@ -42,7 +44,8 @@ package struct HTTPServer: Service {
     package init(
       host: String = "127.0.0.1", port: Int = 8080, limits: ConnectionLimits = ConnectionLimits(), allowUnauthenticated: Bool = false,
       keys: KeyRing = KeyRing(), tokens: TokenVerifier? = nil, protectStatus: Bool = false, requestsPerMinute: Int? = nil,
-      tls: ServerTLS? = nil, allowedOrigins: Set<String> = [], knownHosts: Set<String> = [], trustedProxies: [IPNetwork] = [],
+      accessLog: AccessLog = AccessLog(), tls: ServerTLS? = nil, allowedOrigins: Set<String> = [], knownHosts: Set<String> = [],
+      trustedProxies: [IPNetwork] = [],
       closeTimeout: Duration = .seconds(2)
     ) {
       self.host = host
@@ -53,6 +56,7 @@ package struct HTTPServer: Service {
       self.tokens = tokens
       self.protectStatus = protectStatus
       self.requestsPerMinute = requestsPerMinute
+      self.accessLog = accessLog
       self.tls = tls
       self.allowedOrigins = allowedOrigins
       self.knownHosts = knownHosts
@@ -112,14 +116,14 @@ package struct HTTPServer: Service {
     access.open(RouteDeclaration.all(routes))
     front = FrontContext(
       limits: configuration.limits, access: access, tls: configuration.tls,
-      limiter: configuration.requestsPerMinute.map(SharedRateLimiter.init), bodyLimit: bodyLimit, probes: probes, gateway: gateway,
-      connections: connections, isLeaving: hooks.isLeaving, logger: logger)
+      limiter: configuration.requestsPerMinute.map(SharedRateLimiter.init), accessLog: configuration.accessLog, bodyLimit: bodyLimit,
+      probes: probes, gateway: gateway, connections: connections, isLeaving: hooks.isLeaving, logger: logger)
     responder = APIResponder(routes: routes, clock: clock, logger: logger)
   }
 
   /// Applies other rules to further requests, and closes the connections of agents that could not be opened by them, with 1008.
   ///
-  /// The rules are keys, tokens, names, origins, proxies and limits of requests; all else needs another server.
+  /// The rules are keys, tokens, names, origins, proxies, limits of requests and their log; all else needs another server.
   package func update(_ configuration: Configuration) {
     front.bodyLimit.value = configuration.limits.requestBody
     let former = front.policy
@@ -131,7 +135,8 @@ package struct HTTPServer: Service {
     // An unchanged limit keeps what its callers have used.
     let isLimitKept = former.limiter?.requestsPerMinute == configuration.requestsPerMinute
     front.policy = ServerPolicy(
-      access: access, limiter: isLimitKept ? former.limiter : configuration.requestsPerMinute.map(SharedRateLimiter.init))
+      access: access, limiter: isLimitKept ? former.limiter : configuration.requestsPerMinute.map(SharedRateLimiter.init),
+      accessLog: configuration.accessLog)
     // A handshake that the former rules let pass is checked again when it is answered.
     connections.closeUnlessGranted(by: access)
   }

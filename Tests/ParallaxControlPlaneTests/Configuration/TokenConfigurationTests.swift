@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import ParallaxAPI
 import ParallaxServer
 import Testing
@@ -56,11 +57,11 @@ import Testing
     defer { try? FileManager.default.removeItem(at: folder) }
     let file = folder.appending(path: "keys.json")
     var configuration = NodeConfiguration(nodeID: "node-1")
-    #expect(try configuration.makeTokenVerifier() == nil)
+    #expect(try configuration.makeTokenVerifier(logger: Logger(label: "test")) == nil)
     configuration.security.authentication.jwt = NodeConfiguration.JWT(jwksFile: file.path, issuer: "i", audience: ["a"])
     func fault() -> String? {
       do throws(ConfigurationError) {
-        _ = try configuration.makeTokenVerifier()
+        _ = try configuration.makeTokenVerifier(logger: Logger(label: "test"))
         return nil
       } catch {
         return error.description
@@ -74,7 +75,10 @@ import Testing
       ("hunter2", "expected a JWKS, a JSON object with the list keys"), (#"{"keys":[]}"#, "no key can verify tokens"),
       (#"{"keys":[{"kty":"oct","k":"hunter2"}]}"#, "no key can verify tokens"),
       (Self.jwks.replacing(#""kid""#, with: #""d":"hunter2","kid""#), "keys[0]: a private key; a node needs the public part only"),
-      (Self.jwks.replacing("11qY", with: "+/=="), "keys[0]: not a key of its kind"),
+      (
+        Self.jwks.replacing("11qY", with: "+/=="),
+        "no key can verify tokens; expected public keys of RSA, P-256, P-384, P-521 or Ed25519 (keys[0]: not a key of its kind"
+      ),
     ] {
       try Data(contents.utf8).write(to: file)
       let found = fault() ?? ""

@@ -84,8 +84,18 @@ import Testing
     rules.audiences = ["other"]
     let stricter = try verifier(signer, rules: rules)
     let header = "Bearer \(try signer.token("worker", .agent))"
-    #expect(try await end(of: header, before: { $0.tokens = both }, after: { $0.tokens = alone }) == nil)
-    for tokens in [rotated, stricter, nil] {
+    rules.audiences.formUnion(TokenSigner.rules.audiences)
+    rules.leeway = .seconds(60)
+    let wider = try verifier(signer, rules: rules)
+    rules.scopesClaim = "roles"
+    let otherScopes = try verifier(signer, rules: rules)
+    rules = TokenSigner.rules
+    rules.algorithms = [.eddsa]
+    let otherAlgorithm = try verifier(signer, rules: rules)
+    for tokens in [alone, wider] {
+      #expect(try await end(of: header, before: { $0.tokens = both }, after: { $0.tokens = tokens }) == nil)
+    }
+    for tokens in [rotated, stricter, otherScopes, otherAlgorithm, nil] {
       let closed = try await end(
         of: header, before: { $0.tokens = both },
         after: {

@@ -187,6 +187,23 @@ import Testing
     #expect(throws: TokenKeysFault.self) { try TokenKeys(pem: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n") }
   }
 
+  /// RFC 7517, section 5: a reader of a set ignores the keys that it cannot use.
+  @Test func anUnusableKeyOfASetDoesNotCostTheOthers() throws {
+    let signer = try TokenSigner(.es256)
+    let weak: JSONValue = ["kty": "RSA", "kid": "old", "n": "AQAB", "e": "AQAB"]
+    let set = try JSON.text(["keys": [weak, ["kid": "nothing"], signer.jwk, ["kty": "oct", "k": "AQAB"]]])
+    let verifier = TokenVerifier(keys: try TokenKeys(jwks: set), rules: TokenSigner.rules)
+    #expect(throws: Never.self) { try outcome(signer.token(claims()), verifier).get() }
+    #expect(
+      verifier.unusableKeys == [
+        "keys[0]: not a key of its kind; RSA keys have 2048 to 8192 bits", "keys[1]: expected kty, the key's kind",
+      ])
+    guard case .object(var pair) = signer.jwk else { return }
+    pair["d"] = "AQAB"
+    let error = #expect(throws: TokenKeysFault.self) { try TokenKeys(jwks: JSON.text(["keys": [signer.jwk, JSONValue.object(pair)]])) }
+    #expect(error?.message == "keys[1]: a private key; a node needs the public part only")
+  }
+
   @Test func aVerifiedTokenIsRememberedUntilItExpires() throws {
     let signer = try TokenSigner(.es256)
     let verifier = try verifier(signer, capacity: 4)
@@ -209,7 +226,9 @@ import Testing
     var cache = TokenCache(capacity: 4)
     let holder = TokenHolder(
       principal: .anonymous, beginning: Self.now, expiry: Self.now,
-      origin: TokenHolder.Origin(key: KeyDigest(of: ""), rules: TokenSigner.rules))
+      origin: TokenHolder.Origin(
+        key: KeyDigest(of: ""), algorithm: .es256, issuer: TokenSigner.rules.issuer, audiences: TokenSigner.rules.audiences,
+        scopesClaim: TokenSigner.rules.scopesClaim))
     let used = KeyDigest(of: "used")
     cache.keep(holder, of: used)
     for number in 0..<20 {

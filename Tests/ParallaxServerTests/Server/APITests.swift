@@ -13,6 +13,7 @@ import Testing
         ("GET", "/api/executions?cursor=exec_01kcz5xq2r0123456789abcdef", 200, #""nextCursor":"exec_01kcz5xq2r0123456789abcdef""#),
         ("GET", "/api/executions/exec_9", 200, #""executionId":"exec_9""#), ("POST", "/api/executions/exec_9/cancel", 200, "cancelled"),
         ("GET", "/api/patterns?limit=3", 200, #""limit":3"#), ("POST", "/api/patterns", 201, #""created":true"#),
+        ("POST", "/api/patterns?dryRun=true", 200, #""changed":true"#), ("GET", "/api/patterns/p/versions", 200, #""versions":[{"#),
         ("GET", "/api/patterns/a%2Db?version=2.0.0", 200, #""name":"a-b""#),
         ("GET", "/api/agents?status=busy&capabilities=a,b", 200, #""capabilities":["a","b"]"#),
         ("GET", "/api/agents/agent_3", 200, "agent_3"), ("POST", "/api/agents/agent_3/disconnect", 200, #""disconnected":true"#),

@@ -49,9 +49,14 @@ struct FakeControlPlane: ControlPlaneService {
     PatternList(patterns: [], total: 0, limit: limit, offset: offset)
   }
 
-  func storePattern(_ source: PatternSource) async throws -> PatternCreated {
+  func versions(ofPattern name: String) async throws -> PatternVersions {
+    PatternVersions(versions: [try await pattern(name: name, version: nil)])
+  }
+
+  func storePattern(_ source: PatternSource, isDryRun: Bool) async throws -> PatternCreated {
     PatternCreated(
-      name: source.contentType ?? "none", version: String(decoding: source.bytes, as: UTF8.self), created: !source.bytes.isEmpty)
+      name: source.contentType ?? "none", version: String(decoding: source.bytes, as: UTF8.self), created: !source.bytes.isEmpty,
+      changed: isDryRun)
   }
 
   func agents(status: AgentStatus?, capabilities: [String]) async throws -> AgentList {

@@ -101,7 +101,6 @@ struct TokenKey: Sendable {
       key = try? TokenKey(_RSA.Signing.PublicKey(n: number("n"), e: number("e")), id: id, algorithms: algorithms)
     default: return nil
     }
-    guard jwk["d"] == nil else { throw TokenKeysFault("\(place): a private key; a node needs the public part only") }
     guard let key else {
       throw TokenKeysFault(
         "\(place): not a key of its kind; RSA keys have \(Self.rsaSizes.lowerBound) to \(Self.rsaSizes.upperBound) bits")

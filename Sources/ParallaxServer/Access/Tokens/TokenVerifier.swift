@@ -50,12 +50,15 @@ package final class TokenVerifier: Sendable {
     return holder
   }
 
+  /// The reasons that keys of the node's file are not used.
+  package var unusableKeys: [String] { keys.unusable }
+
   /// The number of tokens that are remembered.
   var remembered: Int { cache.withLock { $0.count } }
 
   /// Whether a token that this or another verifier has accepted would still be accepted, apart from its times.
   func wouldAccept(_ token: TokenHolder.Origin) -> Bool {
-    token.rules == rules && keys.contains(token.key)
+    token.isAcceptable(by: rules) && keys.contains(token.key)
   }
 
   private func verified(_ text: Substring) throws(TokenFault) -> TokenHolder {
@@ -66,7 +69,8 @@ package final class TokenVerifier: Sendable {
     guard let key = candidates.first(where: { $0.signed(token) }) else { throw .signature }
     let claims = try token.claims()
     guard claims["iss"]?.stringValue == rules.issuer else { throw .issuer }
-    guard !rules.audiences.isDisjoint(with: Self.texts(claims["aud"]) { [$0] }) else { throw .audience }
+    let audiences = rules.audiences.intersection(Self.texts(claims["aud"]) { [$0] })
+    guard !audiences.isEmpty else { throw .audience }
     guard let subject = claims["sub"]?.stringValue, (1...256).contains(subject.utf8.count) else { throw .subject }
     guard let expiry = Self.instant(claims["exp"]) else { throw .noExpiry }
     var beginning = Timestamp(milliseconds: .min)
@@ -77,7 +81,9 @@ package final class TokenVerifier: Sendable {
     let words = Self.texts(claims[rules.scopesClaim]) { $0.split(separator: " ").map(String.init) }
     return TokenHolder(
       principal: Principal(.token(subject), scopes: Set(words.compactMap { AccessScope(rawValue: $0) })),
-      beginning: beginning, expiry: expiry + rules.leeway, origin: TokenHolder.Origin(key: key.thumbprint, rules: rules))
+      beginning: beginning, expiry: expiry + rules.leeway,
+      origin: TokenHolder.Origin(
+        key: key.thumbprint, algorithm: token.algorithm, issuer: rules.issuer, audiences: audiences, scopesClaim: rules.scopesClaim))
   }
 
   /// The texts of a claim: those of a list, or the parts of a text.
@@ -102,7 +108,18 @@ struct TokenHolder: Sendable {
   struct Origin: Sendable, Hashable {
     /// The key that signed it.
     let key: KeyDigest
-    let rules: TokenVerifier.Rules
+    let algorithm: TokenAlgorithm
+    let issuer: String
+    /// The audiences of the token that its verifier was looking for.
+    let audiences: Set<String>
+    /// The claim that the scopes come from.
+    let scopesClaim: String
+
+    /// Whether rules admit the token, and read the same scopes from it: wider rules refuse no token that stricter ones have accepted.
+    func isAcceptable(by rules: TokenVerifier.Rules) -> Bool {
+      rules.algorithms.contains(algorithm) && rules.issuer == issuer && !rules.audiences.isDisjoint(with: audiences)
+        && rules.scopesClaim == scopesClaim
+    }
   }
 
   let principal: Principal
