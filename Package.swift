@@ -23,6 +23,8 @@ enum Weight: String, CaseIterable {
   case http = "HTTP"
   /// A whole node, which needs both.
   case controlPlane = "ControlPlane"
+  /// An agent.
+  case agent = "Agent"
   /// `parallaxd` and `parallax`.
   case commandLine = "CommandLine"
 
@@ -40,6 +42,7 @@ func always(_ product: String, _ package: String) -> Target.Dependency {
 let redis = Weight.redis.product
 let http = Weight.http.product
 let node = Weight.controlPlane.product
+let agent = Weight.agent.product
 let tools = Weight.commandLine.product
 let logging = always("Logging", "swift-log")
 let coreMetrics = always("CoreMetrics", "swift-metrics")
@@ -57,6 +60,7 @@ let package = Package(
     .library(name: "ParallaxAPI", targets: ["ParallaxAPI"]),
     .library(name: "ParallaxHTTP", targets: ["ParallaxHTTP"]),
     .library(name: "ParallaxControlPlane", targets: ["ParallaxControlPlane"]),
+    .library(name: "ParallaxAgent", targets: ["ParallaxAgent"]),
     .library(name: "ParallaxTesting", targets: ["ParallaxTesting"]),
     .executable(name: "parallaxd", targets: ["parallaxd"]),
     .executable(name: "parallax", targets: ["parallax"]),
@@ -66,8 +70,10 @@ let package = Package(
     .trait(name: "Redis", description: "ParallaxRedis and ParallaxRedisStores: SwiftNIO, TLS, tracing."),
     .trait(name: "HTTP", description: "ParallaxHTTP: SwiftNIO, Hummingbird."),
     .trait(name: "ControlPlane", description: "ParallaxControlPlane: both, and YAML.", enabledTraits: ["Redis", "HTTP"]),
+    .trait(name: "Agent", description: "ParallaxAgent: SwiftNIO, TLS."),
     .trait(
-      name: "CommandLine", description: "parallaxd and parallax: a node, arguments, an HTTP client.", enabledTraits: ["ControlPlane"]),
+      name: "CommandLine", description: "parallaxd and parallax: a node, arguments, an HTTP client.",
+      enabledTraits: ["ControlPlane", "Agent"]),
     .default(enabledTraits: Set(Weight.allCases.map(\.rawValue))),
   ],
   dependencies: [
@@ -111,6 +117,13 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(name: "ParallaxMetrics", dependencies: [coreMetrics], swiftSettings: settings),
+    .target(
+      name: "ParallaxAgent",
+      dependencies: [
+        "ParallaxConcurrency", "ParallaxAPI", agent("NIOHTTP1", "swift-nio"), agent("NIOWebSocket", "swift-nio"),
+        agent("NIOSSL", "swift-nio-ssl"), logging, lifecycle,
+      ] + Weight.agent.nio,
+      swiftSettings: settings),
 
     // Floor 2
     .target(
@@ -177,9 +190,9 @@ let package = Package(
     .executableTarget(
       name: "parallax",
       dependencies: [
-        "ParallaxAPI", "ParallaxText", "ParallaxControlPlane", tools("ArgumentParser", "swift-argument-parser"),
-        tools("Crypto", "swift-crypto"), tools("AsyncHTTPClient", "async-http-client"), tools("NIOFoundationCompat", "swift-nio"),
-        tools("NIOHTTP1", "swift-nio"),
+        "ParallaxAPI", "ParallaxAgent", "ParallaxControlPlane", "ParallaxText", tools("ArgumentParser", "swift-argument-parser"),
+        tools("Crypto", "swift-crypto"), logging, lifecycle, always("UnixSignals", "swift-service-lifecycle"),
+        tools("AsyncHTTPClient", "async-http-client"), tools("NIOFoundationCompat", "swift-nio"), tools("NIOHTTP1", "swift-nio"),
         tools("NIOSSL", "swift-nio-ssl"),
       ] + Weight.commandLine.nio,
       swiftSettings: settings),
@@ -225,6 +238,13 @@ let package = Package(
       ] + Weight.redis.nio,
       exclude: ["Corpus"],
       swiftSettings: settings),
+    .testTarget(
+      name: "ParallaxAgentTests",
+      dependencies: [
+        "ParallaxAgent", "ParallaxAPI", "ParallaxConcurrency", agent("NIOHTTP1", "swift-nio"), agent("NIOWebSocket", "swift-nio"), logging,
+        lifecycle,
+      ] + Weight.agent.nio,
+      swiftSettings: settings),
     .testTarget(name: "ParallaxMetricsTests", dependencies: ["ParallaxMetrics", coreMetrics], swiftSettings: settings),
     .testTarget(
       name: "ParallaxHTTPTests",
@@ -266,7 +286,8 @@ let package = Package(
     .testTarget(
       name: "SystemTests",
       dependencies: [
-        "TestSupport", "ParallaxAPI", "ParallaxHA", "ParallaxTesting", "ParallaxWitness", "parallaxd", "parallax", "parallax-witness",
+        "TestSupport", "ParallaxAPI", "ParallaxHA", "ParallaxAgent", "ParallaxTesting", "ParallaxWitness", "parallaxd", "parallax",
+        "parallax-witness", tools("ArgumentParser", "swift-argument-parser"), logging, lifecycle,
       ], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

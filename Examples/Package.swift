@@ -14,6 +14,7 @@ let redis: Target.Dependency = .product(name: "ParallaxRedis", package: "paralla
 let probes: Target.Dependency = .product(name: "ParallaxHTTP", package: "parallax-ha", condition: .when(traits: ["HTTP"]))
 let metrics: Target.Dependency = .product(name: "ParallaxMetrics", package: "parallax-ha", condition: .when(traits: ["HTTP"]))
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["HTTP"]))
+let agent: Target.Dependency = .product(name: "ParallaxAgent", package: "parallax-ha", condition: .when(traits: ["Agent"]))
 let controlPlane: Target.Dependency = .product(
   name: "ParallaxControlPlane", package: "parallax-ha", condition: .when(traits: ["ControlPlane"]))
 let testing: Target.Dependency = .product(name: "ParallaxTesting", package: "parallax-ha")
@@ -27,6 +28,7 @@ let package = Package(
   traits: [
     .trait(name: "Redis", description: "EmbeddedElection and ExecutionState over Redis too: swift run --traits Redis EmbeddedElection …"),
     .trait(name: "HTTP", description: "Probes: swift run --traits HTTP Probes"),
+    .trait(name: "Agent", description: "Agent: swift run --traits Agent Agent"),
     .trait(name: "ControlPlane", description: "EmbeddedNode: swift run --traits ControlPlane EmbeddedNode"),
   ],
   dependencies: [
@@ -35,6 +37,7 @@ let package = Package(
       name: "parallax-ha", path: "..",
       traits: [
         .trait(name: "Redis", condition: .when(traits: ["Redis"])), .trait(name: "HTTP", condition: .when(traits: ["HTTP"])),
+        .trait(name: "Agent", condition: .when(traits: ["Agent"])),
         .trait(name: "ControlPlane", condition: .when(traits: ["ControlPlane"])),
       ]),
     .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
@@ -51,6 +54,7 @@ let package = Package(
     .executableTarget(name: "ExecutionState", dependencies: [state, api, election, logging, redis, redisStores], swiftSettings: settings),
     .executableTarget(
       name: "EmbeddedNode", dependencies: [controlPlane, state, api, lifecycle, signals, logging], swiftSettings: settings),
+    .executableTarget(name: "Agent", dependencies: [agent, lifecycle, signals, logging], swiftSettings: settings),
     .executableTarget(name: "AgentProtocol", dependencies: [api], swiftSettings: settings),
     .executableTarget(name: "Probes", dependencies: [probes, metrics, hummingbird, lifecycle, signals, logging], swiftSettings: settings),
     .target(name: "CustomElectionStore", dependencies: [election], swiftSettings: settings),

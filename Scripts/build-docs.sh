@@ -7,7 +7,7 @@ swift package dump-symbol-graph --minimum-access-level public >/dev/null
 graphs=$(swift build --show-bin-path)/../symbolgraph
 rm -rf .build/docs
 mkdir -p .build/docs
-for library in ParallaxHA ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxAPI ParallaxHTTP ParallaxControlPlane ParallaxTesting; do
+for library in ParallaxHA ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxAPI ParallaxAgent ParallaxHTTP ParallaxControlPlane ParallaxTesting; do
   own=.build/docs/symbol-graphs/$library
   mkdir -p "$own"
   find "$graphs" \( -name "$library.symbols.json" -o -name "$library@*.symbols.json" \) -exec cp {} "$own/" \;

@@ -23,8 +23,8 @@ ParallaxRedisStores/RedisBackend.swift:             the default of a public init
 ParallaxRedisStores/State/RedisInboxStore.swift:    the default of a public initializer
 ParallaxTesting/Clock/ManualClock.swift:            the default of a public method: real time limits a wait of a test
 parallax-witness/WitnessProgram.swift:              the clock of a program is made here
-parallax/HA.swift:                                  the clock of a command is made here
-parallax/Doctor.swift:                              the clock of a command is made here
+ParallaxAgent/ParallaxAgent.swift:                  the default of a public initializer
+parallax/:                                          a command lives by the clock of its machine
 '
 
 # Comments may name a clock.

@@ -20,6 +20,7 @@ ParallaxState||swift-log|$weights|ParallaxAPI ParallaxConcurrency ParallaxHA Par
 ParallaxTesting||swift-log|$weights|ParallaxAPI ParallaxConcurrency ParallaxHA ParallaxState ParallaxTesting ParallaxText
 ParallaxRedis|Redis|swift-nio|$server $tools|ParallaxConcurrency ParallaxRedis ParallaxText
 ParallaxRedisStores|Redis|swift-nio|$server $tools|ParallaxAPI ParallaxConcurrency ParallaxHA ParallaxRedis ParallaxRedisStores ParallaxState ParallaxText
+ParallaxAgent|Agent|swift-nio swift-nio-ssl|swift-crypto swift-distributed-tracing $server $tools|ParallaxAPI ParallaxAgent ParallaxConcurrency
 ParallaxHTTP|HTTP|hummingbird|$tools|ParallaxAPI ParallaxConcurrency ParallaxHTTP ParallaxMetrics
 ParallaxControlPlane|ControlPlane|yams hummingbird swift-nio|swift-argument-parser|ParallaxAPI ParallaxConcurrency ParallaxControlPlane ParallaxHA ParallaxMetrics ParallaxRedis ParallaxRedisStores ParallaxServer ParallaxState ParallaxText
 "

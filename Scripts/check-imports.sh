@@ -23,6 +23,7 @@ ParallaxAPI:          FoundationEssentials Foundation
 ParallaxState:        Synchronization FoundationEssentials DequeModule HeapModule ServiceLifecycle ParallaxHA ParallaxAPI ParallaxConcurrency
 ParallaxRedis:        Synchronization FoundationEssentials Glibc Musl Darwin DequeModule NIOCore NIOPosix NIOSSL Crypto Tracing Logging CoreMetrics ServiceLifecycle ParallaxConcurrency ParallaxText
 ParallaxMetrics:      Synchronization FoundationEssentials Glibc Musl Darwin CoreMetrics
+ParallaxAgent:        FoundationEssentials Foundation NIOCore NIOPosix NIOHTTP1 NIOSSL NIOWebSocket Logging ServiceLifecycle ParallaxAPI ParallaxConcurrency
 2
 ParallaxRedisStores:  Synchronization FoundationEssentials Foundation NIOCore NIOPosix Logging ServiceLifecycle ParallaxHA ParallaxState ParallaxAPI ParallaxRedis ParallaxConcurrency ParallaxText
 ParallaxHTTP:         Synchronization Hummingbird HTTPTypes NIOCore Logging ServiceLifecycle ParallaxAPI ParallaxMetrics ParallaxConcurrency
@@ -34,7 +35,7 @@ ParallaxTesting:      Synchronization FoundationEssentials ParallaxHA ParallaxSt
 ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxServer ParallaxWitness ParallaxConcurrency ParallaxText
 5
 parallaxd:            FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser Logging CoreMetrics ServiceLifecycle UnixSignals ParallaxAPI ParallaxMetrics ParallaxWitness ParallaxControlPlane
-parallax:             FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser AsyncHTTPClient Crypto NIOCore NIOFoundationCompat NIOHTTP1 NIOPosix NIOSSL ParallaxAPI ParallaxControlPlane ParallaxText
+parallax:             FoundationEssentials Foundation Glibc Musl Darwin ArgumentParser AsyncHTTPClient Crypto NIOCore NIOFoundationCompat NIOHTTP1 NIOPosix NIOSSL Logging ServiceLifecycle UnixSignals Synchronization ParallaxAPI ParallaxAgent ParallaxControlPlane ParallaxText
 parallax-witness:     Dispatch FoundationEssentials Foundation Glibc Musl Darwin Logging ParallaxHA ParallaxAPI ParallaxWitness
 '
 

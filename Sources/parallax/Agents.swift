@@ -3,7 +3,8 @@ import ParallaxAPI
 
 /// The command `parallax agents`.
 struct Agents: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Shows agents.", subcommands: [List.self, Get.self])
+  static let configuration = CommandConfiguration(
+    abstract: "Shows and disconnects agents.", subcommands: [List.self, Get.self, Disconnect.self])
 
   /// The command `parallax agents list`.
   struct List: AsyncParsableCommand {
@@ -16,23 +17,33 @@ struct Agents: AsyncParsableCommand {
       name: .customLong("capability"), help: ArgumentHelp("Only with this capability; repeat it for several.", valueName: "capability"))
     var capabilities: [String] = []
 
+    @OptionGroup var watch: WatchOptions
     @OptionGroup var server: ServerOptions
 
     mutating func run() async throws {
+      try await ControlPlaneClient.with(server) { [self] client in
+        try await LiveView.show(watch) {
+          let list = try await list(client)
+          if list.agents.isEmpty, server.output == .table { Printer.note("No agent matches.") }
+          return try Printer(server.output).text(of: JSON.encode(list), as: AgentList.self) {
+            $0.agents.isEmpty ? [] : [table($0.agents)]
+          }
+        }
+      }
+    }
+
+    private func list(_ client: ControlPlaneClient) async throws -> AgentList {
       let query: [(String, String?)] = [
         ("status", status?.wire.rawValue), ("capabilities", capabilities.isEmpty ? nil : capabilities.joined(separator: ",")),
         ("limit", "1000"),
       ]
-      let list = try await ControlPlaneClient.with(server) { client in
-        var all: AgentList = try Printer.decode(try await client.get("/api/agents", query: query))
-        while all.agents.count < all.total {
-          let page: AgentList = try Printer.decode(try await client.get("/api/agents", query: query + [("offset", "\(all.agents.count)")]))
-          if page.agents.isEmpty { break }
-          all.agents += page.agents
-        }
-        return all
+      var all: AgentList = try Printer.decode(try await client.get("/api/agents", query: query))
+      while all.agents.count < all.total {
+        let page: AgentList = try Printer.decode(try await client.get("/api/agents", query: query + [("offset", "\(all.agents.count)")]))
+        if page.agents.isEmpty { break }
+        all.agents += page.agents
       }
-      try Printer(server.output).show(try JSON.encode(list), as: AgentList.self) { [table($0.agents)] }
+      return all
     }
 
     private func table(_ agents: [AgentDocument]) -> Table {
@@ -73,6 +84,29 @@ struct Agents: AsyncParsableCommand {
 }
 
 extension Agents {
+  /// The command `parallax agents disconnect`.
+  struct Disconnect: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Ends the connection of an agent; exit code 1 if it was not connected.",
+      discussion: "The agent gets close code 1000 and is not expected back: its tasks go to others.")
+
+    @Argument(help: "The agent's id.")
+    var id: String
+
+    @OptionGroup var server: ServerOptions
+
+    mutating func run() async throws {
+      let answer = try await ControlPlaneClient.with(server) { [id] in
+        try await $0.post("/api/agents/\(id.pathSegment)/disconnect", body: nil)
+      }
+      let outcome: AgentDisconnected = try Printer.decode(answer)
+      try Printer(server.output).show(answer, as: AgentDisconnected.self) {
+        [Table(rows: [["\($0.id)", $0.disconnected ? "disconnected" : "was not connected"]])]
+      }
+      guard outcome.disconnected else { throw CommandFailure(.failed, "\(id) was not connected") }
+    }
+  }
+
   /// A status as an argument.
   struct Status: ExpressibleByArgument {
     var wire: AgentStatus

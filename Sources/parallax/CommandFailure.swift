@@ -16,6 +16,7 @@ struct CommandFailure: Error {
 
   init(_ exitCode: Code, _ message: String) {
     self.exitCode = exitCode
-    self.message = message.printable
+    // Several mistakes stay one line.
+    self.message = message.split(whereSeparator: \.isNewline).joined(separator: "; ").printable
   }
 }

@@ -74,14 +74,15 @@ struct Doctor: AsyncParsableCommand {
 
   /// Asks all nodes at the same time.
   private func answers() async throws -> [DoctorReport.Node] {
-    let (key, tls) = (ServerOptions.key(server.apiKey), try server.tls())
-    let addresses = try ServerOptions.addresses(server.servers)
-    return await withTaskGroup(of: (Int, DoctorReport.Node).self) { group in
-      for (index, address) in addresses.enumerated() {
+    try await ControlPlaneClient.with(server) { client in await answers(from: client) }
+  }
+
+  private func answers(from client: ControlPlaneClient) async -> [DoctorReport.Node] {
+    await withTaskGroup(of: (Int, DoctorReport.Node).self) { group in
+      for (index, address) in client.addresses.enumerated() {
         group.addTask {
           do {
-            let client = ControlPlaneClient(addresses: [address], key: key, tls: tls)
-            let answer = try await client.get("/ha/diagnosis")
+            let answer = try await client.only(address).get("/ha/diagnosis")
             return (index, DoctorReport.Node(server: address, try Printer.decode(answer, as: DiagnosisDocument.self)))
           } catch let failure as CommandFailure {
             return (index, DoctorReport.Node(server: address, failure: failure))

@@ -122,7 +122,7 @@ extension DoctorReport.Node {
     var lines = [title, ""]
     for finding in checks where !isQuiet || finding.status >= .warn {
       let name = finding.status.rawValue.uppercased().padded(to: 4)
-      let status = printer.colored ? finding.status.style?.applied(to: name) ?? name : name
+      let status = printer.terminal.isColored ? finding.status.style?.applied(to: name) ?? name : name
       lines.append("\(status)  \(finding.id.padded(to: width))  \(finding.summary.printable)")
       guard finding.status >= .warn else { continue }
       let more = [("why", finding.cause), ("mend", finding.remedy), ("page", finding.page)]

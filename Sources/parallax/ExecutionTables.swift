@@ -2,14 +2,18 @@ import ParallaxAPI
 
 /// Executions as tables.
 enum ExecutionTables {
-  static func list(_ page: ExecutionList) -> [Table] {
-    let rows = page.executions.map { execution -> [Table.Cell] in
+  static func list(_ page: ExecutionList) -> [Table] { page.executions.isEmpty ? [] : [rows(page.executions)] }
+
+  /// The rows of a list; ages are from `now`.
+  static func rows(_ executions: [ExecutionDocument], at now: Timestamp = .now) -> Table {
+    let rows = executions.map { execution -> [Table.Cell] in
       [
-        Table.Cell(execution.executionId), "\(execution.pattern.name)", status(execution.status), "\(execution.createdAt)",
-        duration(execution.duration), "\(execution.nodeId)",
+        Table.Cell(execution.executionId), "\(execution.pattern.name)", status(execution.status),
+        "\(Duration.milliseconds(now.milliseconds - execution.createdAt.milliseconds).shortText)", duration(execution.duration),
+        "\(execution.nodeId)",
       ]
     }
-    return [Table("ID", "PATTERN", "STATUS", "CREATED", "DURATION", "NODE", rows: rows)]
+    return Table("ID", "PATTERN", "STATUS", "AGE", "DURATION", "NODE", rows: rows)
   }
 
   static func details(_ execution: ExecutionDocument) -> [Table] {
@@ -42,7 +46,7 @@ enum ExecutionTables {
     ]
   }
 
-  private static func status(_ status: ExecutionStatus) -> Table.Cell {
+  static func status(_ status: ExecutionStatus) -> Table.Cell {
     let style: Style =
       switch status {
       case .completed: .good
@@ -53,7 +57,7 @@ enum ExecutionTables {
   }
 
   private static func duration(_ duration: WireDuration?) -> Table.Cell {
-    Table.Cell(duration.map { $0.duration.text } ?? "-")
+    Table.Cell(duration.map { $0.duration.shortText } ?? "-")
   }
 
   /// JSON from a node can be written as JSON again: it has no number that JSON cannot express.

@@ -5,7 +5,8 @@ import ParallaxAPI
 /// The command `parallax executions`.
 struct Executions: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Runs patterns; shows and cancels executions.", subcommands: [Run.self, Get.self, List.self, Cancel.self])
+    abstract: "Runs patterns; shows, follows, cancels and retries executions.",
+    subcommands: [Run.self, Get.self, List.self, Watch.self, Wait.self, Cancel.self, Retry.self])
 
   /// The command `parallax executions run`.
   struct Run: AsyncParsableCommand {
@@ -49,10 +50,7 @@ struct Executions: AsyncParsableCommand {
         return try printer.show(answer, as: ExecutionAcceptance.self, ExecutionTables.acceptance)
       }
       try printer.show(answer, as: ExecutionDocument.self, ExecutionTables.details)
-      if execution.status.isTerminal, execution.status != .completed {
-        let reason = execution.error.map { ": \($0.message) (\($0.code))" } ?? ""
-        throw CommandFailure(.failed, "\(execution.executionId) \(execution.status.rawValue)\(reason)")
-      }
+      try execution.checkOutcome()
     }
   }
 
@@ -63,11 +61,16 @@ struct Executions: AsyncParsableCommand {
     @Argument(help: "The execution's id.")
     var id: String
 
+    @OptionGroup var watch: WatchOptions
     @OptionGroup var server: ServerOptions
 
     mutating func run() async throws {
-      let answer = try await ControlPlaneClient.with(server) { [id] in try await $0.get("/api/executions/\(id.pathSegment)") }
-      try Printer(server.output).show(answer, as: ExecutionDocument.self, ExecutionTables.details)
+      try await ControlPlaneClient.with(server) { [self] client in
+        try await LiveView.show(watch) {
+          try Printer(server.output).text(
+            of: await client.get("/api/executions/\(id.pathSegment)"), as: ExecutionDocument.self, ExecutionTables.details)
+        }
+      }
     }
   }
 
@@ -81,37 +84,39 @@ struct Executions: AsyncParsableCommand {
     @Option(help: "Only with this status.")
     var status: Status?
 
-    @Option(help: "The number of executions, 1 to 100.")
-    var limit = 20
+    @Option(help: "The number of executions.")
+    var limit: Int?
 
+    @Flag(help: "All executions, however many.")
+    var all = false
+
+    @OptionGroup var filter: ExecutionFilter
+    @OptionGroup var watch: WatchOptions
     @OptionGroup var server: ServerOptions
+
+    private static let defaultLimit = 20
 
     mutating func validate() throws {
-      guard (1...100).contains(limit) else { throw ValidationError("--limit must be from 1 to 100, found \(limit)") }
+      if let limit, limit < 1 { throw ValidationError("--limit must be at least 1, found \(limit)") }
+      if all, limit != nil { throw ValidationError("--all and --limit exclude each other") }
+      let criteria = try filter.criteria(at: .now)
+      if pattern != nil, criteria.pattern != nil { throw ValidationError("--pattern and --filter pattern=… exclude each other") }
+      if status != nil, criteria.status != nil { throw ValidationError("--status and --filter status=… exclude each other") }
     }
 
     mutating func run() async throws {
-      let query = [("pattern", pattern), ("status", status?.wire.rawValue), ("limit", "\(limit)")]
-      let answer = try await ControlPlaneClient.with(server) { try await $0.get("/api/executions", query: query) }
-      try Printer(server.output).show(answer, as: ExecutionList.self, ExecutionTables.list)
-    }
-  }
-
-  /// The command `parallax executions cancel`.
-  struct Cancel: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Cancels an execution.")
-
-    @Argument(help: "The execution's id.")
-    var id: String
-
-    @OptionGroup var server: ServerOptions
-
-    mutating func run() async throws {
-      let answer = try await ControlPlaneClient.with(server) { [id] in
-        try await $0.post("/api/executions/\(id.pathSegment)/cancel", body: nil)
-      }
-      try Printer(server.output).show(answer, as: CancellationDocument.self) {
-        [Table(rows: [[Table.Cell($0.executionId), Table.Cell($0.status.rawValue)]])]
+      try await ControlPlaneClient.with(server) { [self] client in
+        try await LiveView.show(watch) {
+          var criteria = try filter.criteria(at: .now)
+          criteria.pattern = criteria.pattern ?? pattern
+          criteria.status = criteria.status ?? status?.wire
+          let list = try await client.executions(criteria, limit: all ? nil : limit ?? Self.defaultLimit)
+          if list.executions.isEmpty, server.output == .table { Printer.note("No execution matches.") }
+          if list.hasMore, limit == nil, server.output == .table, !watch.watch {
+            Printer.note("The newest \(list.executions.count) are shown; --limit N or --all shows more.")
+          }
+          return try Printer(server.output).text(of: JSON.encode(list), as: ExecutionList.self, ExecutionTables.list)
+        }
       }
     }
   }

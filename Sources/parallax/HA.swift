@@ -13,48 +13,24 @@ struct HA: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Shows the members and the leader; exit code 3 without a leader, 1 with several.")
 
-    @Flag(help: "Show the status again every second, until interrupted.")
-    var watch = false
-
+    @OptionGroup var watch: WatchOptions
     @OptionGroup var server: ServerOptions
 
     mutating func run() async throws {
-      guard watch else { return try await Self.show(server).check() }
-      let isTerminal = isatty(STDOUT_FILENO) == 1
-      try await Self.repeated(every: .seconds(1), clock: ContinuousClock()) {
-        if isTerminal { print("\u{1b}[H\u{1b}[2J", terminator: "") }
-        do {
-          _ = try await Self.show(server)
-        } catch let failure as CommandFailure where failure.exitCode == .unreachable {
-          FileHandle.standardError.write(Data("parallax: \(failure.message)\n".utf8))
+      let status = try await ControlPlaneClient.with(server) { [watch, server] client in
+        var last: HAStatusDocument?
+        try await LiveView.show(watch) {
+          let answer = try await client.get("/ha/status")
+          let status: HAStatusDocument = try Printer.decode(answer)
+          last = status
+          return switch server.output {
+          case .json: try Printer(.json).text(of: answer, as: HAStatusDocument.self) { _ in [] }
+          case .table: status.table
+          }
         }
-        if !isTerminal { print() }
-        fflush(nil)
+        return last
       }
-    }
-
-    /// Does something again and again, with a pause in between, until it throws or the task is cancelled.
-    ///
-    /// - Parameters:
-    ///   - pause: The time between two runs.
-    ///   - clock: What the pause is measured by.
-    ///   - work: What to do.
-    /// - Throws: What the work throws, or `CancellationError`.
-    static func repeated<C: Clock>(every pause: C.Duration, clock: C, _ work: () async throws -> Void) async throws {
-      while true {
-        try await work()
-        try await clock.sleep(for: pause)
-      }
-    }
-
-    private static func show(_ server: ServerOptions) async throws -> HAStatusDocument {
-      let answer = try await ControlPlaneClient.with(server) { try await $0.get("/ha/status") }
-      let status: HAStatusDocument = try Printer.decode(answer)
-      switch server.output {
-      case .json: try Printer(server.output).show(answer, as: HAStatusDocument.self) { _ in [] }
-      case .table: print(status.table)
-      }
-      return status
+      try status?.check()
     }
   }
 

@@ -14,9 +14,16 @@ extension HA {
     @Option(help: "The reason, for the nodes' logs.")
     var reason: String?
 
+    @Flag(help: "Show who leads and who could take over, and do nothing; exit code 3 if nobody could.")
+    var dryRun = false
+
     @OptionGroup var server: ServerOptions
 
     mutating func run() async throws {
+      if dryRun {
+        let status = try await ControlPlaneClient.with(server) { try await $0.haStatus() }
+        return try StepDownPreview(status, to: successor).show(Printer(server.output))
+      }
       let request = try await ControlPlaneClient.with(server) { [successor, reason] client in
         let status = try await client.haStatus()
         guard status.leader != nil else { throw CommandFailure(.noLeader, "the cluster \(status.clusterId) has no leader to step down") }
@@ -47,6 +54,46 @@ extension HA {
       }
       try await handOver("/ha/elect", JSON.encode(request), server)
     }
+  }
+}
+
+/// What a request to step down would find.
+struct StepDownPreview: Codable, Equatable {
+  var leader: String?
+  var term: Int64?
+  /// The healthy members that could take over, or the one that is asked for.
+  var candidates: [String]
+  /// The reason that nobody would take over; nil if somebody could.
+  var obstacle: String?
+
+  init(_ status: HAStatusDocument, to successor: String?) {
+    leader = status.leader
+    term = status.term
+    let healthy = status.members.filter { $0.status == .healthy && $0.id != status.leader }.map(\.id)
+    candidates = successor.map { wanted in healthy.filter { $0 == wanted } } ?? healthy
+    obstacle =
+      if status.stale {
+        "the store does not answer, so that the state of the cluster is unknown"
+      } else if status.leader == nil {
+        "the cluster \(status.clusterId) has no leader to step down"
+      } else if status.paused {
+        "elections are paused, so that nobody takes over until: parallax ha resume"
+      } else if let successor, candidates.isEmpty {
+        successor == status.leader ? "\(successor) leads already" : "\(successor) is no healthy member"
+      } else if candidates.isEmpty {
+        "no other member is healthy"
+      } else {
+        nil
+      }
+  }
+
+  func show(_ printer: Printer) throws {
+    try printer.show(JSON.encode(self), as: StepDownPreview.self) { _ in
+      guard obstacle == nil, let leader else { return [] }
+      let next = candidates.count == 1 ? candidates[0] : "one of \(candidates.joined(separator: ", "))"
+      return [Table(rows: [["\(leader) would step down (term \(term ?? 0)), and \(next) take over. Nothing was done."]])]
+    }
+    if let obstacle { throw CommandFailure(.noLeader, obstacle) }
   }
 }
 

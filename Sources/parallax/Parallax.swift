@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import ParallaxAPI
 
 /// The command line of Parallax.
 struct Parallax: AsyncParsableCommand {
@@ -7,17 +8,19 @@ struct Parallax: AsyncParsableCommand {
     commandName: "parallax",
     abstract: "Runs executions on a Parallax control plane and shows its state.",
     discussion: """
-      The address of the control plane is --server or PARALLAX_SERVER, else http://127.0.0.1:8080.
-      Exit codes: 0 success, 1 failure, 2 wrong usage, 3 no leader, 4 no server reachable, 5 a warning of doctor.
+      The address of the control plane is --server or PARALLAX_SERVER, else http://127.0.0.1:8080; options of the server may stand in front \
+      of the command. Completions for a shell: parallax --generate-completion-script bash, zsh or fish.
+      Exit codes: 0 success, 1 failure, 2 wrong usage, 3 no leader, 4 no server reachable or ready, 5 a warning of the doctor.
       """,
-    subcommands: [Executions.self, Agents.self, Patterns.self, HA.self, Doctor.self, Keys.self])
+    version: ParallaxVersion.current,
+    subcommands: [Executions.self, Agents.self, Agent.self, Patterns.self, HA.self, Doctor.self, Keys.self])
 }
 
 @main
 enum Entry {
   static func main() async {
     do {
-      var command = try Parallax.parseAsRoot()
+      var command = try Parallax.parseAsRoot(GlobalArguments.reordered(Array(CommandLine.arguments.dropFirst())))
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {

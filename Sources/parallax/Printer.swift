@@ -4,28 +4,36 @@ import ParallaxAPI
 /// Prints results in the form that the options and the terminal require.
 struct Printer {
   var format: OutputFormat
-  var colored: Bool
+  var terminal: Terminal
 
-  init(_ format: OutputFormat) {
-    self.init(format, isTerminal: isatty(STDOUT_FILENO) == 1, environment: ProcessInfo.processInfo.environment)
-  }
-
-  /// Color is for terminals that support it and users who have not disabled it (https://no-color.org).
-  init(_ format: OutputFormat, isTerminal: Bool, environment: [String: String]) {
+  init(_ format: OutputFormat, terminal: Terminal = .current) {
     self.format = format
-    colored = isTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
+    self.terminal = terminal
   }
 
   /// Prints a node's answer: unchanged as JSON, or as the tables of its document.
   func show<Document: Decodable>(_ answer: Data, as type: Document.Type = Document.self, _ tables: (Document) -> [Table]) throws {
+    let text = try text(of: answer, as: type, tables)
+    if !text.isEmpty { print(text) }
+  }
+
+  /// A node's answer as it is printed.
+  func text<Document: Decodable>(
+    of answer: Data, as type: Document.Type = Document.self, _ tables: (Document) -> [Table]
+  ) throws -> String {
     switch format {
-    case .json: print(try Self.indented(answer))
-    case .table: print(text(of: tables(try Self.decode(answer))))
+    case .json: try Self.indented(answer)
+    case .table: text(of: tables(try Self.decode(answer)))
     }
   }
 
   func text(of tables: [Table]) -> String {
-    tables.map { $0.lines(colored: colored).joined(separator: "\n") }.joined(separator: "\n\n")
+    tables.map { $0.lines(colored: terminal.isColored, width: terminal.columns).joined(separator: "\n") }.joined(separator: "\n\n")
+  }
+
+  /// Says something that is no result, so that standard output has results only.
+  static func note(_ text: String) {
+    FileHandle.standardError.write(Data((text + "\n").utf8))
   }
 
   /// Decodes a node's answer.

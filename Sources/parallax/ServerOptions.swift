@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import NIOSSL
+import ParallaxAgent
 
 /// The options of every command: the control plane's address, the key and the form of the output.
 struct ServerOptions: ParsableArguments {
@@ -29,11 +30,18 @@ struct ServerOptions: ParsableArguments {
   @Option(help: "The form of the output.")
   var output: OutputFormat = .table
 
+  /// The files of TLS for an agent.
+  func agentTLS(environment: [String: String] = ProcessInfo.processInfo.environment) -> AgentConfiguration.TLS {
+    func file(_ given: String?, _ variable: String) -> String? { (given ?? environment[variable]).flatMap { $0.isEmpty ? nil : $0 } }
+    return AgentConfiguration.TLS(
+      authorities: file(authority, "PARALLAX_CA"), certificate: file(certificate, "PARALLAX_CERTIFICATE"),
+      privateKey: file(privateKey, "PARALLAX_PRIVATE_KEY"))
+  }
+
   /// The settings of TLS; nil for those of the system.
   func tls(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> TLSConfiguration? {
-    func file(_ given: String?, _ variable: String) -> String? { (given ?? environment[variable]).flatMap { $0.isEmpty ? nil : $0 } }
-    let ca = file(authority, "PARALLAX_CA")
-    let (certificate, key) = (file(certificate, "PARALLAX_CERTIFICATE"), file(privateKey, "PARALLAX_PRIVATE_KEY"))
+    let files = agentTLS(environment: environment)
+    let (ca, certificate, key) = (files.authorities, files.certificate, files.privateKey)
     guard ca != nil || certificate != nil || key != nil else { return nil }
     guard (certificate == nil) == (key == nil) else {
       throw CommandFailure(.usage, "a certificate and its key go together: set both --certificate and --private-key, or none")

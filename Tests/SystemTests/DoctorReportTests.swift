@@ -20,7 +20,7 @@ import Testing
         duration: .milliseconds(12), checks: findings))
   }
 
-  private static let plain = Printer(.table, isTerminal: false, environment: [:])
+  private static let plain = Printer(.table, terminal: Terminal(isColored: false))
 
   private func exitCode(_ nodes: DoctorReport.Node..., failOn threshold: Doctor.Threshold = .warn) -> CommandFailure.Code? {
     do {

@@ -4,15 +4,15 @@ import Testing
 
 @testable import parallax
 
-/// `parallax ha status --watch`, on a manual clock.
+/// `--watch`, on a manual clock.
 @Suite(.timeLimit(.minutes(1))) struct WatchTests {
   private struct Interrupted: Error {}
 
-  @Test func theStatusIsShownEverySecondUntilAnError() async throws {
+  @Test func aViewIsShownAtEachIntervalUntilAnError() async throws {
     let clock = ManualClock()
     let shownAt = Recorder<Duration>()
     let watch = Task {
-      try await HA.Status.repeated(every: .seconds(1), clock: clock) {
+      try await LiveView.repeated(every: .seconds(1), clock: clock) {
         shownAt.add(clock.now.sinceStart)
         if shownAt.count == 4 { throw Interrupted() }
       }

@@ -1,0 +1,206 @@
+import Foundation
+import Logging
+import ParallaxAPI
+import ParallaxAgent
+import ServiceLifecycle
+import TestSupport
+import Testing
+
+extension SystemTests {
+  /// `ParallaxAgent` and `parallax agent run` at real nodes.
+  @Suite(.serialized, .timeLimit(.minutes(3)))
+  struct Agents {
+    private struct Text: Codable, Sendable { var text: String }
+
+    private static let quiet = Logger(label: "agent") { _ in SwiftLogNoOpLogHandler() }
+
+    private func configuration(_ urls: [String], id: String = "agent_swift") -> AgentConfiguration {
+      var configuration = AgentConfiguration(urls: urls, id: id, capabilities: ["analysis"])
+      configuration.reconnection = .init(maxRetries: 0, initial: .milliseconds(50), max: .milliseconds(500))
+      return configuration
+    }
+
+    /// Runs an agent beside the body, and stops it gracefully; returns its end.
+    @discardableResult
+    private func with(
+      _ configuration: AgentConfiguration, _ handler: @escaping ParallaxAgent.Handler, _ body: () async throws -> Void
+    ) async throws -> Result<Void, any Error> {
+      let agent = ParallaxAgent(configuration: configuration, logger: Self.quiet, onTask: handler)
+      let group = ServiceGroup(services: [agent], logger: Self.quiet)
+      let run = Task { try await group.run() }
+      do {
+        try await body()
+      } catch {
+        run.cancel()
+        _ = await run.result
+        throw error
+      }
+      await group.triggerGracefulShutdown()
+      return await run.result
+    }
+
+    private func untilRegistered(_ node: ParallaxdProcess, _ id: String = "agent_swift") async throws {
+      try await eventually("the agent at the node") {
+        let agents = try await node.api.get("/api/agents").decode(AgentList.self).agents
+        return agents.contains { $0.id == id && $0.status != .disconnected }
+      }
+    }
+
+    private static let pattern = "name: analyze\nagents: { capabilities: [analysis] }\ntimeout: 30s\n"
+
+    private func apply(to node: ParallaxdProcess) async throws {
+      let answer = try await node.api.post("/api/patterns", text: Self.pattern, contentType: "application/x-yaml")
+      #expect(answer.status == 201)
+    }
+
+    @Test func `an agent in Swift works with values of its program`() async throws {
+      try await withParallaxd { node in
+        try await apply(to: node)
+        let handler: ParallaxAgent.Handler = { task in
+          let input = try task.decodeInput(as: Text.self)
+          if input.text == "fail" { throw AgentTaskFailure(code: "NO_MODEL", message: "no model", isRetryable: false) }
+          return AgentResult(["length": .integer(Int64(input.text.count))], confidence: 0.5)
+        }
+        let end = try await with(configuration([node.url]), handler) {
+          try await untilRegistered(node)
+          func run(_ input: JSONValue) async throws -> ExecutionDocument {
+            try await node.api.post("/api/patterns/analyze/execute", ExecuteRequest(input: input)).decode(ExecutionDocument.self)
+          }
+          let done = try await run(["text": "four"])
+          #expect(done.status == .completed && done.agents.first?.result == ["length": 4] && done.agents.first?.confidence == 0.5)
+          #expect(try await run(["text": "fail"]).agents.first?.error?.code == "NO_MODEL")
+          let invalid = try await run(["text": 5]).agents.first?.error
+          #expect(invalid?.code == "INVALID_INPUT" && invalid?.message.contains("text") == true)
+        }
+        #expect(throws: Never.self) { try end.get() }
+        #expect(try await node.api.get("/api/agents?status=idle").decode(AgentList.self).agents.isEmpty, "it has said good-bye")
+      }
+    }
+
+    @Test(arguments: [SIGTERM, SIGKILL])
+    func `a running task survives the end of its node, and is worked on once`(signal: Int32) async throws {
+      try await RedisServer.with { redis in
+        let environment = [
+          "PARALLAX_REDIS_URL": redis.url, "PARALLAX_HA_ENABLED": "true", "PARALLAX_HA_LEASE_DURATION": "1s",
+          "PARALLAX_HA_CHECK_INTERVAL": "300ms", "PARALLAX_HA_CHECK_TIMEOUT": "200ms",
+        ]
+        func named(_ id: String) -> [String: String] { environment.merging(["PARALLAX_NODE_ID": id]) { $1 } }
+        try await withParallaxd(environment: named("first")) { first in
+          try await withParallaxd(environment: named("second")) { second in
+            try await apply(to: second)
+            let begun = Recorder<String>()
+            let (gate, opener) = AsyncStream<Void>.makeStream()
+            let handler: ParallaxAgent.Handler = { task in
+              begun.add(task.id)
+              for await _ in gate { break }
+              return AgentResult("done")
+            }
+            try await with(configuration([first.url, second.url]), handler) {
+              try await untilRegistered(first)
+              let accepted = try await second.api.post("/api/patterns/analyze/execute?async=true", ExecuteRequest(input: nil))
+                .decode(ExecutionAcceptance.self)
+              try await eventually("the task") { begun.count == 1 }
+              first.process.send(signal: signal)
+              try await eventually("the agent at the other node", within: .seconds(30)) {
+                let agent = try await second.api.get("/api/agents/agent_swift")
+                guard agent.status == 200 else { return false }
+                return try agent.decode(AgentDocument.self).nodeId == "second"
+              }
+              opener.finish()
+              try await eventually("the result", within: .seconds(30)) {
+                try await second.execution(accepted.executionId).status == .completed
+              }
+              #expect(begun.count == 1)
+            }
+          }
+        }
+      }
+    }
+
+    @Test func `of two processes with one id the former ends`() async throws {
+      try await withParallaxd { node in
+        let first = ParallaxAgent(configuration: configuration([node.url]), logger: Self.quiet) { _ in AgentResult(.null) }
+        let run = Task { try await first.run() }
+        try await untilRegistered(node)
+        try await with(configuration([node.url]), { _ in AgentResult(.null) }) {
+          let error = await #expect(throws: ParallaxAgentError.self) { try await run.value }
+          #expect(error?.code == .replaced && error?.description.contains("agent_swift") == true)
+        }
+      }
+    }
+
+    @Test func `an agent that no node takes ends with the reason`() async throws {
+      let key = "agent-key-of-a-test-0123456789"
+      let file = "security: { authentication: { apiKeys: [{ name: agents, key: \(key), scopes: [agent] }] } }"
+      try await withParallaxd(environment: ["PARALLAX_CONFIG": "node.yaml"], files: ["node.yaml": file]) { node in
+        var refused = configuration([node.url])
+        refused.reconnection.maxRetries = 1
+        refused.credential = { "wrong-key-of-a-test-0123456789" }
+        let agent = ParallaxAgent(configuration: refused, logger: Self.quiet) { _ in AgentResult(.null) }
+        let error = await #expect(throws: ParallaxAgentError.self) { try await agent.run() }
+        #expect(error?.code == .unreachable && error?.description.contains("401") == true)
+        #expect(error?.description.contains("UNAUTHORIZED") == true && error?.description.contains("wrong-key") == false)
+      }
+      var nobody = configuration(["ws://127.0.0.1:\(try LoopbackPort.free())"])
+      nobody.reconnection.maxRetries = 2
+      let alone = ParallaxAgent(configuration: nobody, logger: Self.quiet) { _ in AgentResult(.null) }
+      let error = await #expect(throws: ParallaxAgentError.self) { try await alone.run() }
+      #expect(error?.description.contains("connection refused") == true && error?.description.contains("3 failed attempts") == true)
+    }
+
+    @Test func `a command works as an agent`() async throws {
+      try await withParallaxd { node in
+        try await apply(to: node)
+        let script = """
+          input=$(cat)
+          case $input in
+            *fail*) echo "cannot do that" >&2; exit 65;;
+            *text*) echo "$PARALLAX_CAPABILITY ${PARALLAX_API_KEY:-no key}";;
+            *) echo "{\\"echo\\": $input}";;
+          esac
+          """
+        let tool = try ChildProcess(
+          ProjectLayout.executable("parallax"),
+          ["--server", node.url, "agent", "run", "--capability", "analysis", "--", "sh", "-c", script],
+          environment: ["PARALLAX_API_KEY": "some-key-of-a-test-0123456789"])
+        try await withChildProcess(tool) { tool in
+          try await eventually("the agent") { tool.errorOutput.contains("registered") }
+          func run(_ input: JSONValue) async throws -> ExecutionDocument {
+            try await node.api.post("/api/patterns/analyze/execute", ExecuteRequest(input: input)).decode(ExecutionDocument.self)
+          }
+          #expect(try await run([1, 2]).agents.first?.result == ["echo": [1, 2]])
+          #expect(try await run("text").agents.first?.result == "analysis no key")
+          let failed = try await run("fail").agents.first?.error
+          #expect(failed?.code == "EXIT_65" && failed?.message == "cannot do that")
+          tool.send(signal: SIGTERM)
+          #expect(try await tool.waitForExit() == .code(0))
+        }
+      }
+      let missing = try await run(ProjectLayout.executable("parallax"), ["agent", "run", "--capability", "a", "--", "no-such-command"])
+      #expect(missing.exit == .code(2) && missing.errorOutput.contains("no-such-command"))
+    }
+
+    @Test func `a cancelled task ends its command`() async throws {
+      try await withParallaxd { node in
+        try await apply(to: node)
+        let tool = try ChildProcess(
+          ProjectLayout.executable("parallax"),
+          [
+            "--server", node.url, "agent", "run", "--capability", "analysis", "--", "sh", "-c",
+            "echo began >&2; touch began; exec sleep 300",
+          ])
+        try await withChildProcess(tool) { tool in
+          try await eventually("the agent") { tool.errorOutput.contains("registered") }
+          let accepted = try await node.api.post("/api/patterns/analyze/execute?async=true", ExecuteRequest(input: nil))
+            .decode(ExecutionAcceptance.self)
+          try await eventually("a running task") { try await node.execution(accepted.executionId).status == .running }
+          _ = try await node.api.post("/api/executions/\(accepted.executionId)/cancel", text: "")
+          // The place is free when the command has ended, far before its five minutes.
+          let next = try await node.api.post("/api/patterns/analyze/execute?async=true", ExecuteRequest(input: nil))
+            .decode(ExecutionAcceptance.self)
+          try await eventually("the next task") { try await node.execution(next.executionId).status == .running }
+        }
+      }
+    }
+  }
+}
