@@ -47,7 +47,7 @@ fi
 if command -v systemd-analyze >/dev/null; then
   unit=$(mktemp -d)
   trap 'rm -rf "$unit"' EXIT
-  sed 's#/usr/bin/parallaxd#/bin/true#' deploy/systemd/parallaxd.service >"$unit/parallaxd.service"
+  sed 's#/usr/bin/parallaxd#/bin/true#; s#/usr/bin/parallax-witness#/bin/true#' deploy/systemd/parallaxd.service >"$unit/parallaxd.service"
   found=$(systemd-analyze verify "$unit/parallaxd.service" 2>&1 || echo "exit code $?")
   exposure=$(systemd-analyze security --offline=true "$unit/parallaxd.service" | sed -n 's/.*exposure level.*: \([0-9.]*\) .*/\1/p')
   if [ -n "$found" ] || ! awk "BEGIN { exit !(\"$exposure\" != \"\" && $exposure <= 1.2) }"; then

@@ -407,7 +407,7 @@ def check_daemon(place, documents, daemon, folder):
         value = variable.get("value", f"{NAME}-0")
         environment[variable["name"]] = value.replace("file:/run", f"file:{root}/run")
     command = [daemon, container["args"][0], str(root) + container["args"][1]]
-    if container["command"] != ["parallaxd"]:
+    if container["command"] != ["parallax-witness", "--", "parallaxd"]:
         fault(place, f"the container runs {container['command']}")
     sound = run(f"{place}: ConfigMap", [*command, "--check-config"], env=environment, cwd=folder)
     if "the configuration is sound" not in sound:
