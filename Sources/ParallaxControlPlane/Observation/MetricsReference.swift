@@ -9,6 +9,9 @@ package enum MetricsReference {
       name: "parallax_ha_duty_runs_total", type: "counter", labels: ["duty", "outcome"],
       help: "Rounds of the leader's duties, by duty and outcome."),
     MetricDescription(
+      name: "parallax_ha_takeover_seconds", type: "histogram", labels: ["cause"],
+      help: "Silence of the former leader when this node took over, by the cause of its end."),
+    MetricDescription(
       name: "parallax_ha_duty_seconds", type: "histogram", labels: ["duty"], help: "Time that a round of a leader's duty takes."),
     MetricDescription(
       name: "parallax_redis_command_seconds", type: "histogram", labels: ["command"],
@@ -18,6 +21,10 @@ package enum MetricsReference {
     MetricDescription(
       name: "parallax_redis_reconnects_total", type: "counter", help: "Connections to Redis that replaced a lost one."),
   ]
+
+  /// What a node registers only if it keeps a witness.
+  private static let ofWitness = MetricDescription(
+    name: "parallax_ha_witnesses_lost_total", type: "counter", help: "Witnesses of this node that have ended before it.")
 
   /// The help texts of what is reported through swift-metrics, by name.
   package static var help: [String: String] { Dictionary(uniqueKeysWithValues: reported.map { ($0.name, $0.help) }) }
@@ -35,7 +42,8 @@ package enum MetricsReference {
     try registry.registerProcessMetrics()
     // The parts of a node register their metrics when they are made; none of them is run.
     _ = try ParallaxNode(configuration: configuration, metrics: registry, logger: logger)
-    return (registry.descriptions + reported).sorted { $0.name < $1.name }
+    let registered = registry.descriptions.filter { $0.name != ofWitness.name }
+    return (registered + reported + [ofWitness]).sorted { $0.name < $1.name }
   }
 
   /// A table of all metrics in Markdown.

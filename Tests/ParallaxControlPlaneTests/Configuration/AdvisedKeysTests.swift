@@ -10,6 +10,8 @@ import Testing
   private static let roots = Set(ConfigurationKeys.sections.compactMap { $0.split(separator: ".").first.map(String.init) })
   /// The fields of a pattern's section `agents`, which is not a section of the configuration.
   private static let patternFields: Set<String> = ["agents.capabilities", "agents.min", "agents.max"]
+  /// The ids of the doctor's checks up to their first hyphen, some of which are like keys.
+  private static let checks = Set(DiagnosisCheck.allCases.map { $0.rawValue.prefix { $0 != "-" } }.map(String.init))
 
   @Test func `Every message in the sources names keys that the configuration has`() throws {
     var named: Set<String> = []
@@ -17,7 +19,7 @@ import Testing
     for file in try swiftFiles(in: "Sources")
     where !file.path.hasSuffix("ConfigurationKeys.swift") && !file.path.contains("/ParallaxRedis/") {
       for literal in StringLiterals.all(in: try String(contentsOf: file, encoding: .utf8)) {
-        for key in keys(in: literal) where !Self.patternFields.contains(key) {
+        for key in keys(in: literal) where !Self.patternFields.contains(key) && !Self.checks.contains(key) {
           named.insert(key)
           #expect(Self.isKnown(key), "\(file.lastPathComponent) names \(key) in \"\(literal)\"")
         }
@@ -31,6 +33,8 @@ import Testing
       .union(["PARALLAX_CONFIG", "PARALLAX_SERVER", "PARALLAX_API_KEY", "PARALLAX_CA", "PARALLAX_CERTIFICATE", "PARALLAX_PRIVATE_KEY"])
       // A witness sets it for the node inside it.
       .union(["PARALLAX_WITNESS_DESCRIPTOR"])
+      // `parallax agent run` sets them for its command.
+      .union(["PARALLAX_TASK_ID", "PARALLAX_EXECUTION_ID", "PARALLAX_PATTERN", "PARALLAX_CAPABILITY", "PARALLAX_TIMEOUT_MS"])
     for file in try swiftFiles(in: "Sources") {
       for literal in StringLiterals.all(in: try String(contentsOf: file, encoding: .utf8)) {
         for match in literal.matches(of: /PARALLAX_[A-Z_]+/) {
