@@ -5,6 +5,8 @@ package import ParallaxHA
 ///
 /// One line of JSON on the pipe; a later line replaces an earlier one.
 package struct WitnessOrders: Sendable, Codable, Equatable {
+  /// The process id of the node: the end of another process, such as a script around the node, proves nothing.
+  package var process: Int32
   /// The session of the node.
   package var session: NodeSession
   package var keyPrefix: String
@@ -19,6 +21,7 @@ package struct WitnessOrders: Sendable, Codable, Equatable {
   /// Makes orders.
   ///
   /// - Parameters:
+  ///   - process: The process id of the node.
   ///   - session: The session of the node.
   ///   - timings: The durations of the election.
   ///   - keyPrefix: The prefix of the keys in Redis.
@@ -26,8 +29,10 @@ package struct WitnessOrders: Sendable, Codable, Equatable {
   ///   - redis: The way to Redis.
   ///   - logsJSON: Whether the node logs JSON.
   package init(
-    session: NodeSession, timings: ElectionTimings, keyPrefix: String, requiredReplicas: Int, redis: RedisAccess, logsJSON: Bool
+    process: Int32, session: NodeSession, timings: ElectionTimings, keyPrefix: String, requiredReplicas: Int, redis: RedisAccess,
+    logsJSON: Bool
   ) {
+    self.process = process
     self.session = session
     self.keyPrefix = keyPrefix
     self.requiredReplicas = requiredReplicas

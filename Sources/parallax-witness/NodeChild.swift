@@ -18,7 +18,7 @@ struct NodeChild {
     let description: String
   }
 
-  private let process: pid_t
+  let process: pid_t
   private let readingEnd: Int32
 
   /// The signals that are no message to the node: faults of this process, and those that nobody can wait for.
@@ -42,6 +42,8 @@ struct NodeChild {
     var awaited = Self.awaited
     pthread_sigmask(SIG_BLOCK, &awaited, nil)
     signal(SIGPIPE, SIG_IGN)
+    // Where a launcher has it ignored, the kernel would reap the node, and nobody would hear of its end.
+    signal(SIGCHLD, SIG_DFL)
     // A process without a job control terminal may stop when it gives the terminal to its child.
     signal(SIGTTOU, SIG_IGN)
     var ends: [Int32] = [-1, -1]

@@ -61,7 +61,7 @@ struct WitnessProgram {
     Signals.block([SIGTERM, SIGINT, SIGHUP, SIGPIPE])
     var pipe = NodePipe(process: process)
     guard let orders = pipe.waitForEnd() else { return }
-    report(MemberEnd(at: .now), orders) {
+    report(MemberEnd(at: .now), of: process, orders) {
       while !Signals.isPending(SIGTERM) { try await Task.sleep(for: .milliseconds(50)) }
       // The first look takes milliseconds; a store that does not answer by then costs a lease.
       try await Task.sleep(for: .milliseconds(500))
@@ -78,15 +78,22 @@ struct WitnessProgram {
     let end = child.waitForEnd()
     if let orders = child.orders {
       // Nothing restarts the node before this process has ended, so the second look is short.
-      report(MemberEnd(at: .now, cause: end), orders) { try await Task.sleep(for: .seconds(2)) }
+      report(MemberEnd(at: .now, cause: end), of: child.process, orders) { try await Task.sleep(for: .seconds(2)) }
     }
     child.reapOthers()
     end.repeatByThisProcess()
   }
 
-  private static func report(_ end: MemberEnd, _ line: [UInt8], until hurry: @escaping @Sendable () async throws -> Void) {
+  private static func report(_ end: MemberEnd, of process: Int32, _ line: [UInt8], until hurry: @escaping @Sendable () async throws -> Void)
+  {
     do {
       let orders = try WitnessOrders(line: line)
+      guard orders.process == process else {
+        complain(
+          "parallax-witness: process \(process) has ended, and the node is \(orders.process): nothing is proven. "
+            + "A script around the node must replace itself by it, with exec")
+        return
+      }
       var logger = Logger(label: "parallax-witness") { _ in WitnessLogHandler(isJSON: orders.logsJSON) }
       logger[metadataKey: "node"] = "\(orders.session.nodeID)"
       logger[metadataKey: "incarnation"] = "\(orders.session.incarnation)"

@@ -8,7 +8,8 @@ import Testing
     var access = RedisAccess(servers: ["127.0.0.1:6379"])
     change(&access)
     return WitnessOrders(
-      session: NodeSession(nodeID: "node-a", incarnation: "a1"), timings: .standard, keyPrefix: "parallax:", requiredReplicas: 1,
+      process: 4_711, session: NodeSession(nodeID: "node-a", incarnation: "a1"), timings: .standard, keyPrefix: "parallax:",
+      requiredReplicas: 1,
       redis: access,
       logsJSON: true)
   }

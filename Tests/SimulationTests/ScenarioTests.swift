@@ -44,7 +44,9 @@ import Testing
 
   @Test func everyWrongRuleHasItsScenario() throws {
     let texts = try Self.scenarios.map { try String(contentsOf: Self.folder.appending(path: $0), encoding: .utf8) }
-    for rule in WrongRule.allCases { #expect(texts.contains { $0.contains("defect \(rule)\n") }) }
+    for rule in WrongRule.allCases where !rule.isOfWitness {
+      #expect(texts.contains { $0.contains("defect \(rule)\n") }, "\(rule)")
+    }
   }
 
   @Test func scenariosExist() {

@@ -94,6 +94,31 @@ extension SystemTests {
       }
     }
 
+    @Test(arguments: [true, false])
+    func `the end of a script around the node proves nothing, and that of the node itself does`(isNode: Bool) async throws {
+      try await RedisServer.with { redis in
+        let cluster = ParallaxCluster(redis: redis, nodes: [])
+        let record = ElectionRecord(
+          clusterID: "production", leader: "node-0", incarnation: "shell", term: 7, leaseDuration: .seconds(15))
+        #expect(try await cluster.redisCommand("SET", "parallax:ha:leader", String(decoding: try record.encoded(), as: UTF8.self)) == "OK")
+        let script = "sed s/4711/\(isNode ? "$$" : "1")/ orders >/proc/self/fd/$PARALLAX_WITNESS_DESCRIPTOR; kill -9 $$"
+        let files = ["orders": String(decoding: try Self.orders(redis).line(), as: UTF8.self)]
+        let outcome = try await run(
+          ProjectLayout.executable("parallax-witness"), ["--", Self.shell.path, "-c", script], files: files)
+        #expect(outcome.exit == .signal(SIGKILL))
+        let isReleased = try await cluster.record()["witnessed"] == true
+        #expect(isReleased == isNode, "\(outcome.errorOutput)")
+        #expect(outcome.errorOutput.contains("nothing is proven") != isNode, "\(outcome.errorOutput)")
+      }
+    }
+
+    /// Orders of the process 4711.
+    private static func orders(_ redis: RedisServer) -> WitnessOrders {
+      WitnessOrders(
+        process: 4_711, session: NodeSession(nodeID: "node-0", incarnation: "shell"), timings: .standard, keyPrefix: "parallax:",
+        requiredReplicas: 0, redis: RedisAccess(servers: ["127.0.0.1:\(redis.port)"]), logsJSON: false)
+    }
+
     // MARK: Beside a process
 
     /// A shell in the place of a node: it starts the witness, writes orders to the pipe, and then runs `rest`.
@@ -103,12 +128,10 @@ extension SystemTests {
       let record = ElectionRecord(
         clusterID: "production", leader: "node-0", incarnation: "shell", term: 7, leaseDuration: .seconds(15))
       #expect(try await cluster.redisCommand("SET", "parallax:ha:leader", String(decoding: try record.encoded(), as: UTF8.self)) == "OK")
-      let orders = WitnessOrders(
-        session: NodeSession(nodeID: "node-0", incarnation: "shell"), timings: .standard, keyPrefix: "parallax:", requiredReplicas: 0,
-        redis: RedisAccess(servers: ["127.0.0.1:\(redis.port)"]), logsJSON: false)
+      let orders = Self.orders(redis)
       let witness = try ProjectLayout.executable("parallax-witness").path
       let script = """
-        mkfifo pipe; '\(witness)' --node-process $$ <pipe & exec 3>pipe; cat orders >&3; echo ready; \(rest)
+        mkfifo pipe; '\(witness)' --node-process $$ <pipe & exec 3>pipe; sed "s/4711/$$/" orders >&3; echo ready; \(rest)
         """
       let files = ["orders": String(decoding: try orders.line(), as: UTF8.self)]
       try await withChildProcess(ChildProcess(Self.shell, ["-c", script], files: files)) { process in

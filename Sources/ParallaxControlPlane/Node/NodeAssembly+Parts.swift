@@ -8,6 +8,12 @@ import ParallaxState
 import ParallaxWitness
 import ServiceLifecycle
 
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// Factories of the parts that take more than one line.
 extension NodeAssembly {
   // MARK: Election and members
@@ -51,7 +57,8 @@ extension NodeAssembly {
       return []
     }
     let orders = WitnessOrders(
-      session: session, timings: election.configuration.timings, keyPrefix: configuration.redis.keyPrefix,
+      process: ProcessInfo.processInfo.processIdentifier, session: session, timings: election.configuration.timings,
+      keyPrefix: configuration.redis.keyPrefix,
       requiredReplicas: configuration.redis.requireReplicas,
       redis: RedisAccess(configuration.redis, clientName: "parallax-witness-\(session.nodeID)"),
       logsJSON: NodeLogHandler.format(configuration.logging.format) == .json)

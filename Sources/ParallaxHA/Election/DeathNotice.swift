@@ -35,6 +35,8 @@ package struct DeathNotice: Sendable {
   /// The term of a release whose outcome may be unknown.
   private var attempted: FencingToken?
   private var highestSequence: Int64 = 0
+  /// The latest term of any record that was read.
+  private var latestTerm: Int64?
 
   /// The terms that were given back, each once.
   package private(set) var released: [FencingToken] = []
@@ -81,7 +83,12 @@ package struct DeathNotice: Sendable {
   private mutating func observe(_ snapshot: ElectionSnapshot, at now: Duration) {
     let record = snapshot.record
     highestSequence = max(highestSequence, record.sequence)
+    let former = latestTerm
+    latestTerm = max(former ?? record.term, record.term)
     if record.leader == session.nodeID, record.incarnation == session.incarnation {
+      // The store has lost later writes: the successor in them may be alive, and only the lease of this record bounds its time.
+      let isRolledBack = released.contains(record.fencingToken) || former.map { record.term < $0 } ?? false
+      guard !isRolledBack else { return settle(at: now) }
       held = snapshot
       isSettled = false
       return

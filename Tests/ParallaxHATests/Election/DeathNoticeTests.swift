@@ -98,6 +98,22 @@ import Testing
     #expect(notice.released.map(\.term) == [7, 8])
   }
 
+  /// The writes behind it are lost, and with them the record of a successor that may be alive.
+  @Test(arguments: [true, false])
+  func aRecordThatTheStoreBringsBackKeepsItsLease(hasSuccessor: Bool) async throws {
+    let record = Self.record()
+    _ = put(record)
+    var notice = DeathNotice(of: Self.dead, timings: .standard)
+    _ = try await look(&notice)
+    if hasSuccessor {
+      _ = put(Self.record(term: 9, holder: NodeSession(nodeID: "b", incarnation: "b1")))
+      _ = try await look(&notice, at: .seconds(2))
+    }
+    let version = put(hasSuccessor ? Self.record(term: 8) : record)
+    #expect(try await look(&notice, at: .seconds(4)) == .seconds(6))
+    #expect(store.read()?.version == version, "nobody may take it before its lease has passed")
+  }
+
   @Test func theLastLookIsAtTheEndOfTheLease() async throws {
     var notice = DeathNotice(of: Self.dead, timings: .standard)
     var looks: [Duration] = []

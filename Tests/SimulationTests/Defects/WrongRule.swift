@@ -40,4 +40,12 @@ enum WrongRule: String, Sendable, CaseIterable {
   case noticeLowersTerm
   /// A notice writes the next term.
   case noticeRaisesTerm
+
+  /// The rule is one of witnesses, which a script does not have: seeds find it (`ElectionMutationTests`), and the model.
+  var isOfWitness: Bool {
+    switch self {
+    case .noticeOnSilence, .noticeForAnyIncarnation, .blindNotice, .noSecondLook, .noticeLowersTerm, .noticeRaisesTerm: true
+    default: false
+    }
+  }
 }
