@@ -144,6 +144,10 @@ struct AgentConnection: Sendable {
   private static func refusal(
     _ channel: NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>, from endpoint: AgentEndpoint
   ) async -> Refusal {
+    // A proxy may begin an answer and never end it.
+    let raw = channel.channel
+    let limit = raw.eventLoop.scheduleTask(in: handshakeTimeout) { raw.close(promise: nil) }
+    defer { limit.cancel() }
     var status = 0
     var retryAfter: Duration?
     var body = ByteBuffer()
@@ -154,7 +158,8 @@ struct AgentConnection: Sendable {
           status = Int(head.status.code)
           retryAfter = head.headers.first(name: "retry-after").flatMap { Int($0) }.map { .seconds(max(0, min($0, 3_600))) }
         case .body(var piece):
-          if body.readableBytes < largestRefusal { body.writeBuffer(&piece) }
+          body.writeBuffer(&piece)
+          if body.readableBytes > largestRefusal { return false }
         case .end: return true
         }
       }

@@ -12,7 +12,7 @@ struct AgentEndpoint: Sendable, Hashable {
     return port == (isTLS ? 443 : 80) ? name : "\(name):\(port)"
   }
 
-  /// Reads an URL.
+  /// Reads a URL.
   ///
   /// - Throws: ``ParallaxAgentError`` that names the URL, without credentials in it.
   init(_ text: String) throws(ParallaxAgentError) {

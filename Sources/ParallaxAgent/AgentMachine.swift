@@ -87,6 +87,8 @@ struct AgentMachine {
   private var current: Int?
   /// The connection that is being opened, or at which the registration is under way.
   private var candidate: Int?
+  /// A registration was sent whose answer has not come: the node may have taken it.
+  private var isRegistering = false
   private var lastConnection = 0
   private var nextEndpoint = 0
   /// The failed attempts since the last registration.
@@ -147,6 +149,7 @@ struct AgentMachine {
 
   private mutating func register(at connection: Int, _ actions: inout [Action]) {
     guard connection == candidate else { return actions.append(.close(connection, code: 1_001)) }
+    isRegistering = true
     var metadata = configuration.metadata
     metadata["name"] = .string(configuration.name ?? configuration.id)
     send(
@@ -164,7 +167,7 @@ struct AgentMachine {
     actions.append(.clear(.registration(connection)))
     // The node has dropped the former registration; closing without a message leaves the tasks with this agent.
     if let current { actions += [.clear(.heartbeat(current)), .close(current, code: 1_001)] }
-    (current, candidate, failures, silence) = (connection, nil, 0, 0)
+    (current, candidate, failures, silence, isRegistering) = (connection, nil, 0, 0, false)
     beat = max(.milliseconds(100), registration.config.heartbeatInterval.duration)
     largestMessage = registration.config.maxMessageSize
     let place = (nextEndpoint + endpoints.count - 1) % endpoints.count
@@ -255,6 +258,14 @@ struct AgentMachine {
   private mutating func noteFault(_ fault: ControlPlaneMessage.ProtocolError, id: String?, at connection: Int, _ actions: inout [Action]) {
     if fault.code == "REPLACED" {
       guard connection == current else { return }
+      if isRegistering {
+        // Replaced by its own registration, whose answer is late or lost; another process is met at the next time.
+        isRegistering = false
+        current = nil
+        actions += [.clear(.heartbeat(connection)), .close(connection, code: 1_001)]
+        if candidate == nil { retry("replaced by a registration of its own", after: nil, isFailure: false, &actions) }
+        return
+      }
       return end(
         ParallaxAgentError(
           .replaced, "another process has registered as \(configuration.id); two processes with one id would replace each other for ever"),
@@ -300,12 +311,15 @@ struct AgentMachine {
         AgentTaskFailure(code: "INVALID_RESULT", message: "the confidence \(confidence) is not from 0 to 1", isRetryable: false))
     }
     let requestID = done.requestID ?? id
+    let encoded = (try? message.encoded(id: requestID, timestamp: nil)).map(Array.init)
+    // The node would refuse what nests too deeply, and could not say which task it was.
     let frame =
-      (try? message.encoded(id: requestID, timestamp: nil)).map(Array.init)
+      encoded.flatMap { (try? JSON.value(from: $0)) == nil ? nil : $0 }
       ?? Self.frame(
         Self.failed(
           id, done.executionID,
-          AgentTaskFailure(code: "INVALID_RESULT", message: "the result has a number that JSON cannot express", isRetryable: false)),
+          AgentTaskFailure(
+            code: "INVALID_RESULT", message: "the result has a number that JSON cannot express, or nests too deeply", isRetryable: false)),
         id: requestID)
     outcomes[id] = KeptOutcome(executionID: done.executionID, requestID: requestID, frame: frame)
     order.append(id)

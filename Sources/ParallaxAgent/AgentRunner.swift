@@ -189,17 +189,25 @@ struct AgentRunner {
     }
   }
 
-  /// Ends what still runs; the close frame that was sent last gets a moment to be answered.
+  /// Ends what still runs: handlers get a moment to notice, and the close frame that was sent last to be answered.
   private func end() async {
     for task in work.values { task.cancel() }
     for timer in timers.values { timer.task.cancel() }
     for connection in connections.values { connection.close(code: 1_001) }
-    for task in work.values { await task.value }
-    let dialing = Array(dialing.values)
-    let limit = Task { [clock] in
-      if (try? await clock.sleep(for: Self.farewell)) != nil { for one in dialing { one.cancel() } }
+    let (ends, end) = AsyncStream<Void>.makeStream()
+    let rest = Task { [work, dialing] in
+      for one in work.values { await one.value }
+      for one in dialing.values { await one.value }
+      end.finish()
     }
-    for one in dialing { await one.value }
+    let limit = Task { [clock] in
+      try? await clock.sleep(for: Self.farewell)
+      end.finish()
+    }
+    for await _ in ends {}
     limit.cancel()
+    rest.cancel()
+    // A handler that ignores its cancellation holds nobody.
+    for one in dialing.values { one.cancel() }
   }
 }

@@ -16,7 +16,7 @@ public import ServiceLifecycle
 ///
 /// The agent keeps each outcome until a node has stored it, and sends it again after a lost connection; tasks go on meanwhile. If its node
 /// is about to stop, it registers at another one before it leaves. Delivery is at least once: a task that has been given twice is worked on
-/// once per process, and a handler with effects elsewhere uses the task's id to make them once.
+/// once by a process, and a handler with effects elsewhere uses the execution's id to make them once.
 public struct ParallaxAgent: Service {
   /// Works on one task; several run at a time, up to ``AgentConfiguration/maxConcurrentTasks``.
   ///
@@ -71,7 +71,7 @@ public struct ParallaxAgent: Service {
   /// Runs the agent until a graceful shutdown is complete, the task is cancelled, or it cannot go on; to be called once.
   ///
   /// A graceful shutdown lets running tasks end and waits for the acknowledgements of their outcomes, for at most
-  /// ``AgentConfiguration/stopTimeout``; the node gives the agent nothing new meanwhile. Cancellation ends it at once, as a crash would.
+  /// ``AgentConfiguration/stopTimeout``; the node is asked to give nothing new meanwhile. Cancellation ends it at once, as a crash would.
   ///
   /// - Throws: ``ParallaxAgentError`` if a setting cannot be used, no node takes the agent as often as it may try, an operator has
   ///   disconnected it, or another process has registered under its id.

@@ -116,19 +116,26 @@ struct TaskCommand: Sendable {
     process.executableURL = executable
     process.arguments = arguments
     process.environment = environment(of: task)
-    let (input, output, errors) = (Pipe(), Pipe(), Pipe())
+    let (input, output, errors) = RunningProcess.makePipes()
     (process.standardInput, process.standardOutput, process.standardError) = (input, output, errors)
     let text = try JSON.encode(task.input)
     let running = RunningProcess(process)
     return try await withTaskCancellationHandler {
       async let printed = Self.contents(of: output.fileHandleForReading)
       async let complained = Self.contents(of: errors.fileHandleForReading)
-      let end = try await running.run {
-        // A command that reads nothing ends its input early.
-        DispatchQueue.global().async {
-          try? input.fileHandleForWriting.write(contentsOf: text)
-          try? input.fileHandleForWriting.close()
+      let end: Int32
+      do {
+        end = try await running.run {
+          // A command that reads nothing ends its input early.
+          DispatchQueue.global().async {
+            try? input.fileHandleForWriting.write(contentsOf: text)
+            try? input.fileHandleForWriting.close()
+          }
         }
+      } catch {
+        // Without a process nobody else ends what is read here.
+        for pipe in [input, output, errors] { try? pipe.fileHandleForWriting.close() }
+        throw error
       }
       return (end, await printed, await complained)
     } onCancel: {
@@ -156,18 +163,33 @@ struct TaskCommand: Sendable {
   }
 }
 
-/// A process that can be stopped from another task, also before its start.
+/// A process that can be stopped from another task, also before its start, together with what it has started.
 private final class RunningProcess: Sendable {
   private struct State {
-    var isStarted = false
+    var id: pid_t?
     var isStopped = false
+    var hasEnded = false
   }
+
+  /// Held while pipes are made and processes are started, so that no process inherits the pipes of another.
+  private static let spawning = Mutex(())
 
   private let process: Process
   private let state = Mutex(State())
 
   init(_ process: Process) {
     self.process = process
+  }
+
+  /// Pipes that only the process gets that they are given to.
+  static func makePipes() -> (Pipe, Pipe, Pipe) {
+    spawning.withLock { _ in
+      let pipes = (Pipe(), Pipe(), Pipe())
+      for pipe in [pipes.0, pipes.1, pipes.2] {
+        for handle in [pipe.fileHandleForReading, pipe.fileHandleForWriting] { _ = fcntl(handle.fileDescriptor, F_SETFD, FD_CLOEXEC) }
+      }
+      return pipes
+    }
   }
 
   /// Starts the process and waits for its end.
@@ -180,25 +202,41 @@ private final class RunningProcess: Sendable {
     }
     try state.withLock { state in
       if state.isStopped { throw CancellationError() }
-      try process.run()
-      state.isStarted = true
+      try Self.spawning.withLock { _ in
+        // This thread may have signals blocked, which the process would inherit for its life.
+        var (none, former) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &former)
+        defer { pthread_sigmask(SIG_SETMASK, &former, nil) }
+        try process.run()
+      }
+      state.id = process.processIdentifier
     }
     started()
     // Its end counts, also after a cancellation of this task.
-    return await Task { await ends.first { _ in true } ?? -1 }.value
+    let status = await Task { await ends.first { _ in true } ?? -1 }.value
+    state.withLock { state in
+      state.hasEnded = true
+      // What it has left behind would hold its output open, and the place of the task with it.
+      if let id = state.id { kill(-id, SIGKILL) }
+    }
+    return status
   }
 
+  /// Ends the process and its group with SIGTERM, and what is left of them with SIGKILL after a while.
   func stop(after grace: Duration) {
-    let isRunning = state.withLock { state in
-      state.isStopped = true
-      return state.isStarted
-    }
-    guard isRunning else { return }
-    process.terminate()
-    let id = process.processIdentifier
+    state.withLock { $0.isStopped = true }
+    signal(SIGTERM)
     Task { [self] in
       try? await Task.sleep(for: grace)
-      if process.isRunning { kill(id, SIGKILL) }
+      signal(SIGKILL)
+    }
+  }
+
+  private func signal(_ number: Int32) {
+    state.withLock { state in
+      guard let id = state.id, !state.hasEnded else { return }
+      if kill(-id, number) != 0 { kill(id, number) }
     }
   }
 }

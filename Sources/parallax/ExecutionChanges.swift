@@ -65,31 +65,40 @@ struct ExecutionChange: Codable, Sendable {
   static func make(
     _ ids: [String], _ printer: Printer, change: @escaping @Sendable (String) async throws -> ExecutionChange
   ) async throws {
-    let changes = try await withThrowingTaskGroup(of: (Int, ExecutionChange).self) { group in
+    // One that is named twice is not retried twice.
+    var known: Set<String> = []
+    let ids = ids.filter { known.insert($0).inserted }
+    var isOver = false
+    let changes = await withTaskGroup(of: (Int, ExecutionChange, hasNode: Bool).self) { group in
       var waiting = ids.enumerated().makeIterator()
       var done: [Int: ExecutionChange] = [:]
       func start() {
-        guard let (index, id) = waiting.next() else { return }
+        guard !isOver, let (index, id) = waiting.next() else { return }
         group.addTask {
           do {
-            return (index, try await change(id))
-          } catch let failure as CommandFailure where failure.exitCode == .failed {
-            return (index, ExecutionChange(executionId: id, error: failure.message))
+            return (index, try await change(id), true)
+          } catch {
+            let failure = error as? CommandFailure
+            return (index, ExecutionChange(executionId: id, error: failure?.message ?? "\(error)"), failure?.exitCode == .failed)
           }
         }
       }
       for _ in 0..<width { start() }
-      while let (index, change) = try await group.next() {
+      while let (index, change, hasNode) = await group.next() {
         done[index] = change
+        // Without a node there is no use in going on; what was done is told all the same.
+        isOver = isOver || !hasNode
         start()
       }
       return ids.indices.compactMap { done[$0] }
     }
     try printer.show(JSON.encode(changes), as: [ExecutionChange].self) { [table($0)] }
+    if changes.count < ids.count { Printer.note("\(ids.count - changes.count) were not tried.") }
     let failed = changes.filter { $0.error != nil }
     guard let first = failed.first else { return }
     throw CommandFailure(
-      .failed, ids.count == 1 ? first.error ?? "" : "\(failed.count) of \(ids.count) failed, the first: \(first.error ?? "")")
+      isOver ? .unreachable : .failed,
+      ids.count == 1 ? first.error ?? "" : "\(failed.count) of \(ids.count) failed, the first: \(first.error ?? "")")
   }
 
   /// Prints what would be changed.

@@ -111,6 +111,32 @@ import Testing
     #expect(bench.handle(.closed(1, code: 1_001, reason: "")).isEmpty)
   }
 
+  /// The node's two messages are on two connections, so that either may come first, and the answer may be lost.
+  @Test func anAgentIsNotEndedByItsOwnRegistration() {
+    var bench = Bench.registered()
+    bench.receive(task("t1"))
+    bench.receive(.reconnect(.init(reason: "drain", afterMs: 0)))
+    _ = bench.handle(.elapsed(.connect))
+    _ = bench.handle(.opened(2))
+    let replaced = ControlPlaneMessage.error(.init(code: "REPLACED", message: "x", fatal: true))
+    #expect(bench.receive(replaced, at: 1) == ["close 1 1001"])
+    #expect(bench.register(at: 2).last == "set heartbeat(2) 10.0 seconds")
+    #expect(bench.receive(replaced, at: 2) == ["cancel t1", "end replaced"], "by another process")
+    var lost = Bench.registered()
+    lost.receive(.reconnect(.init(reason: "drain", afterMs: 0)))
+    _ = lost.handle(.elapsed(.connect))
+    _ = lost.handle(.opened(2))
+    _ = lost.handle(.closed(2, code: nil, reason: "broken"))
+    #expect(lost.receive(replaced, at: 1) == ["close 1 1001", "set connect 2.0 seconds"])
+  }
+
+  @Test func aResultThatNestsTooDeeplyFailsItsTask() {
+    var bench = Bench.registered()
+    bench.receive(task("t1"))
+    let deep = (0..<80).reduce(JSONValue.null) { value, _ in .array([value]) }
+    #expect(bench.handle(.finished("t1", .result(AgentResult(deep), duration: .zero))) == ["send 1 task_error"])
+  }
+
   @Test func anAttemptThatFailsWhileTheOldConnectionStandsEndsNothing() {
     var bench = Bench.registered { $0.reconnection.maxRetries = 1 }
     bench.receive(.reconnect(.init(reason: "drain", afterMs: 0)))

@@ -187,7 +187,7 @@ extension SystemTests {
           ProjectLayout.executable("parallax"),
           [
             "--server", node.url, "agent", "run", "--capability", "analysis", "--", "sh", "-c",
-            "echo began >&2; touch began; exec sleep 300",
+            "trap 'echo stopped > stopped; exit 1' TERM; sleep 300 & wait",
           ])
         try await withChildProcess(tool) { tool in
           try await eventually("the agent") { tool.errorOutput.contains("registered") }
@@ -199,6 +199,8 @@ extension SystemTests {
           let next = try await node.api.post("/api/patterns/analyze/execute?async=true", ExecuteRequest(input: nil))
             .decode(ExecutionAcceptance.self)
           try await eventually("the next task") { try await node.execution(next.executionId).status == .running }
+          // The command had the time to end in its own way, and its child, which holds its output, is gone too.
+          try await eventually("a farewell") { tool.text(of: "stopped") == "stopped\n" }
         }
       }
     }

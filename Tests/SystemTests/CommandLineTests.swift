@@ -170,14 +170,17 @@ extension SystemTests {
 
     @Test func `disconnects an agent`() async throws {
       try await withParallaxd(environment: shippedPatterns) { node in
-        try await withPythonAgents(1, url: node.agentURL, capabilities: ["classification"]) { _ in
+        try await withPythonAgents(1, url: node.agentURL, capabilities: ["classification"]) { agents in
           let parallax = CommandLineTool(server: node.url)
           let outcome = try await parallax("agents", "disconnect", "agent_python_0")
           #expect(outcome.exit == .code(0) && outcome.output.contains("disconnected"), "\(outcome.errorOutput)")
-          try await eventually("no agent") {
-            try await parallax("agents", "list", "--status", "idle").errorOutput.contains("No agent matches.")
+          // The example comes back, as a program that is restarted would.
+          try await eventually("another registration") {
+            agents[0].process.output.components(separatedBy: "registered").count == 3
           }
         }
+        let unknown = try await CommandLineTool(server: node.url)("agents", "disconnect", "agent_none")
+        #expect(unknown.exit == .code(1) && unknown.errorOutput.contains("agent_none"))
       }
     }
 

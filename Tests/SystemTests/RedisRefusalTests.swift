@@ -44,6 +44,44 @@ extension SystemTests {
       }
     }
 
+    @Test func `with full memory an execution ends although its store refuses the change before, and the log says so once`() async throws {
+      try await ParallaxCluster.with(2) { cluster in
+        try await cluster.nodes[0].apply(pattern("analyze", min: 2, Aggregation(strategy: .all)))
+        let node = cluster.nodes[0]
+        try await AgentSocket.withAgent("agent-a", at: node) { first in
+          try await AgentSocket.withAgent("agent-b", at: node) { second in
+            let id = try await node.submit("analyze").executionId
+            let task = try await first.receiveTask()
+            _ = try await second.receiveTask()
+            try cluster.redis.command("CONFIG", "SET", "maxmemory", "1")
+            try await first.complete(task, with: .string(String(repeating: "x", count: 10_000)))
+            try await eventually("the refusal of its result") { node.process.errorOutput.contains("the store refuses writes") }
+
+            let began = ContinuousClock.now
+            let cancelled = try await node.api.send("POST", "/api/executions/\(id)/cancel", body: nil)
+            #expect(cancelled.status == 200 && began.duration(to: .now) < .seconds(5), "\(cancelled.text)")
+            #expect(try cluster.redis.command("HGET", "parallax:execution:\(id)", "status").text == "cancelled")
+            // Its result no longer counts, and the agent may forget it.
+            while try await first.receive("result_ack", ControlPlaneMessage.ResultAck.self).taskId != task.taskId {}
+          }
+        }
+        for node in cluster.nodes {
+          // The idle node notices the refusal at its next write.
+          try await eventually("the refusal at each node") {
+            let unready = try await node.api.get("/health/ready")
+            return unready.status == 503 && unready.text.contains("OOM command not allowed")
+          }
+        }
+        try cluster.redis.command("CONFIG", "SET", "maxmemory", "0")
+        for node in cluster.nodes {
+          try await node.waitUntilReady(within: .seconds(20))
+          let lines = node.process.errorOutput.split(separator: "\n")
+          #expect(lines.count { $0.contains("the store refuses writes") } == 1, "\(node.process.errorOutput)")
+          #expect(lines.count { $0.contains("the store takes writes again") } == 1, "\(node.process.errorOutput)")
+        }
+      }
+    }
+
     @Test func `a user without channels keeps a node unready, with Redis's message as the reason`() async throws {
       let user = "parallax on >password ~parallax:* ~{parallax:* resetchannels +@all"
       try await RedisServer.with(.init(users: [user])) { redis in

@@ -107,7 +107,8 @@ package final class ChildProcess: Sendable {
     try? FileManager.default.removeItem(at: folder)
   }
 
-  private func text(of file: String) -> String {
+  /// The contents of a file in the process' working folder; empty without the file.
+  package func text(of file: String) -> String {
     (try? Data(contentsOf: folder.appending(path: file))).map { String(decoding: $0, as: UTF8.self) } ?? ""
   }
 }

@@ -102,7 +102,10 @@ extension FrontHandler {
       own = nil
       let refusal = HTTPErrorResponse(malformed: error, in: gate.lastPiece)
       let requestID = RequestID.make()
-      request.access = AccessLogEntry(nil, principal: nil, address: context.channel.remoteAddress?.ipAddress ?? "", began: lastRead)
+      // What has a head is known already.
+      request.access =
+        request.access
+        ?? AccessLogEntry(nil, principal: nil, address: context.channel.remoteAddress?.ipAddress ?? "", began: lastRead)
       shared.logger.debug("malformed HTTP", metadata: ["error": "\(error)", "requestId": "\(requestID)"])
       var response = RawResponse(status: refusal.status, contentType: "application/json", body: refusal.body(requestID: requestID))
       response.headers = [(RequestID.headerName, requestID)]
