@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all test-dashboard fuzz format bench bench-failover bench-json bench-redis endurance mutants simulate demo docs run clean
+.PHONY: help build test test-all test-dashboard fuzz format api-breakage bench bench-failover bench-json bench-redis endurance mutants simulate demo docs run clean
 
 # Where the project is checked, warnings are errors; where it is used, they are not.
 STRICT := PARALLAX_STRICT=1
@@ -23,6 +23,9 @@ fuzz: ## Fuzz the Redis decoder: libFuzzer, then against hiredis; ARGS="SECONDS"
 format: ## Format the sources in place
 	swift format --in-place --parallel --recursive Package.swift Sources Plugins Tests Benchmarks/Package.swift Benchmarks/Sources \
 	  Examples/Package.swift Examples/Sources Examples/Tests Oracle/Package.swift Oracle/Sources
+
+api-breakage: ## Compare the libraries with the last release; about half an hour
+	@Scripts/api-breakage.sh $(ARGS)
 
 test-dashboard: ## The dashboard in a headless Chromium, in each of its states; ARGS="FOLDER_OF_EXECUTABLES FOLDER_FOR_PICTURES"
 	@Scripts/test-dashboard.sh $(ARGS)

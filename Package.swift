@@ -153,6 +153,8 @@ let package = Package(
       exclude: ["UI"], swiftSettings: settings, plugins: ["EmbedFiles"]),
     .plugin(name: "EmbedFiles", capability: .buildTool(), dependencies: ["embed-files"]),
     .executableTarget(name: "embed-files", path: "Plugins/embed-files", swiftSettings: settings),
+    .plugin(name: "EmbedCommit", capability: .buildTool(), dependencies: ["embed-commit"]),
+    .executableTarget(name: "embed-commit", path: "Plugins/embed-commit", swiftSettings: settings),
 
     // Floor 3
     .target(
@@ -186,7 +188,7 @@ let package = Package(
         coreMetrics,
         lifecycle, always("UnixSignals", "swift-service-lifecycle"),
       ],
-      swiftSettings: settings),
+      swiftSettings: settings, plugins: ["EmbedCommit"]),
     .executableTarget(
       name: "parallax",
       dependencies: [
@@ -195,10 +197,11 @@ let package = Package(
         tools("AsyncHTTPClient", "async-http-client"), tools("NIOFoundationCompat", "swift-nio"), tools("NIOHTTP1", "swift-nio"),
         tools("NIOSSL", "swift-nio-ssl"),
       ] + Weight.commandLine.nio,
-      swiftSettings: settings),
+      swiftSettings: settings, plugins: ["EmbedCommit"]),
 
     .executableTarget(
-      name: "parallax-witness", dependencies: ["ParallaxWitness", "ParallaxHA", "ParallaxAPI", logging], swiftSettings: settings),
+      name: "parallax-witness", dependencies: ["ParallaxWitness", "ParallaxHA", "ParallaxAPI", logging], swiftSettings: settings,
+      plugins: ["EmbedCommit"]),
 
     // Tests
     .target(

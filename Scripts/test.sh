@@ -112,6 +112,7 @@ if stage "Build, warnings are errors" "${strict[@]}" swift build --build-tests; 
   stage "Tests" "${suites[@]}" --skip-build || true
   stage "Nodes behind nginx" Scripts/test-proxies.sh short || true
   stage "Chart, manifests, image and composition" Scripts/check-deploy.sh || true
+  stage "Version, bill of materials and release" Scripts/check-release.sh || true
   stage "The API against its description" Scripts/test-openapi.sh || true
 else
   skip "Tests" "the build failed"

@@ -1,5 +1,6 @@
 import Dispatch
 import Logging
+import ParallaxAPI
 import ParallaxHA
 import ParallaxWitness
 
@@ -26,6 +27,7 @@ struct WitnessProgram {
   private static let usage = """
     usage: parallax-witness -- COMMAND [ARGUMENT ...]
            parallax-witness --node-process PID
+           parallax-witness --version
 
     Says in the store that a node's process has ended, so that its term and its executions go on elsewhere at once.
 
@@ -41,6 +43,8 @@ struct WitnessProgram {
     case "--node-process" where arguments.count == 2:
       guard let process = arguments.last.flatMap({ Int32($0) }), process > 0 else { refuse("\"\(arguments.last ?? "")\" is no process id") }
       beside(process)
+    case "--version":
+      print(ParallaxVersion.text(commit: BuildCommit.current))
     case "--help", "-h":
       print(usage)
     default:

@@ -12,7 +12,7 @@ struct Parallax: AsyncParsableCommand {
       of the command. Completions for a shell: parallax --generate-completion-script bash, zsh or fish.
       Exit codes: 0 success, 1 failure, 2 wrong usage, 3 no leader, 4 no server reachable or ready, 5 a warning of the doctor.
       """,
-    version: ParallaxVersion.current,
+    version: ParallaxVersion.text(commit: BuildCommit.current),
     subcommands: [Executions.self, Agents.self, Agent.self, Patterns.self, HA.self, Doctor.self, Keys.self])
 }
 

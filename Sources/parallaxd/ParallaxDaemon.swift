@@ -26,7 +26,7 @@ struct ParallaxDaemon: AsyncParsableCommand {
       Without a configuration the node runs alone on 127.0.0.1:8080 and keeps its state in memory. Flags override environment \
       variables, which override the configuration file, which overrides the defaults.
       """,
-    version: ParallaxNode.version)
+    version: ParallaxVersion.text(commit: BuildCommit.current))
 
   @Option(help: "The configuration file; else PARALLAX_CONFIG, ./parallax.config.yaml, /etc/parallax/parallax.config.yaml.")
   var config: String?
@@ -91,6 +91,7 @@ struct ParallaxDaemon: AsyncParsableCommand {
       logger.critical("a duty has not ended with its term; ending the process, as leaderElection.onStuckDuty requires")
       _exit(EXIT_FAILURE)
     }
+    hooks.commit = BuildCommit.current
     hooks.hasWitness = true
     hooks.witnessExecutable = Self.witnessExecutable
     let metrics = MetricsRegistry()

@@ -185,8 +185,13 @@ extension SystemTests {
     }
 
     @Test func `has a version, and completions for three shells`() async throws {
-      let version = try await run(ProjectLayout.executable("parallax"), ["--version"])
-      #expect(version.exit == .code(0) && version.output == ParallaxVersion.current + "\n")
+      let commit = parallax.BuildCommit.current
+      let hasGit = FileManager.default.fileExists(atPath: ProjectLayout.root.appending(path: ".git").path)
+      #expect((commit != nil) == hasGit)
+      for program in ["parallax", "parallaxd", "parallax-witness"] {
+        let version = try await run(ProjectLayout.executable(program), ["--version"])
+        #expect(version.exit == .code(0) && version.output == ParallaxVersion.text(commit: commit) + "\n", "\(program): \(version.output)")
+      }
       for shell in ["bash", "zsh", "fish"] {
         let script = try await run(ProjectLayout.executable("parallax"), ["--generate-completion-script", shell])
         #expect(script.exit == .code(0) && script.output.contains("stepdown"), "\(shell)")

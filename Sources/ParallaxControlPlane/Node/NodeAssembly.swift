@@ -41,8 +41,8 @@ struct NodeAssembly {
   static let group = MultiThreadedEventLoopGroup.singleton
 
   init(
-    configuration: NodeConfiguration, backend: any Backend, registry: MetricsRegistry, onStuckDuty: @escaping @Sendable () -> Void,
-    clock: NodeClock = NodeClock(), logger: Logger
+    configuration: NodeConfiguration, backend: any Backend, registry: MetricsRegistry, commit: String? = nil,
+    onStuckDuty: @escaping @Sendable () -> Void, clock: NodeClock = NodeClock(), logger: Logger
   ) throws {
     let session = NodeSession.starting(nodeID: configuration.node.id)
     let store = backend.state
@@ -85,7 +85,8 @@ struct NodeAssembly {
     latency = try SyncLatency(registry: registry)
     queueReports = QueueReports(dispatcher: dispatcher, clock: clock)
     metrics = try NodeMetrics(
-      registry: registry, election: election, members: membership.members, dispatcher: dispatcher, queues: queueReports, clock: clock)
+      registry: registry, commit: commit, election: election, members: membership.members, dispatcher: dispatcher, queues: queueReports,
+      clock: clock)
     if backend.traits.isShared { health.watchSilence { [members = membership.members] in members.isCutOff } }
   }
 

@@ -26,7 +26,8 @@ final class NodeMetrics: Sendable {
   }
 
   init(
-    registry: MetricsRegistry, election: NodeElection, members: NodeMembers, dispatcher: Dispatcher, queues: QueueReports, clock: NodeClock
+    registry: MetricsRegistry, commit: String?, election: NodeElection, members: NodeMembers, dispatcher: Dispatcher, queues: QueueReports,
+    clock: NodeClock
   ) throws {
     self.election = election
     self.members = members
@@ -51,7 +52,8 @@ final class NodeMetrics: Sendable {
       [MetricSample(Double(transitions.count.load(ordering: .relaxed)))]
     }
     try registry.registerInfo(
-      "parallax_build_info", help: "The version of the node, as a label; always 1.", facts: ["version": ParallaxNode.version])
+      "parallax_build_info", help: "The version of the node and its commit, as labels; always 1.",
+      facts: ["version": ParallaxNode.version, "commit": commit ?? "unknown"])
     try Self.register(queues, clock, registry)
   }
 

@@ -31,6 +31,8 @@ public struct ParallaxNode: Service {
     /// Called when a leader's duty ignores the end of its term, if the configuration's `onStuckDuty` is `exit`; the program should exit the
     /// process.
     public var onStuckDuty: @Sendable () -> Void = {}
+    /// The commit from which the program was built, for the metric `parallax_build_info`; nil, the default, if it is not known.
+    package var commit: String?
     /// The executable of the node's witness, which is started unless this process has one around it; nil, the default, if there is none.
     package var witnessExecutable: String?
     /// Whether the program may have a witness; the end of a node is then the end of its process.
@@ -67,7 +69,7 @@ public struct ParallaxNode: Service {
     try ConfigurationRelation.check(configuration)
     let assembly = try NodeAssembly(
       configuration: configuration, backend: try backend ?? configuration.makeBackend(logger: logger), registry: metrics,
-      onStuckDuty: hooks.onStuckDuty, logger: logger)
+      commit: hooks.commit, onStuckDuty: hooks.onStuckDuty, logger: logger)
     (services, settings) = try assembly.services(shippedPatterns: patterns, hooks: hooks)
     let (delay, timeout) = (configuration.server.drainDelay, configuration.server.drainTimeout)
     stopLimit = ShutdownPlan(delay: delay, timeout: timeout, hasSuccessor: false).limit
