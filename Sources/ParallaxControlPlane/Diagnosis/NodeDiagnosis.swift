@@ -124,7 +124,7 @@ extension ClusterFacts.Member {
   /// A process that took this node's id.
   init(twin record: MemberRecord) {
     self.init(
-      id: record.id, incarnation: record.incarnation, clusterID: record.clusterID, address: record.address, isAlive: true,
+      id: record.id, incarnation: record.incarnation, clusterID: record.clusterID, address: record.address, isAlive: record.end == nil,
       isHealthy: true, claimsToLead: false, isBelieved: false, term: record.term)
   }
 

@@ -70,7 +70,8 @@ extension ClusterFacts.Election {
 }
 
 extension ClusterFacts.Member {
-  /// A member by its field alone: alive if it was written within the time after which nodes take it for lost by default.
+  /// A member by its field alone: alive if it was written within the time after which nodes take it for lost by default, and nobody has
+  /// proved its end.
   ///
   /// - Parameters:
   ///   - record: The field.
@@ -79,8 +80,9 @@ extension ClusterFacts.Member {
     let age = now - Timestamp(record.lastHeartbeat)
     let window = record.checkInterval * NodeConfiguration.MemberHealth().unhealthyThreshold
     self.init(
-      id: record.id, incarnation: record.incarnation, clusterID: record.clusterID, address: record.address, isAlive: age < window,
-      isHealthy: record.report.health != .unhealthy, claimsToLead: record.role == .leader, isBelieved: false, term: record.term,
+      id: record.id, incarnation: record.incarnation, clusterID: record.clusterID, address: record.address,
+      isAlive: record.end == nil && age < window, isHealthy: record.report.health != .unhealthy, claimsToLead: record.role == .leader,
+      isBelieved: false, term: record.term,
       // The age of the field is unknown: only a field from the future shows a difference.
       clock: (.zero - age)...max(.zero - age, .zero))
   }

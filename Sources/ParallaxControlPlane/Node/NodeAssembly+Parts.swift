@@ -125,7 +125,8 @@ extension NodeAssembly {
     }
     return Shutdown(
       delay: configuration.server.drainDelay, timeout: configuration.server.drainTimeout,
-      parts: Shutdown.Parts(health: health, election: election, dispatcher: dispatcher, watch: watch, successors: successors),
+      parts: Shutdown.Parts(
+        health: health, election: election, dispatcher: dispatcher, watch: watch, listener: listener, successors: successors),
       clock: clock, logger: logger)
   }
 
@@ -162,7 +163,7 @@ extension NodeAssembly {
     settings.tokens = try configuration.makeTokenVerifier(logger: logger)
     let server = HTTPServer(
       configuration: settings, controlPlane: try makeControlPlane(), gateway: gateway,
-      probes: Probes(health: health, metrics: metrics, registry: registry).answer, group: Self.group,
+      probes: Probes(health: health, metrics: metrics, registry: registry).answer, listener: listener, group: Self.group,
       hooks: HTTPServer.Hooks(
         onBound: { [address] in onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() },
         isLeaving: { [health] in health.isLeaving }),

@@ -29,6 +29,7 @@ struct NodeAssembly {
   let membership: NodeMembership
   let recovery: SessionRecovery
   let watch: ExecutionWatch
+  let listener: ServerListener
   let queueReports: QueueReports
   let metrics: NodeMetrics
   let latency: SyncLatency
@@ -81,6 +82,7 @@ struct NodeAssembly {
     recovery = try SessionRecovery(
       store: store, inboxes: backend.inboxes, dispatcher: dispatcher, session: session, resumeGrace: configuration.agents.resumeGrace,
       registry: registry, clock: clock, logger: logger)
+    listener = ServerListener(clock: clock.monotonic)
     watch = ExecutionWatch(store: store, session: session, clock: clock) { [messenger] in messenger.send($0, to: $1) }
     latency = try SyncLatency(registry: registry)
     queueReports = QueueReports(dispatcher: dispatcher, clock: clock)

@@ -1,6 +1,7 @@
 import Logging
 import ParallaxConcurrency
 import ParallaxHA
+import ParallaxServer
 import ServiceLifecycle
 import Synchronization
 
@@ -19,6 +20,8 @@ final class Shutdown: Service {
     var resign: @Sendable () async -> Void
     /// Returns once no caller waits and, if they are included, no execution is left, or when the task is cancelled.
     var waitUntilIdle: @Sendable (_ includingExecutions: Bool) async -> Void
+    /// Has the system make no more connections, and waits until those that it has made are accepted.
+    var refuseConnections: @Sendable () async -> Void
     /// Asks the agents to reconnect, spread over a time.
     var sendAgentsAway: @Sendable (_ spread: Duration) -> Void
     /// Hands over the executions without a waiting caller to other nodes.
@@ -110,7 +113,9 @@ final class Shutdown: Service {
     case .answerCallers: parts.answerCallers()
     case .awaitAgents(let spread): await awaitAgents(within: min(left, spread + ShutdownPlan.agentReaction))
     case .closeAgents: parts.closeAgents()
-    case .stopAccepting, .closeConnections, .stop: break
+    // The service group then stops the server.
+    case .stopAccepting: await parts.refuseConnections()
+    case .closeConnections, .stop: break
     }
   }
 
@@ -141,12 +146,13 @@ final class Shutdown: Service {
 extension Shutdown.Parts {
   /// The parts of a node.
   init(
-    health: NodeHealth, election: NodeElection, dispatcher: Dispatcher, watch: ExecutionWatch,
+    health: NodeHealth, election: NodeElection, dispatcher: Dispatcher, watch: ExecutionWatch, listener: ServerListener,
     successors: @escaping @Sendable () -> [NodeSession]
   ) {
     self.init(
       successors: successors, enter: { health.stage = $0 }, resign: { await election.resign() },
       waitUntilIdle: { await dispatcher.waitUntilIdle(includingExecutions: $0) },
+      refuseConnections: { await listener.refuseConnections() },
       sendAgentsAway: { dispatcher.askAgentsToReconnect(reason: "drain", over: $0) }, handOver: { dispatcher.handle(.handOver(to: $0)) },
       answerCallers: {
         dispatcher.handle(.stopping)

@@ -4,11 +4,11 @@ package import NIOCore
 import ParallaxAPI
 package import ParallaxConcurrency
 import ServiceLifecycle
-import Synchronization
 
 /// The node's HTTP server: the API, the probes, and the agents' WebSockets on one port.
 ///
 /// On graceful shutdown the server stops accepting at once and lets requests in progress finish; the control plane disconnects the agents.
+/// ``ServerListener/refuseConnections()`` before it lets no connection be lost that the system has made already.
 /// `run()` returns when the last connection has ended. Connections that remain `closeTimeout` after ``Hooks/onStopAccepting`` has returned
 /// are closed, agents with 1001.
 package struct HTTPServer: Service {
@@ -87,6 +87,7 @@ package struct HTTPServer: Service {
   }
 
   private let configuration: Configuration
+  private let listener: ServerListener
   private let group: any EventLoopGroup
   private let hooks: Hooks
   private let clock: MonotonicClock
@@ -98,13 +99,15 @@ package struct HTTPServer: Service {
   /// Creates a server; `run()` makes it listen.
   ///
   /// `controlPlane` answers the API, `gateway` accepts the agents' connections, `probes` answers `/health*` and `/metrics` on event loops.
+  /// `listener` becomes the listening socket.
   /// The caller shuts down the event loops of `group`. `clock` measures requests and the server's end; event loops measure the deadlines
   /// of connections.
   package init(
     configuration: Configuration, controlPlane: any ControlPlaneService, gateway: any AgentGateway, probes: @escaping ProbeResponder,
-    group: any EventLoopGroup, hooks: Hooks = Hooks(), clock: MonotonicClock, logger: Logger
+    listener: ServerListener, group: any EventLoopGroup, hooks: Hooks = Hooks(), clock: MonotonicClock, logger: Logger
   ) {
     self.configuration = configuration
+    self.listener = listener
     self.group = group
     self.hooks = hooks
     self.clock = clock
@@ -142,8 +145,7 @@ package struct HTTPServer: Service {
   }
 
   package func run() async throws {
-    let listener = Listener()
-    let server = try makeServer(listener)
+    let server = try makeServer()
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
         do {
@@ -176,7 +178,7 @@ package struct HTTPServer: Service {
     }
   }
 
-  private func makeServer(_ listener: Listener) throws -> any Service {
+  private func makeServer() throws -> any Service {
     // The composition root logs the server's start and stop, so Hummingbird's own entries at info level are redundant.
     var serverLogger = logger
     serverLogger.logLevel = max(logger.logLevel, .warning)
@@ -188,7 +190,7 @@ package struct HTTPServer: Service {
       responder: { [responder] request, writer, _ in
         try await responder.respond(to: request, from: Caller(principal: .anonymous), peer: nil, with: writer)
       },
-      onServerRunning: { [hooks, logger] channel in
+      onServerRunning: { [hooks, listener, logger] channel in
         listener.opened(channel)
         // Adding the handler fails only on a closed listener.
         try? await AcceptGuard.install(on: channel, logger: logger)
@@ -204,19 +206,5 @@ extension HTTPServer.Configuration {
       isLoopback: AccessGuard.isLoopbackName(host.lowercased()), allowUnauthenticated: allowUnauthenticated, keys: keys,
       knowsCertificates: tls?.identities.isEmpty == false, tokens: tokens, protectStatus: protectStatus, allowedOrigins: allowedOrigins,
       knownHosts: knownHosts, trustedProxies: trustedProxies)
-  }
-}
-
-/// The listening channel.
-private final class Listener: Sendable {
-  private let channel = Mutex<(any Channel)?>(nil)
-
-  func opened(_ channel: any Channel) {
-    self.channel.withLock { $0 = channel }
-  }
-
-  func waitUntilClosed() async {
-    // The channel may close for any reason; afterward it accepts nothing.
-    try? await channel.withLock { $0 }?.closeFuture.get()
   }
 }

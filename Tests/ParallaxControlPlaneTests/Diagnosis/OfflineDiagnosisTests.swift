@@ -10,12 +10,13 @@ import Testing
 @Suite struct OfflineDiagnosisTests {
   private static let now = Timestamp(milliseconds: 1_800_000_000_000)
 
-  private func member(age: Duration, interval: Duration = .seconds(5)) -> ClusterFacts.Member {
+  private func member(age: Duration, interval: Duration = .seconds(5), end: MemberEnd? = nil) -> ClusterFacts.Member {
     let written = Date(timeIntervalSince1970: Double((Self.now - age).milliseconds) / 1_000)
-    let record = MemberRecord(
+    var record = MemberRecord(
       session: NodeSession(nodeID: "a", incarnation: "1"), clusterID: "production", address: "a:8080", sequence: 3,
       report: MemberReport(role: .leader, term: 9, health: .unhealthy), checkInterval: interval, startedAt: written, lastHeartbeat: written,
       version: "1.0.0")
+    record.end = end
     return ClusterFacts.Member(record, now: Self.now)
   }
 
@@ -23,6 +24,7 @@ import Testing
     #expect(member(age: .milliseconds(14_999)).isAlive)
     #expect(!member(age: .seconds(15)).isAlive)
     #expect(member(age: .seconds(15), interval: .seconds(6)).isAlive)
+    #expect(!member(age: .seconds(1), end: MemberEnd(at: Date(timeIntervalSince1970: 0))).isAlive, "its witness has reported its end")
     let member = member(age: .seconds(1))
     #expect(member.claimsToLead && member.term == 9 && !member.isHealthy && member.clusterID == "production")
   }

@@ -61,7 +61,8 @@ import Testing
     }
     #expect(
       log == [
-        .init("leaving, no successor", 0), .init("finishing", 1), .init("accepting ended", 6), .init("draining", 6),
+        .init("leaving, no successor", 0), .init("finishing", 1), .init("connections refused", 6), .init("accepting ended", 6),
+        .init("draining", 6),
         .init("agents away over 2.0 seconds", 6), .init("callers answered", 6), .init("agents closed", 8.5), .init("done", 8.5),
       ])
   }
@@ -78,7 +79,8 @@ import Testing
     }
     #expect(
       log == [
-        .init("leaving, successor", 0), .init("accepting ended", 1), .init("draining", 1.5), .init("agents away over 2.0 seconds", 1.5),
+        .init("leaving, successor", 0), .init("connections refused", 1), .init("accepting ended", 1), .init("draining", 1.5),
+        .init("agents away over 2.0 seconds", 1.5),
         .init("handed over to node-b", 1.5), .init("callers answered", 6), .init("agents closed", 8.5), .init("done", 8.5),
       ])
   }
@@ -86,7 +88,8 @@ import Testing
   @Test func aNodeWithoutWorkStopsAfterItsDelay() async throws {
     #expect(
       try await stop { try await advance(to: 1) } == [
-        .init("leaving, no successor", 0), .init("finishing", 1), .init("accepting ended", 1), .init("draining", 1),
+        .init("leaving, no successor", 0), .init("finishing", 1), .init("connections refused", 1), .init("accepting ended", 1),
+        .init("draining", 1),
         .init("agents away over 2.0 seconds", 1), .init("callers answered", 1), .init("agents closed", 1), .init("done", 1),
       ])
   }
@@ -107,7 +110,8 @@ import Testing
     }
     #expect(
       log == [
-        .init("leaving, no successor", 0), .init("finishing", 1), .init("accepting ended", 3), .init("draining", 3),
+        .init("leaving, no successor", 0), .init("finishing", 1), .init("connections refused", 3), .init("accepting ended", 3),
+        .init("draining", 3),
         .init("agents away over 2.0 seconds", 3), .init("callers answered", 3), .init("agents closed", 4.5), .init("done", 4.5),
       ])
     #expect(node.waits == [true, false])
@@ -203,6 +207,7 @@ private final class StoppingNode: Sendable {
         state.withLock { $0.resignations += 1 }
       },
       waitUntilIdle: { [self] in await waitUntilIdle($0) },
+      refuseConnections: { [self] in note("connections refused", clock) },
       sendAgentsAway: { [self] in note("agents away over \($0)", clock) },
       handOver: { [self] others in note("handed over to \(others.map(\.nodeID).joined(separator: " "))", clock) },
       answerCallers: { [self] in note("callers answered", clock) }, closeAgents: { [self] in note("agents closed", clock) },

@@ -24,7 +24,7 @@ import Testing
       delay: .zero, timeout: .seconds(30),
       parts: Shutdown.Parts(
         health: node.assembly.health, election: node.assembly.election, dispatcher: node.assembly.dispatcher, watch: node.assembly.watch,
-        successors: { [NodeParts.other] }),
+        listener: node.assembly.listener, successors: { [NodeParts.other] }),
       clock: NodeClock(clock), logger: node.logger)
     await clock.advance { await shutdown.acceptingEnded() }
   }

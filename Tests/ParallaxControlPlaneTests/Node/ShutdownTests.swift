@@ -2,6 +2,7 @@ import Logging
 import NIOPosix
 import ParallaxHA
 import ParallaxMetrics
+import ParallaxServer
 import ParallaxState
 import ParallaxTesting
 import Testing
@@ -34,7 +35,9 @@ import Testing
     let watch = ExecutionWatch(store: store, session: Self.me, clock: clock) { _, _ in }
     return Shutdown(
       delay: .seconds(5), timeout: .seconds(30),
-      parts: Shutdown.Parts(health: health, election: election, dispatcher: dispatcher, watch: watch, successors: { successors }),
+      parts: Shutdown.Parts(
+        health: health, election: election, dispatcher: dispatcher, watch: watch, listener: ServerListener(clock: clock.monotonic),
+        successors: { successors }),
       clock: clock, logger: logger)
   }
 

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import NIOCore
 import NIOPosix
@@ -232,6 +233,34 @@ import Testing
         #expect(try await agent.frame()?.closeCode == 1001)
       }
     }
+  }
+
+  /// A proxy has sent a request by then, and does not send it to another node.
+  @Test(.timeLimit(.minutes(1))) func servesConnectionsThatWaitToBeAcceptedWhenItStops() async throws {
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    try await RunningServer.with(group: group) { server in
+      let isHeld = DispatchSemaphore(value: 0)
+      group.next().execute { isHeld.wait() }
+      try await withThrowingTaskGroup(of: String.self) { clients in
+        let (sent, sentContinuation) = AsyncStream<Void>.makeStream()
+        for _ in 0..<30 {
+          clients.addTask {
+            try await server.connect { client in
+              try await client.send(post("{}"))
+              sentContinuation.yield()
+              return try await client.untilEnd()
+            }
+          }
+        }
+        var arrivals = sent.makeAsyncIterator()
+        for _ in 0..<30 { await arrivals.next() }
+        async let stopped: Void = server.stop()
+        isHeld.signal()
+        await stopped
+        for try await answer in clients { #expect(answer.hasPrefix("HTTP/1.1 200 ")) }
+      }
+    }
+    try await group.shutdownGracefully()
   }
 
   @Test func closesRemainingConnectionsAfterTheDrainTimeout() async throws {

@@ -14,6 +14,7 @@ struct RunningServer {
   let port: Int
   private let services: ServiceGroup
   private let server: HTTPServer
+  private let listener: ServerListener
   private let configuration: HTTPServer.Configuration
 
   /// Starts the server, passes it to the test, and stops it gracefully, also after a failure.
@@ -22,7 +23,8 @@ struct RunningServer {
     change: (inout HTTPServer.Configuration) -> Void = { _ in },
     probes: @escaping ProbeResponder = { probe, _ in
       ProbeAnswer(status: 200, contentType: "text/plain", body: ByteBuffer(string: probe.name))
-    }, logger: Logger? = nil, isLeaving: @escaping @Sendable () -> Bool = { false },
+    }, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger? = nil,
+    isLeaving: @escaping @Sendable () -> Bool = { false },
     onStopAccepting: @escaping @Sendable () async -> Void = {},
     _ test: (RunningServer) async throws -> Void
   ) async throws {
@@ -32,14 +34,15 @@ struct RunningServer {
     var quiet = Logger(label: "test")
     quiet.logLevel = .critical
     let logger = logger ?? quiet
+    let clock = MonotonicClock(ContinuousClock())
+    let listener = ServerListener(clock: clock)
     let server = HTTPServer(
       configuration: configuration, controlPlane: controlPlane, gateway: gateway,
-      probes: probes,
-      group: MultiThreadedEventLoopGroup.singleton,
+      probes: probes, listener: listener, group: group,
       hooks: HTTPServer.Hooks(
         onBound: { address in boundContinuation.yield(address.port ?? 0) }, onStopAccepting: onStopAccepting,
         isLeaving: isLeaving),
-      clock: MonotonicClock(ContinuousClock()), logger: logger)
+      clock: clock, logger: logger)
     let services = ServiceGroup(configuration: ServiceGroupConfiguration(services: [server], logger: logger))
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
@@ -49,7 +52,9 @@ struct RunningServer {
       var ports = bound.makeAsyncIterator()
       if let port = await ports.next() {
         do {
-          try await test(RunningServer(port: port, services: services, server: server, configuration: configuration))
+          try await test(
+            RunningServer(
+              port: port, services: services, server: server, listener: listener, configuration: configuration))
         } catch {
           await services.triggerGracefulShutdown()
           throw error
@@ -67,7 +72,9 @@ struct RunningServer {
     server.update(configuration)
   }
 
+  /// Stops the server as a node does.
   func stop() async {
+    await listener.refuseConnections()
     await services.triggerGracefulShutdown()
   }
 
