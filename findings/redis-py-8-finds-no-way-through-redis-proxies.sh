@@ -70,7 +70,7 @@ processes = [
           "-s", str(free_port()), "-m", "16384"], libraries))]
 envoy = subprocess.run([processes[1].args[0], "--version"], capture_output=True, text=True).stdout
 twemproxy = subprocess.run([processes[2].args[0], "--version"], env=libraries, capture_output=True, text=True).stderr
-print("Envoy", envoy.split("version:")[1].split("/")[1], "and", twemproxy.strip())
+print("Envoy", envoy.split("version:")[1].split("/")[1], "and", twemproxy.split("\n")[0])
 try:
     for name, port in {"Valkey": server_port, "Envoy": envoy_port, "twemproxy": twemproxy_port}.items():
         listening(port)
