@@ -253,12 +253,14 @@ extension Membership {
     }
   }
 
-  /// Whoever recorded the death of this process was wrong; the next heartbeat removes the mark.
+  /// Whoever recorded the death of this process was wrong, or the store has the field of a former life again; the next heartbeat takes it.
   private func contradictDeath(in snapshot: MembershipSnapshot) {
-    guard let own = snapshot.records.first(where: { $0.session == session }), own.end != nil else { return }
-    logger.error(
-      "another process has recorded the end of this one, which lives; other nodes may have taken over its work. Find who records deaths without proof",
-      metadata: ["node": "\(session)"])
+    guard let own = snapshot.records.first(where: { $0.id == session.nodeID }), own.end != nil else { return }
+    if own.incarnation == session.incarnation {
+      logger.error(
+        "another process has recorded the end of this one, which lives; other nodes may have taken over its work. Find who records deaths without proof",
+        metadata: ["node": "\(session)"])
+    }
     announce()
   }
 

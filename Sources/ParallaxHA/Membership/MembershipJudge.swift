@@ -35,6 +35,7 @@ package struct MembershipJudge: Sendable {
   private let session: NodeSession
   private let settings: MembershipSettings
   private var ownField = OwnField.joining(former: nil)
+  private var hasJoined = false
   /// The members by id, including the node itself.
   private var members: [String: Member]
   private var claims = LeadershipClaims()
@@ -102,10 +103,12 @@ package struct MembershipJudge: Sendable {
     case (.twin(let other), .joining):
       ownField = .joining(former: other)
       return []
-    case (.twin(let other), .held): return lose(to: other)
+    case (.twin(let other), .held): return meet(other)
     case (_, .joining(let former)):
       ownField = .held
-      lastWrite = max(lastWrite, sentAt)
+      // The time before the first write is no silence.
+      if !hasJoined { lastWrite = max(lastWrite, sentAt) }
+      hasJoined = true
       let events = acknowledge(record, sentAt: sentAt)
       // An earlier attempt of unknown outcome may already have replaced the former session, so the answer does not matter.
       guard let former else { return events }
@@ -136,7 +139,14 @@ package struct MembershipJudge: Sendable {
     return events + [.reconnected]
   }
 
-  private mutating func lose(to other: MemberRecord) -> [MembershipEvent] {
+  /// Handles another incarnation in the field that this one held.
+  ///
+  /// One whose end is proven is a former life, in a store that has lost this node's writes; the next write takes the field again.
+  private mutating func meet(_ other: MemberRecord) -> [MembershipEvent] {
+    guard other.end == nil else {
+      ownField = .joining(former: other)
+      return []
+    }
     ownField = .lost(to: other)
     return [.twin(other)]
   }
@@ -178,7 +188,7 @@ package struct MembershipJudge: Sendable {
 
   private mutating func judgeOwn(_ record: MemberRecord) -> [MembershipEvent] {
     guard case .held = ownField, record.incarnation != session.incarnation else { return [] }
-    return lose(to: record)
+    return meet(record)
   }
 
   private mutating func judge(_ record: MemberRecord, now: Duration) -> [MembershipEvent] {

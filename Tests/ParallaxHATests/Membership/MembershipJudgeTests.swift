@@ -257,6 +257,27 @@ import Testing
     #expect(test.judge.twin == other)
   }
 
+  /// A store that fails over may have the field of the former life again, with the mark of its witness.
+  @Test(arguments: [true, false]) func aFormerLifeThatIsMarkedIsNoTwinAndLosesTheField(isSeenByWrite: Bool) throws {
+    var test = try JudgeUnderTest()
+    let former = ended(memberRecord("me", 50, life: 0))
+    let events = isSeenByWrite ? test.write(.twin(former), at: 5) : test.judge.read(memberSnapshot(former), now: .seconds(5))
+    #expect(events.isEmpty)
+    #expect(test.judge.twin == nil && !test.judge.isCutOff(now: .seconds(5)))
+    #expect(test.judge.replacedIncarnation == "me-life-0")
+    let written = test.write(.replaced, at: 6)
+    #expect(written.map { $0 == .restarted(test.view(at: 6)["me"]!.record, former: memberSession("me", life: 0)) } == [true])
+    #expect(test.judge.replacedIncarnation == nil)
+    // It holds the field as before, and loses it to a life that is not marked.
+    #expect(test.write(.twin(memberRecord("me", 1, life: 2)), at: 7) == [.twin(memberRecord("me", 1, life: 2))])
+  }
+
+  @Test func aPauseBeforeTheFieldIsTakenBackCounts() throws {
+    var test = try JudgeUnderTest()
+    _ = test.write(.twin(ended(memberRecord("me", 50, life: 0))), at: 20)
+    #expect(test.write(.replaced, at: 20).prefix(2) == [.cutOff, .reconnected])
+  }
+
   @Test func aFieldReadBeforeTheFirstWriteIsNoTwin() throws {
     var judge = MembershipJudge(record: memberRecord("me", 0, life: 2), settings: try MembershipSettings(), now: .zero)
     #expect(judge.read(memberSnapshot(memberRecord("me", 50)), now: .zero).isEmpty)

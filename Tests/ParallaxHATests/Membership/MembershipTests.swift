@@ -220,6 +220,25 @@ import Testing
     }
   }
 
+  @Test func aNodeTakesItsFieldBackFromAFormerLifeThatIsMarkedAsSoonAsItReadsIt() async throws {
+    let node = try NodeUnderTest("me", life: 2)
+    try await node.run {
+      // A store that has lost the last writes in a failover.
+      let store = node.store.store
+      store.remove(memberSession("me", life: 2))
+      _ = store.write(memberRecord("me", 9), replacing: nil)
+      #expect(store.markEnded(memberSession("me"), MemberEnd(at: someInstant, cause: .signal(9))))
+      let calls = node.store.calls
+      _ = await node.membership.refreshedView()
+      // The read, and a write that replaces what it found.
+      await node.store.calls(atLeast: calls + 2)
+      _ = await node.event { if case .restarted = $0 { true } else { false } }
+      #expect(store.members().records.map(\.session) == [memberSession("me", life: 2)])
+      #expect(node.membership.twin == nil)
+      #expect(node.clock.now.sinceStart == .zero)
+    }
+  }
+
   @Test func aRefreshReadsWithoutWaitingForTheInterval() async throws {
     let node = try NodeUnderTest()
     try await node.run {
