@@ -61,6 +61,8 @@ struct ParallaxDaemon: AsyncParsableCommand {
       return print(printConfigSchema ? ConfigurationReference.schema : ConfigurationReference.markdown, terminator: "")
     }
     if printMetricsReference { return print(try MetricsReference.markdown(), terminator: "") }
+    // Before anything else runs that might read the environment.
+    let witnessDescriptor = WitnessDescriptor.take()
     // From the first moment on: a hang-up would end the process, and one during the start must not be lost.
     let hangUps = await UnixSignalsSequence(trapping: .sighup)
     // A reload reads the file of the start: another one of the search path, or none, would be another node's configuration.
@@ -75,13 +77,13 @@ struct ParallaxDaemon: AsyncParsableCommand {
     LoggingSystem.bootstrap { _ in NodeLogHandler(level: level, format: format) }
     var logger = Logger(label: "parallaxd")
     logger[metadataKey: "node"] = "\(configuration.node.id)"
-    let node = try makeNode(configuration, shippedPatterns, logger)
+    let node = try makeNode(configuration, shippedPatterns, witnessDescriptor, logger)
     let reloader = ConfigurationReloader(node: node, logLevel: level, load: { try load(from: file) }, logger: logger)
     try await run(node, reloader, hangUps, logger)
   }
 
   private func makeNode(
-    _ configuration: NodeConfiguration, _ shippedPatterns: [PatternDefinition], _ logger: Logger
+    _ configuration: NodeConfiguration, _ shippedPatterns: [PatternDefinition], _ witnessDescriptor: Int32?, _ logger: Logger
   ) throws -> ParallaxNode {
     let names = shippedPatterns.map(\.name)
     var hooks = ParallaxNode.Hooks()
@@ -93,6 +95,7 @@ struct ParallaxDaemon: AsyncParsableCommand {
     }
     hooks.commit = BuildCommit.current
     hooks.hasWitness = true
+    hooks.witnessDescriptor = witnessDescriptor
     hooks.witnessExecutable = Self.witnessExecutable
     let metrics = MetricsRegistry()
     var conversion = PrometheusMetricsFactory.Configuration()

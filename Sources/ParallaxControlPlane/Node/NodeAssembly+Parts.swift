@@ -63,7 +63,7 @@ extension NodeAssembly {
       redis: RedisAccess(configuration.redis, clientName: "parallax-witness-\(session.nodeID)"),
       logsJSON: NodeLogHandler.format(configuration.logging.format) == .json)
     let keeper = try WitnessKeeper(
-      orders: orders, executable: hooks.witnessExecutable,
+      orders: orders, descriptor: hooks.witnessDescriptor, executable: hooks.witnessExecutable,
       hasLeft: { [election, members = membership.members] in members.hasLeft && !election.mayHoldRecord }, registry: registry,
       clock: clock, logger: logger)
     return [keeper]

@@ -33,6 +33,8 @@ public struct ParallaxNode: Service {
     public var onStuckDuty: @Sendable () -> Void = {}
     /// The commit from which the program was built, for the metric `parallax_build_info`; nil, the default, if it is not known.
     package var commit: String?
+    /// The pipe to the witness around this process, as of `WitnessDescriptor.take()`; nil, the default, if there is none.
+    package var witnessDescriptor: Int32?
     /// The executable of the node's witness, which is started unless this process has one around it; nil, the default, if there is none.
     package var witnessExecutable: String?
     /// Whether the program may have a witness; the end of a node is then the end of its process.

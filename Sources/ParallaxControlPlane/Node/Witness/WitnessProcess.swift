@@ -43,14 +43,11 @@ final class WitnessProcess: Sendable {
     }
   }
 
-  /// The witness around this process, which has handed it a descriptor; nil without one.
+  /// Makes the witness around this process.
   ///
-  /// - Parameter variable: The value of the variable ``WitnessChannel/variable``; that of this process by default.
-  /// - Returns: The witness; nil if there is none.
-  static func around(_ variable: String? = getenv(WitnessChannel.variable).map { String(cString: $0) }) -> WitnessProcess? {
-    guard let descriptor = variable.flatMap({ Int32($0) }), descriptor > 2 else { return nil }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFIFO else { return nil }
+  /// - Parameter descriptor: The writing end of the pipe to it, as of `WitnessDescriptor.take()`.
+  /// - Returns: The witness.
+  static func around(_ descriptor: Int32) -> WitnessProcess {
     protect(descriptor)
     return WitnessProcess(process: nil, writingEnd: descriptor)
   }
@@ -73,6 +70,13 @@ final class WitnessProcess: Sendable {
     // It has closed its descriptors, so its end is a matter of microseconds.
     if let process { while waitpid(process, nil, 0) < 0, errno == EINTR {} }
     close(writingEnd)
+  }
+
+  /// Ends a witness that cannot be instructed, if this process has started it.
+  func dismiss() {
+    guard let process else { return }
+    kill(process, SIGKILL)
+    leave()
   }
 
   // MARK: The system
