@@ -22,7 +22,6 @@ ParallaxRedis/Client/RedisClient.swift:             the default of a public init
 ParallaxRedisStores/RedisBackend.swift:             the default of a public initializer
 ParallaxRedisStores/State/RedisInboxStore.swift:    the default of a public initializer
 ParallaxTesting/Clock/ManualClock.swift:            the default of a public method: real time limits a wait of a test
-parallax-witness/WitnessProgram.swift:              the clock of a program is made here
 ParallaxAgent/ParallaxAgent.swift:                  the default of a public initializer
 parallax/:                                          a command lives by the clock of its machine
 '

@@ -2,7 +2,6 @@ package import Logging
 import NIOCore
 import NIOPosix
 import ParallaxAPI
-import ParallaxConcurrency
 package import ParallaxHA
 import ParallaxRedis
 import ParallaxRedisStores
@@ -33,11 +32,11 @@ package struct Witness: Sendable {
 
   /// Connects to the store, says that the process has ended, and repeats it for one lease, as writes of the process may arrive late.
   ///
-  /// - Parameters:
-  ///   - end: When and how the process ended.
-  ///   - hurry: Returns when the witness must end before that.
+  /// A cancellation ends it before that. It reads files and may wait for their mount, which no cancellation ends.
+  ///
+  /// - Parameter end: When and how the process ended.
   /// - Throws: The error of unusable orders. A store that stays away is logged, and costs a lease.
-  package func report(_ end: MemberEnd, until hurry: @escaping @Sendable () async throws -> Void) async throws {
+  package func report(_ end: MemberEnd) async throws {
     let timings = try orders.timings()
     let keys = try KeySpace(prefix: orders.keyPrefix)
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -47,11 +46,7 @@ package struct Witness: Sendable {
       eventLoopGroup: group, logger: logger)
     await withTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try? await client.run() }
-      _ = await race {
-        await self.say(end, through: client, keys, timings)
-      } until: {
-        try await hurry()
-      }
+      await say(end, through: client, keys, timings)
       tasks.cancelAll()
     }
     try await group.shutdownGracefully()

@@ -52,6 +52,14 @@ package struct WitnessOrders: Sendable, Codable, Equatable {
       retryPeriod: .milliseconds(retryMilliseconds))
   }
 
+  /// How long a report takes at most while no file of its settings hangs: the late writes of a lease, and a last call of the store.
+  ///
+  /// - Returns: The duration.
+  /// - Throws: `ElectionError` as ``timings()``.
+  package func longestReport() throws -> Duration {
+    try timings().leaseDuration + .milliseconds(redis.connectMilliseconds) + .milliseconds(redis.commandMilliseconds)
+  }
+
   /// The line for the pipe.
   ///
   /// - Throws: The error of the encoder.

@@ -20,6 +20,8 @@ struct NodeChild {
 
   let process: pid_t
   private let readingEnd: Int32
+  /// Whether the node has got the terminal from this process; a background job has none to give.
+  private let hasTerminal: Bool
 
   /// The signals that are no message to the node: faults of this process, and those that nobody can wait for.
   private static let own: Set<Int32> = [
@@ -54,7 +56,8 @@ struct NodeChild {
     _ = fcntl(readingEnd, F_SETFL, O_NONBLOCK)
     defer { close(ends[1]) }
     process = try Self.start(command, writingEnd: ends[1])
-    if isatty(STDIN_FILENO) == 1 { tcsetpgrp(STDIN_FILENO, process) }
+    hasTerminal = isatty(STDIN_FILENO) == 1 && tcgetpgrp(STDIN_FILENO) == getpgrp()
+    if hasTerminal { tcsetpgrp(STDIN_FILENO, process) }
   }
 
   private static func start(_ command: [String], writingEnd: Int32) throws(Failure) -> pid_t {
@@ -106,6 +109,11 @@ struct NodeChild {
       let signal = status & 0x7F
       return signal == 0 ? .status(status >> 8 & 0xFF) : .signal(signal)
     }
+  }
+
+  /// Gives the terminal back to the group of this process, where the next command of a script expects it.
+  func returnTerminal() {
+    if hasTerminal { tcsetpgrp(STDIN_FILENO, getpgrp()) }
   }
 
   /// Reaps orphans once more.

@@ -28,6 +28,12 @@ enum Signals {
     return sigismember(&pending, signal) == 1
   }
 
+  /// Forgets that a blocked signal has arrived.
+  static func forget(_ number: Int32) {
+    signal(number, SIG_IGN)
+    signal(number, SIG_DFL)
+  }
+
   /// Gives a signal its default effect again.
   static func restoreDefault(_ number: Int32) {
     signal(number, SIG_DFL)

@@ -7,14 +7,6 @@ import FoundationEssentials
 import Foundation
 #endif
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
-
 /// Writes log lines to standard error in the form of the node's own.
 struct WitnessLogHandler: LogHandler {
   let isJSON: Bool
@@ -33,8 +25,7 @@ struct WitnessLogHandler: LogHandler {
   func log(event: LogEvent) {
     let all = metadata.merging(event.metadata ?? [:]) { _, last in last }
     let time = Timestamp(milliseconds: Int64((Date.now.timeIntervalSince1970 * 1_000).rounded(.down)))
-    let line = isJSON ? json(event, all, time) : text(event, all, time)
-    _ = line.utf8CString.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count - 1) }
+    ErrorOutput.write(isJSON ? json(event, all, time) : text(event, all, time))
   }
 
   private func json(_ event: LogEvent, _ metadata: Logger.Metadata, _ time: Timestamp) -> String {

@@ -55,41 +55,48 @@ struct WitnessProgram {
   /// The exit code of a wrong command line in sysexits.h.
   private static func refuse(_ reason: String) -> Never {
     complain(reason)
-    exit(64)
+    leave(64)
   }
 
   /// Watches the node that has started this process.
   private static func beside(_ process: Int32) {
     closeInheritedDescriptors()
+    Secrecy.begin()
     // A signal to all processes of a service must not end the witness before its node; it only hurries a report.
     Signals.block([SIGTERM, SIGINT, SIGHUP, SIGPIPE])
     var pipe = NodePipe(process: process)
-    guard let orders = pipe.waitForEnd() else { return }
-    report(MemberEnd(at: .now), of: process, orders) {
-      while !Signals.isPending(SIGTERM) { try await Task.sleep(for: .milliseconds(50)) }
-      // The first look takes milliseconds; a store that does not answer by then costs a lease.
-      try await Task.sleep(for: .milliseconds(500))
-    }
+    if let orders = pipe.waitForEnd() { report(MemberEnd(at: .now), of: process, orders) }
+    leave(0)
   }
 
   /// Runs the node as a child of this process.
   private static func around(_ command: [String]) {
-    var child: NodeChild
+    let child: NodeChild
     do { child = try NodeChild(command) } catch {
       complain("parallax-witness: \(error)")
-      exit(error.code)
+      leave(error.code)
     }
     let end = child.waitForEnd()
+    // The node has the limits and the terminal that this process was given, and so has whoever runs this process.
+    Secrecy.begin()
+    child.returnTerminal()
     if let orders = child.orders {
       // Nothing restarts the node before this process has ended, so the second look is short.
-      report(MemberEnd(at: .now, cause: end), of: child.process, orders) { try await Task.sleep(for: .seconds(2)) }
+      report(MemberEnd(at: .now, cause: end), of: child.process, orders, atMost: .seconds(2))
     }
     child.reapOthers()
     end.repeatByThisProcess()
   }
 
-  private static func report(_ end: MemberEnd, of process: Int32, _ line: [UInt8], until hurry: @escaping @Sendable () async throws -> Void)
-  {
+  // MARK: The report
+
+  /// How long a report goes on after a SIGTERM: the first look takes milliseconds, and a store that does not answer by then costs a lease.
+  private static let lastLook = DispatchTimeInterval.milliseconds(500)
+  /// How long a report that is told to end may take for that.
+  private static let farewell = DispatchTimeInterval.seconds(1)
+  private static let signalInterval = DispatchTimeInterval.milliseconds(50)
+
+  private static func report(_ end: MemberEnd, of process: Int32, _ line: [UInt8], atMost limit: Duration? = nil) {
     do {
       let orders = try WitnessOrders(line: line)
       guard orders.process == process else {
@@ -98,27 +105,51 @@ struct WitnessProgram {
             + "A script around the node must replace itself by it, with exec")
         return
       }
-      var logger = Logger(label: "parallax-witness") { _ in WitnessLogHandler(isJSON: orders.logsJSON) }
-      logger[metadataKey: "node"] = "\(orders.session.nodeID)"
-      logger[metadataKey: "incarnation"] = "\(orders.session.incarnation)"
-      let isDone = DispatchSemaphore(value: 0)
-      Task { [logger] in
-        do {
-          try await Witness(orders, logger: logger).report(end, until: hurry)
-        } catch {
-          logger.error("the store cannot be told of the end of the node's process", metadata: ["error": "\(error)"])
-        }
-        isDone.signal()
-      }
-      isDone.wait()
+      try report(end, orders, atMost: limit ?? orders.longestReport())
     } catch {
       // The line has secrets, so nothing of it is shown.
       complain("parallax-witness: what the node said cannot be read; node and witness must be of one version")
     }
   }
 
+  /// Reports, within the limit whatever blocks the threads of the report: a password may be on a mount that does not answer.
+  private static func report(_ end: MemberEnd, _ orders: WitnessOrders, atMost limit: Duration) {
+    var logger = Logger(label: "parallax-witness") { _ in WitnessLogHandler(isJSON: orders.logsJSON) }
+    logger[metadataKey: "node"] = "\(orders.session.nodeID)"
+    logger[metadataKey: "incarnation"] = "\(orders.session.incarnation)"
+    // One that came while the node lived is none for the report.
+    Signals.forget(SIGTERM)
+    let isDone = DispatchSemaphore(value: 0)
+    let work = Task { [logger] in
+      do {
+        try await Witness(orders, logger: logger).report(end)
+      } catch {
+        logger.error("the store cannot be told of the end of the node's process", metadata: ["error": "\(error)"])
+      }
+      isDone.signal()
+    }
+    var deadline = DispatchTime.now() + .milliseconds(Int(limit / .milliseconds(1)))
+    var isHurried = false
+    while DispatchTime.now() < deadline {
+      if isDone.wait(timeout: min(.now() + signalInterval, deadline)) == .success { return }
+      guard !isHurried, Signals.isPending(SIGTERM) else { continue }
+      isHurried = true
+      deadline = min(deadline, .now() + lastLook)
+    }
+    work.cancel()
+    if isDone.wait(timeout: .now() + farewell) == .timedOut {
+      logger.error("a report of the end of the node's process hangs, and is given up", metadata: ["limit": "\(limit)"])
+    }
+  }
+
   private static func complain(_ text: String) {
-    _ = (text + "\n").utf8CString.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count - 1) }
+    ErrorOutput.write(text + "\n")
+  }
+
+  /// Ends this process, without waiting for threads that are blocked.
+  fileprivate static func leave(_ status: Int32) -> Never {
+    ErrorOutput.flush()
+    _exit(status)
   }
 }
 
@@ -126,12 +157,13 @@ extension MemberEnd.Cause {
   /// Ends this process as another one has ended.
   fileprivate func repeatByThisProcess() -> Never {
     switch self {
-    case .status(let status): exit(status)
+    case .status(let status): WitnessProgram.leave(status)
     case .signal(let number):
+      ErrorOutput.flush()
       // The first process of a container survives its own signals; a shell's convention tells the signal all the same.
       Signals.restoreDefault(number)
       kill(getpid(), number)
-      exit(128 + number)
+      WitnessProgram.leave(128 + number)
     }
   }
 }

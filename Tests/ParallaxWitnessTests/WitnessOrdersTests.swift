@@ -27,6 +27,14 @@ import Testing
     #expect(try read.timings() == .standard)
   }
 
+  @Test func aReportHasTheTimeOfALeaseAndOfACall() throws {
+    let orders = try Self.orders {
+      $0.connectMilliseconds = 700
+      $0.commandMilliseconds = 50
+    }
+    #expect(try orders.longestReport() == .milliseconds(15_750))
+  }
+
   private func configuration(_ change: (inout RedisAccess) -> Void) throws -> RedisConfiguration {
     let access = try Self.orders(change).redis
     return try access.configuration(tls: try access.tlsConfiguration())

@@ -1,6 +1,5 @@
 import Foundation
 import ParallaxAPI
-import ParallaxHA
 import ParallaxWitness
 import TestSupport
 import Testing
@@ -98,11 +97,9 @@ extension SystemTests {
     func `the end of a script around the node proves nothing, and that of the node itself does`(isNode: Bool) async throws {
       try await RedisServer.with { redis in
         let cluster = ParallaxCluster(redis: redis, nodes: [])
-        let record = ElectionRecord(
-          clusterID: "production", leader: "node-0", incarnation: "shell", term: 7, leaseDuration: .seconds(15))
-        #expect(try await cluster.redisCommand("SET", "parallax:ha:leader", String(decoding: try record.encoded(), as: UTF8.self)) == "OK")
+        try await cluster.pretendLeader()
         let script = "sed s/4711/\(isNode ? "$$" : "1")/ orders >/proc/self/fd/$PARALLAX_WITNESS_DESCRIPTOR; kill -9 $$"
-        let files = ["orders": String(decoding: try Self.orders(redis).line(), as: UTF8.self)]
+        let files = ["orders": String(decoding: try WitnessOrders.ofScript(redis).line(), as: UTF8.self)]
         let outcome = try await run(
           ProjectLayout.executable("parallax-witness"), ["--", Self.shell.path, "-c", script], files: files)
         #expect(outcome.exit == .signal(SIGKILL))
@@ -112,23 +109,14 @@ extension SystemTests {
       }
     }
 
-    /// Orders of the process 4711.
-    private static func orders(_ redis: RedisServer) -> WitnessOrders {
-      WitnessOrders(
-        process: 4_711, session: NodeSession(nodeID: "node-0", incarnation: "shell"), timings: .standard, keyPrefix: "parallax:",
-        requiredReplicas: 0, redis: RedisAccess(servers: ["127.0.0.1:\(redis.port)"]), logsJSON: false)
-    }
-
     // MARK: Beside a process
 
     /// A shell in the place of a node: it starts the witness, writes orders to the pipe, and then runs `rest`.
     private func withShell(_ rest: String, on redis: RedisServer, _ body: (ChildProcess, ParallaxCluster) async throws -> Void) async throws
     {
       let cluster = ParallaxCluster(redis: redis, nodes: [])
-      let record = ElectionRecord(
-        clusterID: "production", leader: "node-0", incarnation: "shell", term: 7, leaseDuration: .seconds(15))
-      #expect(try await cluster.redisCommand("SET", "parallax:ha:leader", String(decoding: try record.encoded(), as: UTF8.self)) == "OK")
-      let orders = Self.orders(redis)
+      try await cluster.pretendLeader()
+      let orders = WitnessOrders.ofScript(redis)
       let witness = try ProjectLayout.executable("parallax-witness").path
       let script = """
         mkfifo pipe; '\(witness)' --node-process $$ <pipe & exec 3>pipe; sed "s/4711/$$/" orders >&3; echo ready; \(rest)
@@ -140,13 +128,29 @@ extension SystemTests {
       }
     }
 
+    /// Waits until a witness waits for its node, and checks that it has not begun a report, which has threads.
+    private func expectQuiet(witness: pid_t) async throws {
+      try await eventually("a witness that waits") { try status("State", of: witness).hasPrefix("S") }
+      #expect(try status("Threads", of: witness) == "1")
+    }
+
+    /// How often a process has waited for something.
+    private func wakes(of process: pid_t) throws -> Int { try #require(Int(status("voluntary_ctxt_switches", of: process))) }
+
+    /// A line of what the kernel says about a process.
+    private func status(_ name: String, of process: pid_t) throws -> String {
+      let lines = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8).split(separator: "\n")
+      let line = try #require(lines.first { $0.hasPrefix(name + ":") })
+      return line.dropFirst(name.count + 1).trimmingCharacters(in: .whitespaces)
+    }
+
     @Test
     func `W8: a child of the process that holds the pipe open makes nothing early, and nothing late where there are process descriptors`()
       async throws
     {
       try await RedisServer.with { redis in
         try await withShell("sleep 20 & wait", on: redis) { process, cluster in
-          try await Task.sleep(for: .milliseconds(500))
+          try await expectQuiet(witness: try await eventualValue("a witness") { witnessProcess(of: process.pid) })
           #expect(try await cluster.record()["leader"] == "node-0")
           process.send(signal: SIGKILL)
           try await eventually("the release", within: .seconds(25)) { try await cluster.record()["witnessed"] == true }
@@ -157,8 +161,13 @@ extension SystemTests {
 
     @Test func `a process that closes the pipe and lives is not reported`() async throws {
       try await RedisServer.with { redis in
-        try await withShell("exec 3>&-; sleep 20", on: redis) { process, cluster in
-          try await Task.sleep(for: .seconds(1))
+        try await withShell("mkfifo go; read word <go; exec 3>&-; exec sleep 20", on: redis) { process, cluster in
+          let witness = try await eventualValue("a witness") { witnessProcess(of: process.pid) }
+          try await expectQuiet(witness: witness)
+          let wakes = try wakes(of: witness)
+          try Data("go\n".utf8).write(to: process.folder.appending(path: "go"))
+          try await eventually("the end of file") { try self.wakes(of: witness) > wakes }
+          try await expectQuiet(witness: witness)
           #expect(try await cluster.record()["leader"] == "node-0")
           process.send(signal: SIGKILL)
           try await eventually("the release") { try await cluster.record()["witnessed"] == true }

@@ -9,26 +9,10 @@ extension SystemTests {
   /// The lease is the daemon's default unless a test waits for its end: what takes less than that is the work of the witness.
   @Suite(.serialized, .timeLimit(.minutes(5)))
   struct Witness {
-    private static let lease = Duration.seconds(15)
-    /// Silence shows a death only after three of these.
-    private static let slowHeartbeats = ["PARALLAX_HA_CHECK_INTERVAL": "5s"]
-    /// A first election must not take a lease.
-    private static let files = ["parallax.config.yaml": "highAvailability: { leaderElection: { bootstrapWait: 0s } }"]
-
     private func withCluster<Result>(
-      _ count: Int = 3, lease: Duration = lease, environment: [String: String] = slowHeartbeats,
-      _ body: (ParallaxCluster) async throws -> Result
+      _ count: Int = 3, lease: Duration = ParallaxCluster.longLease, _ body: (ParallaxCluster) async throws -> Result
     ) async throws -> Result {
-      try await ParallaxCluster.with(count, lease: lease, environment: environment, files: Self.files) { cluster in
-        try await eventually("a witness of each node") { cluster.nodes.allSatisfy { $0.witness != nil } }
-        return try await body(cluster)
-      }
-    }
-
-    private func metric(_ name: String, of node: ParallaxdProcess) async throws -> Double? {
-      let text = try await node.api.get("/metrics").text
-      return text.split(separator: "\n").first { $0.hasPrefix(name + " ") || $0.hasPrefix(name + "{") }
-        .flatMap { $0.split(separator: " ").last.flatMap { Double($0) } }
+      try await ParallaxCluster.withWitnesses(count, lease: lease, body)
     }
 
     // MARK: Leadership
@@ -51,7 +35,7 @@ extension SystemTests {
           }
           for other in cluster.others(than: leader) {
             try await eventually("the death in the metrics") {
-              try await metric("parallax_ha_deaths_witnessed_total", of: cluster.nodes[other]) == 1
+              try await cluster.nodes[other].metric("parallax_ha_deaths_witnessed_total") == 1
             }
             let dead = try await cluster.nodes[other].haStatus().members.first { $0.id == ParallaxCluster.id(leader) }
             #expect(dead?.status == .unhealthy && dead?.role == .standby)
@@ -70,35 +54,39 @@ extension SystemTests {
         let leader = try await cluster.leader()
         let before = try await cluster.record()
         cluster.nodes[leader].process.send(signal: SIGSTOP)
-        // More than a retry period, less than a lease.
-        try await Task.sleep(for: .seconds(4))
+        // Two renewals are missing, which come every two seconds.
+        try await eventually("a silent leader") {
+          let status = try await cluster.nodes[cluster.others(than: leader)[0]].haStatus()
+          return try #require(status.leaseRemaining).duration < ParallaxCluster.longLease - .seconds(4)
+        }
         let during = try await cluster.record()
         #expect(during["leader"] == before["leader"] && during["witnessed"] == nil)
         cluster.nodes[leader].process.send(signal: SIGCONT)
         try await eventually("a renewal") { try await cluster.record()["renewal"] != during["renewal"] }
         let after = try await cluster.record()
         #expect(after["leader"] == before["leader"] && after["term"] == before["term"])
-        #expect(try await metric("parallax_ha_deaths_witnessed_total", of: cluster.nodes[cluster.others(than: leader)[0]]) == 0)
+        #expect(try await cluster.nodes[cluster.others(than: leader)[0]].metric("parallax_ha_deaths_witnessed_total") == 0)
       }
     }
 
     @Test func `W3: a restart under the same id is not touched by the report of its former life`() async throws {
-      try await withCluster { cluster in
+      // The witness repeats its report for a lease.
+      let lease = Duration.seconds(6)
+      try await withCluster(lease: lease) { cluster in
         let leader = try await cluster.leader()
         let node = cluster.nodes[leader]
         let before = try await cluster.record()
         node.process.send(signal: SIGKILL)
         _ = try await node.process.waitForExit()
-        var environment = ParallaxCluster.environment(redis: cluster.redis.url, node: leader, lease: Self.lease)
-        environment.merge(Self.slowHeartbeats) { _, given in given }
-        let again = try await ParallaxdProcess.start(environment: environment, files: Self.files, port: node.port)
+        var environment = ParallaxCluster.environment(redis: cluster.redis.url, node: leader, lease: lease)
+        environment.merge(ParallaxCluster.slowHeartbeats) { _, given in given }
+        let again = try await ParallaxdProcess.start(environment: environment, files: ParallaxCluster.soonElected, port: node.port)
         try await withChildProcess(again.process) { _ in
           try await again.waitUntilReady()
-          let deadline = ContinuousClock.now + .seconds(5)
-          while ContinuousClock.now < deadline {
+          try await eventually("the end of the former witness") {
             let members = try await again.haStatus().members
             #expect(members.first { $0.id == ParallaxCluster.id(leader) }?.status == .healthy)
-            try await Task.sleep(for: .milliseconds(250))
+            return node.witness == nil
           }
           let after = try await cluster.record()
           #expect(after["leader"]?.stringValue != nil && after["incarnation"] != before["incarnation"])
@@ -113,7 +101,9 @@ extension SystemTests {
         let before = try await cluster.record()
         cluster.redis.pause()
         cluster.nodes[leader].process.send(signal: SIGKILL)
-        try await Task.sleep(for: .seconds(4))
+        try await eventually("a report in vain") {
+          cluster.nodes[leader].process.errorOutput.contains("No connection to Redis; trying again")
+        }
         cluster.redis.resume()
         let began = ContinuousClock.now
         _ = try await cluster.waitForLeader(otherThan: leader, asking: cluster.others(than: leader)[0])
@@ -154,60 +144,20 @@ extension SystemTests {
     }
 
     @Test func `W11: the record of a paused cluster is released, and nobody takes it until the pause ends`() async throws {
-      try await withCluster { cluster in
+      try await withCluster(lease: .seconds(4)) { cluster in
         let leader = try await cluster.leader()
         let other = cluster.others(than: leader)[0]
         #expect(try await cluster.nodes[other].api.post("/ha/pause", text: "").status == 200)
         cluster.nodes[leader].process.send(signal: SIGKILL)
         try await eventually("the release") { try await cluster.record()["witnessed"] == true }
-        try await Task.sleep(for: .seconds(3))
+        // A lease and some retry periods later.
+        try await eventually("the end of the witness") { cluster.nodes[leader].witness == nil }
         let paused = try await cluster.record()
         #expect(paused["leader"] == .null && paused["paused"] == true)
         #expect(try await cluster.nodes[other].api.post("/ha/resume", text: "").status == 200)
         let began = ContinuousClock.now
         _ = try await cluster.waitForLeader(otherThan: leader, asking: other)
         #expect(began.duration(to: .now) < .seconds(3), "\(began.duration(to: .now))")
-      }
-    }
-
-    @Test func `W12: of four nodes three are killed at once, and the last one leads`() async throws {
-      try await withCluster(4) { cluster in
-        let leader = try await cluster.leader()
-        let last = cluster.others(than: leader)[0]
-        for index in cluster.others(than: last) { cluster.nodes[index].process.send(signal: SIGKILL) }
-        let began = ContinuousClock.now
-        #expect(try await cluster.waitForLeader(otherThan: leader, asking: last) == last)
-        #expect(began.duration(to: .now) < .seconds(3), "\(began.duration(to: .now))")
-        try await eventually("three deaths", within: .seconds(8)) {
-          try await metric("parallax_ha_deaths_witnessed_total", of: cluster.nodes[last]) == 3
-        }
-      }
-    }
-
-    // MARK: Executions
-
-    @Test func `W13: executions of a killed standby go on at once, each once`() async throws {
-      try await withCluster { cluster in
-        try await cluster.nodes[0].apply(pattern("analyze", timeout: .seconds(120), retries: 3))
-        let leader = try await cluster.leader()
-        let (owner, other) = (cluster.others(than: leader)[0], cluster.others(than: leader)[1])
-        let arguments = ["--delay", "2", "--concurrency", "64"]
-        try await withPythonAgents(at: [cluster.agentURLs(first: other)], capabilities: ["analysis"], arguments: arguments) { agents in
-          try await eventually("the agent at the owner") {
-            try await cluster.nodes[owner].api.get("/api/agents/\(agents[0].id)").status == 200
-          }
-          var ids: [String] = []
-          for _ in 0..<40 { ids.append(try await cluster.nodes[owner].submit("analyze").executionId) }
-          let began = ContinuousClock.now
-          cluster.nodes[owner].process.send(signal: SIGKILL)
-          try await eventually("another owner of each") {
-            for id in ids where try await cluster.nodes[other].execution(id).nodeId == ParallaxCluster.id(owner) { return false }
-            return true
-          }
-          #expect(began.duration(to: .now) < .seconds(4), "\(began.duration(to: .now))")
-          for id in ids { #expect(try await cluster.nodes[other].end(of: id).status == .completed) }
-          #expect(agents[0].finishedTasks.count == ids.count && Set(agents[0].finishedTasks).count == ids.count)
-        }
       }
     }
 
@@ -220,7 +170,7 @@ extension SystemTests {
         let first = try #require(node.witness)
         kill(first, SIGKILL)
         try await eventually("another witness") { node.witness.map { $0 != first } ?? false }
-        #expect(try await metric("parallax_ha_witnesses_lost_total", of: node) == 1)
+        #expect(try await node.metric("parallax_ha_witnesses_lost_total") == 1)
         #expect(node.process.errorOutput.components(separatedBy: "the witness of this node has ended").count == 2)
         let began = ContinuousClock.now
         node.process.send(signal: SIGKILL)
@@ -253,7 +203,7 @@ extension SystemTests {
         try await eventually("the end of the witness", within: .seconds(2)) { node.witness == nil }
         #expect(!node.process.errorOutput.contains("whose process has ended"))
         let other = cluster.nodes[cluster.others(than: leader)[0]]
-        #expect(try await metric("parallax_ha_deaths_witnessed_total", of: other) == 0)
+        #expect(try await other.metric("parallax_ha_deaths_witnessed_total") == 0)
         #expect(try await other.haStatus().members.count == 2)
       }
     }
@@ -261,15 +211,18 @@ extension SystemTests {
     @Test func `a witness keeps no secret in its arguments or variables, and nothing that its node had open`() async throws {
       try await RedisServer.with(.init(password: "hunter2hunter2")) { redis in
         let variables = ["PARALLAX_REDIS_PASSWORD": "hunter2hunter2", "UNRELATED_TOKEN": "s3cret"]
-        try await ParallaxCluster.with(1, on: redis, environment: variables, files: Self.files) { cluster in
+        try await ParallaxCluster.with(1, on: redis, environment: variables, files: ParallaxCluster.soonElected) { cluster in
           let node = cluster.nodes[0]
           let witness = try await eventualValue("a witness") { node.witness }
-          for file in ["cmdline", "environ"] {
+          // Root may read all; to other processes of its own user the kernel shows the arguments only.
+          for file in ["cmdline"] + (geteuid() == 0 ? ["environ"] : []) {
             let text = String(decoding: try Data(contentsOf: URL(filePath: "/proc/\(witness)/\(file)")), as: UTF8.self)
             #expect(!text.contains("hunter2") && !text.contains("s3cret"), "\(file): \(text)")
           }
-          try await eventually("three descriptors") {
-            try FileManager.default.contentsOfDirectory(atPath: "/proc/\(witness)/fd").count <= 4
+          if geteuid() == 0 {
+            try await eventually("three descriptors") {
+              try FileManager.default.contentsOfDirectory(atPath: "/proc/\(witness)/fd").count <= 4
+            }
           }
           node.process.send(signal: SIGKILL)
           try await eventually("the report, with the password of Redis") { node.process.errorOutput.contains("released the term") }

@@ -48,12 +48,16 @@ package struct ParallaxCluster: Sendable {
 
   /// Starts a cluster on a running Redis server, waits until it is whole, passes it to the body, and always ends it.
   ///
-  /// `urls` has other addresses of Redis for single nodes, by index; `variables` has additional variables for single nodes.
+  /// `urls` has other addresses of Redis for single nodes, by index; `variables` has additional variables for single nodes. Of nodes inside
+  /// their witnesses, ``ParallaxdProcess/process`` is the witness.
   package static func with<Result>(
     _ count: Int = 3, on redis: RedisServer, urls: [Int: String] = [:], lease: Duration = .seconds(2), environment: [String: String] = [:],
-    variables: (Int) -> [String: String] = { _ in [:] }, files: [String: String] = [:], _ body: (ParallaxCluster) async throws -> Result
+    variables: (Int) -> [String: String] = { _ in [:] }, files: [String: String] = [:], areInsideWitnesses: Bool = false,
+    _ body: (ParallaxCluster) async throws -> Result
   ) async throws -> Result {
-    try await with(count, server: redis, lease: lease, environment: environment, files: files) { index in
+    try await with(
+      count, server: redis, lease: lease, environment: environment, files: files, areInsideWitnesses: areInsideWitnesses
+    ) { index in
       ["PARALLAX_REDIS_URL": urls[index] ?? redis.url].merging(variables(index)) { _, given in given }
     } _: { cluster in
       try await body(cluster)
@@ -65,11 +69,13 @@ package struct ParallaxCluster: Sendable {
   package static func with<Result>(
     _ count: Int = 3, environment: [String: String], files: [String: String], _ body: (ParallaxCluster) async throws -> Result
   ) async throws -> Result {
-    try await with(count, server: nil, lease: .seconds(2), environment: environment, files: files, variables: { _ in [:] }, body)
+    try await with(
+      count, server: nil, lease: .seconds(2), environment: environment, files: files, areInsideWitnesses: false, variables: { _ in [:] },
+      body)
   }
 
   private static func with<Result>(
-    _ count: Int, server: RedisServer?, lease: Duration, environment: [String: String], files: [String: String],
+    _ count: Int, server: RedisServer?, lease: Duration, environment: [String: String], files: [String: String], areInsideWitnesses: Bool,
     variables: (Int) -> [String: String], _ body: (ParallaxCluster) async throws -> Result
   ) async throws -> Result {
     var nodes: [ParallaxdProcess] = []
@@ -77,7 +83,7 @@ package struct ParallaxCluster: Sendable {
       for index in 0..<count {
         var all = Self.environment(node: index, lease: lease)
         for more in [environment, variables(index)] { all.merge(more) { _, given in given } }
-        nodes.append(try await ParallaxdProcess.start(environment: all, files: files))
+        nodes.append(try await ParallaxdProcess.start(environment: all, files: files, isInsideWitness: areInsideWitnesses))
       }
       let cluster = ParallaxCluster(redis: server, nodes: nodes)
       try await cluster.waitUntilWhole()

@@ -12,10 +12,12 @@ extension ParallaxdProcess {
 ///
 /// Its command line names the process, also after that has ended.
 package func witnessProcess(of process: pid_t) -> pid_t? {
-  let wanted = ["parallax-witness", "--node-process", "\(process)"].joined(separator: "\0") + "\0"
   let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
   return names.compactMap { pid_t($0) }.first { candidate in
-    (try? Data(contentsOf: URL(filePath: "/proc/\(candidate)/cmdline"))).map { $0 == Data(wanted.utf8) } ?? false
+    let line = (try? Data(contentsOf: URL(filePath: "/proc/\(candidate)/cmdline"))) ?? Data()
+    let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+    // A shell names the program by its path.
+    return words.count == 3 && words[0].hasSuffix("parallax-witness") && words[1...] == ["--node-process", "\(process)"]
   }
 }
 
