@@ -7,8 +7,8 @@ extension SystemTests {
   /// The owners and outcomes of executions when nodes are paused, killed, or have wrong clocks.
   @Suite(.serialized, .timeLimit(.minutes(4)))
   struct Ownership {
-    /// Longer than the failure detection of members, and long enough for a node to notice its own pause.
-    private static let pause = Duration.seconds(5)
+    /// A silence longer than the failure detection of members, and long enough for a node to notice its own pause.
+    private static let silence = Duration.milliseconds(5_500)
 
     @Test func `a node that was paused drives the executions that others took over and gave back`() async throws {
       // The others notice a pause that is too short for the node to notice, which would read everything again.
@@ -21,7 +21,7 @@ extension SystemTests {
           var ids = [try await node.submit("analyze").executionId]
           var task = try await agent.receiveTask()
           ids += try await submit(100, to: node)
-          try await whilePaused(paused, of: cluster, for: .milliseconds(2_300), untilOwnerChanges: ids[100])
+          try await whilePaused(paused, of: cluster, silentFor: .seconds(2), untilOwnerChanges: ids[100])
           for id in ids.dropFirst() {
             try await eventually("the return of \(id)") { try await node.execution(id).nodeId == ParallaxCluster.id(paused) }
           }
@@ -201,19 +201,22 @@ extension SystemTests {
       #expect(duration >= .zero && duration < .seconds(35), "\(execution)")
     }
 
-    /// Pauses a node until another has taken over an execution; by default long enough for the node to notice the pause.
+    /// Pauses a node until another has taken over an execution and has not seen it for a time; by default long enough for the paused node
+    /// to notice.
     private func whilePaused(
-      _ index: Int, of cluster: ParallaxCluster, for pause: Duration = Self.pause, untilOwnerChanges id: String,
+      _ index: Int, of cluster: ParallaxCluster, silentFor silence: Duration = Self.silence, untilOwnerChanges id: String,
       _ body: (_ other: ParallaxdProcess) async throws -> Void = { _ in }
     ) async throws {
-      let other = 1 - index
-      let began = ContinuousClock.now
+      let other = cluster.nodes[1 - index]
       cluster.nodes[index].process.send(signal: SIGSTOP)
       try await eventually("the takeover of \(id)") {
-        try await cluster.nodes[other].execution(id).nodeId == ParallaxCluster.id(other)
+        try await other.execution(id).nodeId == ParallaxCluster.id(1 - index)
       }
-      try await body(cluster.nodes[other])
-      try await Task.sleep(until: began + pause)
+      try await body(other)
+      try await eventually("a silence of \(silence)") {
+        let member = try await other.haStatus().members.first { $0.id == ParallaxCluster.id(index) }
+        return try #require(member?.lastSeen).duration >= silence
+      }
       cluster.nodes[index].process.send(signal: SIGCONT)
     }
 
