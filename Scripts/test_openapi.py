@@ -10,8 +10,8 @@ executions: { agentWait: 50ms, defaultTimeout: 1s }
 highAvailability: { leaderElection: { leaseDuration: 500ms } }
 security: { authentication: { apiKeys: [{ name: test, key: %s, scopes: [admin] }] } }
 """ % KEY
-# These do not end, or are no HTTP.
-STREAMS = ["/api/events", "/ws/agent"]
+# These do not end, last as long as the query says, or are no HTTP.
+STREAMS = ["/api/events", "/api/debug/log", "/ws/agent"]
 
 
 def started(port, limit=20):

@@ -42,8 +42,8 @@ struct ControlPlaneClient {
     ControlPlaneClient(addresses: [address], key: key, client: client)
   }
 
-  func get(_ path: String, query: [(String, String?)] = []) async throws -> Data {
-    try await send("GET", path + Self.text(of: query), body: nil)
+  func get(_ path: String, query: [(String, String?)] = [], timeout: Duration = .seconds(30)) async throws -> Data {
+    try await send("GET", path + Self.text(of: query), body: nil, timeout: timeout)
   }
 
   func post(

@@ -13,7 +13,7 @@ struct Parallax: AsyncParsableCommand {
       Exit codes: 0 success, 1 failure, 2 wrong usage, 3 no leader, 4 no server reachable or ready, 5 a warning of the doctor.
       """,
     version: ParallaxVersion.text(commit: BuildCommit.current),
-    subcommands: [Executions.self, Agents.self, Agent.self, Patterns.self, HA.self, Doctor.self, Keys.self])
+    subcommands: [Executions.self, Agents.self, Agent.self, Patterns.self, HA.self, Doctor.self, Debug.self, Keys.self])
 }
 
 @main

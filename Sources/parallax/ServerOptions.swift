@@ -76,7 +76,9 @@ struct ServerOptions: ParsableArguments {
     guard let url = URL(string: full), let scheme = url.scheme, ["http", "https"].contains(scheme), url.host != nil else {
       throw CommandFailure(.usage, "'\(text)' is not the address of a server: expected one such as http://127.0.0.1:8080")
     }
-    return full.hasSuffix("/") ? String(full.dropLast()) : full
+    // A user and a password are no credentials of a node, and must not reach messages and reports.
+    let shown = url.user == nil && url.password == nil ? full : DebugCollection.withoutCredentials(full)
+    return shown.hasSuffix("/") ? String(shown.dropLast()) : shown
   }
 }
 

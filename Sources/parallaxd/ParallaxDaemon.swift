@@ -77,13 +77,14 @@ struct ParallaxDaemon: AsyncParsableCommand {
     LoggingSystem.bootstrap { _ in NodeLogHandler(level: level, format: format) }
     var logger = Logger(label: "parallaxd")
     logger[metadataKey: "node"] = "\(configuration.node.id)"
-    let node = try makeNode(configuration, shippedPatterns, witnessDescriptor, logger)
+    let node = try makeNode(configuration, shippedPatterns, level, witnessDescriptor, logger)
     let reloader = ConfigurationReloader(node: node, logLevel: level, load: { try load(from: file) }, logger: logger)
     try await run(node, reloader, hangUps, logger)
   }
 
   private func makeNode(
-    _ configuration: NodeConfiguration, _ shippedPatterns: [PatternDefinition], _ witnessDescriptor: Int32?, _ logger: Logger
+    _ configuration: NodeConfiguration, _ shippedPatterns: [PatternDefinition], _ level: NodeLogLevel, _ witnessDescriptor: Int32?,
+    _ logger: Logger
   ) throws -> ParallaxNode {
     let names = shippedPatterns.map(\.name)
     var hooks = ParallaxNode.Hooks()
@@ -94,6 +95,7 @@ struct ParallaxDaemon: AsyncParsableCommand {
       _exit(EXIT_FAILURE)
     }
     hooks.commit = BuildCommit.current
+    hooks.log = level
     hooks.hasWitness = true
     hooks.witnessDescriptor = witnessDescriptor
     hooks.witnessExecutable = Self.witnessExecutable

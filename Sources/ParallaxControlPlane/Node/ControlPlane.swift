@@ -25,6 +25,7 @@ package struct ControlPlane: ControlPlaneService {
   let queueReports: QueueReports
   let gate: RestorationGate
   let diagnosis: NodeDiagnosis
+  let debugging: NodeDebug
   let defaultTimeout: Duration
   let clock: NodeClock
 
@@ -309,6 +310,10 @@ package struct ControlPlane: ControlPlaneService {
   package var node: NodeDescription {
     NodeDescription(id: session.nodeID, clusterID: clusterID, version: ParallaxNode.version, isAlone: isAlone)
   }
+
+  package func debug() -> DebugDocument { debugging.document() }
+
+  package func debugLog(for duration: Duration) async throws -> LogDocument { try await debugging.log(for: duration) }
 
   package func recentActivity() -> ActivityDocument { activity.document }
 

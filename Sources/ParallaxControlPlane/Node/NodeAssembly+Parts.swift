@@ -132,7 +132,7 @@ extension NodeAssembly {
 
   // MARK: The server
 
-  func makeControlPlane() throws -> ControlPlane {
+  func makeControlPlane(log: NodeLogLevel? = nil) throws -> ControlPlane {
     let members = membership.members
     return ControlPlane(
       session: session, clusterID: configuration.highAvailability.clusterID, isAlone: configuration.isAlone, dispatcher: dispatcher,
@@ -148,12 +148,13 @@ extension NodeAssembly {
         NodeDiagnosis.Parts(
           session: session, configuration: configuration, backend: backend, members: members, election: election, latency: latency,
           publisher: publisher, clock: clock)),
+      debugging: NodeDebug(session: session, commit: commit, configuration: configurationInForce, log: log, clock: clock),
       defaultTimeout: configuration.executions.defaultTimeout, clock: clock)
   }
 
   /// Makes the server, and with TLS the service that reloads its certificates.
   func makeServer(
-    shutdown: Shutdown, onListening: @escaping @Sendable (String) -> Void
+    shutdown: Shutdown, _ callbacks: ParallaxNode.Hooks
   ) throws -> (server: HTTPServer, certificates: CertificateReloader?) {
     let gateway = SessionGateway(
       settings: AgentSessionMachine.Settings(configuration), dispatcher: dispatcher, health: health, clock: clock,
@@ -162,10 +163,10 @@ extension NodeAssembly {
     settings.tls = try configuration.makeServerTLS()
     settings.tokens = try configuration.makeTokenVerifier(logger: logger)
     let server = HTTPServer(
-      configuration: settings, controlPlane: try makeControlPlane(), gateway: gateway,
+      configuration: settings, controlPlane: try makeControlPlane(log: callbacks.log), gateway: gateway,
       probes: Probes(health: health, metrics: metrics, registry: registry).answer, listener: listener, group: Self.group,
       hooks: HTTPServer.Hooks(
-        onBound: { [address] in onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() },
+        onBound: { [address] in callbacks.onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() },
         isLeaving: { [health] in health.isLeaving }),
       clock: clock.monotonic, logger: logger)
     guard let tls = settings.tls, let certificates = ServerCertificates(configuration) else { return (server, nil) }

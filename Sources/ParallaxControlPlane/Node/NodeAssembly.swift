@@ -14,6 +14,8 @@ struct NodeAssembly {
   let configuration: NodeConfiguration
   let backend: any Backend
   let registry: MetricsRegistry
+  /// The commit from which the program was built.
+  let commit: String?
   let logger: Logger
 
   let clock: NodeClock
@@ -34,6 +36,7 @@ struct NodeAssembly {
   let metrics: NodeMetrics
   let latency: SyncLatency
   let activity = Activity()
+  let configurationInForce: NodeDebug.ConfigurationInForce
   let meter: ActivityMeter
   let events: EventRelay
   /// Starts a round of the leader's recovery at once when a member is lost.
@@ -48,8 +51,10 @@ struct NodeAssembly {
     let session = NodeSession.starting(nodeID: configuration.node.id)
     let store = backend.state
     self.configuration = configuration
+    configurationInForce = NodeDebug.ConfigurationInForce(configuration)
     self.backend = backend
     self.registry = registry
+    self.commit = commit
     self.clock = clock
     self.logger = logger
     self.session = session
@@ -107,9 +112,10 @@ struct NodeAssembly {
     let shutdown = makeShutdown()
     let shipped = ShippedPatterns(shippedPatterns)
     let keyFile = TokenKeyFile(configuration)?.contents
-    let (server, certificates) = try makeServer(shutdown: shutdown, onListening: hooks.onListening)
+    let (server, certificates) = try makeServer(shutdown: shutdown, hooks)
     let settings = ReloadableSettings(
-      configuration, keyFile: keyFile, server: server, certificates: certificates, patterns: shipped, clock: clock.monotonic,
+      configuration, inForce: configurationInForce, keyFile: keyFile, server: server, certificates: certificates, patterns: shipped,
+      clock: clock.monotonic,
       logger: logger)
     let services = try NodePart.allCases.flatMap { part -> [any Service] in
       switch part {

@@ -1,6 +1,5 @@
 package import Logging
 import ParallaxAPI
-import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -10,26 +9,12 @@ import Musl
 import Darwin
 #endif
 
-/// The log level of a process, which a reload changes.
-package final class NodeLogLevel: Sendable {
-  private let level: Mutex<Logger.Level>
-
-  package init(_ level: Logger.Level) {
-    self.level = Mutex(level)
-  }
-
-  package var value: Logger.Level {
-    get { level.withLock { $0 } }
-    set { level.withLock { $0 = newValue } }
-  }
-}
-
 /// Writes log lines to standard error, as text or JSON.
 ///
 /// The level is that of the process unless a logger has its own.
 package struct NodeLogHandler: LogHandler {
   package var logLevel: Logger.Level {
-    get { ownLevel ?? level.value }
+    get { ownLevel ?? level.needed }
     set { ownLevel = newValue }
   }
 
@@ -57,6 +42,8 @@ package struct NodeLogHandler: LogHandler {
     var all = metadata
     if let own = event.metadata { all.merge(own) { _, last in last } }
     let line = format == .json ? json(event, all) : text(event, all)
+    level.offer(line, of: event.level)
+    guard event.level >= ownLevel ?? level.value else { return }
     // One write per line keeps the lines of several threads apart.
     _ = line.utf8CString.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count - 1) }
   }

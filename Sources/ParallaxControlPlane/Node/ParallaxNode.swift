@@ -35,6 +35,8 @@ public struct ParallaxNode: Service {
     package var commit: String?
     /// The pipe to the witness around this process, as of `WitnessDescriptor.take()`; nil, the default, if there is none.
     package var witnessDescriptor: Int32?
+    /// The log of the process, of which a caller can collect a part; nil, the default, if it is another program's.
+    package var log: NodeLogLevel?
     /// The executable of the node's witness, which is started unless this process has one around it; nil, the default, if there is none.
     package var witnessExecutable: String?
     /// Whether the program may have a witness; the end of a node is then the end of its process.

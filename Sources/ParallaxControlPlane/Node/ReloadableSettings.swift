@@ -16,6 +16,8 @@ final class ReloadableSettings: Service {
   }
 
   private let state: Mutex<State>
+  /// Shows the configuration to others.
+  private let inForce: NodeDebug.ConfigurationInForce
   private let server: HTTPServer
   /// Nil without TLS.
   private let certificates: CertificateReloader?
@@ -28,10 +30,12 @@ final class ReloadableSettings: Service {
   /// `keyFile` is the contents of the file of the keys for tokens, read before the server's were: a file that is replaced during the start
   /// counts as changed.
   init(
-    _ configuration: NodeConfiguration, keyFile: String?, server: HTTPServer, certificates: CertificateReloader?,
+    _ configuration: NodeConfiguration, inForce: NodeDebug.ConfigurationInForce, keyFile: String?, server: HTTPServer,
+    certificates: CertificateReloader?,
     patterns: ShippedPatterns, clock: MonotonicClock, logger: Logger
   ) {
     state = Mutex(State(configuration: configuration, keyFile: keyFile))
+    self.inForce = inForce
     self.server = server
     self.certificates = certificates
     self.patterns = patterns
@@ -58,6 +62,7 @@ final class ReloadableSettings: Service {
         try apply(change.result)
         let areKeysChanged = file != nil && file == TokenKeyFile(state.configuration) && contents != state.keyFile
         state = State(configuration: change.result, keyFile: contents)
+        inForce.value = change.result
         return (change, areKeysChanged ? file?.path : nil)
       }
     }

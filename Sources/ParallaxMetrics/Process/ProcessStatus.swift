@@ -77,18 +77,3 @@ enum ProcessFiles {
     return soft == "unlimited" ? .infinity : Double(soft)
   }
 }
-
-/// Files of the kernel, which report no size.
-private enum SystemFile {
-  static func text(_ path: String) -> String? {
-    guard let file = fopen(path, "r") else { return nil }
-    defer { fclose(file) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 4_096)
-    while true {
-      let count = fread(&chunk, 1, chunk.count, file)
-      guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
-      bytes.append(contentsOf: chunk.prefix(count))
-    }
-  }
-}

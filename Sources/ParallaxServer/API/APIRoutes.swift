@@ -88,6 +88,11 @@ struct APIRoutes: Sendable {
       Route(method: .get, path: "/api/activity", access: .scope(.read), operation: .activity) { _, _ in try .json(service.recentActivity())
       },
       Route(method: .get, path: "/api/queues", access: .scope(.read), operation: .queues) { _, _ in try .json(service.queues()) },
+      Route(method: .get, path: "/api/debug", access: .scope(.admin), operation: .debug) { _, _ in try .json(service.debug()) },
+      Route(method: .get, path: "/api/debug/log", access: .scope(.admin), operation: .debugLog) { request, _ in
+        let seconds = try QueryParameters(request.uri.query, known: ["seconds"]).number("seconds", in: 1...30) ?? 5
+        return try await .json(service.debugLog(for: .seconds(seconds)))
+      },
       Route(method: .get, path: "/api/events", access: .scope(.read), operation: .events, handler: events),
       Route(method: .get, path: "/api/patterns", access: .scope(.read), operation: .listPatterns, handler: listPatterns),
       Route(method: .post, path: "/api/patterns", access: .scope(.admin), operation: .storePattern, handler: storePattern),

@@ -61,6 +61,10 @@ package protocol ControlPlaneService: Sendable {
   func haStatus() async throws -> HAStatusDocument
   /// Examines the node, its store and its cluster; takes seconds if something does not answer.
   func haDiagnosis() async throws -> DiagnosisDocument
+  /// The node's configuration without its secrets, and its process.
+  func debug() -> DebugDocument
+  /// What the node logs at level `debug` and above from now on; ends early when the calling task is cancelled.
+  func debugLog(for duration: Duration) async throws -> LogDocument
   func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument
   func elect(_ request: ElectRequest) async throws -> HandoverDocument
   func setPaused(_ paused: Bool) async throws -> PauseDocument

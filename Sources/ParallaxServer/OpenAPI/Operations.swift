@@ -142,6 +142,14 @@ extension Operation {
     ],
     answers: [Answer(status: 200, summary: "A stream without an end.", content: ["text/event-stream": textSchema])])
 
+  static let debug = Operation(
+    id: "getDebug", summary: "The answering node's configuration without its secrets, its memory, threads and open files.",
+    tag: .observation, answers: [.json(.debug, "The configuration and the process.")])
+  static let debugLog = Operation(
+    id: "getDebugLog", summary: "Wait, and answer with what the node has logged at level debug and above meanwhile.", tag: .observation,
+    parameters: [Parameter(name: "seconds", summary: "How long to wait.", schema: numberSchema(1...30, default: 5))],
+    answers: [.json(.debugLog, "The first 5,000 lines.")], errors: [.notFound])
+
   // MARK: Probes
 
   static let health = Operation(

@@ -39,6 +39,9 @@ extension Schema {
         "identity": textSchema, "scopes": arraySchema(choiceSchema(AccessScope.allCases.map(\.rawValue))), "node": textSchema,
         "cluster": textSchema, "version": textSchema, "highAvailability": truthSchema,
       ])
+    case .debug: Self.debugDefinition
+    case .debugLog:
+      objectSchema(["nodeId": textSchema, "duration": millisecondsSchema, "lines": arraySchema(textSchema), "omitted": countSchema])
     }
   }
 
@@ -177,6 +180,14 @@ extension Schema {
       "checks": mapSchema(objectSchema(["status": status], optional: ["detail": textSchema])),
     ])
   }()
+
+  private static let debugDefinition = objectSchema(
+    [
+      "nodeId": textSchema, "version": textSchema, "at": instantSchema, "configuration": textSchema, "memory": mapSchema(countSchema),
+      "threads": arraySchema(
+        objectSchema(["id": countSchema, "name": textSchema, "state": textSchema, "processorTime": millisecondsSchema])),
+      "files": mapSchema(countSchema),
+    ], optional: ["commit": textSchema])
 
   private static let sampleDefinition = objectSchema([
     "at": instantSchema, "completed": countSchema, "failed": countSchema, "timedOut": countSchema, "cancelled": countSchema,

@@ -30,6 +30,8 @@ enum Schema: String, Sendable, CaseIterable {
   case activity = "Activity"
   case queues = "Queues"
   case session = "Session"
+  case debug = "Debug"
+  case debugLog = "DebugLog"
 
   var reference: JSONValue { ["$ref": .string("#/components/schemas/\(rawValue)")] }
 }

@@ -83,6 +83,17 @@ struct FakeControlPlane: ControlPlaneService {
       checks: [DiagnosisFinding(id: "redis.reachable", status: .ok, summary: "it answers", page: "page.md#redisreachable")])
   }
 
+  func debug() -> DebugDocument {
+    DebugDocument(
+      nodeId: "node-1", version: "1.2.3", commit: "0123456789ab", at: Timestamp(milliseconds: 0), configuration: "node: {}\n",
+      memory: ["VmRSS": 1_024], threads: [DebugDocument.Thread(id: 1, name: "main", state: "S", processorTime: .seconds(1))],
+      files: ["socket": 2])
+  }
+
+  func debugLog(for duration: Duration) async throws -> LogDocument {
+    LogDocument(nodeId: "node-1", duration: duration, lines: ["a line\n"], omitted: 0)
+  }
+
   func stepDown(_ request: StepDownRequest) async throws -> HandoverDocument {
     HandoverDocument(old: "node-1", new: request.to, term: 2, took: .milliseconds(3))
   }
