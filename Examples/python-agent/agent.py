@@ -18,6 +18,7 @@ def work(capability, data):
 class Agent:
     def __init__(self, options):
         self.options, self.socket = options, None  # the socket is set while this agent is registered
+        self.limit = 1 << 20  # the largest message that the node accepts, in bytes
         self.running, self.unacknowledged = {}, {}  # by task id: work in progress, and answers that may have to be sent again
 
     async def send(self, socket, kind, payload, id=None):
@@ -35,6 +36,8 @@ class Agent:
                 raise RuntimeError("failed on purpose (--fail-rate)")
             result, duration = work(task["capability"], task["input"]), int((time.monotonic() - started) * 1000)
             answer = "task_result", {**ids, "status": "completed", "result": result, "duration": duration}, id
+            if len(json.dumps(answer, allow_nan=False)) + 100 > self.limit:  # JSON has no NaN; 100 bytes are for the other members
+                raise ValueError(f"the result is larger than the node accepts ({self.limit} bytes)")
         except Exception as error:
             answer = "task_error", {**ids, "error": {"code": "FAILED", "message": str(error)}, "retryable": True}, id
         self.unacknowledged[task["taskId"]] = answer
@@ -58,7 +61,7 @@ class Agent:
             task_id = payload.get("taskId")
             if kind == "registered":
                 print("registered", payload["agentId"], flush=True)
-                self.socket = socket
+                self.socket, self.limit = socket, payload["config"].get("maxMessageSize", self.limit)
                 self.beat = asyncio.create_task(self.heartbeat(socket, payload["config"]["heartbeatInterval"] / 1000))
                 for answer in list(self.unacknowledged.values()):
                     await self.send(socket, *answer)

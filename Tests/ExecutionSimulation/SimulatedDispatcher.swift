@@ -151,7 +151,7 @@ final class SimulatedDispatcher {
     case .resolve(let waiter, let resolution): resolve(waiter, resolution)
     case .tell(let message, let other): node.tell(message, other)
     case .publish(let announcement): node.publish(announcement)
-    case .agentMoved(let id): node.replaced(id)
+    case .agentMoved(let id), .reconnect(let id): node.replaced(id)
     case .restore(let recent): restore(recent, node)
     case .ended, .publishStatus: break
     }

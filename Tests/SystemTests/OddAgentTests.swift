@@ -155,6 +155,7 @@ extension SystemTests {
         #expect(failed.status == .failed && failed.error?.code == "MESSAGE_TOO_LARGE", "\(failed)")
         // The agent has kept the result, and sends it again.
         try await AgentSocket.withAgent("agent-a", at: node, activeTasks: [task.taskId]) { agent in
+          #expect(try await agent.receive("result_ack", ControlPlaneMessage.ResultAck.self).taskId == task.taskId)
           try await agent.send(.text, [], announcedLength: 100_000)
           #expect(try await agent.receive() == .close(code: 1009))
         }
@@ -166,6 +167,53 @@ extension SystemTests {
         }
         #expect(node.process.errorOutput.components(separatedBy: "a message is too large").count == 2)
       }
+    }
+
+    @Test(arguments: [true, false])
+    func `a result that its node could not take fails its task beside others, also after a return`(answersAtOnce: Bool) async throws {
+      try await withParallaxd(files: Self.smallMessages) { node in
+        try await node.apply(pattern("analyze"))
+        let ids = [try await node.submit("analyze").executionId, try await node.submit("analyze").executionId]
+        let large = "\"\(String(repeating: "x", count: 100_000))\""
+        var agent = LoyalAgent(id: "agent-a", node: node, results: [ids[0]: Array(large.utf8), ids[1]: Array(#""small""#.utf8)])
+        try await agent.run(answersAtOnce: answersAtOnce)
+        try await expect(ids[0], at: node, failsWith: "MESSAGE_TOO_LARGE")
+        #expect(try await node.end(of: ids[1], within: .seconds(5)).result == "small")
+        #expect(node.process.errorOutput.components(separatedBy: "a message is too large").count == 2)
+      }
+    }
+
+    // MARK: Invalid results
+
+    /// Results that the node refuses to read.
+    private static let invalidResults: [String: [UInt8]] = [
+      "nested too deeply": Array((String(repeating: "[", count: 70) + String(repeating: "]", count: 70)).utf8),
+      "a number of more than 64 bits": Array("12345678901234567890123".utf8),
+      "half of a surrogate pair": Array(#""\ud800""#.utf8),
+      "a member given twice": Array(#"{"a":1,"a":2}"#.utf8),
+      "not a number": Array("NaN".utf8),
+      "no confidence": Array(#"1,"confidence":"high""#.utf8),
+      "no UTF-8": [UInt8(ascii: "\""), 0xE9, UInt8(ascii: "\"")],
+    ]
+
+    @Test(arguments: Self.invalidResults.keys.sorted())
+    func `a result that its node cannot read fails its task once, and its agent goes on`(_ kind: String) async throws {
+      try await withParallaxd { node in
+        try await node.apply(pattern("analyze"))
+        let ids = [try await node.submit("analyze").executionId, try await node.submit("analyze").executionId]
+        let invalid = try #require(Self.invalidResults[kind])
+        var agent = LoyalAgent(id: "agent-a", node: node, results: [ids[0]: invalid, ids[1]: Array(#""valid""#.utf8)])
+        try await agent.run(answersAtOnce: true)
+        try await expect(ids[0], at: node, failsWith: "INVALID_RESULT")
+        #expect(try await node.end(of: ids[1], within: .seconds(5)).result == "valid")
+        let shown: AgentDocument = try await node.api.get("/api/agents/agent-a").decode()
+        #expect(shown.activeTasks == 0, "\(shown)")
+      }
+    }
+
+    private func expect(_ id: String, at node: ParallaxdProcess, failsWith code: String) async throws {
+      let execution = try await node.end(of: id, within: .seconds(5))
+      #expect(execution.status == .failed && execution.error?.code == code, "\(execution)")
     }
 
     @Test func `ten large tasks that wait for an agent reach it over one connection, however slowly it reads`() async throws {
@@ -185,6 +233,56 @@ extension SystemTests {
         }
       }
     }
+  }
+}
+
+/// An agent that keeps its answers until their acknowledgement, and sends all of them after each registration.
+private struct LoyalAgent {
+  /// The connections within which all answers are acknowledged; the failure of a task may be stored after the first return.
+  private static let patience = 5
+
+  let id: String
+  let node: ParallaxdProcess
+  /// The results by execution, as JSON or something else.
+  let results: [String: [UInt8]]
+  /// The messages with the answers, by task.
+  private var answers: [String: [UInt8]] = [:]
+
+  init(id: String, node: ParallaxdProcess, results: [String: [UInt8]]) {
+    (self.id, self.node, self.results) = (id, node, results)
+  }
+
+  /// Receives all tasks over one connection, and answers them over that or over further ones, until each answer is acknowledged.
+  mutating func run(answersAtOnce: Bool) async throws {
+    let (results, agentID) = (results, id)
+    let (received, early) = try await AgentSocket.withAgent(agentID, at: node, places: results.count, within: .seconds(5)) { agent in
+      var answers: [String: [UInt8]] = [:]
+      while answers.count < results.count {
+        let task = try await agent.receiveTask()
+        let head = #"{"type":"task_result","payload":{"taskId":"\#(task.taskId)","executionId":"\#(task.executionId)","result":"#
+        answers[task.taskId] = head.utf8 + (results[task.executionId] ?? []) + Array("}}".utf8)
+      }
+      return (answers, answersAtOnce ? try await Self.send(answers, over: &agent) : [])
+    }
+    answers = received.filter { !early.contains($0.key) }
+    for _ in 1...Self.patience where !answers.isEmpty {
+      let kept = answers
+      let acknowledged = try await AgentSocket.withAgent(
+        agentID, at: node, places: results.count, activeTasks: kept.keys.sorted(), within: .seconds(5)
+      ) { try await Self.send(kept, over: &$0) }
+      answers = kept.filter { !acknowledged.contains($0.key) }
+    }
+    #expect(answers.isEmpty, "the node does not acknowledge \(answers.keys.sorted())")
+  }
+
+  /// Sends answers in the order of their tasks, and returns the tasks that are acknowledged before the end of the connection.
+  private static func send(_ answers: [String: [UInt8]], over agent: inout AgentSocket) async throws -> Set<String> {
+    for (_, message) in answers.sorted(by: { $0.key < $1.key }) { try? await agent.send(.text, message) }
+    var acknowledged: Set<String> = []
+    while acknowledged.count < answers.count, case .text(let text) = try await agent.receive() {
+      if case .resultAck(let answer) = try ControlPlaneMessage.decode(text.utf8).message { acknowledged.insert(answer.taskId) }
+    }
+    return acknowledged
   }
 }
 

@@ -27,6 +27,7 @@ struct AgentMachine: Sendable {
   var tasks: AssignmentMachine
   private var announcer = LoadAnnouncer()
   private var changes = AgentChanges()
+  private var unheard = UnheardAnswers()
   private var timers = TimerQueue<Grace>()
 
   init(settings: DispatchMachine.Settings) {
@@ -101,6 +102,12 @@ struct AgentMachine: Sendable {
     return actions
   }
 
+  /// Records the acknowledgement of an outcome; an agent that is not connected here gets it at its return.
+  mutating func acknowledged(_ task: String, to id: String) {
+    guard let agent = directory[id], !agent.isConnected || agent.home != nil else { return }
+    unheard.add(task, for: id)
+  }
+
   private mutating func awaitReturn(of id: String, epoch: Int64, at now: Moment) {
     let since = tasks.directory.absent(id: id, at: now.instant)
     let directory = directory
@@ -116,6 +123,7 @@ struct AgentMachine: Sendable {
   private mutating func forget(_ id: String) -> [Action] {
     guard let agent = directory[id] else { return [] }
     let losses = tasks.remove(id)
+    unheard.forget(id)
     // The registration of an agent elsewhere is removed by its node, or by the node that recovers that session.
     return losses + (agent.home == nil ? [.perform(.store(.removeAgent(id, epoch: agent.epoch)))] : [])
   }
@@ -130,7 +138,8 @@ extension AgentMachine {
     if let known = directory[id], known.epoch >= epoch { return [] }
     let cargo = connectionEnds(id)
     enter(id, epoch, capabilities, limit, activeTasks)
-    let reported = directory[id]?.reportedTasks ?? []
+    let acknowledged = unheard.take(for: id, among: activeTasks)
+    let reported = (directory[id]?.reportedTasks ?? []).subtracting(acknowledged)
     // A task of another node that the agent lacks occupies no place, because its owner delivers it again; a task that only the agent knows
     // does.
     tasks.releaseTasksOfOthers(of: id) { !reported.contains($0) }
@@ -140,9 +149,10 @@ extension AgentMachine {
     }
     tasks.directory.noteLosses(of: id)
     tasks.confirmTasks(of: id, at: now)
-    return cargo + [
-      .perform(.publish(.registered(id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks)))
-    ]
+    let announcement = AgentAnnouncement.registered(
+      id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks)
+    return cargo + [.perform(.publish(announcement))]
+      + acknowledged.map { .perform(.send(.resultAck(ControlPlaneMessage.ResultAck(taskId: $0)), to: id)) }
   }
 
   /// Announces the tasks of other nodes at an agent whose connection here ends: only this node knows which of them it has sent.

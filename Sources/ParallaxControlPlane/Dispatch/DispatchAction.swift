@@ -30,6 +30,8 @@ package enum DispatchAction: Sendable {
   case publishStatus(Execution)
   /// End the connection of an agent that has registered at another node.
   case agentMoved(String)
+  /// End the connection of an agent, which returns and sends its unacknowledged outcomes again.
+  case reconnect(String)
   /// Rewrite those of these writes that the store may have lost; executions of this node are not among them.
   case restore(RecentWrites)
 }

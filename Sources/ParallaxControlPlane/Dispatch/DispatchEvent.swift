@@ -56,7 +56,9 @@ package enum DispatchEvent: Sendable {
   case notRecovered(String)
   /// The recording of an outcome for an execution of another node has ended; the agent of the outcome gets an answer.
   case recorded(TaskRecord, execution: String, messageID: String?, RecordOutcome)
-  /// The same for an outcome whose agent got its answer before.
+  /// The recording of an outcome has ended without effect: this version cannot read the execution.
+  case unrecorded(TaskRecord, execution: String)
+  /// The same as `recorded` for an outcome whose agent got its answer before.
   case recordedAgain(TaskRecord, execution: String, RecordOutcome)
   /// Another node has recorded an outcome for an execution of this node.
   case outcomeRecorded(of: String)
@@ -73,6 +75,16 @@ package enum DispatchEvent: Sendable {
 
   /// The alarm for the next timer has fired.
   case timePassed
+}
+
+extension DispatchEvent {
+  /// Whether an agent has sent an outcome, which it keeps until the acknowledgement.
+  var isOutcome: Bool {
+    switch self {
+    case .completed, .failed: true
+    default: false
+    }
+  }
 }
 
 /// An event of an agent, of this node or another.

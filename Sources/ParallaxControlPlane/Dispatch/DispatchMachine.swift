@@ -55,6 +55,7 @@ package struct DispatchMachine: Sendable {
   package let settings: Settings
   private var driver: ExecutionDriver
   private var restoration: RestorationMachine
+  private var records = PendingRecords()
 
   package init(settings: Settings) {
     self.settings = settings
@@ -98,7 +99,12 @@ package struct DispatchMachine: Sendable {
   package mutating func handle(_ event: DispatchEvent, at now: Moment) -> [DispatchAction] {
     var actions = decide(event, at: now)
     actions += driver.giveWork(at: now)
+    actions += records.takeDropped().map { .reconnect($0) }
     for case .ended(let stored) in actions { restoration.add(stored, at: now) }
+    actions.removeAll { action in
+      guard case .store(.record(let outcome, let id, let messageID)) = action else { return false }
+      return !records.begin(outcome, of: id, messageID: messageID, isKept: event.isOutcome)
+    }
     return actions
   }
 
@@ -141,8 +147,12 @@ package struct DispatchMachine: Sendable {
       // The entry that preceded the claim.
       return driver.stored(id) == nil ? [.store(.unlist(id))] : []
     case .recorded(let outcome, let id, let messageID, let result):
+      let messageID = records.end(outcome, of: id) ?? messageID
       if result != .unknown { restoration.add(RecentWrites.Outcome(task: outcome, execution: id), at: now) }
       return recorded(outcome, of: id, result) + [answer(outcome, of: id, result, messageID)]
+    case .unrecorded(let outcome, let id):
+      _ = records.end(outcome, of: id)
+      return []
     case .recordedAgain(let outcome, let id, let result): return recorded(outcome, of: id, result)
     case .outcomeRecorded(let id): return outcomeRecorded(of: id)
     case .keyClaimed(let claim):
@@ -301,13 +311,14 @@ extension DispatchMachine {
   /// Acknowledges an outcome, even a late one, so that the agent forgets it; refuses the outcome of a task that no agent was given.
   ///
   /// A task that the store does not have may be from another life of its execution, or its execution was removed.
-  private func answer(_ outcome: TaskRecord, of id: String, _ result: RecordOutcome, _ messageID: String?) -> DispatchAction {
-    let message: ControlPlaneMessage =
-      result == .unknown && !TaskRecord.isID(outcome.id, ofExecution: id)
-      ? .error(
-        ControlPlaneMessage.ProtocolError(code: "UNKNOWN_TASK", message: "this agent never got the task \(outcome.id.prefix(128))"))
-      : .resultAck(ControlPlaneMessage.ResultAck(taskId: outcome.id))
-    return .send(message, to: outcome.agentID, inAnswerTo: messageID)
+  private mutating func answer(_ outcome: TaskRecord, of id: String, _ result: RecordOutcome, _ messageID: String?) -> DispatchAction {
+    if result == .unknown, !TaskRecord.isID(outcome.id, ofExecution: id) {
+      let message = "this agent never got the task \(outcome.id.prefix(128))"
+      return .send(
+        .error(ControlPlaneMessage.ProtocolError(code: "UNKNOWN_TASK", message: message)), to: outcome.agentID, inAnswerTo: messageID)
+    }
+    driver.agents.acknowledged(outcome.id, to: outcome.agentID)
+    return .send(.resultAck(ControlPlaneMessage.ResultAck(taskId: outcome.id)), to: outcome.agentID, inAnswerTo: messageID)
   }
 
   /// Offers the executions without waiting callers here to other nodes, because this one is about to stop.

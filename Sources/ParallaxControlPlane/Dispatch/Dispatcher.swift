@@ -370,6 +370,7 @@ package final class Dispatcher: Service {
       case .publish(let announcement): peers.publish(announcement)
       case .publishStatus(let execution): peers.publishStatus(execution)
       case .agentMoved(let id): state.links.removeValue(forKey: id)?.link.replace()
+      case .reconnect(let id): state.links[id]?.link.restart("send the results again, which the node could not store")
       case .restore(let recent): addRestoration.yield(recent)
       }
     }

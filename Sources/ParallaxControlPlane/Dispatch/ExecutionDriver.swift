@@ -218,6 +218,7 @@ extension ExecutionDriver {
       case .acknowledge(let task):
         // An agent of another node got its answer there, from the node that recorded the outcome.
         guard agents.directory[task.agentID]?.home == nil else { continue }
+        agents.acknowledged(task.id, to: task.agentID)
         let message = ControlPlaneMessage.ResultAck(taskId: task.id)
         result.append(.send(.resultAck(message), to: task.agentID, inAnswerTo: driven.messageIDs[task.id]))
       case .freed(let task):

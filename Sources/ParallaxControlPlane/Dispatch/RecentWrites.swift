@@ -121,7 +121,7 @@ extension StoredExecution {
 
 extension TaskRecord {
   /// The approximate size in bytes.
-  fileprivate var size: Int { 128 + (result?.approximateSize ?? 0) + (error?.size ?? 0) }
+  var size: Int { 128 + (result?.approximateSize ?? 0) + (error?.size ?? 0) }
 }
 
 extension ExecutionFailure {

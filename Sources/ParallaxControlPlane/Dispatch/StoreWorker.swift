@@ -74,6 +74,8 @@ struct StoreWorker: Sendable {
           throw StateStoreError(.unavailable, "its execution may be about to be restored")
         }
         owner.handle(.recorded(outcome, execution: id, messageID: messageID, result))
+      } onUnreadable: {
+        owner.handle(.unrecorded(outcome, execution: id))
       }
     case .changeAgent(let id, let change):
       await repeating("change of an agent") {

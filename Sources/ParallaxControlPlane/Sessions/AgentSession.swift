@@ -18,12 +18,13 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   fileprivate let clock: NodeClock
   private let metrics: SessionMetrics
   private let logger: Logger
-  /// The tasks that went out over this connection and have no answer yet.
   private let unanswered: NIOLoopBoundBox<UnansweredTasks>
   private let waiting: NIOLoopBoundBox<WaitingTasks>
   /// The last registration of the agent, also after its end; nil before the first.
   private let registeredAs: NIOLoopBoundBox<(agentID: String, epoch: Int64)?>
   private let isClosed: NIOLoopBoundBox<Bool>
+  /// The beginning of the message that ends the connection, because it is too large or not valid UTF-8.
+  private let refusedMessage: NIOLoopBoundBox<ByteBuffer>
   private let lastMessage: Atomic<Int64>
   private let messageCount = Atomic<UInt64>(0)
 
@@ -36,6 +37,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     waiting = NIOLoopBoundBox(WaitingTasks(), eventLoop: connection.eventLoop)
     registeredAs = NIOLoopBoundBox(nil, eventLoop: connection.eventLoop)
     isClosed = NIOLoopBoundBox(false, eventLoop: connection.eventLoop)
+    refusedMessage = NIOLoopBoundBox(ByteBuffer(), eventLoop: connection.eventLoop)
     self.connection = connection
     self.dispatcher = dispatcher
     self.clock = clock
@@ -55,9 +57,23 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   package func received(_ message: ByteBuffer) {
     let now = clock.now
     lastMessage.store(now.wall.milliseconds, ordering: .relaxed)
-    let decoded = Result { () throws(AgentProtocolFault) in try AgentMessage.decode(message.readableBytesView) }
-    if case .success(let received) = decoded { metrics.received(received.message.kind) } else { metrics.receivedFault() }
-    perform(machine.value.received(decoded, at: now))
+    perform(machine.value.received(decode(message), at: now))
+  }
+
+  /// Decodes a message; an answer that cannot be decoded fails its task, because the agent would repeat it.
+  private func decode(_ message: ByteBuffer) -> Result<ReceivedAgentMessage, AgentProtocolFault> {
+    do throws(AgentProtocolFault) {
+      let received = try AgentMessage.decode(message.readableBytesView)
+      metrics.received(received.message.kind)
+      return .success(received)
+    } catch {
+      metrics.receivedFault()
+      let head = MessageHead(message.readableBytesView)
+      guard head.isAnswer, head.taskID != nil, let task = unanswered.value.answered(by: head) else { return .failure(error) }
+      if unanswered.value.contains(task.id) { note(.invalid, of: task, error.message) }
+      let failure = Refusal.invalid.failure(of: task, error.message)
+      return .success(ReceivedAgentMessage(id: error.id ?? head.id, message: .taskError(failure)))
+    }
   }
 
   package func tick(at now: NIODeadline, silence: TimeAmount) {
@@ -82,13 +98,18 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     }
   }
 
+  package func refused(_ beginning: ByteBuffer) {
+    refusedMessage.value = beginning
+  }
+
   package func closed(_ reason: AgentCloseReason) {
     metrics.closed()
     logger.debug("agent connection closed", metadata: ["reason": "\(reason)"])
-    failOversized(reason)
     isClosed.value = true
     waiting.value.removeAll()
     perform(machine.value.connectionClosed())
+    // The acknowledgement waits for the return of an agent that has left.
+    failRefused(reason)
   }
 
   // MARK: Sending
@@ -119,10 +140,12 @@ package final class AgentSession: AgentMessageHandler, Sendable {
       switch message {
       case .task(let task):
         if let limit = machine.value.agentMessageLimit, frame.count > limit {
-          return fail(UnansweredTasks.Task(task, bytes: frame.count), "the task has \(frame.count) bytes and its agent takes \(limit)")
+          return fail(
+            UnansweredTasks.Task(task, bytes: frame.count), .tooLarge, "the task has \(frame.count) bytes and its agent takes \(limit)")
         }
         unanswered.value.add(UnansweredTasks.Task(task, bytes: frame.count))
       case .taskCancelled(let task): unanswered.value.remove(task.taskId)
+      case .resultAck(let task): unanswered.value.acknowledge(task.taskId)
       default: break
       }
       connection.send(ByteBuffer(bytes: frame))
@@ -152,6 +175,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
       case .registered(let registration, let epoch):
         logger.info("agent registered", metadata: ["agent": "\(registration.agentID)", "epoch": "\(epoch)"])
         registeredAs.value = (registration.agentID, epoch)
+        unanswered.value.report(registration.activeTasks ?? [])
         dispatcher.registered(registration, epoch: epoch, link: link)
       case .renewed(let agentID, let former, let epoch):
         registeredAs.value = (agentID, epoch)
@@ -183,26 +207,35 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     send(message, inAnswerTo: id)
   }
 
-  /// Fails the task of a message whose size ended the connection, if the task is identifiable, so that the message does not end the agent's
-  /// next connection too.
-  private func failOversized(_ reason: AgentCloseReason) {
+  /// Fails the task of a message that ended the connection, if the task is identifiable, so that the message does not end each further
+  /// connection of the agent.
+  private func failRefused(_ reason: AgentCloseReason) {
     switch reason {
     case .closedByAgent(code: .messageTooBig?, _):
       guard let task = unanswered.value.largest else { return }
-      fail(task, "the task has \(task.bytes) bytes, which its agent refused as too large")
-    case .protocolViolation(code: .messageTooBig, _):
-      guard let task = unanswered.value.only else { return }
-      fail(task, "the agent's answer was larger than agents.maxMessageSize")
+      fail(task, .tooLarge, "the task has \(task.bytes) bytes, which its agent refused as too large")
+    case .protocolViolation(code: .messageTooBig, _): failAnswer(.tooLarge, "the agent's answer was larger than agents.maxMessageSize")
+    case .protocolViolation(code: .invalidPayload, _) where refusedMessage.value.readableBytes > 0:
+      failAnswer(.invalid, "the agent's answer is not valid UTF-8")
     default: break
     }
   }
 
-  private func fail(_ task: UnansweredTasks.Task, _ message: String) {
+  private func failAnswer(_ refusal: Refusal, _ message: String) {
+    guard let task = unanswered.value.answered(by: MessageHead(refusedMessage.value.readableBytesView)) else { return }
+    if !unanswered.value.isAcknowledged(task.id) { fail(task, refusal, message) }
+  }
+
+  private func fail(_ task: UnansweredTasks.Task, _ refusal: Refusal, _ message: String) {
     unanswered.value.remove(task.id)
-    logger.warning("a message is too large", metadata: ["task": "\(task.id)", "execution": "\(task.executionID)", "reason": "\(message)"])
-    let failure = ExecutionFailure(code: "MESSAGE_TOO_LARGE", message: message)
-    let error = AgentMessage.TaskError(taskId: task.id, executionId: task.executionID, error: failure, retryable: true)
-    forward { .failed(error, by: $0, messageID: nil) }
+    note(refusal, of: task, message)
+    guard let (agentID, _) = registeredAs.value else { return }
+    dispatcher.handle(.failed(refusal.failure(of: task, message), by: agentID, messageID: nil))
+  }
+
+  private func note(_ refusal: Refusal, of task: UnansweredTasks.Task, _ message: String) {
+    let metadata: Logger.Metadata = ["task": "\(task.id)", "execution": "\(task.executionID)", "reason": "\(message)"]
+    logger.warning("\(refusal.summary)", metadata: metadata)
   }
 
   private func forward(_ event: (String) -> DispatchEvent) {
@@ -219,6 +252,32 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     case .silent: link.close(code: .goingAway, reason: "silent for longer than heartbeatTimeout")
     case .refused: link.close(code: .goingAway, reason: "not ready")
     case .notRegistered, .tooManyMessages, .replaced: link.close(code: .policyViolation, reason: ending.rawValue)
+    }
+  }
+}
+
+/// Why a message fails its task.
+private enum Refusal {
+  case tooLarge
+  case invalid
+
+  var summary: String {
+    switch self {
+    case .tooLarge: "a message is too large"
+    case .invalid: "an answer is invalid"
+    }
+  }
+
+  func failure(of task: UnansweredTasks.Task, _ message: String) -> AgentMessage.TaskError {
+    switch self {
+    case .tooLarge:
+      // Another agent may take larger tasks, or have a smaller result.
+      AgentMessage.TaskError(
+        taskId: task.id, executionId: task.executionID, error: ExecutionFailure(code: "MESSAGE_TOO_LARGE", message: message),
+        retryable: true)
+    case .invalid:
+      AgentMessage.TaskError(
+        taskId: task.id, executionId: task.executionID, error: AgentSessionMachine.invalidResult(message), retryable: false)
     }
   }
 }

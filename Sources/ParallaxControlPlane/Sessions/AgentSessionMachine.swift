@@ -205,9 +205,13 @@ package struct AgentSessionMachine: Sendable {
       let error = AgentMessage.TaskError(taskId: result.taskId, executionId: result.executionId, error: failure)
       return [.taskFailed(error, messageID: id)]
     case let status:
-      return fault(id, "INVALID_MESSAGE", "task_result: status: expected completed or failed, found \"\(status.prefix(64))\"")
+      let failure = Self.invalidResult("task_result: status: expected completed or failed, found \"\(status.prefix(64))\"")
+      return [.taskFailed(AgentMessage.TaskError(taskId: result.taskId, executionId: result.executionId, error: failure), messageID: id)]
     }
   }
+
+  /// The error of a task whose answer is invalid; the agent would repeat an answer that is refused without an end of the task.
+  static func invalidResult(_ message: String) -> ExecutionFailure { ExecutionFailure(code: "INVALID_RESULT", message: message) }
 
   private mutating func statusUpdate(_ update: AgentMessage.StatusUpdate, _ id: String?) -> [Action] {
     if let capabilities = update.capabilities, let fault = capabilityFault(capabilities) {

@@ -27,6 +27,9 @@ package protocol AgentMessageHandler: AnyObject {
   /// The agent has read on: every message that waited in the outbox is on its way.
   func drained()
 
+  /// The connection is about to end, because a message is too large or not valid UTF-8; `beginning` has its first bytes, at most 4 KiB.
+  func refused(_ beginning: ByteBuffer)
+
   /// The connection has ended; called exactly once for every accepted agent, after all other calls.
   func closed(_ reason: AgentCloseReason)
 }

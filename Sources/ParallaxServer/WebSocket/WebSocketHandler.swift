@@ -43,6 +43,8 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var needsFlush = false
   private var isReadHeld = false
   private var failure: String?
+  /// The reason of an end that is not reported yet, because the beginning of the message that caused it has not arrived.
+  private var pendingEnd: AgentCloseReason?
   private var lastRead = NIODeadline.now()
   private var closeTimer: Scheduled<Void>?
 
@@ -164,7 +166,8 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     flushOutbox()
     guard state == .open else { return }
     beginClose(code, reason: reason, context: context)
-    finish(.protocolViolation(code: code, reason: reason))
+    pendingEnd = .protocolViolation(code: code, reason: reason)
+    finishIfComplete()
     context.close(mode: .output, promise: nil)
   }
 
@@ -176,6 +179,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
       case .peerClosed, .fail: context.close(promise: nil)
       }
     }
+    finishIfComplete()
   }
 
   // MARK: Writing
@@ -304,6 +308,11 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     closeTimer = context.eventLoop.scheduleTask(in: Self.closeTimeout) { channel.close(promise: nil) }
   }
 
+  /// Reports the end after a refused message once its beginning has arrived; at the end of the connection without it.
+  private func finishIfComplete() {
+    if let pendingEnd, !machine.awaitsRefused { finish(pendingEnd) }
+  }
+
   /// Reports the end to the session, once, and releases it.
   private func finish(_ reason: AgentCloseReason) {
     guard let messages else { return }
@@ -313,6 +322,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     backlog = []
     pendingPong = nil
     registry.remove(self)
-    messages.closed(reason)
+    if let beginning = machine.refused { messages.refused(beginning) }
+    messages.closed(pendingEnd ?? reason)
   }
 }

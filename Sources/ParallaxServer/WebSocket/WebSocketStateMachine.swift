@@ -44,6 +44,9 @@ struct WebSocketStateMachine {
     var isControl: Bool { rawValue >= 0x8 }
   }
 
+  /// The bytes of a refused message that are kept.
+  static let refusedLimit = 4_096
+
   private let maxMessageSize: Int
   private var state = State.header
   /// The first bytes, at most 13, of a header that spans two reads.
@@ -54,24 +57,36 @@ struct WebSocketStateMachine {
   /// A text message has begun and its final frame has not arrived.
   private var isFragmented = false
   private var utf8 = UTF8Validator()
+  /// The beginning of the message that was refused as too large or as no UTF-8; nil if the input ended otherwise.
+  private(set) var refused: ByteBuffer?
+  /// The frame that made the message too large, while its bytes are missing from `refused`.
+  private var refusedFrame: Frame?
 
   init(maxMessageSize: Int) {
     self.maxMessageSize = maxMessageSize
   }
+
+  /// Whether further bytes belong to `refused`.
+  var awaitsRefused: Bool { refusedFrame != nil }
 
   /// Consumes bytes up to the next action; nil if it needs more bytes.
   mutating func next(from bytes: inout ByteBuffer) -> Action? {
     while true {
       switch state {
       case .ended:
+        readRefused(&bytes)
         bytes.moveReaderIndex(to: bytes.writerIndex)
         return nil
       case .header:
-        guard let action = readHeader(&bytes) else { return nil }
-        if case .failed(let code, let reason) = action { return fail(code, reason) }
+        switch readHeader(&bytes) {
+        case nil: return nil
+        case .begun: break
+        case .failed(let code, let reason): return fail(code, reason)
+        case .tooLong(let frame): return refuse(frame)
+        }
       case .payload(var frame):
         let fragment = readPayload(of: &frame, from: &bytes)
-        if case .invalidText = fragment { return fail(.invalidPayload, "the text is not valid UTF-8") }
+        if case .invalidText = fragment { return refuse("the text is not valid UTF-8") }
         guard frame.received == frame.length else {
           state = .payload(frame)
           return nil
@@ -85,6 +100,24 @@ struct WebSocketStateMachine {
   private mutating func fail(_ code: WebSocketCloseCode, _ reason: String) -> Action {
     end()
     return .fail(code: code, reason: reason)
+  }
+
+  /// Refuses a message that is no UTF-8.
+  private mutating func refuse(_ reason: String) -> Action {
+    keepRefused()
+    return fail(.invalidPayload, reason)
+  }
+
+  /// Refuses a message whose next frame makes it too large; the beginning of that frame, which may not have arrived, identifies it.
+  private mutating func refuse(_ frame: Frame) -> Action {
+    keepRefused()
+    refusedFrame = frame
+    return fail(.messageTooBig, "the message is longer than \(maxMessageSize) bytes")
+  }
+
+  private mutating func keepRefused() {
+    // A copy, because a slice would retain the whole message.
+    refused = ByteBuffer(bytes: (message ?? ByteBuffer()).readableBytesView.prefix(Self.refusedLimit))
   }
 
   private mutating func end() {
@@ -101,6 +134,8 @@ extension WebSocketStateMachine {
   private enum HeaderOutcome {
     case begun
     case failed(WebSocketCloseCode, String)
+    /// The frame makes its message too large.
+    case tooLong(Frame)
   }
 
   /// Reads a header and enters `payload`; nil if the header is incomplete.
@@ -134,10 +169,9 @@ extension WebSocketStateMachine {
     }
     let key = bytes.readInteger(endianness: .little, as: UInt32.self) ?? 0
     let already = opcode.isControl ? 0 : message?.readableBytes ?? 0
-    guard declared <= UInt64(maxMessageSize - already) || opcode.isControl else {
-      return .failed(.messageTooBig, "the message is longer than \(maxMessageSize) bytes")
-    }
-    state = .payload(Frame(opcode: opcode, isFinal: first & 0x80 != 0, key: key, length: Int(declared)))
+    let frame = Frame(opcode: opcode, isFinal: first & 0x80 != 0, key: key, length: Int(declared))
+    guard declared <= UInt64(maxMessageSize - already) || opcode.isControl else { return .tooLong(frame) }
+    state = .payload(frame)
     return .begun
   }
 
@@ -210,6 +244,22 @@ extension WebSocketStateMachine {
     return isValid ? .read : .invalidText
   }
 
+  /// Adds the beginning of the frame that made its message too large.
+  private mutating func readRefused(_ bytes: inout ByteBuffer) {
+    guard var frame = refusedFrame, var target = refused.take() else { return }
+    let count = min(Self.refusedLimit - target.readableBytes, frame.length - frame.received, bytes.readableBytes)
+    bytes.readWithUnsafeReadableBytes { source in
+      target.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { destination in
+        WebSocketMask.unmask(UnsafeRawBufferPointer(rebasing: source[..<count]), into: destination, key: frame.key, offset: frame.received)
+        return count
+      }
+    }
+    frame.received += count
+    let isComplete = target.readableBytes == Self.refusedLimit || frame.received == frame.length
+    refused = target
+    refusedFrame = isComplete ? nil : frame
+  }
+
   private mutating func finish(_ frame: Frame) -> Action? {
     switch frame.opcode {
     case .ping:
@@ -224,7 +274,7 @@ extension WebSocketStateMachine {
     case .text, .continuation:
       isFragmented = !frame.isFinal
       guard frame.isFinal else { return nil }
-      guard utf8.isAtBoundary else { return fail(.invalidPayload, "the text ends inside a character") }
+      guard utf8.isAtBoundary else { return refuse("the text ends inside a character") }
       return .deliver(message.take() ?? ByteBuffer())
     }
   }

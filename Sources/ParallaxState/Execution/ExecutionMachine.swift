@@ -375,6 +375,6 @@ extension ExecutionMachine {
 
   /// Acknowledges a repeated or late outcome once all decisions are stored.
   private mutating func acknowledgeAgain(_ task: TaskRecord) -> [Action] {
-    writes.whenWritten(.acknowledge(task)).map { [$0] } ?? []
+    writes.acknowledge(task).map { [$0] } ?? []
   }
 }

@@ -103,8 +103,12 @@ struct ExecutionWrites: Sendable {
     return merged
   }
 
-  /// Adds an action that must not overtake a write, and returns it if no write is pending.
-  mutating func whenWritten(_ action: Action) -> Action? {
+  /// Adds the acknowledgement of a repeated outcome, which must not overtake a write, and returns it if no write is pending.
+  ///
+  /// One acknowledgement waits for each task, however often its agent repeats the outcome while the store does not answer.
+  mutating func acknowledge(_ task: TaskRecord) -> Action? {
+    let action = Action.acknowledge(task)
+    if awaitsAcknowledgement(of: task) { return nil }
     if gathered != nil {
       gathered?.then.append(action)
       return nil
@@ -140,13 +144,20 @@ struct ExecutionWrites: Sendable {
     }
   }
 
+  /// The actions that wait for writes.
+  private var waiting: [Action] {
+    switch flight {
+    case .idle: gathered?.then ?? []
+    case .underway(let then, _), .refused(let then, _): then + (gathered?.then ?? [])
+    }
+  }
+
+  private func awaitsAcknowledgement(of task: TaskRecord) -> Bool {
+    waiting.contains { if case .acknowledge(let other) = $0 { other.isSame(as: task) } else { false } }
+  }
+
   /// The tasks whose results the store has acknowledged; another result of such a task, in a store that has lost writes, came later.
   func acknowledged(in stored: StoredExecution) -> Set<String> {
-    var waiting = gathered?.then ?? []
-    switch flight {
-    case .idle: break
-    case .underway(let then, _), .refused(let then, _): waiting += then
-    }
     let pending = Set(waiting.compactMap { if case .acknowledge(let task) = $0 { task.id } else { nil } })
     return Set(stored.tasks.lazy.filter { $0.state == .completed }.map(\.id)).subtracting(pending)
   }
@@ -197,10 +208,7 @@ struct ExecutionWrites: Sendable {
       flight = .idle
       gathered = nil
     }
-    switch flight {
-    case .idle: return gathered?.then ?? []
-    case .underway(let then, _), .refused(let then, _): return then + (gathered?.then ?? [])
-    }
+    return waiting
   }
 
   private mutating func restore(then: [Action]) -> Step {

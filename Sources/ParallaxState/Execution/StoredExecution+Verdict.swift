@@ -128,6 +128,12 @@ extension StoredExecution {
 extension TaskRecord {
   fileprivate static func idPrefix(ofExecution id: String) -> String { "task_\(id.drop { $0 != "_" }.dropFirst())" }
 
+  /// The execution of a task with an id of this form; nil for another form.
+  package static func executionID(ofTask id: String) -> String? {
+    let parts = id.split(separator: "_", omittingEmptySubsequences: false)
+    return parts.first == "task" && (3...4).contains(parts.count) && !parts[1].isEmpty ? "exec_\(parts[1])" : nil
+  }
+
   /// Whether a task of some life of an execution may have this id.
   package static func isID(_ id: String, ofExecution execution: String) -> Bool {
     id.hasPrefix(idPrefix(ofExecution: execution) + "_")

@@ -76,6 +76,7 @@ struct World {
   private var loads: [String: Int] = [:]
   private(set) var statuses: [String] = []
   private(set) var moved: [String] = []
+  private(set) var reconnected: [String] = []
   private(set) var restorations: [RecentWrites] = []
   private(set) var faults: [String] = []
   private var epoch: Int64 = 0
@@ -112,6 +113,7 @@ struct World {
     case .publish(let announcement): news.append(announcement)
     case .publishStatus(let execution): statuses.append("\(execution.id) \(execution.status.rawValue)")
     case .agentMoved(let id): moved.append(id)
+    case .reconnect(let id): reconnected.append(id)
     case .restore(let recent): restorations.append(recent)
     }
   }

@@ -222,10 +222,10 @@ import Testing
     }
     var odd = result
     odd.status = "perhaps"
-    #expect(
-      receive(.taskResult(odd), &session) == [
-        fault("INVALID_MESSAGE", "task_result: status: expected completed or failed, found \"perhaps\"")
-      ])
+    let failure = ExecutionFailure(
+      code: "INVALID_RESULT", message: "task_result: status: expected completed or failed, found \"perhaps\"")
+    let error = AgentMessage.TaskError(taskId: "task_1_0", executionId: "exec_1", error: failure)
+    #expect(receive(.taskResult(odd), &session) == [.taskFailed(error, messageID: "m")])
   }
 
   @Test(arguments: ["", "a b", "a{b}", String(repeating: "x", count: 129)])

@@ -20,21 +20,11 @@ import Testing
     heartbeatTimeout: Duration = .seconds(90), storesRegistrations: Bool = true, peers: Peers = Peers(),
     _ body: (AgentSession, Dispatcher) async throws -> Void
   ) async throws {
-    let registry = MetricsRegistry()
-    let clock = NodeClock()
-    let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let dispatcher = Dispatcher(
       settings: DispatchMachine.Settings(session: World.session), store: store, retention: .seconds(60),
-      peers: peers, timerLoop: connection.eventLoop, clock: clock, metrics: try DispatchMetrics(registry: registry), logger: logger)
-    let metrics = try SessionMetrics(registry: registry)
-    let settings = AgentSessionMachine.Settings(
-      heartbeatInterval: .seconds(10), heartbeatTimeout: heartbeatTimeout, taskTimeout: .seconds(300), maxMessagesPerSecond: 100)
-    let connection = connection
-    let session = try await connection.eventLoop.submit {
-      let machine = AgentSessionMachine(settings: settings, agentID: "agent_1", capabilities: [], at: clock.now.instant)
-      return AgentSession(
-        machine: machine, connection: connection, dispatcher: dispatcher, clock: clock, metrics: metrics, logger: logger)
-    }.get()
+      peers: peers, timerLoop: connection.eventLoop, clock: NodeClock(), metrics: try DispatchMetrics(registry: MetricsRegistry()),
+      logger: Self.logger)
+    let session = try await makeSession(of: dispatcher, heartbeatTimeout: heartbeatTimeout)
     try await withThrowingTaskGroup(of: Void.self) { group in
       if storesRegistrations { group.addTask { try await dispatcher.run() } }
       try await body(session, dispatcher)
@@ -42,14 +32,29 @@ import Testing
     }
   }
 
+  private static var logger: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+
+  /// Opens a connection of the agent, which records its messages anew.
+  private func makeSession(of dispatcher: Dispatcher, heartbeatTimeout: Duration = .seconds(90)) async throws -> AgentSession {
+    let (connection, clock, metrics) = (connection, NodeClock(), try SessionMetrics(registry: MetricsRegistry()))
+    connection.forget()
+    let settings = AgentSessionMachine.Settings(
+      heartbeatInterval: .seconds(10), heartbeatTimeout: heartbeatTimeout, taskTimeout: .seconds(300), maxMessagesPerSecond: 100)
+    return try await connection.eventLoop.submit {
+      let machine = AgentSessionMachine(settings: settings, agentID: "agent_1", capabilities: [], at: clock.now.instant)
+      return AgentSession(
+        machine: machine, connection: connection, dispatcher: dispatcher, clock: clock, metrics: metrics, logger: Self.logger)
+    }.get()
+  }
+
   private func receive(_ message: AgentMessage, _ session: AgentSession) async throws {
     let bytes = ByteBuffer(bytes: try message.encoded(id: "m", timestamp: nil))
     try await connection.eventLoop.submit { session.received(bytes) }.get()
   }
 
-  private func register(_ session: AgentSession, limit: Int = 1, maxMessageSize: Int? = nil) async throws {
+  private func register(_ session: AgentSession, limit: Int = 1, maxMessageSize: Int? = nil, activeTasks: [String] = []) async throws {
     let config = AgentMessage.Register.Config(maxConcurrentTasks: limit, maxMessageSize: maxMessageSize)
-    try await receive(.register(AgentMessage.Register(capabilities: ["text"], config: config, activeTasks: [])), session)
+    try await receive(.register(AgentMessage.Register(capabilities: ["text"], config: config, activeTasks: activeTasks)), session)
     try await eventually("the registration") { connection.types.contains("registered") }
   }
 
@@ -128,6 +133,126 @@ import Testing
       try await eventually("both tasks") { connection.types.filter { $0 == "task" }.count == 2 }
       try await connection.eventLoop.submit { session.closed(.closedByAgent(code: .messageTooBig, reason: "")) }.get()
       try await eventually("the end") { store.execution("exec_2")?.execution.error?.code == "MESSAGE_TOO_LARGE" }
+      #expect(store.execution("exec_1")?.execution.status == .running)
+    }
+  }
+
+  /// Ends a connection because of a message with this beginning.
+  private func refuse(_ code: WebSocketCloseCode, _ beginning: String, _ session: AgentSession) async throws {
+    try await connection.eventLoop.submit {
+      session.refused(ByteBuffer(string: beginning))
+      session.closed(.protocolViolation(code: code, reason: ""))
+    }.get()
+  }
+
+  @Test(
+    arguments: [
+      #"{"type":"task_result","id":"m","payload":{"taskId":"task_1_0","executionId":"exec_1","result":"xxx"#,
+      #"{"id":"m","payload":{"metadata":{"taskId":"task_2_0"},"taskId":"task_1_0","result":"xxx"#,
+      #"{"id":"m","payload":{"executionId":"exec_1","result":"xxx"#, #"{"id":"task_1_0","payload":{"result":"xxx"#,
+    ])
+  func `An oversized answer fails the task that its beginning names, whatever else the agent has`(_ beginning: String) async throws {
+    try await withSession { session, dispatcher in
+      try await register(session, limit: 2)
+      for id in ["exec_1", "exec_2"] { await submit(id, to: dispatcher) }
+      try await eventually("both tasks") { connection.types.filter { $0 == "task" }.count == 2 }
+      try await refuse(.messageTooBig, beginning, session)
+      try await eventually("the end") { store.execution("exec_1")?.execution.error?.code == "MESSAGE_TOO_LARGE" }
+      #expect(store.execution("exec_2")?.execution.status == .running)
+    }
+  }
+
+  @Test(
+    arguments: [
+      "", #"{"type":"task_result","id":"m","payload":{"result":"xxx"#,
+      #"{"type":"task_result","payload":{"taskId":"task_1_0","result":"xxx"#,
+    ])
+  func `An oversized answer fails the only task that the agent reported`(_ beginning: String) async throws {
+    try await withSession { session, dispatcher in
+      try await register(session)
+      await submit("exec_1", to: dispatcher)
+      try await eventually("the task") { connection.types.contains("task") }
+      try await connection.eventLoop.submit { session.closed(.connectionLost("it broke")) }.get()
+      let next = try await makeSession(of: dispatcher)
+      try await register(next, activeTasks: ["task_1_0"])
+      try await refuse(.messageTooBig, beginning, next)
+      try await eventually("the end") { store.execution("exec_1")?.execution.error?.code == "MESSAGE_TOO_LARGE" }
+    }
+  }
+
+  @Test(arguments: [#"{"type":"heartbeat","payload":{"metrics":"xxx"#, #"{"type":"task_result","payload":{"result":"xxx"#])
+  func `An oversized message that no task can be told from fails none`(_ beginning: String) async throws {
+    try await withSession { session, dispatcher in
+      let count = beginning.contains("heartbeat") ? 1 : 2
+      try await register(session, limit: count)
+      for number in 1...count { await submit("exec_\(number)", to: dispatcher) }
+      try await eventually("the tasks") { connection.types.filter { $0 == "task" }.count == count }
+      try await refuse(.messageTooBig, beginning, session)
+      _ = await dispatcher.cancel("exec_1")
+      #expect(store.execution("exec_1")?.execution.status == .cancelled)
+    }
+  }
+
+  @Test func `An oversized answer whose acknowledgement has reached the connection changes nothing`() async throws {
+    let beginning = #"{"type":"task_result","payload":{"taskId":"task_1_0","executionId":"exec_1","result":"xxx"#
+    try await withSession { session, dispatcher in
+      try await register(session)
+      await submit("exec_1", to: dispatcher)
+      try await eventually("the task") { connection.types.contains("task") }
+      try await refuse(.messageTooBig, beginning, session)
+      try await eventually("the end") { store.execution("exec_1")?.execution.status == .failed }
+      let second = try await makeSession(of: dispatcher)
+      try await register(second, activeTasks: ["task_1_0"])
+      try await eventually("the acknowledgement") { connection.types.contains("result_ack") }
+      try await refuse(.messageTooBig, beginning, second)
+      // A further failure would be acknowledged over the next connection.
+      let third = try await makeSession(of: dispatcher)
+      try await register(third, activeTasks: ["task_1_0"])
+      await submit("exec_2", to: dispatcher)
+      try await receive(.taskCancelledAck(.init(taskId: "task_1_0")), third)
+      try await eventually("the next task") { connection.types.contains("task") }
+      #expect(!connection.types.contains("result_ack"))
+    }
+  }
+
+  @Test func `An answer that is not UTF-8 fails its task as invalid`() async throws {
+    try await withSession { session, dispatcher in
+      try await register(session, limit: 2)
+      for id in ["exec_1", "exec_2"] { await submit(id, to: dispatcher) }
+      try await eventually("both tasks") { connection.types.filter { $0 == "task" }.count == 2 }
+      try await refuse(.invalidPayload, #"{"type":"task_result","payload":{"taskId":"task_1_0","result":"\u{FFFD}"}}"#, session)
+      try await eventually("the end") { store.execution("exec_1")?.execution.error?.code == "INVALID_RESULT" }
+      #expect(store.execution("exec_2")?.execution.status == .running)
+    }
+  }
+
+  static let deep = String(repeating: "[", count: 70) + String(repeating: "]", count: 70)
+
+  @Test(arguments: [deep, "12345678901234567890123", #""\ud800""#, #"{"a":1,"a":2}"#, "NaN", "1e999", "[1,", #"1,"confidence":"high""#])
+  func `An answer that cannot be decoded fails its task as invalid, and is acknowledged`(_ result: String) async throws {
+    try await withSession { session, dispatcher in
+      try await register(session)
+      await submit("exec_1", to: dispatcher)
+      try await eventually("the task") { connection.types.contains("task") }
+      let text = #"{"type":"task_result","payload":{"taskId":"task_1_0","executionId":"exec_1","result":\#(result)}}"#
+      try await connection.eventLoop.submit { session.received(ByteBuffer(string: text)) }.get()
+      try await eventually("the acknowledgement") { connection.types.contains("result_ack") }
+      let execution = store.execution("exec_1")?.execution
+      #expect(execution?.status == .failed && execution?.error?.code == "INVALID_RESULT")
+      #expect(store.execution("exec_1")?.tasks.map(\.retryable) == [false])
+      #expect(!connection.types.contains("error") && dispatcher.agent("agent_1")?.activeTasks == 0)
+    }
+  }
+
+  @Test func `A message that cannot be decoded and answers no task is refused`() async throws {
+    try await withSession { session, dispatcher in
+      try await register(session)
+      await submit("exec_1", to: dispatcher)
+      try await eventually("the task") { connection.types.contains("task") }
+      for text in ["task_1_0", #"{"type":"heartbeat","payload":{"taskId":"task_1_0","metrics":NaN}}"#] {
+        try await connection.eventLoop.submit { session.received(ByteBuffer(string: text)) }.get()
+      }
+      #expect(connection.types.filter { $0 == "error" }.count == 2)
       #expect(store.execution("exec_1")?.execution.status == .running)
     }
   }
@@ -238,6 +363,9 @@ private final class RecordingConnection: AgentConnection {
     get { recorded.withLock { $0.unsentBytes } }
     set { recorded.withLock { $0.unsentBytes = newValue } }
   }
+
+  /// Forgets the messages so far.
+  func forget() { recorded.withLock { $0.types = [] } }
 
   func send(_ text: ByteBuffer) {
     guard let kind = try? ControlPlaneMessage.decode(text.readableBytesView).message.kind else { return }

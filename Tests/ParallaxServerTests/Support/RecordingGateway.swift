@@ -10,6 +10,7 @@ final class RecordingGateway: AgentGateway {
     case opened
     case received(String)
     case ticked
+    case refused(String)
     case closed(AgentCloseReason)
   }
 
@@ -82,6 +83,8 @@ final class RecordingGateway: AgentGateway {
     func tick(at now: NIODeadline, silence: TimeAmount) { gateway.note(.ticked) }
 
     func drained() { gateway.record.withLock { $0.drains += 1 } }
+
+    func refused(_ beginning: ByteBuffer) { gateway.note(.refused(String(buffer: beginning))) }
 
     func closed(_ reason: AgentCloseReason) { gateway.note(.closed(reason)) }
   }

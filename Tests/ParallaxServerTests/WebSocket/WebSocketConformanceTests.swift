@@ -46,6 +46,7 @@ private struct EchoGateway: AgentGateway {
     func received(_ message: ByteBuffer) { connection.send(message) }
     func tick(at now: NIODeadline, silence: TimeAmount) {}
     func drained() {}
+    func refused(_ beginning: ByteBuffer) {}
     func closed(_ reason: AgentCloseReason) {}
   }
 }

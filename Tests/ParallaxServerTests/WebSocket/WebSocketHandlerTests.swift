@@ -67,6 +67,43 @@ import Testing
     #expect(fixture.gateway.closeReasons.count == 1)
   }
 
+  @Test func `The beginning of a refused message is reported before the end, also if it follows the close frame`() throws {
+    let text = "begins " + String(repeating: "x", count: 9_000)
+    let bytes = ClientFrame.text(text)
+    let beginning = String(text.prefix(WebSocketStateMachine.refusedLimit))
+    for cut in [bytes.count, 8, 2_000] {
+      let fixture = try open { $0.agentMessageSize = 1_000 }
+      // An embedded channel ends at once where a socket ends only its output.
+      try fixture.channel.pipeline.syncOperations.addHandler(OutputKeeper(), position: .first)
+      try fixture.send(Array(bytes.prefix(cut)))
+      #expect(fixture.takeFrames().map(\.closeCode) == [1009])
+      try fixture.send(Array(bytes.dropFirst(cut)))
+      guard case .refused(beginning)? = fixture.gateway.events.dropFirst().first else {
+        Issue.record("\(fixture.gateway.events.count) events at \(cut)")
+        continue
+      }
+      guard case .closed(.protocolViolation(code: .messageTooBig, _))? = fixture.gateway.events.last else {
+        Issue.record("not closed at \(cut)")
+        continue
+      }
+      #expect(fixture.gateway.events.count == 3)
+    }
+  }
+
+  @Test func `A refused message whose beginning does not arrive is reported at the end of the connection`() throws {
+    let fixture = try open()
+    try fixture.channel.pipeline.syncOperations.addHandler(OutputKeeper(), position: .first)
+    try fixture.send(ClientFrame.make(ClientFrame.text, declared: 2_000_000))
+    #expect(fixture.takeFrames().map(\.closeCode) == [1009])
+    #expect(fixture.gateway.closeReasons.isEmpty)
+    fixture.channel.embeddedEventLoop.advanceTime(by: WebSocketHandler.closeTimeout)
+    guard case .protocolViolation(code: .messageTooBig, _)? = fixture.gateway.closeReasons.first else {
+      Issue.record("expected a violation")
+      return
+    }
+    #expect(!fixture.channel.isActive)
+  }
+
   @Test func answersMessagesBeforeAMalformedFrame() throws {
     let fixture = try open()
     try fixture.send(ClientFrame.text("answered") + ClientFrame.make(ClientFrame.text, [65], key: nil) + ClientFrame.text("unheard"))
@@ -264,5 +301,14 @@ private final class FlushCounter: ChannelOutboundHandler {
   func flush(context: ChannelHandlerContext) {
     count += 1
     context.flush()
+  }
+}
+
+/// Keeps a channel open whose output is closed, as a socket does.
+private final class OutputKeeper: ChannelOutboundHandler {
+  typealias OutboundIn = ByteBuffer
+
+  func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    if mode == .output { promise?.succeed() } else { context.close(mode: mode, promise: promise) }
   }
 }

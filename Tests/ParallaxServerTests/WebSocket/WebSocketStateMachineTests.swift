@@ -122,6 +122,39 @@ import Testing
     #expect(failure(ClientFrame.make(ClientFrame.text, bytes)) == .invalidPayload)
   }
 
+  /// The beginning of the refused message after the input in these pieces, and whether more of it may follow.
+  private func refused(_ pieces: [[UInt8]], maxMessageSize: Int = 64) -> (beginning: String?, isIncomplete: Bool) {
+    var machine = WebSocketStateMachine(maxMessageSize: maxMessageSize)
+    for piece in pieces {
+      var buffer = ByteBuffer(bytes: piece)
+      while machine.next(from: &buffer) != nil {}
+    }
+    return (machine.refused.map { String(buffer: $0) }, machine.awaitsRefused)
+  }
+
+  @Test func `The beginning of a message that is too large is kept, in whatever pieces it arrives`() {
+    let text = "begins " + String(repeating: "x", count: 9_000)
+    let beginning = String(text.prefix(WebSocketStateMachine.refusedLimit))
+    let bytes = ClientFrame.text(text)
+    #expect(refused([bytes]) == (beginning, false))
+    #expect(refused(bytes.map { [$0] }) == (beginning, false))
+    #expect(refused([Array(bytes.prefix(8))]) == ("", true))
+    #expect(refused([Array(bytes.prefix(14)), Array(bytes[14..<20])]) == ("begins xxxxx", true))
+  }
+
+  @Test func `The beginning of a message in fragments is that of its first`() {
+    let half = ClientFrame.text("begins " + String(repeating: "x", count: 40), isFinal: false)
+    let rest = ClientFrame.make(ClientFrame.continuation, Array(String(repeating: "y", count: 30).utf8))
+    #expect(refused([half + rest]) == ("begins " + String(repeating: "x", count: 40) + String(repeating: "y", count: 30), false))
+  }
+
+  @Test func `The beginning of a message that is no UTF-8 is kept, and of other violations nothing`() {
+    #expect(refused([ClientFrame.make(ClientFrame.text, [65, 66, 0xFF, 67])]) == ("AB\u{FFFD}C", false))
+    #expect(refused([ClientFrame.make(ClientFrame.text, [65, 0xE2, 0x82])]) == ("A\u{FFFD}", false))
+    #expect(refused([ClientFrame.make(ClientFrame.text, [65], key: nil)]) == (nil, false))
+    #expect(refused([ClientFrame.text("whole")]) == (nil, false))
+  }
+
   @Test func acceptsACharacterSplitBetweenFragmentsAndRefusesAnInvalidOne() {
     let first = ClientFrame.make(ClientFrame.text, [0xE2, 0x82], isFinal: false)
     #expect(actions([first + ClientFrame.make(ClientFrame.continuation, [0xAC])]) == [deliver("€")])
