@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build test test-all test-dashboard fuzz format api-breakage bench bench-failover bench-json bench-redis endurance mutants simulate demo docs run clean
+.PHONY: help build test test-all test-dashboard fuzz format api-breakage bench bench-failover bench-json bench-redis endurance mutants simulate simulate-election demo docs run clean
 
 # Where the project is checked, warnings are errors; where it is used, they are not.
 STRICT := PARALLAX_STRICT=1
@@ -55,6 +55,9 @@ bench-redis: ## The Redis client and its decoder against hiredis, and what a com
 
 simulate: ## Simulate executions in release; ARGS="SECONDS SEED MIX", ARGS=scenarios, ARGS="shrink SEED MIX"
 	swift run -c release execution-simulation $(ARGS)
+
+simulate-election: ## Simulate elections in release; ARGS="SECONDS SEED MIX"
+	swift run -c release election-simulation $(ARGS)
 
 demo: ## A cluster to watch: three nodes, agents, a load, and a leader that is killed
 	@Scripts/install-test-tools.sh

@@ -216,6 +216,8 @@ let package = Package(
       path: "Tests/ExecutionSimulation", swiftSettings: settings),
     .executableTarget(
       name: "execution-simulation", dependencies: ["ExecutionSimulation"], path: "Tests/execution-simulation", swiftSettings: settings),
+    .executableTarget(
+      name: "election-simulation", dependencies: ["ParallaxTesting"], path: "Tests/election-simulation", swiftSettings: settings),
     .testTarget(name: "ParallaxTextTests", dependencies: ["ParallaxText"], swiftSettings: settings),
     .testTarget(name: "ParallaxConcurrencyTests", dependencies: ["ParallaxConcurrency", "ParallaxTesting"], swiftSettings: settings),
     .testTarget(

@@ -21,6 +21,7 @@ ParallaxHTTP/HealthProbes.swift:                    the default of a public init
 ParallaxRedis/Client/RedisClient.swift:             the default of a public initializer
 ParallaxRedisStores/RedisBackend.swift:             the default of a public initializer
 ParallaxRedisStores/State/RedisInboxStore.swift:    the default of a public initializer
+ParallaxState/Store/InMemoryBackend.swift:          the default of a public method
 ParallaxTesting/Clock/ManualClock.swift:            the default of a public method: real time limits a wait of a test
 ParallaxAgent/ParallaxAgent.swift:                  the default of a public initializer
 parallax/:                                          a command lives by the clock of its machine

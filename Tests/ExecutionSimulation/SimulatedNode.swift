@@ -556,8 +556,8 @@ final class SimulatedNode {
   }
 
   private var strays: [NodeSession: [String]] {
-    let executions = world.promises.liveIDs.compactMap { world.store.state.execution($0)?.execution }
-    return StrayExecutions.strays(among: executions, sessions: world.store.state.sessions())
+    let executions = StrayExecutions.statuses.flatMap { world.store.state.executions(ExecutionQuery(status: $0, limit: .max)).executions }
+    return StrayExecutions.strays(among: executions.map(\.execution), sessions: world.store.state.sessions())
   }
 
   private func claim(_ ids: [String], from lost: NodeSession) {

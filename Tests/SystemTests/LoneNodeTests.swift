@@ -81,6 +81,25 @@ extension SystemTests {
       }
     }
 
+    /// As the first contact with a time server does.
+    @Test func `a wall clock that is set neither removes an execution nor lets a key run again`() async throws {
+      try await WallClockShift.with { clocks in
+        try clocks.shift("node-a", by: .zero)
+        try await withParallaxd(environment: clocks.variables("node-a")) { node in
+          try await node.apply(pattern("analyze"))
+          try await withPythonAgents(1, url: node.agentURL, capabilities: ["analysis"]) { agents in
+            let request = ExecuteRequest(input: ["text": "Is it so?"], options: .init(idempotencyKey: "order-20"))
+            let execute = { try await node.api.post("/api/patterns/analyze/execute", request) }
+            let first: ExecutionDocument = try await execute().decode()
+            try clocks.shift("node-a", by: .seconds(2 * 86_400))
+            let second: ExecutionDocument = try await execute().decode()
+            #expect(first.executionId == second.executionId && second.status == .completed)
+            #expect(agents[0].finishedTasks.count == 1)
+          }
+        }
+      }
+    }
+
     @Test(arguments: [false, true]) func `asked to stop, it keeps its agents until its work has ended`(onRedis: Bool) async throws {
       try await RedisServer.with { redis in
         let environment = onRedis ? ["PARALLAX_REDIS_URL": redis.url] : [:]

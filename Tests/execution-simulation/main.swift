@@ -47,13 +47,17 @@ if let command = words.first, ["trace", "shrink"].contains(command) {
 }
 
 if words == ["scenarios"] {
+  var failures = 0
   for scenario in ExecutionScenario.all {
     for seed in 1...20 as ClosedRange<UInt64> {
       let report = scenario.run(seed: seed)
-      if !report.violations.isEmpty { print(report) }
+      guard !report.violations.isEmpty else { continue }
+      failures += 1
+      print(report)
     }
   }
-  exit(0)
+  print("\(ExecutionScenario.all.count) scenarios with 20 seeds each; \(failures) runs broke a promise")
+  exit(failures == 0 ? 0 : 1)
 }
 
 let seconds = words.first.map { word in Double(word) ?? { stop("expected seconds, found \"\(word)\"") }() } ?? 60

@@ -241,7 +241,7 @@ enum ConfigurationKeys {
       "The largest number of messages per second of one agent."),
     ConfigurationKey(
       "executions.retention", \.executions.retention, .duration(.seconds(1) ... .seconds(3_650 * 86_400)),
-      "The time that executions are kept, from their creation."),
+      "The time that executions are kept, from their end."),
     ConfigurationKey(
       "executions.maxRetained", \.executions.maxRetained, .number(1...100_000_000),
       "The number of executions beyond which the oldest ended ones are removed."),

@@ -303,7 +303,7 @@ extension NodeConfiguration {
 
   /// The settings of executions' lifetime.
   public struct Executions: Sendable, Equatable {
-    /// The time that executions are kept, counted from their creation, 1 s to ten years; a day by default.
+    /// The time that executions are kept, counted from their end, 1 s to ten years; a day by default.
     public var retention: Duration = .seconds(86_400)
     /// The number of executions, 1 to 100,000,000, beyond which the oldest ended ones are removed; 1,000,000 by default.
     public var maxRetained = 1_000_000

@@ -29,6 +29,8 @@ struct AgentMachine: Sendable {
   private var changes = AgentChanges()
   private var unheard = UnheardAnswers()
   private var timers = TimerQueue<Grace>()
+  /// The node stops and has sent its agents away.
+  private var hasSentAgentsAway = false
 
   init(settings: DispatchMachine.Settings) {
     self.settings = settings
@@ -76,6 +78,9 @@ struct AgentMachine: Sendable {
       return directory.epochs(at: home).sorted { $0.key < $1.key }.flatMap { id, epoch in
         leftElsewhere(id, epoch: epoch, graceful: false, home: home, at: now)
       }
+    case .sentAway:
+      hasSentAgentsAway = true
+      return []
     case .loadsDue: return announcer.announcements(of: &tasks.directory, at: now).map { .perform(.publish($0)) }
     case .loadsMissed:
       tasks.directory.tellAllLoads()
@@ -84,10 +89,15 @@ struct AgentMachine: Sendable {
   }
 
   /// Gives up agents that did not reconnect, and processes the timers of their tasks.
+  ///
+  /// A node that has sent its agents away gives up none: perhaps no other node takes them, as when all stop at once, and their work goes on
+  /// where their executions are recovered.
   mutating func timePassed(at now: Moment) -> [Action] {
     var actions = tasks.timePassed(at: now)
     while let grace = timers.popDue(at: now.instant) {
-      guard let agent = directory[grace.agent], agent.epoch == grace.epoch, agent.absentSince == grace.since else { continue }
+      guard !hasSentAgentsAway, let agent = directory[grace.agent], agent.epoch == grace.epoch, agent.absentSince == grace.since else {
+        continue
+      }
       actions += forget(grace.agent)
     }
     return actions

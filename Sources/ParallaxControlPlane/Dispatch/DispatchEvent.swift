@@ -124,6 +124,8 @@ package enum AgentEvent: Sendable {
   case listed([AgentRecord], at: NodeSession, before: [String: Int64])
   /// A node session is lost; its agents are likely to reconnect elsewhere.
   case memberLost(NodeSession)
+  /// The node stops, and asks its agents to go elsewhere.
+  case sentAway
   /// The announcement of changed loads is due; now and then it contains all loads of this node's agents.
   case loadsDue
   /// Another node may have missed loads; the next announcement contains all.

@@ -153,7 +153,10 @@ extension Shutdown.Parts {
       successors: successors, enter: { health.stage = $0 }, resign: { await election.resign() },
       waitUntilIdle: { await dispatcher.waitUntilIdle(includingExecutions: $0) },
       refuseConnections: { await listener.refuseConnections() },
-      sendAgentsAway: { dispatcher.askAgentsToReconnect(reason: "drain", over: $0) }, handOver: { dispatcher.handle(.handOver(to: $0)) },
+      sendAgentsAway: {
+        dispatcher.handle(.agent(.sentAway))
+        dispatcher.askAgentsToReconnect(reason: "drain", over: $0)
+      }, handOver: { dispatcher.handle(.handOver(to: $0)) },
       answerCallers: {
         dispatcher.handle(.stopping)
         // Callers that wait for executions of other nodes.

@@ -232,8 +232,10 @@ enum ExecutionScripts {
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 the minute of the index entry, yyyymmddhhmm, 3 lifetime of a tombstone in ms,
   ///           4 how long the idempotency key of the execution lives on at most in ms, 0 if it has expired,
-  ///           5 whether the index entry of a missing execution is an orphan (1); else the execution may be in creation
-  ///     →     {removed, nodeId, incarnation} | {live} | {orphan} | {elsewhere}: the entry is not this execution's | {unreadable}
+  ///           5 whether the index entry of a missing execution is an orphan (1); else the execution may be in creation,
+  ///           6 the instant before which the execution has to have ended; empty for any
+  ///     →     {removed, nodeId, incarnation} | {live} | {young}: ended too late | {orphan} | {unreadable}
+  ///           | {elsewhere}: the entry is not this execution's
   static let remove = RedisScript(
     """
     local now = redis.call(
@@ -250,6 +252,7 @@ enum ExecutionScripts {
     if tonumber(now[1]) > tonumber(ARGV[1]) then return {'unreadable'} end
     if string.gsub(string.sub(now[5], 1, -9), '%D', '') ~= ARGV[2] then return {'elsewhere'} end
     if \(isLive(4)) then return {'live'} end
+    if ARGV[6] ~= '' and now[6] and now[6] >= ARGV[6] then return {'young'} end
     redis.call('DEL', KEYS[1], KEYS[2])
     if now[7] and ARGV[4] ~= '0' then
       redis.call('HSET', KEYS[1], 'barred:*', '1', 'status', now[4], 'completedAt', now[6] or now[5])

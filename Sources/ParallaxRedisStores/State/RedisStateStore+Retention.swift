@@ -20,7 +20,7 @@ extension RedisStateStore {
   /// Removes old terminal executions, in batches; never by SCAN or KEYS.
   public func removeExecutions(createdBefore instant: Timestamp, maxRetained: Int, limit: Int) async throws -> Int {
     let now = try await currentTime()
-    var removed = try await remove(upTo: instant.milliseconds - 1, limit: limit, now: now)
+    var removed = try await remove(before: instant, limit: limit, now: now)
     guard removed < limit else { return removed }
     var sizes = try await bucketSizes()
     let excess = sizes.reduce(0) { $0 + $1.count } - maxRetained
@@ -29,16 +29,16 @@ extension RedisStateStore {
     return removed
   }
 
-  /// Removes terminal executions, oldest first, up to an instant in milliseconds.
-  private func remove(upTo newest: Int64, limit: Int, now: Timestamp) async throws -> Int {
-    let newestMinute = ExecutionBucket.minute(of: Timestamp(milliseconds: newest))
+  /// Removes terminal executions that were created and have ended before an instant, oldest first.
+  private func remove(before instant: Timestamp, limit: Int, now: Timestamp) async throws -> Int {
+    let newestMinute = ExecutionBucket.minute(of: instant + .milliseconds(-1))
     var removed = 0
     var next: Int64? = .min
     while let minute = next {
       let page = try await buckets(after: minute, upTo: newestMinute)
       for (bucket, minute) in page.buckets {
         guard removed < limit else { return removed }
-        removed += try await remove(in: bucket, upTo: newest, limit: limit - removed, now: now)
+        removed += try await remove(in: bucket, before: instant, limit: limit - removed, now: now)
         if minute <= newestMinute - Self.emptyBucketMinutes { try await forgetIfEmpty(bucket) }
       }
       next = page.next
@@ -52,7 +52,7 @@ extension RedisStateStore {
     let oldMinute = ExecutionBucket.minute(of: now) - Self.emptyBucketMinutes
     for index in sizes.indices.reversed() where sizes[index].count > 0 {
       guard removed < limit else { break }
-      let count = try await remove(in: sizes[index].bucket, upTo: nil, limit: limit - removed, now: now)
+      let count = try await remove(in: sizes[index].bucket, before: nil, limit: limit - removed, now: now)
       removed += count
       sizes[index].count -= count
       if sizes[index].count <= 0, sizes[index].minute <= oldMinute { try await forgetIfEmpty(sizes[index].bucket) }
@@ -60,9 +60,9 @@ extension RedisStateStore {
     return removed
   }
 
-  private func remove(in bucket: ExecutionBucket, upTo newest: Int64?, limit: Int, now: Timestamp) async throws -> Int {
+  private func remove(in bucket: ExecutionBucket, before instant: Timestamp?, limit: Int, now: Timestamp) async throws -> Int {
     let key = keys.executions(in: bucket)
-    let newest = newest.map { String($0) } ?? "+inf"
+    let newest = instant.map { "(\($0.milliseconds)" } ?? "+inf"
     var removed = 0
     var kept = 0
     while removed < limit {
@@ -71,7 +71,7 @@ extension RedisStateStore {
           "ZRANGE", key, "-inf", newest, "BYSCORE", "LIMIT", kept, min(Self.removalBatch, limit - removed), "WITHSCORES")
       ).scoredMembers
       if entries.isEmpty { break }
-      let batch = try await removal(of: entries, in: bucket, now: now)
+      let batch = try await removal(of: entries, in: bucket, endedBefore: instant, now: now)
       removed += batch.removed
       kept += batch.kept
     }
@@ -80,7 +80,7 @@ extension RedisStateStore {
 
   /// Removes terminal executions, then the index entries of missing ones.
   private func removal(
-    of entries: [(member: String, score: Int64)], in bucket: ExecutionBucket, now: Timestamp
+    of entries: [(member: String, score: Int64)], in bucket: ExecutionBucket, endedBefore instant: Timestamp?, now: Timestamp
   ) async throws -> (removed: Int, kept: Int) {
     let replies = try await pipeline(
       entries.map { id, createdAt in
@@ -88,6 +88,7 @@ extension RedisStateStore {
           RedisArgument(Self.formatVersion), RedisArgument(bucket.name),
           RedisArgument(ExecutionScripts.tombstoneLifetime.wholeMilliseconds), RedisArgument(Self.keyLifetime(since: createdAt, now: now)),
           RedisArgument(now.milliseconds - createdAt > Self.clockTolerance.wholeMilliseconds ? 1 : 0),
+          RedisArgument(instant?.description ?? ""),
         ]
         return script(ExecutionScripts.remove, id, arguments)
       })
@@ -103,7 +104,7 @@ extension RedisStateStore {
         let owner = NodeSession(nodeID: answer[1], incarnation: answer[2])
         commands.append(RedisCommand("SREM", keys.executions(ownedBy: owner), id))
       case "orphan", "elsewhere": unlisting.append(id)
-      case "live", "unreadable": continue
+      case "live", "young", "unreadable": continue
       default: throw StateStoreError.unexpected(reply, of: "the removal of \(id)")
       }
     }

@@ -33,8 +33,8 @@ extension Response {
   static func events(_ events: AsyncStream<ServerSentEvent>) -> Response {
     let body = ResponseBody { writer in
       var writer = writer
-      // Two seconds until a client connects again, by the rules of the format.
-      try await writer.write(ByteBuffer(string: "retry: 2000\n\n"))
+      // Two seconds until a client connects again, as a part of the first event: some clients take a block without data for an empty event.
+      try await writer.write(ByteBuffer(string: "retry: 2000\n"))
       for await event in events.cancelOnGracefulShutdown() { try await writer.write(event.buffer) }
       try await writer.finish(nil)
     }

@@ -24,13 +24,25 @@ public struct InMemoryBackend: Backend {
 
   /// Makes empty stores.
   ///
-  /// - Parameter now: The wall clock, for the expiry of idempotency keys; the system's by default.
-  public init(now: @escaping @Sendable () -> Timestamp = { InMemoryBackend.wallClock }) {
+  /// - Parameter now: The time, for retention and the expiry of idempotency keys; by default ``steadyClock()``.
+  public init(now: @escaping @Sendable () -> Timestamp = InMemoryBackend.steadyClock()) {
     state = InMemoryStateStore(now: now)
   }
 
   /// The stores are not shared with other processes, and lose no acknowledged write.
   public var traits: BackendTraits { BackendTraits(isShared: false, losesAcknowledgedWrites: false) }
+
+  /// A clock that begins at the system's wall clock and goes on at the rate of the monotonic one.
+  ///
+  /// A wall clock that is set, as at the first contact with a time server, moves it neither forward nor back: no execution is removed
+  /// before its time, and no idempotency key runs again.
+  ///
+  /// - Parameter clock: The monotonic clock; by default one that counts the time of a suspended machine.
+  /// - Returns: The time by that clock.
+  public static func steadyClock<C: Clock>(_ clock: C = ContinuousClock()) -> @Sendable () -> Timestamp where C.Duration == Duration {
+    let (begin, instant) = (wallClock, clock.now)
+    return { begin + instant.duration(to: clock.now) }
+  }
 
   /// The system's wall clock.
   public static var wallClock: Timestamp {

@@ -193,9 +193,12 @@ extension InMemoryExecutions {
     var removed: [Execution] = []
     var kept: [Position] = []
     while removed.count < limit, let oldest = byAge.first {
-      guard oldest.createdAt < instant || byAge.count + kept.count > maxRetained else { break }
+      let isExcess = byAge.count + kept.count > maxRetained
+      guard oldest.createdAt < instant || isExcess else { break }
       byAge.removeFirst()
-      if let execution = byID[oldest.id]?.execution, execution.status.isTerminal {
+      if let execution = byID[oldest.id]?.execution, execution.status.isTerminal,
+        isExcess || execution.completedAt.map({ $0 < instant }) ?? true
+      {
         byID[oldest.id] = nil
         disown(oldest.id, by: execution.owner)
         ended.remove(oldest.id)

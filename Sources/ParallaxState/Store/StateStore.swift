@@ -158,7 +158,8 @@ public protocol ExecutionStore: Sendable {
   /// - Throws: `StateStoreError`.
   func restoreIdempotencyKey(_ key: String, executionID: String, digest: String, lifetime: Duration) async throws
 
-  /// Removes terminal executions created before `instant`, and further ones while the store has more than `maxRetained` executions.
+  /// Removes terminal executions created and ended before `instant`, and further ones while the store has more than `maxRetained`
+  /// executions.
   ///
   /// The oldest executions go first, at most `limit` in one call.
   ///

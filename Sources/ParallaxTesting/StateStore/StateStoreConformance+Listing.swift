@@ -109,6 +109,21 @@ extension StateStoreConformance {
       try expect(await store.executions(ExecutionQuery()), is: page(Array(all.prefix(4)), total: 4), "the remaining executions at last")
       for gone in all[4...] { try expect(await store.execution(gone.execution.id), is: nil, "a removed execution") }
     },
+    Check("an execution is removed when its end is old, not its creation alone") { store in
+      var long = Sample.execution(status: .completed)
+      long.execution.completedAt = Sample.instant + .seconds(100)
+      try await create(long, in: store)
+      let remove = { try await store.removeExecutions(createdBefore: $0, maxRetained: 9, limit: 9) }
+      try expect(await remove(Sample.instant + .seconds(100)), is: 0, "the number removed while its end is young")
+      try await expectStored(long, in: store, "while its end is young")
+      try expect(await remove(Sample.instant + .milliseconds(100_001)), is: 1, "the number removed after that")
+      var another = Sample.execution(status: .completed)
+      another.execution.completedAt = Sample.instant + .seconds(100)
+      try await create(another, in: store)
+      try expect(
+        await store.removeExecutions(createdBefore: Sample.instant, maxRetained: 0, limit: 9), is: 1,
+        "the number removed beyond the number to keep")
+    },
     Check("executions that are not terminal are never removed") { store in
       let running = try await populate(store, count: 4, status: .running)
       let ended = try await populate(store, count: 4, status: .timedOut)

@@ -263,6 +263,18 @@ import Testing
     #expect(world.status(id) == .failed && world.store[id]?.execution.error?.code == "AGENT_LOST_AGAIN")
   }
 
+  /// All nodes may stop at the same time, so that no other node takes the agent.
+  @Test func aStoppingNodeGivesUpNoAgent() {
+    var world = World()
+    world.connect("a")
+    let (id, _) = world.submit(timeout: .seconds(300))
+    world.handle(.agent(.sentAway))
+    world.leave("a")
+    world.advance(by: .seconds(60))
+    world.settle()
+    #expect(world.status(id) == .running && world.store[id]?.tasks.first?.state == .open)
+  }
+
   @Test func aTaskThatWaitedUnsentWhenTheConnectionEndedIsNotALoss() throws {
     var world = World()
     world.connect("a")

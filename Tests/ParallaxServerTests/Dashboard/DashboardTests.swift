@@ -175,7 +175,6 @@ import Testing
       #expect(
         answer.text == """
           retry: 2000
-
           event: hello
           data: {"nodeId":"node-1"}
 

@@ -117,3 +117,16 @@ private final class WallClock: Sendable {
     set { time.withLock { $0 = newValue } }
   }
 }
+
+/// The clock of the stores in memory.
+@Suite struct SteadyClockTests {
+  @Test func itGoesOnAsTheMonotonicClockDoes() {
+    let clock = ManualClock()
+    let now = InMemoryBackend.steadyClock(clock)
+    let begin = now()
+    #expect(abs((Timestamp.now - begin) / .seconds(1)) < 60, "it begins at the wall clock")
+    #expect(now() == begin)
+    clock.advance(by: .seconds(90))
+    #expect(now() == begin + .seconds(90))
+  }
+}
