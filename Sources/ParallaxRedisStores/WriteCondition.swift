@@ -46,8 +46,8 @@ package final class WriteCondition: Service {
   ///   - error: The error.
   ///   - key: A key of the write.
   package func failed(_ error: RedisError, forKey key: String?) {
-    guard let code = error.serverCode, let message = error.serverMessage, let key else { return }
-    act(on: machine.withLock { $0.refused(code: code, message: message, key: key, at: clock.now) })
+    guard let code = error.serverCode, let reason = error.writeRefusal, let key else { return }
+    act(on: machine.withLock { $0.refused(code: code, reason: reason, key: key, at: clock.now) })
   }
 
   /// Probes the server until the task is cancelled.
@@ -70,8 +70,8 @@ package final class WriteCondition: Service {
       _ = try await client.send(RedisCommand("SET", key, "", "XX").idempotent.withTimeout(Self.probeTimeout))
       act(on: machine.withLock { $0.accepted(at: clock.now) })
     } catch let error as RedisError {
-      guard let code = error.serverCode, let message = error.serverMessage else { return }
-      act(on: machine.withLock { $0.probeRefused(code: code, message: message, at: clock.now) })
+      guard let code = error.serverCode else { return }
+      act(on: machine.withLock { $0.probeRefused(code: code, reason: error.writeRefusal, at: clock.now) })
     } catch {
       // The task is cancelled.
     }
@@ -102,9 +102,6 @@ struct WriteConditionMachine {
     let probedKey: String
   }
 
-  /// The errors with which a server refuses every write.
-  private static let codes: Set<String> = ["OOM", "MISCONF", "READONLY", "NOREPLICAS"]
-
   /// The key of probes while the server accepts writes; it is reserved for them.
   let idleKey: String
   private(set) var refusal: Refusal?
@@ -116,19 +113,19 @@ struct WriteConditionMachine {
   /// The key to probe: an unused one, in the slot of the server that refused.
   var probedKey: String { refusal?.probedKey ?? idleKey }
 
-  mutating func refused(code: String, message: String, key: String, at now: MonotonicClock.Instant) -> Action? {
-    guard Self.codes.contains(code), refusal == nil else { return nil }
-    refusal = Refusal(code: code, reason: Self.reason(message), since: now, probedKey: Self.probe(beside: key))
-    return .begins(reason: Self.reason(message))
+  mutating func refused(code: String, reason: String, key: String, at now: MonotonicClock.Instant) -> Action? {
+    guard refusal == nil else { return nil }
+    refusal = Refusal(code: code, reason: reason, since: now, probedKey: Self.probe(beside: key))
+    return .begins(reason: reason)
   }
 
-  mutating func probeRefused(code: String, message: String, at now: MonotonicClock.Instant) -> Action? {
-    guard let former = refusal else { return refused(code: code, message: message, key: idleKey, at: now) }
-    // Any other error concerns one write only.
-    guard Self.codes.contains(code) else { return accepted(at: now) }
+  /// `reason` is nil for an error that concerns one write only.
+  mutating func probeRefused(code: String, reason: String?, at now: MonotonicClock.Instant) -> Action? {
+    guard let reason else { return accepted(at: now) }
+    guard let former = refusal else { return refused(code: code, reason: reason, key: idleKey, at: now) }
     if former.code == code { return nil }
-    refusal = Refusal(code: code, reason: Self.reason(message), since: former.since, probedKey: former.probedKey)
-    return .changes(reason: Self.reason(message))
+    refusal = Refusal(code: code, reason: reason, since: former.since, probedKey: former.probedKey)
+    return .changes(reason: reason)
   }
 
   mutating func accepted(at now: MonotonicClock.Instant) -> Action? {
@@ -137,17 +134,24 @@ struct WriteConditionMachine {
     return .ends(after: former.since.duration(to: now))
   }
 
-  /// The server's message without its remark about a script.
-  private static func reason(_ message: String) -> String {
-    guard let script = message.firstRange(of: " script: ") else { return message }
-    return String(message[..<script.lowerBound])
-  }
-
   /// An unused key of the same slot.
   private static func probe(beside key: String) -> String {
     if let open = key.firstIndex(of: "{"), let close = key[open...].firstIndex(of: "}"), key.index(after: open) < close {
       return "\(key[open...close]):probe"
     }
     return "{\(key)}:probe"
+  }
+}
+
+extension RedisError {
+  /// The errors with which a server refuses every write until an operator repairs it.
+  private static let writeRefusals: Set<String> = ["OOM", "MISCONF", "READONLY", "NOREPLICAS"]
+
+  /// The reason for which the server refuses every write, its message without a remark about a script; nil for any other error.
+  var writeRefusal: String? {
+    guard code == .serverError, Self.writeRefusals.contains(serverCode ?? "") else { return nil }
+    let reason = serverMessage ?? message
+    guard let script = reason.firstRange(of: " script: ") else { return reason }
+    return String(reason[..<script.lowerBound])
   }
 }

@@ -82,6 +82,87 @@ extension SystemTests {
       }
     }
 
+    @Test func `an agent returns to a full store, and its result counts once there is memory`() async throws {
+      let file = ["parallax.config.yaml": "agents: { resumeGrace: 3s }"]
+      try await RedisServer.with { redis in
+        try await withParallaxd(environment: ["PARALLAX_REDIS_URL": redis.url], files: file) { node in
+          try await node.apply(pattern("analyze"))
+          let id = try await node.submit("analyze").executionId
+          let task = try await AgentSocket.withAgent("agent-a", at: node) { try await $0.receiveTask() }
+          try await eventually("the task of its agent") { try await node.execution(id).status == .running }
+          try redis.command("CONFIG", "SET", "maxmemory", "1")
+          try await AgentSocket.withAgent("agent-a", at: node, activeTasks: [task.taskId]) { agent in
+            try await agent.complete(task, with: "the result")
+            // The time is longer than the grace.
+            try await Task.sleep(for: .seconds(4))
+            #expect(try await node.execution(id).status == .running)
+            try redis.command("CONFIG", "SET", "maxmemory", "0")
+            while try await agent.receive("result_ack", ControlPlaneMessage.ResultAck.self).taskId != task.taskId {}
+          }
+          let execution = try await node.end(of: id)
+          #expect(execution.status == .completed && execution.result == "the result", "\(execution)")
+        }
+      }
+    }
+
+    @Test func `with a full disk, callers, agents and probes hear why, the log says so once, and no agent is given up`() async throws {
+      let file = ["parallax.config.yaml": "agents: { resumeGrace: 3s }"]
+      let redis = RedisServer.Options(arguments: ["--dbfilename", "blocked"])
+      try await ParallaxCluster.with(2, redis: redis, files: file) { cluster in
+        let node = cluster.nodes[0]
+        try await node.apply(pattern("analyze"))
+        let id = try await node.submit("analyze").executionId
+        let task = try await AgentSocket.withAgent("agent-a", at: node) { try await $0.receiveTask() }
+        try await eventually("the task of its agent") { try await node.execution(id).status == .running }
+        try await breakSnapshots(of: cluster.redis)
+
+        let end = ContinuousClock.now + .seconds(12)
+        var refusals = 0
+        while ContinuousClock.now < end {
+          let answer = try await node.api.post("/api/patterns/analyze/execute", Self.execution())
+          #expect(answer.status == 503 && answer.text.contains("NOT_READY") && answer.text.contains("MISCONF"), "\(answer.text)")
+          do {
+            try await AgentSocket.withConnection(port: node.port, headers: ["X-Agent-Id": "agent-a"]) { agent in
+              try await agent.send(.register(.init(capabilities: ["analysis"], activeTasks: [task.taskId])), id: "register")
+              let error = try await agent.receive("error", ControlPlaneMessage.ProtocolError.self)
+              #expect(error.code == "NOT_READY" && error.message.contains("MISCONF"), "\(error)")
+            }
+          } catch let refused as AgentSocket.Refused {
+            #expect(refused.response.contains("MISCONF"), "\(refused.response)")
+          }
+          refusals += 1
+          try await Task.sleep(for: .milliseconds(500))
+        }
+        #expect(refusals > 3)
+        for node in cluster.nodes {
+          let (ready, health) = try await (node.api.get("/health/ready"), node.api.get("/health"))
+          #expect([ready, health].allSatisfy { $0.status == 503 && $0.text.contains("MISCONF") }, "\(ready.text) \(health.text)")
+        }
+        try cluster.redis.command("CONFIG", "SET", "save", "")
+        for node in cluster.nodes { try await node.waitUntilReady(within: .seconds(30)) }
+        try await AgentSocket.withAgent("agent-a", at: node, activeTasks: [task.taskId]) { agent in
+          try await agent.completeAcknowledged(task, with: "the result")
+        }
+        #expect(try await node.end(of: id).status == .completed)
+        for node in cluster.nodes {
+          let lines = node.process.errorOutput.split(separator: "\n")
+          for text in ["\"the store refuses writes\"", "\"the election store refuses writes\"", "\"the election store does not answer\""] {
+            #expect(lines.count { $0.contains(text) } <= 1, "\(text): \(node.process.errorOutput)")
+          }
+          #expect(lines.contains { $0.contains("the store refuses writes") && $0.contains("MISCONF") })
+          #expect(lines.count { $0.contains("warning") || $0.contains("\"error\"") } < 20, "\(node.process.errorOutput)")
+        }
+      }
+    }
+
+    /// Makes the snapshots of a server, in a file named "blocked", fail, after which it refuses writes.
+    private func breakSnapshots(of redis: RedisServer) async throws {
+      try FileManager.default.createDirectory(atPath: "\(redis.directory)/blocked", withIntermediateDirectories: false)
+      try redis.command("CONFIG", "SET", "save", "3600 1")
+      try redis.command("BGSAVE")
+      try await eventually("the failure of the snapshot") { try redis.info("persistence")["rdb_last_bgsave_status"] == "err" }
+    }
+
     @Test func `a user without channels keeps a node unready, with Redis's message as the reason`() async throws {
       let user = "parallax on >password ~parallax:* ~{parallax:* resetchannels +@all"
       try await RedisServer.with(.init(users: [user])) { redis in

@@ -82,7 +82,7 @@ struct ClusterCommands: Sendable {
     case .noRecord, .noLeader, .paused, .foreignCluster, .unreadableRecord: .conflict
     case .invalidTarget: .validation
     case .timedOut: .timeout
-    case .storeUnavailable, .notRunning: .notReady
+    case .storeUnavailable, .storeRefusesWrites, .notRunning: .notReady
     default: .internal
     }
   }

@@ -84,7 +84,7 @@ final class NodeMessenger: Service {
       return try await inboxes.send(batch, to: session) ? .delivered : .refused
     } catch {
       logger.debug("could not send messages", metadata: ["session": "\(session)", "error": "\(error)"])
-      return .failed
+      return (error as? StateStoreError)?.code == .unwritable ? .unwritable : .failed
     }
   }
 

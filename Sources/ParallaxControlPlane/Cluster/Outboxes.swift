@@ -7,7 +7,7 @@ import ParallaxState
 ///
 /// A value without a clock. A message equal to the last queued one on the same subject is not queued again, so that periodic messages do
 /// not pile up while an inbox is unreachable. A message without room is dropped: senders repeat tasks, watches and requests, and the
-/// recipient of a report reads the store.
+/// recipient of a report reads the store. So are tasks that a store refuses, because a full store takes the small messages behind them.
 struct Outboxes: Sendable {
   /// The bounds of one outbox and of one batch.
   struct Limits: Sendable {
@@ -40,6 +40,8 @@ struct Outboxes: Sendable {
     case delivered
     /// The inbox has no room.
     case refused
+    /// The store refuses writes.
+    case unwritable
     case failed
   }
 
@@ -98,6 +100,15 @@ struct Outboxes: Sendable {
     private func repeats(_ message: NodeMessage) -> Bool {
       guard let number = last[Subject(message)], number >= first + UInt64(sending) else { return false }
       return messages[Int(number - first)] == message
+    }
+
+    /// Removes the tasks among the first messages.
+    mutating func removeTasks(amongFirst count: Int, _ limits: Limits) {
+      func isTask(_ message: NodeMessage) -> Bool { if case .deliver = message { true } else { false } }
+      guard messages.prefix(count).contains(where: isTask) else { return }
+      let kept = messages.prefix(count).filter { !isTask($0) } + messages.dropFirst(count)
+      removeFirst(messages.count)
+      for message in kept { _ = admit(message, limits) }
     }
 
     mutating func removeFirst(_ count: Int) {
@@ -182,18 +193,22 @@ struct Outboxes: Sendable {
   mutating func ended(_ outcome: Outcome, for session: NodeSession) -> (pause: Duration?, notice: Notice?) {
     guard let sent = outboxes[session]?.sending else { return (nil, nil) }
     outboxes[session]?.sending = 0
-    let notice: Notice
+    let notice: Notice?
     switch outcome {
     case .delivered:
       outboxes[session]?.removeFirst(sent)
       outboxes[session]?.pause = nil
       return (nil, outboxes[session]?.takeRecovery())
     case .refused: notice = .inboxFull
+    case .unwritable:
+      outboxes[session]?.removeTasks(amongFirst: sent, limits)
+      // The store's reason is logged where all its refusals are.
+      notice = nil
     case .failed: notice = .unreachable
     }
     let pause = outboxes[session]?.pause.map { min($0 * 2, limits.longestPause) } ?? limits.firstPause
     outboxes[session]?.pause = pause
-    guard outboxes[session]?.announced != notice else { return (pause, nil) }
+    guard let notice, outboxes[session]?.announced != notice else { return (pause, nil) }
     outboxes[session]?.announced = notice
     return (pause, notice)
   }

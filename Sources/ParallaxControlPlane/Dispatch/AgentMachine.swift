@@ -31,6 +31,8 @@ struct AgentMachine: Sendable {
   private var timers = TimerQueue<Grace>()
   /// The node stops and has sent its agents away.
   private var hasSentAgentsAway = false
+  /// The instants at which absent agents last tried to return and could not for the store's sake.
+  private var turnedAway: [String: Duration] = [:]
 
   init(settings: DispatchMachine.Settings) {
     self.settings = settings
@@ -53,6 +55,9 @@ struct AgentMachine: Sendable {
     case .registered(let id, let epoch, let capabilities, let limit, let activeTasks):
       return registered(id, epoch, capabilities, limit, activeTasks, at: now)
     case .renewed(let id, let former, let epoch): return renewed(id, from: former, epoch: epoch, at: now)
+    case .turnedAway(let id):
+      if let agent = directory[id], !agent.isConnected { turnedAway[id] = now.instant }
+      return []
     case .changed(let id, let epoch, let capabilities, let limit, let isDraining):
       return changed(id, epoch, capabilities, limit, isDraining)
     case .left(let id, let epoch, let graceful): return left(id, epoch, graceful: graceful, at: now)
@@ -98,7 +103,12 @@ struct AgentMachine: Sendable {
       guard !hasSentAgentsAway, let agent = directory[grace.agent], agent.epoch == grace.epoch, agent.absentSince == grace.since else {
         continue
       }
-      actions += forget(grace.agent)
+      // An agent that the store keeps away has its grace from its last attempt on.
+      if let end = turnedAway[grace.agent].map({ $0 + settings.resumeGrace }), end > now.instant {
+        timers.add(grace, at: end)
+      } else {
+        actions += forget(grace.agent)
+      }
     }
     return actions
   }
@@ -132,6 +142,7 @@ struct AgentMachine: Sendable {
   /// Gives up an agent: its tasks are lost, and its registration is removed.
   private mutating func forget(_ id: String) -> [Action] {
     guard let agent = directory[id] else { return [] }
+    turnedAway[id] = nil
     let losses = tasks.remove(id)
     unheard.forget(id)
     // The registration of an agent elsewhere is removed by its node, or by the node that recovers that session.
@@ -246,6 +257,7 @@ extension AgentMachine {
   private mutating func enter(
     _ id: String, _ epoch: Int64, _ capabilities: [String], _ limit: Int, _ activeTasks: [String]?, home: NodeSession? = nil
   ) {
+    turnedAway[id] = nil
     tasks.directory.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit, home: home)
     tasks.directory.setReportedTasks(activeTasks.map { Set($0) }, id: id)
     tasks.disconnected(id)

@@ -98,6 +98,7 @@ struct StoreWorker: Sendable {
       return .success(try await store.register(record))
     } catch {
       reports.failed("registration of an agent", error)
+      if (error as? StateStoreError)?.code != .unreadable { owner.handle(.agent(.turnedAway(record.id))) }
       return .failure(error)
     }
   }

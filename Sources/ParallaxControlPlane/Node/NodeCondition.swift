@@ -35,10 +35,26 @@ package struct NodeCondition: Sendable {
   /// The error for new work; nil if the node accepts it.
   package var refusal: APIError? {
     switch stage {
+    case .starting, .finishing, .draining: stageRefusal
+    case .running, .leaving: cutOffRefusal ?? storeRefusal
+    }
+  }
+
+  /// The error for a request in a stage without service.
+  private var stageRefusal: APIError? {
+    switch stage {
     case .starting(let reason): APIError(.notReady, "the node is starting: \(reason)")
     case .finishing, .draining: APIError(.notReady, "the node is shutting down; ask another")
-    case .running, .leaving: isCutOff ? APIError(.notReady, "the node is cut off from its store; ask another") : storeRefusal
+    case .running, .leaving: nil
     }
+  }
+
+  /// The error for a request while other nodes may be taking over the node's work, with the store's own reason if it has one.
+  private var cutOffRefusal: APIError? {
+    guard isCutOff else { return nil }
+    if let storeRefusal { return storeRefusal }
+    guard case .unreachable(_, let reason) = store else { return APIError(.notReady, "the node is cut off from its store; ask another") }
+    return APIError(.notReady, "the node is cut off from its store; ask another: \(reason)")
   }
 
   /// The error for a request that needs a write, while the store refuses writes.
@@ -54,7 +70,7 @@ package struct NodeCondition: Sendable {
     // The tasks of an agent that lost its connection can only end at this node.
     case .leaving(hasSuccessor: false), .finishing: nil
     // Agents may reconnect while the store's memory is full, so that the stored executions can end.
-    case .starting, .running: refusal == storeRefusal ? nil : refusal
+    case .starting, .running: stageRefusal ?? cutOffRefusal
     }
   }
 

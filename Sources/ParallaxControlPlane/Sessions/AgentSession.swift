@@ -2,6 +2,7 @@ package import Logging
 package import NIOCore
 package import ParallaxAPI
 package import ParallaxServer
+import ParallaxState
 import Synchronization
 
 /// The driver of an agent connection: decodes messages, passes them to the session's machine, and performs its actions.
@@ -298,9 +299,17 @@ struct SessionLink: AgentLink {
       guard let session else { return orElse() }
       switch outcome {
       case .success(let epoch): session.perform { $0.registrationStored(epoch: epoch, at: session.clock.now) }
-      case .failure: session.perform { $0.registrationFailed("the node cannot reach its store; try another node") }
+      case .failure(let error): session.perform { $0.registrationFailed(Self.reason(error)) }
       }
     }
+  }
+
+  /// Why a registration is not stored, for the agent.
+  private static func reason(_ error: any Error) -> String {
+    guard let error = error as? StateStoreError, error.code != .unavailable else {
+      return "the node cannot reach its store; try another node"
+    }
+    return error.message
   }
 
   func replace() {

@@ -26,7 +26,12 @@ package struct SessionGateway: AgentGateway {
   }
 
   package func accept(_ handshake: AgentHandshake, on connection: any AgentConnection) -> Result<any AgentMessageHandler, APIError> {
-    if let refusal = health.agentRefusal { return .failure(refusal) }
+    let condition = health.condition
+    if let refusal = condition.agentRefusal {
+      // The outage of a store must not count as the agent's absence.
+      if condition.isCutOff, let agent = handshake.agentID { dispatcher.handle(.agent(.turnedAway(agent))) }
+      return .failure(refusal)
+    }
     let now = clock.now
     let agentID: String
     if let wanted = handshake.agentID {

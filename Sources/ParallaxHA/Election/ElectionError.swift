@@ -23,6 +23,8 @@ public struct ElectionError: Error, Sendable, CustomStringConvertible {
     public static let timedOut = Code(description: "timedOut")
     /// The store did not answer: whether the request was written is unknown.
     public static let storeUnavailable = Code(description: "storeUnavailable")
+    /// The store answered, but refuses writes, or did not make one as durable as required; what was written may be lost.
+    public static let storeRefusesWrites = Code(description: "storeRefusesWrites")
     /// Neither ``LeaderElection/observe()`` nor ``LeaderElection/campaign(_:)`` runs, so no request can be carried out.
     public static let notRunning = Code(description: "notRunning")
     /// A write carried an older fencing token than an accepted one.

@@ -18,6 +18,10 @@ package enum ElectionNotice: Sendable, Hashable, CustomStringConvertible {
   case storeFailed
   /// The store answers again.
   case storeAnswers
+  /// The store answers, but takes no writes.
+  case storeRefusesWrites(reason: String)
+  /// The store takes writes again.
+  case storeTakesWrites
 
   package var description: String {
     switch self {
@@ -30,6 +34,8 @@ package enum ElectionNotice: Sendable, Hashable, CustomStringConvertible {
     case .unreadableRecord: "the record cannot be read"
     case .storeFailed: "the store does not answer"
     case .storeAnswers: "the store answers again"
+    case .storeRefusesWrites(let reason): "the store refuses writes: \(reason)"
+    case .storeTakesWrites: "the store takes writes again"
     }
   }
 }
@@ -105,6 +111,10 @@ package enum TermEnd: Sendable, Hashable, CustomStringConvertible {
 /// The current notices, so that each is logged once.
 struct NoticeMemory: Sendable {
   var storeFailed = false
+  /// The reason for which the store refuses writes, and the version of the record that it had then; nil while it takes them.
+  ///
+  /// Answered reads prove nothing about writes; only a write ends this state, by this node or, as a change of the record shows, another.
+  var refusal: (reason: String, version: ElectionVersion?)?
   var unreadable = false
   var foreignCluster: String?
   /// The other incarnation under this node's id, its last renewal count, and the number of times the count has grown.

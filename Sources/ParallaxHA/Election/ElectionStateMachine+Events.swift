@@ -45,6 +45,8 @@ extension ElectionStateMachine {
     case conflict(ElectionSnapshot?)
     /// The stored record cannot be decoded.
     case unreadable
+    /// The store answered, but did not take the write, or not as durably as required; the outcome is unknown.
+    case refused(reason: String)
     /// The outcome is unknown.
     case failed
   }

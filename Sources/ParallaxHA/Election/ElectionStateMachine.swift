@@ -288,11 +288,13 @@ package struct ElectionStateMachine: Sendable {
     case .failed:
       if !notices.storeFailed { output.append(.notice(.storeFailed)) }
       notices.storeFailed = true
-      needsRead = true
-      retryAt = call.sentAt + retryDelay
-      if call.purpose != .read { knowledge = .unknown }
-      if case .leading = role { knowledge = .unknown }
-      if case .releasing = role { role = .standby }
+      settleUnknown(call)
+      return
+    case .refused(let reason):
+      hearFromStore()
+      if notices.refusal?.reason != reason { output.append(.notice(.storeRefusesWrites(reason: reason))) }
+      notices.refusal = (reason, call.expecting)
+      settleUnknown(call)
       return
     case .unreadable:
       lastAnswerAt = now.instant
@@ -304,14 +306,24 @@ package struct ElectionStateMachine: Sendable {
       return
     case .read(let snapshot), .conflict(let snapshot):
       hearFromStore()
+      if call.purpose != .read || isByAnother(snapshot) { storeTookWrite() }
       if isOvertaken(snapshot) { needsRead = true } else { observe(snapshot) }
       if case .releasing = role, !isOwn(knowledge) { role = .standby }
     case .written(let version):
       hearFromStore()
+      storeTookWrite()
       guard let record = call.record else { return }
       acknowledge(call, ElectionSnapshot(record: record, version: version))
     }
     retryAt = now.instant
+  }
+
+  private mutating func settleUnknown(_ call: Call) {
+    needsRead = true
+    retryAt = call.sentAt + retryDelay
+    if call.purpose != .read { knowledge = .unknown }
+    if case .leading = role { knowledge = .unknown }
+    if case .releasing = role { role = .standby }
   }
 
   private mutating func acknowledge(_ call: Call, _ snapshot: ElectionSnapshot) {
@@ -333,6 +345,18 @@ package struct ElectionStateMachine: Sendable {
       notices.storeFailed = false
       output.append(.notice(.storeAnswers))
     }
+  }
+
+  /// Whether another node has written since the store refused a write.
+  private func isByAnother(_ snapshot: ElectionSnapshot?) -> Bool {
+    guard let refusal = notices.refusal, let snapshot else { return false }
+    return snapshot.version != refusal.version && snapshot.record.incarnation != session.incarnation
+  }
+
+  private mutating func storeTookWrite() {
+    guard notices.refusal != nil else { return }
+    notices.refusal = nil
+    output.append(.notice(.storeTakesWrites))
   }
 
   // MARK: Jitter

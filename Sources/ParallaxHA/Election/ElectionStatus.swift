@@ -83,6 +83,7 @@ extension ElectionStateMachine {
         "another process with incarnation \(twin.incarnation) runs under this node's id \"\(session.nodeID)\"; give each process its own id"
     }
     if notices.storeFailed { return "the store does not answer" }
+    if let refusal = notices.refusal { return "the store refuses writes: \(refusal.reason)" }
     // The record has its lease in whole milliseconds.
     if let record = lastRecord, record.leader != nil, record.leaseDuration.milliseconds != timings.leaseDuration.milliseconds {
       return """

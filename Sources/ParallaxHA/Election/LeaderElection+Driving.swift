@@ -157,6 +157,9 @@ extension LeaderElection {
     } catch let error as ElectionError where error.code == .unreadableRecord {
       logger.debug("\(error)")
       return .unreadable
+    } catch let error as ElectionError where error.code == .storeRefusesWrites {
+      logger.debug("the election store refused a write", metadata: ["purpose": "\(call.purpose)", "error": "\(error)"])
+      return .refused(reason: error.message)
     } catch {
       logger.debug("a call to the election store failed", metadata: ["purpose": "\(call.purpose)", "error": "\(error)"])
       return .failed

@@ -146,6 +146,10 @@ extension LeaderElection {
       logger.warning("the election store does not answer")
     case .storeAnswers:
       logger.info("the election store answers again")
+    case .storeRefusesWrites(let reason):
+      logger.warning("the election store refuses writes", metadata: ["reason": "\(reason)"])
+    case .storeTakesWrites:
+      logger.info("the election store takes writes again")
     }
   }
 }

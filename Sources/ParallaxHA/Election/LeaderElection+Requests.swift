@@ -24,7 +24,7 @@ extension LeaderElection {
   ///   - timeout: How long to wait; `nil`, the default, is the longest time that a leader without an answer or a missing target can cause.
   /// - Returns: The former and the new leader.
   /// - Throws: ``ElectionError``: `noRecord`, `noLeader`, `paused`, `invalidTarget` (the target already leads), `timedOut` (the request is
-  ///   stored), `storeUnavailable`, `notRunning`; or `CancellationError`.
+  ///   stored), `storeUnavailable`, `storeRefusesWrites`, `notRunning`; or `CancellationError`.
   public func stepDown(to target: String? = nil, timeout: Duration? = nil) async throws -> Handover {
     try await carryOut(.stepDown(to: target), timeout: timeout)
   }
@@ -37,21 +37,21 @@ extension LeaderElection {
   ///   - timeout: How long to wait; `nil`, the default, is the longest time that a leader without an answer can cause.
   /// - Returns: The former and the new leader.
   /// - Throws: ``ElectionError``: `noRecord`, `paused` (unless forced), `timedOut` (the request is stored), `storeUnavailable`,
-  ///   `notRunning`; or `CancellationError`.
+  ///   `storeRefusesWrites`, `notRunning`; or `CancellationError`.
   public func elect(force: Bool = false, timeout: Duration? = nil) async throws -> Handover {
     try await carryOut(force ? .force : .elect, timeout: timeout)
   }
 
   /// Suspends elections until ``resume()``; a living leader keeps leading.
   ///
-  /// - Throws: ``ElectionError``: `noRecord`, `storeUnavailable`, `notRunning`; or `CancellationError`.
+  /// - Throws: ``ElectionError``: `noRecord`, `storeUnavailable`, `storeRefusesWrites`, `notRunning`; or `CancellationError`.
   public func pause() async throws {
     _ = try await carryOut(.pause, timeout: nil)
   }
 
   /// Ends a pause.
   ///
-  /// - Throws: ``ElectionError``: `noRecord`, `storeUnavailable`, `notRunning`; or `CancellationError`.
+  /// - Throws: ``ElectionError``: `noRecord`, `storeUnavailable`, `storeRefusesWrites`, `notRunning`; or `CancellationError`.
   public func resume() async throws {
     _ = try await carryOut(.resume, timeout: nil)
   }
@@ -121,6 +121,8 @@ extension LeaderElection {
       return try await withTimeout(configuration.timings.callTimeout, clock: clock, body)
     } catch let error as ElectionError where error.code == .unreadableRecord {
       throw error
+    } catch let error as ElectionError where error.code == .storeRefusesWrites {
+      throw ElectionError(.storeRefusesWrites, "the election store refuses writes: \(error.message)", cause: error.cause)
     } catch let error as CancellationError {
       throw error
     } catch {

@@ -10,8 +10,9 @@ public import ParallaxRedis
 /// ```
 ///
 /// The caller runs the client, beside the election and until after it. Calls throw the client's `RedisError`, and the outcome of such a
-/// call is unknown. Each election needs a key of its own; the channel of the same name carries its hints. The store uses a single key, so
-/// any deployment of Redis suits it; a server that replicates asynchronously can lose an acknowledged write, see `requiredReplicas`.
+/// call is unknown; a write that the server refuses, or too few replicas acknowledge, throws `ElectionError` with `storeRefusesWrites`.
+/// Each election needs a key of its own; the channel of the same name carries its hints. The store uses a single key, so any deployment
+/// of Redis suits it; a server that replicates asynchronously can lose an acknowledged write, see `requiredReplicas`.
 public struct RedisElectionStore: ElectionStore {
   /// The scripts to pass to the client's initializer; the client loads them on every new connection.
   public static let scripts: [RedisScript] = ElectionScripts.all
@@ -65,7 +66,8 @@ public struct RedisElectionStore: ElectionStore {
   ///   - record: The new record.
   ///   - expecting: The version to replace; `nil` if no record may be stored.
   /// - Returns: The new version, or the stored record if it has another version.
-  /// - Throws: `ElectionError` with `unreadableRecord` if the stored record cannot be decoded; any other error if the outcome is unknown.
+  /// - Throws: `ElectionError` with `unreadableRecord` if the stored record cannot be decoded, with `storeRefusesWrites` if the server
+  ///   refuses the write or too few replicas acknowledge it; any other error if the outcome is unknown.
   public func compareAndSet(_ record: ElectionRecord, expecting: ElectionVersion?) async throws -> CompareAndSetResult {
     let bytes = try record.encoded()
     // Not idempotent: a repeat of an executed write would find its own bytes and report a conflict.
@@ -108,7 +110,7 @@ public struct RedisElectionStore: ElectionStore {
     }
     guard replicas >= requiredReplicas else {
       throw ElectionError(
-        .storeUnavailable,
+        .storeRefusesWrites,
         "\(replicas) of \(requiredReplicas) required replicas acknowledged the write of \(key), so it may be lost; check the replicas")
     }
     return reply
@@ -122,6 +124,7 @@ public struct RedisElectionStore: ElectionStore {
 
   /// A key of another type is no record, and must not be overwritten.
   private func readable(_ error: RedisError) -> any Error {
+    if let reason = error.writeRefusal { return ElectionError(.storeRefusesWrites, reason, cause: error) }
     guard error.serverCode == "WRONGTYPE" else { return error }
     return ElectionError(.unreadableRecord, "\(key) is not a string; find its writer", cause: error)
   }

@@ -3,7 +3,8 @@ import ParallaxRedis
 /// The scripts over one agent's hash.
 ///
 /// The hash of a removed agent has no `nodeId`. It keeps the epoch for a while, so that epochs rise further when the agent returns. All
-/// scripts answer `unreadable` to a hash of a newer format and do not change it.
+/// scripts answer `unreadable` to a hash of a newer format and do not change it. A server with full memory accepts all (see `FullMemory`):
+/// an agent that returns has work whose end frees memory.
 enum AgentScripts {
   static let all = [register, update, remove]
 
@@ -20,6 +21,7 @@ enum AgentScripts {
     local former = redis.call('HMGET', KEYS[1], 'version', 'epoch', 'nodeId', 'incarnation')
     if former[1] and tonumber(former[1]) > tonumber(ARGV[1]) then return {'unreadable'} end
     local epoch = string.format('%.0f', math.max(tonumber(former[2] or 0), tonumber(ARGV[2])) + 1)
+    \(FullMemory.admission)
     redis.call('DEL', KEYS[1])
     redis.call('HSET', KEYS[1], 'epoch', epoch, unpack(ARGV, 3))
     return {'registered', epoch, former[3], former[4]}
@@ -35,6 +37,7 @@ enum AgentScripts {
     local now = redis.call('HMGET', KEYS[1], 'version', 'epoch', 'nodeId')
     if now[1] and tonumber(now[1]) > tonumber(ARGV[1]) then return 'unreadable' end
     if not now[3] or now[2] ~= ARGV[2] then return 'stale' end
+    \(FullMemory.admission)
     redis.call('HSET', KEYS[1], unpack(ARGV, 3))
     return 'applied'
     """)

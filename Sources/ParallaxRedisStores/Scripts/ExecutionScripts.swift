@@ -21,7 +21,7 @@ enum ExecutionScripts {
     return "(" + statuses.map { "now[\(place)] == '\($0.rawValue)'" }.joined(separator: " or ") + ")"
   }
 
-  /// Stores a new execution with its first tasks.
+  /// Stores a new execution with its first tasks; a server with full memory refuses it.
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision, 6 recordings,
@@ -37,6 +37,7 @@ enum ExecutionScripts {
     end
     local barred = redis.call('HMGET', KEYS[1], 'barred:*', 'barred:' .. ARGV[2] .. ':' .. ARGV[3])
     if barred[1] or barred[2] then return {'barred'} end
+    \(FullMemory.refusal)
     redis.call('DEL', KEYS[1], KEYS[2])
     local first = 8 + tonumber(ARGV[7])
     redis.call('HSET', KEYS[1], unpack(ARGV, 8, first - 1))
@@ -87,10 +88,24 @@ enum ExecutionScripts {
     end
     """
 
+  /// Lets a server with full memory accept an end without a result that the store lacks (see `FullMemory`), so that retention can remove
+  /// the execution.
+  private static let admissionOfEnds = """
+    local hasResult = false
+    local function isCompleted(task) return task and string.sub(task, -20) == '"state":"completed"}' end
+    for i = 8 + tonumber(ARGV[7]), #ARGV, 2 do
+      hasResult = hasResult or isCompleted(ARGV[i + 1]) and not isCompleted(redis.call('HGET', KEYS[2], ARGV[i]))
+    end
+    for i = 8, 6 + tonumber(ARGV[7]), 2 do
+      if not hasResult and ARGV[i] == 'status' and (ARGV[i + 1] == 'failed' or ARGV[i + 1] == 'cancelled' or ARGV[i + 1] == 'timed_out') then
+        \(FullMemory.admission)
+      end
+    end
+    """
+
   /// Applies the owner's change.
   ///
-  /// A server with full memory accepts an end without a result (see `FullMemory`), so that retention can remove executions; all other
-  /// changes wait.
+  /// A server with full memory accepts an end without a result; all other changes wait.
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision after the change,
@@ -108,22 +123,15 @@ enum ExecutionScripts {
     if not live or tonumber(now[5]) >= tonumber(ARGV[5]) then return 'stale' end
     if tonumber(now[5]) + 1 ~= tonumber(ARGV[5]) then return 'behind' end
     if tonumber(now[7] or 0) > tonumber(ARGV[6]) then return 'unread' end
-    local hasResult = false
-    for i = 9 + tonumber(ARGV[7]), #ARGV, 2 do
-      hasResult = hasResult or string.sub(ARGV[i], -20) == '"state":"completed"}'
-    end
-    for i = 8, 6 + tonumber(ARGV[7]), 2 do
-      if not hasResult and ARGV[i] == 'status' and (ARGV[i + 1] == 'failed' or ARGV[i + 1] == 'cancelled' or ARGV[i + 1] == 'timed_out') then
-        \(FullMemory.admission)
-      end
-    end
+    \(admissionOfEnds)
     \(write(unless: "false"))
     return 'applied'
     """)
 
   /// Writes a whole execution where the store has lost writes of it.
   ///
-  /// A restoration by the owner must not overrule a task or an outcome that the owner lacks.
+  /// A restoration by the owner must not overrule a task or an outcome that the owner lacks. A server with full memory accepts an end
+  /// without a result of an execution that it has; all other restorations wait.
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  as of `update`, with all fields and all tasks; then the ids of the tasks whose results the store had acknowledged, each
@@ -157,11 +165,13 @@ enum ExecutionScripts {
           if was == 'failed' and is ~= 'completed' and is ~= 'failed' then return 'unread' end
         end
       end
+      \(admissionOfEnds)
     elseif claim == 'ownerOfOld' then
       return 'barred'
     else
       local barred = redis.call('HMGET', KEYS[1], 'barred:*', 'barred:' .. ARGV[2] .. ':' .. ARGV[3])
       if barred[1] or barred[2] then return 'barred' end
+      \(FullMemory.refusal)
       redis.call('DEL', KEYS[1], KEYS[2])
     end
     \(write(unless: "isFirst(ARGV[i])"))

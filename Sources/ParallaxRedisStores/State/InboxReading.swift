@@ -33,15 +33,12 @@ struct InboxReading {
 
   /// The commands that create the stream and its group, and stop an inbox with a receiver from expiring.
   var opening: [RedisCommand] {
-    [RedisCommand("XGROUP", "CREATE", key, Self.group, "0", "MKSTREAM"), RedisCommand("PERSIST", key)]
+    [.evaluate(InboxScripts.open, keys: [key], arguments: [RedisArgument(Self.group)])]
   }
 
-  /// Checks the replies to `opening`.
-  ///
-  /// The group may exist already, and a server with full memory, which refuses to create it, must be read
-  /// all the same.
+  /// Checks the replies to `opening`; the group may exist already.
   func opened(_ replies: [Result<RESPValue, RedisError>]) throws {
-    for case .failure(let error) in replies where !["BUSYGROUP", "OOM"].contains(error.serverCode) { throw error }
+    for case .failure(let error) in replies where error.serverCode != "BUSYGROUP" { throw error }
   }
 
   /// The commands that remove the handled messages and read the next ones.

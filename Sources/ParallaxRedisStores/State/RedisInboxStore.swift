@@ -11,7 +11,7 @@ public import ParallaxState
 /// not delay other commands. The client must run, with ``scripts`` passed to its initializer.
 public final class RedisInboxStore: InboxStore {
   /// The scripts to load on every new connection.
-  public static let scripts: [RedisScript] = [InboxScripts.send]
+  public static let scripts: [RedisScript] = InboxScripts.all
 
   private let client: RedisClient
   private let keys: KeySpace
@@ -52,7 +52,10 @@ public final class RedisInboxStore: InboxStore {
   /// Adds messages to a session's inbox, all or none; false if the inbox has no room for all.
   public func send(_ messages: [NodeMessage], to session: NodeSession) async throws -> Bool {
     guard !messages.isEmpty else { return true }
-    var arguments = [RedisArgument(capacity), RedisArgument(InboxScripts.unclaimedLifetime.wholeMilliseconds)]
+    let areSmall = !messages.contains { if case .deliver = $0 { true } else { false } }
+    var arguments = [
+      RedisArgument(capacity), RedisArgument(InboxScripts.unclaimedLifetime.wholeMilliseconds), RedisArgument(areSmall ? 1 : 0),
+    ]
     for message in messages { arguments.append(RedisArgument(try StoredValue.bytes(message, "a message to \(session)"))) }
     do {
       let reply = try await client.evaluate(InboxScripts.send, keys: [keys.inbox(of: session)], arguments: arguments, idempotent: true)

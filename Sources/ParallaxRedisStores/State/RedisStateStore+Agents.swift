@@ -8,7 +8,7 @@ extension RedisStateStore {
   public func register(_ record: AgentRecord) async throws -> Int64 {
     let arguments = [RedisArgument(Self.formatVersion), RedisArgument(record.epoch)] + (try fields(of: record).arguments)
     let replies = try await pipeline(
-      [RedisCommand("SADD", keys.agents(at: record.session), record.id)],
+      [listing(record.id, in: keys.agents(at: record.session))],
       then: .evaluate(AgentScripts.register, keys: [keys.agent(record.id)], arguments: arguments))
     let answer = replies[1].array?.map(\.string) ?? []
     if answer.first == "unreadable" { throw StateStoreError.unreadable("agent \(record.id)") }
@@ -76,7 +76,7 @@ extension RedisStateStore {
       [RedisCommand("SREM", keys.agents(at: session), id)], then: RedisCommand("HMGET", keys.agent(id), "nodeId", "incarnation"))
     let now = replies[1].array?.map(\.string) ?? []
     if now.count == 2, Self.session(now[0], now[1]) == session {
-      _ = try await send(RedisCommand("SADD", keys.agents(at: session), id))
+      _ = try await send(listing(id, in: keys.agents(at: session)))
     }
   }
 

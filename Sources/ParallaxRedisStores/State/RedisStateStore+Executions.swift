@@ -12,7 +12,7 @@ extension RedisStateStore {
     var commands: [RedisCommand] = []
     let isRegistered = registeredBuckets.isRegistered(execution.createdAt)
     if !isRegistered {
-      commands.append(registration(of: bucket, for: execution))
+      commands.append(RedisCommand("ZADD", keys.executionBuckets, ExecutionBucket.minute(of: execution.createdAt), bucket.name))
     }
     commands.append(RedisCommand("SADD", keys.executions(ownedBy: execution.owner), execution.id))
     commands.append(RedisCommand("ZADD", keys.executions(in: bucket), execution.createdAt.milliseconds, execution.id))
@@ -74,9 +74,9 @@ extension RedisStateStore {
     let list = acknowledged.sorted().map { " \($0) " }.joined()
     let arguments = try arguments(of: stored) + [RedisArgument(list), RedisArgument(claim.rawValue)]
     let bucket = ExecutionBucket(at: execution.createdAt)
-    var commands = [registration(of: bucket, for: execution)]
-    if !execution.status.isTerminal { commands.append(RedisCommand("SADD", keys.executions(ownedBy: execution.owner), execution.id)) }
-    commands.append(RedisCommand("ZADD", keys.executions(in: bucket), execution.createdAt.milliseconds, execution.id))
+    var commands = [dating(bucket.name, ExecutionBucket.minute(of: execution.createdAt), in: keys.executionBuckets)]
+    if !execution.status.isTerminal { commands.append(listing(execution.id, in: keys.executions(ownedBy: execution.owner))) }
+    commands.append(dating(execution.id, execution.createdAt.milliseconds, in: keys.executions(in: bucket)))
     let replies = try await pipeline(commands, then: script(ExecutionScripts.restore, execution.id, arguments))
     switch replies.last?.string {
     case "intact": return .intact
@@ -125,7 +125,7 @@ extension RedisStateStore {
     guard now.count == 3, now[0] == session.nodeID, now[1] == session.incarnation,
       let status = now[2].flatMap({ ExecutionStatus(rawValue: $0) }), !status.isTerminal
     else { return }
-    _ = try await send(RedisCommand("SADD", keys.executions(ownedBy: session), id))
+    _ = try await send(listing(id, in: keys.executions(ownedBy: session)))
   }
 
   /// The execution, or nil.
@@ -146,7 +146,7 @@ extension RedisStateStore {
       RedisArgument(owner.incarnation), RedisArgument(tombstoneLifetime.wholeMilliseconds),
     ]
     let replies = try await pipeline(
-      [RedisCommand("SADD", keys.executions(ownedBy: owner), id)], then: script(ExecutionScripts.claim, id, arguments))
+      [listing(id, in: keys.executions(ownedBy: owner))], then: script(ExecutionScripts.claim, id, arguments))
     guard let answer = replies[1].array, let outcome = answer.first?.string else {
       throw StateStoreError.unexpected(replies[1], of: "the claim of \(id)")
     }
@@ -154,7 +154,7 @@ extension RedisStateStore {
     case "claimed" where answer.count == 3:
       let stored = try execution(id, hash: answer[1], tasks: answer[2])
       // An `unlist` of this session may have removed the entry, and read the owner, just before the claim.
-      _ = try await send(RedisCommand("SADD", keys.executions(ownedBy: owner), id))
+      _ = try await send(listing(id, in: keys.executions(ownedBy: owner)))
       if previous != owner { try await unlist(id, from: previous) }
       return stored
     // The owner may be about to restore the execution.
@@ -195,9 +195,9 @@ extension RedisStateStore {
     return try header + [RedisArgument(fields.count)] + fields + StoredTask.arguments(stored.tasks)
   }
 
-  /// Adds a minute to the index of minutes.
-  private func registration(of bucket: ExecutionBucket, for execution: Execution) -> RedisCommand {
-    RedisCommand("ZADD", keys.executionBuckets, ExecutionBucket.minute(of: execution.createdAt), bucket.name)
+  /// Adds an entry to an index by time, also at a server with full memory.
+  private func dating(_ entry: String, _ time: Int64, in index: String) -> RedisCommand {
+    .evaluate(IndexScripts.date, keys: [index], arguments: [RedisArgument(time), RedisArgument(entry)])
   }
 
   /// The first arguments of the scripts that write for an owner.

@@ -12,7 +12,7 @@ import Synchronization
 /// initializer.
 public final class RedisStateStore: StateStore {
   /// The scripts to load on every new connection.
-  public static let scripts: [RedisScript] = ExecutionScripts.all + AgentScripts.all + NodeScripts.all
+  public static let scripts: [RedisScript] = ExecutionScripts.all + AgentScripts.all + NodeScripts.all + IndexScripts.all
 
   /// The format of the hashes that this version writes, and the newest one that it reads.
   static let formatVersion = 1
@@ -169,6 +169,11 @@ extension RedisStateStore {
     return try await pipeline(first) + [send(last)]
   }
 
+  /// Adds an id to a session's list, also at a server with full memory.
+  func listing(_ id: String, in list: String) -> RedisCommand {
+    .evaluate(IndexScripts.list, keys: [list], arguments: [RedisArgument(id)])
+  }
+
   /// Sends any number of commands, in pipelines of bounded length.
   func pipelines(_ commands: [RedisCommand]) async throws -> [RESPValue] {
     var replies: [RESPValue] = []
@@ -189,13 +194,12 @@ extension StateStoreError {
     "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY",
   ]
 
-  /// The errors of a server that refuses writes until an operator repairs it.
-  private static let writeRefusals: Set<String> = ["OOM", "MISCONF", "READONLY", "NOREPLICAS"]
-
   init(_ error: RedisError) {
+    if let reason = error.writeRefusal {
+      self.init(.unwritable, "the store refuses writes: \(reason)", cause: error)
+      return
+    }
     switch error.code {
-    case .serverError where Self.writeRefusals.contains(error.serverCode ?? ""):
-      self.init(.unwritable, "the store refuses writes: \(error.serverMessage ?? error.message)", cause: error)
     case .serverError where !Self.passingServerErrors.contains(error.serverCode ?? ""), .authenticationFailed:
       self.init(.refused, "Redis refused the command: \(error.serverMessage ?? error.message)", cause: error)
     case .invalidConfiguration, .connectionRequired:

@@ -41,7 +41,7 @@ final class ObservedStore: StateStore {
   /// Refuses to open sessions, as a store does that does not answer.
   func refuseOpening(_ refuses: Bool) { observations.withLock { $0.refusesOpening = refuses } }
 
-  /// Makes the next creations and changes of executions, and changes and removals of agents, fail, one per error.
+  /// Makes the next creations and changes of executions, and registrations, changes and removals of agents, fail, one per error.
   func failWrites(_ errors: [StateStoreError]) { observations.withLock { $0.failures = errors } }
 
   private func failIfPlanned() throws {
@@ -120,7 +120,11 @@ final class ObservedStore: StateStore {
     inner.restoreIdempotencyKey(key, executionID: executionID, digest: digest, lifetime: lifetime)
   }
 
-  func register(_ record: AgentRecord) -> Int64 { inner.register(record) }
+  func register(_ record: AgentRecord) throws -> Int64 {
+    try failIfPlanned()
+    return inner.register(record)
+  }
+
   func update(_ record: AgentRecord) throws -> Bool {
     try failIfPlanned()
     return inner.update(record)

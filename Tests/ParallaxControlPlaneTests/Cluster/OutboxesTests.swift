@@ -70,6 +70,18 @@ import Testing
     #expect(drain(&outboxes) == [[cancel(1), cancel(1)]])
   }
 
+  /// A full store takes small messages, which must not wait behind tasks.
+  @Test func `Tasks that the store refuses are dropped, and the messages between them are sent`() {
+    var outboxes = Outboxes(limits: .init(batch: 4))
+    let messages = [deliver("t1"), cancel(1), deliver("t2"), cancel(2), deliver("t3"), cancel(3)]
+    for message in messages { _ = outboxes.add(message, for: Self.bob) }
+    #expect(outboxes.nextBatch(for: Self.bob) == Array(messages.prefix(4)))
+    let (pause, notice) = outboxes.ended(.unwritable, for: Self.bob)
+    #expect(pause == .milliseconds(20) && notice == nil)
+    #expect(outboxes.add(cancel(3), for: Self.bob) == .repeated && outboxes.add(deliver("t1"), for: Self.bob) == .queued)
+    #expect(drain(&outboxes) == [[cancel(1), cancel(2), deliver("t3"), cancel(3)], [deliver("t1")]])
+  }
+
   @Test func anOutboxIsBoundedInMessages() {
     var outboxes = Outboxes(limits: .init(messages: 3))
     let admissions = (0..<5).map { outboxes.add(cancel($0), for: Self.bob) }

@@ -137,6 +137,48 @@ import Testing
     #expect(world.acknowledged == [])
   }
 
+  @Test func `The grace of an agent does not run while the store keeps it away`() {
+    var world = World()
+    world.connect("a")
+    let (id, _) = world.submit(retrying, timeout: .seconds(600))
+    world.connect("b")
+    world.leave("a")
+    for _ in 0..<10 {
+      world.advance(by: .seconds(20))
+      world.handle(.agent(.turnedAway("a")))
+    }
+    // Neither unknown nor connected agents have a grace.
+    for other in ["b", "unknown"] { world.handle(.agent(.turnedAway(other))) }
+    world.advance(by: .milliseconds(29_999))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+    world.connect("a", activeTasks: ["task_1_0"])
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    #expect(world.status(id) == .completed && world.acknowledged == ["task_1_0 a"])
+    // A later absence has its own grace only.
+    world.submit(retrying)
+    world.leave("a")
+    world.advance(by: .seconds(30))
+    #expect(world.machine.agent("a") == nil)
+  }
+
+  @Test func `An agent that stops trying is given up, a grace after its last attempt`() {
+    var world = World()
+    world.connect("a")
+    world.submit(retrying)
+    world.connect("b")
+    world.leave("a")
+    world.advance(by: .seconds(20))
+    world.handle(.agent(.turnedAway("a")))
+    world.advance(by: .milliseconds(29_999))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+    world.advance(by: .milliseconds(1))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a", "task_1_1 b"])
+  }
+
   @Test func aReconnectedAgentKeepsTheTasksThatItReports() {
     var world = World()
     world.connect("a")

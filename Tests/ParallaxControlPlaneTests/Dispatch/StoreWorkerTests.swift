@@ -30,7 +30,7 @@ import Testing
   /// An agent says goodbye during an outage of the store.
   @Test func `The removal of an agent is repeated until the store answers`() async throws {
     let agent = AgentRecord(id: "a", capabilities: ["text"], session: World.session, connectedAt: World.start, activeTasks: [])
-    let epoch = store.register(agent)
+    let epoch = store.inner.register(agent)
     store.failWrites(Array(repeating: StateStoreError(.unavailable, "no answer"), count: 10))
     try await perform(.removeAgent("a", epoch: epoch))
     #expect(store.agent("a") == nil)
@@ -40,7 +40,7 @@ import Testing
   @Test func `One check of an agent is under way, and a later request leads to one more`() async throws {
     let worker = try makeWorker()
     let ghost = AgentRecord(id: "a", capabilities: ["text"], session: World.session, connectedAt: World.start, activeTasks: [])
-    let (first, ended) = (store.register(ghost), Recorder<Int>())
+    let (first, ended) = (store.inner.register(ghost), Recorder<Int>())
     try await withThrowingTaskGroup(of: Void.self) { group in
       defer { group.cancelAll() }
       group.addTask { await worker.perform(.checkAgent("a"), for: owner) }
@@ -53,7 +53,7 @@ import Testing
       }
       try await eventually("the end of the others", within: .seconds(5)) { ended.count == 100 }
       // The agent registers once more, which no check has seen.
-      let second = store.register(ghost)
+      let second = store.inner.register(ghost)
       #expect(second > first && store.agent("a") != nil)
       clock.advance(by: .seconds(5))
       try await clock.sleepers(atLeast: 1)
@@ -65,7 +65,7 @@ import Testing
 
   @Test func `The end of an agent's change is reported when the store has it`() async throws {
     let agent = AgentRecord(id: "a", capabilities: ["text"], session: World.session, connectedAt: World.start, activeTasks: [])
-    let epoch = store.register(agent)
+    let epoch = store.inner.register(agent)
     store.failWrites(Array(repeating: StateStoreError(.unavailable, "no answer"), count: 3))
     try await perform(.changeAgent("a", AgentChange(epoch: epoch, capabilities: ["image"], limit: 4)))
     #expect(store.agent("a")?.capabilities == ["image"] && store.agent("a")?.maxConcurrentTasks == 4)
@@ -73,6 +73,17 @@ import Testing
     #expect(ends == 1)
     try await perform(.changeAgent("a", AgentChange(epoch: epoch - 1, limit: 9)))
     #expect(store.agent("a")?.maxConcurrentTasks == 4 && owner.events.all.count == 2)
+  }
+
+  @Test func `An agent whose registration the store refuses or does not answer counts as turned away`() async throws {
+    let agent = AgentRecord(id: "a", capabilities: ["text"], session: World.session, connectedAt: World.start, activeTasks: [])
+    for (code, isTurnedAway) in [(StateStoreError.Code.unavailable, true), (.unwritable, true), (.refused, true), (.unreadable, false)] {
+      store.failWrites([StateStoreError(code, "no")])
+      let before = owner.events.all.count
+      guard case .failure = await (try makeWorker()).register(agent, for: owner) else { throw ProcessFailure("the registration is stored") }
+      let news = owner.events.all.dropFirst(before).filter { if case .agent(.turnedAway("a")) = $0 { true } else { false } }
+      #expect(news.count == (isTurnedAway ? 1 : 0), "\(code)")
+    }
   }
 
   @Test func `A full store is offered the end of an execution instead of what precedes it`() async throws {

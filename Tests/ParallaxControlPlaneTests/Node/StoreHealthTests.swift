@@ -32,6 +32,23 @@ import Testing
     #expect(health.agentRefusal == nil)
   }
 
+  @Test(
+    "A node that is cut off names the store's reason to callers and agents",
+    arguments: [
+      (BackendStatus.refusesWrites(for: .seconds(20), reason: "MISCONF"), "the store refuses writes: MISCONF"),
+      (.unreachable(for: .seconds(20), reason: "refused"), "the node is cut off from its store; ask another: refused"),
+      (.reachable, "the node is cut off from its store; ask another"),
+    ])
+  func cutOff(_ status: BackendStatus, _ reason: String) {
+    let health = health(status)
+    health.watchSilence { true }
+    for refusal in [health.refusal, health.agentRefusal] {
+      #expect(refusal?.code == .notReady)
+      #expect(refusal?.message == reason)
+    }
+    #expect(!health.isFit)
+  }
+
   @Test func `A store that refuses subscriptions is not ready`() {
     let health = health(.refusesSubscriptions(reason: "NOPERM No permissions to access a channel"))
     #expect(health.readiness().status == 503)

@@ -121,7 +121,7 @@ import Testing
   }
 
   @Test func aSessionIsClosedWithItsAgentsAndInboxAfterTheirGrace() async throws {
-    _ = store.register(
+    _ = store.inner.register(
       AgentRecord(
         id: "a", name: "a", capabilities: [], maxConcurrentTasks: 1, metadata: [:], session: lost, epoch: 0, connectedAt: World.start,
         activeTasks: nil))

@@ -99,6 +99,21 @@ import Testing
     }
   }
 
+  @Test(
+    "An agent hears why its registration is not stored",
+    arguments: [
+      (StateStoreError.Code.unwritable, "the store refuses writes: MISCONF"), (.unreadable, "stored by a newer version"),
+      (.unavailable, "the node cannot reach its store; try another node"),
+    ])
+  func hears(_ code: StateStoreError.Code, _ reason: String) async throws {
+    try await withSession(storesRegistrations: false) { session, _ in
+      try await receive(.register(AgentMessage.Register(capabilities: ["text"])), session)
+      session.link.registrationEnded(.failure(StateStoreError(code, code == .unavailable ? "no answer" : reason))) {}
+      try await eventually("the end") { !connection.codes.isEmpty }
+      #expect(connection.faults == ["NOT_READY: \(reason)"])
+    }
+  }
+
   @Test func aCancelledTaskDoesNotFailForAnOversizedMessage() async throws {
     try await withSession { session, dispatcher in
       try await register(session, limit: 2)
@@ -344,6 +359,7 @@ extension AgentSessionTests {
 private final class RecordingConnection: AgentConnection {
   private struct Recorded {
     var types: [String] = []
+    var faults: [String] = []
     var typesAtEnd: [String] = []
     var codes: [WebSocketCloseCode] = []
     var unsentBytes = 0
@@ -356,6 +372,8 @@ private final class RecordingConnection: AgentConnection {
 
   var types: [String] { recorded.withLock { $0.types } }
   var codes: [WebSocketCloseCode] { recorded.withLock { $0.codes } }
+  /// The codes and messages of the errors sent.
+  var faults: [String] { recorded.withLock { $0.faults } }
   /// The types of the messages sent before the first close.
   var typesAtEnd: [String] { recorded.withLock { $0.typesAtEnd } }
 
@@ -368,8 +386,11 @@ private final class RecordingConnection: AgentConnection {
   func forget() { recorded.withLock { $0.types = [] } }
 
   func send(_ text: ByteBuffer) {
-    guard let kind = try? ControlPlaneMessage.decode(text.readableBytesView).message.kind else { return }
-    recorded.withLock { $0.types.append(kind.rawValue) }
+    guard let message = try? ControlPlaneMessage.decode(text.readableBytesView).message else { return }
+    recorded.withLock { recorded in
+      recorded.types.append(message.kind.rawValue)
+      if case .error(let fault) = message { recorded.faults.append("\(fault.code): \(fault.message)") }
+    }
   }
 
   func close(code: WebSocketCloseCode, reason: String) {

@@ -100,11 +100,21 @@ import Testing
     }
   }
 
+  @Test func `A server that refuses writes is named with its reason, and answers reads`() async throws {
+    try await withElectionStore { store, client, _ in
+      _ = try await client.send(RedisCommand("CONFIG", "SET", "min-replicas-to-write", 1))
+      let error = await #expect(throws: ElectionError.self) { try await store.compareAndSet(Self.record, expecting: nil) }
+      #expect(error?.code == .storeRefusesWrites)
+      #expect(error?.message.hasPrefix("NOREPLICAS") == true && error?.message.contains("script") == false, "\(error?.message ?? "")")
+      #expect(try await store.read() == nil)
+    }
+  }
+
   @Test func aWriteWithTooFewReplicasHasAnUnknownOutcome() async throws {
     try await withElectionStore { store, client, _ in
       let careful = RedisElectionStore(client: client, keys: try KeySpace(), requiredReplicas: 1, replicaTimeout: .milliseconds(50))
       let error = await #expect(throws: ElectionError.self) { try await careful.compareAndSet(Self.record, expecting: nil) }
-      #expect(error?.code == .storeUnavailable)
+      #expect(error?.code == .storeRefusesWrites)
       #expect(try await store.read()?.record == Self.record)
       // A conflict wrote nothing that a replica would need.
       #expect(try await careful.compareAndSet(Self.record, expecting: nil) == .conflict(store.read()))

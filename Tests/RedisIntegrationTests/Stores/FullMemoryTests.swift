@@ -56,6 +56,116 @@ import Testing
     }
   }
 
+  /// Recovery at a full server: all of the lost session's executions change hands, end by their deadline, and are removed.
+  @Test func `A hundred executions are taken over, end without results, and free their memory`() async throws {
+    try await withStore { test in
+      let store = test.store
+      let ids = (0..<100).map { "exec_\($0)" }
+      for id in ids { _ = try await store.create(Sample.execution(id, owner: Sample.other)) }
+      try await fill(test)
+      for id in try await store.executions(ownedBy: Sample.other) {
+        let claimed = try #require(try await store.claim(id, from: Sample.other, to: Sample.session))
+        #expect(claimed.execution.owner == Sample.session && claimed.execution.epoch == 2)
+      }
+      #expect(try await Set(store.executions(ownedBy: Sample.session)) == Set(ids))
+      #expect(try await store.executions(ownedBy: Sample.other) == [])
+      for id in ids {
+        let stored = try #require(try await store.execution(id))
+        #expect(try await store.update(Sample.change(stored, revision: stored.execution.revision + 1, status: .timedOut)) == .applied)
+        try await store.release(id, owner: Sample.session)
+      }
+      #expect(try await store.removeExecutions(createdBefore: Self.later, maxRetained: 0, limit: 1_000) == 100)
+      #expect(try await store.executions(ownedBy: Sample.session) == [])
+      let left = try await test.allKeys().filter { $0.contains(":execution:") }
+      // Executions with several owners leave tombstones, which expire.
+      for key in left { #expect(try await test.hash(key) == ["barred:*": "1"], "\(key)") }
+    }
+  }
+
+  @Test func `An execution stays on the list of the session that owns it`() async throws {
+    try await withStore { test in
+      _ = try await test.store.create(Sample.execution("exec_1"))
+      try await fill(test)
+      try await test.store.unlist("exec_1", from: Sample.session)
+      #expect(try await test.store.executions(ownedBy: Sample.session) == ["exec_1"])
+    }
+  }
+
+  @Test("A refused creation or restoration leaves no hash that nothing lists, even over a tombstone", arguments: [false, true])
+  func refusedWhole(_ overTombstone: Bool) async throws {
+    try await withStore { test in
+      let stored = Sample.execution("exec_new")
+      let tombstone = overTombstone ? ["barred:\(Sample.other)": "1"] : [:]
+      for (field, value) in tombstone {
+        _ = try await test.client.send(RedisCommand("HSET", test.keys.execution("exec_new"), field, value))
+      }
+      try await fill(test)
+      #expect(try await storeErrorCode { try await test.store.create(stored) } == .unwritable)
+      #expect(try await storeErrorCode { try await test.store.restore(stored, as: .owner) } == .unwritable)
+      #expect(try await test.hash(test.keys.execution("exec_new")) == tombstone)
+      try await empty(test)
+      #expect(try await test.store.create(stored) == .created)
+      #expect(try await test.store.execution("exec_new") == stored)
+    }
+  }
+
+  @Test func `A lost end without a result is restored, one with a result waits`() async throws {
+    try await withStore { test in
+      for id in ["exec_1", "exec_2"] {
+        let open = TaskRecord(id: "task_1", agentID: "agent_1", slot: 0)
+        _ = try await test.store.create(Sample.execution(id, status: .running, tasks: [open]))
+      }
+      try await fill(test)
+      var ended = Sample.execution(
+        "exec_1", status: .failed, tasks: [TaskRecord(id: "task_1", agentID: "agent_1", slot: 0, state: .failed)])
+      ended.execution.revision = 2
+      #expect(try await test.store.restore(ended, as: .owner) == .restored)
+      #expect(try await test.store.execution("exec_1")?.execution.status == .failed)
+      let result = TaskRecord(id: "task_1", agentID: "agent_1", slot: 0, state: .completed, result: "the result")
+      var withResult = Sample.execution("exec_2", status: .failed, tasks: [result])
+      withResult.execution.revision = 2
+      #expect(try await storeErrorCode { try await test.store.restore(withResult, as: .owner) } == .unwritable)
+      #expect(try await test.store.execution("exec_2")?.execution.status == .running)
+    }
+  }
+
+  @Test func `An agent returns, changes and leaves`() async throws {
+    try await withStore { test in
+      var record = AgentRecord(id: "agent_1", capabilities: ["a"], session: Sample.other, connectedAt: Sample.instant)
+      record.epoch = try await test.store.register(record)
+      try await fill(test)
+      record.session = Sample.session
+      record.epoch = try await test.store.register(record)
+      #expect(record.epoch == 2)
+      #expect(try await test.store.agents(at: Sample.session) == [record])
+      #expect(try await test.store.agents(at: Sample.other) == [])
+      record.isConnected = false
+      #expect(try await test.store.update(record))
+      #expect(try await test.store.agent("agent_1")?.isConnected == false)
+      // The node of an earlier registration removes its own; the present one stays listed.
+      try await test.store.removeAgent("agent_1", epoch: 1, session: Sample.other)
+      #expect(try await test.store.agents(at: Sample.session) == [record])
+      try await test.store.removeAgent("agent_1", epoch: 2, session: Sample.session)
+      #expect(try await test.store.agent("agent_1") == nil)
+    }
+  }
+
+  @Test func `Nodes exchange messages about executions, but no inputs`() async throws {
+    let task = ControlPlaneMessage.Task(
+      taskId: "task_1", executionId: "exec_1", patternName: "p", patternVersion: "1", capability: "c", input: "the input",
+      timeout: .seconds(30), priority: .normal, context: .init(stepIndex: 0, totalSteps: 1))
+    let small = NodeMessage.cancel(execution: "exec_1")
+    try await withInboxes { test in
+      _ = try await test.client.send(RedisCommand("CONFIG", "SET", "maxmemory", 1, "maxmemory-policy", "noeviction"))
+      #expect(try await test.store.send([small], to: InboxesUnderTest.session))
+      #expect(try await test.client.send(RedisCommand("PTTL", test.key)).int ?? -1 > 0)
+      // The receiver's group is created at the full server.
+      try await test.receiving { batches in #expect(await batches.next()?.map(\.message) == [small]) }
+      let deliver = NodeMessage.deliver(task, agent: "agent_1", owner: Sample.session, deadline: nil)
+      #expect(try await storeErrorCode { try await test.store.send([small, deliver], to: InboxesUnderTest.session) } == .unwritable)
+    }
+  }
+
   @Test func endedExecutionsAreRemovedAndCreationsAreRefused() async throws {
     try await withStore { test in
       for number in 0..<20 { _ = try await test.store.create(Sample.execution("exec_\(number)", status: .completed)) }
