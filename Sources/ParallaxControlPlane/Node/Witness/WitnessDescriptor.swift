@@ -17,9 +17,14 @@ package enum WitnessDescriptor {
   /// - Returns: The descriptor of the pipe's writing end; nil if no witness is around this process.
   package static func take() -> Int32? {
     guard let text = getenv(WitnessChannel.variable) else { return nil }
-    let descriptor = Int32(String(cString: text))
+    let number = String(cString: text)
     unsetenv(WitnessChannel.variable)
-    guard let descriptor, descriptor > 2, isWritablePipe(descriptor) else { return nil }
+    return take(number)
+  }
+
+  /// Takes the pipe with this number, which its witness wrote; nil if there is no such pipe.
+  package static func take(_ number: String) -> Int32? {
+    guard let descriptor = Int32(number), descriptor > 2, isWritablePipe(descriptor) else { return nil }
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     return descriptor
   }
