@@ -81,6 +81,8 @@ extension SystemTests {
         try await cluster.pretendLeader()
         try await withShell("exec sleep 60", orders: WitnessOrders.ofScript(redis)) { process in
           let witness = try await eventualValue("a witness") { witnessProcess(of: process.pid) }
+          // A signal before that ends it as it ends any program.
+          try await eventually("a witness that is not ended by SIGTERM") { isPrepared(witness, for: SIGTERM) }
           kill(witness, SIGTERM)
           process.send(signal: SIGKILL)
           try await eventually("the first release") { try await cluster.record()["witnessed"] == true }
@@ -246,5 +248,16 @@ extension ParallaxCluster {
     guard try await redisCommand("SET", "parallax:ha:leader", String(decoding: try record.encoded(), as: UTF8.self)) == "OK" else {
       throw ProcessFailure("Redis has not taken the record")
     }
+  }
+}
+
+/// Whether a process blocks, ignores or handles a signal.
+private func isPrepared(_ pid: Int32, for signal: Int32) -> Bool {
+  let status = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
+  return status.split(separator: "\n").contains { line in
+    guard ["SigBlk:", "SigIgn:", "SigCgt:"].contains(where: line.hasPrefix),
+      let mask = UInt64(line.dropFirst(7).drop { $0 == "\t" }, radix: 16)
+    else { return false }
+    return mask >> (signal - 1) & 1 == 1
   }
 }
