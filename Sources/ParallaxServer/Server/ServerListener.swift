@@ -72,7 +72,7 @@ private struct SocketFilter {
     var operand: UInt32
   }
 
-  /// `struct sock_fprog` of `<linux/filter.h>`.
+  /// `struct sock_fprog` of `<linux/filter.h>`; its pointer is read by one event loop, before `attach` returns.
   private struct Program: @unchecked Sendable {
     var count: UInt16
     var instructions: UnsafePointer<Instruction>?
@@ -96,7 +96,6 @@ private struct SocketFilter {
   func attach(to options: any SocketOptionProvider) async throws {
     let copy = UnsafeMutableBufferPointer<Instruction>.allocate(capacity: instructions.count)
     _ = copy.initialize(from: instructions)
-    // The event loop reads the program when it sets the option.
     defer { copy.deallocate() }
     let program = Program(count: UInt16(instructions.count), instructions: UnsafePointer(copy.baseAddress))
     try await options.unsafeSetSocketOption(level: .socket, name: Self.attachFilter, value: program).get()
