@@ -1,0 +1,457 @@
+#!/usr/bin/env python3
+"""Holds the commands of the pages against the executables, and runs those that a page marks.
+
+Everywhere: shell blocks parse; each command of parallax, parallaxd and parallax-witness, in blocks and in code spans, has sub-commands, options
+and values that the executable has; products of `swift run` and targets of `make` exist; a path that curl calls is one of /openapi.json;
+configurations are accepted by `parallaxd --check-config`, patterns by a node. The table of routes in docs/api.md is that of /openapi.json.
+
+A page that marks blocks is followed from top to bottom, in a folder of its own and against nodes on a free port in place of 8080:
+  <!-- run -->                        before a console block: each command runs, and prints what stands below it
+  <!-- run: exits with 1 -->          the same, and its last command has this exit code
+  <!-- run: until "TEXT" -->          its one command stays in the background, and has printed TEXT and what stands below it
+  <!-- stop -->                       the last of these ends, by SIGTERM
+  <!-- file: NAME -->                 before any block: its text is the content of this file
+Words with a digit (times, ids, durations) are equal to each other, and a line `…` stands for any lines.
+
+Usage: Scripts/check-commands.py FOLDER_OF_EXECUTABLES [--write]   (--write writes that table first; it needs the test environment of Scripts/install-test-tools.sh)
+"""
+import http.client, json, os, pathlib, re, shlex, subprocess, sys, tempfile, time
+
+from processes import free_port, request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PYTHON = ROOT / ".build/test-venv/bin/python"
+BLOCK = re.compile(r"^(?:<!-- (?P<mark>(?:run|file)\b[^>]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^``` *$|^<!-- (?P<stop>stop) -->$", re.S | re.M)
+SPAN = re.compile(r"(?<!`)`((?:parallax|parallaxd|parallax-witness) [^`\n]+)`(?!`)")
+PROGRAMS = ("parallax", "parallaxd", "parallax-witness")
+# Words that stand before a program and run it.
+PREFIXES = {"sudo", "exec", "env", "time", "nohup", "!", "do", "then", "if", "while", "until", "else"}
+SECTIONS = {"server", "redis", "highAvailability", "security", "agents", "executions", "limits", "patterns", "logging", "node"}
+LIMIT = 30
+
+
+class Fault(Exception):
+    pass
+
+
+def pages():
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True)
+    # Decisions and the changelog speak of what was.
+    return sorted(name for name in names.stdout.split() if (ROOT / name).exists() and name != "CHANGELOG.md" and "docs/decisions/" not in name)
+
+
+def commands(language, text):
+    """The commands of a shell block, each with the lines that stand below it."""
+    found = []
+    for line in text.splitlines():
+        if found and found[-1][0].endswith("\\"):
+            found[-1][0] = found[-1][0][:-1] + line
+        elif language == "sh":
+            found.append([line, []])
+        elif line.startswith("$ "):
+            found.append([line[2:], []])
+        elif found:
+            found[-1][1].append(line)
+    return found
+
+
+def simple_commands(text):
+    """The words of each simple command of a line, also of those within $(…)."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars="();<>|&")
+    lexer.whitespace_split, lexer.commenters = True, "#"
+    words, skip = [], False
+    for word in lexer:
+        if set(word) <= set("<>"):
+            skip = True  # the name of a file follows
+        elif set(word) <= set("();|&"):
+            yield words
+            words = []
+        elif skip:
+            skip = False
+        else:
+            for inner in re.findall(r"\$\((.*?)\)", word):
+                yield from simple_commands(inner)
+            words.append(word)
+    yield words
+
+
+class Executables:
+    """What the executables accept, by their own help."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.commands = {name: json.loads(self.run(name, "--experimental-dump-help").stdout)["command"] for name in PROGRAMS[:2]}
+
+    def run(self, name, *arguments, **options):
+        return subprocess.run([self.folder / name, *arguments], capture_output=True, text=True, timeout=LIMIT, **options)
+
+    def check(self, program, words, is_whole):
+        """Raises a fault if the program does not take these words; `is_whole` demands what it cannot do without."""
+        if program == "parallax-witness":
+            if words[:1] == ["--"]:
+                return
+            if words[:1] not in (["--node-process"], ["--version"]):
+                raise Fault("parallax-witness takes --, --node-process or --version first")
+            return
+        command, path, taken, given, index = self.commands[program], program, 0, set(), 0
+        while index < len(words):
+            word, index = words[index], index + 1
+            options = {("--" if n["kind"] == "long" else "-") + n["name"]: a for a in self.arguments(command, program) for n in a.get("names", [])}
+            name, equals, value = word.partition("=")
+            if word == "--":
+                return
+            if word == "--generate-completion-script":
+                return
+            if word.startswith("-") and len(word) > 1:
+                if name not in options:
+                    raise Fault(f"{path} has no option {name}")
+                given.add(options[name]["valueName"])
+                if options[name]["kind"] == "option":
+                    if not equals:
+                        if index == len(words):
+                            raise Fault(f"{path} {name} needs a value")
+                        value, index = words[index], index + 1
+                    self.check_value(path, name, value, options[name])
+                continue
+            sub = next((c for c in command.get("subcommands", []) if c["commandName"] == word), None)
+            if sub:
+                command, path, taken = sub, f"{path} {word}", 0
+                continue
+            places = [a for a in command.get("arguments", []) if a["kind"] == "positional"]
+            if taken >= len(places) and not any(a["isRepeating"] for a in places):
+                raise Fault(f"{path} does not take {word!r}")
+            taken += 1
+        if not is_whole or given & {"help", "version"}:
+            return
+        if any(c["commandName"] != "help" for c in command.get("subcommands", [])):
+            raise Fault(f"{path} needs a sub-command")
+        for argument in command.get("arguments", []):
+            missing = taken == 0 if argument["kind"] == "positional" else argument["valueName"] not in given
+            if not argument["isOptional"] and missing:
+                raise Fault(f"{path} needs {argument['valueName']}")
+
+    def arguments(self, command, program):
+        """Those of a command; options of the server may stand before the sub-command."""
+        server = self.commands["parallax"]["subcommands"][0]["subcommands"][0]["arguments"] if program == "parallax" else []
+        return command.get("arguments", []) or server if command is not self.commands["parallax"] else command["arguments"] + server
+
+    @staticmethod
+    def check_value(path, name, value, argument):
+        values = argument.get("allValues")
+        if values and value not in values and not re.search(r"[A-Z$…]", value):
+            raise Fault(f"{path} {name} has the values {', '.join(values)}, not {value}")
+
+
+class Node:
+    """A node with its state in memory, on a free port."""
+
+    def __init__(self, executables, folder):
+        self.port, self.output = free_port(), folder / "node.log"
+        variables = {key: value for key, value in os.environ.items() if not key.startswith("PARALLAX_")}
+        with open(self.output, "wb") as output:
+            self.process = subprocess.Popen(
+                [executables.folder / "parallaxd", "--port", str(self.port), "--patterns", ROOT / "patterns"], stdout=output, stderr=output,
+                cwd=folder, env=variables)
+        deadline = time.monotonic() + LIMIT
+        while True:
+            try:
+                if request(self.port, "GET", "/health/ready")[0] == 200:
+                    break
+            except (OSError, http.client.HTTPException):
+                pass
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                self.stop()
+                raise SystemExit(f"error: the node is not ready:\n{self.output.read_text()}")
+            time.sleep(0.05)
+        self.paths = request(self.port, "GET", "/openapi.json")[1]["paths"]
+
+    def stop(self):
+        stop(self.process)
+
+    def check(self, url, method):
+        path = re.sub(r"^(https?://)?[^/]*", "", url).partition("?")[0]
+        if not re.match(r"/(api|ha|health|metrics|openapi|ui/session)\b", path):
+            return
+        for template, operations in self.paths.items():
+            if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+                if method.lower() not in operations:
+                    raise Fault(f"{path} does not answer {method}")
+                return
+        raise Fault(f"/openapi.json has no path {path}")
+
+
+def stop(process):
+    process.terminate()
+    try:
+        process.wait(LIMIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def check_words(words, executables, node, products, targets, is_whole, counts):
+    """Checks a simple command."""
+    while words and (words[0] in PREFIXES or re.match(r"\w+=", words[0]) or words[0] == "nice"):
+        words = words[3:] if words[:2] == ["nice", "-n"] else words[1:]
+    if not words:
+        return
+    if words[:2] == ["swift", "run"]:
+        index = 2
+        while index < len(words) and words[index].startswith("-"):
+            index += 2
+        if "--package-path" not in words and index < len(words) and words[index] not in products:
+            raise Fault(f"Package.swift has no product {words[index]}")
+        words = words[index:] if index < len(words) else []
+    elif words[:2] == ["swift", "build"] and "--product" in words and "--package-path" not in words:
+        product = words[words.index("--product") + 1]
+        if product not in products:
+            raise Fault(f"Package.swift has no product {product}")
+    if not words:
+        return
+    program = words[0].rpartition("/")[2]
+    if program in PROGRAMS:
+        executables.check(program, words[1:], is_whole)
+        if program == "parallax-witness" and words[1:3] and words[1] == "--":
+            check_words(words[2:], executables, node, products, targets, False, counts)
+    elif program == "make":
+        for target in words[1:]:
+            if "=" not in target and target not in targets:
+                raise Fault(f"the Makefile has no target {target}")
+    elif program == "curl":
+        method = words[words.index("-X") + 1] if "-X" in words else "POST" if {"-d", "--data", "--data-binary"} & set(words) else "GET"
+        for word in words[1:]:
+            if re.match(r"https?://", word):
+                node.check(word, method)
+    else:
+        return
+    counts[program] = counts.get(program, 0) + 1
+
+
+def check_block(language, text, context, counts):
+    executables, node, products, targets, folder = context
+    if language in ("console", "sh"):
+        found = commands(language, text)
+        parsed = subprocess.run(["bash", "-n"], input="\n".join(command for command, _ in found), capture_output=True, text=True)
+        if parsed.returncode:
+            raise Fault(parsed.stderr.strip())
+        for command, _ in found:
+            for words in simple_commands(command):
+                check_words(words, executables, node, products, targets, True, counts)
+    elif language in ("yaml", "yml"):
+        keys = set(re.findall(r"^([\w-]+):", text, re.M))
+        if keys and keys <= SECTIONS:
+            counts["configurations"] = counts.get("configurations", 0) + 1
+            check_configuration(text, executables, folder)
+        elif "name" in keys and "agents" in keys:
+            counts["patterns"] = counts.get("patterns", 0) + 1
+            file = folder / "pattern.yaml"
+            file.write_text(text)
+            judged = executables.run("parallax", "patterns", "validate", str(file), "--server", f"http://127.0.0.1:{node.port}")
+            if judged.returncode:
+                raise Fault(f"the node refuses the pattern: {judged.stdout}{judged.stderr}")
+
+
+def check_configuration(text, executables, folder):
+    """Has parallaxd check a configuration; files that it names need not exist here, and secrets get values."""
+    def secret(match):
+        file = folder / f"secret-{abs(hash(match[0]))}"
+        file.write_text(f"a-secret-of-a-page-{abs(hash(match[0]))}")
+        return f"file:{file}"
+
+    text = re.sub(r"file:/[^\s\"',}\]]+", secret, text)
+    text = re.sub(r"sha256:[0-9a-f]*…", "sha256:" + "0" * 64, text)
+    (folder / "page.yaml").write_text(text)
+    variables = {name: "6379" if name == "PORT" else f"a-secret-{name.lower()}-0123456789" for name in re.findall(r"\$\{(\w+)\}", text)}
+    judged = executables.run(
+        "parallaxd", "--config", str(folder / "page.yaml"), "--check-config", env={"PATH": os.environ["PATH"], **variables})
+    faults = [line for line in (judged.stdout + judged.stderr).splitlines() if line and "the file cannot be read" not in line]
+    if judged.returncode and faults:
+        raise Fault("; ".join(faults))
+
+
+def routes(paths):
+    """The table of docs/api.md, from the description of a node."""
+    lines = ["| route | | scope | query | body | answers |", "|---|---|---|---|---|---|"]
+    common = {"400", "401", "403", "429", "500", "503"}
+
+    def name(schema):
+        return f"`{schema['$ref'].rpartition('/')[2]}`" if "$ref" in schema else ""
+
+    for path, item in sorted(paths.items()):
+        for method, operation in item.items():
+            if method == "parameters" or re.match(r"/api/(health|metrics)", path):
+                continue
+            scope = next((f"`{scopes[0]}`" for entry in operation.get("security", []) for scopes in entry.values()), "-")
+            query = ", ".join(f"`{parameter['name']}`" for parameter in operation.get("parameters", []) if parameter["in"] == "query")
+            body = ", ".join(filter(None, (name(c["schema"]) for c in operation.get("requestBody", {}).get("content", {}).values())))
+            answers = []
+            for status, response in operation["responses"].items():
+                if status not in common or "/health" in path:
+                    schemas = {name(c["schema"]) for c in response.get("content", {}).values()} - {"", "`Error`"}
+                    answers.append(" ".join([status, *sorted(schemas)]))
+            lines.append(f"| `{method.upper()} {path}` | {operation['summary']} | {scope} | {query} | {body} | {', '.join(answers)} |")
+    return "\n".join(lines) + "\n"
+
+
+def check_routes(paths, is_written):
+    """Compares the table of docs/api.md with the description, or writes it."""
+    page = ROOT / "docs/api.md"
+    text = page.read_text(encoding="utf-8")
+    current = re.sub(r"(<!-- routes: .*? -->\n).*?(<!-- end of routes -->)", lambda match: match[1] + routes(paths) + match[2], text, flags=re.S)
+    if is_written:
+        page.write_text(current, encoding="utf-8")
+    elif current != text:
+        raise Fault("the routes are not those of /openapi.json; write them by Scripts/check-commands.py FOLDER --write")
+
+
+class Follower:
+    """Follows a page from top to bottom."""
+
+    def __init__(self, page, executables, folder):
+        self.page, self.folder, self.running, self.count = page, folder, [], 0
+        self.port = free_port()
+        (folder / "patterns").symlink_to(ROOT / "patterns")
+        agent = "Examples/python-agent/agent.py"
+        (folder / agent).parent.mkdir(parents=True)
+        (folder / agent).write_text(self.local((ROOT / agent).read_text(encoding="utf-8")))
+        self.variables = {key: value for key, value in os.environ.items() if not key.startswith("PARALLAX_")} | {
+            "PATH": f"{executables.folder}:{PYTHON.parent}:{os.environ['PATH']}", "PARALLAX_PORT": str(self.port),
+            "PARALLAX_SERVER": f"http://127.0.0.1:{self.port}", "PARALLAX_NODE_ID": "my-host", "NO_COLOR": "1"}
+
+    def local(self, text):
+        text = re.sub(r"swift run (-c release )?(?=parallax)", "", text)
+        return text.replace(":8080", f":{self.port}").replace(".venv/bin/python", str(PYTHON))
+
+    def follow(self, blocks):
+        try:
+            for block in blocks:
+                mark, language, text = block["mark"] or "", block["language"], block["text"]
+                if block["stop"]:
+                    stop(self.running.pop()[0])
+                elif mark.startswith("file: "):
+                    file = self.folder / mark[6:].strip()
+                    file.write_text(self.local(text))
+                    file.chmod(0o755)
+                elif mark.startswith("run: until "):
+                    [(command, shown)] = commands(language, text)
+                    self.start(command, shown, json.loads(mark[len("run: until "):]))
+                elif mark.startswith("run"):
+                    found = commands(language, text)
+                    for index, (command, shown) in enumerate(found):
+                        exits = re.fullmatch(r"run: exits with (\d+)", mark)
+                        self.run(command, shown, int(exits[1]) if exits and index == len(found) - 1 else 0)
+        finally:
+            while self.running:
+                stop(self.running.pop()[0])
+
+    def run(self, command, shown, expected):
+        self.count += 1
+        state = self.folder / ".environment"
+        script = f"{self.local(command)}\nstatus=$?\nenv -0 >'{state}'\nexit $status"
+        done = subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, cwd=self.folder, env=self.variables, timeout=LIMIT,
+            stdin=subprocess.DEVNULL)
+        output = done.stdout + done.stderr  # as on a terminal, where errors come last
+        self.variables = dict(entry.split("=", 1) for entry in state.read_text().split("\0") if "=" in entry)
+        if done.returncode != expected:
+            raise Fault(f"`{command}` exits with {done.returncode}, not with {expected}: {output}")
+        self.compare(command, shown, output)
+
+    def start(self, command, shown, until):
+        self.count += 1
+        file = self.folder / f".output-{self.count}"
+        with open(file, "wb") as output:
+            process = subprocess.Popen(
+                ["bash", "-c", f"exec {self.local(command)}"], stdout=output, stderr=subprocess.STDOUT, cwd=self.folder, env=self.variables,
+                stdin=subprocess.DEVNULL)
+        self.running.append((process, command))
+        deadline = time.monotonic() + LIMIT
+        while until not in self.global_(file.read_text()):
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise Fault(f"`{command}` has not printed {until!r}: {file.read_text()}")
+            time.sleep(0.05)
+        time.sleep(0.2)  # the lines that follow at once
+        # A log of other things may stand between and behind what the page shows.
+        self.compare(command, ["…", *(line for shown_line in shown for line in (shown_line, "…"))], file.read_text())
+
+    def global_(self, text):
+        return text.replace(f":{self.port}", ":8080")
+
+    def compare(self, command, shown, output):
+        def pattern(line):
+            return None if line.strip() == "…" else self.canonical(line)
+
+        wanted = [pattern(line) for line in shown if line.strip()]
+        lines = [self.canonical(line) for line in self.global_(output).splitlines() if line.strip()]
+        if wanted and not self.matches(wanted, lines):
+            raise Fault(f"`{command}` prints something else:\n{output}")
+
+    @staticmethod
+    def canonical(line):
+        return re.sub(r"\s+", " ", re.sub(r"[\w.:+/-]*\d[\w.:+/-]*", "#", line)).strip()
+
+    @classmethod
+    def matches(cls, wanted, lines):
+        if not wanted:
+            return not lines
+        if wanted[0] is None:
+            return any(cls.matches(wanted[1:], lines[index:]) for index in range(len(lines) + 1))
+        return bool(lines) and wanted[0] == lines[0] and cls.matches(wanted[1:], lines[1:])
+
+
+def main():
+    is_written = sys.argv[2:] == ["--write"]
+    if len(sys.argv) != (3 if is_written else 2):
+        sys.exit(__doc__.rpartition("\n\n")[2])
+    executables = Executables(pathlib.Path(sys.argv[1]).resolve())
+    package = (ROOT / "Package.swift").read_text(encoding="utf-8")
+    products = set(re.findall(r"(?:executable|library|executableTarget)\(\s*name: \"([\w-]+)\"", package))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    faults, counts, ran = [], {}, 0
+    with tempfile.TemporaryDirectory(prefix="parallax-commands-") as folder:
+        folder = pathlib.Path(folder)
+        node = Node(executables, folder)
+        try:
+            try:
+                check_routes(node.paths, is_written)
+            except Fault as fault:
+                faults.append(f"docs/api.md: {fault}")
+            for page in pages():
+                text = (ROOT / page).read_text(encoding="utf-8")
+                blocks = [match.groupdict() for match in BLOCK.finditer(text)]
+
+                def attempt(what, check):
+                    try:
+                        check()
+                    except Fault as fault:
+                        faults.append(f"{page}: {what}{fault}")
+                    except ValueError as error:  # of shlex
+                        faults.append(f"{page}: {what}cannot be read: {error}")
+
+                for block in blocks:
+                    if not block["stop"]:
+                        context = (executables, node, products, targets, folder)
+                        attempt("", lambda: check_block(block["language"], block["text"], context, counts))
+                for span in SPAN.findall(re.sub(r"^( *)```.*?^\1``` *$", "", text, flags=re.S | re.M)):
+                    if re.search(r"[|…]", span):
+                        continue  # a list of alternatives
+                    attempt(f"`{span}`: ", lambda: [
+                        check_words(words, executables, node, products, targets, False, counts) for words in simple_commands(span)])
+                if any((block["mark"] or "").startswith("run") for block in blocks):
+                    home = folder / page.replace("/", "-")
+                    home.mkdir()
+                    follower = Follower(page, executables, home)
+                    attempt("", lambda: follower.follow(blocks))
+                    ran += follower.count
+        finally:
+            node.stop()
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    if faults:
+        sys.exit(f"error: {len(faults)} faults in the commands of the pages")
+    print(f"Commands: {', '.join(f'{count} {name}' for name, count in sorted(counts.items()))} are accepted; {ran} commands ran as shown")
+
+
+if __name__ == "__main__":
+    main()
