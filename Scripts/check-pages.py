@@ -4,6 +4,9 @@
 In tables also the names below these headings: "slips", of Tests/Mutants, and "found", of these or the simulator; "scenario", of the simulator's scenarios and mixes, or suites;
 "corpus", of its corpus; "test", suites of Tests/SystemTests with the tests' names.
 
+Each alert and each check of the diagnosis has a section in the guide with a cause, a way to see it, a command that mends it, and a link; each
+such section has its alert or check, and the annotation of an alert names its own section.
+
 Prints each violation and fails if there is one. Reads only the files that git tracks or would add; uses no network.
 Usage: Scripts/check-pages.py
 """
@@ -23,6 +26,13 @@ SYSTEM_TEST = re.compile(r"`(\w+)`: ([^;|]+)")
 PREFIXES = ("", "Sources/", "docs/")
 # First parts of names with a slash that are no tracked paths: media types, paths of HTTP, results of a build.
 FOREIGN = {"text", "application", "ha", "health", "api", ".build"}
+
+
+RULES = re.compile(r"deploy/prometheus/[\w-]+\.rules\.yml")
+ALERTS, FINDINGS = "docs/operations/alerts.md", "docs/operations/troubleshooting.md"
+CHECKS = "Sources/ParallaxControlPlane/Diagnosis/DiagnosisCheck.swift"
+# What a remedy may begin with, to be a command and not a name.
+COMMANDS = ("parallax ", "parallaxd ", "redis-cli ", "systemctl ", "timedatectl ", "sysctl ", "promtool ", "journalctl ", "curl ", "dmesg")
 
 
 def tracked():
@@ -79,6 +89,36 @@ def tables(text):
             yield from zip(heads, cells)
 
 
+def guide_faults(texts, files):
+    """The faults of the sections for alerts and for checks of the diagnosis."""
+    rules = "".join((ROOT / name).read_text(encoding="utf-8") for name in sorted(files) if RULES.fullmatch(name))
+    checks = (ROOT / CHECKS).read_text(encoding="utf-8")
+    wanted = {
+        ALERTS: re.findall(r"^ *- alert: *(\w+)", rules, re.M),
+        FINDINGS: re.findall(r"^ *case \w+ = \"([\w.-]+)\"", checks, re.M),
+    }
+    for page, names in wanted.items():
+        sections = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", texts[page], re.M | re.S))
+        for name in names:
+            if name not in sections:
+                yield f"{page}: there is no section {name}"
+        for name, section in sections.items():
+            if name not in names:
+                yield f"{page}: the section {name} has no alert or check"
+            items = dict(re.findall(r"^- \*\*(\w+)\.\*\* (.*?)(?=^- \*\*|\Z)", section, re.M | re.S))
+            if list(items) != ["Cause", "See", "Mend"]:
+                yield f"{page}: the section {name} has not the items Cause, See and Mend"
+            for item in ("See", "Mend"):
+                if not any(span.startswith(COMMANDS) for span in SPAN.findall(items.get(item, ""))):
+                    yield f"{page}: {item} of the section {name} has no command"
+            if not LINK.search(section):
+                yield f"{page}: the section {name} has no link"
+    for alert, text in re.findall(r"^ *- alert: *(\w+)(.*?)(?=^ *- alert:|\Z)", rules, re.M | re.S):
+        runbook = re.search(r"^ *runbook(?:_url)?: *(\S+)", text, re.M)
+        if runbook and not runbook[1].endswith(f"{ALERTS}#{slug(alert)}"):
+            yield f"deploy/prometheus: the runbook of {alert} is not {ALERTS}#{slug(alert)}"
+
+
 def main():
     files, folders = tracked()
     pages = sorted(name for name in files if name.endswith(".md"))
@@ -126,6 +166,7 @@ def main():
         for script in re.findall(r"\b((?:Scripts|Benchmarks)/[\w-]+\.(?:sh|py))\b", texts[page]):
             check(page, script in files, f"the script {script} does not exist")
 
+    faults += guide_faults(texts, files)
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
     if faults:
