@@ -122,6 +122,24 @@ extension SystemTests {
       }
     }
 
+    @Test func `an error that an agent calls a loss counts as an attempt`() async throws {
+      try await withParallaxd { node in
+        try await node.apply(pattern("analyze"))
+        try await AgentSocket.withAgent("agent-a", at: node) { agent in
+          let id = try await node.submit("analyze").executionId
+          let task = try await agent.receiveTask()
+          let failure = ExecutionFailure(code: "AGENT_LOST_UNSENT", message: "the agent's words")
+          let error = AgentMessage.TaskError(taskId: task.taskId, executionId: id, error: failure, retryable: true)
+          try await agent.send(.taskError(error), id: "error")
+          let execution = try await node.end(of: id)
+          #expect(execution.status == .failed && execution.attempt == 1, "\(execution)")
+          #expect(execution.error == ExecutionFailure(code: "TASK_AGENT_LOST_UNSENT", message: "the agent's words"))
+          let received = try await agent.receivedTypes(activeTasks: [])
+          #expect(received == ["result_ack"])
+        }
+      }
+    }
+
     // MARK: Sizes
 
     private static let smallMessages = ["parallax.config.yaml": "agents: { maxMessageSize: 64KiB }"]

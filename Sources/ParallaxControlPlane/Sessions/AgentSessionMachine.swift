@@ -1,4 +1,5 @@
 package import ParallaxAPI
+import ParallaxState
 
 /// The protocol of one agent connection: maps messages and events to actions, depending on the state of the session.
 ///
@@ -184,6 +185,8 @@ package struct AgentSessionMachine: Sendable {
 
   private func taskError(_ error: AgentMessage.TaskError, _ id: String?) -> [Action] {
     if let fault = idFault(error.taskId, error.executionId) { return self.fault(id, "INVALID_MESSAGE", "task_error: \(fault)") }
+    var error = error
+    error.error = error.error.ofAgent
     return [.taskFailed(error, messageID: id)]
   }
 

@@ -206,6 +206,27 @@ import Testing
     #expect(receive(.taskError(error), id: nil, &session) == [.taskFailed(error, messageID: nil)])
   }
 
+  /// The control plane gives these codes itself, and believes them.
+  @Test(arguments: [
+    "AGENT_LOST", "AGENT_LOST_AGAIN", "AGENT_LOST_AMONG_OTHERS", "AGENT_LOST_UNSENT", "AGENT_LOST_OTHERWISE", "AGGREGATION_FAILED",
+    "NO_AGENTS", "NO_CONSENSUS", "STORE_UNAVAILABLE", "TIMEOUT",
+  ])
+  func anErrorWithACodeOfTheControlPlaneIsRenamed(_ code: String) {
+    var session = registered()
+    var error = AgentMessage.TaskError(
+      taskId: "t", executionId: "e", error: ExecutionFailure(code: code, message: "M", details: ["x": 1]), retryable: true)
+    let actions = receive(.taskError(error), &session)
+    error.error.code = "TASK_\(code)"
+    #expect(actions == [.taskFailed(error, messageID: "m")])
+  }
+
+  @Test(arguments: ["TASK_FAILED", "MESSAGE_TOO_LARGE", "INVALID_RESULT", "AGENT_LOSTLESS", "agent_lost", "TASK_TIMEOUT"])
+  func anErrorWithAnotherCodeKeepsIt(_ code: String) {
+    var session = registered()
+    let error = AgentMessage.TaskError(taskId: "t", executionId: "e", error: ExecutionFailure(code: code, message: "M"))
+    #expect(receive(.taskError(error), &session) == [.taskFailed(error, messageID: "m")])
+  }
+
   @Test func aResultSaysWhetherItSucceeded() {
     var session = registered()
     for status in [nil, "completed", "success"] {
