@@ -36,7 +36,8 @@ package struct ExecutionScenario: Sendable, CustomStringConvertible {
 
   package static let all: [ExecutionScenario] = [
     strandedAfterAPause, resultAtAFormerOwner, callersOfAPausedNode, recordedAndDeliveredAgain, recordedAndGivenUp, goodbyeWithoutStore,
-    lostNewsOfALoad, poison, placesOfAnAgentThatCannotStop, afterAnOutage, aNodeTenMinutesAhead, aNodeTenMinutesBehind,
+    lostNewsOfALoad, poison, poisonForForgetful, placesOfAnAgentThatCannotStop, afterAnOutage, aNodeTenMinutesAhead,
+    aNodeTenMinutesBehind,
     aStoreTenMinutesBehind, aKeyOutlivesItsExecution, callersOfABrieflyPausedNode, lostMessageAboutAResult, newsOfALoadForAPair,
     aNodeThatStops, lateWriteOfAFormerOwner, aFlushedStore, aReplicaThatLagged, fullMemory,
     aKeyRepeatedAfterALoss, aKeyWithoutItsClaimant, aSessionListedNowhere, aResultOverALaterOne,
@@ -44,6 +45,11 @@ package struct ExecutionScenario: Sendable, CustomStringConvertible {
 
   /// The scenario with a name; nil if there is none.
   package static func named(_ name: some StringProtocol) -> ExecutionScenario? { all.first { $0.name == name } }
+}
+
+extension ExecutionMix {
+  /// Gives the scenario agents that do not report their tasks, and the time for the grace after each loss.
+  fileprivate mutating func forget(_ agents: Int) { (self.agents, forgetful, faultTime) = (agents, 1, 300) }
 }
 
 extension ExecutionSimulation {
@@ -68,6 +74,23 @@ extension ExecutionSimulation {
     var callers: [SimulatedCaller] = []
     for time in repeats { at(time) { callers.append(self.submit(timeout: 130, at: self.nodes.last, change)) } }
     expect({ callers.allSatisfy { $0.answer != nil } }, at: loss + 30, "a repeat has no answer")
+  }
+
+  /// Sends a request whose input crashes every agent that gets it, and three healthy ones, none of which may be retried.
+  func isPoisoned(timeout: Double) {
+    var (bad, healthy): (SimulatedCaller?, [SimulatedCaller]) = (nil, [])
+    for index in 0..<4 {
+      at(8 + Double(index) / 100) {
+        let caller = self.submit(timeout: timeout, at: self.nodes[0]) { request in
+          (request.work, request.waits, request.key, request.pattern.retries) = (2, false, nil, 0)
+          request.pattern.agents = AgentRequirement(capabilities: ["text"], min: 1, max: 1)
+          if index == 0 { self.promises.poisons.insert(request.number) }
+        }
+        if index == 0 { bad = caller } else { healthy.append(caller) }
+      }
+    }
+    expect(.failed, of: bad, by: timeout)
+    for index in 0..<3 { expect(.completed, of: index < healthy.count ? healthy[index] : nil, by: timeout) }
   }
 
   func expect(_ isTrue: @escaping () -> Bool, at seconds: Double, _ text: String) {
@@ -225,20 +248,11 @@ extension ExecutionScenario {
   }
 
   /// One input crashes every agent that gets it, beside healthy executions.
-  static let poison = ExecutionScenario("an input that takes down its agents", { $0.agents = 3 }) { world in
-    var (bad, healthy): (SimulatedCaller?, [SimulatedCaller]) = (nil, [])
-    for index in 0..<4 {
-      world.at(8 + Double(index) / 100) {
-        let caller = world.submit(timeout: 60, at: world.nodes[0]) { request in
-          (request.work, request.waits, request.key, request.pattern.retries) = (2, false, nil, index == 0 ? 0 : 1)
-          request.pattern.agents = AgentRequirement(capabilities: ["text"], min: 1, max: 1)
-          if index == 0 { world.promises.poisons.insert(request.number) }
-        }
-        if index == 0 { bad = caller } else { healthy.append(caller) }
-      }
-    }
-    world.expect(.failed, of: bad, by: 60)
-    for index in 0..<3 { world.expect(.completed, of: index < healthy.count ? healthy[index] : nil, by: 60) }
+  static let poison = ExecutionScenario("an input that takes down its agents", { $0.agents = 3 }) { $0.isPoisoned(timeout: 60) }
+
+  /// The same with agents that do not report their tasks, which therefore count as lost after the grace.
+  static let poisonForForgetful = ExecutionScenario("an input that takes down forgetful agents", { $0.forget(3) }) {
+    $0.isPoisoned(timeout: 290)
   }
 
   /// An agent with one place continues tasks that have timed out.

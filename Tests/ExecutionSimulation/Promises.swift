@@ -12,9 +12,9 @@ struct Promises {
   static let idleLimit = Int64.seconds(100)
   /// The time by which an execution may time out before its deadline, or a task begin after it.
   static let tolerance = Int64.seconds(5)
-  /// The number of agent processes that one input may crash: three times twice alone, and three times twice among others in each slot; a
-  /// second slot may be lost at the same time.
-  static func greatestLosses(slots: Int) -> Int { 6 + 8 * slots }
+  /// The number of agent processes that one input may crash: three times twice alone, and once and three times twice among others in each
+  /// slot; a second slot may be lost at the same time.
+  static func greatestLosses(slots: Int) -> Int { 6 + 9 * slots }
 
   /// The last observed state of an execution.
   struct Seen {

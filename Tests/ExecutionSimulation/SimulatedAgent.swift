@@ -212,6 +212,12 @@ final class SimulatedAgent {
     }
   }
 
+  /// Answers a ping, behind the messages that the agent has sent by then.
+  func pinged(_ number: UInt64, _ connection: Int) {
+    guard self.connection == connection, let node else { return }
+    later { node.answered(number, by: self, connection: connection) }
+  }
+
   private func begin(_ task: String) {
     if unacknowledged[task] != nil { return say(task) }
     guard abandoned[task] == nil, inHand.insert(task).inserted else { return }

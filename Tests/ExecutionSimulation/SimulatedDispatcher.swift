@@ -148,6 +148,7 @@ final class SimulatedDispatcher {
     switch action {
     case .store(let call): make(call, node)
     case .send(let message, let agent, _): node.send(message, to: agent)
+    case .ping(let number, let agent): node.ping(number, to: agent)
     case .resolve(let waiter, let resolution): resolve(waiter, resolution)
     case .tell(let message, let other): node.tell(message, other)
     case .publish(let announcement): node.publish(announcement)

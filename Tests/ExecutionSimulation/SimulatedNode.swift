@@ -814,6 +814,18 @@ final class SimulatedNode {
     say(to: link.agent) { link.agent.receive(message, link.connection) }
   }
 
+  func ping(_ number: UInt64, to agent: String) {
+    guard let link = links[agent] else { return }
+    say(to: link.agent) { link.agent.pinged(number, link.connection) }
+  }
+
+  func answered(_ ping: UInt64, by agent: SimulatedAgent, connection: Int) {
+    here { [self] in
+      guard let link = links[agent.id], link.connection == connection else { return }
+      dispatcher.handle(.agent(.answered(ping: ping, by: agent.id, epoch: link.epoch)))
+    }
+  }
+
   // MARK: Other nodes
 
   /// Sends a message by the receiver's inbox: the write is repeated until it succeeds, and the receiver reads the message later.

@@ -20,6 +20,13 @@ package struct TaskInHand: Sendable, Hashable {
   /// Whether the agent lost the task together with others, any of which may have been the cause.
   package var isLostAmongOthers = false
 
+  /// The epoch of the last registration at which the agent reported the task; nil for none.
+  fileprivate(set) var reportedAt: Int64?
+  /// The number of short connections in a row before and after which the agent reported the task.
+  fileprivate(set) var relapses = 0
+  /// Whether the agent still has the task that it has lost often enough, and is to be told to stop.
+  package fileprivate(set) var isGivenUp = false
+
   /// Whether the task may have been sent over a connection that has ended.
   package var mayBeKnown: Bool { carrier != nil || wasCarried }
 
@@ -38,6 +45,87 @@ package struct TaskInHand: Sendable, Hashable {
   }
 }
 
+/// The dispatcher's view of an agent.
+package struct KnownAgent: Sendable {
+  package let id: String
+  package var epoch: Int64
+  /// The other node session to which the agent is or was last connected; nil for this one.
+  package fileprivate(set) var home: NodeSession?
+  package var capabilities: Set<String>
+  package var limit: Int
+  package fileprivate(set) var isConnected: Bool
+  /// The begin of the wait for the return of an absent agent.
+  package fileprivate(set) var absentSince: Duration?
+  /// Whether the agent finishes its tasks and takes no new ones.
+  package var isDraining: Bool
+  /// The tasks that the agent reported at its registration; nil if it cannot report them.
+  package var reportedTasks: Set<String>?
+  /// The known tasks in hand: those of this node and, if the agent is connected here, those of other nodes.
+  package fileprivate(set) var tasks: [String: TaskInHand] = [:]
+  /// The tasks delivered to the present connection.
+  fileprivate var delivered: Set<String> = []
+  /// The delivered tasks that wait in the agent's session, because the agent does not read.
+  fileprivate var deferred: Set<String> = []
+  /// The epoch of the previous connection; nil for none.
+  package fileprivate(set) var formerEpoch: Int64?
+  fileprivate(set) var othersLosses = OthersLosses()
+  /// The begin of the present or last connection; nil for none.
+  fileprivate var beganAt: Duration?
+  /// The withdrawn tasks that the agent may still work on; each occupies its place until the agent reports otherwise.
+  package fileprivate(set) var ending: Set<String> = []
+  /// The time of the last heartbeat that listed the agent's tasks; nil if none has.
+  package fileprivate(set) var listedAt: Duration?
+  /// What the agent has certainly read over the present connection.
+  fileprivate var proofs = ReadProofs()
+  /// The sent tasks of other nodes that the last heartbeat did not list.
+  fileprivate var unlisted: Set<String> = []
+  /// The number of further tasks, as announced by the agent's node.
+  package fileprivate(set) var tasksOfOthers = 0
+  package fileprivate(set) var tasksCompleted = 0
+  /// The pools of the agent, whether it is available or not.
+  fileprivate var pools: [PoolKey] = []
+  fileprivate var stamp: UInt64 = 0
+  fileprivate var lastUsed: UInt64 = 0
+
+  /// Whether the agent is connected and not draining; it may be busy.
+  package var isCapable: Bool { isConnected && !isDraining }
+  /// The number of tasks in hand, from all nodes.
+  package var load: Int { tasks.count + ending.count + tasksOfOthers }
+  /// Whether the agent has a free place for an assigned task that is not delivered yet.
+  package var hasPlace: Bool { delivered.count + ending.count < limit }
+  fileprivate var isAvailable: Bool { isCapable && load < limit }
+  /// The tasks that lose their places if the agent's lists lack them.
+  fileprivate var unlistable: Set<String> { Set(tasks.lazy.filter { !$0.value.isOwn }.map(\.key)) }
+  /// The tasks that were sent over the present connection, and those that wait in the agent's session.
+  package var cargo: Cargo { Cargo(sent: delivered.subtracting(deferred), unsent: deferred) }
+  /// The tasks that may have taken down an agent that is gone, or has returned and cannot report its tasks.
+  var tasksAtRisk: Set<String> {
+    let own = tasks.filter { $0.value.isOwn && mayKnow($0.key) && !(isConnected && delivered.contains($0.key)) }
+    return othersLosses.carried(over: isConnected ? formerEpoch ?? 0 : epoch).union(own.keys)
+  }
+  /// Whether the agent may have received a task.
+  func mayKnow(_ task: String) -> Bool {
+    tasks[task]?.mayBeKnown == true || delivered.contains(task) && !deferred.contains(task)
+  }
+}
+
+private struct Candidate: Comparable, Sendable {
+  var load: Double
+  var lastUsed: UInt64
+  var id: String
+  var stamp: UInt64
+
+  static func < (left: Candidate, right: Candidate) -> Bool {
+    (left.load, left.lastUsed, left.id) < (right.load, right.lastUsed, right.id)
+  }
+}
+
+private struct Pool: Sendable {
+  var capabilities: Set<String>
+  var capable: Set<String> = []
+  var candidates = Heap<Candidate>()
+}
+
 /// The agents to which this node can give tasks, with their capabilities, loads and tasks in hand.
 ///
 /// An agent is connected to this node, or to another node that announces it. Selection prefers the lowest load, then the least recent use,
@@ -45,78 +133,15 @@ package struct TaskInHand: Sendable, Hashable {
 /// time. Heap entries are outdated rather than updated: each change of an agent adds a new entry, and an entry whose stamp is not the
 /// agent's is dropped when it comes up. Selecting k agents costs O(k log n).
 package struct AgentDirectory: Sendable {
-  /// The dispatcher's view of an agent.
-  package struct Agent: Sendable {
-    package let id: String
-    package var epoch: Int64
-    /// The other node session to which the agent is or was last connected; nil for this one.
-    package fileprivate(set) var home: NodeSession?
-    package var capabilities: Set<String>
-    package var limit: Int
-    package fileprivate(set) var isConnected: Bool
-    /// The begin of the wait for the return of an absent agent.
-    package fileprivate(set) var absentSince: Duration?
-    /// Whether the agent finishes its tasks and takes no new ones.
-    package var isDraining: Bool
-    /// The tasks that the agent reported at its registration; nil if it cannot report them.
-    package var reportedTasks: Set<String>?
-    /// The known tasks in hand: those of this node and, if the agent is connected here, those of other nodes.
-    package fileprivate(set) var tasks: [String: TaskInHand] = [:]
-    /// The tasks delivered to the present connection.
-    fileprivate var delivered: Set<String> = []
-    /// The delivered tasks that wait in the agent's session, because the agent does not read.
-    fileprivate var deferred: Set<String> = []
-    /// The epoch of the previous connection; nil for none.
-    package fileprivate(set) var formerEpoch: Int64?
-    fileprivate(set) var othersLosses = OthersLosses()
-    /// The withdrawn tasks that the agent may still work on; each occupies its place until the agent reports otherwise.
-    package fileprivate(set) var ending: Set<String> = []
-    /// Whether the agent's heartbeats list its tasks.
-    package fileprivate(set) var tellsTasks = false
-    /// The sent tasks of other nodes that the last heartbeat did not list.
-    fileprivate var unlisted: Set<String> = []
-    /// The number of further tasks, as announced by the agent's node.
-    package fileprivate(set) var tasksOfOthers = 0
-    package fileprivate(set) var tasksCompleted = 0
-    /// The pools of the agent, whether it is available or not.
-    fileprivate var pools: [PoolKey] = []
-    fileprivate var stamp: UInt64 = 0
-    fileprivate var lastUsed: UInt64 = 0
+  package typealias Agent = KnownAgent
 
-    /// Whether the agent is connected and not draining; it may be busy.
-    package var isCapable: Bool { isConnected && !isDraining }
-    /// The number of tasks in hand, from all nodes.
-    package var load: Int { tasks.count + ending.count + tasksOfOthers }
-    /// Whether the agent has a free place for an assigned task that is not delivered yet.
-    package var hasPlace: Bool { delivered.count + ending.count < limit }
-    fileprivate var isAvailable: Bool { isCapable && load < limit }
-    /// The tasks that were sent over the present connection, and those that wait in the agent's session.
-    package var cargo: Cargo { Cargo(sent: delivered.subtracting(deferred), unsent: deferred) }
-    /// Whether the agent may have received a task.
-    func mayKnow(_ task: String) -> Bool {
-      tasks[task]?.mayBeKnown == true || delivered.contains(task) && !deferred.contains(task)
-    }
-  }
+  /// The duration below which a connection counts as short: the agent may have died of a task that it has kept.
+  private static let shortLife = Duration.seconds(10)
+  /// The number of short connections in a row after which a task counts as lost although its agent reports it.
+  private static let greatestRelapses = 3
 
   /// The load added to an agent at another node, as a fraction of its limit.
   private static let distance = 0.25
-
-  private struct Candidate: Comparable, Sendable {
-    var load: Double
-    var lastUsed: UInt64
-    var id: String
-    var stamp: UInt64
-
-    static func < (left: Candidate, right: Candidate) -> Bool {
-      (left.load, left.lastUsed, left.id) < (right.load, right.lastUsed, right.id)
-    }
-  }
-
-  private struct Pool: Sendable {
-    var capabilities: Set<String>
-    var capable: Set<String> = []
-    var candidates = Heap<Candidate>()
-  }
 
   private var agents: [String: Agent] = [:]
   private var pools: [PoolKey: Pool] = [:]
@@ -188,6 +213,7 @@ package struct AgentDirectory: Sendable {
       agent.formerEpoch = agent.epoch
       (agent.delivered, agent.deferred) = ([], [])
       (agent.ending, agent.unlisted) = ([], [])
+      (agent.proofs, agent.listedAt) = (ReadProofs(), nil)
       agent.tasksOfOthers = 0
     }
     agent.epoch = epoch
@@ -273,6 +299,24 @@ package struct AgentDirectory: Sendable {
     agents[id]?.delivered.insert(task).inserted ?? false
   }
 
+  /// Records that a task goes out to its agent of this node, after what was sent before.
+  mutating func sent(task: String, to id: String, at now: Duration) {
+    agents[id]?.proofs.sent(task, at: now)
+  }
+
+  /// Records that an agent has answered a ping of `pingForPlaces`.
+  mutating func answered(ping: UInt64, by id: String) {
+    agents[id]?.proofs.answered(ping)
+  }
+
+  /// Returns the number of a ping that makes the agent's next list tell of a withdrawn task, or of all tasks (nil) that the last list may
+  /// have lacked because the agent had not read them; nil for none.
+  mutating func ping(_ id: String, for task: String? = nil) -> UInt64? {
+    guard let agent = agents[id], agent.listedAt != nil else { return nil }
+    if let task { return agents[id]?.proofs.ping(for: task) }
+    return agents[id]?.proofs.pingAgain(for: agent.ending.union(agent.unlistable))
+  }
+
   /// Whether a task was delivered to its agent's present connection.
   package func isDelivered(task: String, to id: String) -> Bool {
     agents[id]?.delivered.contains(task) ?? false
@@ -316,13 +360,37 @@ package struct AgentDirectory: Sendable {
     }
   }
 
+  /// Counts the short connections of an agent that has registered and reports the same tasks after each; the former one ended at `end`.
+  ///
+  /// - Returns: The tasks that count as lost: each may take down its agent, which does not lose it.
+  mutating func noteRelapses(of id: String, after end: Duration?, at now: Duration) -> [(task: String, execution: String)] {
+    guard let agent = agents[id] else { return [] }
+    agents[id]?.beganAt = now
+    let isShort = if let begin = agent.beganAt, let end { end - begin < Self.shortLife } else { false }
+    var lost: [(task: String, execution: String)] = []
+    for task in agent.reportedTasks?.sorted() ?? [] {
+      guard let inHand = agent.tasks[task], inHand.isOwn, inHand.isRecorded else { continue }
+      let relapses = isShort && inHand.reportedAt != nil && inHand.reportedAt == agent.formerEpoch ? inHand.relapses + 1 : 0
+      let isLost = relapses >= Self.greatestRelapses
+      edit(task, of: id) { ($0.reportedAt, $0.relapses, $0.isGivenUp) = (agent.epoch, relapses, isLost) }
+      if isLost { lost.append((task, inHand.executionID)) }
+    }
+    return lost
+  }
+
   /// Records whether a delivered task waits in the agent's session.
   package mutating func setDeferred(_ isDeferred: Bool, task: String, at id: String) {
     if isDeferred, isDelivered(task: task, to: id) { agents[id]?.deferred.insert(task) } else { agents[id]?.deferred.remove(task) }
+    if isDeferred { agents[id]?.proofs.waits(task) }
   }
 
   /// Frees the place of an agent's task.
   package mutating func free(task: String, from id: String, completed: Bool) {
+    agents[id]?.proofs.forget(task)
+    release(task, from: id, completed: completed)
+  }
+
+  private mutating func release(_ task: String, from id: String, completed: Bool) {
     agents[id]?.delivered.remove(task)
     agents[id]?.deferred.remove(task)
     let wasEnding = agents[id]?.ending.remove(task) != nil
@@ -334,7 +402,7 @@ package struct AgentDirectory: Sendable {
   /// Withdraws a task, possibly again; the place of a delivered task stays occupied until a report of the agent or its node.
   package mutating func withdraw(task: String, from id: String) {
     let takesPlace = isDelivered(task: task, to: id) || agents[id]?.ending.contains(task) == true
-    free(task: task, from: id, completed: false)
+    release(task, from: id, completed: false)
     guard takesPlace else { return }
     agents[id]?.ending.insert(task)
     refresh(id)
@@ -342,7 +410,9 @@ package struct AgentDirectory: Sendable {
 
   /// Frees the place of a withdrawn task; the task itself may have been assigned to the agent again since.
   package mutating func endWithdrawal(of task: String, from id: String) {
-    if agents[id]?.ending.remove(task) != nil { refresh(id) }
+    guard agents[id]?.ending.remove(task) != nil else { return }
+    if agents[id]?.tasks[task] == nil { agents[id]?.proofs.forget(task) }
+    refresh(id)
   }
 
   /// Lets the executions that wait for an agent be considered again.
@@ -350,16 +420,20 @@ package struct AgentDirectory: Sendable {
 
   /// Frees the places of tasks that an agent's heartbeat does not list: withdrawn ones, and ones known only from the agent.
   ///
-  /// A task of another node may be on its way to the agent, so its place is free after two heartbeats in a row that do not list it: its
-  /// owner may have withdrawn it in vain. A task of this node keeps its place to its end.
-  package mutating func keepPlaces(of tasks: Set<String>, id: String) {
+  /// A list that the agent may have written before it read a task says nothing of it. A task of another node that the agent has read may
+  /// have been answered just before, so its place is free after two lists in a row without it: its owner may have withdrawn it in vain. A
+  /// task of this node keeps its place to its end.
+  package mutating func keepPlaces(of tasks: Set<String>, id: String, at now: Duration) {
     guard let agent = agents[id] else { return }
-    agents[id]?.tellsTasks = true
-    for task in agent.ending where !tasks.contains(task) { endWithdrawal(of: task, from: id) }
-    for (task, inHand) in agent.tasks where inHand.executionID.isEmpty && !tasks.contains(task) {
+    agents[id]?.listedAt = now
+    let candidates = agent.ending.union(agent.unlistable)
+    let unread = agents[id]?.proofs.listed(tasks, others: candidates.subtracting(tasks), at: now) ?? []
+    let held = tasks.union(unread)
+    for task in agent.ending where !held.contains(task) { endWithdrawal(of: task, from: id) }
+    for (task, inHand) in agent.tasks where inHand.executionID.isEmpty && !held.contains(task) {
       free(task: task, from: id, completed: false)
     }
-    let unlisted = Set(agent.tasks.filter { !$0.value.isOwn && !tasks.contains($0.key) }.keys).intersection(agent.cargo.sent)
+    let unlisted = agent.unlistable.intersection(agent.delivered).subtracting(held)
     for task in unlisted.intersection(agent.unlisted) { free(task: task, from: id, completed: false) }
     agents[id]?.unlisted = unlisted.subtracting(agent.unlisted)
   }

@@ -10,6 +10,9 @@ package protocol AgentLink: Sendable {
   /// Sends a message.
   func send(_ message: ControlPlaneMessage, inAnswerTo id: String?)
 
+  /// Sends a numbered ping behind all earlier messages, those excepted that wait for the agent to read.
+  func ping(_ number: UInt64)
+
   /// Reports the outcome of storing the agent's registration: its epoch, or the error; calls `orElse` if the session is gone.
   func registrationEnded(_ outcome: Result<Int64, any Error>, orElse: @escaping @Sendable () -> Void)
 

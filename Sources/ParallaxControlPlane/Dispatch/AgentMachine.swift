@@ -66,13 +66,17 @@ struct AgentMachine: Sendable {
       if isHere(id, epoch: epoch) { tasks.dropped(task, at: id) }
       return []
     case .sent(let task, let id, let epoch):
-      if isHere(id, epoch: epoch) { tasks.directory.setDeferred(false, task: task, at: id) }
+      guard isHere(id, epoch: epoch) else { return [] }
+      tasks.directory.setDeferred(false, task: task, at: id)
+      tasks.directory.sent(task: task, to: id, at: now.instant)
       return []
     case .stopped(let task, let id):
       tasks.answered(task, by: id)
       return []
     case .reported(let id, let epoch, let held):
-      if isHere(id, epoch: epoch) { tasks.directory.keepPlaces(of: Set(held), id: id) }
+      return isHere(id, epoch: epoch) ? tasks.listed(held, by: id, at: now) : []
+    case .answered(let ping, let id, let epoch):
+      if isHere(id, epoch: epoch) { tasks.directory.answered(ping: ping, by: id) }
       return []
     case .changeEnded(let id): return changes.ended(id).map { .perform($0) }
     case .listedHere(let records): return records.flatMap { listedHere($0) }
@@ -107,7 +111,7 @@ struct AgentMachine: Sendable {
       if let end = turnedAway[grace.agent].map({ $0 + settings.resumeGrace }), end > now.instant {
         timers.add(grace, at: end)
       } else {
-        actions += forget(grace.agent)
+        actions += forget(grace.agent, saidGoodbye: false)
       }
     }
     return actions
@@ -140,10 +144,10 @@ struct AgentMachine: Sendable {
   }
 
   /// Gives up an agent: its tasks are lost, and its registration is removed.
-  private mutating func forget(_ id: String) -> [Action] {
+  private mutating func forget(_ id: String, saidGoodbye: Bool) -> [Action] {
     guard let agent = directory[id] else { return [] }
     turnedAway[id] = nil
-    let losses = tasks.remove(id)
+    let losses = tasks.remove(id, saidGoodbye: saidGoodbye)
     unheard.forget(id)
     // The registration of an agent elsewhere is removed by its node, or by the node that recovers that session.
     return losses + (agent.home == nil ? [.perform(.store(.removeAgent(id, epoch: agent.epoch)))] : [])
@@ -158,6 +162,7 @@ extension AgentMachine {
   ) -> [Action] {
     if let known = directory[id], known.epoch >= epoch { return [] }
     let cargo = connectionEnds(id)
+    let former = directory[id].map { $0.absentSince ?? now.instant }
     enter(id, epoch, capabilities, limit, activeTasks)
     let acknowledged = unheard.take(for: id, among: activeTasks)
     let reported = (directory[id]?.reportedTasks ?? []).subtracting(acknowledged)
@@ -174,6 +179,7 @@ extension AgentMachine {
       id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks)
     return cargo + [.perform(.publish(announcement))]
       + acknowledged.map { .perform(.send(.resultAck(ControlPlaneMessage.ResultAck(taskId: $0)), to: id)) }
+      + tasks.noteRelapses(of: id, after: former, at: now)
   }
 
   /// Announces the tasks of other nodes at an agent whose connection here ends: only this node knows which of them it has sent.
@@ -196,8 +202,7 @@ extension AgentMachine {
   private mutating func renewed(_ id: String, from former: Int64, epoch: Int64, at now: Moment) -> [Action] {
     guard let agent = directory[id], isHere(id, epoch: former) else { return [] }
     tasks.directory.renew(epoch: epoch, id: id)
-    // Timers of the former epoch have no effect.
-    for task in agent.ending.sorted() { tasks.watchPlace(of: task, at: id, at: now) }
+    tasks.watchPlaces(of: id, at: now)
     tasks.confirmTasks(of: id, at: now)
     let announcement = AgentAnnouncement.registered(
       id, epoch: epoch, capabilities: agent.capabilities.sorted(), limit: agent.limit, activeTasks: tasks.held(by: agent))
@@ -249,7 +254,7 @@ extension AgentMachine {
     tasks.directory.disconnect(id: id)
     tasks.disconnected(id)
     let announcements = cargo + [.perform(.publish(.left(id, epoch: epoch, graceful: graceful)))]
-    if graceful { return announcements + forget(id) }
+    if graceful { return announcements + forget(id, saidGoodbye: true) }
     awaitReturn(of: id, epoch: epoch, at: now)
     return announcements + change(id, AgentChange(epoch: epoch, isConnected: false))
   }
@@ -321,18 +326,20 @@ extension AgentMachine {
     }
     let wasHere = directory[id].map { $0.home == nil && $0.isConnected } ?? false
     let cargo = connectionEnds(id)
+    let former = directory[id].map { $0.absentSince ?? now.instant }
     enter(id, epoch, capabilities, limit, activeTasks, home: home)
     tasks.releaseTasksOfOthers(of: id)
     tasks.directory.noteLosses(of: id)
     tasks.confirmTasks(of: id, at: now)
     let executions = Set((directory[id]?.tasks ?? [:]).values.map(\.executionID))
-    return cargo + (wasHere ? [.perform(.agentMoved(id))] : []) + executions.sorted().map { .recheck(execution: $0) }
+    let relapses = tasks.noteRelapses(of: id, after: former, at: now)
+    return relapses + cargo + (wasHere ? [.perform(.agentMoved(id))] : []) + executions.sorted().map { .recheck(execution: $0) }
   }
 
   private mutating func leftElsewhere(_ id: String, epoch: Int64, graceful: Bool, home: NodeSession, at now: Moment) -> [Action] {
     guard let agent = directory[id], agent.epoch == epoch, agent.home == home, agent.isConnected else { return [] }
     tasks.directory.disconnect(id: id)
-    if graceful { return forget(id) }
+    if graceful { return forget(id, saidGoodbye: true) }
     awaitReturn(of: id, epoch: epoch, at: now)
     return []
   }

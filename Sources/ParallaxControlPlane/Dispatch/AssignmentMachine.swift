@@ -12,12 +12,18 @@ struct AssignmentMachine: Sendable {
     case redelivery(task: String, agent: String, epoch: Int64)
     /// A task of an agent that cannot report its tasks.
     case unconfirmed(task: String, agent: String, epoch: Int64)
-    /// The place of a withdrawn task at an agent whose heartbeats do not list tasks.
-    case place(task: String, agent: String, epoch: Int64)
+    /// The place of a withdrawn task at an agent that sends no list of its tasks.
+    ///
+    /// Its place is free at `end`, unless a list arrives before, or the timer is late.
+    case place(task: String, agent: String, epoch: Int64, end: Duration, due: Duration)
   }
 
-  /// The time for which a withdrawn task occupies its place at an agent whose heartbeats do not list tasks.
+  /// The time without a list of the agent's tasks for which a withdrawn task occupies its place.
   private static let placePatience = Duration.seconds(30)
+  /// The interval between the timers of a place, and the delay of one beyond which the node was paused: it may not have read what the agent
+  /// has sent.
+  private static let placeInterval = Duration.seconds(5)
+  private static let pauseLimit = Duration.seconds(3)
 
   private let settings: DispatchMachine.Settings
   var directory = AgentDirectory()
@@ -43,10 +49,14 @@ struct AssignmentMachine: Sendable {
         actions.append(.redeliver(task: task, execution: inHand.executionID))
       case .unconfirmed(let task, let id, let epoch):
         guard let inHand = ownTask(task, of: id, epoch: epoch), !directory.isDelivered(task: task, to: id) else { continue }
-        actions.append(.lost(task: task, execution: inHand.executionID, .agentGone))
-      case .place(let task, let id, let epoch):
-        guard let agent = directory[id], agent.epoch == epoch, !agent.tellsTasks, agent.ending.contains(task) else { continue }
-        directory.endWithdrawal(of: task, from: id)
+        let isAlone = directory[id]?.tasksAtRisk.count ?? 0 <= 1
+        actions.append(.lost(task: task, execution: inHand.executionID, isAlone ? .agentGone : .goneWithOthers))
+      case .place(let task, let id, let epoch, let end, let due):
+        guard let agent = directory[id], agent.epoch == epoch, agent.ending.contains(task) else { continue }
+        let wasPaused = now.instant - due > Self.pauseLimit
+        let begin = wasPaused ? now.instant : agent.listedAt ?? end - Self.placePatience
+        let later = max(end, begin + Self.placePatience)
+        if later > now.instant { watchPlace(of: task, at: id, until: later, at: now) } else { directory.endWithdrawal(of: task, from: id) }
       }
     }
     return actions
@@ -88,15 +98,16 @@ struct AssignmentMachine: Sendable {
   /// Clears the backlog of an agent whose connection has ended; the senders of its tasks send them again.
   mutating func disconnected(_ id: String) { backlogs.clear(id) }
 
-  /// Removes an agent that is given up.
+  /// Removes an agent that is given up; `saidGoodbye` if it left by itself, and so was not taken down by a task.
   ///
   /// - Returns: The losses of its tasks.
-  mutating func remove(_ id: String) -> [Action] {
+  mutating func remove(_ id: String, saidGoodbye: Bool) -> [Action] {
     guard let agent = directory[id] else { return [] }
     let lost = agent.tasks.filter(\.value.isOwn).sorted { $0.key < $1.key }
     directory.remove(id: id)
     suspects[id] = nil
-    return lost.map { .lost(task: $0.key, execution: $0.value.executionID, agent.mayKnow($0.key) ? .agentGone : .neverSent) }
+    let loss = saidGoodbye ? TaskLoss.agentLeft : agent.tasksAtRisk.count > 1 ? .goneWithOthers : .agentGone
+    return lost.map { .lost(task: $0.key, execution: $0.value.executionID, agent.mayKnow($0.key) ? loss : .neverSent) }
   }
 }
 
@@ -186,6 +197,15 @@ extension AssignmentMachine {
     directory.forgetDelivery(task: task.id, to: task.agentID)
   }
 
+  /// Counts the short connections of an agent that has registered; its former connection ended at `end`.
+  ///
+  /// - Returns: The losses of tasks that the agent reports after one short connection after the other.
+  mutating func noteRelapses(of id: String, after end: Duration?, at now: Moment) -> [Action] {
+    let lost = directory.noteRelapses(of: id, after: end, at: now.instant)
+    let isAlone = directory[id]?.reportedTasks?.count ?? 0 <= 1
+    return lost.map { .lost(task: $0.task, execution: $0.execution, isAlone ? .repeated : .amongOthers) }
+  }
+
   /// The kind of loss of a task that its agent has reconnected without more than once; nil if the agent gets the task again.
   func loss(of task: TaskRecord) -> TaskLoss? {
     guard let agent = directory[task.agentID], let inHand = agent.tasks[task.id], inHand.losses > 1 else { return nil }
@@ -207,8 +227,8 @@ extension AssignmentMachine {
     clearSuspicion(of: message.taskId, at: id)
     dropOutdatedTimers()
     if let home = directory[id]?.home { return [.perform(.tell(.withdraw(message, agent: id), to: home))] }
-    watchPlace(of: message.taskId, at: id, at: now)
-    return [.perform(.send(.taskCancelled(message), to: id))]
+    watchPlace(of: message.taskId, at: id, until: now.instant + Self.placePatience, at: now)
+    return [.perform(.send(.taskCancelled(message), to: id))] + ping(id, for: message.taskId)
   }
 
   /// Gives up a task whose execution another node owns; an agent here that has the task keeps it for the new owner.
@@ -230,9 +250,25 @@ extension AssignmentMachine {
     directory.reconsider(id: id)
   }
 
-  mutating func watchPlace(of task: String, at id: String, at now: Moment) {
+  /// Watches the places of an agent whose epoch has changed; timers of its former epoch have no effect.
+  mutating func watchPlaces(of id: String, at now: Moment) {
+    for task in directory[id]?.ending.sorted() ?? [] { watchPlace(of: task, at: id, until: now.instant + Self.placePatience, at: now) }
+  }
+
+  private mutating func watchPlace(of task: String, at id: String, until end: Duration, at now: Moment) {
     guard let agent = directory[id], agent.ending.contains(task) else { return }
-    timers.add(.place(task: task, agent: id, epoch: agent.epoch), at: now.instant + Self.placePatience)
+    let due = min(end, now.instant + Self.placeInterval)
+    timers.add(.place(task: task, agent: id, epoch: agent.epoch, end: end, due: due), at: due)
+  }
+
+  /// Frees the places of tasks that a list of the agent lacks, and asks the agent whether it has read those of which the list says nothing.
+  mutating func listed(_ tasks: [String], by id: String, at now: Moment) -> [Action] {
+    directory.keepPlaces(of: Set(tasks), id: id, at: now.instant)
+    return ping(id)
+  }
+
+  private mutating func ping(_ id: String, for task: String? = nil) -> [Action] {
+    directory.ping(id, for: task).map { [.perform(.ping($0, to: id))] } ?? []
   }
 
   mutating func confirmTasks(of id: String, at now: Moment) {
@@ -259,7 +295,7 @@ extension AssignmentMachine {
     let directory = directory
     timers.compact { timer in
       switch timer {
-      case .place(let task, let id, let epoch): directory[id]?.epoch == epoch && directory[id]?.ending.contains(task) == true
+      case .place(let task, let id, let epoch, _, _): directory[id]?.epoch == epoch && directory[id]?.ending.contains(task) == true
       case .redelivery(let task, let id, let epoch), .unconfirmed(let task, let id, let epoch):
         directory[id]?.epoch == epoch && directory[id]?.tasks[task]?.isOwn == true
       }
@@ -300,22 +336,24 @@ extension AssignmentMachine {
     var actions: [Action] = []
     for id in backlogs.agents {
       while let agent = directory[id], agent.isConnected, agent.home == nil, agent.hasPlace, let task = backlogs.next(of: id, at: now) {
-        actions += hand(task, to: id)
+        actions += hand(task, to: id, at: now)
       }
     }
     return actions
   }
 
   private mutating func handOver(_ task: ControlPlaneMessage.Task, to id: String, due: Duration, at now: Moment) -> [Action] {
-    if directory[id]?.hasPlace == true { return hand(task, to: id) }
+    if directory[id]?.hasPlace == true { return hand(task, to: id, at: now) }
     backlogs.add(task, to: id, due: due)
     return []
   }
 
-  private mutating func hand(_ task: ControlPlaneMessage.Task, to id: String) -> [Action] {
+  private mutating func hand(_ task: ControlPlaneMessage.Task, to id: String, at now: Moment) -> [Action] {
     if directory[id]?.tasks[task.taskId] == nil {
       directory.assign(task.taskId, TaskInHand(executionID: task.executionId, isOwn: false), to: id)
     }
-    return directory.deliver(task: task.taskId, to: id) ? [.perform(.send(.task(task), to: id))] : []
+    guard directory.deliver(task: task.taskId, to: id) else { return [] }
+    directory.sent(task: task.taskId, to: id, at: now.instant)
+    return [.perform(.send(.task(task), to: id))]
   }
 }

@@ -23,6 +23,9 @@ struct OthersLosses: Sendable {
   /// Whether the last registration lacked such a task, and an earlier one too.
   var isRepeated: Bool { !last.isDisjoint(with: earlier) }
 
+  /// The tasks of other nodes on the connection of an epoch, which has ended, without a registration since that could report them.
+  func carried(over epoch: Int64) -> Set<String> { carried.map { $0.epoch == epoch ? $0.tasks : [] } ?? [] }
+
   /// Records the tasks of other nodes on a connection that has ended.
   mutating func ended(_ tasks: Set<String>, epoch: Int64) { carried = (epoch, tasks) }
 

@@ -18,6 +18,8 @@ package enum DispatchAction: Sendable {
   case store(StoreCall)
   /// Send a message to an agent of this node.
   case send(ControlPlaneMessage, to: String, inAnswerTo: String? = nil)
+  /// Send a numbered ping to an agent of this node, after all earlier messages; its answer is an event.
+  case ping(UInt64, to: String)
   /// End the wait of a caller; nil if this node does not drive the execution, or if its outcome is decided.
   case resolve(WaiterID, Resolution?)
   /// Log and count the end of an execution.

@@ -113,6 +113,8 @@ package enum AgentEvent: Sendable {
   case stopped(task: String, by: String)
   /// An agent's heartbeat lists its tasks.
   case reported(String, epoch: Int64, tasks: [String])
+  /// An agent has answered a ping, and so has read what was sent before it.
+  case answered(ping: UInt64, by: String, epoch: Int64)
   /// The change of an agent's registration is stored, or has no effect any more.
   case changeEnded(String)
   /// The registrations of this node's agents as the store has them.

@@ -363,6 +363,7 @@ package final class Dispatcher: Service {
       switch action {
       case .store(let call): addJob.yield(.call(call))
       case .send(let message, let agent, let id): state.links[agent]?.link.send(message, inAnswerTo: id)
+      case .ping(let number, let agent): state.links[agent]?.link.ping(number)
       case .resolve(let waiter, let resolution):
         if let caller = state.callers.removeValue(forKey: waiter) { state.answers.append((caller, resolution)) }
       case .ended(let stored): ended(stored.execution)

@@ -221,6 +221,8 @@ extension ExecutionDriver {
         agents.acknowledged(task.id, to: task.agentID)
         let message = ControlPlaneMessage.ResultAck(taskId: task.id)
         result.append(.send(.resultAck(message), to: task.agentID, inAnswerTo: driven.messageIDs[task.id]))
+      case .freed(let task) where agents.directory[task.agentID]?.tasks[task.id]?.isGivenUp == true:
+        result += withdraw(task, of: id, reason: "failed", at: now)
       case .freed(let task):
         let completed = driven.machine.stored.tasks.contains { $0.id == task.id && $0.state == .completed }
         agents.tasks.free(task.id, from: task.agentID, completed: completed)

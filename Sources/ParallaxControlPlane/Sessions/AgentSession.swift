@@ -86,6 +86,10 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     perform(machine.value.timePassed(at: now.instant, silence: silence))
   }
 
+  package func answered(_ ping: UInt64) {
+    tellDispatcher { .answered(ping: ping, by: $0, epoch: $1) }
+  }
+
   package func drained() {
     while !waiting.value.isEmpty, connection.unsentBytes <= Self.pacingLimit, let task = waiting.value.next(at: clock.now.instant) {
       guard task.timeout.duration > .zero else {
@@ -292,6 +296,10 @@ struct SessionLink: AgentLink {
 
   func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
     inOrder { $0.send(message, inAnswerTo: id) }
+  }
+
+  func ping(_ number: UInt64) {
+    inOrder { $0.connection.ping(number) }
   }
 
   func registrationEnded(_ outcome: Result<Int64, any Error>, orElse: @escaping @Sendable () -> Void) {

@@ -24,6 +24,9 @@ package protocol AgentMessageHandler: AnyObject {
   /// `silence` is the time since the last byte arrived, of any frame: a pong or a part of a long message counts too.
   func tick(at now: NIODeadline, silence: TimeAmount)
 
+  /// The agent has answered a numbered ping, and so has read all messages that were sent before the ping.
+  func answered(_ ping: UInt64)
+
   /// The agent has read on: every message that waited in the outbox is on its way.
   func drained()
 
@@ -55,6 +58,11 @@ package protocol AgentConnection: AnyObject, Sendable {
 
   /// Sends a ping, which every WebSocket library answers; sends none while the agent does not read.
   func ping()
+
+  /// Sends a numbered ping behind all earlier messages; ``AgentMessageHandler/answered(_:)`` follows with the answer.
+  ///
+  /// While the agent does not read, a later number replaces one that waits.
+  func ping(_ number: UInt64)
 
   /// Sends the waiting messages, then a Close frame, and ends the connection; ``AgentMessageHandler/closed(_:)`` follows.
   ///

@@ -72,6 +72,10 @@ final class WebSocketConnection: AgentConnection {
     eventLoop.execute { [handler] in handler.value.ping() }
   }
 
+  func ping(_ number: UInt64) {
+    eventLoop.execute { [handler] in handler.value.ping(number) }
+  }
+
   func close(code: WebSocketCloseCode, reason: String) {
     let mustWake = outbox.withLock { outbox in
       guard !outbox.hasEnded, outbox.closeRequest == nil else { return false }

@@ -52,6 +52,11 @@ enum WebSocketFrame {
     buffer.writeMultipleIntegers(ping, UInt8(0))
   }
 
+  static func writePing(_ number: UInt64, to buffer: inout ByteBuffer) {
+    buffer.writeMultipleIntegers(ping, UInt8(MemoryLayout<UInt64>.size))
+    buffer.writeInteger(number)
+  }
+
   static func writePong(_ payload: ByteBuffer, to buffer: inout ByteBuffer) {
     buffer.writeMultipleIntegers(pong, UInt8(payload.readableBytes))
     buffer.writeImmutableBuffer(payload)

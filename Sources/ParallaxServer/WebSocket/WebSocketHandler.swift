@@ -40,6 +40,8 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var backlog: ArraySlice<ByteBuffer> = []
   /// The answer to the latest ping: a peer that pings without reading gets only this one.
   private var pendingPong: ByteBuffer?
+  /// The number of the latest ping that waits behind messages for the peer to read.
+  private var pendingPing: UInt64?
   private var needsFlush = false
   private var isReadHeld = false
   private var failure: String?
@@ -84,6 +86,11 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     var buffer = context.channel.allocator.buffer(capacity: 2)
     WebSocketFrame.writePing(to: &buffer)
     context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
+  }
+
+  func ping(_ number: UInt64) {
+    pendingPing = number
+    flushOutbox()
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -146,6 +153,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
       if !connection.isClosing { messages?.received(message) }
     case .pong(let payload):
       writePong(payload, context: context)
+    case .answered(let ping): messages?.answered(ping)
     case .peerClosed(let code, let reason):
       flushOutbox()
       guard state == .open else { return context.close(promise: nil) }
@@ -175,7 +183,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private func discard(_ bytes: inout ByteBuffer, context: ChannelHandlerContext) {
     while let action = machine.next(from: &bytes) {
       switch action {
-      case .deliver, .pong: break
+      case .deliver, .pong, .answered: break
       case .peerClosed, .fail: context.close(promise: nil)
       }
     }
@@ -217,6 +225,13 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
       written += writeGathered(context: context)
     }
     if backlog.isEmpty { backlog = [] }
+    if backlog.isEmpty, let number = pendingPing, context.channel.isWritable {
+      pendingPing = nil
+      var buffer = context.channel.allocator.buffer(capacity: 10)
+      WebSocketFrame.writePing(number, to: &buffer)
+      context.write(Self.wrapOutboundOut(buffer), promise: nil)
+      needsFlush = true
+    }
     guard written > 0 else { return false }
     connection.didWrite(bytes: written)
     return backlog.isEmpty
@@ -320,7 +335,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     if state == .open || state == .failing { state = .closed }
     connection?.end()
     backlog = []
-    pendingPong = nil
+    (pendingPong, pendingPing) = (nil, nil)
     registry.remove(self)
     if let beginning = machine.refused { messages.refused(beginning) }
     messages.closed(pendingEnd ?? reason)

@@ -10,6 +10,8 @@ struct WebSocketStateMachine {
     case deliver(ByteBuffer)
     /// The payload of a ping, to be returned.
     case pong(ByteBuffer)
+    /// The peer has answered a numbered ping.
+    case answered(ping: UInt64)
     /// The peer closes; later input is ignored. Its code is to be returned.
     case peerClosed(code: WebSocketCloseCode?, reason: String)
     /// The peer violated the protocol; later input is ignored. The code is to be sent before the connection ends.
@@ -265,8 +267,10 @@ extension WebSocketStateMachine {
     case .ping:
       return .pong(control.take() ?? ByteBuffer())
     case .pong:
-      control = nil
-      return nil
+      // An answer to a ping without a number is a mere sign of life, like an unsolicited pong.
+      let payload = control.take() ?? ByteBuffer()
+      return payload.readableBytes == MemoryLayout<UInt64>.size
+        ? payload.getInteger(at: payload.readerIndex).map { .answered(ping: $0) } : nil
     case .close:
       return finishClose(control.take() ?? ByteBuffer())
     case .binary:

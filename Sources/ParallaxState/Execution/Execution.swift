@@ -139,20 +139,24 @@ public struct TaskRecord: Sendable, Hashable, Codable {
 }
 
 extension TaskRecord {
-  /// The error code of a task that its agent lost together with other tasks.
+  /// The error code of a task that is suspect, because its agent lost it together with other tasks.
   static let lostAmongOthers = "AGENT_LOST_AMONG_OTHERS"
-  /// The error code of a task whose agent did not return in time.
+  /// The error code of a task whose agent had others too, and did not return in time.
+  static let lostWithOthers = "AGENT_LOST_WITH_OTHERS"
+  /// The error code of a task whose agent had no other, and did not return in time.
   static let lost = "AGENT_LOST"
   /// The error code of a task whose agent left before the task was sent to it.
   static let neverSent = "AGENT_LOST_UNSENT"
-  /// The error code of a task without which its agent returned twice.
+  /// The error code of a task that its agent lost twice, and no other.
   static let lostAgain = "AGENT_LOST_AGAIN"
+  /// The error code of a task whose agent said goodbye.
+  static let left = "AGENT_LEFT"
 
   /// Whether the agent reported the outcome, and may have forgotten it since its acknowledgement.
   package var isReported: Bool {
     switch state {
     case .completed: true
-    case .failed: ![Self.lost, Self.lostAgain, Self.lostAmongOthers, Self.neverSent].contains(error?.code)
+    case .failed: !isLost
     case .open, .cancelled: false
     }
   }
@@ -187,8 +191,16 @@ extension TaskRecord {
     return state == .completed ? id < other.id : attempt >= other.attempt
   }
 
+  private var isLost: Bool { isLostAlone || isLostBesideOthers || [Self.left, Self.neverSent].contains(error?.code) }
+
+  /// Whether the task may have taken down its agent, which had no other.
+  var isLostAlone: Bool { state == .failed && [Self.lost, Self.lostAgain].contains(error?.code) }
+
+  /// Whether the task was lost together with others.
+  var isLostBesideOthers: Bool { state == .failed && [Self.lostWithOthers, Self.lostAmongOthers].contains(error?.code) }
+
   /// Whether the next attempt does not count against the pattern's retries.
-  var isUncounted: Bool { isSuspect || state == .failed && error?.code == Self.neverSent }
+  var isUncounted: Bool { isLostBesideOthers || state == .failed && error?.code == Self.neverSent }
 
   /// Whether the task may have crashed its agent.
   var isSuspect: Bool { state == .failed && error?.code == Self.lostAmongOthers }

@@ -142,8 +142,8 @@ package struct ExecutionMachine: Sendable {
   ///
   /// A task with an outcome is not lost.
   package mutating func taskLost(_ taskID: String, _ loss: TaskLoss = .agentGone, at now: Timestamp) -> [Action] {
-    guard stored.tasks.contains(where: { $0.id == taskID && $0.state == .open }) else { return [] }
-    let (error, retryable) = stored.failure(by: loss)
+    guard let task = stored.tasks.first(where: { $0.id == taskID && $0.state == .open }) else { return [] }
+    let (error, retryable) = stored.failure(of: task.slot, by: loss)
     return taskEnded(taskID, error: error, retryable: retryable, at: now, then: { _ in [] })
   }
 

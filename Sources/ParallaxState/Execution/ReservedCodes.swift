@@ -7,7 +7,7 @@ extension ExecutionFailure {
   private static let reservedCodes: Set = ["AGGREGATION_FAILED", "NO_AGENTS", "NO_CONSENSUS", "STORE_UNAVAILABLE", "TIMEOUT"]
 
   private var hasReservedCode: Bool {
-    code == TaskRecord.lost || code.hasPrefix("\(TaskRecord.lost)_") || Self.reservedCodes.contains(code)
+    code == TaskRecord.lost || code == TaskRecord.left || code.hasPrefix("\(TaskRecord.lost)_") || Self.reservedCodes.contains(code)
   }
 
   /// The failure as it counts if an agent reports it: a code that is reserved for the control plane gets the prefix `TASK_`.

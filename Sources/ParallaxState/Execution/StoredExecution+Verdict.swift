@@ -2,13 +2,17 @@ import ParallaxAPI
 
 /// The circumstances in which a task was lost with its agent.
 package enum TaskLoss: Sendable, Hashable {
-  /// The agent did not reconnect within the grace, or said goodbye.
+  /// The agent, which had no other task, did not reconnect within the grace, or reconnected and cannot tell whether it has the task.
   case agentGone
+  /// The same with other tasks, any of which may have been the cause: the next attempt uses no retry.
+  case goneWithOthers
+  /// The agent said goodbye.
+  case agentLeft
   /// The agent left before the task was sent to it: the next attempt uses no retry.
   case neverSent
-  /// The agent reconnected without the task after a redelivery.
+  /// The agent reconnected without the task after a redelivery, or broke one connection after the other with the task.
   case repeated
-  /// The agent reconnected without this task and others that may have been the cause: the next attempt uses no retry.
+  /// The same with other tasks that may have been the cause: the next attempt uses no retry.
   case amongOthers
 }
 
@@ -81,29 +85,33 @@ extension StoredExecution {
     ExecutionFailure(code: "TIMEOUT", message: "not finished within \((execution.deadline - execution.createdAt).text)")
   }
 
-  /// The failure for a task that was lost with its agent, and whether it may be retried.
-  func failure(by loss: TaskLoss) -> (error: ExecutionFailure, retryable: Bool) {
+  /// The failure for a task of a slot that was lost with its agent, and whether it may be retried.
+  func failure(of slot: Int, by loss: TaskLoss) -> (error: ExecutionFailure, retryable: Bool) {
     switch loss {
-    case .agentGone: return (ExecutionFailure(code: TaskRecord.lost, message: "the agent disconnected and did not reconnect in time"), true)
+    case .agentLeft: return (ExecutionFailure(code: TaskRecord.left, message: "the agent left with the task unfinished"), true)
     case .neverSent: return (ExecutionFailure(code: TaskRecord.neverSent, message: "the agent left before the task was sent to it"), true)
     case .amongOthers:
-      return (ExecutionFailure(code: TaskRecord.lostAmongOthers, message: "the agent reconnected without this task and others"), true)
-    case .repeated:
-      let code = TaskRecord.lostAgain
-      // All slots have the same input.
-      let losses = 1 + tasks.count { $0.error?.code == code }
-      let isRetryable = losses < Self.greatestLosses
-      let message =
-        isRetryable
-        ? "the agent reconnected without this task, twice"
-        : "not retried: \(losses) agents reconnected without this task, twice each"
-      return (ExecutionFailure(code: code, message: message), isRetryable)
+      return (ExecutionFailure(code: TaskRecord.lostAmongOthers, message: "the agent lost this task and others more than once"), true)
+    case .goneWithOthers:
+      let message = "the agent disconnected with this task and others, and did not reconnect in time"
+      // A first such loss is mostly the agent's own; a second one makes each of the tasks suspect.
+      let isFirst = !tasks.contains { $0.slot == slot && $0.isLostBesideOthers }
+      return (ExecutionFailure(code: isFirst ? TaskRecord.lostWithOthers : TaskRecord.lostAmongOthers, message: message), true)
+    case .agentGone: return failure(TaskRecord.lost, "the agent disconnected and did not reconnect in time")
+    case .repeated: return failure(TaskRecord.lostAgain, "the agent lost this task more than once")
     }
+  }
+
+  /// The failure for a task that was its agent's only one: so many agents may be lost with an input, in whichever slots, and not more.
+  private func failure(_ code: String, _ message: String) -> (error: ExecutionFailure, retryable: Bool) {
+    let losses = 1 + tasks.count(where: \.isLostAlone)
+    guard losses >= Self.greatestLosses else { return (ExecutionFailure(code: code, message: message), true) }
+    return (ExecutionFailure(code: code, message: "not retried: \(losses) agents were lost with nothing but this task"), false)
   }
 
   /// Whether the next attempt of the slot must not share an agent with other tasks suspected of crashing theirs.
   package func isSuspect(slot: Int) -> Bool {
-    lastAttempts.first { $0.slot == slot }?.isSuspect ?? false
+    lastAttempts.first { $0.slot == slot }.map { $0.isSuspect || $0.isLostAlone } ?? false
   }
 
   /// The agents that get this slot again only if there are no others.

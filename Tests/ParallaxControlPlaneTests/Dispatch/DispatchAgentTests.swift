@@ -390,7 +390,7 @@ import Testing
       for _ in 1...2 { crash(agent, in: &world) }
     }
     #expect(world.status(id) == .failed)
-    #expect(world.store[id]?.execution.error?.message == "not retried: 3 agents reconnected without this task, twice each")
+    #expect(world.store[id]?.execution.error?.message == "not retried: 3 agents were lost with nothing but this task")
     #expect(Set(world.tasks).count == 3)
   }
 

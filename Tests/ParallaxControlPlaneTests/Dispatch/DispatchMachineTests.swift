@@ -261,18 +261,18 @@ import Testing
 
   @Test func anAgentThatContinuesACancelledTaskGetsNoMoreTasks() {
     var world = World()
-    let epoch = world.connect("a")
+    world.connect("a")
     let (first, _) = world.submit(timeout: .seconds(2))
     world.submit()
     world.advance(by: .seconds(2))
     world.settle()
     #expect(world.status(first) == .timedOut && world.machine.agent("a")?.load == 1)
-    world.handle(.agent(.reported("a", epoch: epoch, tasks: ["task_1_0"])))
-    world.advance(by: .seconds(40))
-    world.settle()
+    for _ in 1...5 {
+      world.report(["task_1_0"], by: "a")
+      world.wait(10)
+    }
     #expect(world.tasks == ["task_1_0 a"])
-    world.handle(.agent(.reported("a", epoch: epoch, tasks: [])))
-    world.settle()
+    world.report([], by: "a")
     #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
   }
 
@@ -282,12 +282,9 @@ import Testing
     let epoch = world.connect("a")
     world.forward("task_8_0", to: "a")
     world.forward("task_9_0", to: "a")
-    let report = { (tasks: [String]) in
-      world.handle(.agent(.reported("a", epoch: epoch, tasks: tasks)))
-      world.settle()
-    }
-    // The task was on its way to the agent.
-    for tasks in [[], ["task_8_0"], []] { report(tasks) }
+    let report = { (tasks: [String]) in world.report(tasks, by: "a") }
+    // The task was on its way to the agent, then its result was.
+    for tasks in [[], [], ["task_8_0"], []] { report(tasks) }
     #expect(world.tasks == ["task_8_0 a"])
     report([])
     #expect(world.tasks == ["task_8_0 a", "task_9_0 a"] && world.machine.agent("a")?.load == 1)
@@ -296,6 +293,8 @@ import Testing
     for _ in 1...3 { report([]) }
     #expect(world.machine.agent("a")?.load == 1)
     world.handle(.agent(.sent(task: "task_9_0", to: "a", epoch: epoch)))
+    report([])
+    world.answerPings()
     for _ in 1...2 { report([]) }
     #expect(world.machine.agent("a")?.load == 0 && world.faults == [])
   }
@@ -336,7 +335,7 @@ import Testing
     let (second, _) = world.submit(timeout: .seconds(600))
     _ = world.cancel(second)
     world.handle(.agent(.renewed("a", from: epoch, epoch: epoch + 1)))
-    world.advance(by: .seconds(30))
+    world.wait(30)
     #expect(world.machine.agent("a")?.load == 0)
   }
 
@@ -360,7 +359,8 @@ import Testing
     world.submit(timeout: .seconds(600))
     _ = world.cancel(first)
     world.settle()
-    world.advance(by: .milliseconds(29_999))
+    world.wait(29)
+    world.advance(by: .milliseconds(999))
     world.settle()
     #expect(world.tasks == ["task_1_0 a"])
     world.advance(by: .milliseconds(1))

@@ -300,8 +300,9 @@ extension DispatchOwnershipTests {
 
   @Test func aHeartbeatWithoutAWithdrawnTaskLeavesTheTaskThatWasGivenAgain() throws {
     try withTaskGivenAgain(limit: 2) { world, _, agent in
-      let epoch = try #require(world.machine.agent(agent)?.epoch)
-      world.handle(.agent(.reported(agent, epoch: epoch, tasks: [])))
+      world.report([], by: agent)
+      world.answerPings()
+      world.report([], by: agent)
       #expect(world.machine.agent(agent)?.tasks["task_1_0"]?.isOwn == true && world.machine.agent(agent)?.ending == [])
     }
   }

@@ -227,6 +227,8 @@ private final class FakeLink: AgentLink {
 
   func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) { state.withLock { $0.sent.append(message) } }
 
+  func ping(_ number: UInt64) {}
+
   func registerAnew() { state.withLock { $0.renewals += 1 } }
 
   func registrationEnded(_ outcome: Result<Int64, any Error>, orElse: @escaping @Sendable () -> Void) { orElse() }

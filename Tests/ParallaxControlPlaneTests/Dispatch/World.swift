@@ -28,6 +28,11 @@ struct World {
     var messageID: String?
   }
 
+  struct Ping: Hashable {
+    var number: UInt64
+    var agent: String
+  }
+
   struct LookUp: Hashable {
     var task: String
     var agent: String
@@ -51,6 +56,8 @@ struct World {
   private var storedTasks: [String: String] = [:]
   private(set) var writes: [Write] = []
   private(set) var sent: [Sent] = []
+  /// The unanswered pings.
+  private(set) var pings: [Ping] = []
   private(set) var resolutions: [WaiterID: Resolution] = [:]
   /// Callers whose execution this node does not drive.
   private(set) var refused: Set<WaiterID> = []
@@ -99,6 +106,7 @@ struct World {
     case .send(let message, let agent, let messageID):
       check(message, to: agent)
       sent.append(Sent(agent: agent, message: message, messageID: messageID))
+    case .ping(let number, let agent): pings.append(Ping(number: number, agent: agent))
     case .resolve(let waiter, let resolution?):
       if resolutions.updateValue(resolution, forKey: waiter) != nil { faults.append("waiter \(waiter) was answered twice") }
     case .resolve(let waiter, nil): refused.insert(waiter)
@@ -372,6 +380,19 @@ struct World {
     handle(.completed(result, by: agent, messageID: messageID))
   }
 
+  /// An agent's heartbeat lists its tasks.
+  mutating func report(_ tasks: [String], by agent: String) {
+    handle(.agent(.reported(agent, epoch: machine.agent(agent)?.epoch ?? 0, tasks: tasks)))
+    settle()
+  }
+
+  /// Agents answer all pings.
+  mutating func answerPings() {
+    let pings = pings
+    self.pings = []
+    for ping in pings { handle(.agent(.answered(ping: ping.number, by: ping.agent, epoch: machine.agent(ping.agent)?.epoch ?? 0))) }
+  }
+
   mutating func fail(_ task: String, by agent: String, retryable: Bool = true) {
     let failure = ExecutionFailure(code: "BROKEN", message: "it broke")
     let error = AgentMessage.TaskError(taskId: task, executionId: Self.execution(of: task), error: failure, retryable: retryable)
@@ -385,6 +406,14 @@ struct World {
   mutating func advance(by duration: Duration) {
     pass(duration)
     handle(.timePassed)
+  }
+
+  /// Lets seconds pass one after the other, as in a node that is not paused.
+  mutating func wait(_ seconds: Int) {
+    for _ in 0..<seconds {
+      advance(by: .seconds(1))
+      settle()
+    }
   }
 
   /// Lets time pass without a timer.

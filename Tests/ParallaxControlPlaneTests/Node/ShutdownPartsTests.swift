@@ -81,6 +81,7 @@ private final class RecordedLink: AgentLink {
   var events: [String] { recorded.withLock { $0 } }
 
   func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) { note(message.kind.rawValue) }
+  func ping(_ number: UInt64) { note("ping") }
   func registrationEnded(_ outcome: Result<Int64, any Error>, orElse: @escaping @Sendable () -> Void) { note("registrationEnded") }
   func replace() { note("replace") }
   func registerAnew() { note("registerAnew") }

@@ -208,8 +208,8 @@ import Testing
 
   /// The control plane gives these codes itself, and believes them.
   @Test(arguments: [
-    "AGENT_LOST", "AGENT_LOST_AGAIN", "AGENT_LOST_AMONG_OTHERS", "AGENT_LOST_UNSENT", "AGENT_LOST_OTHERWISE", "AGGREGATION_FAILED",
-    "NO_AGENTS", "NO_CONSENSUS", "STORE_UNAVAILABLE", "TIMEOUT",
+    "AGENT_LEFT", "AGENT_LOST", "AGENT_LOST_AGAIN", "AGENT_LOST_AMONG_OTHERS", "AGENT_LOST_UNSENT", "AGENT_LOST_OTHERWISE",
+    "AGGREGATION_FAILED", "NO_AGENTS", "NO_CONSENSUS", "STORE_UNAVAILABLE", "TIMEOUT",
   ])
   func anErrorWithACodeOfTheControlPlaneIsRenamed(_ code: String) {
     var session = registered()

@@ -362,6 +362,7 @@ private final class RecordingConnection: AgentConnection {
     var faults: [String] = []
     var typesAtEnd: [String] = []
     var codes: [WebSocketCloseCode] = []
+    var pings: [UInt64] = []
     var unsentBytes = 0
   }
 
@@ -371,6 +372,7 @@ private final class RecordingConnection: AgentConnection {
   private let recorded = Mutex(Recorded())
 
   var types: [String] { recorded.withLock { $0.types } }
+  var pings: [UInt64] { recorded.withLock { $0.pings } }
   var codes: [WebSocketCloseCode] { recorded.withLock { $0.codes } }
   /// The codes and messages of the errors sent.
   var faults: [String] { recorded.withLock { $0.faults } }
@@ -401,4 +403,6 @@ private final class RecordingConnection: AgentConnection {
   }
 
   func ping() {}
+
+  func ping(_ number: UInt64) { recorded.withLock { $0.pings.append(number) } }
 }

@@ -11,6 +11,7 @@ final class RecordingGateway: AgentGateway {
     case received(String)
     case ticked
     case refused(String)
+    case answered(UInt64)
     case closed(AgentCloseReason)
   }
 
@@ -81,6 +82,8 @@ final class RecordingGateway: AgentGateway {
     }
 
     func tick(at now: NIODeadline, silence: TimeAmount) { gateway.note(.ticked) }
+
+    func answered(_ ping: UInt64) { gateway.note(.answered(ping)) }
 
     func drained() { gateway.record.withLock { $0.drains += 1 } }
 

@@ -45,6 +45,7 @@ private struct EchoGateway: AgentGateway {
     func opened() {}
     func received(_ message: ByteBuffer) { connection.send(message) }
     func tick(at now: NIODeadline, silence: TimeAmount) {}
+    func answered(_ ping: UInt64) {}
     func drained() {}
     func refused(_ beginning: ByteBuffer) {}
     func closed(_ reason: AgentCloseReason) {}

@@ -133,6 +133,28 @@ import Testing
     #expect(fixture.takeFrames().isEmpty)
   }
 
+  @Test func aNumberedPingFollowsAllEarlierMessages() throws {
+    let fixture = try open()
+    let connection = try #require(fixture.gateway.connections.first)
+    let payload = { (number: UInt8) in [0, 0, 0, 0, 0, 0, 0, number] as [UInt8] }
+    fixture.channel.isWritable = false
+    connection.send(ByteBuffer(string: "a"))
+    connection.ping(1)
+    connection.send(ByteBuffer(string: "b"))
+    connection.ping(2)
+    fixture.channel.embeddedEventLoop.run()
+    try fixture.collect()
+    #expect(fixture.takeFrames().isEmpty)
+    fixture.channel.isWritable = true
+    fixture.channel.pipeline.fireChannelWritabilityChanged()
+    try fixture.collect()
+    #expect(fixture.takeFrames() == [.text("a"), .text("b"), ServerFrame(opcode: ClientFrame.ping, payload: payload(2))])
+    // A pong without a number is a mere sign of life.
+    let pong = { ClientFrame.make(ClientFrame.pong, $0) }
+    try fixture.send(ClientFrame.text("before") + pong(payload(2)) + ClientFrame.text("after") + pong([]) + pong([1, 2]))
+    #expect(fixture.gateway.events == [.opened, .received("before"), .answered(2), .received("after")])
+  }
+
   @Test func sendsPendingMessagesBeforeItCloses() throws {
     let fixture = try open()
     let connection = try #require(fixture.gateway.connections.first)
