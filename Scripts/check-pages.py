@@ -147,9 +147,8 @@ def main():
                 check(page, anchor in anchors[target], f"the link {link} leads to no heading")
         for suite, function, sentence in SUITE.findall(prose[page]):
             text = tests.get(suite, "")
-            if text or function or sentence:
-                exists = f"func {function}(" in text if function else not sentence or sentence in text
-                check(page, text and exists, f"there is no test {suite} {function or sentence}")
+            exists = f"func {function}(" in text if function else not sentence or sentence in text
+            check(page, text and exists, f"there is no test {suite} {function or sentence}")
         for head, cell in tables(prose[page]):
             for name in SPAN.findall(cell) if head in known else []:
                 check(page, name in known[head], f"there is no {head} {name}")
