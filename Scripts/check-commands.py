@@ -5,33 +5,28 @@ Everywhere: shell blocks parse; each command of parallax, parallaxd and parallax
 and values that the executable has; products of `swift run` and targets of `make` exist; a path that curl calls is one of /openapi.json;
 configurations are accepted by `parallaxd --check-config`, patterns by a node. The table of routes in docs/api.md is that of /openapi.json.
 
-A page that marks blocks is followed from top to bottom, in a folder of its own and against nodes on a free port in place of 8080:
+A page that marks blocks is followed from top to bottom, in a folder of its own, with free ports in place of those that it names:
   <!-- run -->                        before a console block: each command runs, and prints what stands below it
   <!-- run: exits with 1 -->          the same, and its last command has this exit code
   <!-- run: until "TEXT" -->          its one command stays in the background, and has printed TEXT and what stands below it
   <!-- stop -->                       the last of these ends, by SIGTERM
+  <!-- setup: COMMAND -->             a command that readers do not see; `setup until "TEXT": COMMAND` stays in the background
   <!-- file: NAME -->                 before any block: its text is the content of this file
 Words with a digit (times, ids, durations) are equal to each other, and a line `…` stands for any lines.
 
 Usage: Scripts/check-commands.py FOLDER_OF_EXECUTABLES [--write]   (--write writes that table first; it needs the test environment of Scripts/install-test-tools.sh)
 """
-import http.client, json, os, pathlib, re, shlex, subprocess, sys, tempfile, time
+import concurrent.futures, http.client, json, os, pathlib, re, shlex, subprocess, sys, tempfile, time
 
+from page_follower import BLOCK, LIMIT, Fault, Follower, commands, stop
 from processes import free_port, request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PYTHON = ROOT / ".build/test-venv/bin/python"
-BLOCK = re.compile(r"^(?:<!-- (?P<mark>(?:run|file)\b[^>]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^``` *$|^<!-- (?P<stop>stop) -->$", re.S | re.M)
 SPAN = re.compile(r"(?<!`)`((?:parallax|parallaxd|parallax-witness) [^`\n]+)`(?!`)")
 PROGRAMS = ("parallax", "parallaxd", "parallax-witness")
 # Words that stand before a program and run it.
 PREFIXES = {"sudo", "exec", "env", "time", "nohup", "!", "do", "then", "if", "while", "until", "else"}
 SECTIONS = {"server", "redis", "highAvailability", "security", "agents", "executions", "limits", "patterns", "logging", "node"}
-LIMIT = 30
-
-
-class Fault(Exception):
-    pass
 
 
 def pages():
@@ -39,21 +34,6 @@ def pages():
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True)
     # Decisions and the changelog speak of what was.
     return sorted(name for name in names.stdout.split() if (ROOT / name).exists() and name != "CHANGELOG.md" and "docs/decisions/" not in name)
-
-
-def commands(language, text):
-    """The commands of a shell block, each with the lines that stand below it."""
-    found = []
-    for line in text.splitlines():
-        if found and found[-1][0].endswith("\\"):
-            found[-1][0] = found[-1][0][:-1] + line
-        elif language == "sh":
-            found.append([line, []])
-        elif line.startswith("$ "):
-            found.append([line[2:], []])
-        elif found:
-            found[-1][1].append(line)
-    return found
 
 
 def simple_commands(text):
@@ -181,15 +161,6 @@ class Node:
         raise Fault(f"/openapi.json has no path {path}")
 
 
-def stop(process):
-    process.terminate()
-    try:
-        process.wait(LIMIT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 def check_words(words, executables, node, products, targets, is_whole, counts):
     """Checks a simple command."""
     while words and (words[0] in PREFIXES or re.match(r"\w+=", words[0]) or words[0] == "nice"):
@@ -305,99 +276,20 @@ def check_routes(paths, is_written):
         raise Fault("the routes are not those of /openapi.json; write them by Scripts/check-commands.py FOLDER --write")
 
 
-class Follower:
-    """Follows a page from top to bottom."""
-
-    def __init__(self, page, executables, folder):
-        self.page, self.folder, self.running, self.count = page, folder, [], 0
-        self.port = free_port()
-        (folder / "patterns").symlink_to(ROOT / "patterns")
-        agent = "Examples/python-agent/agent.py"
-        (folder / agent).parent.mkdir(parents=True)
-        (folder / agent).write_text(self.local((ROOT / agent).read_text(encoding="utf-8")))
-        self.variables = {key: value for key, value in os.environ.items() if not key.startswith("PARALLAX_")} | {
-            "PATH": f"{executables.folder}:{PYTHON.parent}:{os.environ['PATH']}", "PARALLAX_PORT": str(self.port),
-            "PARALLAX_SERVER": f"http://127.0.0.1:{self.port}", "PARALLAX_NODE_ID": "my-host", "NO_COLOR": "1"}
-
-    def local(self, text):
-        text = re.sub(r"swift run (-c release )?(?=parallax)", "", text)
-        return text.replace(":8080", f":{self.port}").replace(".venv/bin/python", str(PYTHON))
-
-    def follow(self, blocks):
+def follow(pages, executables, folder, faults):
+    """Follows pages beside each other, since most of their time is waiting; returns the number of commands that ran."""
+    def one(page):
+        home = folder / page.replace("/", "-")
+        home.mkdir()
+        follower = Follower(executables, home)
         try:
-            for block in blocks:
-                mark, language, text = block["mark"] or "", block["language"], block["text"]
-                if block["stop"]:
-                    stop(self.running.pop()[0])
-                elif mark.startswith("file: "):
-                    file = self.folder / mark[6:].strip()
-                    file.write_text(self.local(text))
-                    file.chmod(0o755)
-                elif mark.startswith("run: until "):
-                    [(command, shown)] = commands(language, text)
-                    self.start(command, shown, json.loads(mark[len("run: until "):]))
-                elif mark.startswith("run"):
-                    found = commands(language, text)
-                    for index, (command, shown) in enumerate(found):
-                        exits = re.fullmatch(r"run: exits with (\d+)", mark)
-                        self.run(command, shown, int(exits[1]) if exits and index == len(found) - 1 else 0)
-        finally:
-            while self.running:
-                stop(self.running.pop()[0])
+            follower.follow(pages[page])
+        except Fault as fault:
+            faults.append(f"{page}: {fault}")
+        return follower.count
 
-    def run(self, command, shown, expected):
-        self.count += 1
-        state = self.folder / ".environment"
-        script = f"{self.local(command)}\nstatus=$?\nenv -0 >'{state}'\nexit $status"
-        done = subprocess.run(
-            ["bash", "-c", script], capture_output=True, text=True, cwd=self.folder, env=self.variables, timeout=LIMIT,
-            stdin=subprocess.DEVNULL)
-        output = done.stdout + done.stderr  # as on a terminal, where errors come last
-        self.variables = dict(entry.split("=", 1) for entry in state.read_text().split("\0") if "=" in entry)
-        if done.returncode != expected:
-            raise Fault(f"`{command}` exits with {done.returncode}, not with {expected}: {output}")
-        self.compare(command, shown, output)
-
-    def start(self, command, shown, until):
-        self.count += 1
-        file = self.folder / f".output-{self.count}"
-        with open(file, "wb") as output:
-            process = subprocess.Popen(
-                ["bash", "-c", f"exec {self.local(command)}"], stdout=output, stderr=subprocess.STDOUT, cwd=self.folder, env=self.variables,
-                stdin=subprocess.DEVNULL)
-        self.running.append((process, command))
-        deadline = time.monotonic() + LIMIT
-        while until not in self.global_(file.read_text()):
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise Fault(f"`{command}` has not printed {until!r}: {file.read_text()}")
-            time.sleep(0.05)
-        time.sleep(0.2)  # the lines that follow at once
-        # A log of other things may stand between and behind what the page shows.
-        self.compare(command, ["…", *(line for shown_line in shown for line in (shown_line, "…"))], file.read_text())
-
-    def global_(self, text):
-        return text.replace(f":{self.port}", ":8080")
-
-    def compare(self, command, shown, output):
-        def pattern(line):
-            return None if line.strip() == "…" else self.canonical(line)
-
-        wanted = [pattern(line) for line in shown if line.strip()]
-        lines = [self.canonical(line) for line in self.global_(output).splitlines() if line.strip()]
-        if wanted and not self.matches(wanted, lines):
-            raise Fault(f"`{command}` prints something else:\n{output}")
-
-    @staticmethod
-    def canonical(line):
-        return re.sub(r"\s+", " ", re.sub(r"[\w.:+/-]*\d[\w.:+/-]*", "#", line)).strip()
-
-    @classmethod
-    def matches(cls, wanted, lines):
-        if not wanted:
-            return not lines
-        if wanted[0] is None:
-            return any(cls.matches(wanted[1:], lines[index:]) for index in range(len(lines) + 1))
-        return bool(lines) and wanted[0] == lines[0] and cls.matches(wanted[1:], lines[1:])
+    with concurrent.futures.ThreadPoolExecutor(len(pages) or 1) as pool:
+        return sum(pool.map(one, pages))
 
 
 def main():
@@ -408,7 +300,7 @@ def main():
     package = (ROOT / "Package.swift").read_text(encoding="utf-8")
     products = set(re.findall(r"(?:executable|library|executableTarget)\(\s*name: \"([\w-]+)\"", package))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    faults, counts, ran = [], {}, 0
+    faults, counts, followed = [], {}, {}
     with tempfile.TemporaryDirectory(prefix="parallax-commands-") as folder:
         folder = pathlib.Path(folder)
         node = Node(executables, folder)
@@ -430,7 +322,7 @@ def main():
                         faults.append(f"{page}: {what}cannot be read: {error}")
 
                 for block in blocks:
-                    if not block["stop"]:
+                    if block["text"] is not None:
                         context = (executables, node, products, targets, folder)
                         attempt("", lambda: check_block(block["language"], block["text"], context, counts))
                 for span in SPAN.findall(re.sub(r"^( *)```.*?^\1``` *$", "", text, flags=re.S | re.M)):
@@ -439,11 +331,8 @@ def main():
                     attempt(f"`{span}`: ", lambda: [
                         check_words(words, executables, node, products, targets, False, counts) for words in simple_commands(span)])
                 if any((block["mark"] or "").startswith("run") for block in blocks):
-                    home = folder / page.replace("/", "-")
-                    home.mkdir()
-                    follower = Follower(page, executables, home)
-                    attempt("", lambda: follower.follow(blocks))
-                    ran += follower.count
+                    followed[page] = blocks
+            ran = follow(followed, executables.folder, folder, faults)
         finally:
             node.stop()
     for fault in faults:
