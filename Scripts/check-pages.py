@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that the references of Markdown pages exist: files and headings of links, paths in code spans, targets of make, scripts, tests.
+"""Checks that the references of Markdown pages exist: files and headings of links, paths in code spans, targets of make, scripts, tests;
+and that each page of docs is one to which another page leads.
 
 In tables also the names below these headings: "slips", of Tests/Mutants, and "found", of these or the simulator; "scenario", of the simulator's scenarios and mixes, or suites;
 "corpus", of its corpus; "test", suites of Tests/SystemTests with the tests' names.
@@ -126,7 +127,7 @@ def main():
     prose = {page: FENCE.sub("", text) for page, text in texts.items()}
     anchors = {page: {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, re.M)} for page, text in prose.items()}
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    faults, checked, tests, known = [], 0, suites(files), names(files)
+    faults, checked, tests, known, linked = [], 0, suites(files), names(files), set()
     system = {name: text for name, text in tests.items() if name.startswith("SystemTests.")}
 
     def check(page, found, what):
@@ -143,6 +144,8 @@ def main():
             path, _, anchor = link.partition("#")
             target = os.path.normpath(os.path.join(folder, path)) if path else page
             check(page, target in files or target in folders, f"the link {link} leads to no file")
+            if target != page:
+                linked.add(target)
             if anchor and target in anchors:
                 check(page, anchor in anchors[target], f"the link {link} leads to no heading")
         for suite, function, sentence in SUITE.findall(prose[page]):
@@ -165,6 +168,11 @@ def main():
         for script in re.findall(r"\b((?:Scripts|Benchmarks)/[\w-]+\.(?:sh|py))\b", texts[page]):
             check(page, script in files, f"the script {script} does not exist")
 
+    for page in pages:
+        if page.startswith("docs/"):
+            checked += 1
+            if page not in linked:
+                faults.append(f"{page}: no other page leads there")
     faults += guide_faults(texts, files)
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)

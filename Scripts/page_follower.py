@@ -67,6 +67,7 @@ class Follower:
         """A command or file of a page, for this machine."""
         text = re.sub(r"swift run (-c release )?(?=parallax)", "", text).replace(".venv/bin/python", str(PYTHON))
         text = text.replace(DATA, str(self.folder / "redis"))
+        text = re.sub(r"\b(?:node-\d|NODE)(?=:8080)", "127.0.0.1", text)
         return re.sub(r"\b(" + "|".join(map(str, PORTS)) + r")\b", lambda match: str(self.ports[int(match[1])]), text)
 
     def follow(self, blocks):

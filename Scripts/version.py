@@ -17,6 +17,7 @@ PLACES = [
     (SOURCE, r'public static let current = "', '"', 1),
     ("README.md", r"^parallaxd ", " listens on ", 1),
     ("README.md", r"^without a node: [\w-]+, version ", "$", 1),
+    ("docs/tutorials/first-agent.md", r"^parallaxd ", " listens on ", 1),
     ("deploy/compose/.env", r"^PARALLAX_VERSION=", "$", 1),
     ("deploy/docker/Dockerfile", r"--tag parallax-control-plane:", r"(?= )", 1),
     ("docs/operations/containers.md", r"--tag parallax-control-plane:", r"(?= )", 1),
