@@ -6,7 +6,8 @@ In tables also the names below these headings: "slips", of Tests/Mutants, and "f
 "corpus", of its corpus; "test", suites of Tests/SystemTests with the tests' names.
 
 Each alert and each check of the diagnosis has a section in the guide with a cause, a way to see it, a command that mends it, and a link; each
-such section has its alert or check, and the annotation of an alert names its own section.
+such section has its alert or check, and the annotation of an alert names its own section. Keys of the configuration and metrics are those of
+their references.
 
 Prints each violation and fails if there is one. Reads only the files that git tracks or would add; uses no network.
 Usage: Scripts/check-pages.py
@@ -32,6 +33,8 @@ FOREIGN = {"text", "application", "ha", "health", "api", ".build"}
 RULES = re.compile(r"deploy/prometheus/[\w-]+\.rules\.yml")
 ALERTS, FINDINGS = "docs/operations/alerts.md", "docs/operations/troubleshooting.md"
 CHECKS = "Sources/ParallaxControlPlane/Diagnosis/DiagnosisCheck.swift"
+# Keys of patterns, which have a section with the name of one of the configuration.
+PATTERN_KEYS = {"agents.min", "agents.max", "agents.capabilities"}
 # What a remedy may begin with, to be a command and not a name.
 COMMANDS = ("parallax ", "parallaxd ", "redis-cli ", "systemctl ", "timedatectl ", "sysctl ", "promtool ", "journalctl ", "curl ", "dmesg")
 
@@ -90,14 +93,10 @@ def tables(text):
             yield from zip(heads, cells)
 
 
-def guide_faults(texts, files):
+def guide_faults(texts, files, checks):
     """The faults of the sections for alerts and for checks of the diagnosis."""
     rules = "".join((ROOT / name).read_text(encoding="utf-8") for name in sorted(files) if RULES.fullmatch(name))
-    checks = (ROOT / CHECKS).read_text(encoding="utf-8")
-    wanted = {
-        ALERTS: re.findall(r"^ *- alert: *(\w+)", rules, re.M),
-        FINDINGS: re.findall(r"^ *case \w+ = \"([\w.-]+)\"", checks, re.M),
-    }
+    wanted = {ALERTS: re.findall(r"^ *- alert: *(\w+)", rules, re.M), FINDINGS: checks}
     for page, names in wanted.items():
         sections = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", texts[page], re.M | re.S))
         for name in names:
@@ -118,6 +117,26 @@ def guide_faults(texts, files):
         runbook = re.search(r"^ *runbook(?:_url)?: *(\S+)", text, re.M)
         if runbook and not runbook[1].endswith(f"{ALERTS}#{slug(alert)}"):
             yield f"deploy/prometheus: the runbook of {alert} is not {ALERTS}#{slug(alert)}"
+
+
+def reference_faults(prose, texts, checks):
+    """The names of configuration keys and metrics on pages that their references do not have."""
+    keys = set(re.findall(r"^\| `([\w.]+)` \|", texts["docs/operations/configuration.md"], re.M))
+    sections = {key.split(".")[0] for key in keys}
+    parents = {key.rsplit(".", depth)[0] for key in keys for depth in range(1, key.count(".") + 1)}
+    metrics = set(re.findall(r"^\| `(parallax_\w+)` \|", texts["docs/operations/metrics.md"], re.M))
+    for page, text in prose.items():
+        # Pages of DocC and decisions speak of fields of values, the changelog of what was.
+        if ".docc/" in page or "docs/decisions/" in page or page == "CHANGELOG.md":
+            continue
+        for span in SPAN.findall(text):
+            # The page on Kubernetes has values of the chart, which its schema checks.
+            key = page != "docs/operations/kubernetes.md" and re.match(r"[a-z][A-Za-z]*(?:\.[a-z][A-Za-z]*)+(?=$|[:= ])", span)
+            if key and key[0].split(".")[0] in sections and key[0] not in keys | parents | PATTERN_KEYS | set(checks):
+                yield f"{page}: there is no configuration key {key[0]}"
+            for metric in re.findall(r"\bparallax_[a-z]+_[a-z_]+", span):
+                if metric not in metrics and re.sub(r"_(bucket|count|sum)$", "", metric) not in metrics:
+                    yield f"{page}: there is no metric {metric}"
 
 
 def main():
@@ -173,7 +192,8 @@ def main():
             checked += 1
             if page not in linked:
                 faults.append(f"{page}: no other page leads there")
-    faults += guide_faults(texts, files)
+    checks = re.findall(r"^ *case \w+ = \"([\w.-]+)\"", (ROOT / CHECKS).read_text(encoding="utf-8"), re.M)
+    faults += [*guide_faults(texts, files, checks), *reference_faults(prose, texts, checks)]
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
     if faults:
