@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Holds the commands of the pages against the executables, and runs those that a page marks.
 
-Everywhere: shell blocks parse; each command of parallax, parallaxd and parallax-witness, in blocks and in code spans, has sub-commands, options
-and values that the executable has; products of `swift run` and targets of `make` exist; a path that curl calls is one of /openapi.json;
-configurations are accepted by `parallaxd --check-config`, patterns by a node. The table of routes in docs/api.md is that of /openapi.json.
+Everywhere: shell blocks parse; each command of parallax, parallaxd and parallax-witness, in blocks and in code spans, has sub-commands,
+options and values that the executable has; redis-cli names commands of Redis; products of `swift run` and targets of `make` exist; a path
+that curl calls is one of /openapi.json; configurations are accepted by `parallaxd --check-config`, patterns by a node. The table of routes
+in docs/api.md is that of /openapi.json.
 
 A page that marks blocks is followed from top to bottom, in a folder of its own, with free ports in place of those that it names:
   <!-- run -->                        before a console block: each command runs, and prints what stands below it
@@ -16,13 +17,13 @@ Words with a digit (times, ids, durations) are equal to each other, and a line `
 
 Usage: Scripts/check-commands.py FOLDER_OF_EXECUTABLES [--write]   (--write writes that table first; it needs the test environment of Scripts/install-test-tools.sh)
 """
-import concurrent.futures, http.client, json, os, pathlib, re, shlex, subprocess, sys, tempfile, time
+import collections, concurrent.futures, http.client, json, os, pathlib, re, shlex, subprocess, sys, tempfile, time
 
 from page_follower import BLOCK, LIMIT, Fault, Follower, commands, stop
 from processes import free_port, request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SPAN = re.compile(r"(?<!`)`((?:parallax|parallaxd|parallax-witness) [^`\n]+)`(?!`)")
+SPAN = re.compile(r"(?<!`)`((?:parallax|parallaxd|parallax-witness|redis-cli) [^`\n]+)`(?!`)")
 PROGRAMS = ("parallax", "parallaxd", "parallax-witness")
 # Words that stand before a program and run it.
 PREFIXES = {"sudo", "exec", "env", "time", "nohup", "!", "do", "then", "if", "while", "until", "else"}
@@ -54,6 +55,9 @@ def simple_commands(text):
                 yield from simple_commands(inner)
             words.append(word)
     yield words
+
+
+Context = collections.namedtuple("Context", "executables node redis products targets folder")
 
 
 class Executables:
@@ -161,7 +165,52 @@ class Node:
         raise Fault(f"/openapi.json has no path {path}")
 
 
-def check_words(words, executables, node, products, targets, is_whole, counts):
+class Redis:
+    """A Redis that tells which commands there are."""
+
+    # Options of redis-cli that stand before a command, with and without a value.
+    VALUED, FLAGS = {"-h", "-p", "-a", "-u", "-n", "--user", "--rdb"}, {"--askpass", "--tls", "--no-auth-warning", "--latency", "--bigkeys"}
+
+    def __init__(self, folder):
+        self.port, self.known = free_port(), {}
+        with open(folder / "redis.log", "wb") as output:
+            self.process = subprocess.Popen(
+                ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)], stdout=output)
+        deadline = time.monotonic() + LIMIT
+        while self.ask("PING") != "PONG":
+            if time.monotonic() > deadline:
+                raise SystemExit(f"error: redis-server does not answer:\n{(folder / 'redis.log').read_text()}")
+            time.sleep(0.05)
+
+    def ask(self, *words):
+        return subprocess.run(["redis-cli", "-p", str(self.port), *words], capture_output=True, text=True, timeout=LIMIT).stdout.strip()
+
+    def stop(self):
+        stop(self.process)
+
+    def check(self, words):
+        index = 0
+        while index < len(words) and words[index].startswith("-"):
+            if words[index] == "--cluster":
+                return  # commands of the tool itself
+            if words[index] not in self.VALUED | self.FLAGS:
+                raise Fault(f"redis-cli has no option {words[index]}")
+            index += 2 if words[index] in self.VALUED else 1
+        if index == len(words):
+            return
+        name = words[index].lower()
+        if not self.exists(name):
+            raise Fault(f"Redis has no command {words[index]}")
+        if words[index + 1:] and name in ("config", "acl", "cluster", "client", "slowlog") and not self.exists(f"{name}|{words[index + 1].lower()}"):
+            raise Fault(f"Redis has no command {words[index]} {words[index + 1]}")
+
+    def exists(self, name):
+        if name not in self.known:
+            self.known[name] = name in self.ask("COMMAND", "INFO", name)
+        return self.known[name]
+
+
+def check_words(words, context, is_whole, counts):
     """Checks a simple command."""
     while words and (words[0] in PREFIXES or re.match(r"\w+=", words[0]) or words[0] == "nice"):
         words = words[3:] if words[:2] == ["nice", "-n"] else words[1:]
@@ -171,36 +220,37 @@ def check_words(words, executables, node, products, targets, is_whole, counts):
         index = 2
         while index < len(words) and words[index].startswith("-"):
             index += 2
-        if "--package-path" not in words and index < len(words) and words[index] not in products:
+        if "--package-path" not in words and index < len(words) and words[index] not in context.products:
             raise Fault(f"Package.swift has no product {words[index]}")
         words = words[index:] if index < len(words) else []
     elif words[:2] == ["swift", "build"] and "--product" in words and "--package-path" not in words:
         product = words[words.index("--product") + 1]
-        if product not in products:
+        if product not in context.products:
             raise Fault(f"Package.swift has no product {product}")
     if not words:
         return
     program = words[0].rpartition("/")[2]
     if program in PROGRAMS:
-        executables.check(program, words[1:], is_whole)
+        context.executables.check(program, words[1:], is_whole)
         if program == "parallax-witness" and words[1:3] and words[1] == "--":
-            check_words(words[2:], executables, node, products, targets, False, counts)
+            check_words(words[2:], context, False, counts)
+    elif program == "redis-cli":
+        context.redis.check(words[1:])
     elif program == "make":
         for target in words[1:]:
-            if "=" not in target and target not in targets:
+            if "=" not in target and target not in context.targets:
                 raise Fault(f"the Makefile has no target {target}")
     elif program == "curl":
         method = words[words.index("-X") + 1] if "-X" in words else "POST" if {"-d", "--data", "--data-binary"} & set(words) else "GET"
         for word in words[1:]:
             if re.match(r"https?://", word):
-                node.check(word, method)
+                context.node.check(word, method)
     else:
         return
     counts[program] = counts.get(program, 0) + 1
 
 
 def check_block(language, text, context, counts):
-    executables, node, products, targets, folder = context
     if language in ("console", "sh"):
         found = commands(language, text)
         parsed = subprocess.run(["bash", "-n"], input="\n".join(command for command, _ in found), capture_output=True, text=True)
@@ -208,17 +258,17 @@ def check_block(language, text, context, counts):
             raise Fault(parsed.stderr.strip())
         for command, _ in found:
             for words in simple_commands(command):
-                check_words(words, executables, node, products, targets, True, counts)
+                check_words(words, context, True, counts)
     elif language in ("yaml", "yml"):
         keys = set(re.findall(r"^([\w-]+):", text, re.M))
         if keys and keys <= SECTIONS:
             counts["configurations"] = counts.get("configurations", 0) + 1
-            check_configuration(text, executables, folder)
+            check_configuration(text, context.executables, context.folder)
         elif "name" in keys and "agents" in keys:
             counts["patterns"] = counts.get("patterns", 0) + 1
-            file = folder / "pattern.yaml"
+            file = context.folder / "pattern.yaml"
             file.write_text(text)
-            judged = executables.run("parallax", "patterns", "validate", str(file), "--server", f"http://127.0.0.1:{node.port}")
+            judged = context.executables.run("parallax", "patterns", "validate", str(file), "--server", f"http://127.0.0.1:{context.node.port}")
             if judged.returncode:
                 raise Fault(f"the node refuses the pattern: {judged.stdout}{judged.stderr}")
 
@@ -303,7 +353,8 @@ def main():
     faults, counts, followed = [], {}, {}
     with tempfile.TemporaryDirectory(prefix="parallax-commands-") as folder:
         folder = pathlib.Path(folder)
-        node = Node(executables, folder)
+        node, redis = Node(executables, folder), Redis(folder)
+        context = Context(executables, node, redis, products, targets, folder)
         try:
             try:
                 check_routes(node.paths, is_written)
@@ -323,18 +374,18 @@ def main():
 
                 for block in blocks:
                     if block["text"] is not None:
-                        context = (executables, node, products, targets, folder)
                         attempt("", lambda: check_block(block["language"], block["text"], context, counts))
                 for span in SPAN.findall(re.sub(r"^( *)```.*?^\1``` *$", "", text, flags=re.S | re.M)):
                     if re.search(r"[|…]", span):
                         continue  # a list of alternatives
                     attempt(f"`{span}`: ", lambda: [
-                        check_words(words, executables, node, products, targets, False, counts) for words in simple_commands(span)])
+                        check_words(words, context, False, counts) for words in simple_commands(span)])
                 if any((block["mark"] or "").startswith("run") for block in blocks):
                     followed[page] = blocks
             ran = follow(followed, executables.folder, folder, faults)
         finally:
             node.stop()
+            redis.stop()
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
     if faults:
