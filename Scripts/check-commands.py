@@ -199,7 +199,7 @@ class Redis:
         if index == len(words):
             return
         name = words[index].lower()
-        if not self.exists(name):
+        if name != "sentinel" and not self.exists(name):  # only sentinels have it
             raise Fault(f"Redis has no command {words[index]}")
         if words[index + 1:] and name in ("config", "acl", "cluster", "client", "slowlog") and not self.exists(f"{name}|{words[index + 1].lower()}"):
             raise Fault(f"Redis has no command {words[index]} {words[index + 1]}")
