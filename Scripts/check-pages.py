@@ -7,7 +7,7 @@ In tables also the names below these headings: "slips", of Tests/Mutants, and "f
 
 Each alert and each check of the diagnosis has a section in the guide with a cause, a way to see it, a command that mends it, and a link; each
 such section has its alert or check, and the annotation of an alert names its own section. Keys of the configuration and metrics are those of
-their references.
+their references. A block below `<!-- from: FILE -->` stands in that file.
 
 Prints each violation and fails if there is one. Reads only the files that git tracks or would add; uses no network.
 Usage: Scripts/check-pages.py
@@ -30,6 +30,8 @@ PREFIXES = ("", "Sources/", "docs/")
 FOREIGN = {"text", "application", "ha", "health", "api", ".build"}
 
 
+# A block that stands in a file, of which the space may differ.
+EXCERPT = re.compile(r"^<!-- from: (\S+) -->\n```\w*\n(.*?)^```", re.S | re.M)
 RULES = re.compile(r"deploy/prometheus/[\w-]+\.rules\.yml")
 ALERTS, FINDINGS = "docs/operations/alerts.md", "docs/operations/troubleshooting.md"
 CHECKS = "Sources/ParallaxControlPlane/Diagnosis/DiagnosisCheck.swift"
@@ -184,6 +186,9 @@ def main():
                 check(page, found, f"the path {span} does not exist")
             if make := re.match(r"make ([a-z-]+)", span):
                 check(page, make[1] in targets, f"the Makefile has no target {make[1]}")
+        for name, block in EXCERPT.findall(texts[page]):
+            source = (ROOT / name).read_text(encoding="utf-8") if name in files else ""
+            check(page, " ".join(block.split()) in " ".join(source.split()), f"the block is no part of {name}")
         for script in re.findall(r"\b((?:Scripts|Benchmarks)/[\w-]+\.(?:sh|py))\b", texts[page]):
             check(page, script in files, f"the script {script} does not exist")
 
