@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the missing tools of the tests and prints their names: redis-server, promtool, curl, openssl, nginx, spin and gcc from the
+# Installs the missing tools of the tests and prints their names: redis-server, promtool, prometheus, curl, openssl, nginx, spin and gcc from the
 # system's packages, and a Python environment for the example agent in .build/test-venv. Without apt-get it lists the missing tools and fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,7 +11,7 @@ requirements=Examples/python-agent/requirements.txt
 missing_tools() {
   command -v redis-server >/dev/null || echo "redis-server:redis-server, 7.0 or later"
   command -v redis-cli >/dev/null || echo "redis-tools:redis-cli"
-  command -v promtool >/dev/null || echo "prometheus:promtool, from Prometheus"
+  { command -v promtool && command -v prometheus; } >/dev/null || echo "prometheus:promtool and prometheus"
   command -v curl >/dev/null || echo "curl:curl"
   command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || echo "nginx:nginx"
   command -v spin >/dev/null || echo "spin:spin, the model checker"

@@ -110,6 +110,7 @@ stage "Model of the election" Scripts/check-model.sh || true
 stage "The chart's Redis" Scripts/test-redis-group.sh short || true
 if stage "Build, warnings are errors" "${strict[@]}" swift build --build-tests; then
   stage "Commands of the pages" Scripts/check-commands.py .build/debug || true
+  stage "Queries of rules, dashboards and pages" Scripts/check-queries.py .build/debug || true
   stage "Tests" "${suites[@]}" --skip-build || true
   stage "Nodes behind nginx" Scripts/test-proxies.sh short || true
   stage "Chart, manifests, image and composition" Scripts/check-deploy.sh || true
