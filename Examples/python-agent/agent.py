@@ -18,6 +18,7 @@ def work(capability, data):
 class Agent:
     def __init__(self, options):
         self.options, self.socket = options, None  # the socket is set while this agent is registered
+        self.process = uuid.uuid4().hex  # tells the node a lost connection from a process that has ended
         self.limit = 1 << 20  # the largest message that the node accepts, in bytes
         self.running, self.unacknowledged = {}, {}  # by task id: work in progress, and answers that may have to be sent again
 
@@ -53,7 +54,7 @@ class Agent:
 
     async def session(self, socket):
         await self.send(socket, "register", {
-            "capabilities": self.options.capability, "metadata": {"name": self.options.id},
+            "capabilities": self.options.capability, "metadata": {"name": self.options.id}, "process": self.process,
             "config": {"maxConcurrentTasks": self.options.concurrency}, "activeTasks": [*self.running, *self.unacknowledged]})
         async for text in socket:
             message = json.loads(text)

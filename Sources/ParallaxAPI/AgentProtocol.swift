@@ -63,6 +63,11 @@ public enum AgentMessage: Sendable, Hashable {
     public var config: Config?
     /// The ids of the agent's unfinished tasks and of those whose results lack an acknowledgement; nil if unknown.
     public var activeTasks: [String]?
+    /// The agent's process: a text of 1 to 128 bytes that it chose at its start and sends at each registration; nil if it names none.
+    ///
+    /// A registration with another one tells the control plane that the former process has ended, and with the same one that only the
+    /// connection broke.
+    public var process: String?
 
     /// Makes a registration.
     ///
@@ -71,11 +76,15 @@ public enum AgentMessage: Sendable, Hashable {
     ///   - metadata: The agent's metadata.
     ///   - config: The agent's settings; nil uses the defaults.
     ///   - activeTasks: The ids of the agent's unfinished and unacknowledged tasks; nil if unknown.
-    public init(capabilities: [String]?, metadata: JSONValue? = nil, config: Config? = nil, activeTasks: [String]? = nil) {
+    ///   - process: The agent's process, 1 to 128 bytes; nil if it names none.
+    public init(
+      capabilities: [String]?, metadata: JSONValue? = nil, config: Config? = nil, activeTasks: [String]? = nil, process: String? = nil
+    ) {
       self.capabilities = capabilities
       self.metadata = metadata
       self.config = config
       self.activeTasks = activeTasks
+      self.process = process
     }
   }
 

@@ -80,6 +80,8 @@ struct AgentMachine {
 
   private let configuration: AgentConfiguration
   private let endpoints: [AgentEndpoint]
+  /// The name of this process, the same at each registration.
+  private let process: String
   /// A random number from 0 to 1.
   private let random: @Sendable () -> Double
 
@@ -105,11 +107,12 @@ struct AgentMachine {
   private var hasEnded = false
 
   init(
-    _ configuration: AgentConfiguration, endpoints: [AgentEndpoint],
+    _ configuration: AgentConfiguration, endpoints: [AgentEndpoint], process: String,
     random: @escaping @Sendable () -> Double = { Double.random(in: 0...1) }
   ) {
     self.configuration = configuration
     self.endpoints = endpoints
+    self.process = process
     self.random = random
   }
 
@@ -157,7 +160,7 @@ struct AgentMachine {
         AgentMessage.Register(
           capabilities: configuration.capabilities, metadata: .object(metadata),
           config: .init(maxConcurrentTasks: configuration.maxConcurrentTasks, maxMessageSize: configuration.maxMessageSize),
-          activeTasks: work.keys.sorted() + order)),
+          activeTasks: work.keys.sorted() + order, process: process)),
       id: "register", at: connection, &actions)
     actions.append(.set(.registration(connection), after: Self.registrationLimit))
   }

@@ -60,7 +60,8 @@ struct AgentRunner {
 
   /// Takes inputs until the agent ends; returns its error, nil after a graceful shutdown.
   private mutating func follow(_ inputs: AsyncStream<Input>, _ sender: Sender) async -> (any Error)? {
-    var machine = AgentMachine(configuration, endpoints: endpoints)
+    let process = String(UInt64.random(in: .min ... .max), radix: 36)
+    var machine = AgentMachine(configuration, endpoints: endpoints, process: process)
     for await input in inputs {
       let event: AgentMachine.Event
       switch input {

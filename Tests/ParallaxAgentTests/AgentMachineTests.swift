@@ -14,7 +14,7 @@ import Testing
       var configuration = AgentConfiguration(urls: ["ws://a:1", "ws://b:2"], id: "agent-1", capabilities: ["c"])
       change(&configuration)
       let endpoints = configuration.urls.compactMap { try? AgentEndpoint($0) }
-      machine = AgentMachine(configuration, endpoints: endpoints, random: { random })
+      machine = AgentMachine(configuration, endpoints: endpoints, process: "p-1", random: { random })
     }
 
     mutating func handle(_ event: AgentMachine.Event) -> [String] {
@@ -95,6 +95,7 @@ import Testing
     #expect(bench.handle(.elapsed(.connect)) == ["connect 2 b:2"])
     #expect(bench.register(at: 2) == ["set heartbeat(2) 10.0 seconds", "send 2 task_result", "send 2 task_result"])
     #expect(bench.registration?.activeTasks == ["t3", "t2", "t1"], "running ones and unacknowledged ones")
+    #expect(bench.registration?.process == "p-1", "the process lives")
     #expect(bench.handle(.closed(1, code: nil, reason: "late")).isEmpty)
   }
 

@@ -97,6 +97,23 @@ extension SystemTests {
       }
     }
 
+    @Test func `a task is lost if one process after the other reports it and dies, and kept if only connections break`() async throws {
+      try await withParallaxd { node in
+        try await node.apply(pattern("analyze"))
+        let id = try await node.submit("analyze").executionId
+        let task = try await AgentSocket.withAgent("agent-a", at: node, process: "p-0") { agent in try await agent.receiveTask() }
+        func live(as process: String) async throws {
+          try await AgentSocket.withAgent("agent-a", at: node, activeTasks: [task.taskId], process: process) { _ in }
+        }
+        for _ in 0..<6 { try await live(as: "p-0") }
+        for number in 1...2 { try await live(as: "p-\(number)") }
+        #expect(try await node.execution(id).status == .running)
+        try await live(as: "p-3")
+        let execution = try await node.end(of: id)
+        #expect(execution.status == .failed && execution.error?.code == "AGENT_LOST_AGAIN", "\(execution)")
+      }
+    }
+
     @Test func `an agent that cannot stop what has timed out gets no further task before it says so`() async throws {
       try await withParallaxd { node in
         try await node.apply(pattern("analyze", timeout: .seconds(1)))

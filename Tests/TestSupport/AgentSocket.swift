@@ -65,11 +65,14 @@ package struct AgentSocket {
   /// The agent has no tasks unless `activeTasks` lists some.
   package static func withAgent<Result: Sendable>(
     _ id: String, at node: ParallaxdProcess, capability: String = "analysis", places: Int = 1, maxMessageSize: Int? = nil,
-    activeTasks: [String] = [], within limit: Duration = .seconds(40), _ body: (inout AgentSocket) async throws -> Result
+    activeTasks: [String] = [], process: String? = nil, within limit: Duration = .seconds(40),
+    _ body: (inout AgentSocket) async throws -> Result
   ) async throws -> Result {
     try await withConnection(port: node.port, headers: ["X-Agent-Id": id], within: limit) { agent in
       let config = AgentMessage.Register.Config(maxConcurrentTasks: places, maxMessageSize: maxMessageSize)
-      try await agent.send(.register(.init(capabilities: [capability], config: config, activeTasks: activeTasks)), id: "register")
+      let registration = AgentMessage.Register(
+        capabilities: [capability], config: config, activeTasks: activeTasks, process: process)
+      try await agent.send(.register(registration), id: "register")
       _ = try await agent.receive("registered", ControlPlaneMessage.Registered.self)
       return try await body(&agent)
     }

@@ -3,8 +3,10 @@ package import ParallaxState
 
 /// A node's announcement about its agents to all other nodes, as an event of the channel `agent`.
 package enum AgentAnnouncement: Sendable, Hashable {
-  /// An agent has registered, or its registration was renewed; `activeTasks` are the tasks that it reported, nil if it cannot report them.
-  case registered(String, epoch: Int64, capabilities: [String], limit: Int, activeTasks: [String]?)
+  /// An agent has registered, or its registration was renewed.
+  ///
+  /// `activeTasks` are the tasks that it reported, nil if it cannot report them; `process` is its process, nil if it names none.
+  case registered(String, epoch: Int64, capabilities: [String], limit: Int, activeTasks: [String]?, process: String? = nil)
   /// The capabilities, the limit or the draining state of a registered agent have changed.
   case changed(String, epoch: Int64, capabilities: [String], limit: Int, isDraining: Bool)
   /// An agent's connection has ended; `graceful` if the agent sent `disconnect`.
@@ -20,11 +22,12 @@ package enum AgentAnnouncement: Sendable, Hashable {
   /// - Returns: The parts of the event.
   package func event(nodeID: String) -> (type: String, id: String, details: JSONValue) {
     switch self {
-    case .registered(let id, let epoch, let capabilities, let limit, let activeTasks):
+    case .registered(let id, let epoch, let capabilities, let limit, let activeTasks, let process):
       var details: [String: JSONValue] = [
         "epoch": .integer(epoch), "capabilities": .array(capabilities.map { .string($0) }), "maxConcurrentTasks": .integer(Int64(limit)),
       ]
       if let activeTasks { details["activeTasks"] = .array(activeTasks.map { .string($0) }) }
+      if let process { details["process"] = .string(process) }
       return ("registered", id, .object(details))
     case .changed(let id, let epoch, let capabilities, let limit, let isDraining):
       return (
@@ -60,7 +63,8 @@ package enum AgentAnnouncement: Sendable, Hashable {
     switch (event.type, capabilities, limit) {
     case ("registered", let capabilities?, let limit?):
       self = .registered(
-        event.id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: details["activeTasks"]?.texts)
+        event.id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: details["activeTasks"]?.texts,
+        process: details["process"]?.stringValue)
     case ("changed", let capabilities?, let limit?):
       self = .changed(
         event.id, epoch: epoch, capabilities: capabilities, limit: limit, isDraining: details["draining"]?.boolValue ?? false)

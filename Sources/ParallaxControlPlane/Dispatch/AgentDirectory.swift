@@ -22,8 +22,8 @@ package struct TaskInHand: Sendable, Hashable {
 
   /// The epoch of the last registration at which the agent reported the task; nil for none.
   fileprivate(set) var reportedAt: Int64?
-  /// The number of short connections in a row before and after which the agent reported the task.
-  fileprivate(set) var relapses = 0
+  /// The deaths of the agent before and after which it reported the task.
+  fileprivate(set) var relapses = Relapses()
   /// Whether the agent still has the task that it has lost often enough, and is to be told to stop.
   package fileprivate(set) var isGivenUp = false
 
@@ -71,6 +71,8 @@ package struct KnownAgent: Sendable {
   fileprivate(set) var othersLosses = OthersLosses()
   /// The begin of the present or last connection; nil for none.
   fileprivate var beganAt: Duration?
+  /// The process that the agent has named last; nil for none.
+  package fileprivate(set) var process: String?
   /// The withdrawn tasks that the agent may still work on; each occupies its place until the agent reports otherwise.
   package fileprivate(set) var ending: Set<String> = []
   /// The time of the last heartbeat that listed the agent's tasks; nil if none has.
@@ -134,11 +136,6 @@ private struct Pool: Sendable {
 /// agent's is dropped when it comes up. Selecting k agents costs O(k log n).
 package struct AgentDirectory: Sendable {
   package typealias Agent = KnownAgent
-
-  /// The duration below which a connection counts as short: the agent may have died of a task that it has kept.
-  private static let shortLife = Duration.seconds(10)
-  /// The number of short connections in a row after which a task counts as lost although its agent reports it.
-  private static let greatestRelapses = 3
 
   /// The load added to an agent at another node, as a fraction of its limit.
   private static let distance = 0.25
@@ -304,7 +301,7 @@ package struct AgentDirectory: Sendable {
     agents[id]?.proofs.sent(task, at: now)
   }
 
-  /// Records that an agent has answered a ping of `pingForPlaces`.
+  /// Records that an agent has answered a ping.
   mutating func answered(ping: UInt64, by id: String) {
     agents[id]?.proofs.answered(ping)
   }
@@ -360,20 +357,23 @@ package struct AgentDirectory: Sendable {
     }
   }
 
-  /// Counts the short connections of an agent that has registered and reports the same tasks after each; the former one ended at `end`.
+  /// Counts the deaths of an agent that has registered and reports the same tasks after each; the former connection ended at `end`.
   ///
   /// - Returns: The tasks that count as lost: each may take down its agent, which does not lose it.
-  mutating func noteRelapses(of id: String, after end: Duration?, at now: Duration) -> [(task: String, execution: String)] {
+  mutating func noteRelapses(
+    of id: String, after end: Duration?, process: String?, at now: Duration
+  ) -> [(task: String, execution: String, isProven: Bool)] {
     guard let agent = agents[id] else { return [] }
+    let former = ConnectionEnd(of: agent.process, lasting: agent.beganAt.flatMap { begin in end.map { $0 - begin } }, next: process)
     agents[id]?.beganAt = now
-    let isShort = if let begin = agent.beganAt, let end { end - begin < Self.shortLife } else { false }
-    var lost: [(task: String, execution: String)] = []
+    agents[id]?.process = process ?? agent.process
+    var lost: [(task: String, execution: String, isProven: Bool)] = []
     for task in agent.reportedTasks?.sorted() ?? [] {
       guard let inHand = agent.tasks[task], inHand.isOwn, inHand.isRecorded else { continue }
-      let relapses = isShort && inHand.reportedAt != nil && inHand.reportedAt == agent.formerEpoch ? inHand.relapses + 1 : 0
-      let isLost = relapses >= Self.greatestRelapses
-      edit(task, of: id) { ($0.reportedAt, $0.relapses, $0.isGivenUp) = (agent.epoch, relapses, isLost) }
-      if isLost { lost.append((task, inHand.executionID)) }
+      var relapses = Relapses()
+      if let reportedAt = inHand.reportedAt, reportedAt == agent.formerEpoch { relapses = inHand.relapses.adding(former) }
+      edit(task, of: id) { ($0.reportedAt, $0.relapses, $0.isGivenUp) = (agent.epoch, relapses, relapses.areTooMany) }
+      if relapses.areTooMany { lost.append((task, inHand.executionID, relapses.areProven)) }
     }
     return lost
   }

@@ -52,8 +52,8 @@ struct AgentMachine: Sendable {
       tasks.directory.expect(id: id, epoch: epoch, home: home)
       awaitReturn(of: id, epoch: epoch, at: now)
       return []
-    case .registered(let id, let epoch, let capabilities, let limit, let activeTasks):
-      return registered(id, epoch, capabilities, limit, activeTasks, at: now)
+    case .registered(let id, let epoch, let capabilities, let limit, let activeTasks, let process):
+      return registered(id, epoch, capabilities, limit, activeTasks, process, at: now)
     case .renewed(let id, let former, let epoch): return renewed(id, from: former, epoch: epoch, at: now)
     case .turnedAway(let id):
       if let agent = directory[id], !agent.isConnected { turnedAway[id] = now.instant }
@@ -158,7 +158,7 @@ struct AgentMachine: Sendable {
 
 extension AgentMachine {
   private mutating func registered(
-    _ id: String, _ epoch: Int64, _ capabilities: [String], _ limit: Int, _ activeTasks: [String]?, at now: Moment
+    _ id: String, _ epoch: Int64, _ capabilities: [String], _ limit: Int, _ activeTasks: [String]?, _ process: String?, at now: Moment
   ) -> [Action] {
     if let known = directory[id], known.epoch >= epoch { return [] }
     let cargo = connectionEnds(id)
@@ -176,10 +176,10 @@ extension AgentMachine {
     tasks.directory.noteLosses(of: id)
     tasks.confirmTasks(of: id, at: now)
     let announcement = AgentAnnouncement.registered(
-      id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks)
+      id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks, process: process)
     return cargo + [.perform(.publish(announcement))]
       + acknowledged.map { .perform(.send(.resultAck(ControlPlaneMessage.ResultAck(taskId: $0)), to: id)) }
-      + tasks.noteRelapses(of: id, after: former, at: now)
+      + tasks.noteRelapses(of: id, after: former, process: process, at: now)
   }
 
   /// Announces the tasks of other nodes at an agent whose connection here ends: only this node knows which of them it has sent.
@@ -205,7 +205,8 @@ extension AgentMachine {
     tasks.watchPlaces(of: id, at: now)
     tasks.confirmTasks(of: id, at: now)
     let announcement = AgentAnnouncement.registered(
-      id, epoch: epoch, capabilities: agent.capabilities.sorted(), limit: agent.limit, activeTasks: tasks.held(by: agent))
+      id, epoch: epoch, capabilities: agent.capabilities.sorted(), limit: agent.limit, activeTasks: tasks.held(by: agent),
+      process: agent.process)
     return [.perform(.publish(announcement))] + announceDraining(of: id)
   }
 
@@ -275,8 +276,8 @@ extension AgentMachine {
 extension AgentMachine {
   private mutating func announced(_ announcement: AgentAnnouncement, from home: NodeSession, at now: Moment) -> [Action] {
     switch announcement {
-    case .registered(let id, let epoch, let capabilities, let limit, let activeTasks):
-      return registeredElsewhere(id, epoch, capabilities, limit, activeTasks, home: home, at: now)
+    case .registered(let id, let epoch, let capabilities, let limit, let activeTasks, let process):
+      return registeredElsewhere(id, epoch, capabilities, limit, activeTasks, process, home: home, at: now)
     case .changed(let id, let epoch, let capabilities, let limit, let isDraining):
       guard let agent = directory[id], agent.epoch == epoch, agent.home == home, agent.isConnected else { return [] }
       tasks.directory.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit, home: home)
@@ -294,7 +295,7 @@ extension AgentMachine {
       actions +=
         record.isConnected
         ? registeredElsewhere(
-          record.id, record.epoch, record.capabilities, record.maxConcurrentTasks, record.activeTasks, home: home, at: now)
+          record.id, record.epoch, record.capabilities, record.maxConcurrentTasks, record.activeTasks, nil, home: home, at: now)
         : leftElsewhere(record.id, epoch: record.epoch, graceful: false, home: home, at: now)
     }
     let listed = Set(records.map(\.id))
@@ -306,7 +307,8 @@ extension AgentMachine {
   }
 
   private mutating func registeredElsewhere(
-    _ id: String, _ epoch: Int64, _ capabilities: [String], _ limit: Int, _ activeTasks: [String]?, home: NodeSession, at now: Moment
+    _ id: String, _ epoch: Int64, _ capabilities: [String], _ limit: Int, _ activeTasks: [String]?, _ process: String?,
+    home: NodeSession, at now: Moment
   ) -> [Action] {
     if let known = directory[id], known.epoch >= epoch {
       guard known.epoch == epoch, known.home == home else { return [] }
@@ -332,7 +334,7 @@ extension AgentMachine {
     tasks.directory.noteLosses(of: id)
     tasks.confirmTasks(of: id, at: now)
     let executions = Set((directory[id]?.tasks ?? [:]).values.map(\.executionID))
-    let relapses = tasks.noteRelapses(of: id, after: former, at: now)
+    let relapses = tasks.noteRelapses(of: id, after: former, process: process, at: now)
     return relapses + cargo + (wasHere ? [.perform(.agentMoved(id))] : []) + executions.sorted().map { .recheck(execution: $0) }
   }
 

@@ -197,13 +197,16 @@ extension AssignmentMachine {
     directory.forgetDelivery(task: task.id, to: task.agentID)
   }
 
-  /// Counts the short connections of an agent that has registered; its former connection ended at `end`.
+  /// Counts the deaths of an agent that has registered; its former connection ended at `end`.
   ///
-  /// - Returns: The losses of tasks that the agent reports after one short connection after the other.
-  mutating func noteRelapses(of id: String, after end: Duration?, at now: Moment) -> [Action] {
-    let lost = directory.noteRelapses(of: id, after: end, at: now.instant)
+  /// - Returns: The losses of tasks that the agent reports after one death after the other. A task is blamed only if it was alone, and if
+  ///   no broken network can be the cause.
+  mutating func noteRelapses(of id: String, after end: Duration?, process: String?, at now: Moment) -> [Action] {
+    let lost = directory.noteRelapses(of: id, after: end, process: process, at: now.instant)
     let isAlone = directory[id]?.reportedTasks?.count ?? 0 <= 1
-    return lost.map { .lost(task: $0.task, execution: $0.execution, isAlone ? .repeated : .amongOthers) }
+    return lost.map { task, execution, isProven in
+      .lost(task: task, execution: execution, !isAlone ? .amongOthers : isProven ? .repeated : .uncertain)
+    }
   }
 
   /// The kind of loss of a task that its agent has reconnected without more than once; nil if the agent gets the task again.

@@ -93,8 +93,8 @@ package enum AgentEvent: Sendable {
   case expected(String, epoch: Int64, home: NodeSession)
   /// An agent of this node has registered, for the first time or again.
   ///
-  /// `activeTasks` are the tasks that the agent reported; nil if it cannot report them.
-  case registered(String, epoch: Int64, capabilities: [String], limit: Int, activeTasks: [String]?)
+  /// `activeTasks` are the tasks that the agent reported, nil if it cannot report them; `process` is its process, nil if it names none.
+  case registered(String, epoch: Int64, capabilities: [String], limit: Int, activeTasks: [String]?, process: String? = nil)
   /// The registration of an unchanged agent was stored again, under a new epoch.
   case renewed(String, from: Int64, epoch: Int64)
   /// An agent could not register here for the store's sake, and is likely to try again.

@@ -251,7 +251,7 @@ package final class Dispatcher: Service {
       state.links[registration.agentID] = (epoch, link)
       let event = AgentEvent.registered(
         registration.agentID, epoch: epoch, capabilities: registration.capabilities, limit: registration.limit,
-        activeTasks: registration.activeTasks)
+        activeTasks: registration.activeTasks, process: registration.process)
       handle(.agent(event), &state, at: now)
     }
   }

@@ -37,6 +37,8 @@ package struct AgentSessionMachine: Sendable {
     package var limit: Int
     package var metadata: JSONValue?
     package var activeTasks: [String]?
+    /// The agent's process; nil if the agent names none.
+    package var process: String?
     /// The largest message that the agent accepts, in bytes; nil if the agent did not announce it.
     package var maxMessageSize: Int?
     /// Whether a connected agent is registered again, because the store has lost its registration.
@@ -167,9 +169,13 @@ package struct AgentSessionMachine: Sendable {
     guard (1...10_000).contains(limit) else {
       return fault(id, "INVALID_MESSAGE", "register: config.maxConcurrentTasks: expected 1 to 10000, found \(limit)")
     }
+    if let process = message.process, !(1...128).contains(process.utf8.count) {
+      return fault(id, "INVALID_MESSAGE", "register: process: expected 1 to 128 bytes, found \(process.utf8.count)")
+    }
     let registration = Registration(
       agentID: agentID, name: message.metadata?["name"]?.stringValue, capabilities: capabilities, limit: limit,
-      metadata: message.metadata, activeTasks: message.activeTasks, maxMessageSize: message.config?.maxMessageSize)
+      metadata: message.metadata, activeTasks: message.activeTasks, process: message.process,
+      maxMessageSize: message.config?.maxMessageSize)
     state = .registering(registration, messageID: id, waiting: [])
     return [.register(registration)]
   }

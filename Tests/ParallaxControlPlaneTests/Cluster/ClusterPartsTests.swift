@@ -13,6 +13,7 @@ import Testing
   @Test(arguments: [
     AgentAnnouncement.registered("a", epoch: 7, capabilities: ["x", "y"], limit: 3, activeTasks: ["task_1_0"]),
     .registered("a", epoch: 7, capabilities: [], limit: 1, activeTasks: nil),
+    .registered("a", epoch: 7, capabilities: [], limit: 1, activeTasks: [], process: "p"),
     .connectionEnded("a", epoch: 7, Cargo(sent: ["task_1_0"], unsent: ["task_2_0", "task_3_0"])),
     .changed("a", epoch: 7, capabilities: ["x"], limit: 3, isDraining: true), .left("a", epoch: 7, graceful: true),
     .loads(["a": 2, "b": 0]),

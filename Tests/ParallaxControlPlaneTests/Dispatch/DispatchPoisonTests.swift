@@ -109,20 +109,32 @@ import Testing
 
   // MARK: Agents that keep their tasks
 
-  @Test func anAgentThatReportsATaskAndDiesAgainLosesIt() {
+  /// An agent that has a task, and the execution of the task.
+  private func agentWithATask(retries: Int = 0) -> (world: World, id: String) {
     var world = World()
-    world.connect("a")
-    let (id, _) = world.submit(World.pattern(retries: 1), timeout: .seconds(3_600))
-    for _ in 1...3 {
-      world.leave("a")
-      world.connect("a", activeTasks: ["task_1_0"])
-      world.wait(1)
+    world.connect("a", process: "p0")
+    let (id, _) = world.submit(World.pattern(retries: retries), timeout: .seconds(3_600))
+    return (world, id)
+  }
+
+  /// The agent's connection breaks, and the process registers with its tasks.
+  private func returnWithTasks(_ process: String?, _ tasks: [String] = ["task_1_0"], of agent: String = "a", in world: inout World) {
+    world.leave(agent)
+    world.connect(agent, limit: 4, activeTasks: tasks, process: process)
+    world.settle()
+  }
+
+  /// However long each process lives.
+  @Test(arguments: [1, 60])
+  func anAgentThatReportsATaskAndDiesAgainLosesIt(life: Int) {
+    var (world, id) = agentWithATask(retries: 1)
+    for number in 1...3 {
+      returnWithTasks("p\(number)", in: &world)
+      world.wait(life)
     }
     #expect(world.tasks == ["task_1_0 a"] && world.cancelled == [])
-    world.leave("a")
-    world.connect("a", activeTasks: ["task_1_0"])
     world.connect("b")
-    world.settle()
+    returnWithTasks("p4", in: &world)
     #expect(world.cancelled == ["task_1_0 a failed"] && world.tasks == ["task_1_0 a", "task_1_1 b"])
     #expect(world.store[id]?.tasks.first?.error?.code == "AGENT_LOST_AGAIN")
     #expect(world.machine.agent("a")?.load == 1, "the agent still has the task")
@@ -131,18 +143,98 @@ import Testing
     #expect(world.status(id) == .completed && world.faults == [])
   }
 
+  @Test func anInputThatTakesDownAgentsThatKeepItIsSetAside() {
+    var (world, id) = agentWithATask(retries: 10)
+    var deaths = 0
+    for agent in ["a", "b", "c", "d"] where world.status(id) == .running {
+      if world.machine.agent(agent) == nil { world.connect(agent, process: "p0") }
+      world.settle()
+      guard let task = openTask(of: id, in: world) else { break }
+      while openTask(of: id, in: world)?.id == task.id, deaths < 50 {
+        deaths += 1
+        returnWithTasks("p\(deaths)", [task.id], of: task.agentID, in: &world)
+      }
+      world.leave(task.agentID)
+    }
+    #expect(world.status(id) == .failed && deaths == 12, "\(deaths) deaths")
+    #expect(world.store[id]?.execution.error?.message == "not retried: 3 agents were lost with nothing but this task")
+  }
+
+  @Test func aProcessWhoseConnectionsBreakKeepsItsTask() {
+    var (world, id) = agentWithATask()
+    for _ in 1...50 { returnWithTasks("p0", in: &world) }
+    #expect(world.status(id) == .running && world.tasks == ["task_1_0 a"] && world.cancelled == [])
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    #expect(world.status(id) == .completed && world.faults == [])
+  }
+
+  @Test func connectionsThatBreakBetweenDeathsLeaveTheirCount() {
+    var (world, id) = agentWithATask()
+    for process in ["p1", "p1", "p2", "p2", "p3"] { returnWithTasks(process, in: &world) }
+    #expect(world.status(id) == .running)
+    returnWithTasks("p4", in: &world)
+    #expect(world.status(id) == .failed && world.store[id]?.execution.error?.code == "AGENT_LOST_AGAIN")
+  }
+
+  /// The agent's nodes announce its processes; the store does not list them.
+  @Test func theProcessesOfAnAgentAtAnotherNodeCount() {
+    var world = World()
+    func registered(_ epoch: Int64, _ process: String, _ tasks: [String]) -> AgentAnnouncement {
+      .registered("far", epoch: epoch, capabilities: ["text"], limit: 1, activeTasks: tasks, process: process)
+    }
+    world.announce(registered(1, "p0", []))
+    let (id, _) = world.submit(timeout: .seconds(3_600))
+    for epoch in Int64(2)...9 { world.announce(registered(epoch, "p0", ["task_1_0"])) }
+    let record = AgentRecord(
+      id: "far", capabilities: ["text"], maxConcurrentTasks: 1, session: World.other, epoch: 10, connectedAt: World.start,
+      activeTasks: ["task_1_0"])
+    world.handle(.agent(.listed([record], at: World.other, before: [:])))
+    world.settle()
+    #expect(world.status(id) == .running)
+    for epoch in Int64(11)...12 { world.announce(registered(epoch, "p\(epoch)", ["task_1_0"])) }
+    world.settle()
+    #expect(world.status(id) == .running)
+    world.announce(registered(13, "p13", ["task_1_0"]))
+    world.settle()
+    #expect(world.status(id) == .failed && world.store[id]?.execution.error?.code == "AGENT_LOST_AGAIN")
+  }
+
+  @Test func theProcessOfAnAgentIsAnnouncedAndStaysWhenItsRegistrationIsStoredAgain() {
+    var world = World()
+    let epoch = world.connect("a", process: "p0")
+    #expect(world.news.last == .registered("a", epoch: epoch, capabilities: ["text"], limit: 1, activeTasks: [], process: "p0"))
+    world.handle(.agent(.renewed("a", from: epoch, epoch: epoch + 1)))
+    #expect(world.news.last == .registered("a", epoch: epoch + 1, capabilities: ["text"], limit: 1, activeTasks: [], process: "p0"))
+  }
+
   @Test func whatAnAgentReportsBesideSuchATaskUsesNoRetry() {
     var (world, poison, healthy) = poisoned(retries: 0)
     let tasks = (1...4).map { "task_\($0)_0" }
-    for _ in 1...4 {
-      world.leave("a")
-      world.connect("a", limit: 4, activeTasks: tasks)
-      world.settle()
-    }
+    for number in 1...4 { returnWithTasks("p\(number)", tasks, in: &world) }
     for id in healthy + [poison] {
       #expect(world.status(id) == .running && world.store[id]?.tasks.first?.error?.code == "AGENT_LOST_AMONG_OTHERS")
     }
     #expect(world.cancelled.count == 4 && world.machine.agent("a")?.load == 4)
+  }
+
+  // MARK: Agents that do not name their processes
+
+  /// They have died of the task, or their network is at fault.
+  @Test func aTaskOfOneShortConnectionAfterTheOtherGoesToAnotherAgentAtNoCost() {
+    var world = World()
+    world.connect("a")
+    let (id, _) = world.submit(timeout: .seconds(3_600))
+    for _ in 1...3 {
+      returnWithTasks(nil, in: &world)
+      world.wait(1)
+    }
+    #expect(world.tasks == ["task_1_0 a"] && world.cancelled == [])
+    world.connect("b")
+    returnWithTasks(nil, in: &world)
+    #expect(world.cancelled == ["task_1_0 a failed"] && world.tasks == ["task_1_0 a", "task_1_1 b"])
+    #expect(world.store[id]?.tasks.first?.error?.code == "AGENT_LOST_AMONG_OTHERS")
+    #expect(world.status(id) == .running && world.store[id]?.tasks.last?.attempt == 1)
   }
 
   /// Networks break connections too.
@@ -151,8 +243,7 @@ import Testing
     world.connect("a")
     let (id, _) = world.submit(timeout: .seconds(3_600))
     for number in 1...12 {
-      world.leave("a")
-      world.connect("a", activeTasks: ["task_1_0"])
+      returnWithTasks(nil, in: &world)
       world.wait(number.isMultiple(of: 3) ? 10 : 9)
     }
     #expect(world.status(id) == .running && world.tasks == ["task_1_0 a"] && world.cancelled == [])

@@ -362,11 +362,13 @@ struct World {
 
   @discardableResult
   mutating func connect(
-    _ agent: String, _ capabilities: [String] = ["text"], limit: Int = 1, activeTasks: [String]? = []
+    _ agent: String, _ capabilities: [String] = ["text"], limit: Int = 1, activeTasks: [String]? = [], process: String? = nil
   ) -> Int64 {
     epoch += 1
     let epoch = epoch
-    handle(.agent(.registered(agent, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks)))
+    handle(
+      .agent(
+        .registered(agent, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks, process: process)))
     return epoch
   }
 

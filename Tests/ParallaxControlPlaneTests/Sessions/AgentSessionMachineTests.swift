@@ -99,9 +99,10 @@ import Testing
     var session = session()
     let message = AgentMessage.Register(
       capabilities: ["text"], metadata: ["name": "n", "region": "eu"], config: AgentMessage.Register.Config(maxConcurrentTasks: 3),
-      activeTasks: ["task_1_0"])
+      activeTasks: ["task_1_0"], process: "p")
     let registration = AgentSessionMachine.Registration(
-      agentID: "agent_1", name: "n", capabilities: ["text"], limit: 3, metadata: ["name": "n", "region": "eu"], activeTasks: ["task_1_0"])
+      agentID: "agent_1", name: "n", capabilities: ["text"], limit: 3, metadata: ["name": "n", "region": "eu"], activeTasks: ["task_1_0"],
+      process: "p")
     #expect(receive(register(message), id: "m1", &session) == [.register(registration)])
     #expect(session.registration == nil)
     let config = ControlPlaneMessage.Registered.Config(
@@ -133,6 +134,11 @@ import Testing
     (
       AgentMessage.Register(capabilities: ["ok"], config: .init(maxConcurrentTasks: 10_001)),
       "register: config.maxConcurrentTasks: expected 1 to 10000, found 10001"
+    ),
+    (AgentMessage.Register(capabilities: ["ok"], process: ""), "register: process: expected 1 to 128 bytes, found 0"),
+    (
+      AgentMessage.Register(capabilities: ["ok"], process: String(repeating: "x", count: 129)),
+      "register: process: expected 1 to 128 bytes, found 129"
     ),
     (AgentMessage.Register(capabilities: Array(repeating: "x", count: 1_001)), "register: capabilities: expected at most 1000, found 1001"),
     (
