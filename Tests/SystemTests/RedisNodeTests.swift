@@ -26,6 +26,24 @@ extension SystemTests {
       }
     }
 
+    /// As when a whole deployment is deleted.
+    @Test func `nodes that are asked to stop together end the work that they have`() async throws {
+      // No heartbeat is due meanwhile.
+      let environment = ["PARALLAX_DRAIN_DELAY": "1s", "PARALLAX_HA_CHECK_INTERVAL": "5s"]
+      try await ParallaxCluster.with(2, environment: environment) { cluster in
+        let node = cluster.nodes[0]
+        try await node.apply(pattern("analyze"))
+        let urls = cluster.nodes.map(\.agentURL)
+        try await withPythonAgents(at: [urls], capabilities: ["analysis"], arguments: ["--delay", "4"]) { _ in
+          let id = try await node.submit("analyze").executionId
+          try await eventually("the agent at work") { try await node.execution(id).status == .running }
+          for node in cluster.nodes { node.process.send(signal: SIGTERM) }
+          for node in cluster.nodes { #expect(try await node.process.waitForExit() == .code(0)) }
+          #expect(try await hash("parallax:execution:\(id)", on: cluster.redis)["status"] == "completed")
+        }
+      }
+    }
+
     @Test func `uses password and database number`() async throws {
       try await RedisServer.with(.init(password: "open-sesame")) { redis in
         try await withParallaxd(environment: ["PARALLAX_REDIS_URL": redis.url + "/3"]) { node in

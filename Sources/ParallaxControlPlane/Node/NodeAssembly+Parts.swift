@@ -119,9 +119,12 @@ extension NodeAssembly {
   }
 
   func makeShutdown() -> Shutdown {
-    let successors: @Sendable () -> [NodeSession] = { [session, members = membership.members, isAlone = configuration.isAlone] in
+    let successors: @Sendable () async -> [NodeSession] = {
+      [health, clock, members = membership.members, isAlone = configuration.isAlone] in
       guard !isAlone else { return [] }
-      return members.view.members.filter { $0.status == .healthy && $0.record.session != session }.map(\.record.session)
+      // The report of a node that leaves is unhealthy.
+      if !health.isLeaving { health.stage = .leaving(hasSuccessor: false) }
+      return await members.announceStop(within: ShutdownPlan.announcementLimit, clock: clock)
     }
     return Shutdown(
       delay: configuration.server.drainDelay, timeout: configuration.server.drainTimeout,

@@ -6,6 +6,26 @@ import ServiceLifecycle
 /// A node's view of the members of its cluster.
 typealias NodeMembers = Membership<AnyMembershipStore, MonotonicClock>
 
+extension NodeMembers {
+  /// Announces that the node stops, which its report has to say already, and returns the members that can take over its work.
+  ///
+  /// Of two nodes that stop at the same time, at least one sees that the other stops: each writes before it reads.
+  ///
+  /// - Parameters:
+  ///   - limit: The longest time for the write and the read; after it the last known members count.
+  ///   - clock: The clock of the limit.
+  /// - Returns: The sessions of the other members that can receive work.
+  func announceStop(within limit: Duration, clock: NodeClock) async -> [NodeSession] {
+    announce()
+    _ = await race {
+      _ = await self.refreshedView()
+    } until: {
+      try await clock.sleep(for: limit)
+    }
+    return view.members.filter { $0.status == .healthy && $0.record.session != session }.map(\.record.session)
+  }
+}
+
 /// Runs a node's membership: waits for the node's address, guards the store, and detects twins.
 struct NodeMembership: Service {
   /// The membership itself.

@@ -12,8 +12,8 @@ import Synchronization
 final class Shutdown: Service {
   /// The parts of the node that the steps act on.
   struct Parts: Sendable {
-    /// The node sessions that can continue the executions of this node.
-    var successors: @Sendable () -> [NodeSession]
+    /// Announces that this node stops, and returns the node sessions that can continue its executions.
+    var successors: @Sendable () async -> [NodeSession]
     /// Sets the stage of the node, which decides the requests that it accepts.
     var enter: @Sendable (NodeHealth.Stage) -> Void
     /// Releases leadership, however long the store takes.
@@ -68,28 +68,31 @@ final class Shutdown: Service {
   /// Waits for a graceful shutdown, and performs the steps until the server stops.
   func run() async throws {
     do { try await gracefulShutdown() } catch { return }
-    let current = begin()
+    let first = await begin()
     logger.notice(
       "shutting down",
-      metadata: ["drainDelay": "\(delay)", "drainTimeout": "\(timeout)", "successors": "\(current.successors.count)"])
+      metadata: ["drainDelay": "\(delay)", "drainTimeout": "\(timeout)", "successors": "\(first.successors.count)"])
     await withTaskGroup(of: Void.self) { group in
-      for timed in current.plan.whileAccepting {
+      for timed in first.plan.leaving {
         // The release of leadership must not delay the other steps while the store does not answer.
         if timed.step == .leave { group.addTask { await self.parts.resign() } }
-        await perform(timed, of: current)
+        await perform(timed, of: first)
       }
+      let current = await reconsider(first)
+      for timed in current.plan.whileAccepting.dropFirst(first.plan.leaving.count) { await perform(timed, of: current) }
     }
   }
 
   /// Performs the steps after the server has stopped accepting connections.
   func acceptingEnded() async {
-    let current = begin()
+    let current = await begin()
     for timed in current.plan.afterAccepting { await perform(timed, of: current) }
   }
 
-  private func begin() -> Run {
-    let successors = parts.successors()
+  private func begin() async -> Run {
+    if let started = started.withLock({ $0 }) { return started }
     let now = clock.now.instant
+    let successors = await parts.successors()
     return started.withLock { started in
       if let started { return started }
       let plan = ShutdownPlan(delay: delay, timeout: timeout, hasSuccessor: !successors.isEmpty)
@@ -97,6 +100,20 @@ final class Shutdown: Service {
       started = new
       return new
     }
+  }
+
+  /// Gives up successors that have been asked to stop since: the work of nodes that stop together ends where it is.
+  private func reconsider(_ current: Run) async -> Run {
+    guard !current.successors.isEmpty else { return current }
+    var next = current
+    next.successors = await parts.successors()
+    if next.successors.isEmpty {
+      logger.notice("all other nodes stop too; the executions end here")
+      next.plan = ShutdownPlan(delay: delay, timeout: timeout, hasSuccessor: false)
+    }
+    let reconsidered = next
+    started.withLock { $0 = reconsidered }
+    return reconsidered
   }
 
   private func perform(_ timed: ShutdownPlan.Timed, of current: Run) async {
@@ -147,7 +164,7 @@ extension Shutdown.Parts {
   /// The parts of a node.
   init(
     health: NodeHealth, election: NodeElection, dispatcher: Dispatcher, watch: ExecutionWatch, listener: ServerListener,
-    successors: @escaping @Sendable () -> [NodeSession]
+    successors: @escaping @Sendable () async -> [NodeSession]
   ) {
     self.init(
       successors: successors, enter: { health.stage = $0 }, resign: { await election.resign() },

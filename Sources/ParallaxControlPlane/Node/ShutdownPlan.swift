@@ -44,6 +44,8 @@ struct ShutdownPlan: Sendable, Hashable {
 
   /// The time for requests in transit after the server has stopped accepting: slightly longer than that of idle connections.
   static let lateRequests: Duration = .milliseconds(300)
+  /// The time to announce the stop to the other nodes, and to learn which of them stop too.
+  static let announcementLimit: Duration = .seconds(1)
   /// The longest time to spread the departure of agents over.
   static let longestSpread: Duration = .seconds(2)
   /// The time that an agent has to follow the request to reconnect.
@@ -89,6 +91,9 @@ struct ShutdownPlan: Sendable, Hashable {
 
   /// The time for the whole shutdown, after which the services are cancelled.
   var limit: Duration { steps.last?.deadline ?? .zero }
+
+  /// The steps up to and including `keepServing`, which do not depend on successors.
+  var leaving: ArraySlice<Timed> { steps.prefix { $0.step == .leave || $0.step == .keepServing } }
 
   /// The steps up to and including `stopAccepting`.
   var whileAccepting: ArraySlice<Timed> {

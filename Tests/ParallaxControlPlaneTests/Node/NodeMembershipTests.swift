@@ -4,6 +4,7 @@ import ParallaxConcurrency
 import ParallaxHA
 import ParallaxTesting
 import ServiceLifecycleTestKit
+import Synchronization
 import TestSupport
 import Testing
 
@@ -69,6 +70,54 @@ import Testing
     #expect(store.members().records.isEmpty && events.isEmpty)
   }
 
+  /// Without an interval of heartbeats between.
+  @Test func ofNodesThatStopAtTheSameTimeTheLastHasNoSuccessor() async throws {
+    let stopping = Mutex<Set<NodeSession>>([])
+    let nodes = try [World.session, World.other].map { session in
+      NodeMembers(
+        store: AnyMembershipStore(store), session: session, clusterID: "cluster", address: "\(session.nodeID):1", version: "1",
+        settings: try MembershipSettings(checkInterval: .seconds(5)), clock: MonotonicClock(clock),
+        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+        report: { MemberReport(health: stopping.withLock { $0.contains(session) } ? .unhealthy : .healthy) })
+    }
+    try await testGracefulShutdown { trigger in
+      async let runs: Void = withThrowingTaskGroup(of: Void.self) { group in
+        for node in nodes { group.addTask { try await node.run() } }
+        try await group.waitForAll()
+      }
+      try await eventually("both fields") { store.members().records.count == 2 }
+      for node in nodes { #expect(await node.refreshedView().healthyCount == 2) }
+      var successors: [[NodeSession]] = []
+      for node in nodes {
+        stopping.withLock { _ = $0.insert(node.session) }
+        successors.append(await node.announceStop(within: .seconds(1), clock: NodeClock(clock)))
+      }
+      #expect(successors == [[World.other], []])
+      trigger.triggerGracefulShutdown()
+      try await runs
+    }
+  }
+
+  @Test func aStoreThatDoesNotAnswerDelaysAStopByTheLimit() async throws {
+    let node = NodeMembers(
+      store: AnyMembershipStore(StuckMembershipStore()), session: World.session, clusterID: "cluster", address: "a:1", version: "1",
+      settings: try MembershipSettings(checkInterval: .seconds(5)), clock: MonotonicClock(clock),
+      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, report: { MemberReport() })
+    try await testGracefulShutdown { trigger in
+      let run = Task { try await node.run() }
+      // The interval of the heartbeats, and the time-out of the first write.
+      try await clock.sleepers(atLeast: 2)
+      let decisions = Recorder<[NodeSession]>()
+      let decision = Task { decisions.add(await node.announceStop(within: .milliseconds(100), clock: NodeClock(clock))) }
+      defer { decision.cancel() }
+      try await clock.sleepers(atLeast: 3)
+      clock.advance(by: .milliseconds(100))
+      try await eventually("the decision") { decisions.all == [[]] }
+      trigger.triggerGracefulShutdown()
+      try await clock.advance { try await run.value }
+    }
+  }
+
   /// A crash must not look like a departure to the other nodes.
   @Test func aCancelledNodeKeepsItsFieldWithoutAnEvent() async throws {
     address.set("10.0.0.1:8080")
@@ -126,5 +175,27 @@ import Testing
     await #expect(throws: MembershipError.self) { try await service.watchForTwin() }
     run.cancel()
     try await run.value
+  }
+}
+
+/// A store that answers nothing.
+private struct StuckMembershipStore: MembershipStore {
+  private let answer = Deferred<Void>()
+
+  func write(_ record: MemberRecord, replacing incarnation: String?) async throws -> MemberWriteOutcome {
+    try await answer.value()
+    return .renewed
+  }
+
+  func members() async throws -> MembershipSnapshot {
+    try await answer.value()
+    return MembershipSnapshot(records: [], unreadable: [:])
+  }
+
+  func remove(_ session: NodeSession) async throws { try await answer.value() }
+
+  func markEnded(_ session: NodeSession, _ end: MemberEnd) async throws -> Bool {
+    try await answer.value()
+    return false
   }
 }

@@ -46,8 +46,9 @@ import Testing
   }
 
   private func shutdown(successors: [NodeSession]) -> Shutdown {
-    Shutdown(
-      delay: Self.delay, timeout: Self.timeout, parts: node.parts(clock, successors: successors), clock: NodeClock(clock),
+    node.successors = successors
+    return Shutdown(
+      delay: Self.delay, timeout: Self.timeout, parts: node.parts(clock), clock: NodeClock(clock),
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }
 
@@ -83,6 +84,35 @@ import Testing
         .init("agents away over 2.0 seconds", 1.5),
         .init("handed over to node-b", 1.5), .init("callers answered", 6), .init("agents closed", 8.5), .init("done", 8.5),
       ])
+  }
+
+  @Test func aNodeWhoseSuccessorsStopDuringItsDelayEndsItsWork() async throws {
+    node.set(executions: 1, agents: 1, callers: 0)
+    let log = try await stop(successors: Self.successors) {
+      try await clock.sleepers()
+      node.successors = []
+      try await advance(to: 1)
+      try await eventually("the wait for the work") { node.log.contains { $0.what == "finishing" } }
+      try await advance(to: 3)
+      node.set(executions: 0, agents: 0, callers: 0)
+    }
+    #expect(
+      log == [
+        .init("leaving, successor", 0), .init("finishing", 1), .init("connections refused", 3), .init("accepting ended", 3),
+        .init("draining", 3), .init("agents away over 2.0 seconds", 3), .init("callers answered", 3), .init("agents closed", 3),
+        .init("done", 3),
+      ])
+  }
+
+  @Test func aNodeHandsOverToTheSuccessorsThatAreLeft() async throws {
+    let log = try await stop(successors: Self.successors + [World.session]) {
+      try await clock.sleepers()
+      node.successors = Self.successors
+      try await advance(to: 1)
+    } afterAccepting: {
+      try await advance(to: 1.5)
+    }
+    #expect(log.map(\.what).contains("handed over to node-b"), "\(log)")
   }
 
   @Test func aNodeWithoutWorkStopsAfterItsDelay() async throws {
@@ -156,6 +186,7 @@ private final class StoppingNode: Sendable {
     var counts = (executions: 0, agents: 0, callers: 0)
     var resignations = 0
     var waits: [Bool] = []
+    var successors: [NodeSession] = []
   }
 
   private let state = Mutex(State())
@@ -167,6 +198,11 @@ private final class StoppingNode: Sendable {
   var resignations: Int { state.withLock { $0.resignations } }
   /// For each wait for an idle node, whether it included executions.
   var waits: [Bool] { state.withLock { $0.waits } }
+
+  var successors: [NodeSession] {
+    get { state.withLock { $0.successors } }
+    set { state.withLock { $0.successors = newValue } }
+  }
 
   func note(_ what: String, _ clock: ManualClock) {
     let at = clock.now.sinceStart / .seconds(1)
@@ -191,9 +227,9 @@ private final class StoppingNode: Sendable {
     }
   }
 
-  func parts(_ clock: ManualClock, successors: [NodeSession]) -> Shutdown.Parts {
+  func parts(_ clock: ManualClock) -> Shutdown.Parts {
     Shutdown.Parts(
-      successors: { successors },
+      successors: { [self] in successors },
       enter: { [self] stage in
         switch stage {
         case .leaving(let hasSuccessor): note(hasSuccessor ? "leaving, successor" : "leaving, no successor", clock)
