@@ -15,6 +15,8 @@ logs=.build/test-logs
 strict=(env PARALLAX_STRICT=1)
 # Tests that start together also start their servers together: more of them at once only slow each other down.
 suites=("${strict[@]}" SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=16 swift test --disable-xctest)
+# Tests that stand still fail here, with their names, rather than at the limit of who runs them.
+limit=(timeout --kill-after=30 3000)
 # The summary repeats at most this many lines of a stage.
 repeated_lines=120
 
@@ -48,14 +50,20 @@ skip() {
   echo "== $1: not run: $2"
 }
 
-# Prints the failures in a log: failed expectations with their messages, crashes, and errors of compilers and scripts.
+# Prints the failures in a log: failed expectations with their messages, crashes, errors of compilers and scripts, and the tests that did
+# not end; of those that ended last the log may lack the lines.
 failures_of() {
   local found
-  found=$(awk '
+  # Arguments of tests contain what no text has.
+  found=$(tr -d '\000' <"$1" | awk '
     /recorded an issue|: error: |^error: |Fatal error:|unexpected signal|^FAILED|: warning: / { print; details = 1; next }
     details && /^(↳|  *↳|\/\/ )/ { print; next }
     { details = 0 }
-  ' "$1" | sed -E 's/\x1b\[[0-9;]*m//g')
+    /^◇ Test .* started\.$/ && !/^◇ Test (case|run) / { sub(/^◇ /, ""); sub(/ started\.$/, ""); begun[$0] = 1 }
+    /(✔|✘) Test .* (passed|failed) after / { sub(/.*(✔|✘) /, ""); sub(/( with [0-9]+ test cases?)? (passed|failed) after .*/, ""); delete begun[$0] }
+    /Test run with .* (passed|failed) after / { ended = 1 }
+    END { if (!ended) for (test in begun) print "FAILED, did not end: " test }
+  ' | sed -E 's/\x1b\[[0-9;]*m//g')
   if [ -z "$found" ]; then found=$(tail -n 20 "$1"); fi
   printf '%s\n' "$found" | head -n "$repeated_lines"
   local lines
@@ -111,7 +119,7 @@ stage "The chart's Redis" Scripts/test-redis-group.sh short || true
 if stage "Build, warnings are errors" "${strict[@]}" swift build --build-tests; then
   stage "Commands of the pages" Scripts/check-commands.py .build/debug || true
   stage "Queries of rules, dashboards and pages" Scripts/check-queries.py .build/debug || true
-  stage "Tests" "${suites[@]}" --skip-build || true
+  stage "Tests" "${limit[@]}" "${suites[@]}" --skip-build || true
   stage "Nodes behind nginx" Scripts/test-proxies.sh short || true
   stage "Chart, manifests, image and composition" Scripts/check-deploy.sh || true
   stage "Version, bill of materials and release" Scripts/check-release.sh || true

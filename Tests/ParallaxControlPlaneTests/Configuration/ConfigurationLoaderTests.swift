@@ -202,12 +202,6 @@ func faults(
   @Test func `An empty environment variable counts as unset`() throws {
     #expect(try load("server: { port: 1 }", environment: ["PARALLAX_PORT": "", "PARALLAX_API_KEYS": ""]).server.port == 1)
   }
-
-  @Test func `A flag for a key that does not exist is a programming error`() async {
-    await #expect(processExitsWith: .failure) {
-      _ = try? load(flags: [ConfigurationFlag("--prot", key: "server.prot", value: "1")])
-    }
-  }
 }
 
 @Suite struct ConfigurationFaultTests {
