@@ -29,8 +29,8 @@ struct AgentMachine: Sendable {
   private var changes = AgentChanges()
   private var unheard = UnheardAnswers()
   private var timers = TimerQueue<Grace>()
-  /// The node stops and has sent its agents away.
-  private var hasSentAgentsAway = false
+  /// When the node, which stops, has sent its agents away.
+  private var sentAwayAt: Duration?
   /// The instants at which absent agents last tried to return and could not for the store's sake.
   private var turnedAway: [String: Duration] = [:]
 
@@ -88,7 +88,7 @@ struct AgentMachine: Sendable {
         leftElsewhere(id, epoch: epoch, graceful: false, home: home, at: now)
       }
     case .sentAway:
-      hasSentAgentsAway = true
+      sentAwayAt = now.instant
       return []
     case .loadsDue: return announcer.announcements(of: &tasks.directory, at: now).map { .perform(.publish($0)) }
     case .loadsMissed:
@@ -99,14 +99,13 @@ struct AgentMachine: Sendable {
 
   /// Gives up agents that did not reconnect, and processes the timers of their tasks.
   ///
-  /// A node that has sent its agents away gives up none: perhaps no other node takes them, as when all stop at once, and their work goes on
-  /// where their executions are recovered.
+  /// A node that has sent its agents away gives up none of those: perhaps no other node takes them, as when all stop at once, and their
+  /// work goes on where their executions are recovered.
   mutating func timePassed(at now: Moment) -> [Action] {
     var actions = tasks.timePassed(at: now)
     while let grace = timers.popDue(at: now.instant) {
-      guard !hasSentAgentsAway, let agent = directory[grace.agent], agent.epoch == grace.epoch, agent.absentSince == grace.since else {
-        continue
-      }
+      guard let agent = directory[grace.agent], agent.epoch == grace.epoch, agent.absentSince == grace.since else { continue }
+      if let sentAwayAt, agent.home == nil, grace.since >= sentAwayAt { continue }
       // An agent that the store keeps away has its grace from its last attempt on.
       if let end = turnedAway[grace.agent].map({ $0 + settings.resumeGrace }), end > now.instant {
         timers.add(grace, at: end)
@@ -264,6 +263,7 @@ extension AgentMachine {
     _ id: String, _ epoch: Int64, _ capabilities: [String], _ limit: Int, _ activeTasks: [String]?, home: NodeSession? = nil
   ) {
     turnedAway[id] = nil
+    if home != nil { unheard.forget(id) }
     tasks.directory.upsert(id: id, epoch: epoch, capabilities: Set(capabilities), limit: limit, home: home)
     tasks.directory.setReportedTasks(activeTasks.map { Set($0) }, id: id)
     tasks.disconnected(id)

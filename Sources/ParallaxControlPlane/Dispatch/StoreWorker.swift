@@ -98,7 +98,10 @@ struct StoreWorker: Sendable {
       return .success(try await store.register(record))
     } catch {
       reports.failed("registration of an agent", error)
-      if (error as? StateStoreError)?.code != .unreadable { owner.handle(.agent(.turnedAway(record.id))) }
+      // What only an operator repairs must not keep the tasks of an agent from others.
+      if let code = (error as? StateStoreError)?.code, [.unavailable, .unwritable].contains(code) {
+        owner.handle(.agent(.turnedAway(record.id)))
+      }
       return .failure(error)
     }
   }

@@ -10,7 +10,7 @@ public import ParallaxRedis
 /// ```
 ///
 /// The caller runs the client, beside the election and until after it. Calls throw the client's `RedisError`, and the outcome of such a
-/// call is unknown; a write that the server refuses, or too few replicas acknowledge, throws `ElectionError` with `storeRefusesWrites`.
+/// call is unknown; a write that the server refuses throws `ElectionError` with `storeRefusesWrites`.
 /// Each election needs a key of its own; the channel of the same name carries its hints. The store uses a single key, so any deployment
 /// of Redis suits it; a server that replicates asynchronously can lose an acknowledged write, see `requiredReplicas`.
 public struct RedisElectionStore: ElectionStore {
@@ -67,7 +67,7 @@ public struct RedisElectionStore: ElectionStore {
   ///   - expecting: The version to replace; `nil` if no record may be stored.
   /// - Returns: The new version, or the stored record if it has another version.
   /// - Throws: `ElectionError` with `unreadableRecord` if the stored record cannot be decoded, with `storeRefusesWrites` if the server
-  ///   refuses the write or too few replicas acknowledge it; any other error if the outcome is unknown.
+  ///   refuses the write; any other error if the outcome is unknown, as with too few replicas that acknowledge it.
   public func compareAndSet(_ record: ElectionRecord, expecting: ElectionVersion?) async throws -> CompareAndSetResult {
     let bytes = try record.encoded()
     // Not idempotent: a repeat of an executed write would find its own bytes and report a conflict.
@@ -110,7 +110,7 @@ public struct RedisElectionStore: ElectionStore {
     }
     guard replicas >= requiredReplicas else {
       throw ElectionError(
-        .storeRefusesWrites,
+        .storeUnavailable,
         "\(replicas) of \(requiredReplicas) required replicas acknowledged the write of \(key), so it may be lost; check the replicas")
     }
     return reply

@@ -82,12 +82,15 @@ extension RedisStateStore {
   private func removal(
     of entries: [(member: String, score: Int64)], in bucket: ExecutionBucket, endedBefore instant: Timestamp?, now: Timestamp
   ) async throws -> (removed: Int, kept: Int) {
+    // A full server admits the entry of a live execution that its owner restores before the execution: among the youngest, which only the
+    // number to keep removes, an entry without an execution is left alone.
+    let isOrphan = { instant != nil && now.milliseconds - $0 > Self.clockTolerance.wholeMilliseconds }
     let replies = try await pipeline(
       entries.map { id, createdAt in
         let arguments = [
           RedisArgument(Self.formatVersion), RedisArgument(bucket.name),
           RedisArgument(ExecutionScripts.tombstoneLifetime.wholeMilliseconds), RedisArgument(Self.keyLifetime(since: createdAt, now: now)),
-          RedisArgument(now.milliseconds - createdAt > Self.clockTolerance.wholeMilliseconds ? 1 : 0),
+          RedisArgument(isOrphan(createdAt) ? 1 : 0),
           RedisArgument(instant?.description ?? ""),
         ]
         return script(ExecutionScripts.remove, id, arguments)

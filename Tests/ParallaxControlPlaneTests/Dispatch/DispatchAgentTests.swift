@@ -317,6 +317,19 @@ import Testing
     #expect(world.status(id) == .running && world.store[id]?.tasks.first?.state == .open)
   }
 
+  /// Its task ends, or goes to another, while callers are still awaited.
+  @Test func aStoppingNodeGivesUpAnAgentThatWasGoneBefore() {
+    var world = World()
+    world.connect("a")
+    let (id, _) = world.submit(timeout: .seconds(300))
+    world.leave("a")
+    world.advance(by: .seconds(1))
+    world.handle(.agent(.sentAway))
+    world.advance(by: .seconds(60))
+    world.settle()
+    #expect(world.status(id) == .failed && world.store[id]?.execution.error?.code == "AGENT_LOST")
+  }
+
   @Test func aTaskThatWaitedUnsentWhenTheConnectionEndedIsNotALoss() throws {
     var world = World()
     world.connect("a")

@@ -77,7 +77,7 @@ import Testing
 
   @Test func `An agent whose registration the store refuses or does not answer counts as turned away`() async throws {
     let agent = AgentRecord(id: "a", capabilities: ["text"], session: World.session, connectedAt: World.start, activeTasks: [])
-    for (code, isTurnedAway) in [(StateStoreError.Code.unavailable, true), (.unwritable, true), (.refused, true), (.unreadable, false)] {
+    for (code, isTurnedAway) in [(StateStoreError.Code.unavailable, true), (.unwritable, true), (.refused, false), (.unreadable, false)] {
       store.failWrites([StateStoreError(code, "no")])
       let before = owner.events.all.count
       guard case .failure = await (try makeWorker()).register(agent, for: owner) else { throw ProcessFailure("the registration is stored") }

@@ -58,6 +58,16 @@ import Testing
     }
   }
 
+  /// A full server has admitted the entries of a restoration, which its owner repeats until the execution is admitted too.
+  @Test func retentionByNumberLeavesAnEntryWithoutHashThatIsNotOld() async throws {
+    try await withStore { test in
+      let stored = Sample.execution("exec_restored", createdAt: try await test.store.currentTime() - .seconds(7_200))
+      try await leaveIndexEntries(of: stored, in: test)
+      #expect(try await test.store.removeExecutions(createdBefore: Sample.instant, maxRetained: 0, limit: 9) == 0)
+      #expect(try await test.store.create(stored) == .created)
+    }
+  }
+
   @Test func recoveryRemovesAnEntryWithoutHashAndBarsThatCreatorAlone() async throws {
     try await withStore { test in
       try await leaveIndexEntries(of: Sample.execution("exec_lost"), in: test)
