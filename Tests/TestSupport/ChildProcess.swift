@@ -99,9 +99,12 @@ package final class ChildProcess: Sendable {
     }
   }
 
-  /// Kills the process, waits for its end, and removes its folder.
+  /// Kills the process and its children, waits for its end, and removes its folder.
   package func stop() async {
+    // A witness that is killed leaves the node inside it running.
+    let children = exit == nil ? childProcesses(of: pid).filter { !$0.isZombie } : []
     send(signal: SIGKILL)
+    for child in children { kill(child.pid, SIGKILL) }
     // The cancellation of a failed test must not shorten the wait: the process must end before the next one starts.
     await Task { _ = try? await self.waitForExit() }.value
     try? FileManager.default.removeItem(at: folder)
