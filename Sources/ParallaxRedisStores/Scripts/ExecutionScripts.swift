@@ -105,7 +105,8 @@ enum ExecutionScripts {
 
   /// Applies the owner's change.
   ///
-  /// A server with full memory accepts an end without a result; all other changes wait.
+  /// A server with full memory accepts an end without a result; all other changes wait. Such an end has the revision of the change that the
+  /// server refused; if an earlier attempt of that change arrives late after all, the end replaces it.
   ///
   ///     KEYS  1 execution, 2 its tasks
   ///     ARGV  1 format version, 2 owner's nodeId, 3 owner's incarnation, 4 epoch, 5 revision after the change,
@@ -113,15 +114,21 @@ enum ExecutionScripts {
   ///     →     applied | stale | behind | unread | missing | unreadable
   static let update = RedisScript(
     """
+    local function endsInChange()
+      for i = 8, 6 + tonumber(ARGV[7]), 2 do
+        if ARGV[i] == 'status' then return ARGV[i + 1] ~= 'pending' and ARGV[i + 1] ~= 'running' and ARGV[i + 1] ~= 'aggregating' end
+      end
+    end
     local now = redis.call('HMGET', KEYS[1], 'version', 'nodeId', 'incarnation', 'epoch', 'revision', 'status', 'recordings')
     if not now[1] then return 'missing' end
     if tonumber(now[1]) > tonumber(ARGV[1]) then return 'unreadable' end
     local live = \(isLive(6))
     if live and tonumber(now[4]) < tonumber(ARGV[4]) then return 'behind' end
     if now[2] ~= ARGV[2] or now[3] ~= ARGV[3] or now[4] ~= ARGV[4] then return 'stale' end
-    if now[5] == ARGV[5] then return 'applied' end
-    if not live or tonumber(now[5]) >= tonumber(ARGV[5]) then return 'stale' end
-    if tonumber(now[5]) + 1 ~= tonumber(ARGV[5]) then return 'behind' end
+    local isSame = now[5] == ARGV[5]
+    if isSame and not (live and endsInChange()) then return 'applied' end
+    if not live or tonumber(now[5]) > tonumber(ARGV[5]) then return 'stale' end
+    if not isSame and tonumber(now[5]) + 1 ~= tonumber(ARGV[5]) then return 'behind' end
     if tonumber(now[7] or 0) > tonumber(ARGV[6]) then return 'unread' end
     \(admissionOfEnds)
     \(write(unless: "false"))

@@ -55,9 +55,10 @@ struct InMemoryExecutions {
     let execution = byID.values[index].execution
     if execution.epoch < change.epoch, !execution.status.isTerminal { return .behind }
     guard execution.owner == change.owner, execution.epoch == change.epoch else { return .stale }
-    if execution.revision == change.revision { return .applied }
-    guard execution.revision < change.revision, !execution.status.isTerminal else { return .stale }
-    guard execution.revision + 1 == change.revision else { return .behind }
+    let isSame = execution.revision == change.revision
+    if isSame, execution.status.isTerminal || change.status?.isTerminal != true { return .applied }
+    guard execution.revision <= change.revision, !execution.status.isTerminal else { return .stale }
+    guard isSame || execution.revision + 1 == change.revision else { return .behind }
     guard execution.recordings <= change.recordings else { return .unread }
     byID.values[index].apply(change)
     recordEnd(of: change.id)

@@ -60,6 +60,20 @@ extension StateStoreConformance {
       try expect(await store.update(end), is: .applied, "the repeat of the last change of all")
       try await expectStored(stored, in: store, "after the repeat of the last change of all")
     },
+    Check("an end replaces the change whose revision it has, and no other change does") { store in
+      var stored = Sample.execution()
+      try await create(stored, in: store)
+      let (change, start) = (Sample.change(of: stored, tasks: [Sample.task("task_1")]), Sample.change(of: stored, status: .running))
+      var end = Sample.change(of: stored, status: .failed, tasks: [Sample.task("task_1", state: .cancelled)])
+      end.error = ExecutionFailure(code: "TIMEOUT", message: "took too long")
+      stored = try await apply(change, to: stored, in: store)
+      try expect(await store.update(start), is: .applied, "another change with the same revision, taken for a repeat")
+      try await expectStored(stored, in: store, "after another change with the same revision")
+      stored = try await apply(end, to: stored, in: store)
+      try await expectStored(stored, in: store, "after the end with the same revision")
+      try expect(await store.update(change), is: .applied, "the change that the end replaced")
+      try await expectStored(stored, in: store, "after the change that the end replaced")
+    },
     Check("a change by another owner, or of an earlier epoch or revision, is stale and changes nothing") { store in
       var stored = Sample.execution(tasks: [Sample.task("task_1")])
       stored.execution.epoch = 4
