@@ -21,6 +21,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   private let logger: Logger
   private let unanswered: NIOLoopBoundBox<UnansweredTasks>
   private let waiting: NIOLoopBoundBox<WaitingTasks>
+  private let unwritten: NIOLoopBoundBox<UnwrittenTasks>
   /// The last registration of the agent, also after its end; nil before the first.
   private let registeredAs: NIOLoopBoundBox<(agentID: String, epoch: Int64)?>
   private let isClosed: NIOLoopBoundBox<Bool>
@@ -36,6 +37,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     self.machine = NIOLoopBoundBox(machine, eventLoop: connection.eventLoop)
     unanswered = NIOLoopBoundBox(UnansweredTasks(), eventLoop: connection.eventLoop)
     waiting = NIOLoopBoundBox(WaitingTasks(), eventLoop: connection.eventLoop)
+    unwritten = NIOLoopBoundBox(UnwrittenTasks(), eventLoop: connection.eventLoop)
     registeredAs = NIOLoopBoundBox(nil, eventLoop: connection.eventLoop)
     isClosed = NIOLoopBoundBox(false, eventLoop: connection.eventLoop)
     refusedMessage = NIOLoopBoundBox(ByteBuffer(), eventLoop: connection.eventLoop)
@@ -91,6 +93,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   }
 
   package func drained() {
+    unwritten.value.removeAll()
     while !waiting.value.isEmpty, connection.unsentBytes <= Self.pacingLimit, let task = waiting.value.next(at: clock.now.instant) {
       guard task.timeout.duration > .zero else {
         // Its withdrawal is under way, or was lost.
@@ -112,6 +115,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     logger.debug("agent connection closed", metadata: ["reason": "\(reason)"])
     isClosed.value = true
     waiting.value.removeAll()
+    for task in unwritten.value.tasks(inLast: connection.unsentBytes) { isUnsent(task) }
     perform(machine.value.connectionClosed())
     // The acknowledgement waits for the return of an agent that has left.
     failRefused(reason)
@@ -131,7 +135,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
       }
     case .task(let task) where !waiting.value.isEmpty || connection.unsentBytes > Self.pacingLimit:
       waiting.value.add(task, at: clock.now.instant)
-      tellDispatcher { .deferred(task: task.taskId, at: $0, epoch: $1) }
+      isUnsent(task.taskId)
     case .taskCancelled(let task) where waiting.value.remove(task.taskId):
       // The agent has never had the task.
       forward { .agent(.stopped(task: task.taskId, by: $0)) }
@@ -142,22 +146,31 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   private func write(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
     do {
       let frame = try message.frame(id: id ?? nextID(for: message), timestamp: clock.now.wall)
+      if case .task(let task) = message, let limit = machine.value.agentMessageLimit, frame.count > limit {
+        return fail(
+          UnansweredTasks.Task(task, bytes: frame.count), .tooLarge, "the task has \(frame.count) bytes and its agent takes \(limit)")
+      }
+      guard connection.send(ByteBuffer(bytes: frame)) else {
+        // The connection closes.
+        if case .task(let task) = message { isUnsent(task.taskId) }
+        return
+      }
+      unwritten.value.add(message, bytes: frame.count)
+      metrics.sent(message.kind)
       switch message {
-      case .task(let task):
-        if let limit = machine.value.agentMessageLimit, frame.count > limit {
-          return fail(
-            UnansweredTasks.Task(task, bytes: frame.count), .tooLarge, "the task has \(frame.count) bytes and its agent takes \(limit)")
-        }
-        unanswered.value.add(UnansweredTasks.Task(task, bytes: frame.count))
+      case .task(let task): unanswered.value.add(UnansweredTasks.Task(task, bytes: frame.count))
       case .taskCancelled(let task): unanswered.value.remove(task.taskId)
       case .resultAck(let task): unanswered.value.acknowledge(task.taskId)
       default: break
       }
-      connection.send(ByteBuffer(bytes: frame))
-      metrics.sent(message.kind)
     } catch {
       logger.error("a message could not be encoded", metadata: ["type": "\(message.kind.rawValue)", "error": "\(error)"])
     }
+  }
+
+  /// Tells the dispatcher that the agent does not have a task yet.
+  private func isUnsent(_ task: String) {
+    tellDispatcher { .deferred(task: task, at: $0, epoch: $1) }
   }
 
   /// The id of a message: for a task the task's id, so that an agent may answer with either, else a number.
@@ -287,7 +300,7 @@ private enum Refusal {
   }
 }
 
-/// Forwards calls from any thread to a session on its event loop; does not retain the session, which its connection owns.
+/// Forwards calls from any thread to a session on its event loop; retains the session, which its connection owns, for the calls under way.
 struct SessionLink: AgentLink {
   fileprivate weak let session: AgentSession?
   fileprivate let eventLoop: any EventLoop
@@ -341,8 +354,9 @@ struct SessionLink: AgentLink {
     inOrder { $0.connection.close(code: code, reason: reason) }
   }
 
-  /// Performs an operation on the event loop, after all earlier ones.
+  /// Performs an operation on the event loop, after all earlier ones, also if the connection ends before: a task must not vanish.
   private func inOrder(_ work: @escaping @Sendable (AgentSession) -> Void) {
-    eventLoop.execute { session.map(work) }
+    guard let session else { return }
+    eventLoop.execute { work(session) }
   }
 }

@@ -51,9 +51,14 @@ package protocol AgentConnection: AnyObject, Sendable {
   ///
   /// Messages are sent in the order of the calls, and messages of one burst are written together. An agent that does not read is
   /// disconnected by the message that finds ``ConnectionLimits/agentBacklog`` unsent bytes before it (``AgentCloseReason/slowReader``).
-  func send(_ text: ByteBuffer)
+  ///
+  /// - Returns: Whether the message waits to be sent; false once the connection closes.
+  @discardableResult
+  func send(_ text: ByteBuffer) -> Bool
 
   /// The unsent bytes, of messages that wait in the outbox; ``AgentMessageHandler/drained()`` follows once there are none.
+  ///
+  /// After the end of the connection, the bytes of the messages that were never written: those sent last.
   var unsentBytes: Int { get }
 
   /// Sends a ping, which every WebSocket library answers; sends none while the agent does not read.

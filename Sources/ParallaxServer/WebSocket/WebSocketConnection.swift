@@ -48,9 +48,10 @@ final class WebSocketConnection: AgentConnection {
     self.maxWaitingBytes = maxWaitingBytes
   }
 
-  func send(_ text: ByteBuffer) {
-    let mustWake = outbox.withLock { outbox in
-      guard !outbox.hasEnded, outbox.closeRequest == nil else { return false }
+  @discardableResult
+  func send(_ text: ByteBuffer) -> Bool {
+    let (isTaken, mustWake) = outbox.withLock { outbox in
+      guard !outbox.hasEnded, outbox.closeRequest == nil else { return (false, false) }
       // One message is accepted whatever its size, and what follows it, because the agent may well read it.
       if outbox.waitingBytes >= maxWaitingBytes + outbox.oversizedBytes { outbox.hasOverflowed = true }
       if text.readableBytes > maxWaitingBytes { outbox.oversizedBytes = max(outbox.oversizedBytes, text.readableBytes) }
@@ -61,9 +62,10 @@ final class WebSocketConnection: AgentConnection {
       } else {
         outbox.messages.append(text)
       }
-      return outbox.claimLoop()
+      return (true, outbox.claimLoop())
     }
     if mustWake { wakeLoop() }
+    return isTaken
   }
 
   var unsentBytes: Int { outbox.withLock { $0.waitingBytes } }

@@ -319,24 +319,60 @@ extension AgentSessionTests {
     try await eventually("both answers") { gone.all.count == 2 }
   }
 
+  private static func task(_ number: Int) -> ControlPlaneMessage.Task {
+    ControlPlaneMessage.Task(
+      taskId: "task_\(number)_0", executionId: "exec_\(number)", patternName: "pattern", patternVersion: "1.0.0", capability: "text",
+      input: [:], timeout: .seconds(60), priority: .normal, context: .init(stepIndex: 0, totalSteps: 1))
+  }
+
+  /// Ends the connection of a session that nobody else holds, as the handler of a connection does, after a task for it.
   @Test func `A task that reaches its session after the end of the connection counts as unsent`() async throws {
+    let news = Recorder<AgentAnnouncement>()
+    try await withSession(peers: Peers(publish: { news.add($0) })) { _, dispatcher in
+      let owner = SessionOwner(try await makeSession(of: dispatcher))
+      try await register(try #require(owner.session))
+      try await connection.eventLoop.submit {
+        // The session gets the task on its event loop, after the end of the connection.
+        dispatcher.received(.deliver(Self.task(7), agent: "agent_1", owner: World.other))
+        owner.take()?.closed(.connectionLost("it broke"))
+      }.get()
+      try await eventually("the news") { news.all.contains(where: Self.ended(unsent: ["task_7_0"])) }
+      #expect(!connection.types.contains("task"))
+    }
+  }
+
+  @Test func `A task that was not written when the connection ended counts as unsent`() async throws {
+    let news = Recorder<AgentAnnouncement>()
+    try await withSession(peers: Peers(publish: { news.add($0) })) { session, dispatcher in
+      try await register(session, limit: 4)
+      dispatcher.received(.deliver(Self.task(6), agent: "agent_1", owner: World.other))
+      try await eventually("a task") { taskCount() == 1 }
+      try await setUnsent(0, session)
+      for number in [7, 8] { dispatcher.received(.deliver(Self.task(number), agent: "agent_1", owner: World.other)) }
+      try await eventually("the next tasks") { taskCount() == 3 }
+      // The system has taken the first task since then, and not the whole of the second.
+      connection.unsentBytes = connection.lastSize
+      try await connection.eventLoop.submit { session.closed(.connectionLost("it broke")) }.get()
+      try await eventually("the news") { news.all.contains(where: Self.ended(sent: ["task_6_0", "task_7_0"], unsent: ["task_8_0"])) }
+    }
+  }
+
+  @Test func `A task that a closing connection does not take counts as unsent`() async throws {
     let news = Recorder<AgentAnnouncement>()
     try await withSession(peers: Peers(publish: { news.add($0) })) { session, dispatcher in
       try await register(session)
-      let task = ControlPlaneMessage.Task(
-        taskId: "task_7_0", executionId: "exec_7", patternName: "pattern", patternVersion: "1.0.0", capability: "text", input: [:],
-        timeout: .seconds(60), priority: .normal, context: .init(stepIndex: 0, totalSteps: 1))
-      try await connection.eventLoop.submit {
-        // The session gets the task on its event loop, after the end of the connection.
-        dispatcher.received(.deliver(task, agent: "agent_1", owner: World.other))
-        session.closed(.connectionLost("it broke"))
-      }.get()
-      let unsent = Cargo(sent: [], unsent: ["task_7_0"])
-      try await eventually("the news") {
-        news.all.contains { if case .connectionEnded("agent_1", _, unsent) = $0 { true } else { false } }
-      }
-      #expect(!connection.types.contains("task"))
+      connection.isClosing = true
+      dispatcher.received(.deliver(Self.task(7), agent: "agent_1", owner: World.other))
+      try await connection.eventLoop.submit { session.closed(.closedByServer(code: .goingAway, reason: "restart")) }.get()
+      try await eventually("the news") { news.all.contains(where: Self.ended(unsent: ["task_7_0"])) }
+      #expect(taskCount() == 0)
     }
+  }
+
+  /// The announcement of the end of the first connection.
+  private static func ended(sent: Set<String> = [], unsent: Set<String>) -> (AgentAnnouncement) -> Bool {
+    let cargo = Cargo(sent: sent, unsent: unsent)
+    return { if case .connectionEnded("agent_1", _, cargo) = $0 { true } else { false } }
   }
 
   @Test func aTaskThatIsWithdrawnWhileItWaitsIsNotSentAndTakesNoPlace() async throws {
@@ -355,6 +391,23 @@ extension AgentSessionTests {
   }
 }
 
+/// Holds a session as its connection does.
+private final class SessionOwner: Sendable {
+  private let held: Mutex<AgentSession?>
+
+  init(_ session: AgentSession) { held = Mutex(session) }
+
+  var session: AgentSession? { held.withLock { $0 } }
+
+  /// Lets the session go.
+  func take() -> AgentSession? {
+    held.withLock { session in
+      defer { session = nil }
+      return session
+    }
+  }
+}
+
 /// Records the messages and the close frame of a connection.
 private final class RecordingConnection: AgentConnection {
   private struct Recorded {
@@ -364,6 +417,8 @@ private final class RecordingConnection: AgentConnection {
     var codes: [WebSocketCloseCode] = []
     var pings: [UInt64] = []
     var unsentBytes = 0
+    var isClosing = false
+    var lastSize = 0
   }
 
   let id = "connection"
@@ -384,14 +439,26 @@ private final class RecordingConnection: AgentConnection {
     set { recorded.withLock { $0.unsentBytes = newValue } }
   }
 
+  /// Whether the connection takes no more messages.
+  var isClosing: Bool {
+    get { recorded.withLock { $0.isClosing } }
+    set { recorded.withLock { $0.isClosing = newValue } }
+  }
+
+  /// The bytes of the last message.
+  var lastSize: Int { recorded.withLock { $0.lastSize } }
+
   /// Forgets the messages so far.
   func forget() { recorded.withLock { $0.types = [] } }
 
-  func send(_ text: ByteBuffer) {
-    guard let message = try? ControlPlaneMessage.decode(text.readableBytesView).message else { return }
-    recorded.withLock { recorded in
+  func send(_ text: ByteBuffer) -> Bool {
+    guard let message = try? ControlPlaneMessage.decode(text.readableBytesView).message else { return false }
+    return recorded.withLock { recorded in
+      if recorded.isClosing { return false }
       recorded.types.append(message.kind.rawValue)
+      recorded.lastSize = text.readableBytes
       if case .error(let fault) = message { recorded.faults.append("\(fault.code): \(fault.message)") }
+      return true
     }
   }
 

@@ -190,6 +190,21 @@ import Testing
     #expect(frames.first == .text("a") && frames.last?.closeCode == 1001 && frames.count == 2)
   }
 
+  @Test func `A closing connection takes no message, and afterward knows what was never written`() throws {
+    let fixture = try open()
+    let connection = try #require(fixture.gateway.connections.first)
+    #expect(connection.send(ByteBuffer(string: "written")))
+    fixture.channel.embeddedEventLoop.run()
+    fixture.channel.isWritable = false
+    #expect(connection.send(ByteBuffer(string: "waits")))
+    connection.close(code: .goingAway, reason: "restart")
+    #expect(!connection.send(ByteBuffer(string: "late")))
+    fixture.channel.embeddedEventLoop.run()
+    _ = try fixture.channel.finish(acceptAlreadyClosed: true)
+    #expect(connection.unsentBytes == "waits".utf8.count)
+    #expect(!connection.send(ByteBuffer(string: "later")))
+  }
+
   @Test func disconnectsAgentsThatDoNotAnswerAClose() throws {
     let fixture = try open()
     try #require(fixture.gateway.connections.first).close(code: .normal, reason: "")
