@@ -120,8 +120,10 @@ package struct DispatchMachine: Sendable {
     case .cancelled(let id, let waiter): return driver.cancel(id, waiter, at: now)
     case .stopping: return driver.releaseCallers()
     case .agent(let event): return driver.handle(event, at: now)
-    case .completed(let result, let agent, let messageID): return driver.completed(result, by: agent, messageID, at: now)
-    case .failed(let error, let agent, let messageID): return driver.failed(error, by: agent, messageID, at: now)
+    case .completed(let result, let agent, let messageID):
+      return driver.ended(TaskRecord(result, by: agent), of: result.executionId, messageID, at: now)
+    case .failed(let error, let agent, let messageID):
+      return driver.ended(TaskRecord(error, by: agent), of: error.executionId, messageID, at: now)
     case .message(let message): return received(message, at: now)
     case .handOver(let sessions): return handOver(to: sessions)
     case .written(let id, let epoch, let revision, let outcome):

@@ -1,6 +1,6 @@
 package import Logging
 package import NIOCore
-package import ParallaxAPI
+import ParallaxAPI
 import ParallaxConcurrency
 package import ParallaxHA
 package import ParallaxState
@@ -16,7 +16,6 @@ package final class Dispatcher: Service {
     var machine: DispatchMachine
     var callers: [WaiterID: UnsafeContinuation<Resolution?, Never>] = [:]
     var links: [String: (epoch: Int64, link: any AgentLink)] = [:]
-    var nextWaiter: WaiterID = 0
     var alarm: (instant: Duration, timer: Scheduled<Void>)?
     var idleWaiter: IdleWaiter?
     /// The answers to callers, sent after the lock is released.
@@ -37,6 +36,7 @@ package final class Dispatcher: Service {
   }
 
   private let state: Mutex<State>
+  private let lastWaiter = Atomic<WaiterID>(0)
   private let worker: StoreWorker
   private let restoration: StoreRestoration
   private let jobs: AsyncStream<Job>
@@ -190,10 +190,7 @@ package final class Dispatcher: Service {
   }
 
   private func wait(for id: String, _ event: (WaiterID) -> DispatchEvent) async -> Resolution? {
-    let waiter = withState { state in
-      state.nextWaiter += 1
-      return state.nextWaiter
-    }
+    let waiter = lastWaiter.wrappingAdd(1, ordering: .relaxed).newValue
     return await suspend { (continuation: UnsafeContinuation<Resolution?, Never>) in
       let now = clock.now
       withState { state in
@@ -302,15 +299,6 @@ package final class Dispatcher: Service {
   }
 
   // MARK: Views
-
-  /// The state of an agent at this node.
-  package struct AgentView: Sendable {
-    package var isConnected: Bool
-    package var isDraining: Bool
-    package var activeTasks: Int
-    package var tasksCompleted: Int
-    package var lastSeen: Timestamp?
-  }
 
   package func agent(_ id: String) -> AgentView? {
     state.withLock { state in

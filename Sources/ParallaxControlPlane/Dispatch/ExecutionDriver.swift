@@ -303,18 +303,8 @@ extension ExecutionDriver {
     perform(agents.tasks.withdrawForOther(message, from: agent, at: now), at: now)
   }
 
-  /// Processes the result of a task.
-  mutating func completed(_ result: AgentMessage.TaskResult, by agent: String, _ messageID: String?, at now: Moment) -> [DispatchAction] {
-    ended(TaskRecord(result, by: agent), of: result.executionId, messageID, at: now)
-  }
-
-  /// Processes the error of a task.
-  mutating func failed(_ failure: AgentMessage.TaskError, by agent: String, _ messageID: String?, at now: Moment) -> [DispatchAction] {
-    ended(TaskRecord(failure, by: agent), of: failure.executionId, messageID, at: now)
-  }
-
   /// Processes an outcome, or records it if this node does not drive the execution.
-  private mutating func ended(_ outcome: TaskRecord, of id: String, _ messageID: String?, at now: Moment) -> [DispatchAction] {
+  mutating func ended(_ outcome: TaskRecord, of id: String, _ messageID: String?, at now: Moment) -> [DispatchAction] {
     agents.tasks.answered(outcome.id, by: outcome.agentID)
     guard executions[id]?.machine.stored.tasks.contains(where: { $0.id == outcome.id && $0.agentID == outcome.agentID }) == true else {
       agents.tasks.free(outcome.id, from: outcome.agentID, completed: outcome.state == .completed)
