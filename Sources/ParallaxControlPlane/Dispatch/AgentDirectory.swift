@@ -3,6 +3,9 @@ package import ParallaxHA
 
 /// A task that an agent has in hand.
 package struct TaskInHand: Sendable, Hashable {
+  /// The number of deaths after which a task counts as lost although its agent reports it.
+  static let mostDeaths = 3
+
   /// The id of the execution; empty if only the agent itself reported the task.
   package var executionID: String
   /// Whether this node drives the execution.
@@ -22,8 +25,8 @@ package struct TaskInHand: Sendable, Hashable {
 
   /// The epoch of the last registration at which the agent reported the task; nil for none.
   fileprivate(set) var reportedAt: Int64?
-  /// The deaths of the agent before and after which it reported the task.
-  fileprivate(set) var relapses = Relapses()
+  /// The number of the agent's deaths before and after each of which it reported the task.
+  fileprivate(set) var deaths = 0
   /// Whether the agent still has the task that it has lost often enough, and is to be told to stop.
   package fileprivate(set) var isGivenUp = false
 
@@ -69,8 +72,6 @@ package struct KnownAgent: Sendable {
   /// The epoch of the previous connection; nil for none.
   package fileprivate(set) var formerEpoch: Int64?
   fileprivate(set) var othersLosses = OthersLosses()
-  /// The begin of the present or last connection; nil for none.
-  fileprivate var beganAt: Duration?
   /// The process that the agent has named last; nil for none.
   package fileprivate(set) var process: String?
   /// The withdrawn tasks that the agent may still work on; each occupies its place until the agent reports otherwise.
@@ -357,23 +358,26 @@ package struct AgentDirectory: Sendable {
     }
   }
 
-  /// Counts the deaths of an agent that has registered and reports the same tasks after each; the former connection ended at `end`.
+  /// Counts the death of an agent that has registered under another name of its process, for the tasks that it reported before and reports
+  /// again.
+  ///
+  /// A connection that breaks between registrations of one process is no death, nor is any of an agent that does not name its processes:
+  /// their networks may be at fault. The store does not tell the process of a registration whose announcement was lost, so an agent that has
+  /// named its process before is then taken for alive.
   ///
   /// - Returns: The tasks that count as lost: each may take down its agent, which does not lose it.
-  mutating func noteRelapses(
-    of id: String, after end: Duration?, process: String?, at now: Duration
-  ) -> [(task: String, execution: String, isProven: Bool)] {
+  mutating func noteDeath(of id: String, process: String?) -> [(task: String, execution: String)] {
     guard let agent = agents[id] else { return [] }
-    let former = ConnectionEnd(of: agent.process, lasting: agent.beganAt.flatMap { begin in end.map { $0 - begin } }, next: process)
-    agents[id]?.beganAt = now
+    var hasDied = false
+    if let former = agent.process, let process { hasDied = process != former }
     agents[id]?.process = process ?? agent.process
-    var lost: [(task: String, execution: String, isProven: Bool)] = []
+    var lost: [(task: String, execution: String)] = []
     for task in agent.reportedTasks?.sorted() ?? [] {
       guard let inHand = agent.tasks[task], inHand.isOwn, inHand.isRecorded else { continue }
-      var relapses = Relapses()
-      if let reportedAt = inHand.reportedAt, reportedAt == agent.formerEpoch { relapses = inHand.relapses.adding(former) }
-      edit(task, of: id) { ($0.reportedAt, $0.relapses, $0.isGivenUp) = (agent.epoch, relapses, relapses.areTooMany) }
-      if relapses.areTooMany { lost.append((task, inHand.executionID, relapses.areProven)) }
+      let wasReported = inHand.reportedAt != nil && inHand.reportedAt == agent.formerEpoch
+      let deaths = wasReported ? inHand.deaths + (hasDied ? 1 : 0) : 0
+      edit(task, of: id) { ($0.reportedAt, $0.deaths, $0.isGivenUp) = (agent.epoch, deaths, deaths >= TaskInHand.mostDeaths) }
+      if deaths >= TaskInHand.mostDeaths { lost.append((task, inHand.executionID)) }
     }
     return lost
   }

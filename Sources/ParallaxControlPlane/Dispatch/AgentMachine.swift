@@ -161,7 +161,6 @@ extension AgentMachine {
   ) -> [Action] {
     if let known = directory[id], known.epoch >= epoch { return [] }
     let cargo = connectionEnds(id)
-    let former = directory[id].map { $0.absentSince ?? now.instant }
     enter(id, epoch, capabilities, limit, activeTasks)
     let acknowledged = unheard.take(for: id, among: activeTasks)
     let reported = (directory[id]?.reportedTasks ?? []).subtracting(acknowledged)
@@ -178,7 +177,7 @@ extension AgentMachine {
       id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks, process: process)
     return cargo + [.perform(.publish(announcement))]
       + acknowledged.map { .perform(.send(.resultAck(ControlPlaneMessage.ResultAck(taskId: $0)), to: id)) }
-      + tasks.noteRelapses(of: id, after: former, process: process, at: now)
+      + tasks.noteDeath(of: id, process: process)
   }
 
   /// Announces the tasks of other nodes at an agent whose connection here ends: only this node knows which of them it has sent.
@@ -328,14 +327,13 @@ extension AgentMachine {
     }
     let wasHere = directory[id].map { $0.home == nil && $0.isConnected } ?? false
     let cargo = connectionEnds(id)
-    let former = directory[id].map { $0.absentSince ?? now.instant }
     enter(id, epoch, capabilities, limit, activeTasks, home: home)
     tasks.releaseTasksOfOthers(of: id)
     tasks.directory.noteLosses(of: id)
     tasks.confirmTasks(of: id, at: now)
     let executions = Set((directory[id]?.tasks ?? [:]).values.map(\.executionID))
-    let relapses = tasks.noteRelapses(of: id, after: former, process: process, at: now)
-    return relapses + cargo + (wasHere ? [.perform(.agentMoved(id))] : []) + executions.sorted().map { .recheck(execution: $0) }
+    let losses = tasks.noteDeath(of: id, process: process)
+    return losses + cargo + (wasHere ? [.perform(.agentMoved(id))] : []) + executions.sorted().map { .recheck(execution: $0) }
   }
 
   private mutating func leftElsewhere(_ id: String, epoch: Int64, graceful: Bool, home: NodeSession, at now: Moment) -> [Action] {

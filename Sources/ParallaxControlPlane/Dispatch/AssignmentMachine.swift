@@ -197,15 +197,13 @@ extension AssignmentMachine {
     directory.forgetDelivery(task: task.id, to: task.agentID)
   }
 
-  /// Counts the deaths of an agent that has registered; its former connection ended at `end`.
+  /// Counts the death of an agent that has registered under another name of its process.
   ///
-  /// - Returns: The losses of tasks that the agent reports after one death after the other. A task is blamed only if it was alone, and if
-  ///   no broken network can be the cause.
-  mutating func noteRelapses(of id: String, after end: Duration?, process: String?, at now: Moment) -> [Action] {
-    let lost = directory.noteRelapses(of: id, after: end, process: process, at: now.instant)
+  /// - Returns: The losses of tasks that the agent reports after one death after the other. A task is blamed only if it was alone.
+  mutating func noteDeath(of id: String, process: String?) -> [Action] {
     let isAlone = directory[id]?.reportedTasks?.count ?? 0 <= 1
-    return lost.map { task, execution, isProven in
-      .lost(task: task, execution: execution, !isAlone ? .amongOthers : isProven ? .repeated : .uncertain)
+    return directory.noteDeath(of: id, process: process).map { task, execution in
+      .lost(task: task, execution: execution, isAlone ? .repeated : .amongOthers)
     }
   }
 

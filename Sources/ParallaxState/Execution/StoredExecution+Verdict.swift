@@ -12,9 +12,6 @@ package enum TaskLoss: Sendable, Hashable {
   case neverSent
   /// The agent reconnected without the task after a redelivery, or reported it after one death after the other.
   case repeated
-  /// The agent reported the task after one short connection after the other: it died of the task, or the network is at fault. The next
-  /// attempt uses no retry.
-  case uncertain
   /// The same with other tasks that may have been the cause: the next attempt uses no retry.
   case amongOthers
 }
@@ -95,9 +92,6 @@ extension StoredExecution {
     case .neverSent: return (ExecutionFailure(code: TaskRecord.neverSent, message: "the agent left before the task was sent to it"), true)
     case .amongOthers:
       return (ExecutionFailure(code: TaskRecord.lostAmongOthers, message: "the agent lost this task and others more than once"), true)
-    case .uncertain:
-      let message = "the agent had this task on one short connection after the other, and may have died of it or not"
-      return (ExecutionFailure(code: TaskRecord.lostAmongOthers, message: message), true)
     case .goneWithOthers:
       let message = "the agent disconnected with this task and others, and did not reconnect in time"
       // A first such loss is mostly the agent's own; a second one makes each of the tasks suspect.
