@@ -83,11 +83,9 @@ package struct DeathNotice: Sendable {
   private mutating func observe(_ snapshot: ElectionSnapshot, at now: Duration) {
     let record = snapshot.record
     highestSequence = max(highestSequence, record.sequence)
-    let former = latestTerm
-    latestTerm = max(former ?? record.term, record.term)
+    let isRolledBack = isRolledBack(record)
+    latestTerm = max(latestTerm ?? record.term, record.term)
     if record.leader == session.nodeID, record.incarnation == session.incarnation {
-      // The store has lost later writes: the successor in them may be alive, and only the lease of this record bounds its time.
-      let isRolledBack = released.contains(record.fencingToken) || former.map { record.term < $0 } ?? false
       guard !isRolledBack else { return settle(at: now) }
       held = snapshot
       isSettled = false
@@ -95,6 +93,13 @@ package struct DeathNotice: Sendable {
     }
     if record.isReleased, record.isWitnessed, record.fencingToken == attempted { count() }
     settle(at: now)
+  }
+
+  /// Whether the store has lost later writes than a record of the dead process, as far as this notice has read them.
+  ///
+  /// The successor in them may be alive, and only the lease of this record bounds its time, so the record is not released.
+  package func isRolledBack(_ record: ElectionRecord) -> Bool {
+    released.contains(record.fencingToken) || latestTerm.map { record.term < $0 } ?? false
   }
 
   private mutating func settle(at now: Duration) {

@@ -93,7 +93,8 @@ extension ElectionSimulation {
 
   // MARK: Late writes of the dead
 
-  /// A witness that is still looking releases what a late write of its process has acquired.
+  /// A witness that is still looking releases what a late write of its process has acquired, unless the store has lost a later term that
+  /// the witness has read.
   mutating func expectRelease(of incarnation: String) {
     guard let index = witnesses.firstIndex(where: { $0.notice.session.incarnation == incarnation }) else { return }
     let timings = witnesses[index].timings
@@ -105,7 +106,7 @@ extension ElectionSimulation {
 
   mutating func checkRelease(_ index: Int) {
     guard !witnesses[index].isHindered, !store.isUnreadable, let record = store.snapshot?.record, record.leader != nil,
-      record.incarnation == witnesses[index].notice.session.incarnation
+      record.incarnation == witnesses[index].notice.session.incarnation, !witnesses[index].notice.isRolledBack(record)
     else { return }
     found.append(.deadHolder)
   }
