@@ -2,7 +2,7 @@
 """Measures what ended executions cost a node with its store in memory.
 
 Usage: memory.py PARALLAXD [EXECUTIONS]   (200000 by default)
-Prints the resident memory of the node before the first execution, at some numbers of executions, and what one execution costs. One agent
+Prints the resident memory of the node before the first execution, at some numbers of executions, and what one that is kept costs. One agent
 answers each task at once; callers do not wait. Several nodes given one after another are compared in one sitting.
 """
 import base64, json, os, pathlib, socket, struct, sys, tempfile, threading, time
@@ -134,7 +134,7 @@ def measure(daemon, total):
             agent.start()
             pid = processes.running["node"].pid
             before = resident(pid)
-            print(f"{daemon}\n  {'executions':>10}  {'resident MB':>11}\n  {0:>10}  {before / 1e6:>11.1f}", flush=True)
+            print(f"{daemon}\n  {'executions':>10}  {'kept':>7}  {'resident MB':>11}\n  {0:>10}  {0:>7}  {before / 1e6:>11.1f}", flush=True)
             done = 0
             for target in sorted({total // 20, total // 4, total // 2, total}):
                 failures = []
@@ -152,8 +152,9 @@ def measure(daemon, total):
                     time.sleep(0.05)
                 assert agent.answered == done, f"{agent.answered} of {done} executions were worked on"
                 time.sleep(1)
-                print(f"  {done:>10}  {resident(pid) / 1e6:>11.1f}", flush=True)
-            print(f"  {(resident(pid) - before) / done:.0f} bytes for each execution")
+                kept = request(port, "GET", "/api/executions?limit=1")[1]["total"]
+                print(f"  {done:>10}  {kept:>7}  {resident(pid) / 1e6:>11.1f}", flush=True)
+            print(f"  {(resident(pid) - before) / kept:.0f} bytes for each that is kept")
         finally:
             processes.stop()
 
