@@ -104,7 +104,7 @@ package struct KnownAgent: Sendable {
   /// The tasks that may have taken down an agent that is gone, or has returned and cannot report its tasks.
   var tasksAtRisk: Set<String> {
     let own = tasks.filter { $0.value.isOwn && mayKnow($0.key) && !(isConnected && delivered.contains($0.key)) }
-    return othersLosses.carried(over: isConnected ? formerEpoch ?? 0 : epoch).union(own.keys)
+    return othersLosses.carried(over: isConnected ? formerEpoch ?? 0 : epoch).union(own.keys).union(isConnected ? [] : ending)
   }
   /// Whether the agent may have received a task.
   func mayKnow(_ task: String) -> Bool {
@@ -312,7 +312,7 @@ package struct AgentDirectory: Sendable {
   mutating func ping(_ id: String, for task: String? = nil) -> UInt64? {
     guard let agent = agents[id], agent.listedAt != nil else { return nil }
     if let task { return agents[id]?.proofs.ping(for: task) }
-    return agents[id]?.proofs.pingAgain(for: agent.ending.union(agent.unlistable))
+    return agents[id]?.proofs.firstPing() ?? agents[id]?.proofs.pingAgain(for: agent.ending.union(agent.unlistable))
   }
 
   /// Whether a task was delivered to its agent's present connection.
@@ -324,6 +324,13 @@ package struct AgentDirectory: Sendable {
   package mutating func forgetDelivery(task: String, to id: String) {
     if agents[id]?.mayKnow(task) == true { edit(task, of: id) { $0.wasCarried = true } }
     agents[id]?.delivered.remove(task)
+  }
+
+  /// Forgets the delivery of a task that waited in the agent's session and is not sent.
+  mutating func forgetUnsent(task: String, to id: String) {
+    agents[id]?.delivered.remove(task)
+    agents[id]?.deferred.remove(task)
+    agents[id]?.proofs.forget(task)
   }
 
   /// Records the tasks of an agent at the end of its connection of an epoch, before or after its next registration.
@@ -362,22 +369,22 @@ package struct AgentDirectory: Sendable {
   /// again.
   ///
   /// A connection that breaks between registrations of one process is no death, nor is any of an agent that does not name its processes:
-  /// their networks may be at fault. The store does not tell the process of a registration whose announcement was lost, so an agent that has
-  /// named its process before is then taken for alive.
+  /// their networks may be at fault. The store does not tell the process of a registration whose announcement was lost, so an agent that
+  /// has named its process before is then taken for alive.
   ///
-  /// - Returns: The tasks that count as lost: each may take down its agent, which does not lose it.
-  mutating func noteDeath(of id: String, process: String?) -> [(task: String, execution: String)] {
+  /// - Returns: The tasks that may take down their agent, which does not lose them, with the numbers of its deaths.
+  mutating func noteDeath(of id: String, process: String?) -> [(task: String, execution: String, deaths: Int)] {
     guard let agent = agents[id] else { return [] }
     var hasDied = false
     if let former = agent.process, let process { hasDied = process != former }
     agents[id]?.process = process ?? agent.process
-    var lost: [(task: String, execution: String)] = []
+    var lost: [(task: String, execution: String, deaths: Int)] = []
     for task in agent.reportedTasks?.sorted() ?? [] {
       guard let inHand = agent.tasks[task], inHand.isOwn, inHand.isRecorded else { continue }
       let wasReported = inHand.reportedAt != nil && inHand.reportedAt == agent.formerEpoch
       let deaths = wasReported ? inHand.deaths + (hasDied ? 1 : 0) : 0
       edit(task, of: id) { ($0.reportedAt, $0.deaths, $0.isGivenUp) = (agent.epoch, deaths, deaths >= TaskInHand.mostDeaths) }
-      if deaths >= TaskInHand.mostDeaths { lost.append((task, inHand.executionID)) }
+      if deaths >= TaskInHand.mostDeaths { lost.append((task, inHand.executionID, deaths)) }
     }
     return lost
   }

@@ -61,7 +61,7 @@ struct AgentMachine: Sendable {
     case .changed(let id, let epoch, let capabilities, let limit, let isDraining):
       return changed(id, epoch, capabilities, limit, isDraining)
     case .left(let id, let epoch, let graceful): return left(id, epoch, graceful: graceful, at: now)
-    case .deferred(let task, let id, let epoch): return deferred(task, at: id, epoch: epoch)
+    case .deferred(let task, let id, let epoch): return deferred(task, at: id, epoch: epoch, at: now)
     case .dropped(let task, let id, let epoch):
       if isHere(id, epoch: epoch) { tasks.dropped(task, at: id) }
       return []
@@ -105,7 +105,7 @@ struct AgentMachine: Sendable {
     var actions = tasks.timePassed(at: now)
     while let grace = timers.popDue(at: now.instant) {
       guard let agent = directory[grace.agent], agent.epoch == grace.epoch, agent.absentSince == grace.since else { continue }
-      if let sentAwayAt, agent.home == nil, grace.since >= sentAwayAt { continue }
+      if let sentAwayAt, grace.since >= sentAwayAt { continue }
       // An agent that the store keeps away has its grace from its last attempt on.
       if let end = turnedAway[grace.agent].map({ $0 + settings.resumeGrace }), end > now.instant {
         timers.add(grace, at: end)
@@ -177,7 +177,7 @@ extension AgentMachine {
       id, epoch: epoch, capabilities: capabilities, limit: limit, activeTasks: activeTasks, process: process)
     return cargo + [.perform(.publish(announcement))]
       + acknowledged.map { .perform(.send(.resultAck(ControlPlaneMessage.ResultAck(taskId: $0)), to: id)) }
-      + tasks.noteDeath(of: id, process: process)
+      + tasks.noteDeath(of: id, process: process, at: now)
   }
 
   /// Announces the tasks of other nodes at an agent whose connection here ends: only this node knows which of them it has sent.
@@ -190,11 +190,18 @@ extension AgentMachine {
   }
 
   /// Records that a task waits unsent in the session of its agent, or did so when the connection ended.
-  private mutating func deferred(_ task: String, at id: String, epoch: Int64) -> [Action] {
-    guard let agent = directory[id], agent.epoch == epoch, agent.home == nil else { return [] }
-    tasks.directory.setDeferred(true, task: task, at: id)
-    guard !agent.isConnected, agent.tasks[task]?.isOwn != true else { return [] }
-    return [.perform(.publish(.connectionEnded(id, epoch: epoch, Cargo(sent: [], unsent: [task]))))]
+  private mutating func deferred(_ task: String, at id: String, epoch: Int64, at now: Moment) -> [Action] {
+    guard let agent = directory[id] else { return [] }
+    let cargo = Cargo(sent: [], unsent: [task])
+    if agent.epoch == epoch, agent.home == nil {
+      tasks.directory.setDeferred(true, task: task, at: id)
+      guard !agent.isConnected, agent.tasks[task]?.isOwn != true else { return [] }
+    } else {
+      // The agent has registered again before the end of its connection was noticed.
+      tasks.directory.ended(cargo, of: id, epoch: epoch)
+      tasks.confirmTasks(of: id, at: now)
+    }
+    return [.perform(.publish(.connectionEnded(id, epoch: epoch, cargo)))]
   }
 
   private mutating func renewed(_ id: String, from former: Int64, epoch: Int64, at now: Moment) -> [Action] {
@@ -332,7 +339,7 @@ extension AgentMachine {
     tasks.directory.noteLosses(of: id)
     tasks.confirmTasks(of: id, at: now)
     let executions = Set((directory[id]?.tasks ?? [:]).values.map(\.executionID))
-    let losses = tasks.noteDeath(of: id, process: process)
+    let losses = tasks.noteDeath(of: id, process: process, at: now)
     return losses + cargo + (wasHere ? [.perform(.agentMoved(id))] : []) + executions.sorted().map { .recheck(execution: $0) }
   }
 

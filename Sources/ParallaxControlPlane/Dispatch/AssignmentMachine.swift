@@ -12,14 +12,16 @@ struct AssignmentMachine: Sendable {
     case redelivery(task: String, agent: String, epoch: Int64)
     /// A task of an agent that cannot report its tasks.
     case unconfirmed(task: String, agent: String, epoch: Int64)
+    /// A task that its agent reports after one death after the other.
+    case kept(task: String, agent: String, epoch: Int64)
     /// The place of a withdrawn task at an agent that sends no list of its tasks.
     ///
     /// Its place is free at `end`, unless a list arrives before, or the timer is late.
     case place(task: String, agent: String, epoch: Int64, end: Duration, due: Duration)
   }
 
-  /// The time without a list of the agent's tasks for which a withdrawn task occupies its place.
-  private static let placePatience = Duration.seconds(30)
+  /// The time without a list of the agent's tasks for which a withdrawn task occupies its place, at the least.
+  private static let leastPlacePatience = Duration.seconds(30)
   /// The interval between the timers of a place, and the delay of one beyond which the node was paused: it may not have read what the agent
   /// has sent.
   private static let placeInterval = Duration.seconds(5)
@@ -36,6 +38,7 @@ struct AssignmentMachine: Sendable {
     self.settings = settings
   }
 
+  private var placePatience: Duration { max(Self.leastPlacePatience, settings.heartbeatInterval * 3) }
   var nextWake: Duration? { timers.next }
   var timerCount: Int { timers.count }
 
@@ -51,11 +54,13 @@ struct AssignmentMachine: Sendable {
         guard let inHand = ownTask(task, of: id, epoch: epoch), !directory.isDelivered(task: task, to: id) else { continue }
         let isAlone = directory[id]?.tasksAtRisk.count ?? 0 <= 1
         actions.append(.lost(task: task, execution: inHand.executionID, isAlone ? .agentGone : .goneWithOthers))
+      case .kept(let task, let id, let epoch):
+        if let inHand = ownTask(task, of: id, epoch: epoch) { actions.append(keptTooOften(task, inHand.executionID, by: id)) }
       case .place(let task, let id, let epoch, let end, let due):
-        guard let agent = directory[id], agent.epoch == epoch, agent.ending.contains(task) else { continue }
+        guard let agent = directory[id], agent.isConnected, agent.epoch == epoch, agent.ending.contains(task) else { continue }
         let wasPaused = now.instant - due > Self.pauseLimit
-        let begin = wasPaused ? now.instant : agent.listedAt ?? end - Self.placePatience
-        let later = max(end, begin + Self.placePatience)
+        let begin = wasPaused ? now.instant : agent.listedAt ?? end - placePatience
+        let later = max(end, begin + placePatience)
         if later > now.instant { watchPlace(of: task, at: id, until: later, at: now) } else { directory.endWithdrawal(of: task, from: id) }
       }
     }
@@ -76,7 +81,11 @@ struct AssignmentMachine: Sendable {
   /// Frees the place of a task that was not sent; the deadline ends one of this node's own.
   mutating func dropped(_ task: String, at id: String) {
     directory.endWithdrawal(of: task, from: id)
-    if directory[id]?.tasks[task]?.isOwn == false { directory.free(task: task, from: id, completed: false) }
+    if directory[id]?.tasks[task]?.isOwn == false {
+      directory.free(task: task, from: id, completed: false)
+    } else {
+      directory.forgetUnsent(task: task, to: id)
+    }
   }
 
   mutating func releaseTasksOfOthers(of id: String, where isGone: (String) -> Bool = { _ in true }) {
@@ -199,12 +208,26 @@ extension AssignmentMachine {
 
   /// Counts the death of an agent that has registered under another name of its process.
   ///
-  /// - Returns: The losses of tasks that the agent reports after one death after the other. A task is blamed only if it was alone.
-  mutating func noteDeath(of id: String, process: String?) -> [Action] {
-    let isAlone = directory[id]?.reportedTasks?.count ?? 0 <= 1
-    return directory.noteDeath(of: id, process: process).map { task, execution in
-      .lost(task: task, execution: execution, isAlone ? .repeated : .amongOthers)
+  /// A task that the agent reports after one death after the other is lost, unless its result follows the registration.
+  ///
+  /// - Returns: The losses of tasks that have ended a further process before that.
+  mutating func noteDeath(of id: String, process: String?, at now: Moment) -> [Action] {
+    guard let epoch = directory[id]?.epoch else { return [] }
+    var lost: [Action] = []
+    for (task, execution, deaths) in directory.noteDeath(of: id, process: process) {
+      if deaths > TaskInHand.mostDeaths {
+        lost.append(keptTooOften(task, execution, by: id))
+      } else {
+        timers.add(.kept(task: task, agent: id, epoch: epoch), at: now.instant + settings.redeliveryDelay)
+      }
     }
+    return lost
+  }
+
+  /// The loss of a task that its agent still has; the task is blamed only if it was alone.
+  private func keptTooOften(_ task: String, _ execution: String, by id: String) -> Action {
+    let isAlone = directory[id]?.reportedTasks?.count ?? 0 <= 1
+    return .lost(task: task, execution: execution, isAlone ? .repeated : .amongOthers)
   }
 
   /// The kind of loss of a task that its agent has reconnected without more than once; nil if the agent gets the task again.
@@ -228,7 +251,7 @@ extension AssignmentMachine {
     clearSuspicion(of: message.taskId, at: id)
     dropOutdatedTimers()
     if let home = directory[id]?.home { return [.perform(.tell(.withdraw(message, agent: id), to: home))] }
-    watchPlace(of: message.taskId, at: id, until: now.instant + Self.placePatience, at: now)
+    watchPlace(of: message.taskId, at: id, until: now.instant + placePatience, at: now)
     return [.perform(.send(.taskCancelled(message), to: id))] + ping(id, for: message.taskId)
   }
 
@@ -253,7 +276,7 @@ extension AssignmentMachine {
 
   /// Watches the places of an agent whose epoch has changed; timers of its former epoch have no effect.
   mutating func watchPlaces(of id: String, at now: Moment) {
-    for task in directory[id]?.ending.sorted() ?? [] { watchPlace(of: task, at: id, until: now.instant + Self.placePatience, at: now) }
+    for task in directory[id]?.ending.sorted() ?? [] { watchPlace(of: task, at: id, until: now.instant + placePatience, at: now) }
   }
 
   private mutating func watchPlace(of task: String, at id: String, until end: Duration, at now: Moment) {
@@ -297,7 +320,7 @@ extension AssignmentMachine {
     timers.compact { timer in
       switch timer {
       case .place(let task, let id, let epoch, _, _): directory[id]?.epoch == epoch && directory[id]?.ending.contains(task) == true
-      case .redelivery(let task, let id, let epoch), .unconfirmed(let task, let id, let epoch):
+      case .redelivery(let task, let id, let epoch), .unconfirmed(let task, let id, let epoch), .kept(let task, let id, let epoch):
         directory[id]?.epoch == epoch && directory[id]?.tasks[task]?.isOwn == true
       }
     }

@@ -19,6 +19,8 @@ package struct DispatchMachine: Sendable {
     package var redeliveryDelay: Duration
     /// How long an execution waits for agents that only other nodes have before it moves to such a node; nil without other nodes.
     package var relocationDelay: Duration?
+    /// The interval at which agents are asked to list their tasks.
+    package var heartbeatInterval: Duration
     /// The interval at which an execution is reread that other nodes work on or may have claimed, because a message may be lost.
     package var recheckInterval: Duration
     /// The largest number of concurrent rereads, and of concurrent restorations.
@@ -32,7 +34,8 @@ package struct DispatchMachine: Sendable {
 
     package init(
       session: NodeSession, agentWait: Duration = .seconds(5), resumeGrace: Duration = .seconds(30),
-      redeliveryDelay: Duration = .seconds(2), relocationDelay: Duration? = nil, recheckInterval: Duration = .seconds(30),
+      redeliveryDelay: Duration = .seconds(2), relocationDelay: Duration? = nil, heartbeatInterval: Duration = .seconds(10),
+      recheckInterval: Duration = .seconds(30),
       width: Int = 64, isStoreLossy: Bool = false, maxRetained: Int = RecentWrites.greatestCapacity,
       partitions: StorePartitions = .whole
     ) {
@@ -41,6 +44,7 @@ package struct DispatchMachine: Sendable {
       self.resumeGrace = resumeGrace
       self.redeliveryDelay = redeliveryDelay
       self.relocationDelay = relocationDelay
+      self.heartbeatInterval = heartbeatInterval
       self.recheckInterval = recheckInterval
       self.width = width
       self.isStoreLossy = isStoreLossy

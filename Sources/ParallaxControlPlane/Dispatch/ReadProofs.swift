@@ -59,6 +59,11 @@ struct ReadProofs: Sendable {
     tasks.contains { unread[$0] != nil } ? nextPing() : nil
   }
 
+  /// Returns the number of the first ping, which tells whether the agent answers pings; nil if it was sent.
+  mutating func firstPing() -> UInt64? {
+    lastPing == 0 ? nextPing() : nil
+  }
+
   private mutating func nextPing() -> UInt64 {
     lastPing += 1
     for case (let task, .sent(let sentAt)) in unread { unread[task] = .pinged(lastPing, sentAt: sentAt) }

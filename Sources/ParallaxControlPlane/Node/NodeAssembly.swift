@@ -74,7 +74,8 @@ struct NodeAssembly {
     let dispatcher = Dispatcher(
       settings: DispatchMachine.Settings(
         session: session, agentWait: configuration.executions.agentWait, resumeGrace: configuration.agents.resumeGrace,
-        relocationDelay: .milliseconds(250), isStoreLossy: backend.traits.losesAcknowledgedWrites,
+        relocationDelay: .milliseconds(250), heartbeatInterval: configuration.agents.heartbeatInterval,
+        isStoreLossy: backend.traits.losesAcknowledgedWrites,
         maxRetained: configuration.executions.maxRetained, partitions: backend.partitions),
       store: store, retention: configuration.executions.retention,
       peers: Peers(session: session, messenger: messenger, publisher: publisher),

@@ -25,6 +25,8 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   /// The last registration of the agent, also after its end; nil before the first.
   private let registeredAs: NIOLoopBoundBox<(agentID: String, epoch: Int64)?>
   private let isClosed: NIOLoopBoundBox<Bool>
+  /// The greatest numbers of the pings sent and answered.
+  private let pings: NIOLoopBoundBox<(sent: UInt64, answered: UInt64)>
   /// The beginning of the message that ends the connection, because it is too large or not valid UTF-8.
   private let refusedMessage: NIOLoopBoundBox<ByteBuffer>
   private let lastMessage: Atomic<Int64>
@@ -40,6 +42,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     unwritten = NIOLoopBoundBox(UnwrittenTasks(), eventLoop: connection.eventLoop)
     registeredAs = NIOLoopBoundBox(nil, eventLoop: connection.eventLoop)
     isClosed = NIOLoopBoundBox(false, eventLoop: connection.eventLoop)
+    pings = NIOLoopBoundBox((0, 0), eventLoop: connection.eventLoop)
     refusedMessage = NIOLoopBoundBox(ByteBuffer(), eventLoop: connection.eventLoop)
     self.connection = connection
     self.dispatcher = dispatcher
@@ -89,6 +92,9 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   }
 
   package func answered(_ ping: UInt64) {
+    // Agents may send pongs that nothing asked for.
+    guard ping > pings.value.answered, ping <= pings.value.sent else { return }
+    pings.value.answered = ping
     tellDispatcher { .answered(ping: ping, by: $0, epoch: $1) }
   }
 
@@ -129,10 +135,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   /// Sends a message; a task waits while the agent does not read.
   fileprivate func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
     switch message {
-    case .task(let task) where isClosed.value:
-      if let (agentID, epoch) = registeredAs.value {
-        dispatcher.handle(.agent(.deferred(task: task.taskId, at: agentID, epoch: epoch)))
-      }
+    case .task(let task) where isClosed.value: isUnsent(task.taskId)
     case .task(let task) where !waiting.value.isEmpty || connection.unsentBytes > Self.pacingLimit:
       waiting.value.add(task, at: clock.now.instant)
       isUnsent(task.taskId)
@@ -141,6 +144,11 @@ package final class AgentSession: AgentMessageHandler, Sendable {
       forward { .agent(.stopped(task: task.taskId, by: $0)) }
     default: write(message, inAnswerTo: id)
     }
+  }
+
+  fileprivate func ping(_ number: UInt64) {
+    pings.value.sent = max(pings.value.sent, number)
+    connection.ping(number)
   }
 
   private func write(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
@@ -155,7 +163,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
         if case .task(let task) = message { isUnsent(task.taskId) }
         return
       }
-      unwritten.value.add(message, bytes: frame.count)
+      unwritten.value.add(message, bytes: frame.count, unsent: connection.unsentBytes)
       metrics.sent(message.kind)
       switch message {
       case .task(let task): unanswered.value.add(UnansweredTasks.Task(task, bytes: frame.count))
@@ -168,9 +176,10 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     }
   }
 
-  /// Tells the dispatcher that the agent does not have a task yet.
+  /// Tells the dispatcher that the agent does not have a task yet, also after its registration has ended.
   private func isUnsent(_ task: String) {
-    tellDispatcher { .deferred(task: task, at: $0, epoch: $1) }
+    guard let (agentID, epoch) = registeredAs.value else { return }
+    dispatcher.handle(.agent(.deferred(task: task, at: agentID, epoch: epoch)))
   }
 
   /// The id of a message: for a task the task's id, so that an agent may answer with either, else a number.
@@ -312,7 +321,7 @@ struct SessionLink: AgentLink {
   }
 
   func ping(_ number: UInt64) {
-    inOrder { $0.connection.ping(number) }
+    inOrder { $0.ping(number) }
   }
 
   func registrationEnded(_ outcome: Result<Int64, any Error>, orElse: @escaping @Sendable () -> Void) {

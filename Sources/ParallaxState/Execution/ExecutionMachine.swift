@@ -86,7 +86,7 @@ package struct ExecutionMachine: Sendable {
   package mutating func retry(slot: Int, agent: String) -> [Action] {
     guard stored.execution.status == .running, let last = stored.lastAttempts.first(where: { $0.slot == slot }), stored.canRetry(last)
     else { return [] }
-    let attempt = last.attempt + (last.isUncounted ? 0 : 1)
+    let attempt = last.attempt + (stored.isNextAttemptFree(after: last) ? 0 : 1)
     let task = TaskRecord(id: stored.taskID(at: stored.tasks.count), agentID: agent, slot: slot, attempt: attempt)
     let greatest = max(attempt, stored.execution.attempt)
     return record(then: sending([task])) { change in

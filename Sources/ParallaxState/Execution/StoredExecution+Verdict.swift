@@ -61,7 +61,11 @@ extension StoredExecution {
   /// Whether a failed task may be retried at another agent.
   func canRetry(_ task: TaskRecord) -> Bool {
     guard task.state == .failed, task.retryable == true else { return false }
-    if task.attempt <= execution.pattern.retries { return true }
+    return task.attempt <= execution.pattern.retries || isNextAttemptFree(after: task)
+  }
+
+  /// Whether the next attempt after a failed task does not count against the pattern's retries: so many do not.
+  func isNextAttemptFree(after task: TaskRecord) -> Bool {
     let most = task.isSuspect ? Self.greatestLosses : Self.greatestUnsent
     return task.isUncounted && tasks.count { $0.slot == task.slot && $0.error?.code == task.error?.code } <= most
   }
@@ -97,14 +101,16 @@ extension StoredExecution {
       // A first such loss is mostly the agent's own; a second one makes each of the tasks suspect.
       let isFirst = !tasks.contains { $0.slot == slot && $0.isLostBesideOthers }
       return (ExecutionFailure(code: isFirst ? TaskRecord.lostWithOthers : TaskRecord.lostAmongOthers, message: message), true)
-    case .agentGone: return failure(TaskRecord.lost, "the agent disconnected and did not reconnect in time")
-    case .repeated: return failure(TaskRecord.lostAgain, "the agent lost this task more than once")
+    case .agentGone: return failure(of: slot, TaskRecord.lost, "the agent disconnected and did not reconnect in time")
+    case .repeated: return failure(of: slot, TaskRecord.lostAgain, "the agent lost this task more than once")
     }
   }
 
-  /// The failure for a task that was its agent's only one: so many agents may be lost with an input, in whichever slots, and not more.
-  private func failure(_ code: String, _ message: String) -> (error: ExecutionFailure, retryable: Bool) {
-    let losses = 1 + tasks.count(where: \.isLostAlone)
+  /// The failure for a task that was its agent's only one: so many agents may be lost with an input, and not more.
+  ///
+  /// Agents that do not return may have gone together, so those of other slots do not count; agents that lost the task twice do.
+  private func failure(of slot: Int, _ code: String, _ message: String) -> (error: ExecutionFailure, retryable: Bool) {
+    let losses = 1 + tasks.count { $0.isLostAlone && ($0.slot == slot || $0.error?.code == TaskRecord.lostAgain) }
     guard losses >= Self.greatestLosses else { return (ExecutionFailure(code: code, message: message), true) }
     return (ExecutionFailure(code: code, message: "not retried: \(losses) agents were lost with nothing but this task"), false)
   }

@@ -87,9 +87,9 @@ public protocol ExecutionStore: Sendable {
 
   /// Applies a change if the store has its owner, its epoch and the revision before it.
   ///
-  /// A repeat by the same owner with the same revision is `applied`. Only an end replaces the change whose revision it has, because it stands
-  /// for a change that the store had refused and that came late after all. A change whose owner has not read all recorded outcomes is
-  /// `unread`. A change never replaces a completed task, and never reopens an ended one.
+  /// A repeat by the same owner with the same revision is `applied`. Only an end replaces the change whose revision it has, because it
+  /// stands for a change that the store had refused and that came late after all. A change whose owner has not read all recorded outcomes
+  /// is `unread`. A change never replaces a completed task, and never reopens an ended one.
   func update(_ change: ExecutionChange) async throws -> UpdateOutcome
 
   /// Writes a whole execution into a store that may have lost acknowledged writes, as Redis may after a failover.

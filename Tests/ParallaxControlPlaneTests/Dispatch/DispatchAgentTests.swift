@@ -330,6 +330,19 @@ import Testing
     #expect(world.status(id) == .failed && world.store[id]?.execution.error?.code == "AGENT_LOST")
   }
 
+  /// The agent returned before the end of its connection was noticed.
+  @Test func aTaskThatTurnsOutUnsentAfterTheReturnOfItsAgentIsNotALoss() {
+    var world = World()
+    let former = world.connect("a")
+    let (id, _) = world.submit(timeout: .seconds(300))
+    world.connect("a")
+    world.handle(.agent(.deferred(task: "task_1_0", at: "a", epoch: former)))
+    world.wait(3)
+    world.connect("a")
+    world.wait(3)
+    #expect(world.status(id) == .running && world.tasks == ["task_1_0 a", "task_1_0 a", "task_1_0 a"])
+  }
+
   @Test func aTaskThatWaitedUnsentWhenTheConnectionEndedIsNotALoss() throws {
     var world = World()
     world.connect("a")

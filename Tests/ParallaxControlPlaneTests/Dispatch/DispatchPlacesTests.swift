@@ -36,6 +36,7 @@ import Testing
     world.submit(timeout: .seconds(2))
     world.submit(timeout: .seconds(600))
     world.report(["task_1_0"], by: "a")
+    world.answerPings()
     world.advance(by: .seconds(2))
     world.settle()
     #expect(world.pings == [])
@@ -47,6 +48,8 @@ import Testing
     var world = World()
     world.connect("a", limit: 2)
     world.report([], by: "a")
+    #expect(world.pings.count == 1, "the first list asks whether the agent answers pings")
+    world.answerPings()
     world.submit(timeout: .seconds(2))
     world.submit(timeout: .seconds(2))
     world.submit(timeout: .seconds(600))
@@ -108,7 +111,51 @@ import Testing
     #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
   }
 
+  /// The node was paused before the task was written, and the lists of that time wait.
+  @Test func atAnAgentThatAnswersPingsNoTimeCountsAsAProof() {
+    var world = World()
+    world.connect("a")
+    world.report([], by: "a")
+    world.answerPings()
+    world.submit(timeout: .seconds(2))
+    world.submit(timeout: .seconds(600))
+    world.advance(by: .seconds(40))
+    world.settle()
+    for _ in 1...3 { world.report([], by: "a") }
+    #expect(world.tasks == ["task_1_0 a"])
+    world.answerPings()
+    world.report([], by: "a")
+    #expect(world.tasks == ["task_1_0 a", "task_2_0 a"])
+  }
+
+  /// Its agent was never told of it, so it acknowledges no withdrawal either.
+  @Test func aTaskThatIsDroppedInItsSessionKeepsNoPlace() {
+    var world = World()
+    let epoch = world.connect("a")
+    world.submit(timeout: .seconds(2))
+    world.submit(timeout: .seconds(600))
+    world.handle(.agent(.deferred(task: "task_1_0", at: "a", epoch: epoch)))
+    world.handle(.agent(.dropped(task: "task_1_0", at: "a", epoch: epoch)))
+    world.advance(by: .seconds(2))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a", "task_2_0 a"] && world.faults == [])
+  }
+
   // MARK: Agents without lists
+
+  @Test func aPlaceStaysTakenBetweenTheListsOfAgentsThatAreAskedRarely() {
+    var world = World(DispatchMachine.Settings(session: World.session, heartbeatInterval: .seconds(60)))
+    world.connect("a")
+    world.submit(timeout: .seconds(2))
+    world.submit(timeout: .seconds(600))
+    world.advance(by: .seconds(2))
+    world.settle()
+    for _ in 1...5 {
+      world.report(["task_1_0"], by: "a")
+      world.wait(60)
+    }
+    #expect(world.tasks == ["task_1_0 a"])
+  }
 
   @Test func anAgentThatStopsSendingListsLosesNoPlaceForGood() {
     var world = withWithdrawnTask()

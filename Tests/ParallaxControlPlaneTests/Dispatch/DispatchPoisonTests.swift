@@ -135,6 +135,7 @@ import Testing
     #expect(world.tasks == ["task_1_0 a"] && world.cancelled == [])
     world.connect("b")
     returnWithTasks("p4", in: &world)
+    world.wait(2)
     #expect(world.cancelled == ["task_1_0 a failed"] && world.tasks == ["task_1_0 a", "task_1_1 b"])
     #expect(world.store[id]?.tasks.first?.error?.code == "AGENT_LOST_AGAIN")
     #expect(world.machine.agent("a")?.load == 1, "the agent still has the task")
@@ -153,11 +154,74 @@ import Testing
       while openTask(of: id, in: world)?.id == task.id, deaths < 50 {
         deaths += 1
         returnWithTasks("p\(deaths)", [task.id], of: task.agentID, in: &world)
+        world.wait(2)
       }
       world.leave(task.agentID)
     }
     #expect(world.status(id) == .failed && deaths == 12, "\(deaths) deaths")
     #expect(world.store[id]?.execution.error?.message == "not retried: 3 agents were lost with nothing but this task")
+  }
+
+  /// The last process has finished the task before it died.
+  @Test func aResultThatFollowsTheRegistrationCounts() {
+    var (world, id) = agentWithATask()
+    for number in 1...4 { returnWithTasks("p\(number)", in: &world) }
+    world.wait(1)
+    world.complete("task_1_0", by: "a")
+    world.wait(5)
+    #expect(world.status(id) == .completed && world.faults == [])
+  }
+
+  @Test func processesThatDieAtOnceLoseTheirTaskToo() {
+    var (world, id) = agentWithATask()
+    for number in 1...4 { returnWithTasks("p\(number)", in: &world) }
+    #expect(world.status(id) == .running)
+    returnWithTasks("p5", in: &world)
+    #expect(world.status(id) == .failed && world.store[id]?.execution.error?.code == "AGENT_LOST_AGAIN")
+  }
+
+  /// They were on one host.
+  @Test func agentsThatAreGoneTogetherUseTheRetriesOfTheirSlots() {
+    var world = World()
+    for number in 1...4 { world.connect("a\(number)") }
+    let (id, _) = world.submit(World.pattern(min: 4, retries: 3), timeout: .seconds(3_600))
+    for number in 1...4 { world.leave("a\(number)") }
+    world.wait(31)
+    #expect(world.store[id]?.tasks.count { $0.error?.code == "AGENT_LOST" } == 4)
+    for number in 1...4 { world.connect("b\(number)") }
+    world.settle()
+    for task in world.store[id]?.tasks ?? [] where task.state == .open { world.complete(task.id, by: task.agentID) }
+    world.settle()
+    #expect(world.status(id) == .completed)
+  }
+
+  /// Whatever takes them down, so many losses beside other tasks cost nothing, and not more.
+  @Test func lossesAmongOthersAreFreeThreeTimes() {
+    var world = World()
+    world.connect("a0", limit: 2)
+    let (id, _) = world.submit(World.pattern(retries: 2), timeout: .seconds(36_000))
+    for number in 0..<12 {
+      guard let task = openTask(of: id, in: world) else { break }
+      world.forward("task_9_\(number)", to: task.agentID)
+      world.leave(task.agentID)
+      world.wait(31)
+      world.connect("a\(number + 1)", limit: 2)
+      world.settle()
+    }
+    #expect(world.status(id) == .failed)
+    #expect(world.store[id]?.tasks.map(\.attempt) == [1, 1, 1, 1, 1, 2, 3])
+  }
+
+  /// A withdrawn task that the agent cannot stop may be the cause.
+  @Test func aTaskBesideAWithdrawnOneIsNotBlamedAlone() {
+    var world = World()
+    world.connect("a", limit: 2)
+    let (id, _) = world.submit(timeout: .seconds(3_600))
+    world.submit(timeout: .seconds(2))
+    world.wait(3)
+    world.leave("a")
+    world.wait(31)
+    #expect(world.status(id) == .running && world.store[id]?.tasks.first?.error?.code == "AGENT_LOST_WITH_OTHERS")
   }
 
   @Test func aProcessWhoseConnectionsBreakKeepsItsTask() {
@@ -174,6 +238,7 @@ import Testing
     for process in ["p1", "p1", "p2", "p2", "p3"] { returnWithTasks(process, in: &world) }
     #expect(world.status(id) == .running)
     returnWithTasks("p4", in: &world)
+    world.wait(2)
     #expect(world.status(id) == .failed && world.store[id]?.execution.error?.code == "AGENT_LOST_AGAIN")
   }
 
@@ -196,7 +261,7 @@ import Testing
     world.settle()
     #expect(world.status(id) == .running)
     world.announce(registered(13, "p13", ["task_1_0"]))
-    world.settle()
+    world.wait(2)
     #expect(world.status(id) == .failed && world.store[id]?.execution.error?.code == "AGENT_LOST_AGAIN")
   }
 
@@ -212,6 +277,7 @@ import Testing
     var (world, poison, healthy) = poisoned(retries: 0)
     let tasks = (1...4).map { "task_\($0)_0" }
     for number in 1...4 { returnWithTasks("p\(number)", tasks, in: &world) }
+    world.wait(2)
     for id in healthy + [poison] {
       #expect(world.status(id) == .running && world.store[id]?.tasks.first?.error?.code == "AGENT_LOST_AMONG_OTHERS")
     }

@@ -357,6 +357,21 @@ extension AgentSessionTests {
     }
   }
 
+  @Test func `A task that was never written to a silent agent counts as unsent`() async throws {
+    let news = Recorder<AgentAnnouncement>()
+    try await withSession(peers: Peers(publish: { news.add($0) })) { session, dispatcher in
+      try await register(session)
+      dispatcher.received(.deliver(Self.task(7), agent: "agent_1", owner: World.other))
+      try await eventually("the task") { taskCount() == 1 }
+      connection.unsentBytes = connection.lastSize
+      try await connection.eventLoop.submit {
+        session.tick(at: .now(), silence: .seconds(100))
+        session.closed(.closedByServer(code: .goingAway, reason: "silent"))
+      }.get()
+      try await eventually("the news") { news.all.contains(where: Self.ended(unsent: ["task_7_0"])) }
+    }
+  }
+
   @Test func `A task that a closing connection does not take counts as unsent`() async throws {
     let news = Recorder<AgentAnnouncement>()
     try await withSession(peers: Peers(publish: { news.add($0) })) { session, dispatcher in
