@@ -24,11 +24,11 @@ package struct TaskInHand: Sendable, Hashable {
   package var isLostAmongOthers = false
 
   /// The epoch of the last registration at which the agent reported the task; nil for none.
-  fileprivate(set) var reportedAt: Int64?
+  var reportedAt: Int64?
   /// The number of the agent's deaths before and after each of which it reported the task.
   fileprivate(set) var deaths = 0
   /// Whether the agent still has the task that it has lost often enough, and is to be told to stop.
-  package fileprivate(set) var isGivenUp = false
+  package internal(set) var isGivenUp = false
 
   /// Whether the task may have been sent over a connection that has ended.
   package var mayBeKnown: Bool { carrier != nil || wasCarried }
@@ -383,7 +383,7 @@ package struct AgentDirectory: Sendable {
       guard let inHand = agent.tasks[task], inHand.isOwn, inHand.isRecorded else { continue }
       let wasReported = inHand.reportedAt != nil && inHand.reportedAt == agent.formerEpoch
       let deaths = wasReported ? inHand.deaths + (hasDied ? 1 : 0) : 0
-      edit(task, of: id) { ($0.reportedAt, $0.deaths, $0.isGivenUp) = (agent.epoch, deaths, deaths >= TaskInHand.mostDeaths) }
+      edit(task, of: id) { ($0.reportedAt, $0.deaths, $0.isGivenUp) = (agent.epoch, deaths, false) }
       if deaths >= TaskInHand.mostDeaths { lost.append((task, inHand.executionID, deaths)) }
     }
     return lost

@@ -199,7 +199,7 @@ extension AgentMachine {
     } else {
       // The agent has registered again before the end of its connection was noticed.
       tasks.directory.ended(cargo, of: id, epoch: epoch)
-      tasks.confirmTasks(of: id, at: now)
+      if agent.formerEpoch == epoch { tasks.confirmUnsent(task, of: id, at: now) }
     }
     return [.perform(.publish(.connectionEnded(id, epoch: epoch, cargo)))]
   }
@@ -207,8 +207,7 @@ extension AgentMachine {
   private mutating func renewed(_ id: String, from former: Int64, epoch: Int64, at now: Moment) -> [Action] {
     guard let agent = directory[id], isHere(id, epoch: former) else { return [] }
     tasks.directory.renew(epoch: epoch, id: id)
-    tasks.watchPlaces(of: id, at: now)
-    tasks.confirmTasks(of: id, at: now)
+    tasks.renewed(id, from: former, at: now)
     let announcement = AgentAnnouncement.registered(
       id, epoch: epoch, capabilities: agent.capabilities.sorted(), limit: agent.limit, activeTasks: tasks.held(by: agent),
       process: agent.process)

@@ -224,8 +224,21 @@ extension AssignmentMachine {
     return lost
   }
 
+  /// Watches the tasks of an agent whose registration is stored again, as timers of its former epoch have no effect.
+  mutating func renewed(_ id: String, from former: Int64, at now: Moment) {
+    watchPlaces(of: id, at: now)
+    confirmTasks(of: id, at: now)
+    guard let agent = directory[id] else { return }
+    for (task, inHand) in agent.tasks where inHand.reportedAt == former {
+      directory.edit(task, of: id) { $0.reportedAt = agent.epoch }
+      guard inHand.deaths >= TaskInHand.mostDeaths, !inHand.isGivenUp else { continue }
+      timers.add(.kept(task: task, agent: id, epoch: agent.epoch), at: now.instant + settings.redeliveryDelay)
+    }
+  }
+
   /// The loss of a task that its agent still has; the task is blamed only if it was alone.
-  private func keptTooOften(_ task: String, _ execution: String, by id: String) -> Action {
+  private mutating func keptTooOften(_ task: String, _ execution: String, by id: String) -> Action {
+    directory.edit(task, of: id) { $0.isGivenUp = true }
     let isAlone = directory[id]?.reportedTasks?.count ?? 0 <= 1
     return .lost(task: task, execution: execution, isAlone ? .repeated : .amongOthers)
   }
@@ -274,8 +287,7 @@ extension AssignmentMachine {
     directory.reconsider(id: id)
   }
 
-  /// Watches the places of an agent whose epoch has changed; timers of its former epoch have no effect.
-  mutating func watchPlaces(of id: String, at now: Moment) {
+  private mutating func watchPlaces(of id: String, at now: Moment) {
     for task in directory[id]?.ending.sorted() ?? [] { watchPlace(of: task, at: id, until: now.instant + placePatience, at: now) }
   }
 
@@ -293,6 +305,11 @@ extension AssignmentMachine {
 
   private mutating func ping(_ id: String, for task: String? = nil) -> [Action] {
     directory.ping(id, for: task).map { [.perform(.ping($0, to: id))] } ?? []
+  }
+
+  /// Checks on a task that turned out unsent after the return of its agent.
+  mutating func confirmUnsent(_ task: String, of id: String, at now: Moment) {
+    if let agent = directory[id] { confirm(task, with: agent, at: now) }
   }
 
   mutating func confirmTasks(of id: String, at now: Moment) {

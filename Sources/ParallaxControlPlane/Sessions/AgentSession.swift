@@ -121,7 +121,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     logger.debug("agent connection closed", metadata: ["reason": "\(reason)"])
     isClosed.value = true
     waiting.value.removeAll()
-    for task in unwritten.value.tasks(inLast: connection.unsentBytes) { isUnsent(task) }
+    reportUnwritten()
     perform(machine.value.connectionClosed())
     // The acknowledgement waits for the return of an agent that has left.
     failRefused(reason)
@@ -176,6 +176,11 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     }
   }
 
+  private func reportUnwritten() {
+    for task in unwritten.value.tasks(inLast: connection.unsentBytes) { isUnsent(task) }
+    unwritten.value.removeAll()
+  }
+
   /// Tells the dispatcher that the agent does not have a task yet, also after its registration has ended.
   private func isUnsent(_ task: String) {
     guard let (agentID, epoch) = registeredAs.value else { return }
@@ -222,6 +227,8 @@ package final class AgentSession: AgentMessageHandler, Sendable {
         tellDispatcher { .changed($0, epoch: $1, capabilities: capabilities, limit: limit, isDraining: isDraining) }
       case .left(let agentID, let epoch, let graceful):
         logger.info("agent left", metadata: ["agent": "\(agentID)", "epoch": "\(epoch)", "graceful": "\(graceful)"])
+        // Of an agent that says goodbye nothing is known afterward.
+        if graceful { reportUnwritten() }
         dispatcher.left(agentID, epoch: epoch, graceful: graceful)
       case .ping: connection.ping()
       case .close(let ending): close(ending)

@@ -170,6 +170,16 @@ import Testing
     world.complete("task_1_0", by: "a")
     world.wait(5)
     #expect(world.status(id) == .completed && world.faults == [])
+    #expect(world.cancelled == [] && world.machine.agent("a")?.load == 0)
+  }
+
+  @Test func aRegistrationThatIsStoredAgainLeavesTheWatchOfADeadlyTask() {
+    var (world, id) = agentWithATask()
+    for number in 1...4 { returnWithTasks("p\(number)", in: &world) }
+    let epoch = world.machine.agent("a")?.epoch ?? 0
+    world.handle(.agent(.renewed("a", from: epoch, epoch: epoch + 1)))
+    world.wait(2)
+    #expect(world.status(id) == .failed && world.store[id]?.execution.error?.code == "AGENT_LOST_AGAIN")
   }
 
   @Test func processesThatDieAtOnceLoseTheirTaskToo() {

@@ -372,6 +372,18 @@ extension AgentSessionTests {
     }
   }
 
+  @Test func `A task that was never written to an agent that says goodbye counts as unsent`() async throws {
+    let news = Recorder<AgentAnnouncement>()
+    try await withSession(peers: Peers(publish: { news.add($0) })) { session, dispatcher in
+      try await register(session)
+      dispatcher.received(.deliver(Self.task(7), agent: "agent_1", owner: World.other))
+      try await eventually("the task") { taskCount() == 1 }
+      connection.unsentBytes = connection.lastSize
+      try await receive(.disconnect(AgentMessage.Disconnect(reason: "done", graceful: true)), session)
+      try await eventually("the news") { news.all.contains(where: Self.ended(unsent: ["task_7_0"])) }
+    }
+  }
+
   @Test func `A task that a closing connection does not take counts as unsent`() async throws {
     let news = Recorder<AgentAnnouncement>()
     try await withSession(peers: Peers(publish: { news.add($0) })) { session, dispatcher in
