@@ -268,7 +268,7 @@ import Testing
     world.settle()
     #expect(world.status(id) == .running)
     for epoch in Int64(11)...12 { world.announce(registered(epoch, "p\(epoch)", ["task_1_0"])) }
-    world.settle()
+    world.wait(2)
     #expect(world.status(id) == .running)
     world.announce(registered(13, "p13", ["task_1_0"]))
     world.wait(2)
