@@ -78,7 +78,7 @@ package struct KnownAgent: Sendable {
   package fileprivate(set) var ending: Set<String> = []
   /// The time of the last heartbeat that listed the agent's tasks; nil if none has.
   package fileprivate(set) var listedAt: Duration?
-  /// What the agent has certainly read over the present connection.
+  /// What the agent has read over the present connection, as far as its answers prove.
   fileprivate var proofs = ReadProofs()
   /// The sent tasks of other nodes that the last heartbeat did not list.
   fileprivate var unlisted: Set<String> = []

@@ -99,8 +99,8 @@ struct AgentMachine: Sendable {
 
   /// Gives up agents that did not reconnect, and processes the timers of their tasks.
   ///
-  /// A node that has sent its agents away gives up none of those: perhaps no other node takes them, as when all stop at once, and their
-  /// work goes on where their executions are recovered.
+  /// A node that has sent its agents away gives up none that leaves from then on, here or elsewhere: perhaps no node takes them, as when
+  /// all stop at once, and their work goes on where their executions are recovered.
   mutating func timePassed(at now: Moment) -> [Action] {
     var actions = tasks.timePassed(at: now)
     while let grace = timers.popDue(at: now.instant) {

@@ -135,10 +135,10 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   /// Sends a message; a task waits while the agent does not read.
   fileprivate func send(_ message: ControlPlaneMessage, inAnswerTo id: String?) {
     switch message {
-    case .task(let task) where isClosed.value: isUnsent(task.taskId)
+    case .task(let task) where isClosed.value: reportUnsent(task.taskId)
     case .task(let task) where !waiting.value.isEmpty || connection.unsentBytes > Self.pacingLimit:
       waiting.value.add(task, at: clock.now.instant)
-      isUnsent(task.taskId)
+      reportUnsent(task.taskId)
     case .taskCancelled(let task) where waiting.value.remove(task.taskId):
       // The agent has never had the task.
       forward { .agent(.stopped(task: task.taskId, by: $0)) }
@@ -160,7 +160,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
       }
       guard connection.send(ByteBuffer(bytes: frame)) else {
         // The connection closes.
-        if case .task(let task) = message { isUnsent(task.taskId) }
+        if case .task(let task) = message { reportUnsent(task.taskId) }
         return
       }
       unwritten.value.add(message, bytes: frame.count, unsent: connection.unsentBytes)
@@ -177,12 +177,12 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   }
 
   private func reportUnwritten() {
-    for task in unwritten.value.tasks(inLast: connection.unsentBytes) { isUnsent(task) }
+    for task in unwritten.value.tasks(inLast: connection.unsentBytes) { reportUnsent(task) }
     unwritten.value.removeAll()
   }
 
   /// Tells the dispatcher that the agent does not have a task yet, also after its registration has ended.
-  private func isUnsent(_ task: String) {
+  private func reportUnsent(_ task: String) {
     guard let (agentID, epoch) = registeredAs.value else { return }
     dispatcher.handle(.agent(.deferred(task: task, at: agentID, epoch: epoch)))
   }

@@ -317,6 +317,17 @@ import Testing
     #expect(world.status(id) == .running && world.store[id]?.tasks.first?.state == .open)
   }
 
+  /// Both nodes stop, so neither takes the agents of the other.
+  @Test func aStoppingNodeGivesUpNoAgentOfANodeThatStopsToo() {
+    var world = World()
+    world.announce(.registered("far", epoch: 1, capabilities: ["text"], limit: 1, activeTasks: []))
+    let (id, _) = world.submit(timeout: .seconds(300))
+    world.handle(.agent(.sentAway))
+    world.announce(.left("far", epoch: 1, graceful: false))
+    world.wait(60)
+    #expect(world.status(id) == .running && world.store[id]?.tasks.map(\.agentID) == ["far"])
+  }
+
   /// Its task ends, or goes to another, while callers are still awaited.
   @Test func aStoppingNodeGivesUpAnAgentThatWasGoneBefore() {
     var world = World()
