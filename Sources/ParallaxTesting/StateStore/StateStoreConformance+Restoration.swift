@@ -52,6 +52,8 @@ extension StateStoreConformance {
       known.tasks.append(Sample.task("task_3", attempt: 2))
       let present = try require(await store.execution(old.execution.id), "the execution")
       try expect(await store.restore(known, as: .owner), is: .unread, "the restoration without the result")
+      try expect(
+        await store.restore(known, as: .owner, acknowledged: ["task_2"]), is: .unread, "one that acknowledges a task that it has as open")
       try await expectStored(present, in: store, "after that")
       known.tasks[1] = done
       try expect(await store.restore(known, as: .owner), is: .restored, "the restoration")

@@ -48,7 +48,8 @@ import Testing
   }
 
   private func eventuallyAdvancing(_ what: String, _ condition: @escaping @Sendable () -> Bool) async throws {
-    try await eventually(what) {
+    // A minute is 120 steps, each with a wait of its own.
+    try await eventually(what, within: .seconds(50)) {
       if !condition() { clock.advance(by: .milliseconds(500)) }
       return condition()
     }

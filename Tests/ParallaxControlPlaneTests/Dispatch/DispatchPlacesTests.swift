@@ -76,6 +76,22 @@ import Testing
     #expect(world.tasks == ["task_8_0 a", "task_9_0 a"])
   }
 
+  @Test func aTaskThatIsListedAgainInBetweenKeepsItsPlace() {
+    var world = World(DispatchMachine.Settings(session: World.session, relocationDelay: .milliseconds(250)))
+    world.connect("a")
+    world.forward("task_8_0", to: "a")
+    world.forward("task_9_0", to: "a")
+    world.report([], by: "a")
+    world.answerPings()
+    for _ in 1...3 {
+      world.report([], by: "a")
+      world.report(["task_8_0"], by: "a")
+    }
+    #expect(world.tasks == ["task_8_0 a"])
+    for _ in 1...2 { world.report([], by: "a") }
+    #expect(world.tasks == ["task_8_0 a", "task_9_0 a"])
+  }
+
   /// The ping went out while the task waited in the session of an agent that did not read.
   @Test func theAnswerToAPingFromBeforeATaskProvesNothing() {
     var world = World(DispatchMachine.Settings(session: World.session, relocationDelay: .milliseconds(250)))
