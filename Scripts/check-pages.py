@@ -75,8 +75,8 @@ def names(files):
         return {name: (ROOT / name).read_text(encoding="utf-8") for name in files if re.fullmatch(pattern, name)}
 
     slips = {slip for text in read(r"Tests/Mutants/\w+\.toml").values() for slip in re.findall(r"^\[([\w-]+)\]$", text, re.M)}
-    simulator = "".join(read(r"Tests/ExecutionSimulation/\w+\.swift").values())
-    scenarios = set(re.findall(r"\bExecution(?:Scenario|Mix)\(\"([^\"]+)\"", simulator)) | suites(files).keys()
+    simulator = "".join(read(r"Tests/ExecutionSimulation/[\w+]+\.swift").values())
+    scenarios = set(re.findall(r"\bExecution(?:Scenario|Mix)\(\s*\"([^\"]+)\"", simulator)) | suites(files).keys()
     corpus = {pathlib.PurePosixPath(name).stem for name in files if name.startswith("Tests/ExecutionSimulationTests/Corpus/")}
     return {"slip": slips, "slips": slips, "found": slips | scenarios, "scenario": scenarios, "corpus": corpus}
 

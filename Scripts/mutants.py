@@ -7,8 +7,9 @@ Tests/Mutants/*.toml has one table for each slip:
 
     [name-of-the-slip]
     breaks = "the rule that the slip breaks"
-    file = "Target/Folder/File.swift"       # below Sources
+    file = "Target/Folder/File.swift"       # below Sources, or a path that begins with Tests/
     suites = ["SuiteTests"]                 # at least one test of these has to fail
+    scenario = "name of a scenario"         # optional: the simulation of executions has to find the slip in it
     from = 'text that occurs in the file exactly once'
     to = 'its replacement'                  # PLANTED is true only in runs of this slip
 
@@ -63,6 +64,7 @@ def read_table():
     """All slips by name, each with its table."""
     slips, faults = {}, []
     keys = {"breaks": str, "file": str, "suites": list, "from": str, "to": str}
+    optional = {"scenario": str}
     for path in sorted(TABLES.glob("*.toml")):
         place = path.relative_to(ROOT)
         try:
@@ -72,8 +74,9 @@ def read_table():
         for name, slip in table.items():
             if name in slips:
                 faults.append(f"{place}: [{name}] is also in {slips[name]['table']}")
-            if slip.keys() != keys.keys() or not all(isinstance(slip[key], kind) for key, kind in keys.items()):
-                faults.append(f"{place}: [{name}] needs exactly the keys {', '.join(keys)}")
+            known = keys | optional
+            if not keys.keys() <= slip.keys() <= known.keys() or not all(isinstance(slip[key], known[key]) for key in slip):
+                faults.append(f"{place}: [{name}] needs the keys {', '.join(keys)}, and may have {', '.join(optional)}")
                 continue
             if "PLANTED" not in slip["to"]:
                 faults.append(f"{place}: [{name}] is active in every run: PLANTED is missing in its 'to'")
@@ -88,7 +91,8 @@ def planted_sources(slips):
     faults, sources = [], {}
     by_file = {}
     for name, slip in slips.items():
-        by_file.setdefault(f"Sources/{slip['file']}", []).append((name, slip))
+        path = slip["file"] if slip["file"].startswith("Tests/") else f"Sources/{slip['file']}"
+        by_file.setdefault(path, []).append((name, slip))
     for path, entries in by_file.items():
         source = ROOT / path
         if not source.is_file():
@@ -217,6 +221,20 @@ def run_suites(tree, tests, suites, slip, limit):
     return Outcome(output, process.returncode, time.monotonic() - began, is_over_limit)
 
 
+def run_scenario(tests, slip, scenario, limit):
+    """The first seed of the scenario that finds the slip, with what it found; None if the slip survives."""
+    program = pathlib.Path(tests[0]).parent / "execution-simulation"
+    try:
+        run = subprocess.run(
+            [program, "scenarios", *scenario.split()], env=dict(os.environ, **{VARIABLE: slip}), capture_output=True, text=True, timeout=limit)
+    except subprocess.TimeoutExpired:
+        return None
+    if run.returncode not in (0, 1):
+        stop(f"execution-simulation: {run.stderr.strip()}")
+    found = re.search(rf"^{re.escape(scenario)}, seed (\d+): (\w+)", run.stdout, re.MULTILINE)
+    return f"seed {found[1]}: {found[2]}" if found else None
+
+
 def check_unplanted(tree, tests, suites, limit):
     print(f"{len(suites)} suites without a slip:", flush=True)
     outcome = run_suites(tree, tests, suites, None, limit)
@@ -262,8 +280,13 @@ def main():
     missed = []
     for name, slip in chosen.items():
         outcome = run_suites(tree, tests, slip["suites"], name, arguments.limit)
-        print(f"{name:{width}}  {', '.join(slip['suites']):{suites_width}}  {outcome.seconds:7.1f}  {outcome}", flush=True)
-        if not outcome.is_caught:
+        text, is_caught = str(outcome), outcome.is_caught
+        if scenario := slip.get("scenario"):
+            found = run_scenario(tests, name, scenario, arguments.limit)
+            text += f"; {scenario}, {found}" if found else f"; NOT FOUND in the scenario {scenario}"
+            is_caught = is_caught and found is not None
+        print(f"{name:{width}}  {', '.join(slip['suites']):{suites_width}}  {outcome.seconds:7.1f}  {text}", flush=True)
+        if not is_caught:
             missed.append(name)
     print(f"\n{len(chosen) - len(missed)} of {len(chosen)} slips are caught.")
     for name in missed:

@@ -59,6 +59,10 @@ package struct ExecutionMix: Sendable, CustomStringConvertible {
   /// The interval between refusals of writes, as by full memory or a former master.
   package var refusals = 0.0
   package var longestRefusal = 40.0
+  /// The time for which ended executions are kept, in seconds; nil for ever.
+  package var retention: Double?
+  /// The number of executions beyond which ended ones are removed.
+  package var maxRetained = Int.max
 
   // Agents.
   package var agentBreaks = 0.0

@@ -41,6 +41,9 @@ package struct ExecutionScenario: Sendable, CustomStringConvertible {
     aStoreTenMinutesBehind, aKeyOutlivesItsExecution, callersOfABrieflyPausedNode, lostMessageAboutAResult, newsOfALoadForAPair,
     aNodeThatStops, lateWriteOfAFormerOwner, aFlushedStore, aReplicaThatLagged, fullMemory,
     aKeyRepeatedAfterALoss, aKeyWithoutItsClaimant, aSessionListedNowhere, aResultOverALaterOne,
+    strandedWithoutReads, handedOverAndFlushed, memoryFilledForEver, agentThatTheStoreKeepsAway, agentsPartAway, refusedCreation,
+    thousandsToRemove, recentEnd, agentThatLeavesAtOnce,
+    resultThatIsTooLarge, lonelyStop, stopOfAll, hurriedStopOfAll,
   ]
 
   /// The scenario with a name; nil if there is none.
@@ -113,6 +116,24 @@ extension ExecutionScenario {
     world.at(10) { world.nodes[0].pause(for: .seconds(32)) }
     world.expect(
       { callers.allSatisfy { $0.answer.map { if case .finished = $0 { true } else { false } } ?? false } }, at: 76, "a caller waits")
+  }
+
+  /// The same, and no read tells the node of the other owner: only the claim does by which it gets the executions back.
+  static let strandedWithoutReads = ExecutionScenario("stranded after a pause without reads") { world in
+    world.agents[0].home = world.nodes[0]
+    var callers: [SimulatedCaller] = []
+    for index in 0..<6 {
+      world.at(8 + Double(index) / 10) {
+        callers.append(world.submit(timeout: 120, at: world.nodes[0]) { ($0.work, $0.waits, $0.key) = (4, true, nil) })
+      }
+    }
+    world.at(10) {
+      world.nodes[0].pause(for: .seconds(32))
+      world.nodes[0].losesReads = true
+    }
+    world.at(75) { world.nodes[0].losesReads = false }
+    world.expect(
+      { callers.allSatisfy { $0.answer.map { if case .finished = $0 { true } else { false } } ?? false } }, at: 80, "a caller waits")
   }
 
   /// An agent sends its result to a node that was paused and has lost the execution meanwhile.
@@ -299,6 +320,20 @@ extension ExecutionScenario {
     }
     world.at(13) { world.flush() }
     for index in 0..<6 { world.expect(.completed, of: index < callers.count ? callers[index] : nil, by: 100) }
+  }
+
+  /// The store loses an execution that its new owner has claimed and does not know.
+  static let handedOverAndFlushed = ExecutionScenario("handed over and flushed", { $0.flushes = 1 }) { world in
+    world.agents[0].home = world.nodes[1]
+    world.nodes[1].losesClaims = true
+    var caller: SimulatedCaller?
+    world.at(8) { caller = world.submit(timeout: 130, at: world.nodes[0]) { ($0.work, $0.waits, $0.key) = (2, false, nil) } }
+    // The former owner has read by then that it is one.
+    world.at(45) {
+      world.flush()
+      world.nodes[1].losesClaims = false
+    }
+    world.expect(.completed, of: caller, by: 90)
   }
 
   static let aReplicaThatLagged = ExecutionScenario("a replica that lagged", { $0.agents = 2 }) { world in

@@ -157,9 +157,9 @@ package final class ExecutionSimulation {
 
   // MARK: Nodes
 
-  /// Draws a node that agents and callers can reach; nil if there is none.
-  func reachableNode(_ draws: inout SimulationRandom) -> SimulatedNode? {
-    let open = nodes.filter(\.takesWork)
+  /// Draws a node that callers, or agents, can reach; nil if there is none.
+  func reachableNode(_ draws: inout SimulationRandom, by isOpen: (SimulatedNode) -> Bool = \.takesWork) -> SimulatedNode? {
+    let open = nodes.filter(isOpen)
     return open.isEmpty ? nil : open[draws.index(below: open.count)]
   }
 
@@ -258,7 +258,7 @@ package final class ExecutionSimulation {
   private func canStrike(_ kind: ExecutionFault.Kind, _ node: SimulatedNode) -> Bool {
     let isSettled = now - lastLoss > .seconds(60)
     switch kind {
-    case .crash, .stop: return node.isUp && !node.isStopping && isSettled
+    case .crash, .stop: return node.isUp && node.stop == nil && isSettled
     case .pause: return node.isUp && !node.isPaused && isSettled
     case .cut: return node.isUp && isSettled
     case .failover, .flush:

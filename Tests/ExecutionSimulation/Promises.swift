@@ -42,6 +42,8 @@ struct Promises {
   /// The requests whose inputs crash their agents; `losses` counts the crashed processes by execution.
   var poisons: Set<UInt64> = []
   private var losses: [String: Int] = [:]
+  /// The requests whose results are larger than nodes accept.
+  var tooLarge: Set<UInt64> = []
   /// The work times of requests with fixed ones, in seconds.
   var works: [UInt64: Double] = [:]
 
@@ -70,6 +72,8 @@ struct Promises {
   func work(on id: String) -> Double? { numbers[id].flatMap { works[$0] } }
 
   func isPoison(_ id: String) -> Bool { numbers[id].map { poisons.contains($0) } ?? false }
+
+  func isTooLarge(_ id: String) -> Bool { numbers[id].map { tooLarge.contains($0) } ?? false }
 
   mutating func lost(to id: String) -> Int {
     losses[id, default: 0] += 1
@@ -215,6 +219,11 @@ extension ExecutionSimulation {
     }
   }
 
+  /// Notes the executions that retention has removed.
+  func collected() {
+    for id in promises.seen.keys where store.state.execution(id) == nil { promises.collected(id) }
+  }
+
   private func isWaiting(_ stored: StoredExecution) -> Bool {
     switch stored.execution.status {
     case .pending: true
@@ -309,7 +318,7 @@ extension ExecutionSimulation {
         continue
       }
     }
-    for id in promises.probes where !promises.isPoison(id) {
+    for id in promises.probes where !promises.isPoison(id) && !promises.isCollected(id) {
       guard let execution = store.state.execution(id)?.execution else {
         violate(.notDone, "\(id), asked for when all was well, is not there")
         continue

@@ -102,7 +102,7 @@ final class SimulatedAgent {
   func connect() {
     guard node == nil else { return }
     var draws = draws()
-    guard let node = home.map({ $0.takesWork ? $0 : nil }) ?? world.reachableNode(&draws) else {
+    guard let node = home.map({ $0.takesAgents ? $0 : nil }) ?? world.reachableNode(&draws, by: \.takesAgents) else {
       return world.plan(after: .seconds(0.5)) { self.connect() }
     }
     connection += 1
@@ -149,7 +149,7 @@ final class SimulatedAgent {
   /// Handles the request of a node that is cut off from the others to reconnect elsewhere, if another node takes work.
   func askedToReconnect(_ connection: Int) {
     guard self.connection == connection, let node else { return }
-    if world.nodes.contains(where: { $0 !== node && $0.takesWork }) { connectionEnded(connection) }
+    if world.nodes.contains(where: { $0 !== node && $0.takesAgents }) { connectionEnded(connection) }
   }
 
   private func drop(_ kind: Break) {
@@ -285,7 +285,11 @@ final class SimulatedAgent {
   private func say(_ task: String, _ other: Outcome? = nil) {
     guard let node, isRegistered, let outcome = other ?? unacknowledged[task] else { return }
     let connection = connection
-    later { node.heard(outcome, of: task, from: self, connection: connection) }
+    let isTooLarge = world.promises.isTooLarge(Self.execution(of: task))
+    later {
+      isTooLarge
+        ? node.refused(task, from: self, connection: connection) : node.heard(outcome, of: task, from: self, connection: connection)
+    }
   }
 
   // MARK: The end

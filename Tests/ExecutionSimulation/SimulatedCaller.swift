@@ -31,6 +31,8 @@ final class SimulatedCaller {
   private(set) var firstID = ""
   /// The final answer; nil while there is none.
   private(set) var answer: Answer?
+  /// Whether a node has refused the request.
+  private(set) var isRefused = false
 
   init(_ request: SimulatedRequest, in world: ExecutionSimulation) {
     self.request = request
@@ -66,7 +68,9 @@ final class SimulatedCaller {
     case .finished(let stored):
       world.acknowledged(stored.execution.id, request, due: due)
       world.told(stored)
-    case .refused: return repeatLater(attempt)
+    case .refused:
+      isRefused = true
+      return repeatLater(attempt)
     }
     isDone = true
     self.answer = answer

@@ -79,7 +79,16 @@ final class SimulatedDispatcher {
     }
   }
 
+  /// Fails a task whose outcome is too large.
+  func tooLarge(_ task: String, in execution: String, by agent: String) {
+    let failure = ExecutionFailure(code: SimulatedAgent.errorCode, message: "its outcome is too large")
+    let message = AgentMessage.TaskError(taskId: task, executionId: execution, error: failure, retryable: true)
+    handle(.failed(message, by: agent, messageID: nil))
+  }
+
   // MARK: Callers
+
+  var hasCallers: Bool { !waiters.isEmpty }
 
   private func enter(_ id: String, _ answer: @escaping (Resolution) -> Void) -> WaiterID {
     lastWaiter += 1
@@ -162,13 +171,10 @@ final class SimulatedDispatcher {
     let session = session
     switch call {
     case .create(let stored): create(stored, node)
-    case .update(let change):
-      node.call(about: change.id, { $0.state.update(change) }) { outcome in
-        self.handle(.written(change.id, epoch: change.epoch, revision: change.revision, outcome))
-      }
+    case .update(let change): update(change, node)
     case .restore(let stored, let acknowledged):
       node.call(
-        about: stored.execution.id,
+        .write, about: stored.execution.id,
         { store in
           let outcome = store.restore(stored, as: .owner, acknowledged: acknowledged)
           if [.intact, .restored].contains(outcome) { Self.restoreKey(of: stored.execution, in: store) }
@@ -184,28 +190,44 @@ final class SimulatedDispatcher {
           }
         self.written(stored.execution, result)
       }
-    case .read(let id): node.call(isWrite: false, { $0.state.execution(id) }) { self.handle(.read(id, $0)) }
-    case .release(let id, let owner): node.call(isWrite: false, { $0.state.release(id, owner: owner) })
+    case .read where node.losesReads: node.here(after: .seconds(1)) { self.make(call, node) }
+    case .read(let id): node.call(.reading, { $0.state.execution(id) }) { self.handle(.read(id, $0)) }
+    case .release(let id, let owner): node.call(.admittedWrite, { $0.state.release(id, owner: owner) })
     case .claim(let id, let owner, let cancels):
-      node.call(about: id, { $0.claim(id, from: owner, isGone: false, to: session) }) { stored in
+      node.call(.admittedWrite, about: id, { $0.claim(id, from: owner, isGone: false, to: session) }) { stored in
+        if node.losesClaims { return node.here(after: .seconds(1)) { self.make(call, node) } }
         self.handle(.claimed(id, from: owner, stored, cancels: cancels))
       }
-    case .unlist(let id): node.call(isWrite: false, { $0.state.unlist(id, from: session) })
+    case .unlist(let id): node.call(.admittedWrite, { $0.state.unlist(id, from: session) })
     case .record(let outcome, let execution, _): record(outcome, of: execution, node)
     case .changeAgent(let id, let change):
-      node.call({ store in
-        guard var record = store.state.agent(id), change.apply(to: &record) else { return }
-        _ = store.state.update(record)
-      }) { self.handle(.agent(.changeEnded(id))) }
-    case .removeAgent(let id, let epoch): node.call(isWrite: false, { $0.state.removeAgent(id, epoch: epoch, session: session) })
+      node.call(
+        .admittedWrite,
+        { store in
+          guard var record = store.state.agent(id), change.apply(to: &record) else { return }
+          _ = store.state.update(record)
+        }
+      ) { self.handle(.agent(.changeEnded(id))) }
+    case .removeAgent(let id, let epoch): node.call(.admittedWrite, { $0.state.removeAgent(id, epoch: epoch, session: session) })
     case .checkAgent(let id): checkAgent(id)
+    }
+  }
+
+  private func update(_ change: ExecutionChange, _ node: SimulatedNode) {
+    var change = change
+    node.call(
+      change.isAdmitted ? .admittedWrite : .write, about: change.id,
+      onRepeat: { if node.world.store.isFull { change = self.machine.endInstead(of: change) ?? change } },
+      { $0.state.update(change) }
+    ) { outcome in
+      self.handle(.written(change.id, epoch: change.epoch, revision: change.revision, outcome))
     }
   }
 
   private func create(_ stored: StoredExecution, _ node: SimulatedNode) {
     let id = stored.execution.id
     node.call(
-      about: id,
+      .write, about: id,
       onFailure: {
         let refusal = APIError(.notReady, "the store did not take the execution")
         self.handle(.creationDelayed(id, refusal))
@@ -233,12 +255,12 @@ final class SimulatedDispatcher {
       guard let record, record.session == session, epoch(of: id) < record.epoch else { return nil }
       return record.epoch
     }
-    node.call(isWrite: false, { $0.state.agent(id) }) { record in
+    node.call(.reading, { $0.state.agent(id) }) { record in
       guard let found = ghost(record) else { return }
       node.here(afterOwn: Self.registrationDelay) {
-        node.call(isWrite: false, { $0.state.agent(id) }) { record in
+        node.call(.reading, { $0.state.agent(id) }) { record in
           guard ghost(record) == found else { return }
-          node.call(isWrite: false, { $0.state.removeAgent(id, epoch: found, session: session) }) { _ in
+          node.call(.admittedWrite, { $0.state.removeAgent(id, epoch: found, session: session) }) { _ in
             self.handle(.agent(.removed(id, epoch: found)))
           }
         }
@@ -247,10 +269,10 @@ final class SimulatedDispatcher {
   }
 
   private func record(_ outcome: TaskRecord, of execution: String, _ node: SimulatedNode) {
-    node.call(about: execution, { $0.state.record(outcome, of: execution) }) { [self] result in
+    node.call(.write, about: execution, { $0.state.record(outcome, of: execution) }) { [self] result in
       guard result == .unknown else { return handle(.recorded(outcome, execution: execution, messageID: nil, result)) }
       let session = session
-      node.call(isWrite: false, { $0.state.sessions()[session] != nil }) { isKnown in
+      node.call(.reading, { $0.state.sessions()[session] != nil }) { isKnown in
         // The owner may be about to restore the execution.
         guard isKnown, !self.mayBeRestoring, !node.isOpening else {
           return node.here(afterOwn: 1) { self.record(outcome, of: execution, node) }
@@ -266,17 +288,17 @@ final class SimulatedDispatcher {
   private func restore(_ recent: RecentWrites, _ node: SimulatedNode) {
     for (stored, _) in recent.finished.elements.reversed() {
       node.call(
-        about: stored.execution.id,
+        .write, about: stored.execution.id,
         { store in
           _ = store.restore(stored, as: .witnessOfEnd)
           Self.restoreKey(of: stored.execution, in: store)
         }
       ) {
-        node.call(isWrite: false, { $0.state.release(stored.execution.id, owner: stored.execution.owner) })
+        node.call(.admittedWrite, { $0.state.release(stored.execution.id, owner: stored.execution.owner) })
       }
     }
     for (claim, _) in recent.claims.elements.reversed() {
-      node.call({ Self.restoreKey(claim.key, of: claim.executionID, in: $0) })
+      node.call(.write, { Self.restoreKey(claim.key, of: claim.executionID, in: $0) })
     }
     for (outcome, _) in recent.outcomes.elements.reversed() { restore(outcome, attempts: Self.restorationAttempts, node) }
     checkRegistrations(node)
@@ -293,7 +315,7 @@ final class SimulatedDispatcher {
 
   private func restore(_ outcome: RecentWrites.Outcome, attempts: Int, _ node: SimulatedNode) {
     let (task, execution) = (outcome.task, outcome.execution)
-    node.call(about: execution, { $0.state.record(task, of: execution) }) { result in
+    node.call(.write, about: execution, { $0.state.record(task, of: execution) }) { result in
       self.handle(.recordedAgain(task, execution: execution, result))
       guard result == .unknown, attempts > 1 else { return }
       node.here(after: Self.restorationPatience) { self.restore(outcome, attempts: attempts - 1, node) }
@@ -303,11 +325,11 @@ final class SimulatedDispatcher {
   /// Renews the registrations of connected agents that the store lacks.
   func checkRegistrations(_ node: SimulatedNode) {
     let session = session
-    node.call(isWrite: false, { $0.state.agents(at: session) }) { records in
+    node.call(.reading, { $0.state.agents(at: session) }) { records in
       self.handle(.agent(.listedHere(records.sorted { $0.id < $1.id })))
       let listed = Dictionary(records.map { ($0.id, $0.epoch) }) { max($0, $1) }
       for (id, link) in node.links.sorted(by: { $0.key < $1.key }) where (listed[id] ?? 0) < link.epoch {
-        node.call(isWrite: false, { $0.state.agent(id)?.epoch ?? 0 }) { epoch in if epoch <= link.epoch { node.registerAnew(id) } }
+        node.call(.reading, { $0.state.agent(id)?.epoch ?? 0 }) { epoch in if epoch <= link.epoch { node.registerAnew(id) } }
       }
     }
   }
@@ -337,5 +359,13 @@ final class SimulatedDispatcher {
     if machine.executionCount > 0 { texts.append("\(session) still drives \(machine.executionCount) executions") }
     for waiter in waiters.values { texts.append("a caller at \(session) was never answered about \(waiter.id)") }
     return texts
+  }
+}
+
+extension ExecutionChange {
+  /// Whether a store with full memory takes the change: an end without a result.
+  fileprivate var isAdmitted: Bool {
+    guard let status, status.isTerminal else { return false }
+    return status != .completed && !tasks.contains { $0.state == .completed }
   }
 }

@@ -16,6 +16,7 @@ import Foundation
 final class SimulatedNode {
   static let resumeGrace = Duration.seconds(30)
   static let checkInterval = 5.0
+  private static let collectionRounds = Int(CollectionRound.interval / .seconds(checkInterval))
   private static let openInterval = 3.75
   /// The time after its receipt within which an outcome is stored and acknowledged.
   static let keepDelay = Int64.seconds(20)
@@ -37,9 +38,10 @@ final class SimulatedNode {
   private(set) var session: NodeSession
   private(set) var isUp = false
   private(set) var isPaused = false
-  private(set) var isStopping = false
+  /// The stage of the node's shutdown; nil before it.
+  var stop: SimulatedStop?
   /// The time since which nothing disturbs the process.
-  private(set) var wellSince: Int64 = 0
+  var wellSince: Int64 = 0
   private(set) var dispatcher: SimulatedDispatcher
   private(set) var links: [String: Link] = [:]
   /// The number of the process's present life; work of former lives is dropped.
@@ -54,11 +56,14 @@ final class SimulatedNode {
   private var storeTime = StoreTime()
   private var cutUntil: Int64 = 0
   private var deafUntil: Int64 = 0
+  /// Whether a scenario loses the answers to this node's reads of executions; `losesClaims` likewise for its claims, which take effect.
+  var losesReads = false
+  var losesClaims = false
   private var calls: UInt64 = 0
   private var messages: UInt64 = 0
   private var frames: UInt64 = 0
   /// The number of store calls without an answer yet.
-  private var callsUnderWay = 0
+  private(set) var callsUnderWay = 0
   private var judge: MembershipJudge
   private var sequence: Int64 = 0
   /// The operation on the members in progress, followed by the waiting ones.
@@ -91,10 +96,11 @@ final class SimulatedNode {
     dispatcher = SimulatedDispatcher(session)
   }
 
-  private static func record(_ session: NodeSession, _ sequence: Int64) -> MemberRecord {
+  private static func record(_ session: NodeSession, _ sequence: Int64, isStopping: Bool = false) -> MemberRecord {
     let instant = Date(timeIntervalSince1970: 0)
     return MemberRecord(
-      session: session, address: session.nodeID, sequence: sequence, startedAt: instant, lastHeartbeat: instant, version: "simulated")
+      session: session, address: session.nodeID, sequence: sequence, report: MemberReport(health: isStopping ? .unhealthy : .healthy),
+      startedAt: instant, lastHeartbeat: instant, version: "simulated")
   }
 
   // MARK: Clocks
@@ -129,17 +135,20 @@ final class SimulatedNode {
   var isCut: Bool { world.now < cutUntil || world.now < world.store.awayUntil }
   var isDeaf: Bool { isCut || world.now < deafUntil }
 
-  /// Whether the node serves agents and callers.
-  var takesWork: Bool {
-    guard isUp, !isPaused, !isStopping, let openedAt, storeTime.wall(at: instant) != nil else { return false }
+  private var isOpen: Bool {
+    guard isUp, !isPaused, let openedAt, storeTime.wall(at: instant) != nil else { return false }
     return world.now - openedAt < .seconds(15) && !judge.isCutOff(now: instant)
   }
+  /// Whether the node serves callers.
+  var takesWork: Bool { isOpen && stop == nil }
+  /// Whether the node serves agents, as it does until its own work has ended.
+  var takesAgents: Bool { isOpen && stop?.stage != .draining }
 
   var isBusy: Bool { isUp && dispatcher.executionCount > 0 }
 
   func start() {
     life += 1
-    (isUp, isPaused, isStopping) = (true, false, false)
+    (isUp, isPaused, stop) = (true, false, nil)
     world.disturbed()
     becomeWell()
     session = NodeSession(nodeID: "node-\(index)", incarnation: "\(life)")
@@ -173,28 +182,7 @@ final class SimulatedNode {
     wellSince = .max
     life += 1
     guard !isSilent else { return }
-    for id in links.keys.sorted() { if let link = links[id] { hangUp(link) } }
-  }
-
-  /// Stops the node as SIGTERM does: offers its executions to other nodes, ends agent connections, and answers callers with the
-  /// acknowledgement.
-  func stop(within limit: Int64, thenDownFor time: Int64) {
-    guard isUp, !isStopping else { return }
-    world.note("\(session) stops")
-    here { [self] in
-      isStopping = true
-      wellSince = .max
-      let others = judge.view(now: instant, asOf: nil).members.filter { $0.isAlive && $0.record.session != session }
-      for id in links.keys.sorted() { if let link = links[id] { hangUp(link) } }
-      dispatcher.handle(.handOver(to: others.map(\.record.session)))
-      here(after: limit) { [self] in
-        dispatcher.handle(.stopping)
-        for wait in waits.values.flatMap(\.values).sorted(by: { $0.order < $1.order }) { wait.release() }
-        world.store.resign(session)
-        if !isCut { world.store.removeMember(session) }
-        die(for: time)
-      }
-    }
+    hangUpAll()
   }
 
   func pause(for time: Int64) {
@@ -254,7 +242,7 @@ final class SimulatedNode {
     if wasCut { cutUntil = 0 }
     resume()
     if wasCut {
-      if isUp, !isStopping { becomeWell() }
+      if isUp, stop == nil { becomeWell() }
       reconnect(after: 0)
     }
     if world.now < deafUntil {
@@ -273,35 +261,46 @@ final class SimulatedNode {
     return Int64(draws.between(2e7, 2e9))
   }
 
+  /// What a call needs of the store.
+  enum Need {
+    case reading
+    /// A master; a store with full memory takes the write, as `FullMemory` says for Redis.
+    case admittedWrite
+    /// A master with free memory.
+    case write
+  }
+
   /// Calls the store, and repeats the call until an answer arrives.
   ///
   /// - Parameters:
-  ///   - isWrite: Whether the call needs free memory and a master.
+  ///   - need: What the call needs, at each attempt.
   ///   - id: The execution that the call may change.
   ///   - onFailure: The operation after the failure of the first attempt.
+  ///   - onRepeat: The operation before each repeat.
   ///   - request: The call.
   ///   - done: The handler of the answer.
   func call<Value>(
-    isWrite: Bool = true, about id: String? = nil, onFailure: (() -> Void)? = nil, _ request: @escaping (SimulatedStore) -> Value,
-    _ done: @escaping (Value) -> Void = { _ in }
+    _ need: @autoclosure @escaping () -> Need = .write, about id: String? = nil, onFailure: (() -> Void)? = nil,
+    onRepeat: @escaping () -> Void = {}, _ request: @escaping (SimulatedStore) -> Value, _ done: @escaping (Value) -> Void = { _ in }
   ) {
     callsUnderWay += 1
     checkBounds()
-    attempt(isWrite: isWrite, about: id, request) { [self] value in
+    attempt(need(), about: id, request) { [self] value in
       if let value {
         callsUnderWay -= 1
         return done(value)
       }
       onFailure?()
       callsUnderWay -= 1
-      let end = max(cutUntil, world.store.awayUntil, isWrite ? world.store.refusesUntil : 0)
-      here(after: max(0, end - world.now) + backoff()) { self.call(isWrite: isWrite, about: id, request, done) }
+      onRepeat()
+      let end = max(cutUntil, world.store.awayUntil, need() != .reading ? world.store.refusesUntil : 0)
+      here(after: max(0, end - world.now) + backoff()) { self.call(need(), about: id, onRepeat: onRepeat, request, done) }
     }
   }
 
   /// Calls the store once; the result is nil if the call failed, in which case it may have taken effect.
   func attempt<Value>(
-    isWrite: Bool = true, about id: String? = nil, _ request: @escaping (SimulatedStore) -> Value, _ done: @escaping (Value?) -> Void
+    _ need: Need = .write, about id: String? = nil, _ request: @escaping (SimulatedStore) -> Value, _ done: @escaping (Value?) -> Void
   ) {
     let current = life
     calls += 1
@@ -320,12 +319,12 @@ final class SimulatedNode {
     }
     if strikes, var draws = world.chance.strikes(.lateRequest, node: index, number: number, probability: world.mix.delaysRequest) {
       // The caller has given up before, and repeats the request.
-      let isRefused = { [world] in isWrite && world.now < world.store.refusesUntil || world.now < world.store.awayUntil }
+      let isRefused = { [world] in world.store.refuses(need, at: world.now) || world.now < world.store.awayUntil }
       world.plan(after: Int64(draws.between(0.5, max(0.5, world.mix.longestDelay)) * 1e9)) { if !isRefused() { _ = takeEffect() } }
       return fail()
     }
     world.plan(after: world.travel(index, number)) { [self] in
-      guard !isCut, !isWrite || world.now >= world.store.refusesUntil else { return life == current ? fail() : () }
+      guard !isCut, !world.store.refuses(need, at: world.now) else { return life == current ? fail() : () }
       let value = takeEffect()
       guard life == current else { return }
       if strikes, world.chance.strikes(.lostReply, node: index, number: number, probability: world.mix.losesReply) != nil { return fail() }
@@ -355,6 +354,16 @@ final class SimulatedNode {
     here(afterOwn: Self.checkInterval) { self.beat() }
   }
 
+  /// Announces that the node stops, as `NodeMembership` does, and returns the sessions that can take over its work.
+  func announceStop(then next: @escaping ([NodeSession]) -> Void) {
+    inTurn { self.writeMember(then: $0) }
+    readMembers(orElse: { next(self.successors) }, then: { next(self.successors) })
+  }
+
+  private var successors: [NodeSession] {
+    judge.view(now: instant, asOf: nil).members.filter { $0.status == .healthy && $0.record.session != session }.map(\.record.session)
+  }
+
   /// Serializes writes and reads of members, as `Membership` does.
   private func inTurn(_ work: @escaping (_ done: @escaping () -> Void) -> Void) {
     memberWork.append(work)
@@ -368,9 +377,9 @@ final class SimulatedNode {
     }
   }
 
-  private func readMembers(then next: @escaping () -> Void) {
+  private func readMembers(orElse failed: @escaping () -> Void = {}, then next: @escaping () -> Void) {
     inTurn { [self] done in
-      attempt(isWrite: false, { $0.members }) { [self] members in
+      attempt(.reading, { $0.members }) { [self] members in
         if let members {
           perform(
             judge.read(MembershipSnapshot(records: members.values.sorted { $0.session.description < $1.session.description }), now: instant)
@@ -378,6 +387,7 @@ final class SimulatedNode {
           next()
         } else {
           judge.readFailed()
+          failed()
         }
         done()
       }
@@ -386,8 +396,9 @@ final class SimulatedNode {
 
   private func writeMember(attempts: Int = 3, then done: @escaping () -> Void) {
     sequence += 1
-    let (record, former, sentAt) = (Self.record(session, sequence), judge.replacedIncarnation, instant)
-    attempt({ $0.write(record, replacing: former) }) { outcome in
+    let (former, sentAt) = (judge.replacedIncarnation, instant)
+    let record = Self.record(session, sequence, isStopping: stop != nil)
+    attempt(.admittedWrite, { $0.write(record, replacing: former) }) { outcome in
       guard let outcome else {
         self.perform(self.judge.check(now: self.instant))
         return done()
@@ -408,6 +419,7 @@ final class SimulatedNode {
           world.note("\(session) takes \(other) for lost")
           gone.insert(other)
           dispatcher.handle(.agent(.memberLost(other)))
+        case .cutOff(let isCutOff): dispatcher.handle(.agent(.cutOff(isCutOff)))
         case .releaseAgents:
           world.note("\(session) is cut off from the others")
           // An agent that is asked to reconnect leaves once another node has registered it.
@@ -422,10 +434,10 @@ final class SimulatedNode {
   private func open() {
     let (session, begin) = (session, world.now)
     isOpening = true
-    attempt({ $0.state.open(session) }) { [self] isNew in
+    attempt(.admittedWrite, { $0.state.open(session) }) { [self] isNew in
       guard let isNew else { return openings.failed() }
       guard openings.needsGeneration else { return opened(at: begin, isNew: isNew, generation: nil) }
-      attempt(isWrite: false, { $0.state.sessions()[session] }) { [self] generation in
+      attempt(.reading, { $0.state.sessions()[session] }) { [self] generation in
         guard let generation else { return openings.failed() }
         opened(at: begin, isNew: isNew, generation: generation)
       }
@@ -435,7 +447,7 @@ final class SimulatedNode {
   private func opened(at begin: Int64, isNew: Bool, generation: Int64?) {
     self.openedAt = begin
     let sentAt = self.instant
-    self.attempt(isWrite: false, { $0.state.currentTime() }) { time in
+    self.attempt(.reading, { $0.state.currentTime() }) { time in
       if let time { self.storeTime.read(time, sentAt: sentAt, receivedAt: self.instant) }
     }
     isOpening = false
@@ -457,10 +469,11 @@ final class SimulatedNode {
   private func lead() {
     let session = session
     // The duties of a node begin when its session is open.
-    guard !isStopping, openedAt != nil else { return }
-    attempt({ [world] in $0.lead(session, at: world.now) }) { leads in
+    guard stop == nil, openedAt != nil else { return }
+    attempt(.admittedWrite, { [world] in $0.lead(session, at: world.now) }) { leads in
       guard leads == true else { return }
       self.recover()
+      if self.rounds % Self.collectionRounds == 0 { self.collect() }
       if self.rounds % 12 == 0 {
         self.checkOverdue()
         self.findStrays()
@@ -468,8 +481,31 @@ final class SimulatedNode {
     }
   }
 
+  /// Removes ended executions that are due.
+  private func collect() {
+    guard let retention = world.mix.retention else { return }
+    attempt(.reading, { $0.state.currentTime() }) { time in
+      guard let time else { return }
+      self.collect(CollectionRound(storeTime: time, retention: .seconds(retention), maxRetained: self.world.mix.maxRetained))
+    }
+  }
+
+  private func collect(_ round: CollectionRound) {
+    attempt(
+      .admittedWrite,
+      { [world] store in
+        defer { world.collected() }
+        return store.state.removeExecutions(
+          createdBefore: round.oldest, maxRetained: round.maxRetained, limit: CollectionRound.batchSize)
+      }
+    ) { removed in
+      guard let removed, !round.isOver(afterRemoving: removed) else { return }
+      self.here(after: .seconds(0.02)) { self.collect(round) }
+    }
+  }
+
   private func recover() {
-    attempt(isWrite: false, { $0.state.sessions() }) { [self] sessions in
+    attempt(.reading, { $0.state.sessions() }) { [self] sessions in
       guard let sessions else { return }
       // The order of the product: members are read after the sessions.
       readMembers { [self] in
@@ -485,10 +521,10 @@ final class SimulatedNode {
 
   private func recover(_ lost: NodeSession, generation: Int64) {
     let (session, began) = (session, instant)
-    attempt(isWrite: false, { $0.state.agents(at: lost).sorted { $0.id < $1.id } }) { [self] records in
+    attempt(.reading, { $0.state.agents(at: lost).sorted { $0.id < $1.id } }) { [self] records in
       guard let records else { return }
       for record in records { dispatcher.handle(.agent(.expected(record.id, epoch: record.epoch, home: lost))) }
-      attempt(isWrite: false, { $0.state.executions(ownedBy: lost).sorted() }) { [self] ids in
+      attempt(.reading, { $0.state.executions(ownedBy: lost).sorted() }) { [self] ids in
         guard let ids else { return }
         // A round ends with its last claim, and the first failed claim aborts it.
         var (left, hasFailed) = (ids.count, false)
@@ -499,7 +535,7 @@ final class SimulatedNode {
         if ids.isEmpty { return end() }
         for id in ids {
           dispatcher.handle(.recovering(id))
-          attempt(about: id, { $0.claim(id, from: lost, isGone: true, to: session) }) { outcome in
+          attempt(.admittedWrite, about: id, { $0.claim(id, from: lost, isGone: true, to: session) }) { outcome in
             left -= 1
             self.dispatcher.handle((outcome ?? nil).map { .recovered($0) } ?? .notRecovered(id))
             if outcome == nil {
@@ -514,14 +550,14 @@ final class SimulatedNode {
   }
 
   private func close(_ lost: NodeSession, generation: Int64) {
-    attempt(isWrite: false, { $0.state.agents(at: lost).sorted { $0.id < $1.id } }) { [self] records in
+    attempt(.reading, { $0.state.agents(at: lost).sorted { $0.id < $1.id } }) { [self] records in
       guard let records else { return }
       for record in records {
-        attempt(isWrite: false, { $0.state.removeAgent(record.id, epoch: record.epoch, session: lost) }) { _ in }
+        attempt(.admittedWrite, { $0.state.removeAgent(record.id, epoch: record.epoch, session: lost) }) { _ in }
       }
-      attempt(isWrite: false, { $0.state.executions(ownedBy: lost) }) { [self] owned in
+      attempt(.reading, { $0.state.executions(ownedBy: lost) }) { [self] owned in
         guard owned?.isEmpty == true else { return }
-        attempt(isWrite: false, { $0.state.close(lost, generation: generation) }) { done in
+        attempt(.admittedWrite, { $0.state.close(lost, generation: generation) }) { done in
           guard done != nil else { return }
           self.world.note("\(lost) is closed")
           self.ledger.closed(lost)
@@ -533,9 +569,9 @@ final class SimulatedNode {
   /// Reminds owners of executions long past their deadlines, and removes list entries of executions with other owners.
   private func checkOverdue() {
     foreign.beginRound()
-    attempt(isWrite: false, { $0.state.sessions() }) { [self] sessions in
+    attempt(.reading, { $0.state.sessions() }) { [self] sessions in
       for owner in (sessions ?? [:]).keys.sorted(by: { $0.description < $1.description }) {
-        attempt(isWrite: false, { store in store.state.executions(ownedBy: owner).sorted().compactMap { store.state.execution($0) } }) {
+        attempt(.reading, { store in store.state.executions(ownedBy: owner).sorted().compactMap { store.state.execution($0) } }) {
           [self] found in
           for stored in found ?? [] { judge(stored.execution, listedFor: owner) }
         }
@@ -564,7 +600,7 @@ final class SimulatedNode {
     let session = session
     for id in ids {
       dispatcher.handle(.recovering(id))
-      attempt(about: id, { $0.claim(id, from: lost, isGone: true, to: session) }) { outcome in
+      attempt(.admittedWrite, about: id, { $0.claim(id, from: lost, isGone: true, to: session) }) { outcome in
         self.dispatcher.handle((outcome ?? nil).map { .recovered($0) } ?? .notRecovered(id))
         if outcome == nil { self.dispatcher.handle(.message(.adopt(execution: id, owner: lost))) }
       }
@@ -576,10 +612,10 @@ final class SimulatedNode {
     case .none: break
     case .remind where owner == session: dispatcher.handle(.outcomeRecorded(of: execution.id))
     case .remind: tell(.recorded(execution: execution.id, task: ""), owner)
-    case .ended: attempt(isWrite: false, { $0.state.release(execution.id, owner: owner) }) { _ in }
+    case .ended: attempt(.admittedWrite, { $0.state.release(execution.id, owner: owner) }) { _ in }
     case .foreign:
       guard foreign.found(execution, listedFor: owner) else { return }
-      attempt(isWrite: false, { $0.state.release(execution.id, owner: owner) }) { _ in }
+      attempt(.admittedWrite, { $0.state.release(execution.id, owner: owner) }) { _ in }
     }
   }
 
@@ -598,10 +634,13 @@ final class SimulatedNode {
       // As `RestorationGate` does.
       guard !mayBeRestoring else { return executeSoon(request, as: id, answer) }
       let session = session
-      attempt({
-        let claim = $0.state.claimIdempotencyKey(key, executionID: id, digest: "", lifetime: .seconds(86_400))
-        return (claim, isKnown: $0.state.sessions()[session] != nil)
-      }) { [self] (outcome: (claim: IdempotencyClaim, isKnown: Bool)?) in
+      attempt(
+        .write,
+        {
+          let claim = $0.state.claimIdempotencyKey(key, executionID: id, digest: "", lifetime: .seconds(86_400))
+          return (claim, isKnown: $0.state.sessions()[session] != nil)
+        }
+      ) { [self] (outcome: (claim: IdempotencyClaim, isKnown: Bool)?) in
         guard let outcome else { return answer(.refused) }
         switch outcome.claim {
         case .claimed: create(execution, request, unlessLost: outcome.isKnown, answer)
@@ -640,7 +679,7 @@ final class SimulatedNode {
       switch resolution {
       case .failed: answer(.refused)
       case .finished(let stored): answer(.finished(stored))
-      case .accepted where request.waits && !isStopping:
+      case .accepted where request.waits && stop == nil:
         waitElsewhere(for: execution.id, until: execution.deadline) { stored in
           answer(stored.map { .finished($0) } ?? .accepted(execution.id))
         }
@@ -653,7 +692,7 @@ final class SimulatedNode {
   private func repeated(_ execution: Execution, _ request: SimulatedRequest, _ answer: @escaping (SimulatedCaller.Answer) -> Void) {
     let look = { [self] in
       let session = session
-      attempt(isWrite: false, { ($0.state.execution(execution.id), $0.state.sessions()[session] != nil) }) {
+      attempt(.reading, { ($0.state.execution(execution.id), $0.state.sessions()[session] != nil) }) {
         [self] (outcome: (found: StoredExecution?, isKnown: Bool)?) in
         guard let outcome else { return answer(.refused) }
         guard let stored = outcome.found else { return create(execution, request, unlessLost: outcome.isKnown, answer) }
@@ -698,6 +737,14 @@ final class SimulatedNode {
     }
   }
 
+  /// Answers the callers that wait for executions of other nodes without an outcome.
+  func releaseWaits() {
+    for wait in waits.values.flatMap(\.values).sorted(by: { $0.order < $1.order }) { wait.release() }
+  }
+
+  /// Whether any caller waits here.
+  var hasCallers: Bool { dispatcher.hasCallers || !waits.isEmpty }
+
   /// Whether a caller waits here.
   func isWaited(for id: String) -> Bool { dispatcher.isWaited(for: id) || waits[id] != nil }
 
@@ -714,18 +761,22 @@ final class SimulatedNode {
     agent.hears(after: world.travel(index + 200, frames), body)
   }
 
+  /// Ends the connections of all agents.
+  func hangUpAll() { for id in links.keys.sorted() { if let link = links[id] { hangUp(link) } } }
+
   private func hangUp(_ link: Link) { say(to: link.agent) { link.agent.connectionEnded(link.connection) } }
 
   func register(_ agent: SimulatedAgent, connection: Int, activeTasks: [String]?) {
     here { [self] in
-      guard takesWork else { return say(to: agent) { agent.connectionEnded(connection) } }
+      guard takesAgents else { return say(to: agent) { agent.connectionEnded(connection) } }
       let record = AgentRecord(
         id: agent.id, capabilities: ["text"], maxConcurrentTasks: agent.limit, session: session, epoch: dispatcher.epoch(of: agent.id),
         connectedAt: wall, activeTasks: activeTasks)
-      attempt({ $0.state.register(record) }) { [self] epoch in
-        guard let epoch else {
+      attempt(.admittedWrite, { $0.register(record) }) { [self] epoch in
+        guard let epoch = epoch ?? nil else {
           // The registration may have taken effect all the same.
           dispatcher.checkAgent(agent.id)
+          dispatcher.handle(.agent(.turnedAway(agent.id)))
           return say(to: agent) { agent.connectionEnded(connection) }
         }
         guard agent.isConnected(connection, to: self) else {
@@ -747,7 +798,8 @@ final class SimulatedNode {
     let record = AgentRecord(
       id: id, capabilities: ["text"], maxConcurrentTasks: link.agent.limit, session: session, epoch: dispatcher.epoch(of: id),
       connectedAt: wall, activeTasks: nil)
-    attempt({ $0.state.register(record) }) { [self] epoch in
+    attempt(.admittedWrite, { $0.register(record) }) { [self] answer in
+      let epoch = answer ?? nil
       guard links[id]?.connection == link.connection else {
         if let epoch { dispatcher.handle(.agent(.left(id, epoch: epoch, graceful: false))) }
         return
@@ -780,13 +832,24 @@ final class SimulatedNode {
       let heardAt = world.now
       let check: () -> Void = { [self] in
         guard links[agent.id]?.connection == connection, agent.unacknowledged[task] != nil, wellSince <= heardAt,
-          world.store.refusesUntil <= heardAt, !world.isRestoring
+          world.store.refusesUntil <= heardAt, world.store.capacity == nil, !world.isRestoring
         else { return }
         let id = SimulatedAgent.execution(of: task)
         world.violate(.outcomeDropped, "\(session) heard what \(agent.id) gave for \(task), and it is not kept: \(world.describe(id))")
       }
       here(after: Self.keepDelay + .seconds(4 * world.mix.longestDelay), check)
       dispatcher.heard(outcome, of: task, in: SimulatedAgent.execution(of: task), by: agent.id)
+    }
+  }
+
+  /// Refuses an outcome that is too large: its task fails, and the connection ends, as by `AgentSession`.
+  func refused(_ task: String, from agent: SimulatedAgent, connection: Int) {
+    here { [self] in
+      guard let link = links[agent.id], link.connection == connection else { return }
+      dispatcher.tooLarge(task, in: SimulatedAgent.execution(of: task), by: agent.id)
+      links[agent.id] = nil
+      dispatcher.handle(.agent(.left(agent.id, epoch: link.epoch, graceful: false)))
+      hangUp(link)
     }
   }
 
@@ -852,7 +915,8 @@ final class SimulatedNode {
   }
 
   private func put(_ message: NodeMessage, into node: SimulatedNode, of other: NodeSession) {
-    call { [world] _ in
+    let need: Need = if case .deliver = message { .write } else { .admittedWrite }
+    call(need) { [world] _ in
       let instant = world.now
       node.take(message, for: other, put: instant)
     }
@@ -929,7 +993,7 @@ final class SimulatedNode {
     if others.isEmpty { return end() }
     for other in others {
       let before = dispatcher.agentEpochs(at: other)
-      attempt(isWrite: false, { $0.state.agents(at: other).sorted { $0.id < $1.id } }) { [self] records in
+      attempt(.reading, { $0.state.agents(at: other).sorted { $0.id < $1.id } }) { [self] records in
         if let records { dispatcher.handle(.agent(.listed(records, at: other, before: before))) } else { readsAgentsAgain = true }
         left -= 1
         if left == 0 { end() }
@@ -989,7 +1053,7 @@ final class SimulatedWait {
     guard !isOver, !isReading else { return }
     isReading = true
     turn += 1
-    node.attempt(isWrite: false, { [id] in $0.state.execution(id) }) { [self] outcome in
+    node.attempt(.reading, { [id] in $0.state.execution(id) }) { [self] outcome in
       guard !isOver else { return }
       isReading = false
       let reading: ExecutionWait.Reading =

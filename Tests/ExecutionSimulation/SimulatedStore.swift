@@ -22,6 +22,10 @@ final class SimulatedStore {
   private(set) var awayUntil: Int64 = 0
   /// The time until which the store refuses writes.
   private(set) var refusesUntil: Int64 = 0
+  /// The number of executions that fill the memory of the store; nil without a bound.
+  var capacity: Int?
+  /// Whether a scenario has the part of the store away that keeps the agents.
+  var refusesAgents = false
   /// The intervals whose writes the store has lost.
   private var losses: [(from: Int64, to: Int64)] = []
 
@@ -66,6 +70,14 @@ final class SimulatedStore {
     if let last = losses.indices.last { losses[last].to = now }
   }
 
+  /// Whether the memory of the store is full.
+  var isFull: Bool {
+    guard let capacity else { return false }
+    return state.executions(ExecutionQuery(limit: .max)).executions.count >= capacity
+  }
+
+  func refuses(_ need: SimulatedNode.Need, at now: Int64) -> Bool { need != .reading && now < refusesUntil || need == .write && isFull }
+
   func refuse(until end: Int64) { refusesUntil = max(refusesUntil, end) }
 
   func heal(at now: Int64) {
@@ -82,6 +94,16 @@ final class SimulatedStore {
     barred.contains(stored.execution.id) ? .barred : state.create(stored)
   }
 
+  /// Adds an execution that ended long ago.
+  func addEnded(_ id: String, at instant: Timestamp) {
+    let pattern = PatternDefinition(name: "p", agents: AgentRequirement(capabilities: ["text"], min: 1, max: 1))
+    var execution = Execution(
+      id: id, pattern: pattern, input: .null, createdAt: instant, deadline: instant,
+      owner: NodeSession(nodeID: "gone", incarnation: "0"))
+    (execution.status, execution.completedAt) = (.failed, instant)
+    _ = state.create(StoredExecution(execution: execution, tasks: []))
+  }
+
   func restore(_ stored: StoredExecution, as claim: RestorationClaim, acknowledged: Set<String> = []) -> RestoreOutcome {
     barred.contains(stored.execution.id) ? .barred : state.restore(stored, as: claim, acknowledged: acknowledged)
   }
@@ -90,6 +112,9 @@ final class SimulatedStore {
     if isGone, state.execution(id) == nil { barred.insert(id) }
     return state.claim(id, from: former, isGone: isGone, to: session)
   }
+
+  /// Registers an agent; returns its epoch, nil if the part of the agents is away.
+  func register(_ record: AgentRecord) -> Int64? { refusesAgents ? nil : state.register(record) }
 
   // MARK: Members
 

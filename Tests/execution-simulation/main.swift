@@ -4,7 +4,7 @@ import Foundation
 // Runs simulations of executions for some time, in a release build; see Tests/ExecutionSimulation.
 //
 //   execution-simulation [SECONDS] [FIRST SEED] [NAME OF A MIX]
-//   execution-simulation scenarios
+//   execution-simulation scenarios [NAME OF A SCENARIO]
 //   execution-simulation trace SEED NAME OF A MIX OR A SCENARIO
 //   execution-simulation shrink SEED NAME OF A MIX
 
@@ -46,9 +46,14 @@ if let command = words.first, ["trace", "shrink"].contains(command) {
   exit(0)
 }
 
-if words == ["scenarios"] {
+if words.first == "scenarios" {
+  let name = words.dropFirst().joined(separator: " ")
+  let scenarios = name.isEmpty ? ExecutionScenario.all : [ExecutionScenario.named(name)].compactMap(\.self)
+  if scenarios.isEmpty {
+    stop("there is no scenario \"\(name)\"; there are:\n" + ExecutionScenario.all.map { "  \($0)" }.joined(separator: "\n"))
+  }
   var failures = 0
-  for scenario in ExecutionScenario.all {
+  for scenario in scenarios {
     for seed in 1...20 as ClosedRange<UInt64> {
       let report = scenario.run(seed: seed)
       guard !report.violations.isEmpty else { continue }
@@ -56,7 +61,7 @@ if words == ["scenarios"] {
       print(report)
     }
   }
-  print("\(ExecutionScenario.all.count) scenarios with 20 seeds each; \(failures) runs broke a promise")
+  print("\(scenarios.count) scenarios with 20 seeds each; \(failures) runs broke a promise")
   exit(failures == 0 ? 0 : 1)
 }
 

@@ -33,6 +33,8 @@ struct AgentMachine: Sendable {
   private var sentAwayAt: Duration?
   /// The instants at which absent agents last tried to return and could not for the store's sake.
   private var turnedAway: [String: Duration] = [:]
+  /// Whether the node is cut off from its store; if it was, since when it no longer is.
+  private var cutOff: (isCutOff: Bool, endedAt: Duration?) = (false, nil)
 
   init(settings: DispatchMachine.Settings) {
     self.settings = settings
@@ -87,6 +89,9 @@ struct AgentMachine: Sendable {
       return directory.epochs(at: home).sorted { $0.key < $1.key }.flatMap { id, epoch in
         leftElsewhere(id, epoch: epoch, graceful: false, home: home, at: now)
       }
+    case .cutOff(let isCutOff):
+      cutOff = (isCutOff, isCutOff ? nil : now.instant)
+      return []
     case .sentAway:
       sentAwayAt = now.instant
       return []
@@ -106,14 +111,20 @@ struct AgentMachine: Sendable {
     while let grace = timers.popDue(at: now.instant) {
       guard let agent = directory[grace.agent], agent.epoch == grace.epoch, agent.absentSince == grace.since else { continue }
       if let sentAwayAt, grace.since >= sentAwayAt { continue }
-      // An agent that the store keeps away has its grace from its last attempt on.
-      if let end = turnedAway[grace.agent].map({ $0 + settings.resumeGrace }), end > now.instant {
+      if let end = returnTime(of: grace.agent, at: now), end > now.instant {
         timers.add(grace, at: end)
       } else {
         actions += forget(grace.agent, saidGoodbye: false)
       }
     }
     return actions
+  }
+
+  /// The time until which an agent that the store has kept away may return: a grace after its last attempt, or after the store has let the
+  /// node register agents again; nil if the store keeps nobody away.
+  private func returnTime(of id: String, at now: Moment) -> Duration? {
+    let since = cutOff.isCutOff ? now.instant : [turnedAway[id], cutOff.endedAt].compactMap { $0 }.max()
+    return since.map { $0 + settings.resumeGrace }
   }
 
   /// Assigns a task, if it is open, to the agent that a former owner of the execution chose.

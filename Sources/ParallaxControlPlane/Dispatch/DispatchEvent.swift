@@ -99,6 +99,8 @@ package enum AgentEvent: Sendable {
   case renewed(String, from: Int64, epoch: Int64)
   /// An agent could not register here for the store's sake, and is likely to try again.
   case turnedAway(String)
+  /// The node is cut off from its store, so that no agent can register here, or no longer.
+  case cutOff(Bool)
   /// The capabilities, the limit or the draining state of an agent have changed; nil for an unchanged one.
   case changed(String, epoch: Int64, capabilities: [String]?, limit: Int?, isDraining: Bool?)
   /// An agent's connection has ended; `graceful` if the agent sent `disconnect`.

@@ -87,7 +87,7 @@ extension NodeAssembly {
     let strays = StrayExecutions(store: store, recovery: self.recovery, clock: clock)
     var duties = [
       LeaderDuty("recovery", every: RecoveryDuty.interval, trigger: losses) { _ in try await recovery.run() },
-      LeaderDuty("garbage-collection", every: GarbageCollection.interval) { _ in try await collection.run() },
+      LeaderDuty("garbage-collection", every: CollectionRound.interval) { _ in try await collection.run() },
       LeaderDuty("deadlines", every: OverdueExecutions.interval) { _ in try await overdue.run() },
     ]
     if backend.traits.losesAcknowledgedWrites {

@@ -2,9 +2,9 @@
 ///
 /// The plan has the whole order and all limits. ``Shutdown`` performs the steps before and after the server stops accepting connections;
 /// the service group stops the parts.
-struct ShutdownPlan: Sendable, Hashable {
+package struct ShutdownPlan: Sendable, Hashable {
   /// One step of a shutdown.
-  enum Step: Sendable, Hashable {
+  package enum Step: Sendable, Hashable {
     /// Fail the readiness probe and release leadership.
     case leave
     /// Continue to serve HTTP until load balancers have noticed.
@@ -36,10 +36,10 @@ struct ShutdownPlan: Sendable, Hashable {
   }
 
   /// A step with its deadline.
-  struct Timed: Sendable, Hashable {
-    var step: Step
+  package struct Timed: Sendable, Hashable {
+    package var step: Step
     /// The end of the step, counted from the begin of the shutdown; the step is abandoned then.
-    var deadline: Duration
+    package var deadline: Duration
   }
 
   /// The time for requests in transit after the server has stopped accepting: slightly longer than that of idle connections.
@@ -55,12 +55,12 @@ struct ShutdownPlan: Sendable, Hashable {
   /// The time for all parts behind the server to stop.
   static let partsLimit: Duration = .seconds(15)
   /// The time, within `partsLimit`, to deliver the messages to other nodes.
-  static let deliveryLimit: Duration = .seconds(2)
+  package static let deliveryLimit: Duration = .seconds(2)
   /// The time, within `partsLimit`, to repeat calls that the store does not answer.
   static let storeLimit: Duration = .seconds(5)
 
   /// The steps in order.
-  let steps: [Timed]
+  package let steps: [Timed]
 
   /// Plans a shutdown.
   ///
@@ -68,7 +68,7 @@ struct ShutdownPlan: Sendable, Hashable {
   ///   - delay: The time to continue serving HTTP, `server.drainDelay`.
   ///   - timeout: The time for work in progress after that, `server.drainTimeout`.
   ///   - hasSuccessor: Whether another node takes over the agents and the executions.
-  init(delay: Duration, timeout: Duration, hasSuccessor: Bool) {
+  package init(delay: Duration, timeout: Duration, hasSuccessor: Bool) {
     let workEnd = delay + timeout
     let spread = min(Self.longestSpread, timeout)
     let agentsEnd = workEnd + spread + Self.agentReaction
@@ -114,7 +114,7 @@ struct ShutdownPlan: Sendable, Hashable {
 }
 
 /// The running parts of a node, in the order of their start; they stop in reverse order.
-enum NodePart: Sendable, Hashable, CaseIterable {
+package enum NodePart: Sendable, Hashable, CaseIterable {
   /// Watches over the node's witness, which is discharged when everything else has stopped.
   case witness
   /// The services of the backend.

@@ -163,6 +163,29 @@ import Testing
     #expect(world.machine.agent("a") == nil)
   }
 
+  @Test func `No grace runs while the node is cut off from its store`() {
+    var world = World()
+    world.connect("a")
+    let (id, _) = world.submit(retrying, timeout: .seconds(600))
+    world.connect("b")
+    world.leave("a")
+    world.handle(.agent(.cutOff(true)))
+    world.advance(by: .seconds(100))
+    world.handle(.agent(.cutOff(false)))
+    world.advance(by: .milliseconds(29_999))
+    world.settle()
+    #expect(world.tasks == ["task_1_0 a"])
+    world.connect("a", activeTasks: ["task_1_0"])
+    world.complete("task_1_0", by: "a")
+    world.settle()
+    #expect(world.status(id) == .completed)
+    // A later absence has its own grace only.
+    world.submit(retrying)
+    world.leave("a")
+    world.advance(by: .seconds(30))
+    #expect(world.machine.agent("a") == nil)
+  }
+
   @Test func `An agent that stops trying is given up, a grace after its last attempt`() {
     var world = World()
     world.connect("a")

@@ -61,11 +61,11 @@ import Testing
   @Test func `A round removes in batches with pauses between them`() async throws {
     let clock = ManualClock()
     let store = ObservedStore { Self.start }
-    let count = GarbageCollection.batchSize * 2 + 7
+    let count = CollectionRound.batchSize * 2 + 7
     for number in 0..<count { _ = store.inner.create(execution(number, .completed, createdAt: Self.start - .seconds(900))) }
     let collection = collection(store, retention: .seconds(600), clock: NodeClock(clock) { Self.start })
     try await clock.advance { try await collection.run() }
-    #expect(store.removals == [GarbageCollection.batchSize, GarbageCollection.batchSize, 7])
+    #expect(store.removals == [CollectionRound.batchSize, CollectionRound.batchSize, 7])
     #expect(clock.now.sinceStart > .zero)
   }
 }
