@@ -105,6 +105,35 @@ extension SystemTests {
       }
     }
 
+    @Test func `an agent that does not try to return during an outage keeps its task`() async throws {
+      let file = """
+        agents: { resumeGrace: 4s }
+        highAvailability: { memberHealth: { checkInterval: 500ms, timeout: 300ms } }
+        """
+      try await RedisServer.with { redis in
+        try await withParallaxd(environment: ["PARALLAX_REDIS_URL": redis.url], files: ["parallax.config.yaml": file]) { node in
+          try await node.apply(pattern("analyze"))
+          let id = try await node.submit("analyze").executionId
+          let task = try await AgentSocket.withAgent("agent-a", at: node) { try await $0.receiveTask() }
+          try await eventually("the task of its agent") { try await node.execution(id).status == .running }
+          redis.pause()
+          // The time is longer than the grace.
+          try await eventually("an outage of eight seconds", within: .seconds(30)) {
+            let health = try await node.api.get("/health").text
+            return health.firstMatch(of: /unreachable for (\d+)(\.\d+)?s/).flatMap { Int($0.1) }.map { $0 >= 8 } ?? false
+          }
+          redis.resume()
+          try await node.waitUntilReady(within: .seconds(20))
+          try await AgentSocket.withAgent("agent-a", at: node, activeTasks: [task.taskId]) { agent in
+            try await agent.complete(task, with: "the result")
+            while try await agent.receive("result_ack", ControlPlaneMessage.ResultAck.self).taskId != task.taskId {}
+          }
+          let execution = try await node.end(of: id)
+          #expect(execution.status == .completed && execution.result == "the result", "\(execution)")
+        }
+      }
+    }
+
     @Test func `with a full disk, callers, agents and probes hear why, the log says so once, and no agent is given up`() async throws {
       let file = ["parallax.config.yaml": "agents: { resumeGrace: 3s }"]
       let redis = RedisServer.Options(arguments: ["--dbfilename", "blocked"])
