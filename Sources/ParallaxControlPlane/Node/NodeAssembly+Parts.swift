@@ -167,7 +167,7 @@ extension NodeAssembly {
     settings.tokens = try configuration.makeTokenVerifier(logger: logger)
     let server = HTTPServer(
       configuration: settings, controlPlane: try makeControlPlane(log: callbacks.log), gateway: gateway,
-      probes: Probes(health: health, metrics: metrics, registry: registry).answer, listener: listener, group: Self.group,
+      probes: Probes(health: health, metrics: metrics, registry: registry).answer, listener: listener, group: group,
       hooks: HTTPServer.Hooks(
         onBound: { [address] in callbacks.onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() },
         isLeaving: { [health] in health.isLeaving }),

@@ -42,11 +42,14 @@ struct NodeAssembly {
   /// Starts a round of the leader's recovery at once when a member is lost.
   let losses = LeaderDuty.Trigger()
 
-  static let group = MultiThreadedEventLoopGroup.singleton
+  /// The event loops of the server.
+  let group: any EventLoopGroup
+  let eventLoops: EventLoopWatch
 
   init(
     configuration: NodeConfiguration, backend: any Backend, registry: MetricsRegistry, commit: String? = nil,
-    onStuckDuty: @escaping @Sendable () -> Void, clock: NodeClock = NodeClock(), logger: Logger
+    onStuckDuty: @escaping @Sendable () -> Void, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+    clock: NodeClock = NodeClock(), logger: Logger
   ) throws {
     let session = NodeSession.starting(nodeID: configuration.node.id)
     let store = backend.state
@@ -58,12 +61,15 @@ struct NodeAssembly {
     self.clock = clock
     self.logger = logger
     self.session = session
+    self.group = group
 
     address = NodeAddress(configuration: configuration, backend: backend, clock: clock)
     patterns = PatternCatalog(store: store)
     health = NodeHealth(
       nodeID: session.nodeID, version: ParallaxNode.version, clock: clock,
       cutOffAfter: configuration.highAvailability.memberHealth.detectionWindow, storeStatus: { backend.status })
+    eventLoops = EventLoopWatch(group, clock: clock)
+    health.watchLoops { [eventLoops] in eventLoops.longestWait }
     publisher = EventPublisher(
       bus: backend.events, session: session, batchSize: configuration.highAvailability.stateSync.batchSize, clock: clock,
       logger: logger)
@@ -79,7 +85,7 @@ struct NodeAssembly {
         maxRetained: configuration.executions.maxRetained, partitions: backend.partitions),
       store: store, retention: configuration.executions.retention,
       peers: Peers(session: session, messenger: messenger, publisher: publisher),
-      timerLoop: Self.group.next(), clock: clock, metrics: dispatchMetrics, logger: logger)
+      timerLoop: group.next(), clock: clock, metrics: dispatchMetrics, logger: logger)
     self.dispatcher = dispatcher
     election = try Self.election(configuration, backend, session, onStuckDuty: onStuckDuty, clock, logger)
     membership = try Self.membership(
@@ -136,7 +142,7 @@ struct NodeAssembly {
       // A node that cannot start must not lead, and must not touch the election record of another cluster.
       case .leadership: [AfterStart(started: started, base: makeLeadership())]
       case .lifecycle: [makeLifecycle(shippedPatterns: shipped, onReady: hooks.onReady)]
-      case .server: (certificates.map { [$0] } ?? []) + [settings, server]
+      case .server: (certificates.map { [$0] } ?? []) + [settings, eventLoops, server]
       case .shutdown: [shutdown]
       }
     }

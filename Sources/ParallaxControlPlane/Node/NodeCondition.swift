@@ -3,13 +3,15 @@ package import ParallaxState
 
 /// A snapshot of a node's state, and the decisions that follow from it: the answers of the probes, and whether the node accepts work.
 package struct NodeCondition: Sendable {
-  /// The time without a beat after which the main loop counts as stuck.
+  /// The time without a beat after which the main loop or an event loop counts as stuck.
   package static let beatTimeout = Duration.seconds(10)
 
   package var stage: NodeHealth.Stage
   package var store: BackendStatus
   /// The time since the last beat of the main loop.
   package var sinceBeat: Duration
+  /// The longest time for which an event loop of the server has owed the watch an answer.
+  package var loopWait: Duration
   /// The time since the store last confirmed that the node's session is open; nil if it never has.
   package var sinceOpening: Duration?
   /// Whether other nodes may take this node for lost.
@@ -18,12 +20,13 @@ package struct NodeCondition: Sendable {
   package var cutOffAfter: Duration
 
   package init(
-    stage: NodeHealth.Stage, store: BackendStatus, sinceBeat: Duration, sinceOpening: Duration?, isSilent: Bool,
-    cutOffAfter: Duration
+    stage: NodeHealth.Stage, store: BackendStatus, sinceBeat: Duration, loopWait: Duration = .zero, sinceOpening: Duration?,
+    isSilent: Bool, cutOffAfter: Duration
   ) {
     self.stage = stage
     self.store = store
     self.sinceBeat = sinceBeat
+    self.loopWait = loopWait
     self.sinceOpening = sinceOpening
     self.isSilent = isSilent
     self.cutOffAfter = cutOffAfter
@@ -116,8 +119,12 @@ package struct NodeCondition: Sendable {
 
   /// The check that the process makes progress.
   package var loop: HealthDocument.Check {
-    sinceBeat < Self.beatTimeout
-      ? HealthDocument.Check(.healthy)
-      : HealthDocument.Check(.unhealthy, detail: "the main loop has not run for \(sinceBeat.text)")
+    if sinceBeat >= Self.beatTimeout {
+      HealthDocument.Check(.unhealthy, detail: "the main loop has not run for \(sinceBeat.text)")
+    } else if loopWait >= Self.beatTimeout {
+      HealthDocument.Check(.unhealthy, detail: "an event loop, which serves a part of the connections, has not run for \(loopWait.text)")
+    } else {
+      HealthDocument.Check(.healthy)
+    }
   }
 }

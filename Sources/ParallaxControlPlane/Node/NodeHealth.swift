@@ -23,6 +23,7 @@ package final class NodeHealth: Sendable {
     var lastOpening: Duration?
     /// Whether other nodes may take this node for lost.
     var isSilent: @Sendable () -> Bool = { false }
+    var loopWait: @Sendable () -> Duration = { .zero }
   }
 
   private let nodeID: String
@@ -78,6 +79,11 @@ package final class NodeHealth: Sendable {
     state.withLock { $0.isSilent = isSilent }
   }
 
+  /// Makes the node count as stuck when `wait`, the longest time for which an event loop has not run, is too long.
+  package func watchLoops(_ wait: @escaping @Sendable () -> Duration) {
+    state.withLock { $0.loopWait = wait }
+  }
+
   /// The time on the node's monotonic clock.
   package var now: Duration { clock.now.instant }
 
@@ -91,8 +97,8 @@ package final class NodeHealth: Sendable {
     let now = clock.now.instant
     let state = state.withLock { $0 }
     return NodeCondition(
-      stage: state.stage, store: storeStatus(), sinceBeat: now - state.lastBeat, sinceOpening: state.lastOpening.map { now - $0 },
-      isSilent: state.isSilent(), cutOffAfter: cutOffAfter)
+      stage: state.stage, store: storeStatus(), sinceBeat: now - state.lastBeat, loopWait: state.loopWait(),
+      sinceOpening: state.lastOpening.map { now - $0 }, isSilent: state.isSilent(), cutOffAfter: cutOffAfter)
   }
 
   /// Records a beat of the main loop.

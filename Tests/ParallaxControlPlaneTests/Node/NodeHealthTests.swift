@@ -7,11 +7,12 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct NodeConditionTests {
   private func condition(
-    _ stage: NodeHealth.Stage = .running, store: BackendStatus = .reachable, sinceBeat: Duration = .zero,
+    _ stage: NodeHealth.Stage = .running, store: BackendStatus = .reachable, sinceBeat: Duration = .zero, loopWait: Duration = .zero,
     sinceOpening: Duration? = .zero, isSilent: Bool = false
   ) -> NodeCondition {
     NodeCondition(
-      stage: stage, store: store, sinceBeat: sinceBeat, sinceOpening: sinceOpening, isSilent: isSilent, cutOffAfter: .seconds(15))
+      stage: stage, store: store, sinceBeat: sinceBeat, loopWait: loopWait, sinceOpening: sinceOpening, isSilent: isSilent,
+      cutOffAfter: .seconds(15))
   }
 
   @Test func aHealthyNodeAcceptsWork() {
@@ -59,6 +60,13 @@ import Testing
   @Test func aBlockedMainLoopIsUnhealthyButReady() {
     #expect(condition(sinceBeat: .milliseconds(9_999)).loop.status == .healthy)
     let stuck = condition(sinceBeat: .seconds(10))
+    #expect(stuck.loop.status == .unhealthy && stuck.status == .unhealthy && !stuck.isFit)
+    #expect(stuck.readinessFailures.isEmpty)
+  }
+
+  @Test func aBlockedEventLoopIsUnhealthyButReady() {
+    #expect(condition(loopWait: .milliseconds(9_999)).loop.status == .healthy)
+    let stuck = condition(loopWait: .seconds(10))
     #expect(stuck.loop.status == .unhealthy && stuck.status == .unhealthy && !stuck.isFit)
     #expect(stuck.readinessFailures.isEmpty)
   }
