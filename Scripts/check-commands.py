@@ -294,7 +294,7 @@ def check_configuration(text, executables, folder):
 def routes(paths):
     """The table of docs/api.md, from the description of a node."""
     lines = ["| route | | scope | query | body | answers |", "|---|---|---|---|---|---|"]
-    common = {"400", "401", "403", "429", "500", "503"}
+    common = {"400", "401", "403", "408", "413", "414", "417", "429", "431", "500", "501", "503", "505"}
 
     def name(schema):
         return f"`{schema['$ref'].rpartition('/')[2]}`" if "$ref" in schema else ""
@@ -308,7 +308,7 @@ def routes(paths):
             body = ", ".join(filter(None, (name(c["schema"]) for c in operation.get("requestBody", {}).get("content", {}).values())))
             answers = []
             for status, response in operation["responses"].items():
-                if status not in common or "/health" in path:
+                if status not in common or ("/health" in path and status == "503"):
                     schemas = {name(c["schema"]) for c in response.get("content", {}).values()} - {"", "`Error`"}
                     answers.append(" ".join([status, *sorted(schemas)]))
             lines.append(f"| `{method.upper()} {path}` | {operation['summary']} | {scope} | {query} | {body} | {', '.join(answers)} |")

@@ -58,7 +58,7 @@ struct APIResponder: Sendable {
     switch error {
     case let refusal as HTTPErrorResponse: return refusal
     case let error as APIError: return HTTPErrorResponse(error)
-    case let error as HTTPParserError: return HTTPErrorResponse(malformed: error)
+    case is RequestTimedOut, is HTTPParserError: return HTTPErrorResponse(malformed: error)
     case is RequestBodyTooLarge: return .bodyTooLarge(limit: bodyLimit.value)
     case is CancellationError:
       return HTTPErrorResponse(.notReady, "the node is shutting down; ask another one", headers: [("Connection", "close")])

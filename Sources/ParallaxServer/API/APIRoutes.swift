@@ -26,7 +26,7 @@ struct APIRoutes: Sendable {
   let bodyLimit: RequestBodyLimit
 
   /// The methods that a known path answers with 405 unless it supports them; the front handler answers other methods with 501.
-  private static let commonMethods: [HTTPRequest.Method] = [.get, .head, .post, .put, .delete, .patch, .options]
+  private static let commonMethods: [HTTPRequest.Method] = [.get, .head, .post, .put, .delete, .patch, .options, .trace]
 
   func makeRouter() -> Router<APIRequestContext> {
     let router = Router(context: APIRequestContext.self)

@@ -14,6 +14,12 @@ package struct ConnectionLimits: Sendable {
   package var headerCount = 100
   /// How long a connection may be idle between requests, or a request between two reads.
   package var idleTimeout: TimeAmount = .seconds(60)
+  /// How long the head of a request may take to arrive, from its first byte on.
+  package var headTimeout: TimeAmount = .seconds(30)
+  /// How long a body may take to arrive, from the request's head on, beside the time that its bytes earn.
+  package var bodyGrace: TimeAmount = .seconds(30)
+  /// The bytes of a body that earn a second more; more than zero.
+  package var bodyRate = 1_024
   /// How long a request may take to arrive completely.
   package var requestTimeout: TimeAmount = .minutes(5)
   /// How long an idle connection stays open when the server stops, for a request that is already on its way.

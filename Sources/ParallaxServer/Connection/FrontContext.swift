@@ -92,8 +92,8 @@ final class FrontContext: Sendable {
       metadata: ["maxConnections": "\(limits.connections)"])
   }
 
-  /// The methods that some path answers; the server does not implement others.
-  private static let knownMethods: [HTTPMethod] = [.GET, .HEAD, .POST, .PUT, .DELETE, .PATCH, .OPTIONS]
+  /// The methods that the router knows; the server does not implement others.
+  private static let knownMethods: [HTTPMethod] = [.GET, .HEAD, .POST, .PUT, .DELETE, .PATCH, .OPTIONS, .TRACE]
 
   /// Decides who answers a request, and who has sent it.
   ///
@@ -196,7 +196,7 @@ final class FrontContext: Sendable {
       return HTTPErrorResponse(.validation, "the request target is longer than \(limits.uriSize) bytes", status: 414)
     }
     guard Self.knownMethods.contains(head.method) else {
-      return HTTPErrorResponse(.methodNotAllowed, "no path supports \(head.method)", status: 501)
+      return HTTPErrorResponse(.methodNotAllowed, "no path supports \(head.method.rawValue)", status: 501)
     }
     let codings = head.headers[canonicalForm: "transfer-encoding"]
     if !codings.isEmpty, codings.count != 1 || codings[0].lowercased() != "chunked" {
@@ -227,8 +227,13 @@ extension HTTPErrorResponse {
     HTTPErrorResponse(.payloadTooLarge, "the request body is longer than \(limit) bytes (limits.requestBody)")
   }
 
-  /// Translates a parser error; `bytes` are those that the parser read last.
+  /// Translates the end of a request that has not arrived completely: its time-out, or the parser's error; `bytes` are those that the
+  /// parser read last.
   init(malformed error: any Error, in bytes: ByteBuffer? = nil) {
+    if error is RequestTimedOut {
+      self.init(.timeout, "the request did not arrive completely in time; send it again, faster")
+      return
+    }
     switch error as? HTTPParserError {
     case .headerOverflow: self.init(.validation, "the request's headers or target are too long", status: 431)
     case .invalidVersion: self.init(.validation, "the server supports HTTP/1.0 and HTTP/1.1 only", status: 505)

@@ -52,7 +52,7 @@ extension FrontHandler {
   /// Logs the request in progress, at most once.
   func logAccess(isComplete: Bool) {
     guard let entry = request.access.take() else { return }
-    entry.log(shared.policy.accessLog, isComplete: isComplete, at: .now(), to: shared.logger)
+    entry.log(shared.policy.accessLog, isComplete: isComplete, at: now, to: shared.logger)
   }
 
   /// The headers of every response: those of the limit, and those of CORS for a page of an allowed origin.
@@ -105,7 +105,7 @@ extension FrontHandler {
       // What has a head is known already.
       request.access =
         request.access
-        ?? AccessLogEntry(nil, principal: nil, address: context.channel.remoteAddress?.ipAddress ?? "", began: lastRead)
+        ?? AccessLogEntry(nil, principal: nil, address: context.channel.remoteAddress?.ipAddress ?? "", began: patience.progress)
       shared.logger.debug("malformed HTTP", metadata: ["error": "\(error)", "requestId": "\(requestID)"])
       var response = RawResponse(status: refusal.status, contentType: "application/json", body: refusal.body(requestID: requestID))
       response.headers = [(RequestID.headerName, requestID)]

@@ -54,7 +54,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     var standing: RateLimiter.Standing?
     /// Nil if the request is not to be logged.
     var access: AccessLogEntry?
-    var began = NIODeadline.now()
+    var began = NIODeadline.uptimeNanoseconds(0)
   }
 
   let shared: FrontContext
@@ -81,13 +81,16 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var isInputEndHeld = false
   private var isOutputClosed = false
   private var needsFlush = false
-  var lastRead = NIODeadline.now()
+  private(set) var patience: Patience
   private var idleTimer: Scheduled<Void>?
+  /// When the timer fires; nil once the connection needs none.
+  private var nextCheck: NIODeadline?
   private(set) var context: ChannelHandlerContext?
   private(set) var encoder: ChannelHandlerContext?
 
   init(shared: FrontContext, negotiation: EventLoopPromise<Negotiated>, isBeyondLimit: Bool = false) {
     self.shared = shared
+    patience = Patience(shared.limits, at: .now())
     caller = CurrentCaller(shared.policy.access.uncredentialed)
     self.negotiation = negotiation
     self.isBeyondLimit = isBeyondLimit
@@ -104,7 +107,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
     encoder = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self)
-    scheduleIdleCheck(in: shared.limits.idleTimeout, context: context)
+    patience = Patience(shared.limits, at: now)
+    scheduleCheck(in: shared.limits.idleTimeout, context: context)
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
@@ -146,7 +150,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   // MARK: Requests in their order
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    lastRead = .now()
+    patience.advanced(at: now)
     receive(.part(Self.unwrapInboundIn(data)), context: context)
   }
 
@@ -177,6 +181,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private func take(_ input: Input, context: ChannelHandlerContext) {
     switch input {
     case .part(.head(var head)):
+      patience.receivedHead()
       let peer = context.channel.remoteAddress
       let client = certificate?.principal(at: .now)
       let disposition = shared.disposition(of: &head, from: peer, certificate: client, isBeyondLimit: isBeyondLimit)
@@ -206,7 +211,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     request = Request(
       isHTTP10: head.isHTTP10, stopsParser: head.stopsParser,
       allowedOrigin: shared.policy.access.allowedOrigin(of: head.headers.first(name: "origin")), standing: standing,
-      access: shared.accessLogEntry(head, disposition, from: context.channel.remoteAddress, began: lastRead), began: lastRead)
+      access: shared.accessLogEntry(head, disposition, from: context.channel.remoteAddress, began: patience.progress),
+      began: patience.progress)
     switch disposition {
     case .route(let caller):
       receiveHead(head, .router)
@@ -288,7 +294,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
     if context.channel.isWritable, !waiting.isEmpty || gate.isHolding {
-      lastRead = .now()
+      patience.advanced(at: now)
       scheduleWaiting()
     }
     context.fireChannelWritabilityChanged()
@@ -315,7 +321,10 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     switch Self.unwrapOutboundIn(data) {
     case .head(var head) where head.status.code >= 200:
       head.headers.replaceOrAdd(name: "date", value: shared.date.value())
-      for (name, value) in commonHeaders { head.headers.replaceOrAdd(name: name, value: value) }
+      for (name, value) in commonHeaders {
+        // A route's response may vary by more than its origin.
+        if name == "Vary" { head.headers.add(name: name, value: value) } else { head.headers.replaceOrAdd(name: name, value: value) }
+      }
       if head.headers.contains(name: "connection"), !head.isKeepAlive { machine.endAfterAnswer() }
       if let connection = connectionHeader() { head.headers.replaceOrAdd(name: "connection", value: connection) }
       request.access?.status = Int(head.status.code)
@@ -326,7 +335,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
       context.write(data, promise: promise)
     case .end:
       context.write(data, promise: promise)
-      lastRead = .now()
+      patience.advanced(at: now)
       logAccess(isComplete: true)
       follow(machine.answerEnd(), context: context)
     default:
@@ -404,33 +413,49 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   func stopTimer() {
     idleTimer?.cancel()
     idleTimer = nil
+    nextCheck = nil
   }
 
   func becameWebSocket() {
     negotiation.succeed(.webSocket)
   }
 
-  private func scheduleIdleCheck(in delay: TimeAmount, context: ChannelHandlerContext) {
-    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-    idleTimer = context.eventLoop.scheduleTask(in: delay) { bound.value.checkIdle() }
+  // MARK: Waiting for the peer
+
+  /// The time of the event loop.
+  var now: NIODeadline { context?.eventLoop.now ?? .now() }
+
+  /// Bytes are about to reach the parser; between two requests they begin a head.
+  func willParse() {
+    if machine.takesRequest { patience.receivedPartOfHead(at: now) }
   }
 
-  private func checkIdle() {
-    guard let context else { return }
-    let limits = shared.limits
-    var deadline = NIODeadline.now() + limits.idleTimeout
-    switch machine.state {
-    case .waiting: if !isRouterWanted { deadline = lastRead + limits.idleTimeout }
-    case .receiving: deadline = min(lastRead + limits.idleTimeout, request.began + limits.requestTimeout)
-    case .answering: break
-    case .lingering, .upgraded: return
+  /// Has a request that has arrived in part checked when its time is over, which may be before that of an idle connection.
+  func watchArrival() {
+    guard let context, let (deadline, wait) = waitForPeer, wait == .arrival, nextCheck.map({ deadline < $0 }) ?? false else { return }
+    scheduleCheck(in: deadline - now, context: context)
+  }
+
+  private var waitForPeer: (at: NIODeadline, wait: Patience.Wait)? {
+    isRouterWanted ? nil : patience.deadline(in: machine.state, began: request.began, bytes: request.bodyBytes)
+  }
+
+  private func scheduleCheck(in delay: TimeAmount, context: ChannelHandlerContext) {
+    idleTimer?.cancel()
+    nextCheck = now + delay
+    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+    idleTimer = context.eventLoop.scheduleTask(in: delay) { bound.value.checkWait() }
+  }
+
+  private func checkWait() {
+    guard let context, machine.state != .lingering, machine.state != .upgraded else { return }
+    if let (deadline, wait) = waitForPeer, deadline <= now {
+      shared.logger.debug("a peer has taken too long", metadata: ["state": "\(machine.state)", "wait": "\(wait)"])
+      if wait == .idle { return context.close(promise: nil) }
+      refuseMalformed(RequestTimedOut(), context: context)
+      finishRead()
     }
-    let left = deadline - .now()
-    if left <= .zero {
-      shared.logger.debug("closing an idle connection", metadata: ["state": "\(machine.state)"])
-      context.close(promise: nil)
-    } else {
-      scheduleIdleCheck(in: left, context: context)
-    }
+    guard self.context != nil, machine.state != .lingering else { return }
+    scheduleCheck(in: waitForPeer.map { $0.at - now } ?? shared.limits.idleTimeout, context: context)
   }
 }

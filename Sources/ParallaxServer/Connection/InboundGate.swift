@@ -64,10 +64,12 @@ final class InboundGate: ChannelDuplexHandler, RemovableChannelHandler {
     isFeeding = true
     while isHolding, front?.takesInput == true, let piece = held.readSlice(length: min(Self.pieceSize, held.readableBytes)) {
       lastPiece = piece
+      front?.willParse()
       context.fireChannelRead(Self.wrapInboundOut(piece))
     }
     lastPiece = nil
     isFeeding = false
+    front?.watchArrival()
     if !isHolding { opened(context) }
   }
 

@@ -22,13 +22,16 @@ struct OpenAPIDocument: Sendable {
       "openapi": "3.1.0",
       "info": [
         "title": "Parallax", "version": .string(version), "license": ["name": "Apache 2.0", "identifier": "Apache-2.0"],
-        "description": "A control plane that hands executions to AI agents. Every node of a cluster answers every request.",
+        "description": .string(
+          "A control plane that hands executions to AI agents. Every node of a cluster answers every request. A path answers a method that it "
+            + "does not have with 405, and names its own in Allow; a method that no path has, with 501."),
       ],
       "servers": [["url": "/"]],
       "tags": .array(Operation.Tag.allCases.map { ["name": .string($0.rawValue), "description": .string($0.summary)] }),
       "paths": .object(paths),
       "components": [
         "schemas": .object(Dictionary(uniqueKeysWithValues: Schema.allCases.map { ($0.rawValue, $0.definition) })),
+        "responses": .object(Dictionary(uniqueKeysWithValues: Refusal.allCases.map { ($0.rawValue, $0.definition) })),
         "securitySchemes": [
           "key": ["type": "http", "scheme": "bearer", "description": "An API key, or a JSON Web Token."],
           "session": [
@@ -73,9 +76,9 @@ struct OpenAPIDocument: Sendable {
       answers[String(answer.status)] = .object(document)
     }
     // The server refuses hosts, origins and callers beyond their limit on every route but the probes.
-    var errors = operation.errors + (operation.tag == .probes ? [] : [.validation, .forbidden, .rateLimited, .internal, .notReady])
+    var errors = operation.errors + (operation.tag == .probes ? [] : [.forbidden, .rateLimited, .internal, .notReady])
     if scope != nil { errors += [.unauthorized, .forbidden] }
-    if operation.body != nil { errors += [.payloadTooLarge] }
+    for refusal in Refusal.allCases { answers[String(refusal.status)] = refusal.reference }
     for (status, codes) in Dictionary(grouping: Set(errors), by: \.status) where answers[String(status)] == nil {
       answers[String(status)] = [
         "description": .string(codes.map(\.rawValue).sorted().joined(separator: " or ")),

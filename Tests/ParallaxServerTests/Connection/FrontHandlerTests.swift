@@ -254,6 +254,81 @@ import Testing
     #expect(!fixture.channel.isActive)
   }
 
+  // MARK: Requests that do not end
+
+  private func advance(_ fixture: Fixture, _ time: TimeAmount) throws {
+    fixture.channel.embeddedEventLoop.advanceTime(by: time)
+    try fixture.collect()
+  }
+
+  @Test(arguments: [false, true]) func answersAHeadThatDripsAfterHalfAMinute(isSecond: Bool) throws {
+    let fixture = try Fixture()
+    try advance(fixture, .seconds(10))
+    if isSecond {
+      try fixture.send(Fixture.get("/health"))
+      _ = fixture.takeText()
+      try advance(fixture, .seconds(15))
+    }
+    try fixture.send("GET /health HTTP/1.1\r\nHost: localhost\r\n")
+    for _ in 0..<29 {
+      try advance(fixture, .seconds(1))
+      try fixture.send("X")
+    }
+    try advance(fixture, .milliseconds(999))
+    #expect(fixture.takeText() == "" && fixture.channel.isActive)
+    try advance(fixture, .milliseconds(1))
+    let text = fixture.takeText()
+    #expect(text.hasPrefix("HTTP/1.1 408 ") && text.contains("\r\nconnection: close\r\n") && text.contains(#""code":"TIMEOUT""#), "\(text)")
+    #expect(!fixture.channel.isActive)
+  }
+
+  /// Ten KiB earn ten seconds.
+  @Test func aBodyHasTheTimeThatItsBytesEarn() throws {
+    let fixture = try Fixture()
+    try fixture.send("POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
+    for _ in 0..<10 {
+      try fixture.send(String(repeating: "x", count: 1_024))
+      try advance(fixture, .seconds(3))
+    }
+    try advance(fixture, .milliseconds(9_999))
+    #expect(fixture.takeText() == "" && fixture.channel.isActive)
+    try advance(fixture, .milliseconds(1))
+    #expect(fixture.takeText().hasPrefix("HTTP/1.1 408 "))
+    #expect(!fixture.channel.isActive)
+  }
+
+  @Test func noBodyTakesLongerThanFiveMinutes() throws {
+    let fixture = try Fixture()
+    try fixture.send("POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8000000\r\n\r\n")
+    for _ in 0..<299 {
+      try fixture.send(String(repeating: "x", count: 4_096))
+      try advance(fixture, .seconds(1))
+    }
+    #expect(fixture.takeText() == "" && fixture.channel.isActive)
+    try advance(fixture, .seconds(1))
+    #expect(fixture.takeText().hasPrefix("HTTP/1.1 408 "))
+  }
+
+  @Test func aBodyThatStopsIsNotAwaitedForThatTime() throws {
+    let fixture = try Fixture()
+    try fixture.send("POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8000000\r\n\r\n")
+    for _ in 0..<100 { try fixture.send(String(repeating: "x", count: 4_096)) }
+    try advance(fixture, .milliseconds(59_999))
+    #expect(fixture.takeText() == "" && fixture.channel.isActive)
+    try advance(fixture, .milliseconds(1))
+    #expect(fixture.takeText().hasPrefix("HTTP/1.1 408 "))
+  }
+
+  @Test func anIdleConnectionIsClosedWithoutAnAnswerAfterAMinute() throws {
+    let fixture = try Fixture()
+    try fixture.send(Fixture.get("/health"))
+    _ = fixture.takeText()
+    try advance(fixture, .milliseconds(59_999))
+    #expect(fixture.channel.isActive)
+    try advance(fixture, .milliseconds(1))
+    #expect(fixture.takeText() == "" && !fixture.channel.isActive)
+  }
+
   // MARK: Stopping
 
   @Test func closesIdleConnectionsSoonAfterTheServerStops() throws {

@@ -1,10 +1,11 @@
+import NIOCore
 import ParallaxAPI
 import Testing
 
 @testable import ParallaxServer
 
 /// The description of the API; `Scripts/test-openapi.sh` holds a node against it.
-@Suite(.timeLimit(.minutes(1))) struct OpenAPIDocumentTests {
+@Suite(.timeLimit(.minutes(3))) struct OpenAPIDocumentTests {
   private static let declarations = RouteDeclaration.all(
     APIRoutes(service: FakeControlPlane(), protectStatus: false, bodyLimit: RequestBodyLimit(1_024)))
 
@@ -48,9 +49,10 @@ import Testing
 
   @Test func everyReferenceAndEveryLinkHasATarget() {
     let document = document()
-    let schemas = Set(members(document["components"]?["schemas"]).keys.map { "#/components/schemas/\($0)" })
-    let used = Set(texts("$ref", in: document))
-    #expect(used == schemas, "each schema is used, and each used one exists")
+    let defined = ["schemas", "responses"].flatMap { kind in
+      members(document["components"]?[kind]).keys.map { "#/components/\(kind)/\($0)" }
+    }
+    #expect(Set(texts("$ref", in: document)) == Set(defined), "each definition is used, and each used one exists")
     let operations = operations(of: document).map(\.operation)
     let ids = Set(operations.compactMap { $0["operationId"]?.stringValue })
     let links = operations.flatMap { members($0["responses"]).values.flatMap { texts("operationId", in: $0) } }
@@ -67,6 +69,53 @@ import Testing
       #expect(security("/metrics", "get") == (protectStatus ? security("/api/agents", "get") : []))
       let refusals = members(paths?["/api/agents"]?["get"]?["responses"])
       #expect(refusals["401"]?["content"]?["application/json"]?["schema"] == Schema.error.reference)
+    }
+  }
+
+  /// What no caller with a sound client sends, to every operation.
+  @Test(arguments: [
+    ("Host: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501"), ("Host: a b\r\nConnection: close\r\n\r\n", "400"),
+    ("Host: localhost\r\nExpect: wonders\r\n\r\n", "417"), ("Host: localhost\r\nContent-Length: 2000\r\n\r\n", "413"),
+    ("Host: localhost\r\nX: \(String(repeating: "x", count: 17_000))\r\n\r\n", "431"),
+    ("Host: localhost\r\nContent-Length: 1\r\n\r\n", "408"),
+    ("Host: localhost\r\n", "408"),
+  ])
+  func oddRequestsAreAnsweredAsTheDescriptionSays(headers: String, status: String) async throws {
+    let operations = operations(of: document())
+    try await RunningServer.with(change: {
+      $0.limits.requestBody = 1_024
+      ($0.limits.headTimeout, $0.limits.bodyGrace) = (.milliseconds(20), .milliseconds(20))
+    }) { server in
+      for (name, operation) in operations {
+        let answer = try await server.connect { connection in
+          try await connection.send("\(name) HTTP/1.1\r\n\(headers)")
+          return try await connection.untilEnd()
+        }
+        let found = String(answer.dropFirst("HTTP/1.1 ".count).prefix(3))
+        #expect(operation["responses"]?[found] != nil, "\(name): \(answer.prefix(200))")
+        // A route that reads no body may answer before the body is due.
+        if status != "408" || !headers.hasSuffix("\r\n\r\n") || operation["requestBody"] != nil {
+          #expect(found == status, "\(name): \(answer.prefix(200))")
+        }
+      }
+    }
+  }
+
+  @Test func everyOperationNamesALongTargetAndAnotherVersion() async throws {
+    let operations = operations(of: document())
+    try await RunningServer.with { server in
+      for (name, operation) in operations {
+        let words = name.split(separator: " ")
+        for (line, status) in [
+          ("\(words[0]) \(words[1])?\(String(repeating: "x", count: 9_000)) HTTP/1.1", "414"), ("\(name) HTTP/2.0", "505"),
+        ] {
+          let answer = try await server.connect { connection in
+            try await connection.send("\(line)\r\nHost: localhost\r\n\r\n")
+            return try await connection.untilEnd()
+          }
+          #expect(answer.hasPrefix("HTTP/1.1 \(status) ") && operation["responses"]?[status] != nil, "\(name): \(answer.prefix(200))")
+        }
+      }
     }
   }
 

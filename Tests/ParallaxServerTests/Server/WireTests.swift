@@ -126,7 +126,7 @@ import Testing
     ("GET /api/agents HTTP/1.1\r\nHost:\tlocalhost\t\r\n\r\n", "200"), ("GET /api/%61gents HTTP/1.1\r\nHost: localhost\r\n\r\n", "200"),
     ("GET /%68ealth HTTP/1.1\r\nHost: localhost\r\n\r\n", "200"), ("GET /api/%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", "400"),
     ("GET /api/agents/%2Fa%41 HTTP/1.1\r\nHost: localhost\r\n\r\n", "200"), ("PROPFIND / HTTP/1.1\r\nHost: localhost\r\n\r\n", "501"),
-    ("BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n", "501"), ("TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n", "501"),
+    ("BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n", "501"), ("TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n", "405"),
     ("CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n", "501"), ("PATCH /api/agents HTTP/1.1\r\nHost: localhost\r\n\r\n", "405"),
     ("POST /api/agents HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501"),
     ("POST /api/agents HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
