@@ -262,8 +262,9 @@ let package = Package(
     .testTarget(
       name: "ParallaxServerTests",
       dependencies: [
-        "ParallaxServer", "ParallaxConcurrency", "ParallaxAPI", "ParallaxState", lifecycle, node("NIOEmbedded", "swift-nio"),
-        node("NIOHTTP1", "swift-nio"), node("Crypto", "swift-crypto"), node("CryptoExtras", "swift-crypto"),
+        "ParallaxServer", "ParallaxConcurrency", "ParallaxAPI", "ParallaxState", "TestSupport", lifecycle, node("NIOEmbedded", "swift-nio"),
+        node("NIOHTTP1", "swift-nio"), node("NIOSSL", "swift-nio-ssl"), node("Crypto", "swift-crypto"),
+        node("CryptoExtras", "swift-crypto"),
         tools("AsyncHTTPClient", "async-http-client"), node("NIOWebSocket", "swift-nio"), logging,
       ] + Weight.controlPlane.nio,
       swiftSettings: settings),

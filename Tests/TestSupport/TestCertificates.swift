@@ -31,9 +31,26 @@ package final class TestCertificates: Sendable {
   ///
   /// - Throws: `ProcessFailure` if `openssl` is missing or fails.
   package init() async throws {
-    folder = FileManager.default.temporaryDirectory.appending(path: "certificates-\(UUID().uuidString)")
+    let folder = FileManager.default.temporaryDirectory.appending(path: "certificates-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let outcome = try await run(URL(filePath: "/bin/sh"), ["-e", "-c", Self.script, "sh", folder.path])
+    self.folder = folder
+    try await Self.openssl(Self.script, folder)
+  }
+
+  /// Makes a further valid certificate.
+  ///
+  /// - Parameters:
+  ///   - name: The common name, which no other certificate has.
+  ///   - names: The subject alternative names, as OpenSSL writes them, such as `URI:spiffe://example.org/ci`.
+  /// - Returns: The certificate and its key.
+  /// - Throws: `ProcessFailure` if `openssl` fails.
+  package func issue(_ name: String, names: String) async throws -> Identity {
+    try await Self.openssl(#"certificate "$1" authority "$2" -days 30"#, folder, name, names)
+    return identity(name)
+  }
+
+  private static func openssl(_ script: String, _ folder: URL, _ arguments: String...) async throws {
+    let outcome = try await run(URL(filePath: "/bin/sh"), ["-e", "-c", functions + "\n" + script, "sh", folder.path] + arguments)
     guard outcome.exit == .code(0) else { throw ProcessFailure("openssl: \(outcome.exit)\n\(outcome.errorOutput)") }
   }
 
@@ -45,8 +62,9 @@ package final class TestCertificates: Sendable {
     Identity(certificate: path("\(name).pem"), key: path("\(name).key"))
   }
 
-  private static let script = #"""
+  private static let functions = #"""
     cd "$1"
+    shift
     here=DNS:localhost,IP:127.0.0.1,IP:::1
 
     key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"; }
@@ -66,7 +84,9 @@ package final class TestCertificates: Sendable {
       openssl x509 -req -in "$name.csr" -CA "$signer.pem" -CAkey "$signer.key" -set_serial "0x$(openssl rand -hex 8)" \
         -extfile "$name.ext" -out "$name.pem" "$@"
     }
+    """#
 
+  private static let script = #"""
     authority authority
     authority wrong-authority
     certificate server authority "$here" -days 30

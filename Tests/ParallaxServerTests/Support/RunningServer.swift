@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import ParallaxAPI
 import ParallaxConcurrency
 import ServiceLifecycle
@@ -108,12 +109,13 @@ struct RunningServer {
       headers: Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { first, _ in first }, text: text)
   }
 
-  /// A TCP connection, for input that no correct client would send.
-  func connect<Result>(_ body: (RawConnection) async throws -> Result) async throws -> Result {
+  /// A TCP connection, for input that no correct client would send; over TLS if the context is given.
+  func connect<Result>(tls: NIOSSLContext? = nil, _ body: (RawConnection) async throws -> Result) async throws -> Result {
     let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .connect(host: "127.0.0.1", port: port) { channel in
         channel.eventLoop.makeCompletedFuture {
-          try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
+          if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLClientHandler(context: tls, serverHostname: nil)) }
+          return try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
             wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
         }
       }
