@@ -259,6 +259,8 @@ extension HTTPServer.Configuration {
     limits.requestBody = configuration.limits.requestBody
     limits.connections = configuration.server.maxConnections
     limits.agentMessageSize = configuration.agents.maxMessageSize
+    // A message has at least one frame, and pings and the parts of messages come on top.
+    limits.agentFramesPerSecond = max(1_000, 10 * configuration.agents.maxMessagesPerSecond)
     self.init(
       host: configuration.server.host, port: configuration.server.port, limits: limits,
       allowUnauthenticated: configuration.security.allowUnauthenticated, keys: KeyRing(configuration.security.authentication.apiKeys),

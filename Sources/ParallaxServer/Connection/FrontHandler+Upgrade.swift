@@ -17,7 +17,9 @@ extension FrontHandler {
       refuse(refusal, head: head, context: context)
       return
     }
-    let socket = WebSocketHandler(maxMessageSize: shared.limits.agentMessageSize, registry: shared.connections.on(context.eventLoop))
+    let socket = WebSocketHandler(
+      maxMessageSize: shared.limits.agentMessageSize, framesPerSecond: shared.limits.agentFramesPerSecond,
+      registry: shared.connections.on(context.eventLoop), at: now)
     let connection = WebSocketConnection(
       id: Self.makeConnectionID(), remoteAddress: context.channel.remoteAddress?.ipAddress, grant: grant, eventLoop: context.eventLoop,
       handler: socket, maxWaitingBytes: shared.limits.agentBacklog)

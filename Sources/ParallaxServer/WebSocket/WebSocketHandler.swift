@@ -28,6 +28,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private static let gatherSize = 16 * 1024
 
   private var machine: WebSocketStateMachine
+  private var budget: FrameBudget
   private var state = State.upgrading
   private var context: ChannelHandlerContext?
   private var connection: WebSocketConnection?
@@ -50,8 +51,10 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var lastRead = NIODeadline.now()
   private var closeTimer: Scheduled<Void>?
 
-  init(maxMessageSize: Int, registry: LoopConnections) {
+  /// `framesPerSecond` is the sustained rate of small frames; nil sets no limit.
+  init(maxMessageSize: Int, framesPerSecond: Int? = nil, registry: LoopConnections, at now: NIODeadline = .now()) {
     machine = WebSocketStateMachine(maxMessageSize: maxMessageSize)
+    budget = FrameBudget(framesPerSecond: framesPerSecond, at: now)
     self.registry = registry
   }
 
@@ -134,6 +137,10 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     connection.announceLoop()
     while state == .open, let action = machine.next(from: &bytes) {
       perform(action, context: context, connection: connection)
+    }
+    if state == .open, !budget.take(machine.takeSmallFrames(), at: context.eventLoop.now), let limit = budget.framesPerSecond {
+      let reason = "more than \(limit) frames below \(FrameBudget.freeSize) bytes a second"
+      perform(.fail(code: .policyViolation, reason: reason), context: context, connection: connection)
     }
     if state == .closing || state == .failing { discard(&bytes, context: context) }
   }

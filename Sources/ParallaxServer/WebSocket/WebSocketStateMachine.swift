@@ -61,6 +61,8 @@ struct WebSocketStateMachine {
   private var utf8 = UTF8Validator()
   /// The beginning of the message that was refused as too large or as no UTF-8; nil if the input ended otherwise.
   private(set) var refused: ByteBuffer?
+  /// The frames below ``FrameBudget/freeSize`` since they were last taken.
+  private var smallFrames = 0
   /// The frame that made the message too large, while its bytes are missing from `refused`.
   private var refusedFrame: Frame?
 
@@ -70,6 +72,12 @@ struct WebSocketStateMachine {
 
   /// Whether further bytes belong to `refused`.
   var awaitsRefused: Bool { refusedFrame != nil }
+
+  /// The number of small frames since the last call.
+  mutating func takeSmallFrames() -> Int {
+    defer { smallFrames = 0 }
+    return smallFrames
+  }
 
   /// Consumes bytes up to the next action; nil if it needs more bytes.
   mutating func next(from bytes: inout ByteBuffer) -> Action? {
@@ -173,6 +181,7 @@ extension WebSocketStateMachine {
     let already = opcode.isControl ? 0 : message?.readableBytes ?? 0
     let frame = Frame(opcode: opcode, isFinal: first & 0x80 != 0, key: key, length: Int(declared))
     guard declared <= UInt64(maxMessageSize - already) || opcode.isControl else { return .tooLong(frame) }
+    if declared < UInt64(FrameBudget.freeSize) { smallFrames += 1 }
     state = .payload(frame)
     return .begun
   }

@@ -67,6 +67,41 @@ import Testing
     #expect(fixture.gateway.closeReasons.count == 1)
   }
 
+  /// Each kind of frame that no limit of messages counts: parts of one message, pings, and answers to pings that were not sent.
+  @Test(arguments: [
+    ClientFrame.make(ClientFrame.continuation, isFinal: false), ClientFrame.make(ClientFrame.continuation, [65], isFinal: false),
+    ClientFrame.make(ClientFrame.ping), ClientFrame.make(ClientFrame.pong),
+  ])
+  func endsAFloodOfSmallFrames(frame: [UInt8]) throws {
+    let fixture = try open { $0.agentFramesPerSecond = 100 }
+    try fixture.send(ClientFrame.text("", isFinal: false) + repeatElement(frame, count: 999).joined())
+    #expect(fixture.takeFrames().allSatisfy { $0.closeCode == nil }, "ten seconds' frames may come at once")
+    fixture.channel.embeddedEventLoop.advanceTime(by: .seconds(3))
+    try fixture.send(Array(repeatElement(frame, count: 300).joined()))
+    #expect(fixture.takeFrames().allSatisfy { $0.closeCode == nil }, "each second allows a hundred more")
+    fixture.channel.embeddedEventLoop.advanceTime(by: .milliseconds(999))
+    try fixture.send(frame)
+    #expect(fixture.takeFrames().compactMap(\.closeCode) == [1008])
+    #expect(fixture.gateway.closeReasons.count == 1 && !fixture.channel.isActive)
+  }
+
+  @Test func anIdleAgentSavesTenSecondsOfFramesAndNoMore() throws {
+    let fixture = try open { $0.agentFramesPerSecond = 100 }
+    fixture.channel.embeddedEventLoop.advanceTime(by: .minutes(10))
+    try fixture.send(Array(repeatElement(ClientFrame.make(ClientFrame.pong), count: 1_000).joined()))
+    #expect(fixture.channel.isActive)
+    try fixture.send(ClientFrame.make(ClientFrame.pong))
+    #expect(fixture.takeFrames().map(\.closeCode) == [1008])
+  }
+
+  @Test func aLongMessageInPartsOfAKilobyteIsNoFlood() throws {
+    let fixture = try open { $0.agentFramesPerSecond = 10 }
+    let part = ClientFrame.make(ClientFrame.continuation, Array(repeating: 65, count: FrameBudget.freeSize), isFinal: false)
+    try fixture.send(
+      ClientFrame.text("", isFinal: false) + repeatElement(part, count: 500).joined() + ClientFrame.make(ClientFrame.continuation))
+    #expect(fixture.takeFrames().map(\.payload.count) == [500 * FrameBudget.freeSize])
+  }
+
   @Test func `The beginning of a refused message is reported before the end, also if it follows the close frame`() throws {
     let text = "begins " + String(repeating: "x", count: 9_000)
     let bytes = ClientFrame.text(text)
