@@ -7,6 +7,13 @@ Starts a parallaxd on a free port and prints one line per attack:
   - no descriptor left: more connections than the limit of open files allows;
   - leader: the heartbeats of nesting, and requests that are nested as deep, at the leader of two nodes on Redis, while it executes; the
     terms before and after tell whether it lost its lease. Needs redis-server.
+The others print a row of the table in docs/hostile-clients.md each: what became of the attackers, the node's memory, and the latency of a
+caller beside them, which executes over a connection of its own with the help of an agent, without and with the attack:
+  - slow heads, slow bodies: 500 connections that send a byte a second;
+  - one-byte messages, pings, empty parts: a million frames of agents that do not register, 300,000 parts of one message;
+  - silent peers: 300 connections that send nothing, and 100 registered agents that neither read nor answer;
+  - long headers: a header of 1 MiB on 100 connections;
+  - all descriptors: 200 connections to a node that may open 64 files.
 Usage: Benchmarks/hostile_clients.py FOLDER OF parallaxd [ATTACK…]
 """
 import base64
@@ -15,6 +22,7 @@ import json
 import os
 import re
 import resource
+import select
 import socket
 import struct
 import subprocess
@@ -26,15 +34,15 @@ import urllib.request
 
 
 class Node:
-    def __init__(self, folder, files=None, settings=None):
+    def __init__(self, folder, files=None, settings=None, configuration="agents: { maxMessagesPerSecond: 100000 }"):
         self.home = tempfile.TemporaryDirectory()
         limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
         self.log = open(os.path.join(self.home.name, "log"), "w+")
-        with open(os.path.join(self.home.name, "parallax.config.yaml"), "w") as configuration:
-            configuration.write("agents: { maxMessagesPerSecond: 100000 }")
+        with open(os.path.join(self.home.name, "parallax.config.yaml"), "w") as file:
+            file.write(configuration)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PARALLAX_")}
         self.process = subprocess.Popen(
-            [os.path.join(folder, "parallaxd")], cwd=self.home.name, env=environment | {"PARALLAX_PORT": "0"} | (settings or {}),
+            [os.path.join(os.path.abspath(folder), "parallaxd")], cwd=self.home.name, env=environment | {"PARALLAX_PORT": "0"} | (settings or {}),
             stdout=self.log, stderr=subprocess.STDOUT, preexec_fn=limit)
         while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", self.text())):
             if self.process.poll() is not None:
@@ -260,7 +268,185 @@ def leader(folder):
     redis.wait()
 
 
-ATTACKS = {"pipelining": pipelining, "nesting": nesting, "descriptors": descriptors, "leader": leader}
+class Neighbor:
+    """Executes every 20 ms over one connection while the body runs."""
+
+    def __init__(self, node):
+        self.times, self.faults, self.over = [], 0, threading.Event()
+        self.connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=60)
+        self.connection.connect()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.over.wait(0.02):
+            start = time.monotonic()
+            try:
+                self.connection.request("POST", "/api/patterns/bench/execute", '{"input":{}}', {"Content-Type": "application/json"})
+                with self.connection.getresponse() as response:
+                    response.read()
+                    self.faults += response.status != 200
+            except OSError:
+                self.faults += 1
+            self.times.append((time.monotonic() - start) * 1000)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+        self.connection.close()
+
+    def __str__(self):
+        times = sorted(self.times)
+        return f"{len(times)}, {self.faults} failed | {times[len(times) // 2]:.0f}, {times[len(times) * 99 // 100]:.0f}, {times[-1]:.0f} ms"
+
+
+def beside(name, attack, files=None, configuration=""):
+    """An attack with a row of the table."""
+    def run(folder):
+        node = Node(folder, files, configuration=configuration)
+        pattern = {"name": "bench", "agents": {"capabilities": ["bench"]}, "aggregation": {"strategy": "first"}, "timeout": "60s"}
+        node.request("POST", "/api/patterns", json.dumps(pattern))
+        threading.Thread(target=work, args=(node,), daemon=True).start()
+        with Neighbor(node) as calm:
+            time.sleep(5)
+        memory, used = node.megabytes(), node.processor_seconds()
+        with Neighbor(node) as neighbor:
+            start = time.monotonic()
+            outcome = attack(node)
+            lasted = time.monotonic() - start
+        share = (node.processor_seconds() - used) / lasted * 100
+        print(f"| {name} | {outcome} | {memory:.0f} to {node.megabytes():.0f} MB, {share:.0f} % | {calm} | {neighbor} |", flush=True)
+        node.stop()
+    return run
+
+
+def ends(peers, act, limit=120):
+    """Repeats an act on each connection every second until the node has ended them; says what it answered and when."""
+    start, open_peers, found = time.monotonic(), set(peers), {}
+    received = {peer: b"" for peer in peers}
+    due = start + 1
+    while open_peers and time.monotonic() < start + limit:
+        for peer in select.select(open_peers, [], [], max(0, due - time.monotonic()))[0]:
+            try:
+                data = peer.recv(65536)
+            except OSError:
+                data = b""
+            received[peer] += data
+            if not data:
+                status = re.match(rb"HTTP/1.1 (\d+)", received[peer])
+                found.setdefault(f"answered with {status[1].decode()}" if status else "closed", []).append(time.monotonic() - start)
+                open_peers.remove(peer)
+        if time.monotonic() >= due:
+            due += 1
+            for peer in open_peers:
+                try:
+                    act(peer)
+                except OSError:
+                    pass  # Its end is read above.
+    if open_peers:
+        found[f"open after {limit} s"] = [float(limit)] * len(open_peers)
+    for peer in peers:
+        peer.close()
+    return "; ".join(f"{len(times)} {end} after {min(times):.0f} to {max(times):.0f} s" for end, times in sorted(found.items()))
+
+
+def drip(head):
+    def attack(node):
+        peers = [node.connect() for _ in range(500)]
+        for peer in peers:
+            peer.sendall(head)
+        return ends(peers, lambda peer: peer.send(b"x"))
+    return attack
+
+
+def flood(frames):
+    def attack(node):
+        peer, answers = node.web_socket(), bytearray()
+
+        def read():
+            try:
+                while data := peer.recv(65536):
+                    answers.extend(data)
+            except OSError:
+                pass  # Reset.
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        start, sent = time.monotonic(), 0
+        try:
+            for offset in range(0, len(frames), 60_000):
+                sent += peer.send(frames[offset:offset + 60_000])
+        except OSError:
+            pass  # What has been sent is counted.
+        reader.join(30)
+        lasted = time.monotonic() - start
+        peer.close()
+        close = re.search(rb"\x88.(\x03[\xe8-\xf7])([^\x00-\x1f]*)", bytes(answers), re.S)
+        said = f"closed with {int.from_bytes(close[1])}, {close[2].decode()}" if close else "not closed by a frame"
+        time.sleep(3)
+        return f"{said}; {sent * 100 // len(frames)} % sent, ended after {lasted:.1f} s"
+    return attack
+
+
+def silence(node):
+    def registered():
+        agent = node.web_socket()
+        agent.sendall(frame(b'{"type":"register","payload":{"capabilities":["other"]}}'.ljust(126)))
+        return agent
+
+    agents, peers = [registered() for _ in range(100)], [node.connect() for _ in range(300)]
+    outcome, start = ends(peers, lambda peer: None), time.monotonic()
+    while (left := json.loads(node.request("GET", "/api/agents")[1])["total"] - 1) and time.monotonic() < start + 60:
+        time.sleep(0.5)
+    for agent in agents:
+        agent.close()
+    return f"connections: {outcome}; agents: {100 - left} gone"
+
+
+def long_headers(node):
+    over = time.monotonic() + 5
+    while True:
+        peers = [node.connect() for _ in range(100)]
+        for peer in peers:
+            try:
+                peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (1 << 20))
+            except OSError:
+                pass  # The answer is read below.
+        outcome = ends(peers, lambda peer: None)
+        if time.monotonic() > over:
+            return f"again and again for 5 s: {outcome}"
+
+
+def all_descriptors(node):
+    others = [node.connect() for _ in range(200)]
+    time.sleep(10)
+    warnings = len(re.findall("accepting no connection", node.text()))
+    for other in others:
+        other.close()
+    return f"none was accepted beyond the limit, {warnings} warning; after their end a probe took {node.probe():.0f} ms"
+
+
+def client_frame(first, payload=b""):
+    return bytes([first, 0x80 | len(payload)]) + b"\0\0\0\0" + payload
+
+
+BODY = (b"POST /api/patterns/bench/execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 1000000\r\n\r\n")
+QUICK = "agents: { heartbeatInterval: 5s, heartbeatTimeout: 15s }"
+ATTACKS = {
+    "pipelining": pipelining, "nesting": nesting, "descriptors": descriptors, "leader": leader,
+    "slow-heads": beside("heads, a byte a second", drip(b"GET /api/agents HTTP/1.1\r\nHost: localhost\r\nX: ")),
+    "slow-bodies": beside("bodies, a byte a second", drip(BODY)),
+    "messages": beside("a million messages of a byte", flood(client_frame(0x81, b"1") * 1_000_000)),
+    "pings": beside("a million pings", flood(client_frame(0x89) * 1_000_000)),
+    "parts": beside("300,000 empty parts of a message", flood(client_frame(0x01) + client_frame(0x00) * 300_000)),
+    "silence": beside("silent connections and agents", silence, configuration=QUICK),
+    "long-headers": beside("a header of 1 MiB", long_headers),
+    "all-descriptors": beside("all descriptors", all_descriptors, files=64),
+}
 if len(sys.argv) < 2 or not set(sys.argv[2:]) <= ATTACKS.keys():
     sys.exit(__doc__)
 for name in sys.argv[2:] or ATTACKS:
