@@ -123,10 +123,15 @@ extension Response {
 
   /// Encodes a document.
   static func json(_ document: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
-    json(ByteBuffer(bytes: try JSON.encode(document)), status: status)
+    json(try encoded(document), status: status)
   }
+
   /// Writes a document; the compiler prefers this overload for the documents that write themselves.
   static func json(_ document: some Encodable & JSONWritable, status: HTTPResponse.Status = .ok) throws -> Response {
-    json(ByteBuffer(bytes: try document.jsonBytes), status: status)
+    json(try encoded(document), status: status)
   }
+
+  static func encoded(_ document: some Encodable) throws -> ByteBuffer { ByteBuffer(bytes: try JSON.encode(document)) }
+
+  static func encoded(_ document: some Encodable & JSONWritable) throws -> ByteBuffer { ByteBuffer(bytes: try document.jsonBytes) }
 }

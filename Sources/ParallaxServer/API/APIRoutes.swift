@@ -66,8 +66,9 @@ struct APIRoutes: Sendable {
 
   private var description: Route {
     Route(method: .get, path: "/openapi.json", access: .open, operation: .description) { request, _ in
-      try .json(
-        OpenAPIDocument(declarations: RouteDeclaration.all(self), version: service.node.version, protectStatus: protectStatus).value)
+      let document = OpenAPIDocument(
+        declarations: RouteDeclaration.all(self), version: service.node.version, protectStatus: protectStatus)
+      return .tagged(try Response.encoded(document.value), for: request)
     }
   }
 
@@ -76,8 +77,10 @@ struct APIRoutes: Sendable {
       Route(method: .get, path: "/", access: .open, operation: .signpost, handler: signpost),
       Route(method: .post, path: "/api/patterns/:name/execute", access: .scope(.execute), operation: .execute, handler: execute),
       Route(method: .get, path: "/api/executions", access: .scope(.read), operation: .listExecutions, handler: listExecutions),
-      Route(method: .get, path: "/api/executions/:id", access: .scope(.read), operation: .getExecution) { _, context in
-        try await .json(service.execution(id: context.pathParameter("id")))
+      Route(method: .get, path: "/api/executions/:id", access: .scope(.read), operation: .getExecution) { request, context in
+        let execution = try await service.execution(id: context.pathParameter("id"))
+        let document = try Response.encoded(execution)
+        return execution.status.isTerminal ? .tagged(document, for: request) : .json(document)
       },
       Route(method: .post, path: "/api/executions/:id/cancel", access: .scope(.execute), operation: .cancelExecution) { _, context in
         try await .json(service.cancelExecution(id: context.pathParameter("id")))
@@ -98,10 +101,10 @@ struct APIRoutes: Sendable {
       Route(method: .post, path: "/api/patterns", access: .scope(.admin), operation: .storePattern, handler: storePattern),
       Route(method: .get, path: "/api/patterns/:name", access: .scope(.read), operation: .getPattern) { request, context in
         let version = try QueryParameters(request.uri.query, known: ["version"]).text("version")
-        return try await .json(service.pattern(name: context.pathParameter("name"), version: version))
+        return try await .tagged(Response.encoded(service.pattern(name: context.pathParameter("name"), version: version)), for: request)
       },
-      Route(method: .get, path: "/api/patterns/:name/versions", access: .scope(.read), operation: .patternVersions) { _, context in
-        try await .json(service.versions(ofPattern: context.pathParameter("name")))
+      Route(method: .get, path: "/api/patterns/:name/versions", access: .scope(.read), operation: .patternVersions) { request, context in
+        try await .tagged(Response.encoded(service.versions(ofPattern: context.pathParameter("name"))), for: request)
       },
       Route(method: .get, path: "/api/agents", access: .scope(.read), operation: .listAgents, handler: listAgents),
       Route(method: .get, path: "/api/agents/:id", access: .scope(.read), operation: .getAgent) { _, context in

@@ -1,16 +1,14 @@
-import Crypto
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import NIOCore
-import ParallaxText
 
 /// A file of the dashboard, as the build has embedded it from `UI/`.
 struct DashboardFile: Sendable {
   /// The path below ``DashboardRoutes/path``; empty for the page.
   let path: String
   private let contentType: String
-  private let entityTag: String
+  private let tag: EntityTag
   private let content: ByteBuffer
 
   static let all: [DashboardFile] = EmbeddedFiles.all.map { DashboardFile(name: $0.name, content: $0.content) }
@@ -19,7 +17,7 @@ struct DashboardFile: Sendable {
     path = name == "index.html" ? "" : name
     contentType = Self.contentType(of: name)
     self.content = content.withUTF8Buffer { ByteBuffer(bytes: $0) }
-    entityTag = "\"\(Hexadecimal.text(of: SHA256.hash(data: self.content.readableBytesView)).prefix(32))\""
+    tag = EntityTag(of: self.content, isWeak: false)
   }
 
   private static func contentType(of name: String) -> String {
@@ -34,10 +32,9 @@ struct DashboardFile: Sendable {
 
   /// The file, or 304 to a client that has it.
   func response(to request: Request) -> Response {
-    var headers: HTTPFields = [.contentType: contentType, .eTag: entityTag, .cacheControl: "no-cache"]
+    var headers: HTTPFields = [.contentType: contentType, .eTag: tag.text, .cacheControl: "no-cache"]
     for (name, value) in Self.securityHeaders { headers[name] = value }
-    let known = request.headers[.ifNoneMatch]?.split(separator: ",").map { $0.drop { $0 == " " } }
-    if known?.contains(where: { $0 == entityTag || $0 == "W/\(entityTag)" || $0 == "*" }) == true {
+    if tag.isKnown(to: request) {
       headers[.contentType] = nil
       return Response(status: .notModified, headers: headers)
     }

@@ -32,7 +32,8 @@ extension Operation {
     ],
     answers: [.json(.executionList, "A page of executions.")], errors: [.notReady])
   static let getExecution = Operation(
-    id: "getExecution", summary: "One execution.", tag: .executions, answers: [.json(.execution, "The execution.")],
+    id: "getExecution", summary: "One execution.", tag: .executions, parameters: [ifNoneMatch],
+    answers: .conditional(.json(.execution, "The execution, with a tag once it has ended.")),
     errors: [.notFound, .notReady])
   static let cancelExecution = Operation(
     id: "cancelExecution", summary: "Cancel an execution that has not ended.", tag: .executions,
@@ -65,12 +66,12 @@ extension Operation {
     ], errors: [.notReady])
   static let getPattern = Operation(
     id: "getPattern", summary: "A pattern's definition.", tag: .patterns,
-    parameters: [Parameter(name: "version", summary: "The version; the latest by default.", schema: versionSchema)],
-    answers: [.json(.pattern, "The definition.")], errors: [.notFound, .notReady])
+    parameters: [Parameter(name: "version", summary: "The version; the latest by default.", schema: versionSchema), ifNoneMatch],
+    answers: .conditional(.json(.pattern, "The definition.")), errors: [.notFound, .notReady])
 
   static let patternVersions = Operation(
-    id: "patternVersions", summary: "All versions of a pattern, the latest first.", tag: .patterns,
-    answers: [.json(.patternVersions, "The definitions.")], errors: [.notFound, .notReady])
+    id: "patternVersions", summary: "All versions of a pattern, the latest first.", tag: .patterns, parameters: [ifNoneMatch],
+    answers: .conditional(.json(.patternVersions, "The definitions.")), errors: [.notFound, .notReady])
 
   // MARK: Agents
 
@@ -124,8 +125,8 @@ extension Operation {
       Answer(status: 302, summary: "To a client that accepts text/html.", headers: ["Location": "The dashboard."]),
     ])
   static let description = Operation(
-    id: "getDescription", summary: "This description.", tag: .observation,
-    answers: [Answer(status: 200, summary: "An OpenAPI 3.1 document.", content: ["application/json": ["type": "object"]])])
+    id: "getDescription", summary: "This description.", tag: .observation, parameters: [ifNoneMatch],
+    answers: .conditional(Answer(status: 200, summary: "An OpenAPI 3.1 document.", content: ["application/json": ["type": "object"]])))
   static let activity = Operation(
     id: "getActivity", summary: "What each node did in the last quarter of an hour.", tag: .observation,
     answers: [.json(.activity, "The samples of each node.")])
@@ -177,6 +178,8 @@ extension Operation {
 
   // MARK: Parameters
 
+  private static let ifNoneMatch = Parameter(
+    name: "If-None-Match", isHeader: true, summary: "The tags, `ETag`, of the contents that the client has.", schema: textSchema)
   private static let filterSchema: JSONValue = ["type": "string", "minLength": 1]
   private static let versionSchema: JSONValue = ["type": "string", "minLength": 1]
 
@@ -186,5 +189,14 @@ extension Operation {
 
   private static func offset(_ range: ClosedRange<Int>) -> Parameter {
     Parameter(name: "offset", summary: "The number of entries to leave out.", schema: numberSchema(range, default: 0))
+  }
+}
+
+extension [Operation.Answer] {
+  /// An answer with a tag, or 304 to a client that has its content.
+  fileprivate static func conditional(_ answer: Operation.Answer) -> [Operation.Answer] {
+    var answer = answer
+    answer.headers["ETag"] = "The tag of the content."
+    return [answer, Operation.Answer(status: 304, summary: "The client has the content.", headers: ["ETag": "Its tag."])]
   }
 }

@@ -28,7 +28,7 @@ struct FakeControlPlane: ControlPlaneService {
 
   func execution(id: String) async throws -> ExecutionDocument {
     if id == "broken" { throw Failure() }
-    return Self.document(status: .running, id: id)
+    return Self.document(status: id.hasPrefix("ended") ? .completed : .running, id: id)
   }
 
   func executions(_ query: ExecutionQuery) async throws -> ExecutionList {
