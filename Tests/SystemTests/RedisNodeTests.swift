@@ -26,6 +26,31 @@ extension SystemTests {
       }
     }
 
+    /// A probe that asked Redis would cost each kind of them a thousand commands; what is counted is the node's own rhythm.
+    @Test func `a storm of probes costs Redis nothing`() async throws {
+      try await RedisServer.with { redis in
+        try await withParallaxd(environment: ["PARALLAX_REDIS_URL": redis.url]) { node in
+          func commands() throws -> Int { try #require(Int(try redis.info("stats")["total_commands_processed"] ?? "")) }
+          for path in ["/health", "/health/ready", "/health/live"] {
+            let before = try commands()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+              for _ in 0..<20 {
+                group.addTask {
+                  for _ in 0..<50 {
+                    let answer = try await node.api.get(path)
+                    #expect(answer.status == 200)
+                  }
+                }
+              }
+              try await group.waitForAll()
+            }
+            let used = try commands() - before
+            #expect(used < 250, "\(path): \(used) commands during 1,000 probes")
+          }
+        }
+      }
+    }
+
     /// As when a whole deployment is deleted.
     @Test func `nodes that are asked to stop together end the work that they have`() async throws {
       // No heartbeat is due meanwhile.
