@@ -8,7 +8,7 @@ Tests/Mutants/*.toml has one table for each slip:
     [name-of-the-slip]
     breaks = "the rule that the slip breaks"
     file = "Target/Folder/File.swift"       # below Sources, or a path that begins with Tests/
-    suites = ["SuiteTests"]                 # at least one test of these has to fail
+    suites = ["SuiteTests"]                 # at least one test of these has to fail; may be empty beside a scenario
     scenario = "name of a scenario"         # optional: the simulation of executions has to find the slip in it
     from = 'text that occurs in the file exactly once'
     to = 'its replacement'                  # PLANTED is true only in runs of this slip
@@ -80,6 +80,8 @@ def read_table():
                 continue
             if "PLANTED" not in slip["to"]:
                 faults.append(f"{place}: [{name}] is active in every run: PLANTED is missing in its 'to'")
+            if not slip["suites"] and "scenario" not in slip:
+                faults.append(f"{place}: [{name}] needs a suite or a scenario that finds it")
             slips[name] = slip | {"table": place}
     if faults:
         stop(*faults)
@@ -273,20 +275,25 @@ def main():
     tree.mkdir(parents=True, exist_ok=True)
     copy_tree(tree, sources)
     tests = build(tree)
-    check_unplanted(tree, tests, {suite for slip in chosen.values() for suite in slip["suites"]}, max(arguments.limit, 900))
+    suites = {suite for slip in chosen.values() for suite in slip["suites"]}
+    if suites:
+        check_unplanted(tree, tests, suites, max(arguments.limit, 900))
 
     suites_width = max(len(", ".join(slip["suites"])) for slip in chosen.values())
     print(f"{'slip':{width}}  {'suites':{suites_width}}  seconds  caught by")
     missed = []
     for name, slip in chosen.items():
-        outcome = run_suites(tree, tests, slip["suites"], name, arguments.limit)
-        text, is_caught = str(outcome), outcome.is_caught
+        began, texts, are_caught = time.monotonic(), [], []
+        if slip["suites"]:
+            outcome = run_suites(tree, tests, slip["suites"], name, arguments.limit)
+            texts.append(str(outcome))
+            are_caught.append(outcome.is_caught)
         if scenario := slip.get("scenario"):
             found = run_scenario(tests, name, scenario, arguments.limit)
-            text += f"; {scenario}, {found}" if found else f"; NOT FOUND in the scenario {scenario}"
-            is_caught = is_caught and found is not None
-        print(f"{name:{width}}  {', '.join(slip['suites']):{suites_width}}  {outcome.seconds:7.1f}  {text}", flush=True)
-        if not is_caught:
+            texts.append(f"{scenario}, {found}" if found else f"NOT FOUND in the scenario {scenario}")
+            are_caught.append(found is not None)
+        print(f"{name:{width}}  {', '.join(slip['suites']):{suites_width}}  {time.monotonic() - began:7.1f}  {'; '.join(texts)}", flush=True)
+        if not all(are_caught):
             missed.append(name)
     print(f"\n{len(chosen) - len(missed)} of {len(chosen)} slips are caught.")
     for name in missed:
