@@ -327,6 +327,8 @@ extension ExecutionScenario {
     world.agents[0].home = world.nodes[1]
     world.nodes[1].losesClaims = true
     var caller: SimulatedCaller?
+    // An execution that waits for a busy agent of another node moves there.
+    world.at(7) { world.submit(timeout: 130, at: world.nodes[1]) { ($0.work, $0.waits, $0.key) = (45, false, nil) } }
     world.at(8) { caller = world.submit(timeout: 130, at: world.nodes[0]) { ($0.work, $0.waits, $0.key) = (2, false, nil) } }
     // The former owner has read by then that it is one.
     world.at(45) {
