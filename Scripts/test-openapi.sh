@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Holds a node against its own description at /openapi.json: the description is valid, and the answers to what schemathesis makes of it are
-# those that it names. The node has to be built: swift build --product parallaxd.
+# those that it names, while an agent is connected. The node has to be built: swift build --product parallaxd.
 # Usage: Scripts/test-openapi.sh [FOLDER OF parallaxd] [--examples NUMBER]   (20 for each operation and phase by default)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=.build/test-openapi
-packages="schemathesis==4.32.5 openapi-spec-validator==0.9.0"
+packages="schemathesis==4.32.5 openapi-spec-validator==0.9.0 $(cat Examples/python-agent/requirements.txt)"
 
 if ! grep -qxF "$packages" "$venv/packages" 2>/dev/null; then
   echo "Installing in $venv: $packages"

@@ -3,13 +3,15 @@ import argparse, http.client, json, pathlib, subprocess, sys, tempfile, time
 from openapi_spec_validator import validate
 from processes import Processes, free_port, request
 
-CHECKS = pathlib.Path(__file__).resolve().parent / "schemathesis.toml"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CHECKS = ROOT / "Scripts/schemathesis.toml"
 KEY = "key-of-the-test-of-the-description-0123456789"
+AGENT_KEY = "key-of-the-agent-of-that-test-0123456789"
 CONFIGURATION = """
 executions: { agentWait: 50ms, defaultTimeout: 1s }
 highAvailability: { leaderElection: { leaseDuration: 500ms } }
-security: { authentication: { apiKeys: [{ name: test, key: %s, scopes: [admin] }] } }
-""" % KEY
+security: { authentication: { apiKeys: [{ name: test, key: %s, scopes: [admin] }, { name: agent, key: %s, scopes: [agent] }] } }
+""" % (KEY, AGENT_KEY)
 # These do not end, last as long as the query says, or are no HTTP.
 STREAMS = ["/api/events", "/api/debug/log", "/ws/agent"]
 
@@ -48,8 +50,12 @@ def main():
         port, processes = free_port(), Processes(folder)
         try:
             daemon = [arguments.binaries / "parallaxd", "--config", folder / "parallax.config.yaml", "--port", str(port)]
-            processes.start("node", [str(word) for word in daemon] + ["--log-level", "warning"])
+            processes.start("node", [str(word) for word in daemon] + ["--log-level", "warning", "--patterns", str(ROOT / "patterns")])
             started(port)
+            agent = [sys.executable, ROOT / "Examples/python-agent/agent.py", "--url", f"ws://127.0.0.1:{port}/ws/agent"]
+            for capability in ["analysis", "classification", "0"]:
+                agent += ["--capability", capability]
+            processes.start("agent", [str(word) for word in agent], {"PARALLAX_API_KEY": AGENT_KEY})
             document = request(port, "GET", "/openapi.json")[1]
             validate(document)
             paths = document["paths"]
