@@ -160,7 +160,7 @@ let package = Package(
     .target(
       name: "ParallaxWitness",
       dependencies: [
-        "ParallaxConcurrency", "ParallaxHA", "ParallaxAPI", "ParallaxState", "ParallaxRedis", "ParallaxRedisStores",
+        "ParallaxConcurrency", "ParallaxText", "ParallaxHA", "ParallaxAPI", "ParallaxState", "ParallaxRedis", "ParallaxRedisStores",
         redis("NIOSSL", "swift-nio-ssl"), redis("NIOCore", "swift-nio"), redis("NIOPosix", "swift-nio"), logging,
       ],
       swiftSettings: settings),
@@ -270,7 +270,8 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "ParallaxWitnessTests",
-      dependencies: ["ParallaxWitness", "ParallaxHA", "ParallaxAPI", "ParallaxRedis", "TestSupport"], swiftSettings: settings),
+      dependencies: ["ParallaxWitness", "ParallaxText", "ParallaxHA", "ParallaxAPI", "ParallaxRedis", "TestSupport"],
+      swiftSettings: settings),
     .testTarget(
       name: "ParallaxControlPlaneTests",
       dependencies: [

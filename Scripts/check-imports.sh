@@ -29,7 +29,7 @@ ParallaxRedisStores:  Synchronization FoundationEssentials Foundation NIOCore NI
 ParallaxHTTP:         Synchronization Hummingbird HTTPTypes NIOCore Logging ServiceLifecycle ParallaxAPI ParallaxMetrics ParallaxConcurrency
 ParallaxServer:       Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule Crypto CryptoExtras Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOSSL NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging ServiceLifecycle ParallaxAPI ParallaxState ParallaxConcurrency ParallaxText
 3
-ParallaxWitness:      FoundationEssentials Foundation NIOCore NIOPosix NIOSSL Logging ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxConcurrency
+ParallaxWitness:      FoundationEssentials Foundation NIOCore NIOPosix NIOSSL Logging ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxConcurrency ParallaxText
 ParallaxTesting:      Synchronization FoundationEssentials ParallaxHA ParallaxState ParallaxAPI ParallaxConcurrency
 4
 ParallaxControlPlane: Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule HeapModule NIOCore NIOPosix NIOSSL Crypto Yams Logging CoreMetrics ServiceLifecycle ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxMetrics ParallaxServer ParallaxWitness ParallaxConcurrency ParallaxText

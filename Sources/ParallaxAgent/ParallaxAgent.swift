@@ -17,12 +17,15 @@ public import ServiceLifecycle
 /// The agent keeps each outcome until a node has stored it, and sends it again after a lost connection; tasks go on meanwhile. If its node
 /// is about to stop, it registers at another one before it leaves. Delivery is at least once: a task that has been given twice is worked on
 /// once by a process, and a handler with effects elsewhere uses the execution's id to make them once.
-public struct ParallaxAgent: Service {
+public struct ParallaxAgent: Service, CustomStringConvertible {
   /// Works on one task; several run at a time, up to ``AgentConfiguration/maxConcurrentTasks``.
   ///
   /// The task of a cancelled or timed-out execution is cancelled. The handler should end soon then, because its place is free only
   /// afterward; what it returns is dropped.
   public typealias Handler = @Sendable (_ task: AgentTask) async throws -> AgentResult
+
+  /// `ParallaxAgent` and the agent's id, by which a service group names the agent in its log.
+  public var description: String { "ParallaxAgent(\(configuration.id))" }
 
   private let configuration: AgentConfiguration
   private let handler: Handler

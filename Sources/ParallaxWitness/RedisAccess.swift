@@ -1,5 +1,6 @@
 package import NIOSSL
 package import ParallaxRedis
+package import ParallaxText
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -28,9 +29,9 @@ package struct RedisAccess: Sendable, Codable, Equatable {
   package struct Sentinel: Sendable, Codable, Equatable {
     package var masterName: String
     package var username: String?
-    package var password: String?
+    package var password: Secret?
 
-    package init(masterName: String, username: String? = nil, password: String? = nil) {
+    package init(masterName: String, username: String? = nil, password: Secret? = nil) {
       self.masterName = masterName
       self.username = username
       self.password = password
@@ -44,7 +45,7 @@ package struct RedisAccess: Sendable, Codable, Equatable {
   /// The sentinels' master, if the servers are sentinels.
   package var sentinel: Sentinel?
   package var username: String?
-  package var password: String?
+  package var password: Secret?
   package var usernameFile: String?
   package var passwordFile: String?
   package var database = 0
@@ -65,7 +66,7 @@ package struct RedisAccess: Sendable, Codable, Equatable {
   package func configuration(tls: TLSConfiguration?) throws -> RedisConfiguration {
     var configuration = RedisConfiguration(deployment: try deployment(tls))
     configuration.username = username
-    configuration.password = password
+    configuration.password = password?.text
     configuration.database = database
     configuration.clientName = clientName
     configuration.connectTimeout = .milliseconds(connectMilliseconds)
@@ -84,7 +85,7 @@ package struct RedisAccess: Sendable, Codable, Equatable {
     if let sentinel {
       var settings = RedisConfiguration.Sentinel(masterName: sentinel.masterName, sentinels: endpoints)
       settings.username = sentinel.username
-      settings.password = sentinel.password
+      settings.password = sentinel.password?.text
       settings.tls = tls
       return .sentinel(settings)
     }
@@ -112,7 +113,7 @@ package struct RedisAccess: Sendable, Codable, Equatable {
     return { [username, password, usernameFile, passwordFile] in
       RedisConfiguration.Credentials(
         username: try usernameFile.map(Self.line(inFile:)) ?? username,
-        password: try passwordFile.map(Self.line(inFile:)) ?? password ?? "")
+        password: try passwordFile.map(Self.line(inFile:)) ?? password?.text ?? "")
     }
   }
 

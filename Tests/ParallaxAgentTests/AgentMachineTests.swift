@@ -72,6 +72,11 @@ import Testing
 
   private var done: AgentMachine.Outcome { .result(AgentResult("done"), duration: .milliseconds(5)) }
 
+  @Test func anAgentIsNamedByItsIDAlone() {
+    let configuration = AgentConfiguration(urls: ["wss://user:hidden@a:1"], id: "agent-1", capabilities: ["c"])
+    #expect("\(ParallaxAgent(configuration: configuration) { _ in AgentResult(1) })" == "ParallaxAgent(agent-1)")
+  }
+
   @Test func registersAndWorks() {
     var bench = Bench()
     #expect(bench.handle(.started) == ["connect 1 a:1"])

@@ -59,3 +59,13 @@ import Testing
     #expect(throws: PercentEncoding.Fault.notUTF8) { try PercentEncoding.decode("%C3%28") }
   }
 }
+
+@Suite struct SecretTests {
+  @Test func nothingShowsASecret() {
+    let holder = (name: "holder", secrets: [Secret("hidden-1"), Secret("hidden-2")])
+    var shown = "\(holder) \(String(reflecting: holder))"
+    dump(holder, to: &shown)
+    #expect(shown.contains("holder") && !shown.contains("hidden"))
+    #expect(Secret("a").text == "a" && Secret("a") == Secret("a") && Secret("a") != Secret("b"))
+  }
+}

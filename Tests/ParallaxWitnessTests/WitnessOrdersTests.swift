@@ -1,5 +1,6 @@
 import ParallaxHA
 import ParallaxRedis
+import ParallaxText
 import ParallaxWitness
 import Testing
 
@@ -16,15 +17,26 @@ import Testing
 
   @Test func ordersAreOneLineAndReadAsTheyWereWritten() throws {
     let orders = try Self.orders {
-      $0.password = "line\nbreak \"quoted\""
+      $0.password = Secret("line\nbreak \"quoted\"")
       $0.tls = RedisAccess.TLS(ca: "/etc/ca.pem")
-      $0.sentinel = RedisAccess.Sentinel(masterName: "main", username: "u", password: "p")
+      $0.sentinel = RedisAccess.Sentinel(masterName: "main", username: "u", password: Secret("p"))
     }
     let line = try orders.line()
     #expect(line.count { $0 == UInt8(ascii: "\n") } == 1 && line.last == UInt8(ascii: "\n"))
     let read = try WitnessOrders(line: line.dropLast())
     #expect(read == orders)
     #expect(try read.timings() == .standard)
+  }
+
+  @Test func aDescriptionHasNoPassword() throws {
+    let orders = try Self.orders {
+      $0.username = "node"
+      $0.password = Secret("hidden-1")
+      $0.sentinel = RedisAccess.Sentinel(masterName: "main", username: "u", password: Secret("hidden-2"))
+    }
+    var shown = "\(orders) \(String(reflecting: orders))"
+    dump(orders, to: &shown)
+    #expect(shown.contains("main") && !shown.contains("hidden"))
   }
 
   @Test func aReportHasTheTimeOfALeaseAndOfACall() throws {
@@ -43,7 +55,7 @@ import Testing
   @Test func theClientConnectsAsTheNodeDoes() throws {
     var configuration = try self.configuration {
       $0.username = "node"
-      $0.password = "secret"
+      $0.password = Secret("secret")
       $0.database = 3
       $0.clientName = "witness"
     }
@@ -62,7 +74,7 @@ import Testing
 
     configuration = try self.configuration {
       $0.servers = ["s1", "s2:26380"]
-      $0.sentinel = RedisAccess.Sentinel(masterName: "main", username: "u", password: "p")
+      $0.sentinel = RedisAccess.Sentinel(masterName: "main", username: "u", password: Secret("p"))
       $0.tls = RedisAccess.TLS()
     }
     guard case .sentinel(let sentinel) = configuration.deployment else { return #expect(Bool(false), "\(configuration.deployment)") }

@@ -74,6 +74,9 @@ package final class ChildProcess: Sendable {
   /// The standard error so far.
   package var errorOutput: String { text(of: "stderr") }
 
+  /// Both outputs so far.
+  package var log: String { output + errorOutput }
+
   /// Sends a signal, unless the process has ended.
   package func send(signal: Int32) {
     if exit == nil { kill(pid, signal) }

@@ -12,7 +12,7 @@ public struct APIKey: Sendable, Equatable {
   package let digest: KeyDigest
 
   /// `sha256:` and the 64 hexadecimal digits of the key's SHA-256 digest.
-  public var hash: String { digest.description }
+  public var hash: String { digest.text }
 
   /// Makes a key of which only the digest is known.
   ///

@@ -1,5 +1,6 @@
 package import ParallaxRedis
 package import ParallaxServer
+import ParallaxText
 
 /// The settings of a node, with a default for each but the node's id.
 ///
@@ -170,7 +171,11 @@ extension NodeConfiguration {
     /// The ACL user; wins over that of `url`.
     package var username: String?
     /// The password; wins over that of `url`.
-    package var password: String?
+    package var password: String? {
+      get { secret?.text }
+      set { secret = newValue.map { Secret($0) } }
+    }
+    private var secret: Secret?
     /// The files of user and password, read at each login, so that a new password needs no restart.
     package var usernameFile: String?
     package var passwordFile: String?
@@ -194,7 +199,11 @@ extension NodeConfiguration {
       package var nodes: [RedisConfiguration.Endpoint]?
       /// The credentials for the sentinels.
       package var username: String?
-      package var password: String?
+      package var password: String? {
+        get { secret?.text }
+        set { secret = newValue.map { Secret($0) } }
+      }
+      private var secret: Secret?
     }
 
     /// The files for TLS.

@@ -6,8 +6,9 @@ package struct RedisURL: Sendable, Equatable {
   package let endpoint: RedisConfiguration.Endpoint
   package let isTLS: Bool
   package let username: String?
-  package let password: String?
+  package var password: String? { secret?.text }
   package let database: Int
+  private let secret: Secret?
 
   /// Parses a URL by the client's rules; nil if it has none of the accepted forms.
   ///
@@ -19,7 +20,7 @@ package struct RedisURL: Sendable, Equatable {
     self.endpoint = endpoint
     isTLS = configuration.tls != nil
     username = configuration.username
-    password = configuration.password
+    secret = configuration.password.map { Secret($0) }
     database = configuration.database
   }
 

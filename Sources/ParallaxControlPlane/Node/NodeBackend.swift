@@ -3,6 +3,7 @@ import NIOPosix
 import ParallaxRedis
 import ParallaxRedisStores
 import ParallaxState
+import ParallaxText
 import ParallaxWitness
 
 extension NodeConfiguration {
@@ -47,10 +48,11 @@ extension RedisAccess {
     isCluster = redis.cluster.nodes != nil
     if redis.sentinel.nodes != nil {
       sentinel = Sentinel(
-        masterName: redis.sentinel.masterName ?? "", username: redis.sentinel.username, password: redis.sentinel.password)
+        masterName: redis.sentinel.masterName ?? "", username: redis.sentinel.username,
+        password: redis.sentinel.password.map { Secret($0) })
     }
     username = redis.username ?? redis.url?.username
-    password = redis.password ?? redis.url?.password
+    password = (redis.password ?? redis.url?.password).map { Secret($0) }
     usernameFile = redis.usernameFile
     passwordFile = redis.passwordFile
     database = redis.url?.database ?? 0

@@ -16,7 +16,7 @@ public import ServiceLifecycle
 ///
 /// With `highAvailability.enabled` the node shares its stores with other nodes, of which one leads. Without, the node is a cluster of one:
 /// it leads at once, and refuses to start if another node uses the same stores.
-public struct ParallaxNode: Service {
+public struct ParallaxNode: Service, CustomStringConvertible {
   /// The version of Parallax.
   public static let version = ParallaxVersion.current
 
@@ -46,6 +46,10 @@ public struct ParallaxNode: Service {
     public init() {}
   }
 
+  /// `ParallaxNode` and the node's id, by which a service group names the node in its log.
+  public var description: String { "ParallaxNode(\(nodeID))" }
+
+  private let nodeID: String
   private let services: [any Service]
   private let settings: ReloadableSettings
   private let stopLimit: Duration
@@ -75,6 +79,7 @@ public struct ParallaxNode: Service {
       configuration: configuration, backend: try backend ?? configuration.makeBackend(logger: logger), registry: metrics,
       commit: hooks.commit, onStuckDuty: hooks.onStuckDuty, logger: logger)
     (services, settings) = try assembly.services(shippedPatterns: patterns, hooks: hooks)
+    nodeID = configuration.node.id
     let (delay, timeout) = (configuration.server.drainDelay, configuration.server.drainTimeout)
     stopLimit = ShutdownPlan(delay: delay, timeout: timeout, hasSuccessor: false).limit
     self.logger = logger
@@ -105,7 +110,9 @@ public struct ParallaxNode: Service {
     var configuration = ServiceGroupConfiguration(
       services: services.map { service in
         // A failed part shuts the node down gracefully, so that agents and callers get their answers.
-        ServiceGroupConfiguration.ServiceConfiguration(service: service, failureTerminationBehavior: .gracefullyShutdownGroup)
+        // Without a name, the group logs each service with all that it has.
+        ServiceGroupConfiguration.ServiceConfiguration(
+          service: service, failureTerminationBehavior: .gracefullyShutdownGroup, serviceName: "\(type(of: service))")
       }, logger: logger)
     configuration.maximumGracefulShutdownDuration = stopLimit
     try await ServiceGroup(configuration: configuration).run()

@@ -1,4 +1,5 @@
 public import NIOSSL
+import ParallaxText
 public import Tracing
 
 /// The addresses of Redis, the credentials, the time-outs and the limits.
@@ -45,8 +46,13 @@ public struct RedisConfiguration: Sendable {
     /// The ACL user; `nil` is the default user.
     public var username: String?
 
-    /// The password.
-    public var password: String
+    /// The password, which no description shows.
+    public var password: String {
+      get { secret.text }
+      set { secret = Secret(newValue) }
+    }
+
+    private var secret: Secret
 
     /// Creates credentials.
     ///
@@ -55,7 +61,7 @@ public struct RedisConfiguration: Sendable {
     ///   - password: The password.
     public init(username: String? = nil, password: String) {
       self.username = username
-      self.password = password
+      secret = Secret(password)
     }
   }
 

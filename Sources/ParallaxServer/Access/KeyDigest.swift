@@ -3,8 +3,9 @@ import ParallaxText
 
 /// The SHA-256 digest of an API key, which is all that a node keeps of it.
 ///
-/// A plain digest suffices because keys are long and random: nobody can try them all.
-package struct KeyDigest: Sendable, Hashable, CustomStringConvertible {
+/// A plain digest suffices because keys are long and random: nobody can try them all. No description shows it all the same: with the
+/// digest of a weak key, the key could be tried elsewhere.
+package struct KeyDigest: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
   private static let prefix = "sha256:"
 
   private let words: (UInt64, UInt64, UInt64, UInt64)
@@ -32,9 +33,12 @@ package struct KeyDigest: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// `sha256:` and 64 hexadecimal digits.
-  package var description: String {
+  package var text: String {
     Self.prefix + [words.0, words.1, words.2, words.3].map { Hexadecimal.text(of: $0) }.joined()
   }
+
+  package var description: String { "\(Self.prefix)***" }
+  package var customMirror: Mirror { Mirror(self, children: []) }
 
   /// Compares in a time that does not depend on the digests.
   package static func == (first: KeyDigest, second: KeyDigest) -> Bool {

@@ -32,6 +32,23 @@ import Testing
     #expect(!redis.usesTLS)
   }
 
+  @Test func `Neither a description nor a dump of a configuration shows a secret`() throws {
+    let key = "hidden-key-of-the-reader-0123456789"
+    let configuration = try load(
+      """
+      redis:
+        url: "redis://u:hidden-1@h"
+        password: hidden-2
+        sentinel: { masterName: m, nodes: [a], password: hidden-3 }
+      security: { authentication: { apiKeys: [{ name: reader, key: "\(key)", scopes: [read] }] } }
+      """)
+    let hash = try #require(configuration.security.authentication.apiKeys.first).hash
+    var shown = "\(configuration) \(String(reflecting: configuration))"
+    dump(configuration, to: &shown)
+    #expect(shown.contains("reader") && shown.contains("***"))
+    #expect(!shown.contains("hidden") && !shown.contains(hash.dropFirst("sha256:".count)))
+  }
+
   @Test func `The rendered configuration loads to the same values, except for the sentinels' password`() throws {
     let text = "redis: { sentinel: { masterName: m, nodes: [a], username: w, password: hidden }, tls: { ca: /ca.pem } }"
     let configuration = try load(text)

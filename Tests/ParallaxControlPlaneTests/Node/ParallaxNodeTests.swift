@@ -67,6 +67,13 @@ import Testing
       name: "analyze", agents: AgentRequirement(capabilities: ["analysis"], min: 1), aggregation: Aggregation(strategy: .first))
   }
 
+  @Test func aServiceGroupNamesTheNodeAndLogsNothingElseOfIt() throws {
+    var configuration = NodeConfiguration(nodeID: "node-a")
+    configuration.redis.url = RedisURL("redis://:hidden@127.0.0.1:1")
+    let node = try ParallaxNode(configuration: configuration)
+    #expect(ServiceGroupConfiguration.ServiceConfiguration(service: node).serviceName == "ParallaxNode(node-a)")
+  }
+
   private static func status(_ api: APIClient) async throws -> HAStatusDocument { try await api.get("/ha/status").decode() }
 }
 

@@ -82,6 +82,9 @@ struct RedisURLTests {
     var dumped = ""
     dump(configuration, to: &dumped)
     dump(sentinel, to: &dumped)
+    let credentials = RedisConfiguration.Credentials(username: "user", password: "hidden-login")
+    dump(credentials, to: &dumped)
+    #expect(!"\(credentials) \(String(reflecting: credentials))".contains("hidden"))
     #expect(!dumped.contains("hidden"))
     #expect(!"\(configuration) \(String(reflecting: configuration))".contains("hidden"))
   }

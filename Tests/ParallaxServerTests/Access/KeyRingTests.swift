@@ -62,7 +62,7 @@ import Testing
   /// The digest of `abc` is that of FIPS 180-2, appendix B.1.
   @Test func aDigestIsThatOfSHA256() throws {
     let text = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    #expect(KeyDigest(of: "abc").description == text)
+    #expect(KeyDigest(of: "abc").text == text)
     #expect(KeyDigest(text: text) == KeyDigest(of: "abc"))
     #expect(KeyDigest(text: text.replacing("ba78", with: "BA78")) == KeyDigest(of: "abc"))
     for (offset, byte) in text.utf8.enumerated().dropFirst(7) {
