@@ -49,7 +49,7 @@ package final class Dispatcher: Service {
   private let timerLoop: any EventLoop
   private let clock: NodeClock
   private let metrics: DispatchMetrics
-  private let logger: Logger
+  private let log: ActivityLog
   /// Whether the session is being opened, or the last opening had no answer; the store may then have reported that it had lost the session.
   let isOpening = Atomic<Bool>(false)
 
@@ -63,10 +63,11 @@ package final class Dispatcher: Service {
   ///   - timerLoop: The event loop for the alarm.
   ///   - clock: The node's clock.
   ///   - metrics: The metrics of executions.
-  ///   - logger: Logs ended executions and failures of the store.
+  ///   - activityLog: Logs ended executions; by default one that nobody asks for its minutes.
+  ///   - logger: Logs failures of the store.
   package init(
     settings: DispatchMachine.Settings, store: any StateStore, retention: Duration, peers: Peers = Peers(), timerLoop: any EventLoop,
-    clock: NodeClock, metrics: DispatchMetrics, logger: Logger
+    clock: NodeClock, metrics: DispatchMetrics, activityLog: ActivityLog? = nil, logger: Logger
   ) {
     state = Mutex(State(machine: DispatchMachine(settings: settings)))
     session = settings.session
@@ -74,7 +75,7 @@ package final class Dispatcher: Service {
     self.timerLoop = timerLoop
     self.clock = clock
     self.metrics = metrics
-    self.logger = logger
+    log = activityLog ?? ActivityLog(clock: clock, logger: logger)
     let reports = StoreReports(metrics: metrics, logger: logger) { report in timerLoop.scheduleTask(in: .seconds(1), report) }
     worker = StoreWorker(store: store, session: settings.session, retention: retention, clock: clock, reports: reports)
     restoration = StoreRestoration(worker: worker, partitions: settings.partitions)
@@ -174,6 +175,7 @@ package final class Dispatcher: Service {
   ///   - isRepeatable: Whether the request has an idempotency key, so that the caller can repeat it.
   /// - Returns: The acknowledgement, the outcome, or the error.
   package func submit(_ execution: Execution, waits: Bool, isRepeatable: Bool) async -> Resolution {
+    log.accepted()
     let resolution = await wait(for: execution.id) { .submitted(execution, $0, waits: waits, isRepeatable: isRepeatable) }
     return resolution ?? .accepted(ExecutionAcceptance(executionId: execution.id, status: execution.status))
   }
@@ -310,6 +312,11 @@ package final class Dispatcher: Service {
     }
   }
 
+  /// The id of the other node to which, as far as this node knows, an agent is connected.
+  func otherHome(of id: String) -> String? {
+    state.withLock { state in state.machine.agent(id).flatMap { $0.isConnected ? $0.home?.nodeID : nil } }
+  }
+
   /// The other node sessions to which, as far as this node knows, agents are connected.
   package var agentHomes: Set<NodeSession> { state.withLock { $0.machine.agentHomes } }
 
@@ -369,9 +376,7 @@ package final class Dispatcher: Service {
 
   private func ended(_ execution: Execution) {
     metrics.ended(execution)
-    logger.debug(
-      "execution ended",
-      metadata: ["execution": "\(execution.id)", "status": "\(execution.status.rawValue)", "pattern": "\(execution.pattern.name)"])
+    log.ended(execution)
   }
 
   private func setAlarm(_ state: inout State) {

@@ -18,15 +18,23 @@ struct NodeAddress: Sendable {
     self.clock = clock
   }
 
-  /// Records that the server listens.
+  /// Records that the server listens; the node can be ready from then on.
   ///
   /// - Parameter address: The address with the port that was bound.
-  /// - Returns: The base URL by which this machine reaches the node.
-  func bound(_ address: SocketAddress) -> String {
-    let port = address.port ?? 0
-    boundPort.set(port)
-    return "\(ServerCertificates(configuration) == nil ? "http" : "https")://\(Self.text(localName, port))"
+  func bound(_ address: SocketAddress) { boundPort.set(address.port ?? 0) }
+
+  /// The base URL by which this machine reaches the node.
+  func url(of address: SocketAddress) -> String {
+    "\(ServerCertificates(configuration) == nil ? "http" : "https")://\(Self.text(localName, address.port ?? 0))"
   }
+
+  /// Whether the server listens, or has listened.
+  var isBound: Bool { boundPort.current != nil }
+
+  /// Waits until the server listens.
+  ///
+  /// - Throws: `CancellationError` if the task is cancelled before.
+  func waitUntilBound() async throws { _ = try await boundPort.value() }
 
   /// The address to publish before the actual one is known.
   var provisional: String {

@@ -115,7 +115,7 @@ extension NodeAssembly {
     NodeLifecycle(
       session: session, backend: backend, membership: membership, election: election, patterns: patterns, shippedPatterns: shippedPatterns,
       health: health, dispatcher: dispatcher, recovery: recovery, recoversFirst: configuration.isAlone, publisher: publisher,
-      started: started, onReady: onReady, clock: clock, logger: logger)
+      started: started, waitUntilBound: { [address] in try await address.waitUntilBound() }, onReady: onReady, clock: clock, logger: logger)
   }
 
   func makeShutdown() -> Shutdown {
@@ -126,10 +126,11 @@ extension NodeAssembly {
       if !health.isLeaving { health.stage = .leaving(hasSuccessor: false) }
       return await members.announceStop(within: ShutdownPlan.announcementLimit, clock: clock)
     }
+    var parts = Shutdown.Parts(
+      health: health, election: election, dispatcher: dispatcher, watch: watch, listener: listener, successors: successors)
+    parts.hasServed = { [address] in address.isBound }
     return Shutdown(
-      delay: configuration.server.drainDelay, timeout: configuration.server.drainTimeout,
-      parts: Shutdown.Parts(
-        health: health, election: election, dispatcher: dispatcher, watch: watch, listener: listener, successors: successors),
+      delay: configuration.server.drainDelay, timeout: configuration.server.drainTimeout, parts: parts,
       clock: clock, logger: logger)
   }
 
@@ -169,7 +170,10 @@ extension NodeAssembly {
       configuration: settings, controlPlane: try makeControlPlane(log: callbacks.log), gateway: gateway,
       probes: Probes(health: health, metrics: metrics, registry: registry).answer, listener: listener, group: group,
       hooks: HTTPServer.Hooks(
-        onBound: { [address] in callbacks.onListening(address.bound($0)) }, onStopAccepting: { await shutdown.acceptingEnded() },
+        onBound: { [address] bound in
+          callbacks.onListening(address.url(of: bound))
+          address.bound(bound)
+        }, onStopAccepting: { await shutdown.acceptingEnded() },
         isLeaving: { [health] in health.isLeaving }),
       clock: clock.monotonic, logger: logger)
     guard let tls = settings.tls, let certificates = ServerCertificates(configuration) else { return (server, nil) }

@@ -38,6 +38,7 @@ struct NodeAssembly {
   let activity = Activity()
   let configurationInForce: NodeDebug.ConfigurationInForce
   let meter: ActivityMeter
+  let activityLog: ActivityLog
   let events: EventRelay
   /// Starts a round of the leader's recovery at once when a member is lost.
   let losses = LeaderDuty.Trigger()
@@ -76,6 +77,7 @@ struct NodeAssembly {
     messenger = NodeMessenger(inboxes: backend.inboxes, clock: clock, logger: logger)
     let dispatchMetrics = try DispatchMetrics(registry: registry)
     meter = dispatchMetrics.meter
+    activityLog = ActivityLog(clock: clock, logger: logger)
     events = EventRelay(bus: backend.events, session: session, clock: clock)
     let dispatcher = Dispatcher(
       settings: DispatchMachine.Settings(
@@ -85,7 +87,7 @@ struct NodeAssembly {
         maxRetained: configuration.executions.maxRetained, partitions: backend.partitions),
       store: store, retention: configuration.executions.retention,
       peers: Peers(session: session, messenger: messenger, publisher: publisher),
-      timerLoop: group.next(), clock: clock, metrics: dispatchMetrics, logger: logger)
+      timerLoop: group.next(), clock: clock, metrics: dispatchMetrics, activityLog: activityLog, logger: logger)
     self.dispatcher = dispatcher
     election = try Self.election(configuration, backend, session, onStuckDuty: onStuckDuty, clock, logger)
     membership = try Self.membership(
@@ -131,7 +133,8 @@ struct NodeAssembly {
       case .events: [publisher]
       case .messages: [messenger]
       case .membership: [membership]
-      case .dispatcher: [dispatcher]
+      case .dispatcher:
+        [dispatcher, ActivityReport(log: activityLog, dispatcher: dispatcher, election: election, clock: clock)]
       case .inbox:
         [
           AfterStart(

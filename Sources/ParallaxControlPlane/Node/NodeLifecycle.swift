@@ -28,6 +28,8 @@ struct NodeLifecycle: Service {
   let publisher: EventPublisher
   /// Set when the node has started.
   let started: Deferred<Void>
+  /// Returns when the server listens: a node that cannot is never ready.
+  let waitUntilBound: @Sendable () async throws -> Void
   let onReady: @Sendable () -> Void
   let clock: NodeClock
   let logger: Logger
@@ -62,6 +64,7 @@ struct NodeLifecycle: Service {
       health.beat()
       do {
         try await prepare()
+        try await waitUntilBound()
         return takePart()
       } catch let error as MembershipError where error.code == .storeInUse {
         throw error

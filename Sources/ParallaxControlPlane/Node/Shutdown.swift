@@ -32,6 +32,8 @@ final class Shutdown: Service {
     var closeAgents: @Sendable () -> Void
     /// The numbers of executions and agents.
     var counts: @Sendable () -> (executions: Int, agents: Int)
+    /// Whether the node has listened; the end of one that could not is logged as its failure alone.
+    var hasServed: @Sendable () -> Bool = { true }
   }
 
   private struct Run {
@@ -69,9 +71,11 @@ final class Shutdown: Service {
   func run() async throws {
     do { try await gracefulShutdown() } catch { return }
     let first = await begin()
-    logger.notice(
-      "shutting down",
-      metadata: ["drainDelay": "\(delay)", "drainTimeout": "\(timeout)", "successors": "\(first.successors.count)"])
+    if parts.hasServed() {
+      logger.notice(
+        "shutting down",
+        metadata: ["drainDelay": "\(delay)", "drainTimeout": "\(timeout)", "successors": "\(first.successors.count)"])
+    }
     await withTaskGroup(of: Void.self) { group in
       for timed in first.plan.leaving {
         // The release of leadership must not delay the other steps while the store does not answer.

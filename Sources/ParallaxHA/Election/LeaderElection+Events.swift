@@ -33,7 +33,7 @@ extension LeaderElection {
         for action in state.machine.handle(event, at: now) {
           if apply(action, to: &state, &effects) { events.append(.dutiesJoined) }
         }
-        show(&state, at: now.instant)
+        if let leader = show(&state, at: now.instant) { effects.leader = leader }
       }
       let current = state.machine.lease
       lease.withLock { $0 = current }
@@ -46,11 +46,17 @@ extension LeaderElection {
     for continuation in effects.continuations { continuation.resume() }
     publish()
     for notice in effects.notices { report(notice) }
+    if let leader = effects.leader {
+      logger.info(
+        "another node leads",
+        metadata: ["leader": "\(leader.id)", "term": "\(leader.term)", "address": "\(leader.address ?? "unknown")"])
+    }
     alarm.signal()
   }
 
   private struct Effects {
     var notices: [ElectionNotice] = []
+    var leader: OtherLeader?
     var wakeUps: [WakeUp] = []
     var continuations: [CheckedContinuation<Void, Never>] = []
   }
@@ -88,16 +94,24 @@ extension LeaderElection {
     state.resigning = []
   }
 
-  private func show(_ state: inout State, at instant: Duration) {
+  /// Shows the state to its observers.
+  ///
+  /// - Returns: The leader, if it is another node than before, and not this one.
+  private func show(_ state: inout State, at instant: Duration) -> OtherLeader? {
     if !state.watchers.isEmpty, let record = state.machine.lastRecord {
       let watchers = Array(state.watchers.values)
       state.deliveries.append { for watcher in watchers { watcher.yield(record) } }
     }
     let current = state.machine.status(at: instant)
-    guard current.withoutDurations != state.shown else { return }
+    guard current.withoutDurations != state.shown else { return nil }
+    let former = state.shown
     state.shown = current.withoutDurations
     let observers = Array(state.observers.values)
     state.deliveries.append { for observer in observers { observer.yield(current) } }
+    guard let leader = current.leader, leader != session.nodeID, leader != former?.leader || current.term != former?.term else {
+      return nil
+    }
+    return OtherLeader(id: leader, term: current.term, address: current.leaderAddress)
   }
 
   /// Delivers statuses and records outside the lock, in order: a second caller leaves its deliveries to the caller that is delivering.
@@ -152,4 +166,11 @@ extension LeaderElection {
       logger.info("the election store takes writes again")
     }
   }
+}
+
+/// Another node that leads, for the log.
+private struct OtherLeader {
+  var id: String
+  var term: Int64
+  var address: String?
 }

@@ -151,11 +151,7 @@ package struct HTTPServer: Service {
         do {
           try await server.run()
         } catch {
-          throw HTTPServerError(
-            code: .bindFailed,
-            message:
-              "cannot listen on \(configuration.host):\(configuration.port); is another node running? Set server.host and server.port",
-            cause: error)
+          throw HTTPServerError.bindFailed(host: configuration.host, port: configuration.port, error)
         }
         await connections.waitUntilEmpty()
       }

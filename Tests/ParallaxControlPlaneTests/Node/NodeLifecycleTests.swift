@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import NIOCore
 import ParallaxAPI
 import ParallaxConcurrency
 import ParallaxHA
@@ -47,6 +48,7 @@ import Testing
     assembly = try NodeAssembly(
       configuration: configuration, backend: backend, registry: MetricsRegistry(), onStuckDuty: {}, clock: NodeClock(clock),
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    assembly.address.bound(try SocketAddress(ipAddress: "10.0.0.1", port: 8_080))
     lifecycle = assembly.makeLifecycle(shippedPatterns: ShippedPatterns([Self.pattern])) { [readyAt, clock] in
       readyAt.add(clock.now.sinceStart)
     }

@@ -90,11 +90,13 @@ final class Gate: Sendable {
   func pass() async { for await _ in stream { break } }
 }
 
-/// Records the levels of log entries.
+/// Records the levels, messages and fields of log entries.
 final class RecordedLog: LogHandler {
-  private let recorded = Mutex<[Logger.Level]>([])
+  private let recorded = Mutex<[(level: Logger.Level, text: String)]>([])
 
-  var levels: [Logger.Level] { recorded.withLock { $0 } }
+  var levels: [Logger.Level] { recorded.withLock { $0.map(\.level) } }
+  /// The message of each entry with its fields by name.
+  var texts: [String] { recorded.withLock { $0.map(\.text) } }
   var metadata: Logger.Metadata {
     get { [:] }
     set {}
@@ -109,7 +111,10 @@ final class RecordedLog: LogHandler {
     set {}
   }
 
-  func log(event: LogEvent) { recorded.withLock { $0.append(event.level) } }
+  func log(event: LogEvent) {
+    let fields = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+    recorded.withLock { $0.append((event.level, "\(event.message)\(fields)")) }
+  }
 }
 
 /// Records counts and times, by label and dimensions.

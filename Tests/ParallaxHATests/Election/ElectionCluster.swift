@@ -70,12 +70,14 @@ struct ElectionCluster: Sendable {
 }
 
 /// Runs elections with bodies that run until their cancellation, and some elections without a body.
-func withCluster(of count: Int, watchers: Int = 0, _ body: (ElectionCluster) async throws -> Void) async throws {
+func withCluster(
+  of count: Int, watchers: Int = 0, logger: (_ index: Int) -> Logger = { _ in quiet }, _ body: (ElectionCluster) async throws -> Void
+) async throws {
   let clock = ManualClock()
   let store = InMemoryElectionStore()
   let stores = (0..<count + watchers).map { _ in ElectionCluster.Store(store) }
   let elections = stores.enumerated().map { index, store in
-    LeaderElection(store: store, session: .starting(nodeID: "node-\(index)"), clock: clock, logger: quiet)
+    LeaderElection(store: store, session: .starting(nodeID: "node-\(index)"), clock: clock, logger: logger(index))
   }
   let cluster = ElectionCluster(clock: clock, store: store, stores: stores, elections: elections)
   try await withThrowingTaskGroup(of: Void.self) { group in

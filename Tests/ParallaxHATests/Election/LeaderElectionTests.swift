@@ -55,6 +55,28 @@ import Testing
     try await election.campaign { _ in }
   }
 
+  @Test func everyNodeLogsWhoLeadsOnceForEachTerm() async throws {
+    let logs = (0..<3).map { _ in RecordedLog() }
+    try await withCluster(of: 3, logger: { index in Logger(label: "test") { _ in logs[index] } }) { cluster in
+      /// The lines about leaders, of which each node has one for each term.
+      func lines(_ index: Int) -> [String] {
+        logs[index].texts.filter { $0.hasPrefix("another node leads") || $0.hasPrefix("this node leads") }
+      }
+      let first = try await cluster.leader()
+      try await cluster.advance { (0..<3).allSatisfy { lines($0).count == 1 } }
+      let term = try #require(cluster.store.read()?.record.term)
+      for other in 0..<3 where other != first {
+        #expect(lines(other) == ["another node leads address=unknown leader=node-\(first) term=\(term)"])
+      }
+      try await cluster.advance(atLeast: .seconds(60)) { true }
+      #expect((0..<3).allSatisfy { lines($0).count == 1 }, "renewals are no news")
+      try await cluster.passTime { await cluster.elections[first].resign() }
+      let second = try await cluster.leader(otherThan: first)
+      try await cluster.advance { (0..<3).allSatisfy { lines($0).count == 2 } }
+      #expect(lines(first).last?.contains("leader=node-\(second) ") == true)
+    }
+  }
+
   @Test func aStandbyTakesOverAtOnceAfterAResignation() async throws {
     try await withCluster(of: 3) { cluster in
       let first = try await cluster.leader()

@@ -280,7 +280,20 @@ import Testing
       let error = await #expect(throws: HTTPServerError.self) {
         try await RunningServer.with(change: { $0.port = first.port }) { _ in }
       }
-      #expect(error?.code == .bindFailed && error?.message.contains("127.0.0.1:\(first.port)") == true)
+      #expect(error?.code == .bindFailed)
+      #expect(
+        error.map { "\($0)" } == "cannot listen on 127.0.0.1:\(first.port): Address already in use; stop the process that listens there, "
+          + "or set another server.port")
     }
+  }
+
+  @Test(arguments: [
+    (EACCES, "Permission denied; set server.port"), (EADDRNOTAVAIL, "this machine has no such address; set server.host"),
+    (EMFILE, "Too many open files; set"),
+  ])
+  func eachReasonNotToListenReadsDifferently(code: Int32, reason: String) {
+    let error = HTTPServerError.bindFailed(host: "::1", port: 80, IOError(errnoCode: code, reason: "bind"))
+    #expect(error.description.hasPrefix("cannot listen on [::1]:80: \(reason)"), "\(error)")
+    #expect(!error.description.contains("("), "\(error)")
   }
 }
