@@ -20,6 +20,7 @@ class Agent:
         self.options, self.socket = options, None  # the socket is set while this agent is registered
         self.process = uuid.uuid4().hex  # tells the node a lost connection from a process that has ended
         self.limit = 1 << 20  # the largest message that the node accepts, in bytes
+        self.pause = 0  # the least seconds before the next connection
         self.running, self.unacknowledged = {}, {}  # by task id: work in progress, and answers that may have to be sent again
 
     async def send(self, socket, kind, payload, id=None):
@@ -80,6 +81,8 @@ class Agent:
                 await self.send(socket, "task_cancelled_ack", {"taskId": task_id})  # frees the place in this agent's concurrency
             elif kind == "error":
                 print("error", payload["code"], payload["message"], flush=True)
+                if payload["code"] == "AGENT_ID_IN_USE":  # another process uses this agent's id, and keeps it
+                    self.pause = 30
                 refused = message.get("id")  # the node would refuse the same answer again
                 self.unacknowledged = {task: answer for task, answer in self.unacknowledged.items() if answer[2] != refused}
 
@@ -97,8 +100,8 @@ class Agent:
             if self.socket:
                 attempts, self.socket = 0, None
                 self.beat.cancel()
-            await asyncio.sleep(random.uniform(0, min(30, 2**attempts)))  # full jitter: agents do not all reconnect at once
-            attempts += 1
+            await asyncio.sleep(self.pause + random.uniform(0, min(30, 2**attempts)))  # full jitter: agents do not all reconnect at once
+            attempts, self.pause = attempts + 1, 0
 
 
 parser = argparse.ArgumentParser(description=__doc__)

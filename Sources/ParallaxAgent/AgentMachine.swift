@@ -75,6 +75,8 @@ struct AgentMachine {
 
   /// The time that a node has for the answer to a registration.
   static let registrationLimit: Duration = .seconds(15)
+  /// The wait after a refusal because other processes use the agent's id.
+  static let contestedWait: Duration = .seconds(30)
   /// The intervals of heartbeats without any message after which a connection is taken for dead.
   static let silentBeats = 3
 
@@ -273,6 +275,11 @@ struct AgentMachine {
         ParallaxAgentError(
           .replaced, "another process has registered as \(configuration.id); two processes with one id would replace each other for ever"),
         &actions)
+    }
+    if fault.code == "AGENT_ID_IN_USE", connection == candidate {
+      (candidate, isRegistering) = (nil, false)
+      actions += [.clear(.registration(connection)), .close(connection, code: 1_001)]
+      return retry("\(fault.code): \(fault.message)", after: Self.contestedWait, &actions)
     }
     // The node would refuse the same message again.
     let refused = id.flatMap { id in order.first { outcomes[$0]?.requestID == id } }

@@ -238,6 +238,18 @@ import Testing
     #expect(disconnected.handle(.closed(1, code: 1_000, reason: "by an operator")) == ["end disconnected"])
   }
 
+  @Test func anAgentWhoseIDIsInUseWaitsLongAndEndsAtLast() {
+    var bench = Bench { $0.reconnection.maxRetries = 1 }
+    let inUse = ControlPlaneMessage.error(.init(code: "AGENT_ID_IN_USE", message: "x", fatal: true))
+    _ = bench.handle(.started)
+    _ = bench.handle(.opened(1))
+    #expect(bench.receive(inUse, at: 1) == ["close 1 1001", "set connect 30.0 seconds"])
+    #expect(bench.handle(.closed(1, code: 1_008, reason: "idInUse")).isEmpty)
+    _ = bench.handle(.elapsed(.connect))
+    _ = bench.handle(.opened(2))
+    #expect(bench.receive(inUse, at: 2).last == "end unreachable")
+  }
+
   @Test func aShutdownWaitsForWorkAndItsAcknowledgement() {
     var bench = Bench.registered()
     bench.receive(task("t1"))

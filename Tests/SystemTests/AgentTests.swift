@@ -46,11 +46,70 @@ extension SystemTests {
       }
     }
 
+    /// Registers again and again until it is refused for its id; returns the code by which the node closes the last connection.
+    private func fight(at node: ParallaxdProcess, as id: String) async throws -> UInt16? {
+      while true {
+        try Task.checkCancellation()
+        let refusal: UInt16?? = try await AgentSocket.withConnection(port: node.port, headers: ["X-Agent-Id": id]) { socket in
+          try await socket.send(.register(AgentMessage.Register(capabilities: ["analysis"])), id: "register")
+          var isRefused = false
+          while true {
+            switch try await socket.receive() {
+            case .text(let text): isRefused = isRefused || text.contains("AGENT_ID_IN_USE")
+            case .close(let code): return isRefused ? .some(code) : nil
+            case .end: return nil
+            }
+          }
+        }
+        if let refusal { return refusal }
+      }
+    }
+
     private static let pattern = "name: analyze\nagents: { capabilities: [analysis] }\ntimeout: 30s\n"
 
     private func apply(to node: ParallaxdProcess) async throws {
       let answer = try await node.api.post("/api/patterns", text: Self.pattern, contentType: "application/x-yaml")
       #expect(answer.status == 201)
+    }
+
+    @Test func `of two processes with one id one keeps it, and the log says it once`() async throws {
+      try await withParallaxd { node in
+        try await apply(to: node)
+        // No pause between the connections, as the worst of clients would do.
+        let fighters = (0..<2).map { _ in Task { try await fight(at: node, as: "agent_1") } }
+        try await eventually("a refusal in the log") { node.process.log.contains("several processes use one agent id") }
+        for fighter in fighters { fighter.cancel() }
+        var codes: [UInt16?] = []
+        for fighter in fighters { codes.append(try? await fighter.value) }
+        #expect(codes.contains(1_008))
+        let registrations = node.process.log.components(separatedBy: "agent registered").count - 1
+        #expect(registrations <= 10, "\(registrations) registrations")
+        #expect(node.process.log.components(separatedBy: "several processes use one agent id").count == 2, "once")
+      }
+    }
+
+    @Test func `the example agent backs off from another process with its id`() async throws {
+      try await withParallaxd { node in
+        try await apply(to: node)
+        let agents = [
+          try await PythonAgent.start(urls: [node.agentURL], capabilities: ["analysis"], id: "agent_1"),
+          try await PythonAgent.start(urls: [node.agentURL], capabilities: ["analysis"], id: "agent_1"),
+        ]
+        do {
+          try await eventually("the refusal of one of the two", within: .seconds(60)) {
+            agents.contains { $0.process.output.contains("error AGENT_ID_IN_USE") }
+          }
+          // The other one keeps the id, and works.
+          let execution = try await node.execute("analyze")
+          #expect(execution.status == .completed)
+          let refusals = agents.map { $0.process.output.components(separatedBy: "error AGENT_ID_IN_USE").count - 1 }
+          #expect(refusals.sorted() == [0, 1], "\(refusals)")
+        } catch {
+          for agent in agents { await agent.process.stop() }
+          throw error
+        }
+        for agent in agents { await agent.process.stop() }
+      }
     }
 
     @Test func `an agent in Swift works with values of its program`() async throws {

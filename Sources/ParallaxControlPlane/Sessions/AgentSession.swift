@@ -18,6 +18,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   private let dispatcher: Dispatcher
   fileprivate let clock: NodeClock
   private let metrics: SessionMetrics
+  private let contests: AgentIDContests
   private let logger: Logger
   private let unanswered: NIOLoopBoundBox<UnansweredTasks>
   private let waiting: NIOLoopBoundBox<WaitingTasks>
@@ -25,6 +26,11 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   /// The last registration of the agent, also after its end; nil before the first.
   private let registeredAs: NIOLoopBoundBox<(agentID: String, epoch: Int64)?>
   private let isClosed: NIOLoopBoundBox<Bool>
+  private let isDraining: NIOLoopBoundBox<Bool>
+  /// The end of the connection; nil before.
+  private let closeReason: NIOLoopBoundBox<AgentCloseReason?>
+  /// The process that has registered; nil if the agent names none.
+  private let process: NIOLoopBoundBox<String?>
   /// The greatest numbers of the pings sent and answered.
   private let pings: NIOLoopBoundBox<(sent: UInt64, answered: UInt64)>
   /// The beginning of the message that ends the connection, because it is too large or not valid UTF-8.
@@ -34,7 +40,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
 
   package init(
     machine: AgentSessionMachine, connection: any AgentConnection, dispatcher: Dispatcher, clock: NodeClock, metrics: SessionMetrics,
-    logger: Logger
+    contests: AgentIDContests, logger: Logger
   ) {
     self.machine = NIOLoopBoundBox(machine, eventLoop: connection.eventLoop)
     unanswered = NIOLoopBoundBox(UnansweredTasks(), eventLoop: connection.eventLoop)
@@ -42,12 +48,16 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     unwritten = NIOLoopBoundBox(UnwrittenTasks(), eventLoop: connection.eventLoop)
     registeredAs = NIOLoopBoundBox(nil, eventLoop: connection.eventLoop)
     isClosed = NIOLoopBoundBox(false, eventLoop: connection.eventLoop)
+    isDraining = NIOLoopBoundBox(false, eventLoop: connection.eventLoop)
+    closeReason = NIOLoopBoundBox(nil, eventLoop: connection.eventLoop)
+    process = NIOLoopBoundBox(nil, eventLoop: connection.eventLoop)
     pings = NIOLoopBoundBox((0, 0), eventLoop: connection.eventLoop)
     refusedMessage = NIOLoopBoundBox(ByteBuffer(), eventLoop: connection.eventLoop)
     self.connection = connection
     self.dispatcher = dispatcher
     self.clock = clock
     self.metrics = metrics
+    self.contests = contests
     self.logger = logger
     lastMessage = Atomic(clock.now.wall.milliseconds)
   }
@@ -120,6 +130,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     metrics.closed()
     logger.debug("agent connection closed", metadata: ["reason": "\(reason)"])
     isClosed.value = true
+    closeReason.value = reason
     waiting.value.removeAll()
     reportUnwritten()
     perform(machine.value.connectionClosed())
@@ -202,10 +213,13 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   private func perform(_ actions: [AgentSessionMachine.Action]) {
     for action in actions {
       switch action {
-      case .register(let registration): dispatcher.register(registration, link: link)
+      case .register(let registration): register(registration)
       case .reply(let message, let id): reply(message, id)
       case .registered(let registration, let epoch):
-        logger.info("agent registered", metadata: ["agent": "\(registration.agentID)", "epoch": "\(epoch)"])
+        var metadata: Logger.Metadata = ["agent": "\(registration.agentID)", "epoch": "\(epoch)"]
+        if let address = connection.remoteAddress { metadata["address"] = "\(address)" }
+        logger.info("agent registered", metadata: metadata)
+        contests.registered(registration.agentID, holder)
         registeredAs.value = (registration.agentID, epoch)
         unanswered.value.report(registration.activeTasks ?? [])
         dispatcher.registered(registration, epoch: epoch, link: link)
@@ -224,9 +238,10 @@ package final class AgentSession: AgentMessageHandler, Sendable {
       case .reported(let tasks):
         tellDispatcher { .reported($0, epoch: $1, tasks: tasks) }
       case .changed(let capabilities, let limit, let isDraining):
+        if let isDraining { self.isDraining.value = isDraining }
         tellDispatcher { .changed($0, epoch: $1, capabilities: capabilities, limit: limit, isDraining: isDraining) }
       case .left(let agentID, let epoch, let graceful):
-        logger.info("agent left", metadata: ["agent": "\(agentID)", "epoch": "\(epoch)", "graceful": "\(graceful)"])
+        noteDeparture(of: agentID, epoch: epoch, graceful: graceful, actions)
         // Of an agent that says goodbye nothing is known afterward.
         if graceful { reportUnwritten() }
         dispatcher.left(agentID, epoch: epoch, graceful: graceful)
@@ -234,6 +249,30 @@ package final class AgentSession: AgentMessageHandler, Sendable {
       case .close(let ending): close(ending)
       }
     }
+  }
+
+  private var holder: AgentIDContests.Holder {
+    AgentIDContests.Holder(connectionID: connection.id, address: connection.remoteAddress, process: process.value)
+  }
+
+  private func register(_ registration: AgentSessionMachine.Registration) {
+    process.value = registration.process
+    let home = dispatcher.otherHome(of: registration.agentID)
+    guard registration.isRenewal || contests.admits(registration.agentID, holder, home: home, at: clock.now.instant) else {
+      return perform { $0.idInUse() }
+    }
+    dispatcher.register(registration, link: link)
+  }
+
+  private func noteDeparture(of agentID: String, epoch: Int64, graceful: Bool, _ actions: [AgentSessionMachine.Action]) {
+    let ending = actions.lazy.compactMap { if case .close(let ending) = $0 { ending } else { nil } }.first
+    let departure = ending.map { AgentDeparture($0, isDraining: isDraining.value) } ?? closeReason.value.map { AgentDeparture($0) }
+    var metadata = departure?.metadata ?? [:]
+    metadata["agent"] = "\(agentID)"
+    metadata["epoch"] = "\(epoch)"
+    metadata["graceful"] = "\(graceful)"
+    logger.info("agent left", metadata: metadata)
+    contests.ended(agentID, holder, wasReplaced: ending == .replaced, at: clock.now.instant)
   }
 
   private func reply(_ message: ControlPlaneMessage, _ id: String?) {
@@ -269,7 +308,10 @@ package final class AgentSession: AgentMessageHandler, Sendable {
 
   private func note(_ refusal: Refusal, of task: UnansweredTasks.Task, _ message: String) {
     let metadata: Logger.Metadata = ["task": "\(task.id)", "execution": "\(task.executionID)", "reason": "\(message)"]
-    logger.warning("\(refusal.summary)", metadata: metadata)
+    switch refusal {
+    case .tooLarge: logger.warning("a message is too large", metadata: metadata)
+    case .invalid: logger.warning("an answer is invalid", metadata: metadata)
+    }
   }
 
   private func forward(_ event: (String) -> DispatchEvent) {
@@ -285,7 +327,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     case .left: link.close(code: .normal, reason: "goodbye")
     case .silent: link.close(code: .goingAway, reason: "silent for longer than heartbeatTimeout")
     case .refused: link.close(code: .goingAway, reason: "not ready")
-    case .notRegistered, .tooManyMessages, .replaced: link.close(code: .policyViolation, reason: ending.rawValue)
+    case .notRegistered, .tooManyMessages, .replaced, .idInUse: link.close(code: .policyViolation, reason: ending.rawValue)
     }
   }
 }
@@ -294,13 +336,6 @@ package final class AgentSession: AgentMessageHandler, Sendable {
 private enum Refusal {
   case tooLarge
   case invalid
-
-  var summary: String {
-    switch self {
-    case .tooLarge: "a message is too large"
-    case .invalid: "an answer is invalid"
-    }
-  }
 
   func failure(of task: UnansweredTasks.Task, _ message: String) -> AgentMessage.TaskError {
     switch self {

@@ -47,7 +47,7 @@ package struct AgentSessionMachine: Sendable {
 
   /// The reason for which the node ends a session.
   package enum Ending: String, Sendable, Hashable {
-    case silent, notRegistered, tooManyMessages, replaced, left, refused
+    case silent, notRegistered, tooManyMessages, replaced, left, refused, idInUse
   }
 
   /// An action for the session's driver; it performs them in order.
@@ -299,6 +299,13 @@ package struct AgentSessionMachine: Sendable {
     }
     guard case .registering(_, let messageID, _) = state else { return [] }
     return fault(messageID, "NOT_READY", message, fatal: true) + end(.refused)
+  }
+
+  /// Records that processes fight for the agent's id, which another connection keeps.
+  package mutating func idInUse() -> [Action] {
+    guard case .registering(_, let messageID, _) = state else { return [] }
+    let message = "several processes register as \(agentID), and another one keeps the id; give each its own id, or wait 30 s or longer"
+    return fault(messageID, "AGENT_ID_IN_USE", message, fatal: true) + end(.idInUse)
   }
 
   // MARK: End

@@ -11,6 +11,7 @@ package struct SessionGateway: AgentGateway {
   let health: NodeHealth
   let clock: NodeClock
   let metrics: SessionMetrics
+  let contests: AgentIDContests
   let logger: Logger
 
   package init(
@@ -22,6 +23,7 @@ package struct SessionGateway: AgentGateway {
     self.health = health
     self.clock = clock
     self.metrics = metrics
+    contests = AgentIDContests(logger: logger)
     self.logger = logger
   }
 
@@ -49,6 +51,7 @@ package struct SessionGateway: AgentGateway {
       settings: settings, agentID: agentID, capabilities: handshake.capabilities, at: now.instant)
     return .success(
       AgentSession(
-        machine: machine, connection: connection, dispatcher: dispatcher, clock: clock, metrics: metrics, logger: logger))
+        machine: machine, connection: connection, dispatcher: dispatcher, clock: clock, metrics: metrics, contests: contests,
+        logger: logger))
   }
 }

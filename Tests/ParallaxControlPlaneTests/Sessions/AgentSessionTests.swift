@@ -43,7 +43,9 @@ import Testing
     return try await connection.eventLoop.submit {
       let machine = AgentSessionMachine(settings: settings, agentID: "agent_1", capabilities: [], at: clock.now.instant)
       return AgentSession(
-        machine: machine, connection: connection, dispatcher: dispatcher, clock: clock, metrics: metrics, logger: Self.logger)
+        machine: machine, connection: connection, dispatcher: dispatcher, clock: clock, metrics: metrics,
+        contests: AgentIDContests(logger: Self.logger),
+        logger: Self.logger)
     }.get()
   }
 
