@@ -25,6 +25,8 @@ struct ParallaxDaemon: AsyncParsableCommand {
     discussion: """
       Without a configuration the node runs alone on 127.0.0.1:8080 and keeps its state in memory. Flags override environment \
       variables, which override the configuration file, which overrides the defaults.
+
+      Exit codes: 0 stopped in order; 1 the node has failed, or a second signal ended it; 64 wrong usage; 78 a faulty configuration.
       """,
     version: ParallaxVersion.text(commit: BuildCommit.current))
 

@@ -57,7 +57,7 @@ extension SystemTests {
       let file = "redis: { url: \"rediss://127.0.0.1:1\", tls: { ca: nowhere.pem } }"
       let start = try await run(ProjectLayout.executable("parallaxd"), [], files: ["parallax.config.yaml": file])
       #expect(start.exit == .code(78))
-      #expect(start.errorOutput.contains("nowhere.pem: redis.tls.ca: the file cannot be read as PEM certificates"), "\(start.errorOutput)")
+      #expect(start.errorOutput.contains("nowhere.pem: redis.tls.ca: the file does not exist"), "\(start.errorOutput)")
     }
 
     @Test func `does not start with timings that could let two nodes lead`() async throws {
@@ -69,6 +69,29 @@ extension SystemTests {
         ])
       #expect(start.exit == .code(78))
       #expect(start.errorOutput.contains("leaseDuration (5s)") && start.errorOutput.contains("renewDeadline"))
+    }
+
+    @Test func `says once and alone that its port is taken`() async throws {
+      try await withParallaxd { first in
+        let second = try await run(ProjectLayout.executable("parallaxd"), [], environment: ["PARALLAX_PORT": "\(first.port)"])
+        #expect(second.exit == .code(1))
+        let lines = (second.output + second.errorOutput).split(separator: "\n")
+        #expect(lines.count == 1, "\(lines)")
+        #expect(lines.first?.contains("cannot listen on 127.0.0.1:\(first.port): Address already in use; stop") == true, "\(lines)")
+      }
+    }
+
+    @Test func `does not start with a misspelled variable, or with a folder for a pattern`() async throws {
+      let misspelled = try await run(ProjectLayout.executable("parallaxd"), [], environment: ["PARALLAX_PROT": "8081"])
+      #expect(misspelled.exit == .code(78) && misspelled.errorOutput.contains("did you mean PARALLAX_PORT?"), "\(misspelled.errorOutput)")
+      let folder = try await run(
+        ProjectLayout.executable("parallaxd"), ["--patterns", "p"], files: ["p/x.yaml/y": "", "p/a.txt": ""])
+      #expect(folder.exit == .code(78) && folder.errorOutput.contains("p/x.yaml: the file is a folder"), "\(folder.errorOutput)")
+    }
+
+    @Test func `its help has the exit codes`() async throws {
+      let help = try await run(ProjectLayout.executable("parallaxd"), ["--help"])
+      #expect(help.exit == .code(0) && help.output.contains("Exit codes: 0") && help.output.contains("78"), "\(help.output)")
     }
 
     @Test func `does not start with a wrong environment variable`() async throws {

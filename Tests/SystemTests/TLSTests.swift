@@ -177,7 +177,7 @@ extension SystemTests {
       let check = try await run(ProjectLayout.executable("parallaxd"), ["--check-config"], files: ["parallax.config.yaml": file])
       #expect(check.exit == .code(78))
       #expect(
-        check.errorOutput.contains("client.key: server.tls.privateKey: the file cannot be read as the private key of the certificate"))
+        check.errorOutput.contains("client.key: server.tls.privateKey: the file does not hold the private key of the certificate"))
     }
   }
 }

@@ -46,6 +46,8 @@ package struct ConfigurationFault: Sendable, Equatable, CustomStringConvertible 
   package enum Problem: Sendable, Equatable {
     case unknownKey(nearest: String?)
     case duplicateKey
+    /// A variable of the environment that nothing reads, and that is spelled almost like another.
+    case unknownVariable(nearest: String)
     /// A value that the key does not accept; `found` is nil for a secret.
     case invalidValue(found: String?, expected: String)
     /// A valid value that breaks a rule, mostly a relation to another value.
@@ -70,6 +72,7 @@ package struct ConfigurationFault: Sendable, Equatable, CustomStringConvertible 
     switch problem {
     case .unknownKey(let nearest?): return "\(location): \(subject)unknown key; did you mean \(nearest)?"
     case .unknownKey(nil): return "\(location): \(subject)unknown key"
+    case .unknownVariable(let nearest): return "\(location): unknown; did you mean \(nearest)? Else give it another prefix than PARALLAX_"
     case .duplicateKey: return "\(location): \(subject)given a second time"
     case .invalidValue(let found?, let expected): return "\(location): \(subject)found \(found), expected \(expected)"
     case .invalidValue(nil, let expected): return "\(location): \(subject)expected \(expected)"

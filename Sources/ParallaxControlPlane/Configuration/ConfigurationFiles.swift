@@ -32,10 +32,10 @@ package enum ConfigurationFiles {
     let environment = ProcessInfo.processInfo.environment
     var file: ConfigurationFile?
     if let path {
-      do {
+      do throws(FileProblem) {
         file = ConfigurationFile(path: path, text: try text(of: path))
       } catch {
-        throw ConfigurationError([ConfigurationFault(.file(path, line: nil), key: "", .unreadable("the file cannot be read"))])
+        throw ConfigurationError([ConfigurationFault(.file(path, line: nil), key: "", .unreadable("the file \(error)"))])
       }
     }
     let hostName = ProcessInfo.processInfo.hostName
@@ -58,7 +58,10 @@ package enum ConfigurationFiles {
     if !faults.isEmpty { throw ConfigurationError(faults) }
   }
 
-  static func text(of path: String) throws -> String {
-    try String(contentsOfFile: path, encoding: .utf8)
+  /// The text of a file.
+  ///
+  /// - Throws: Why it cannot be read.
+  static func text(of path: String) throws(FileProblem) -> String {
+    do { return try String(contentsOfFile: path, encoding: .utf8) } catch { throw FileProblem(of: path, expected: "UTF-8 text") }
   }
 }

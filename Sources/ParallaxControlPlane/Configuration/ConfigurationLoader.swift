@@ -61,6 +61,7 @@ package struct ConfigurationLoader: Sendable {
     let references = ConfigurationReferences(environment: environment, file: file?.path, readFile: readFile)
     if let file { assembly.read(file, references) }
     assembly.read(environment, references)
+    assembly.checkNames(of: environment, referredToBy: file?.text)
     assembly.read(flags)
     assembly.deriveTimings()
     assembly.checkNodeID(hostName)
@@ -147,6 +148,13 @@ private struct Assembly {
     for key in ConfigurationKeys.all {
       guard let name = key.environment, let text = environment[name] else { continue }
       set(key, text: text, .environment(name), references.resolvedFile(text))
+    }
+  }
+
+  /// Refuses variables whose names are misspelled.
+  mutating func checkNames(of environment: [String: String], referredToBy text: String?) {
+    for (name, meant) in EnvironmentNames.misspelled(in: environment.keys, referredToBy: text) {
+      report(.environment(name), "", .unknownVariable(nearest: meant))
     }
   }
 

@@ -30,7 +30,7 @@ struct ConfigurationReferences: Sendable {
       while contents.last?.isNewline ?? false { contents.removeLast() }
       return .success(String(contents))
     } catch {
-      return .failure(Failure(message: "the file \(FoundText.quoted(path)) cannot be read"))
+      return .failure(Failure(message: "the file \(FoundText.quoted(path)) \((error as? FileProblem)?.description ?? "cannot be read")"))
     }
   }
 

@@ -13,7 +13,7 @@ enum PEMFile {
       return try body(path)
     } catch {
       throw ConfigurationError([
-        ConfigurationFault(.file(path, line: nil), key: key, .unreadable("the file cannot be read as \(expected)"))
+        ConfigurationFault(.file(path, line: nil), key: key, .unreadable("the file \(FileProblem(of: path, expected: expected))"))
       ])
     }
   }

@@ -56,10 +56,10 @@ package enum PatternFile {
   }
 
   private static func text(of file: String) throws(ConfigurationError) -> String {
-    do {
+    do throws(FileProblem) {
       return try ConfigurationFiles.text(of: file)
     } catch {
-      throw ConfigurationError([ConfigurationFault(.file(file, line: nil), key: "", .unreadable("the file cannot be read as UTF-8"))])
+      throw ConfigurationError([ConfigurationFault(.file(file, line: nil), key: "", .unreadable("the file \(error)"))])
     }
   }
 }

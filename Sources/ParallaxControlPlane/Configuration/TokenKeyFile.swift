@@ -24,7 +24,8 @@ struct TokenKeyFile: Sendable, Equatable {
   ///
   /// - Throws: ``ConfigurationError`` that names the file and its key, without the contents.
   func keys() throws(ConfigurationError) -> TokenKeys {
-    guard let contents else { throw fault("the file cannot be read") }
+    let contents: String
+    do throws(FileProblem) { contents = try ConfigurationFiles.text(of: path) } catch { throw fault("the file \(error)") }
     do throws(TokenKeysFault) {
       return isSet ? try TokenKeys(jwks: contents) : try TokenKeys(pem: contents)
     } catch {

@@ -104,7 +104,12 @@ enum YAMLReader {
       let line = offset.map { 1 + yaml.utf8.prefix($0).count { $0 == UInt8(ascii: "\n") } }
       return ConfigurationError([ConfigurationFault(.file(file, line: line), key: "", .unreadable("not valid YAML: \(problem)"))])
     case .duplicatedKeysInMapping(let keys, let context):
-      return ConfigurationError(keys.map { ConfigurationFault(.file(file, line: context.mark.line), key: $0, .duplicateKey) })
+      // The parser marks one key where it stands for the first time.
+      return ConfigurationError(
+        keys.map { key in
+          let line = RepeatedKey(key, line: context.mark.line, column: context.mark.column).repetition(in: context.text)
+          return ConfigurationFault(.file(file, line: line ?? context.mark.line), key: key, .duplicateKey)
+        })
     default:
       return ConfigurationError([ConfigurationFault(.file(file, line: nil), key: "", .unreadable("not valid YAML"))])
     }

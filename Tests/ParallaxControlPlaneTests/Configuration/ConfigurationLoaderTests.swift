@@ -303,6 +303,42 @@ func faults(
     #expect(found.first?.hasSuffix("\(key.split(separator: ".").last ?? ""): given a second time") == true)
   }
 
+  @Test(
+    arguments: [
+      ("server:\n  port: 1\n  host: a\n\n  # again\n  port: 2\n", 6),
+      ("server: {}\nredis:\n  password: x\nserver:\n  port: 1\n", 4),
+      ("server:\n  port: 1\nnode:\n  id: a\n  'id': b\n", 5),
+      ("server: {\n  port: 1,\n  host: a,\n  port: 2 }\n", 4),
+      (
+        "security:\n  authentication:\n    apiKeys:\n      - name: a\n        scopes: [read]\n      - name: b\n        hash: x\n        hash: y\n",
+        8
+      ),
+    ])
+  func `A duplicate key is reported at the line of the duplicate`(yaml: String, line: Int) {
+    #expect(faults(yaml).map { $0.prefix { $0 != " " } } == ["conf/node.yaml:\(line):"])
+  }
+
+  @Test(arguments: [
+    ("PARALLAX_PROT", "PARALLAX_PORT"), ("PARALLAX_NODEID", "PARALLAX_NODE_ID"), ("PARALLAX_REDIS_ULR", "PARALLAX_REDIS_URL"),
+  ])
+  func `A misspelled variable is refused with the name that was meant`(name: String, meant: String) {
+    let found = faults(environment: [name: "1"])
+    #expect(found.count == 1)
+    #expect(found.first?.hasPrefix("environment variable \(name): unknown; did you mean \(meant)?") == true, "\(found)")
+    #expect(faults("redis: { password: \"${\(name)}\" }", environment: [name: "1"]) == [], "the file refers to it")
+    #expect(faults(environment: [name: ""]) == [], "empty variables count as unset")
+  }
+
+  @Test func `Variables of other programs and of Kubernetes stop no node`() {
+    let names = [
+      "PARALLAX_SERVER", "PARALLAX_API_KEY", "PARALLAX_CA", "PARALLAX_CONFIG", "PARALLAX_STRICT", "PARALLAX_TEST_REDIS_SERVER",
+      "PARALLAX_REDIS_SERVICE_HOST", "PARALLAX_REDIS_SERVICE_PORT", "PARALLAX_REDIS_SERVICE_PORT_REDIS", "PARALLAX_REDIS_PORT",
+      "PARALLAX_REDIS_PORT_6379_TCP", "PARALLAX_REDIS_PORT_6379_TCP_ADDR", "PARALLAX_SERVICE_HOST", "PARALLAX_PORT_8080_TCP_PROTO",
+      "PARALLAX_HOME", "PARALLAX_WHATEVER",
+    ]
+    #expect(faults(environment: Dictionary(uniqueKeysWithValues: names.map { ($0, "1") })) == [])
+  }
+
   @Test(arguments: ["server: [", "server: {a: b", "a: b: c", "\t- a", "server: \"x", "a: *b", "%", "server:\n port: 1\n  host: a"])
   func `A syntax error is reported with its line and without the text`(yaml: String) {
     let found = faults(yaml + "\n")

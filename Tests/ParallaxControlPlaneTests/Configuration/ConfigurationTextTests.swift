@@ -1,3 +1,4 @@
+import Foundation
 import ParallaxRedis
 import Testing
 
@@ -116,8 +117,22 @@ import Testing
     #expect(ConfigurationFiles.locate(flag: nil, environment: [:], exists: { _ in false }) == nil)
   }
 
+  @Test func `A file that cannot be read is refused with the reason`() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "unreadable-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let binary = folder.appending(path: "binary.yaml")
+    try Data([0xFF, 0xFE, 0x00]).write(to: binary)
+    for (path, reason) in [(folder.path, "is a folder"), (binary.path, "does not hold UTF-8 text"), (binary.path + "/x", "does not exist")]
+    {
+      let error = #expect(throws: ConfigurationError.self) { try ConfigurationFiles.load(config: path, flags: []) }
+      #expect(error?.description == "\(path): the file \(reason)")
+    }
+    #expect(FileProblem(errno: EACCES).description == "cannot be read by this user: permission denied")
+  }
+
   @Test func `A missing file that was named is a fault`() {
     let error = #expect(throws: ConfigurationError.self) { try ConfigurationFiles.load(config: "/nonexistent/parallax.yaml", flags: []) }
-    #expect(error?.description == "/nonexistent/parallax.yaml: the file cannot be read")
+    #expect(error?.description == "/nonexistent/parallax.yaml: the file does not exist")
   }
 }

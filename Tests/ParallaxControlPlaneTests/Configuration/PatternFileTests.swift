@@ -187,6 +187,18 @@ private func faults(_ text: String) -> [String] {
     }
   }
 
+  @Test func `A folder with the name of a pattern file, and a file that is not text, are refused with the reason`() throws {
+    try withFolder(["a.yaml": "name: a\nagents: {capabilities: [x]}"]) { folder in
+      try FileManager.default.createDirectory(at: URL(filePath: folder).appending(path: "x.yaml"), withIntermediateDirectories: false)
+      try Data([0xFF, 0xFE, 0x00]).write(to: URL(filePath: folder).appending(path: "z.yaml"))
+      let error = #expect(throws: ConfigurationError.self) { try PatternFile.load(directory: folder) }
+      #expect(
+        error?.faults.map(\.description) == [
+          "\(folder)/x.yaml: the file is a folder", "\(folder)/z.yaml: the file does not hold UTF-8 text",
+        ])
+    }
+  }
+
   @Test func `A missing folder is refused`() {
     let error = #expect(throws: ConfigurationError.self) { try PatternFile.load(directory: "/nonexistent/patterns") }
     #expect(error?.description == "/nonexistent/patterns: patterns.directory: the folder cannot be read")

@@ -68,7 +68,7 @@ import Testing
       }
     }
     let place = "\(file.path): \(Self.path).jwksFile: "
-    #expect(fault() == place + "the file cannot be read")
+    #expect(fault() == place + "the file does not exist")
     try Data(Self.jwks.utf8).write(to: file)
     #expect(fault() == nil)
     for (contents, problem) in [
