@@ -32,7 +32,14 @@ while read -r alert; do
 done < <(sed -n 's/^[- ]*alertname: *//p' "$folder"/tests/*.test.yml | LC_ALL=C sort -u)
 while read -r anchor; do
   grep -qix "## $anchor" "$runbook" || fail "$runbook has no section for #$anchor"
-done < <(sed -n 's/.*runbook: .*#//p' "$folder"/*.rules.yml)
+done < <(sed -n 's/.*runbook_url: .*#//p' "$folder"/*.rules.yml)
+# The alerts of the specification stay as they are there; every other one has an address that a browser opens.
+base=$(cat deploy/documentation-url)
+while read -r alert url; do
+  [ "$url" = "$base/$runbook#$(tr '[:upper:]' '[:lower:]' <<<"$alert")" ] || fail "the runbook_url of $alert is not $base/$runbook#…: \"$url\""
+done < <(awk '/- alert:/ { if (alert) print alert, url; alert = $3; url = "" } /runbook_url:/ { url = $2 } END { print alert, url }' \
+  "$folder/parallax-operations.rules.yml")
+grep -qF "documentationUrl: $base" deploy/helm/parallax-control-plane/values.yaml || fail "the chart's documentationUrl is not that of deploy/documentation-url"
 
 [ "$failures" = 0 ] || exit 1
 echo "Alerts: $(echo "$alerts" | wc -w) rules fire and stay quiet, $(echo "$metrics" | wc -w) metrics exist"

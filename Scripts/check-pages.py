@@ -116,9 +116,9 @@ def guide_faults(texts, files, checks):
             if not LINK.search(section):
                 yield f"{page}: the section {name} has no link"
     for alert, text in re.findall(r"^ *- alert: *(\w+)(.*?)(?=^ *- alert:|\Z)", rules, re.M | re.S):
-        runbook = re.search(r"^ *runbook(?:_url)?: *(\S+)", text, re.M)
-        if runbook and not runbook[1].endswith(f"{ALERTS}#{slug(alert)}"):
-            yield f"deploy/prometheus: the runbook of {alert} is not {ALERTS}#{slug(alert)}"
+        runbook = re.search(r"^ *runbook_url: *(https://\S+)", text, re.M)
+        if runbook and not runbook[1].endswith(f"/{ALERTS}#{slug(alert)}"):
+            yield f"deploy/prometheus: the runbook_url of {alert} is not that of {ALERTS}#{slug(alert)}"
 
 
 def reference_faults(prose, texts, checks):

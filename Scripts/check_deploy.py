@@ -318,7 +318,10 @@ def check_objects(place, documents, values):
             elif found[0]["metadata"]["labels"].get(spec["jobLabel"]) != "parallax":
                 fault(place, f"{where}: the alerts expect the job parallax")
         if kind == "PrometheusRule":
-            wanted = [g for name in RULES for g in yaml.safe_load((ROOT / "deploy/prometheus" / name).read_text(encoding="utf-8"))["groups"]]
+            base = (ROOT / "deploy/documentation-url").read_text(encoding="utf-8").strip()
+            guide = values.get("monitoring", {}).get("prometheusRule", {}).get("documentationUrl", base)
+            texts = [(ROOT / "deploy/prometheus" / name).read_text(encoding="utf-8") for name in RULES]
+            wanted = [group for text in texts for group in yaml.safe_load(text.replace(f"{base}/docs/", f"{guide}/docs/"))["groups"]]
             if spec["groups"] != wanted:
                 fault(place, f"{where} differs from deploy/prometheus")
     check_contract(place, documents)
