@@ -109,6 +109,7 @@ stage "Scripts" Scripts/check-scripts.sh || true
 stage "Format and documentation lint" Scripts/check-format.sh || true
 stage "Spelling" Scripts/check-spelling.sh || true
 stage "Links and paths of the pages" Scripts/check-pages.py || true
+stage "Events of the log" Scripts/check-log-events.py || true
 stage "Import floors" Scripts/check-imports.sh || true
 stage "Clock floors" Scripts/check-clocks.sh || true
 stage "Slips fit the sources" Scripts/mutants.py --check || true
