@@ -140,10 +140,11 @@ let package = Package(
         http("NIOCore", "swift-nio"), logging, lifecycle,
       ],
       swiftSettings: settings),
+    .systemLibrary(name: "CParallaxZlib", providers: [.apt(["zlib1g-dev"]), .yum(["zlib-devel"])]),
     .target(
       name: "ParallaxServer",
       dependencies: [
-        "ParallaxConcurrency", "ParallaxText", "ParallaxAPI", "ParallaxState", node("Crypto", "swift-crypto"),
+        "CParallaxZlib", "ParallaxConcurrency", "ParallaxText", "ParallaxAPI", "ParallaxState", node("Crypto", "swift-crypto"),
         node("CryptoExtras", "swift-crypto"),
         node("Hummingbird", "hummingbird"), node("NIOSSL", "swift-nio-ssl"),
         node("HummingbirdCore", "hummingbird"), node("NIOHTTP1", "swift-nio"), node("NIOWebSocket", "swift-nio"),

@@ -27,7 +27,7 @@ ParallaxAgent:        FoundationEssentials Foundation NIOCore NIOPosix NIOHTTP1 
 2
 ParallaxRedisStores:  Synchronization FoundationEssentials Foundation NIOCore NIOPosix Logging ServiceLifecycle ParallaxHA ParallaxState ParallaxAPI ParallaxRedis ParallaxConcurrency ParallaxText
 ParallaxHTTP:         Synchronization Hummingbird HTTPTypes NIOCore Logging ServiceLifecycle ParallaxAPI ParallaxMetrics ParallaxConcurrency
-ParallaxServer:       Synchronization FoundationEssentials Foundation Glibc Musl Darwin DequeModule Crypto CryptoExtras Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOSSL NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging ServiceLifecycle ParallaxAPI ParallaxState ParallaxConcurrency ParallaxText
+ParallaxServer:       Synchronization FoundationEssentials Foundation Glibc Musl Darwin CParallaxZlib DequeModule Crypto CryptoExtras Hummingbird HummingbirdCore HTTPTypes NIOCore NIOPosix NIOHTTP1 NIOSSL NIOWebSocket NIOHTTPTypes NIOHTTPTypesHTTP1 Logging ServiceLifecycle ParallaxAPI ParallaxState ParallaxConcurrency ParallaxText
 3
 ParallaxWitness:      FoundationEssentials Foundation NIOCore NIOPosix NIOSSL Logging ParallaxHA ParallaxAPI ParallaxState ParallaxRedis ParallaxRedisStores ParallaxConcurrency ParallaxText
 ParallaxTesting:      Synchronization FoundationEssentials ParallaxHA ParallaxState ParallaxAPI ParallaxConcurrency

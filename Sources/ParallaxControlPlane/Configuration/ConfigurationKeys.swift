@@ -240,6 +240,9 @@ enum ConfigurationKeys {
       "agents.maxMessagesPerSecond", \.agents.maxMessagesPerSecond, .number(1...1_000_000),
       "The largest number of messages per second of one agent."),
     ConfigurationKey(
+      "agents.compressFrom", \.agents.compressFrom, .sizeOrOff(64...256 << 20),
+      "The size from which the node compresses messages to agents that offer permessage-deflate; off agrees to no compression."),
+    ConfigurationKey(
       "executions.retention", \.executions.retention, .duration(.seconds(1) ... .seconds(3_650 * 86_400)),
       "The time that executions are kept, from their end."),
     ConfigurationKey(

@@ -308,6 +308,9 @@ extension NodeConfiguration {
     public var maxMessageSize = 1 << 20
     /// The largest number of messages per second of one agent, 1 to 1,000,000; 100 by default.
     public var maxMessagesPerSecond = 100
+    /// The size, 64 bytes to 256 MiB, from which the node compresses messages to agents that offer permessage-deflate; nil, the default,
+    /// agrees to no compression in either direction.
+    public var compressFrom: Int?
   }
 
   /// The settings of executions' lifetime.

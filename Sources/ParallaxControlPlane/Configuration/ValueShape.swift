@@ -7,6 +7,7 @@ indirect enum ValueShape: Sendable, Equatable {
   case numberOrOff(ClosedRange<Int>)
   /// A number of bytes, with or without a unit.
   case size(ClosedRange<Int>)
+  case sizeOrOff(ClosedRange<Int>)
   case duration
   case text
   case choice([String])
@@ -28,7 +29,8 @@ indirect enum ValueShape: Sendable, Equatable {
     case .truth: Self.orReference([["type": "boolean"]])
     case .number(let bounds): Self.orReference([Self.integer(bounds)])
     case .numberOrOff(let bounds): Self.orReference([Self.integer(bounds), ["enum": ["off", false]]])
-    case .size(let bounds): Self.orReference([Self.integer(bounds), ["type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)?$"]])
+    case .size(let bounds): Self.orReference(Self.size(bounds))
+    case .sizeOrOff(let bounds): Self.orReference(Self.size(bounds) + [["enum": ["off", false]]])
     case .duration:
       Self.orReference([
         ["type": "string", "minLength": 2, "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"]
@@ -44,6 +46,10 @@ indirect enum ValueShape: Sendable, Equatable {
 
   private static func integer(_ bounds: ClosedRange<Int>) -> JSONValue {
     ["type": "integer", "minimum": .integer(Int64(bounds.lowerBound)), "maximum": .integer(Int64(bounds.upperBound))]
+  }
+
+  private static func size(_ bounds: ClosedRange<Int>) -> [JSONValue] {
+    [integer(bounds), ["type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)?$"]]
   }
 
   private static func list(of element: JSONValue) -> JSONValue {

@@ -85,6 +85,15 @@ extension ValueType<Int?> {
       return Int(text).flatMap { bounds.contains($0) ? .some($0) : nil }
     }
   }
+
+  /// A number of bytes, or `off` for nil.
+  static func sizeOrOff(_ bounds: ClosedRange<Int>) -> Self {
+    let expected = "a size from \(ByteSize.text(bounds.lowerBound)) to \(ByteSize.text(bounds.upperBound)), or off, such as 4KiB"
+    return ValueType(expected, .sizeOrOff(bounds), text: { .plain($0.map(ByteSize.text) ?? "off") }) { text in
+      if text == "off" || text == "false" { return .some(nil) }
+      return ByteSize.bytes(text).flatMap { bounds.contains($0) ? .some($0) : nil }
+    }
+  }
 }
 
 extension ValueType<Duration> {

@@ -265,6 +265,7 @@ extension HTTPServer.Configuration {
     limits.agentMessageSize = configuration.agents.maxMessageSize
     // A message has at least one frame, and pings and the parts of messages come on top.
     limits.agentFramesPerSecond = max(1_000, 10 * configuration.agents.maxMessagesPerSecond)
+    limits.agentCompression = configuration.agents.compressFrom
     self.init(
       host: configuration.server.host, port: configuration.server.port, limits: limits,
       allowUnauthenticated: configuration.security.allowUnauthenticated, keys: KeyRing(configuration.security.authentication.apiKeys),

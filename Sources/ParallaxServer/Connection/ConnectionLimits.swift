@@ -32,6 +32,9 @@ package struct ConnectionLimits: Sendable {
   package var agentFramesPerSecond: Int? = 1_000
   /// The unsent bytes at which an agent that does not read is disconnected.
   package var agentBacklog = 8 * 1024 * 1024
+  /// The size, in bytes, from which a message to an agent is compressed if the agent offers it; nil if the server does not agree to
+  /// compression.
+  package var agentCompression: Int?
 
   package init() {}
 }

@@ -17,8 +17,13 @@ extension FrontHandler {
       refuse(refusal, head: head, context: context)
       return
     }
+    let compression = shared.limits.agentCompression.flatMap { threshold in
+      PerMessageDeflate.accept(head.headers["sec-websocket-extensions"]).map {
+        WebSocketHandler.Compression(agreed: $0, threshold: threshold)
+      }
+    }
     let socket = WebSocketHandler(
-      maxMessageSize: shared.limits.agentMessageSize, framesPerSecond: shared.limits.agentFramesPerSecond,
+      maxMessageSize: shared.limits.agentMessageSize, compression: compression, framesPerSecond: shared.limits.agentFramesPerSecond,
       registry: shared.connections.on(context.eventLoop), at: now)
     let connection = WebSocketConnection(
       id: Self.makeConnectionID(), remoteAddress: context.channel.remoteAddress?.ipAddress, grant: grant, eventLoop: context.eventLoop,
@@ -31,6 +36,7 @@ extension FrontHandler {
     case .success(let messages):
       var headers = HTTPHeaders([("X-Connection-Id", connection.id)])
       headers.add(name: RequestID.headerName, value: handshake.requestID)
+      if let compression { headers.add(name: "Sec-WebSocket-Extensions", value: compression.agreed.response) }
       let response = shared.upgrader.buildUpgradeResponse(channel: context.channel, upgradeRequest: head, initialResponseHeaders: headers)
       // The future has succeeded already: the shared upgrader returns a completed one.
       response.assumeIsolated().whenSuccess { upgrade in

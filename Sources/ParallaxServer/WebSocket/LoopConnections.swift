@@ -1,9 +1,11 @@
 import NIOCore
 
-/// The open agent connections of one event loop, with one timer for all.
+/// The open agent connections of one event loop, with one timer and one compressor for all.
 final class LoopConnections {
   private let eventLoop: any EventLoop
   private let tickInterval: TimeAmount
+  /// Compresses the messages of these connections; it takes memory with the first of them.
+  let compressor = MessageCompressor()
   private var handlers: [WebSocketHandler] = []
   private var ticker: RepeatedTask?
   private var emptied: EventLoopPromise<Void>?

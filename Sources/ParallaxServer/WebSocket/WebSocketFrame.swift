@@ -30,6 +30,8 @@ enum WebSocketFrame {
   static let maxControlPayload = 125
 
   private static let text: UInt8 = 0x81
+  /// RSV1, of a compressed message.
+  private static let compressed: UInt8 = 0x40
   private static let close: UInt8 = 0x88
   private static let ping: UInt8 = 0x89
   private static let pong: UInt8 = 0x8A
@@ -39,8 +41,8 @@ enum WebSocketFrame {
     buffer.writeImmutableBuffer(payload)
   }
 
-  static func writeTextHeader(length: Int, to buffer: inout ByteBuffer) {
-    buffer.writeInteger(text)
+  static func writeTextHeader(length: Int, isCompressed: Bool = false, to buffer: inout ByteBuffer) {
+    buffer.writeInteger(isCompressed ? text | compressed : text)
     switch length {
     case ...125: buffer.writeInteger(UInt8(length))
     case ...Int(UInt16.max): buffer.writeMultipleIntegers(UInt8(126), UInt16(length))

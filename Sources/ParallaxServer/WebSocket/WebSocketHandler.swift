@@ -27,6 +27,13 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   /// The size up to which frames are combined into one write.
   private static let gatherSize = 16 * 1024
 
+  /// The compression of a connection's messages.
+  struct Compression {
+    var agreed: PerMessageDeflate
+    /// The size from which a message is compressed, in bytes.
+    var threshold: Int
+  }
+
   private var machine: WebSocketStateMachine
   private var budget: FrameBudget
   private var state = State.upgrading
@@ -34,6 +41,8 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var connection: WebSocketConnection?
   private var messages: (any AgentMessageHandler)?
   private let registry: LoopConnections
+  /// How messages are compressed; nil if they are not.
+  private let compression: Compression?
   /// This handler's index in `registry`.
   var registrySlot: Int?
 
@@ -52,9 +61,13 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var closeTimer: Scheduled<Void>?
 
   /// `framesPerSecond` is the sustained rate of small frames; nil sets no limit.
-  init(maxMessageSize: Int, framesPerSecond: Int? = nil, registry: LoopConnections, at now: NIODeadline = .now()) {
-    machine = WebSocketStateMachine(maxMessageSize: maxMessageSize)
+  init(
+    maxMessageSize: Int, compression: Compression? = nil, framesPerSecond: Int? = nil, registry: LoopConnections,
+    at now: NIODeadline = .now()
+  ) {
+    machine = WebSocketStateMachine(maxMessageSize: maxMessageSize, compressor: compression.map { _ in registry.compressor })
     budget = FrameBudget(framesPerSecond: framesPerSecond, at: now)
+    self.compression = compression
     self.registry = registry
   }
 
@@ -244,23 +257,20 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     return backlog.isEmpty
   }
 
-  /// Writes one buffer of frames; a long message is written behind its header without a copy.
+  /// Writes one buffer of frames; a long message is written behind its header without a copy, and so is one that is to be compressed.
   private func writeGathered(context: ChannelHandlerContext) -> Int {
     var written = 0
     var size = 0
     var count = 0
     for message in backlog {
       size += message.readableBytes + 10
-      if size > Self.gatherSize { break }
+      if size > Self.gatherSize || message.readableBytes >= compressionThreshold { break }
       count += 1
     }
     needsFlush = true
     guard count > 0 else {
       let message = backlog.removeFirst()
-      var header = context.channel.allocator.buffer(capacity: 10)
-      WebSocketFrame.writeTextHeader(length: message.readableBytes, to: &header)
-      context.write(Self.wrapOutboundOut(header), promise: nil)
-      context.write(Self.wrapOutboundOut(message), promise: nil)
+      writeAlone(message, context: context)
       return message.readableBytes
     }
     var buffer = context.channel.allocator.buffer(capacity: min(size, Self.gatherSize))
@@ -271,6 +281,20 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     backlog.removeFirst(count)
     context.write(Self.wrapOutboundOut(buffer), promise: nil)
     return written
+  }
+
+  private var compressionThreshold: Int { compression?.threshold ?? .max }
+
+  private func writeAlone(_ message: ByteBuffer, context: ChannelHandlerContext) {
+    var compressed: ByteBuffer?
+    if let compression, message.readableBytes >= compression.threshold {
+      compressed = registry.compressor.deflate(message, windowBits: compression.agreed.windowBits)
+    }
+    let payload = compressed ?? message
+    var header = context.channel.allocator.buffer(capacity: 10)
+    WebSocketFrame.writeTextHeader(length: payload.readableBytes, isCompressed: compressed != nil, to: &header)
+    context.write(Self.wrapOutboundOut(header), promise: nil)
+    context.write(Self.wrapOutboundOut(payload), promise: nil)
   }
 
   private func writePong(_ payload: ByteBuffer, context: ChannelHandlerContext) {

@@ -3,7 +3,7 @@ import NIOCore
 /// The receiving half of a WebSocket server (RFC 6455): bytes in, actions out.
 ///
 /// Payloads are unmasked straight into their message, so a message is copied once and an idle connection holds no buffer. Only text
-/// messages are supported: the agent protocol is JSON.
+/// messages are supported: the agent protocol is JSON. A compressed message is kept as it arrives, and decompressed once it is complete.
 struct WebSocketStateMachine {
   enum Action: Equatable {
     /// A complete text message.
@@ -50,6 +50,8 @@ struct WebSocketStateMachine {
   static let refusedLimit = 4_096
 
   private let maxMessageSize: Int
+  /// Decompresses messages; nil if permessage-deflate was not agreed.
+  private let compressor: MessageCompressor?
   private var state = State.header
   /// The first bytes, at most 13, of a header that spans two reads.
   private var partialHeader: ByteBuffer?
@@ -58,16 +60,26 @@ struct WebSocketStateMachine {
   private var control: ByteBuffer?
   /// A text message has begun and its final frame has not arrived.
   private var isFragmented = false
+  /// The message in progress, or refused, is compressed.
+  private var isCompressed = false
   private var utf8 = UTF8Validator()
-  /// The beginning of the message that was refused as too large or as no UTF-8; nil if the input ended otherwise.
-  private(set) var refused: ByteBuffer?
+  /// The beginning of the message that was refused as too large or as no text, as it was sent; nil if the input ended otherwise.
+  private var refusedBytes: ByteBuffer?
   /// The frames below ``FrameBudget/freeSize`` since they were last taken.
   private var smallFrames = 0
   /// The frame that made the message too large, while its bytes are missing from `refused`.
   private var refusedFrame: Frame?
 
-  init(maxMessageSize: Int) {
+  init(maxMessageSize: Int, compressor: MessageCompressor? = nil) {
     self.maxMessageSize = maxMessageSize
+    self.compressor = compressor
+  }
+
+  /// The beginning, at most ``refusedLimit`` bytes, of the message that was refused as too large or as no text; nil if the input ended
+  /// otherwise.
+  var refused: ByteBuffer? {
+    guard let refusedBytes, isCompressed, let compressor else { return refusedBytes }
+    return compressor.inflate(refusedBytes, limit: Self.refusedLimit).message
   }
 
   /// Whether further bytes belong to `refused`.
@@ -112,22 +124,24 @@ struct WebSocketStateMachine {
     return .fail(code: code, reason: reason)
   }
 
-  /// Refuses a message that is no UTF-8.
-  private mutating func refuse(_ reason: String) -> Action {
+  /// Refuses a message that is no text, or as such too large.
+  private mutating func refuse(_ reason: String, code: WebSocketCloseCode = .invalidPayload) -> Action {
     keepRefused()
-    return fail(.invalidPayload, reason)
+    return fail(code, reason)
   }
 
   /// Refuses a message whose next frame makes it too large; the beginning of that frame, which may not have arrived, identifies it.
   private mutating func refuse(_ frame: Frame) -> Action {
     keepRefused()
     refusedFrame = frame
-    return fail(.messageTooBig, "the message is longer than \(maxMessageSize) bytes")
+    return fail(.messageTooBig, tooLong)
   }
+
+  private var tooLong: String { "the message is longer than \(maxMessageSize) bytes" }
 
   private mutating func keepRefused() {
     // A copy, because a slice would retain the whole message.
-    refused = ByteBuffer(bytes: (message ?? ByteBuffer()).readableBytesView.prefix(Self.refusedLimit))
+    refusedBytes = ByteBuffer(bytes: (message ?? ByteBuffer()).readableBytesView.prefix(Self.refusedLimit))
   }
 
   private mutating func end() {
@@ -179,22 +193,33 @@ extension WebSocketStateMachine {
     }
     let key = bytes.readInteger(endianness: .little, as: UInt32.self) ?? 0
     let already = opcode.isControl ? 0 : message?.readableBytes ?? 0
+    if opcode == .text { isCompressed = first & Self.compressedBit != 0 }
     let frame = Frame(opcode: opcode, isFinal: first & 0x80 != 0, key: key, length: Int(declared))
-    guard declared <= UInt64(maxMessageSize - already) || opcode.isControl else { return .tooLong(frame) }
+    let limit = isCompressed ? MessageCompressor.largestCompressed(of: maxMessageSize) : maxMessageSize
+    guard declared <= UInt64(limit - already) || opcode.isControl else { return .tooLong(frame) }
     if declared < UInt64(FrameBudget.freeSize) { smallFrames += 1 }
     state = .payload(frame)
     return .begun
   }
+
+  /// RSV1, on the first frame of a compressed message (RFC 7692, section 7.2.1).
+  private static let compressedBit: UInt8 = 0x40
 
   private struct Fault: Error {
     let reason: String
   }
 
   private func checkedOpcode(_ first: UInt8, _ second: UInt8) -> Result<Opcode, Fault> {
-    guard first & 0x70 == 0 else { return .failure(Fault(reason: "reserved bits are set without a negotiated extension")) }
+    let reserved = first & 0x70
+    guard reserved == 0 || (reserved == Self.compressedBit && compressor != nil) else {
+      return .failure(Fault(reason: "reserved bits are set without a negotiated extension"))
+    }
     guard let opcode = Opcode(rawValue: first & 0x0F) else { return .failure(Fault(reason: "unknown opcode \(first & 0x0F)")) }
     guard second & 0x80 != 0 else { return .failure(Fault(reason: "frames from a client must be masked")) }
     let isFinal = first & 0x80 != 0
+    guard reserved == 0 || opcode == .text || opcode == .binary else {
+      return .failure(Fault(reason: "only the first frame of a message has the bit of compression"))
+    }
     switch opcode {
     case .close, .ping, .pong:
       guard isFinal else { return .failure(Fault(reason: "control frames must not be fragmented")) }
@@ -247,7 +272,7 @@ extension WebSocketStateMachine {
     }
     frame.received += count
     let isValid =
-      isControl
+      isControl || isCompressed
       || target.withUnsafeReadableBytes { all in
         utf8.accept(UnsafeRawBufferPointer(rebasing: all[(start - target.readerIndex)...]))
       }
@@ -257,7 +282,7 @@ extension WebSocketStateMachine {
 
   /// Adds the beginning of the frame that made its message too large.
   private mutating func readRefused(_ bytes: inout ByteBuffer) {
-    guard var frame = refusedFrame, var target = refused.take() else { return }
+    guard var frame = refusedFrame, var target = refusedBytes.take() else { return }
     let count = min(Self.refusedLimit - target.readableBytes, frame.length - frame.received, bytes.readableBytes)
     bytes.readWithUnsafeReadableBytes { source in
       target.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { destination in
@@ -267,7 +292,7 @@ extension WebSocketStateMachine {
     }
     frame.received += count
     let isComplete = target.readableBytes == Self.refusedLimit || frame.received == frame.length
-    refused = target
+    refusedBytes = target
     refusedFrame = isComplete ? nil : frame
   }
 
@@ -287,8 +312,23 @@ extension WebSocketStateMachine {
     case .text, .continuation:
       isFragmented = !frame.isFinal
       guard frame.isFinal else { return nil }
+      if isCompressed, let failure = decompress() { return failure }
       guard utf8.isAtBoundary else { return refuse("the text ends inside a character") }
       return .deliver(message.take() ?? ByteBuffer())
+    }
+  }
+
+  /// Decompresses the message, or refuses it.
+  private mutating func decompress() -> Action? {
+    guard let compressor else { preconditionFailure("a compressed message is refused where compression was not agreed") }
+    let (outcome, text) = compressor.inflate(message ?? ByteBuffer(), limit: maxMessageSize)
+    message = text
+    isCompressed = false
+    switch outcome {
+    case .whole: return text.withUnsafeReadableBytes { utf8.accept($0) } ? nil : refuse("the text is not valid UTF-8")
+    case .tooLong: return refuse(tooLong, code: .messageTooBig)
+    case .invalid: return refuse("the message is not validly compressed")
+    case .unavailable: return refuse("the message cannot be decompressed: there is no memory for it", code: .internalError)
     }
   }
 

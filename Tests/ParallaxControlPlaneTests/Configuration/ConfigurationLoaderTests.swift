@@ -89,7 +89,7 @@ func faults(
               key: 0123456789-0123456789
               scopes: agent, read
         protectStatus: true
-      agents: { heartbeatInterval: 1s, heartbeatTimeout: 3s, resumeGrace: 0s, maxMessageSize: 8MiB, maxMessagesPerSecond: 7 }
+      agents: { heartbeatInterval: 1s, heartbeatTimeout: 3s, resumeGrace: 0s, maxMessageSize: 8MiB, maxMessagesPerSecond: 7, compressFrom: 2KiB }
       executions: { retention: 1d, maxRetained: 10, defaultTimeout: 90000ms, agentWait: 0s }
       limits: { requestBody: 1024, requestsPerMinute: 600 }
       patterns: { directory: ./my-patterns }
@@ -139,6 +139,7 @@ func faults(
     expected.agents.resumeGrace = .zero
     expected.agents.maxMessageSize = 8 << 20
     expected.agents.maxMessagesPerSecond = 7
+    expected.agents.compressFrom = 2_048
     expected.executions.retention = .seconds(86_400)
     expected.executions.maxRetained = 10
     expected.executions.defaultTimeout = .seconds(90)
@@ -155,6 +156,7 @@ func faults(
     #expect(try load("limits: { requestsPerMinute: off }").limits.requestsPerMinute == nil)
     // What Helm makes of `off`.
     #expect(try load("limits: { requestsPerMinute: false }").limits.requestsPerMinute == nil)
+    for off in ["off", "false"] { #expect(try load("agents: { compressFrom: \(off) }").agents.compressFrom == nil) }
   }
 
   @Test func `A witness that is off is read as off, also from Helm`() throws {
@@ -276,6 +278,7 @@ func faults(
         "limits: { requestsPerMinute: 0 }", "limits.requestsPerMinute: found \"0\", expected a whole number from 1 to 1000000, or off"
       ),
       ("agents: { maxMessageSize: 1GiB }", "agents.maxMessageSize: found \"1GiB\", expected a size from 1KiB to 256MiB, such as 8MiB"),
+      ("agents: { compressFrom: on }", "agents.compressFrom: found \"on\", expected a size from 64B to 256MiB, or off, such as 4KiB"),
       (
         "patterns: { directory: \"a\\u001b[2Jb\" }",
         "patterns.directory: found \"a\\u{1B}[2Jb\", expected a text of 1 to 4096 characters without line breaks"

@@ -31,6 +31,11 @@ enum ClientFrame {
     make(Self.text, Array(text.utf8), isFinal: isFinal)
   }
 
+  /// A message that is compressed, or its first fragment.
+  static func compressed(_ payload: [UInt8], isFinal: Bool = true) -> [UInt8] {
+    make(text, payload, isFinal: isFinal, reserved: 4)
+  }
+
   static func close(_ code: UInt16, _ reason: String = "") -> [UInt8] {
     make(close, [UInt8(code >> 8), UInt8(code & 0xFF)] + Array(reason.utf8))
   }
@@ -40,6 +45,8 @@ enum ClientFrame {
 struct ServerFrame: Equatable, CustomStringConvertible {
   var opcode: UInt8
   var payload: [UInt8]
+  /// The first reserved bit is set.
+  var isCompressed = false
 
   static func text(_ text: String) -> ServerFrame { ServerFrame(opcode: ClientFrame.text, payload: Array(text.utf8)) }
   static func pong(_ text: String) -> ServerFrame { ServerFrame(opcode: ClientFrame.pong, payload: Array(text.utf8)) }
@@ -63,6 +70,6 @@ struct ServerFrame: Equatable, CustomStringConvertible {
     }
     guard let length, let payload = copy.readBytes(length: length) else { return nil }
     buffer = copy
-    return ServerFrame(opcode: first & 0x0F, payload: payload)
+    return ServerFrame(opcode: first & 0x0F, payload: payload, isCompressed: first & 0x40 != 0)
   }
 }

@@ -17,6 +17,92 @@ import Testing
     return fixture
   }
 
+  /// A connection whose client offers this, at a server that compresses messages of 100 bytes and more.
+  private func openCompressed(_ offer: String = "permessage-deflate") throws -> Fixture {
+    var limits = ConnectionLimits()
+    limits.agentCompression = 100
+    let fixture = try Fixture(limits: limits)
+    try fixture.send(Fixture.handshake(headers: "Sec-WebSocket-Extensions: \(offer)\r\n"))
+    return fixture
+  }
+
+  private func inflated(_ frame: ServerFrame) -> String {
+    String(buffer: MessageCompressor().inflate(ByteBuffer(bytes: frame.payload), limit: 1 << 20).message)
+  }
+
+  @Test func `Compression is agreed to if it is configured and offered, and otherwise the connection has none`() throws {
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n"
+    var limits = ConnectionLimits()
+    let off = try Fixture(limits: limits)
+    try off.send(Fixture.handshake(headers: offer))
+    limits.agentCompression = 100
+    let unasked = try Fixture(limits: limits)
+    try unasked.send(Fixture.handshake())
+    let declined = try openCompressed("permessage-deflate; server_max_window_bits=8")
+    for fixture in [off, unasked, declined] {
+      let head = fixture.takeText().lowercased()
+      #expect(head.hasPrefix("http/1.1 101 ") && !head.contains("sec-websocket-extensions"))
+      try fixture.send(ClientFrame.text(String(repeating: "plain ", count: 100)))
+      #expect(fixture.takeFrames() == [.text(String(repeating: "plain ", count: 100))])
+      try fixture.send(ClientFrame.compressed([0x00]))
+      #expect(fixture.takeFrames().map(\.closeCode) == [1002])
+    }
+    let on = try openCompressed("permessage-deflate; server_max_window_bits=10")
+    let agreed = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10"
+    #expect(on.takeText().lowercased().contains("sec-websocket-extensions: \(agreed)\r\n"))
+  }
+
+  @Test func `Messages from a size are compressed, in their order, unless that makes them no smaller`() throws {
+    let fixture = try openCompressed()
+    fixture.skipHead()
+    let long = String(repeating: "long ", count: 40_000)
+    let short = String(repeating: "s", count: 99)
+    // 100 characters without a pattern.
+    let dense = String(decoding: (0..<100).map { (index: Int) -> UInt8 in UInt8(33 + index * 37 % 94) }, as: UTF8.self)
+    try fixture.send([short, long, dense, short, long + "!"].flatMap { ClientFrame.text($0) })
+    let frames = fixture.takeFrames()
+    #expect(frames.map(\.isCompressed) == [false, true, false, false, true])
+    let texts = frames.map { $0.isCompressed ? inflated($0) : String(decoding: $0.payload, as: UTF8.self) }
+    #expect(texts == [short, long, dense, short, long + "!"])
+    #expect(fixture.gateway.connections.first?.unsentBytes == 0)
+  }
+
+  @Test func `Compressed messages arrive as their text, and each stands for itself`() throws {
+    let fixture = try openCompressed()
+    fixture.skipHead()
+    let hello: [UInt8] = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]
+    try fixture.send(ClientFrame.compressed(hello) + ClientFrame.text("plain") + ClientFrame.compressed(hello))
+    #expect(fixture.takeFrames() == [.text("Hello"), .text("plain"), .text("Hello")])
+    // The second message of RFC 7692, section 7.2.3.2, which refers to the first.
+    try fixture.send(ClientFrame.compressed([0xF2, 0x00, 0x11, 0x00, 0x00]))
+    #expect(fixture.takeFrames().map(\.closeCode) == [1007])
+  }
+
+  @Test func `A small message that stands for a large one is refused by its size, with its beginning`() throws {
+    let fixture = try openCompressed()
+    fixture.skipHead()
+    let text = "begins " + String(repeating: "x", count: 2 << 20)
+    let bomb = try #require(MessageCompressor().deflate(ByteBuffer(string: text), windowBits: 15))
+    try fixture.send(ClientFrame.compressed(Array(buffer: bomb)))
+    #expect(fixture.takeFrames().map(\.closeCode) == [1009])
+    #expect(fixture.gateway.events.dropFirst().first == .refused(String(text.prefix(WebSocketStateMachine.refusedLimit))))
+  }
+
+  @Test func `The answer to a handshake names the upgrade once, on a first and on a later request`() throws {
+    for earlier in ["", Fixture.get("/health/live")] {
+      let fixture = try Fixture()
+      if !earlier.isEmpty {
+        try fixture.send(earlier)
+        #expect(fixture.takeText().hasPrefix("HTTP/1.1 200 "))
+      }
+      try fixture.send(Fixture.handshake())
+      let lines = fixture.takeText().lowercased().split(separator: "\r\n")
+      #expect(lines.first == "http/1.1 101 switching protocols")
+      #expect(lines.filter { $0.hasPrefix("connection:") } == ["connection: upgrade"])
+      #expect(lines.filter { $0.hasPrefix("upgrade:") } == ["upgrade: websocket"])
+    }
+  }
+
   @Test func writesTheMessagesOfOneReadAtOnce() throws {
     let fixture = try open()
     let flushes = FlushCounter()

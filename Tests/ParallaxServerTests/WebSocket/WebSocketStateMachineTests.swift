@@ -8,8 +8,8 @@ import Testing
   typealias Action = WebSocketStateMachine.Action
 
   /// Feeds the bytes in the given pieces and returns all actions.
-  private func actions(_ pieces: [[UInt8]], maxMessageSize: Int = 1024) -> [Action] {
-    var machine = WebSocketStateMachine(maxMessageSize: maxMessageSize)
+  private func actions(_ pieces: [[UInt8]], maxMessageSize: Int = 1024, compressor: MessageCompressor? = nil) -> [Action] {
+    var machine = WebSocketStateMachine(maxMessageSize: maxMessageSize, compressor: compressor)
     var actions: [Action] = []
     for piece in pieces {
       var buffer = ByteBuffer(bytes: piece)
@@ -19,8 +19,8 @@ import Testing
     return actions
   }
 
-  private func failure(_ bytes: [UInt8], maxMessageSize: Int = 1024) -> WebSocketCloseCode? {
-    guard case .fail(let code, _) = actions([bytes], maxMessageSize: maxMessageSize).last else { return nil }
+  private func failure(_ bytes: [UInt8], maxMessageSize: Int = 1024, compressor: MessageCompressor? = nil) -> WebSocketCloseCode? {
+    guard case .fail(let code, _) = actions([bytes], maxMessageSize: maxMessageSize, compressor: compressor).last else { return nil }
     return code
   }
 
@@ -123,8 +123,10 @@ import Testing
   }
 
   /// The beginning of the refused message after the input in these pieces, and whether more of it may follow.
-  private func refused(_ pieces: [[UInt8]], maxMessageSize: Int = 64) -> (beginning: String?, isIncomplete: Bool) {
-    var machine = WebSocketStateMachine(maxMessageSize: maxMessageSize)
+  private func refused(
+    _ pieces: [[UInt8]], maxMessageSize: Int = 64, compressor: MessageCompressor? = nil
+  ) -> (beginning: String?, isIncomplete: Bool) {
+    var machine = WebSocketStateMachine(maxMessageSize: maxMessageSize, compressor: compressor)
     for piece in pieces {
       var buffer = ByteBuffer(bytes: piece)
       while machine.next(from: &buffer) != nil {}
@@ -179,6 +181,72 @@ import Testing
     #expect(actions([ClientFrame.make(ClientFrame.close)]) == [.peerClosed(code: nil, reason: "")])
     #expect(failure(ClientFrame.make(ClientFrame.close, [3])) == .protocolError)
     #expect(failure(ClientFrame.make(ClientFrame.close, [0x03, 0xE8, 0xC3])) == .invalidPayload)
+  }
+
+  /// "Hello", compressed (RFC 7692, section 7.2.3.1).
+  private static let hello: [UInt8] = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]
+
+  @Test func `A compressed message is delivered as its text, between others that are not`() {
+    let bytes = ClientFrame.text("a") + ClientFrame.compressed(Self.hello) + ClientFrame.text("b") + ClientFrame.compressed([0x00])
+    let expected = [deliver("a"), deliver("Hello"), deliver("b"), deliver("")]
+    #expect(actions([bytes], compressor: MessageCompressor()) == expected)
+    #expect(actions(bytes.map { [$0] }, compressor: MessageCompressor()) == expected)
+  }
+
+  @Test func `The fragments of a compressed message are joined around control frames`() {
+    let bytes =
+      ClientFrame.compressed(Array(Self.hello[..<3]), isFinal: false) + ClientFrame.make(ClientFrame.ping)
+      + ClientFrame.make(ClientFrame.continuation, isFinal: false) + ClientFrame.make(ClientFrame.continuation, Array(Self.hello[3...]))
+    #expect(actions([bytes], compressor: MessageCompressor()) == [.pong(ByteBuffer()), deliver("Hello")])
+  }
+
+  @Test func `Only the first frame of a message has the bit of compression, and only where it was agreed`() {
+    #expect(failure(ClientFrame.compressed(Self.hello)) == .protocolError)
+    let continued = ClientFrame.compressed(Self.hello, isFinal: false) + ClientFrame.make(ClientFrame.continuation, reserved: 4)
+    #expect(failure(continued, compressor: MessageCompressor()) == .protocolError)
+    for opcode in [ClientFrame.ping, ClientFrame.pong, ClientFrame.close] {
+      #expect(failure(ClientFrame.make(opcode, reserved: 4), compressor: MessageCompressor()) == .protocolError)
+    }
+    for bits in [1, 2, 5, 6] as [UInt8] {
+      #expect(failure(ClientFrame.make(ClientFrame.text, Self.hello, reserved: bits), compressor: MessageCompressor()) == .protocolError)
+    }
+  }
+
+  @Test func `A compressed message that is no DEFLATE or no UTF-8 is refused as no text`() {
+    #expect(failure(ClientFrame.compressed([0xFF, 0xFF]), compressor: MessageCompressor()) == .invalidPayload)
+    #expect(failure(ClientFrame.compressed(Array(Self.hello.dropLast(2))), compressor: MessageCompressor()) == .invalidPayload)
+    for invalid in [[0xC3, 0x28], [0x41, 0xE2, 0x82]] as [[UInt8]] {
+      let stored = [0x00, UInt8(invalid.count), 0x00, ~UInt8(invalid.count), 0xFF] + invalid + [0x00]
+      #expect(failure(ClientFrame.compressed(stored), compressor: MessageCompressor()) == .invalidPayload)
+    }
+  }
+
+  @Test func `The limit of a message is that of its text, compressed or not`() throws {
+    let compressor = MessageCompressor()
+    let text = String(repeating: "y", count: 5_000)
+    let payload = try #require(compressor.deflate(ByteBuffer(string: text), windowBits: 15))
+    let bytes = ClientFrame.compressed(Array(buffer: payload))
+    #expect(actions([bytes], maxMessageSize: 5_000, compressor: compressor) == [deliver(text)])
+    #expect(failure(bytes, maxMessageSize: 4_999, compressor: compressor) == .messageTooBig)
+    let stored = [0x00, 0x40, 0x00, 0xBF, 0xFF] + Array(repeating: 0x61, count: 64) + [0x00] as [UInt8]
+    #expect(failure(ClientFrame.compressed(stored), maxMessageSize: 64, compressor: compressor) == nil)
+    let length = UInt64(MessageCompressor.largestCompressed(of: 64))
+    #expect(failure(ClientFrame.make(ClientFrame.text, reserved: 4, declared: length), maxMessageSize: 64, compressor: compressor) == nil)
+    #expect(
+      failure(ClientFrame.make(ClientFrame.text, reserved: 4, declared: length + 1), maxMessageSize: 64, compressor: compressor)
+        == .messageTooBig)
+  }
+
+  @Test func `The beginning of a refused compressed message is that of its text`() throws {
+    let compressor = MessageCompressor()
+    let text = "begins " + String(repeating: "z", count: 9_000)
+    let payload = try #require(compressor.deflate(ByteBuffer(string: text), windowBits: 15))
+    let beginning = String(text.prefix(WebSocketStateMachine.refusedLimit))
+    let bytes = ClientFrame.compressed(Array(buffer: payload))
+    #expect(refused([bytes], maxMessageSize: 8_000, compressor: compressor) == (beginning, false))
+    let declared = ClientFrame.make(ClientFrame.text, Array(buffer: payload), reserved: 4, declared: 1_000)
+    #expect(refused([declared], compressor: compressor) == (beginning, true))
+    #expect(refused([ClientFrame.compressed(Array(Self.hello.dropLast()))], compressor: compressor) == ("Hello", false))
   }
 
   @Test func ignoresBytesAfterTheEnd() {
