@@ -43,8 +43,8 @@ final class LoopConnections {
     for handler in handlers { handler.close(code: code, reason: reason) }
   }
 
-  func closeUnlessGranted(by access: AccessGuard) {
-    for handler in handlers { handler.closeUnlessGranted(by: access) }
+  func closeAll(code: WebSocketCloseCode, for reason: (_ grant: any Sendable) -> String?) {
+    for handler in handlers { handler.close(code: code, for: reason) }
   }
 
   /// Succeeds when no connection is open.
@@ -101,10 +101,10 @@ struct ServerConnections: Sendable {
     }
   }
 
-  /// Asks the agent connections to close that could not be opened by these rules.
-  func closeUnlessGranted(by access: AccessGuard) {
+  /// Asks the agent connections to close that were opened with something for which there is a reason.
+  func closeAll(code: WebSocketCloseCode, for reason: @escaping @Sendable (_ grant: any Sendable) -> String?) {
     for entry in loops.values {
-      entry.eventLoop.execute { entry.connections.value.closeUnlessGranted(by: access) }
+      entry.eventLoop.execute { entry.connections.value.closeAll(code: code, for: reason) }
     }
   }
 

@@ -9,7 +9,7 @@ final class WebSocketConnection: AgentConnection {
   }
 
   private struct Outbox {
-    var messages: [ByteBuffer] = []
+    var messages: [OutgoingMessage] = []
     /// The bytes of messages that have not reached the channel, those that the event loop has taken included.
     var waitingBytes = 0
     /// The bytes of the largest waiting message, if it exceeds the limit by itself.
@@ -30,15 +30,15 @@ final class WebSocketConnection: AgentConnection {
 
   let id: String
   let remoteAddress: String?
-  /// What the agent connected with.
-  let grant: Grant
+  /// What the agent connected with, for those who decide whether it may stay.
+  let grant: any Sendable
   let eventLoop: any EventLoop
   private let handler: NIOLoopBound<WebSocketHandler>
   private let outbox = Mutex(Outbox())
   private let maxWaitingBytes: Int
 
   init(
-    id: String, remoteAddress: String?, grant: Grant, eventLoop: any EventLoop, handler: WebSocketHandler, maxWaitingBytes: Int
+    id: String, remoteAddress: String?, grant: any Sendable, eventLoop: any EventLoop, handler: WebSocketHandler, maxWaitingBytes: Int
   ) {
     self.id = id
     self.remoteAddress = remoteAddress
@@ -50,17 +50,28 @@ final class WebSocketConnection: AgentConnection {
 
   @discardableResult
   func send(_ text: ByteBuffer) -> Bool {
+    send(OutgoingMessage(bytes: text))
+  }
+
+  /// Sends one binary message, like a text.
+  @discardableResult
+  func sendBinary(_ bytes: ByteBuffer) -> Bool {
+    send(OutgoingMessage(bytes: bytes, isBinary: true))
+  }
+
+  private func send(_ message: OutgoingMessage) -> Bool {
+    let size = message.bytes.readableBytes
     let (isTaken, mustWake) = outbox.withLock { outbox in
       guard !outbox.hasEnded, outbox.closeRequest == nil else { return (false, false) }
       // One message is accepted whatever its size, and what follows it, because the agent may well read it.
       if outbox.waitingBytes >= maxWaitingBytes + outbox.oversizedBytes { outbox.hasOverflowed = true }
-      if text.readableBytes > maxWaitingBytes { outbox.oversizedBytes = max(outbox.oversizedBytes, text.readableBytes) }
-      outbox.waitingBytes += text.readableBytes
+      if size > maxWaitingBytes { outbox.oversizedBytes = max(outbox.oversizedBytes, size) }
+      outbox.waitingBytes += size
       if outbox.hasOverflowed {
         // The event loop disconnects, so these messages are never sent.
         outbox.messages = []
       } else {
-        outbox.messages.append(text)
+        outbox.messages.append(message)
       }
       return (true, outbox.claimLoop())
     }
@@ -96,7 +107,7 @@ final class WebSocketConnection: AgentConnection {
 
 extension WebSocketConnection {
   struct Batch {
-    var messages: [ByteBuffer]
+    var messages: [OutgoingMessage]
     var closeRequest: CloseRequest?
     /// Nil while the unsent bytes are within the limit.
     var overflow: Int?

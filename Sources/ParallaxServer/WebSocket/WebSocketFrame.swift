@@ -24,25 +24,33 @@ enum WebSocketMask {
   }
 }
 
+/// A message to be sent.
+struct OutgoingMessage {
+  var bytes: ByteBuffer
+  var isBinary = false
+}
+
 /// The frames of a server, whole and unmasked.
 enum WebSocketFrame {
   /// The longest payload of a control frame.
   static let maxControlPayload = 125
 
   private static let text: UInt8 = 0x81
+  private static let binary: UInt8 = 0x82
   /// RSV1, of a compressed message.
   private static let compressed: UInt8 = 0x40
   private static let close: UInt8 = 0x88
   private static let ping: UInt8 = 0x89
   private static let pong: UInt8 = 0x8A
 
-  static func writeText(_ payload: ByteBuffer, to buffer: inout ByteBuffer) {
-    writeTextHeader(length: payload.readableBytes, to: &buffer)
-    buffer.writeImmutableBuffer(payload)
+  static func write(_ message: OutgoingMessage, to buffer: inout ByteBuffer) {
+    writeHeader(length: message.bytes.readableBytes, isBinary: message.isBinary, to: &buffer)
+    buffer.writeImmutableBuffer(message.bytes)
   }
 
-  static func writeTextHeader(length: Int, isCompressed: Bool = false, to buffer: inout ByteBuffer) {
-    buffer.writeInteger(isCompressed ? text | compressed : text)
+  /// Writes the header of a message's only frame.
+  static func writeHeader(length: Int, isBinary: Bool = false, isCompressed: Bool = false, to buffer: inout ByteBuffer) {
+    buffer.writeInteger((isBinary ? binary : text) | (isCompressed ? compressed : 0))
     switch length {
     case ...125: buffer.writeInteger(UInt8(length))
     case ...Int(UInt16.max): buffer.writeMultipleIntegers(UInt8(126), UInt16(length))

@@ -1,5 +1,4 @@
 import NIOCore
-import ParallaxAPI
 
 /// One agent's WebSocket: the only byte handler of its channel, and all the memory that an idle agent costs.
 ///
@@ -47,7 +46,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   var registrySlot: Int?
 
   /// Messages taken from the outbox and unwritten, because the peer does not read.
-  private var backlog: ArraySlice<ByteBuffer> = []
+  private var backlog: ArraySlice<OutgoingMessage> = []
   /// The answer to the latest ping: a peer that pings without reading gets only this one.
   private var pendingPong: ByteBuffer?
   /// The number of the latest ping that waits behind messages for the peer to read.
@@ -60,12 +59,15 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var lastRead = NIODeadline.now()
   private var closeTimer: Scheduled<Void>?
 
+  /// Makes a handler of text messages, and of binary ones if `takesBinary`: else a binary message ends the connection with 1003.
+  ///
   /// `framesPerSecond` is the sustained rate of small frames; nil sets no limit.
   init(
-    maxMessageSize: Int, compression: Compression? = nil, framesPerSecond: Int? = nil, registry: LoopConnections,
-    at now: NIODeadline = .now()
+    maxMessageSize: Int, takesBinary: Bool = false, compression: Compression? = nil, framesPerSecond: Int? = nil,
+    registry: LoopConnections, at now: NIODeadline = .now()
   ) {
-    machine = WebSocketStateMachine(maxMessageSize: maxMessageSize, compressor: compression.map { _ in registry.compressor })
+    machine = WebSocketStateMachine(
+      maxMessageSize: maxMessageSize, takesBinary: takesBinary, compressor: compression.map { _ in registry.compressor })
     budget = FrameBudget(framesPerSecond: framesPerSecond, at: now)
     self.compression = compression
     self.registry = registry
@@ -87,10 +89,10 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     connection?.close(code: code, reason: reason)
   }
 
-  /// Ends a session that the rules would not let begin.
-  func closeUnlessGranted(by access: AccessGuard) {
-    guard let connection, !access.stillGrants(.agent, to: connection.grant) else { return }
-    connection.close(code: .policyViolation, reason: connection.grant.removal)
+  /// Ends a session that was opened with something for which there is a reason to end it.
+  func close(code: WebSocketCloseCode, for reason: (_ grant: any Sendable) -> String?) {
+    guard let connection, let reason = reason(connection.grant) else { return }
+    connection.close(code: code, reason: reason)
   }
 
   func tick(at now: NIODeadline) {
@@ -171,6 +173,8 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     switch action {
     case .deliver(let message):
       if !connection.isClosing { messages?.received(message) }
+    case .deliverBinary(let message):
+      if !connection.isClosing { messages?.receivedBinary(message) }
     case .pong(let payload):
       writePong(payload, context: context)
     case .answered(let ping): messages?.answered(ping)
@@ -203,7 +207,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private func discard(_ bytes: inout ByteBuffer, context: ChannelHandlerContext) {
     while let action = machine.next(from: &bytes) {
       switch action {
-      case .deliver, .pong, .answered: break
+      case .deliver, .deliverBinary, .pong, .answered: break
       case .peerClosed, .fail: context.close(promise: nil)
       }
     }
@@ -263,20 +267,20 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     var size = 0
     var count = 0
     for message in backlog {
-      size += message.readableBytes + 10
-      if size > Self.gatherSize || message.readableBytes >= compressionThreshold { break }
+      size += message.bytes.readableBytes + 10
+      if size > Self.gatherSize || message.bytes.readableBytes >= compressionThreshold { break }
       count += 1
     }
     needsFlush = true
     guard count > 0 else {
       let message = backlog.removeFirst()
       writeAlone(message, context: context)
-      return message.readableBytes
+      return message.bytes.readableBytes
     }
     var buffer = context.channel.allocator.buffer(capacity: min(size, Self.gatherSize))
     for message in backlog.prefix(count) {
-      WebSocketFrame.writeText(message, to: &buffer)
-      written += message.readableBytes
+      WebSocketFrame.write(message, to: &buffer)
+      written += message.bytes.readableBytes
     }
     backlog.removeFirst(count)
     context.write(Self.wrapOutboundOut(buffer), promise: nil)
@@ -285,14 +289,15 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   private var compressionThreshold: Int { compression?.threshold ?? .max }
 
-  private func writeAlone(_ message: ByteBuffer, context: ChannelHandlerContext) {
+  private func writeAlone(_ message: OutgoingMessage, context: ChannelHandlerContext) {
     var compressed: ByteBuffer?
-    if let compression, message.readableBytes >= compression.threshold {
-      compressed = registry.compressor.deflate(message, windowBits: compression.agreed.windowBits)
+    if let compression, message.bytes.readableBytes >= compression.threshold {
+      compressed = registry.compressor.deflate(message.bytes, windowBits: compression.agreed.windowBits)
     }
-    let payload = compressed ?? message
+    let payload = compressed ?? message.bytes
     var header = context.channel.allocator.buffer(capacity: 10)
-    WebSocketFrame.writeTextHeader(length: payload.readableBytes, isCompressed: compressed != nil, to: &header)
+    WebSocketFrame.writeHeader(
+      length: payload.readableBytes, isBinary: message.isBinary, isCompressed: compressed != nil, to: &header)
     context.write(Self.wrapOutboundOut(header), promise: nil)
     context.write(Self.wrapOutboundOut(payload), promise: nil)
   }

@@ -2,12 +2,14 @@ import NIOCore
 
 /// The receiving half of a WebSocket server (RFC 6455): bytes in, actions out.
 ///
-/// Payloads are unmasked straight into their message, so a message is copied once and an idle connection holds no buffer. Only text
-/// messages are supported: the agent protocol is JSON. A compressed message is kept as it arrives, and decompressed once it is complete.
+/// Payloads are unmasked straight into their message, so a message is copied once and an idle connection holds no buffer. A compressed
+/// message is kept as it arrives, and decompressed once it is complete.
 struct WebSocketStateMachine {
   enum Action: Equatable {
     /// A complete text message.
     case deliver(ByteBuffer)
+    /// A complete binary message.
+    case deliverBinary(ByteBuffer)
     /// The payload of a ping, to be returned.
     case pong(ByteBuffer)
     /// The peer has answered a numbered ping.
@@ -50,6 +52,7 @@ struct WebSocketStateMachine {
   static let refusedLimit = 4_096
 
   private let maxMessageSize: Int
+  private let takesBinary: Bool
   /// Decompresses messages; nil if permessage-deflate was not agreed.
   private let compressor: MessageCompressor?
   private var state = State.header
@@ -58,8 +61,10 @@ struct WebSocketStateMachine {
   /// The message, or the control frame's payload, received so far.
   private var message: ByteBuffer?
   private var control: ByteBuffer?
-  /// A text message has begun and its final frame has not arrived.
+  /// A message has begun and its final frame has not arrived.
   private var isFragmented = false
+  /// The message in progress is binary.
+  private var isBinary = false
   /// The message in progress, or refused, is compressed.
   private var isCompressed = false
   private var utf8 = UTF8Validator()
@@ -70,8 +75,9 @@ struct WebSocketStateMachine {
   /// The frame that made the message too large, while its bytes are missing from `refused`.
   private var refusedFrame: Frame?
 
-  init(maxMessageSize: Int, compressor: MessageCompressor? = nil) {
+  init(maxMessageSize: Int, takesBinary: Bool = false, compressor: MessageCompressor? = nil) {
     self.maxMessageSize = maxMessageSize
+    self.takesBinary = takesBinary
     self.compressor = compressor
   }
 
@@ -179,7 +185,7 @@ extension WebSocketStateMachine {
     case .success(let value): opcode = value
     case .failure(let fault): return .failed(.protocolError, fault.reason)
     }
-    guard opcode != .binary else { return .failed(.unsupportedData, "only text messages are supported") }
+    guard opcode != .binary || takesBinary else { return .failed(.unsupportedData, "only text messages are supported") }
     let lengthSize = second & 0x7F == 126 ? 2 : second & 0x7F == 127 ? 8 : 0
     let headerSize = 2 + lengthSize + 4
     guard bytes.readableBytes >= headerSize else {
@@ -193,7 +199,10 @@ extension WebSocketStateMachine {
     }
     let key = bytes.readInteger(endianness: .little, as: UInt32.self) ?? 0
     let already = opcode.isControl ? 0 : message?.readableBytes ?? 0
-    if opcode == .text { isCompressed = first & Self.compressedBit != 0 }
+    if opcode == .text || opcode == .binary {
+      isBinary = opcode == .binary
+      isCompressed = first & Self.compressedBit != 0
+    }
     let frame = Frame(opcode: opcode, isFinal: first & 0x80 != 0, key: key, length: Int(declared))
     let limit = isCompressed ? MessageCompressor.largestCompressed(of: maxMessageSize) : maxMessageSize
     guard declared <= UInt64(limit - already) || opcode.isControl else { return .tooLong(frame) }
@@ -272,7 +281,7 @@ extension WebSocketStateMachine {
     }
     frame.received += count
     let isValid =
-      isControl || isCompressed
+      isControl || isCompressed || isBinary
       || target.withUnsafeReadableBytes { all in
         utf8.accept(UnsafeRawBufferPointer(rebasing: all[(start - target.readerIndex)...]))
       }
@@ -307,12 +316,11 @@ extension WebSocketStateMachine {
         ? payload.getInteger(at: payload.readerIndex).map { .answered(ping: $0) } : nil
     case .close:
       return finishClose(control.take() ?? ByteBuffer())
-    case .binary:
-      preconditionFailure("a binary frame's payload is never read: its header fails")
-    case .text, .continuation:
+    case .text, .binary, .continuation:
       isFragmented = !frame.isFinal
       guard frame.isFinal else { return nil }
       if isCompressed, let failure = decompress() { return failure }
+      guard !isBinary else { return .deliverBinary(message.take() ?? ByteBuffer()) }
       guard utf8.isAtBoundary else { return refuse("the text ends inside a character") }
       return .deliver(message.take() ?? ByteBuffer())
     }
@@ -321,11 +329,13 @@ extension WebSocketStateMachine {
   /// Decompresses the message, or refuses it.
   private mutating func decompress() -> Action? {
     guard let compressor else { preconditionFailure("a compressed message is refused where compression was not agreed") }
-    let (outcome, text) = compressor.inflate(message ?? ByteBuffer(), limit: maxMessageSize)
-    message = text
+    let (outcome, content) = compressor.inflate(message ?? ByteBuffer(), limit: maxMessageSize)
+    message = content
     isCompressed = false
     switch outcome {
-    case .whole: return text.withUnsafeReadableBytes { utf8.accept($0) } ? nil : refuse("the text is not valid UTF-8")
+    case .whole:
+      let isValid = isBinary || content.withUnsafeReadableBytes { utf8.accept($0) }
+      return isValid ? nil : refuse("the text is not valid UTF-8")
     case .tooLong: return refuse(tooLong, code: .messageTooBig)
     case .invalid: return refuse("the message is not validly compressed")
     case .unavailable: return refuse("the message cannot be decompressed: there is no memory for it", code: .internalError)

@@ -103,6 +103,24 @@ import Testing
     }
   }
 
+  @Test func `Binary messages are sent as such, in order with texts, and compressed like them`() throws {
+    let fixture = try openCompressed()
+    fixture.skipHead()
+    let connection = try #require(fixture.gateway.connections.first as? WebSocketConnection)
+    let long = [UInt8](repeating: 0xFF, count: 1_000)
+    connection.send(ByteBuffer(string: "text"))
+    connection.sendBinary(ByteBuffer(bytes: [0xFF]))
+    connection.sendBinary(ByteBuffer(bytes: long))
+    fixture.channel.embeddedEventLoop.run()
+    try fixture.collect()
+    let frames = fixture.takeFrames()
+    #expect(frames.prefix(2) == [.text("text"), ServerFrame(opcode: ClientFrame.binary, payload: [0xFF])])
+    let last = try #require(frames.last)
+    #expect(frames.count == 3 && last.opcode == ClientFrame.binary && last.isCompressed)
+    #expect(MessageCompressor().inflate(ByteBuffer(bytes: last.payload), limit: 2_000).message == ByteBuffer(bytes: long))
+    #expect(connection.unsentBytes == 0)
+  }
+
   @Test func writesTheMessagesOfOneReadAtOnce() throws {
     let fixture = try open()
     let flushes = FlushCounter()

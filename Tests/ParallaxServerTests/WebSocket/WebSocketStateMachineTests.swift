@@ -86,6 +86,36 @@ import Testing
     #expect(failure(ClientFrame.make(ClientFrame.binary, [1])) == .unsupportedData)
   }
 
+  @Test func `Where binary messages are accepted they are delivered as such, whatever their bytes`() {
+    var machine = WebSocketStateMachine(maxMessageSize: 8, takesBinary: true, compressor: MessageCompressor())
+    let bytes =
+      ClientFrame.make(ClientFrame.binary, [0xFF, 0xC3], isFinal: false) + ClientFrame.make(ClientFrame.ping)
+      + ClientFrame.make(ClientFrame.continuation, [0x28]) + ClientFrame.text("text")
+      + ClientFrame.make(ClientFrame.binary, Self.hello, reserved: 4) + ClientFrame.make(ClientFrame.binary)
+      + ClientFrame.make(ClientFrame.text, [0xFF])
+    var buffer = ByteBuffer(bytes: bytes)
+    var actions: [Action] = []
+    while let action = machine.next(from: &buffer) { actions.append(action) }
+    #expect(
+      actions.dropLast() == [
+        .pong(ByteBuffer()), .deliverBinary(ByteBuffer(bytes: [0xFF, 0xC3, 0x28])), deliver("text"),
+        .deliverBinary(ByteBuffer(string: "Hello")), .deliverBinary(ByteBuffer()),
+      ])
+    guard case .fail(.invalidPayload, _)? = actions.last else {
+      Issue.record("text has to be UTF-8 also behind a binary message")
+      return
+    }
+  }
+
+  @Test func `A binary message has the limit of a text`() {
+    var machine = WebSocketStateMachine(maxMessageSize: 8, takesBinary: true)
+    var buffer = ByteBuffer(bytes: ClientFrame.make(ClientFrame.binary, Array(repeating: 1, count: 9)))
+    guard case .fail(.messageTooBig, _)? = machine.next(from: &buffer) else {
+      Issue.record("nine bytes are not refused")
+      return
+    }
+  }
+
   @Test(arguments: [ClientFrame.close, ClientFrame.ping, ClientFrame.pong])
   func refusesControlFramesThatAreFragmentedOrLong(opcode: UInt8) {
     #expect(failure(ClientFrame.make(opcode, isFinal: false)) == .protocolError)
@@ -260,8 +290,11 @@ import Testing
   func writesFramesThatAClientReads(length: Int) {
     let text = String(repeating: "z", count: length)
     var buffer = ByteBuffer()
-    WebSocketFrame.writeText(ByteBuffer(string: text), to: &buffer)
-    #expect(ServerFrame.read(from: &buffer) == .text(text))
+    for isBinary in [false, true] {
+      WebSocketFrame.write(OutgoingMessage(bytes: ByteBuffer(string: text), isBinary: isBinary), to: &buffer)
+      let opcode = isBinary ? ClientFrame.binary : ClientFrame.text
+      #expect(ServerFrame.read(from: &buffer) == ServerFrame(opcode: opcode, payload: Array(text.utf8)))
+    }
     #expect(buffer.readableBytes == 0)
   }
 
