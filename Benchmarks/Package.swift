@@ -31,6 +31,15 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
+    // The handler is internal to the node, and compiled here too, by links to its folder and to that of zlib's headers.
+    .systemLibrary(name: "BenchmarkZlib", path: "Sources/CParallaxZlib", providers: [.apt(["zlib1g-dev"])]),
+    .executableTarget(
+      name: "websocket-echo",
+      dependencies: [
+        "BenchmarkSupport", "BenchmarkZlib", core, posix, arguments, .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+      ],
+      exclude: ["WebSocket/AgentGateway.swift", "WebSocket/WebSocketHandshake.swift"], swiftSettings: settings),
     .target(name: "CHiredis", linkerSettings: [.linkedLibrary("hiredis")]),
     // The decoder is internal to the client, and to be measured as the client uses it: compiled here too, by a link to its folder.
     .executableTarget(

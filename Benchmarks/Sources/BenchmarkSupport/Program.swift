@@ -11,6 +11,12 @@ package enum Program {
     throw BenchmarkError("\(name) is not on the PATH: Benchmarks/README.md lists the tools of the benchmarks")
   }
 
+  /// The path of this program.
+  package static func own() throws -> URL {
+    guard let executable = Bundle.main.executableURL else { throw BenchmarkError("the path of this program is not known") }
+    return executable
+  }
+
   /// The output of a program, or an error if it fails.
   package static func output(
     of executable: URL, _ arguments: [String], environment: [String: String] = [:]

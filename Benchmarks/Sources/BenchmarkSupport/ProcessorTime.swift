@@ -1,10 +1,9 @@
-import BenchmarkSupport
 import Foundation
 
 /// The user and system time of a process since its start.
-enum ProcessorTime {
+package enum ProcessorTime {
   /// Of any process, from `/proc/PID/stat`, whose clock ticks are 10 ms.
-  static func of(pid: Int32) throws -> Duration {
+  package static func of(pid: Int32) throws -> Duration {
     let text = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
     // The command's name in parentheses may have spaces; utime and stime are the 12th and 13th fields after it.
     let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
