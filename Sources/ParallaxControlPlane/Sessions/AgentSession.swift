@@ -19,6 +19,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   fileprivate let clock: NodeClock
   private let metrics: SessionMetrics
   private let contests: AgentIDContests
+  private let unidentified: UnidentifiedAnswers
   private let logger: Logger
   private let unanswered: NIOLoopBoundBox<UnansweredTasks>
   private let waiting: NIOLoopBoundBox<WaitingTasks>
@@ -40,7 +41,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
 
   package init(
     machine: AgentSessionMachine, connection: any AgentConnection, dispatcher: Dispatcher, clock: NodeClock, metrics: SessionMetrics,
-    contests: AgentIDContests, logger: Logger
+    contests: AgentIDContests, unidentified: UnidentifiedAnswers, logger: Logger
   ) {
     self.machine = NIOLoopBoundBox(machine, eventLoop: connection.eventLoop)
     unanswered = NIOLoopBoundBox(UnansweredTasks(), eventLoop: connection.eventLoop)
@@ -58,6 +59,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     self.clock = clock
     self.metrics = metrics
     self.contests = contests
+    self.unidentified = unidentified
     self.logger = logger
     lastMessage = Atomic(clock.now.wall.milliseconds)
   }
@@ -85,7 +87,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     } catch {
       metrics.receivedFault()
       let head = MessageHead(message.readableBytesView)
-      guard head.isAnswer, head.taskID != nil, let task = unanswered.value.answered(by: head) else { return .failure(error) }
+      guard head.isAnswer, head.taskID != nil, let task = unanswered.value.answered(by: head).first else { return .failure(error) }
       if unanswered.value.contains(task.id) { note(.invalid, of: task, error.message) }
       let failure = Refusal.invalid.failure(of: task, error.message)
       return .success(ReceivedAgentMessage(id: error.id ?? head.id, message: .taskError(failure)))
@@ -295,8 +297,14 @@ package final class AgentSession: AgentMessageHandler, Sendable {
   }
 
   private func failAnswer(_ refusal: Refusal, _ message: String) {
-    guard let task = unanswered.value.answered(by: MessageHead(refusedMessage.value.readableBytesView)) else { return }
-    if !unanswered.value.isAcknowledged(task.id) { fail(task, refusal, message) }
+    let tasks = unanswered.value.answered(by: MessageHead(refusedMessage.value.readableBytesView))
+    guard tasks.count > 1 else {
+      if let task = tasks.first, !unanswered.value.isAcknowledged(task.id) { fail(task, refusal, message) }
+      return
+    }
+    guard let (agentID, _) = registeredAs.value else { return }
+    let repeated = unidentified.refused(Set(tasks.map(\.id)), by: agentID)
+    for task in tasks where repeated.contains(task.id) { fail(task, refusal, "\(message), and may be that of several tasks") }
   }
 
   private func fail(_ task: UnansweredTasks.Task, _ refusal: Refusal, _ message: String) {

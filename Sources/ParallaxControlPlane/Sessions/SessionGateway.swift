@@ -12,6 +12,7 @@ package struct SessionGateway: AgentGateway {
   let clock: NodeClock
   let metrics: SessionMetrics
   let contests: AgentIDContests
+  let unidentified = UnidentifiedAnswers()
   let logger: Logger
 
   package init(
@@ -52,6 +53,6 @@ package struct SessionGateway: AgentGateway {
     return .success(
       AgentSession(
         machine: machine, connection: connection, dispatcher: dispatcher, clock: clock, metrics: metrics, contests: contests,
-        logger: logger))
+        unidentified: unidentified, logger: logger))
   }
 }

@@ -54,13 +54,12 @@ struct UnansweredTasks {
   /// Whether a task has no answer yet.
   func contains(_ id: String) -> Bool { tasks[id] != nil }
 
-  /// The task that a refused message answers: the one that it names, else the only one that it may mean; nil if there is none.
-  func answered(by head: MessageHead) -> Task? {
-    guard head.mayBeAnswer else { return nil }
-    if let id = head.taskID { return tasks[id] ?? Task(id, executionID: head.executionID) }
+  /// The tasks that a refused message may answer: the one that it names, else all that it may mean.
+  func answered(by head: MessageHead) -> [Task] {
+    guard head.mayBeAnswer else { return [] }
+    if let id = head.taskID { return (tasks[id] ?? Task(id, executionID: head.executionID)).map { [$0] } ?? [] }
     // The id of a task is also that of its message, which an answer repeats.
-    if let id = head.id, let task = tasks[id] { return task }
-    let candidates = tasks.values.filter { head.executionID == nil || $0.executionID == head.executionID }
-    return candidates.count == 1 ? candidates[0] : nil
+    if let id = head.id, let task = tasks[id] { return [task] }
+    return tasks.values.filter { head.executionID == nil || $0.executionID == head.executionID }
   }
 }

@@ -15,6 +15,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct AgentSessionTests {
   private let connection = RecordingConnection()
   private let store = ForgetfulStore()
+  private let unidentified = UnidentifiedAnswers()
 
   private func withSession(
     heartbeatTimeout: Duration = .seconds(90), storesRegistrations: Bool = true, peers: Peers = Peers(),
@@ -36,7 +37,8 @@ import Testing
 
   /// Opens a connection of the agent, which records its messages anew.
   private func makeSession(of dispatcher: Dispatcher, heartbeatTimeout: Duration = .seconds(90)) async throws -> AgentSession {
-    let (connection, clock, metrics) = (connection, NodeClock(), try SessionMetrics(registry: MetricsRegistry()))
+    let (connection, unidentified, clock) = (connection, unidentified, NodeClock())
+    let metrics = try SessionMetrics(registry: MetricsRegistry())
     connection.forget()
     let settings = AgentSessionMachine.Settings(
       heartbeatInterval: .seconds(10), heartbeatTimeout: heartbeatTimeout, taskTimeout: .seconds(300), maxMessagesPerSecond: 100)
@@ -44,8 +46,7 @@ import Testing
       let machine = AgentSessionMachine(settings: settings, agentID: "agent_1", capabilities: [], at: clock.now.instant)
       return AgentSession(
         machine: machine, connection: connection, dispatcher: dispatcher, clock: clock, metrics: metrics,
-        contests: AgentIDContests(logger: Self.logger),
-        logger: Self.logger)
+        contests: AgentIDContests(logger: Self.logger), unidentified: unidentified, logger: Self.logger)
     }.get()
   }
 
@@ -208,6 +209,34 @@ import Testing
       _ = await dispatcher.cancel("exec_1")
       #expect(store.execution("exec_1")?.execution.status == .cancelled)
     }
+  }
+
+  @Test func `An oversized answer of one of several tasks ends three connections at most`() async throws {
+    let beginning = #"{"type":"task_result","payload":{"result":"xxx"#
+    try await withSession { session, dispatcher in
+      try await register(session, limit: 3)
+      for number in 1...3 { await submit("exec_\(number)", to: dispatcher) }
+      try await eventually("the tasks") { connection.types.filter { $0 == "task" }.count == 3 }
+      try await refuse(.messageTooBig, beginning, session)
+      for number in 2...UnidentifiedAnswers.limit {
+        #expect(["exec_1", "exec_2", "exec_3"].allSatisfy { store.execution($0)?.execution.status == .running })
+        let next = try await makeSession(of: dispatcher)
+        // The third task has ended meanwhile, so the answer is not its own.
+        try await register(next, limit: 3, activeTasks: number == 2 ? ["task_1_0", "task_2_0", "task_3_0"] : ["task_1_0", "task_2_0"])
+        try await refuse(.messageTooBig, beginning, next)
+      }
+      for id in ["exec_1", "exec_2"] {
+        try await eventually("the end") { store.execution(id)?.execution.error?.code == "MESSAGE_TOO_LARGE" }
+      }
+      #expect(store.execution("exec_3")?.execution.status == .running)
+    }
+  }
+
+  @Test func `Refused answers of different tasks are no repetition`() {
+    let answers = UnidentifiedAnswers()
+    for pair in [["a", "b"], ["c", "d"], ["e", "f"], ["a", "b"]] as [Set<String>] { #expect(answers.refused(pair, by: "x").isEmpty) }
+    #expect(answers.refused(["b", "c"], by: "y").isEmpty && answers.refused(["b", "c"], by: "x").isEmpty)
+    #expect(answers.refused(["b", "a"], by: "x") == ["b"])
   }
 
   @Test func `An oversized answer whose acknowledgement has reached the connection changes nothing`() async throws {
