@@ -90,9 +90,13 @@ enum FoundText {
 
   /// The text with control characters escaped, truncated after 80 characters.
   static func inOneLine(_ text: String) -> String {
-    let shown = text.unicodeScalars.prefix(limit).reduce(into: "") { result, scalar in
+    onOneLine(String(String.UnicodeScalarView(text.unicodeScalars.prefix(limit)))) + (text.unicodeScalars.count > limit ? "…" : "")
+  }
+
+  /// The whole text with control characters escaped.
+  static func onOneLine(_ text: some StringProtocol) -> String {
+    text.unicodeScalars.reduce(into: "") { result, scalar in
       result += scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : String(scalar)
     }
-    return shown + (text.unicodeScalars.count > limit ? "…" : "")
   }
 }

@@ -187,8 +187,8 @@ private struct Assembly {
       case .failure(let failure): return report(location, key.path, .unreadable(failure.message))
       }
     }
-    let shown = "[\(texts.map(FoundText.quoted).joined(separator: ", "))]"
-    assign(key, .list(values), shown: key.secrecy == .open ? shown : nil, location)
+    let shown = texts.compactMap(key.shown)
+    assign(key, .list(values), shown: shown.count == texts.count ? "[\(shown.joined(separator: ", "))]" : nil, location)
   }
 
   private mutating func assign(
@@ -227,8 +227,10 @@ private struct Assembly {
 extension ConfigurationKey {
   /// A refused value, for an error: as its source spells it, so that the target of a reference stays hidden; nil if it may hold a secret.
   ///
-  /// An invalid URL is not shown at all, because its password cannot be told apart.
+  /// An invalid URL is not shown at all, because its password cannot be told apart. Nor is a text that may hold a URL with a password, or a
+  /// private key, in a place for neither.
   fileprivate func shown(_ text: String) -> String? {
-    secrecy == .open ? FoundText.quoted(text) : nil
+    let mayHoldSecret = text.contains("@") || text.contains("-----BEGIN") || text.contains(where: \.isNewline)
+    return secrecy == .open && !mayHoldSecret ? FoundText.quoted(text) : nil
   }
 }

@@ -1,7 +1,8 @@
 /// Finds misspelled variables: a name with the prefix of the configuration's variables that is none of them, but close to one.
 ///
 /// Other names with the prefix may be anybody's: of other programs of this project, of the user's own scripts, or the links that Kubernetes
-/// makes for services such as `parallax-redis`.
+/// makes for services such as `parallax-redis`. A name beside the one that it resembles is no misspelling, nor is a numbered one, or one
+/// for an address or a unique id (`PARALLAX_NODE_IP`).
 enum EnvironmentNames {
   static let prefix = "PARALLAX_"
 
@@ -19,9 +20,10 @@ enum EnvironmentNames {
   /// - Returns: Each with the name that was meant.
   static func misspelled(in environment: some Sequence<String>, referredToBy text: String?) -> [(name: String, meant: String)] {
     let known = Set(ConfigurationKeys.all.compactMap(\.environment)).union(["PARALLAX_CONFIG"])
+    let environment = Set(environment)
     return environment.filter { $0.hasPrefix(prefix) && !known.contains($0) && !others.contains($0) && !isServiceLink($0) }
-      .filter { text?.contains("${\($0)}") != true }.sorted()
-      .compactMap { name in nearest(to: name, among: known).map { (name, $0) } }
+      .filter { text?.contains("${\($0)}") != true && $0.firstMatch(of: /([0-9]|_IP|_UID)$/) == nil }.sorted()
+      .compactMap { name in nearest(to: name, among: known).flatMap { environment.contains($0) ? nil : (name, $0) } }
   }
 
   private static func nearest(to name: String, among known: Set<String>) -> String? {

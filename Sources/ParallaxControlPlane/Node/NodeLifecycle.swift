@@ -139,10 +139,14 @@ struct NodeLifecycle: Service {
 
   private func beat() async throws {
     var reported = health.condition.status
+    var wasCutOff = false
     while true {
       try await clock.sleep(for: Self.beatInterval)
       health.beat()
-      let status = health.condition.status
+      let (status, isCutOff) = (health.condition.status, health.condition.isCutOff)
+      // Agents are refused also while only the session cannot be opened, as when its part of the store is away.
+      if isCutOff || wasCutOff { dispatcher.handle(.agent(.cutOff(isCutOff))) }
+      wasCutOff = isCutOff
       // An early heartbeat tells the other nodes about the change of health at once.
       if status != reported { membership.members.announce() }
       reported = status

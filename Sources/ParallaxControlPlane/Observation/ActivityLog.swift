@@ -32,6 +32,8 @@ package final class ActivityLog: Sendable {
 
   /// The characters of an error that are logged.
   package static let errorLimit = 300
+  /// The characters of an error's code that are logged.
+  private static let codeLimit = 64
 
   private let state: Mutex<State>
   private let clock: NodeClock
@@ -46,23 +48,25 @@ package final class ActivityLog: Sendable {
   /// Counts an execution that this node has accepted from a caller.
   package func accepted() { state.withLock { $0.accepted += 1 } }
 
-  /// Counts an execution that has ended, and logs it: at info if it has failed or timed out, as far as the budget goes.
+  /// Takes back the count of an execution that the store did not take.
+  package func refused() { state.withLock { $0.accepted = max(0, $0.accepted - 1) } }
+
+  /// Counts an execution that has ended, and logs it: at info if it has failed or timed out, as far as the budget goes, else at debug.
   package func ended(_ execution: Execution) {
     let isFailure = execution.status == .failed || execution.status == .timedOut
     let isListed = state.withLock { state in
       state.ended[execution.status, default: 0] += 1
       return isFailure ? state.budget.admits(at: clock.now.instant) : true
     }
-    guard isListed else { return }
-    guard isFailure else {
+    guard isFailure, isListed else {
       return logger.debug(
         "execution ended",
         metadata: ["execution": "\(execution.id)", "pattern": "\(execution.pattern.name)", "status": "\(execution.status.rawValue)"])
     }
     var metadata: Logger.Metadata = ["execution": "\(execution.id)", "pattern": "\(execution.pattern.name)"]
     if let error = execution.error {
-      metadata["code"] = "\(error.code)"
-      metadata["error"] = "\(Self.bounded(error.message))"
+      metadata["code"] = "\(Self.bounded(error.code, Self.codeLimit))"
+      metadata["error"] = "\(Self.bounded(error.message, Self.errorLimit))"
     }
     if execution.status == .failed {
       logger.info("execution failed", metadata: metadata)
@@ -90,10 +94,10 @@ package final class ActivityLog: Sendable {
     logger.info("activity", metadata: metadata)
   }
 
-  /// An error's text on one line, cut at ``errorLimit``.
-  private static func bounded(_ text: String) -> String {
-    let line = text.prefix(errorLimit).map { $0.isNewline ? " " : String($0) }.joined()
-    return text.dropFirst(errorLimit).isEmpty ? line : line + "…"
+  /// An agent's text on one line, without control characters, cut at a limit.
+  private static func bounded(_ text: String, _ limit: Int) -> String {
+    let line = FoundText.onOneLine(text.prefix(limit))
+    return text.dropFirst(limit).isEmpty ? line : line + "…"
   }
 }
 

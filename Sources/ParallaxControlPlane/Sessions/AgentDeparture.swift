@@ -38,7 +38,7 @@ struct AgentDeparture: Sendable, Hashable {
   var metadata: Logger.Metadata {
     var metadata: Logger.Metadata = ["reason": "\(reason)"]
     if let code { metadata["code"] = "\(code.rawValue)" }
-    if let detail, !detail.isEmpty { metadata["detail"] = "\(detail.prefix(Self.detailLimit))" }
+    if let detail, !detail.isEmpty { metadata["detail"] = "\(FoundText.onOneLine(detail.prefix(Self.detailLimit)))" }
     return metadata
   }
 }

@@ -88,8 +88,9 @@ struct ContestTable: Sendable {
   /// The replacements within ``window`` that make a contest.
   static let limit = 5
   static let window = Duration.seconds(30)
-  /// The time without an attempt after which a contest is over.
-  static let quiet = Duration.seconds(60)
+  /// The time without an attempt after which a contest is over: a refused process tries the nodes in turn, each of which counts by itself,
+  /// with up to a minute between two attempts.
+  static let quiet = Duration.seconds(600)
   private static let pruneAt = 1_000
 
   private var entries: [String: Entry] = [:]

@@ -337,9 +337,20 @@ func faults(
       "PARALLAX_SERVER", "PARALLAX_API_KEY", "PARALLAX_CA", "PARALLAX_CONFIG", "PARALLAX_STRICT", "PARALLAX_TEST_REDIS_SERVER",
       "PARALLAX_REDIS_SERVICE_HOST", "PARALLAX_REDIS_SERVICE_PORT", "PARALLAX_REDIS_SERVICE_PORT_REDIS", "PARALLAX_REDIS_PORT",
       "PARALLAX_REDIS_PORT_6379_TCP", "PARALLAX_REDIS_PORT_6379_TCP_ADDR", "PARALLAX_SERVICE_HOST", "PARALLAX_PORT_8080_TCP_PROTO",
-      "PARALLAX_HOME", "PARALLAX_WHATEVER",
+      "PARALLAX_HOME", "PARALLAX_WHATEVER", "PARALLAX_NODE_IP", "PARALLAX_NODE_UID", "PARALLAX_PORT_2", "PARALLAX_REDIS_URL2",
     ]
     #expect(faults(environment: Dictionary(uniqueKeysWithValues: names.map { ($0, "1") })) == [])
+    #expect(faults(environment: ["PARALLAX_HOSTS": "x", "PARALLAX_HOST": "127.0.0.1"]) == [], "a name beside the one that it resembles")
+  }
+
+  @Test(arguments: [
+    "server: { tls: { privateKey: \"-----BEGIN EC PRIVATE KEY-----\\nMHcCAQEEIsecret\" } }",
+    "redis: { cluster: { nodes: [\"redis://:secret@h:6379\"] } }", "node: { id: \"u:secret@h\" }",
+    "redis: { sentinel: { masterName: m, nodes: [\"h:1\", \"redis://:secret@h:26379\"] } }",
+  ])
+  func `A fault does not show what may be a secret in the wrong place`(yaml: String) {
+    let found = faults(yaml)
+    #expect(!found.isEmpty && !found.contains { $0.contains("secret") }, "\(found)")
   }
 
   @Test(arguments: ["server: [", "server: {a: b", "a: b: c", "\t- a", "server: \"x", "a: *b", "%", "server:\n port: 1\n  host: a"])

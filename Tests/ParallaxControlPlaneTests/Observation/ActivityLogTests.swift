@@ -39,10 +39,16 @@ import Testing
     let name = World.pattern().name
     #expect(
       lines.all == [
-        "info: execution failed code=TASK_FAILED error=no such page execution=exec_1 pattern=\(name)",
+        "info: execution failed code=TASK_FAILED error=no\\nsuch page execution=exec_1 pattern=\(name)",
         "info: execution timed out code=TIMEOUT error=late execution=exec_2 pattern=\(name)",
         "debug: execution ended execution=exec_3 pattern=\(name) status=completed",
       ])
+  }
+
+  @Test func theCodeOfAnAgentIsCutAndHasNoControlCharacters() throws {
+    log.ended(execution(.failed, ExecutionFailure(code: "X\u{1B}[2J\ninfo: " + String(repeating: "y", count: 10_000), message: "m")))
+    let code = try #require(lines.all.first?.firstMatch(of: /code=(.*) error/)).output.1
+    #expect(code.hasPrefix("X\\u{001B}[2J\\ninfo: yyy") && code.hasSuffix("y…") && code.count < 100)
   }
 
   @Test func anErrorIsCut() throws {
@@ -54,6 +60,7 @@ import Testing
   @Test func aFloodOfFailuresIsCountedAndAMinuteLaterListedAgain() {
     for number in 0..<1_000 { log.ended(execution(.failed, id: "exec_\(number)")) }
     #expect(failures == LogBudget.limit)
+    #expect(lines.all.count { $0.hasPrefix("debug: execution ended") } == 1_000 - LogBudget.limit)
     clock.advance(by: .seconds(60))
     log.report(Self.situation())
     #expect(
@@ -74,6 +81,10 @@ import Testing
     log.report(Self.situation())
     #expect(lines.count == 2, "what was counted is not counted again")
     #expect(lines.all.last?.contains("accepted=1 ") == true)
+    log.accepted()
+    log.refused()
+    log.report(Self.situation())
+    #expect(lines.count == 2, "the store did not take it")
   }
 }
 
