@@ -85,6 +85,8 @@ package struct AgentSessionMachine: Sendable {
   /// The largest number of messages that may arrive while the registration is being stored.
   private static let waitingLimit = 1_000
   private static let registrationTimeout = Duration.seconds(30)
+  /// The largest number of tasks that an agent may have at a time.
+  private static let greatestLimit = 10_000
 
   package let settings: Settings
   private let agentID: String
@@ -166,7 +168,7 @@ package struct AgentSessionMachine: Sendable {
     let capabilities = message.capabilities ?? headerCapabilities
     if let fault = capabilityFault(capabilities) { return self.fault(id, "INVALID_MESSAGE", "register: \(fault)") }
     let limit = message.config?.maxConcurrentTasks ?? 1
-    guard (1...10_000).contains(limit) else {
+    guard (1...Self.greatestLimit).contains(limit) else {
       return fault(id, "INVALID_MESSAGE", "register: config.maxConcurrentTasks: expected 1 to 10000, found \(limit)")
     }
     if let process = message.process, !(1...128).contains(process.utf8.count) {
@@ -176,6 +178,8 @@ package struct AgentSessionMachine: Sendable {
       agentID: agentID, name: message.metadata?["name"]?.stringValue, capabilities: capabilities, limit: limit,
       metadata: message.metadata, activeTasks: message.activeTasks, process: message.process,
       maxMessageSize: message.config?.maxMessageSize)
+    // An agent that returns from an outage sends the outcomes of all of its tasks at once.
+    tokens += Double(min(message.activeTasks?.count ?? 0, Self.greatestLimit))
     state = .registering(registration, messageID: id, waiting: [])
     return [.register(registration)]
   }
@@ -360,10 +364,10 @@ package struct AgentSessionMachine: Sendable {
 
   private mutating func takeToken(at now: Duration) -> Bool {
     let rate = Double(settings.maxMessagesPerSecond)
-    if now > tokensAt {
+    if now > tokensAt, tokens < rate * 10 {
       tokens = min(rate * 10, tokens + (now - tokensAt) / .seconds(1) * rate)
-      tokensAt = now
     }
+    tokensAt = max(tokensAt, now)
     guard tokens >= 1 else { return false }
     tokens -= 1
     return true

@@ -64,7 +64,7 @@ extension FrontHandler {
     guard let origin = request.allowedOrigin else { return [] }
     let allowed = [
       ("Access-Control-Allow-Origin", origin),
-      ("Access-Control-Expose-Headers", "\(RequestID.headerName), Retry-After, Allow, WWW-Authenticate, RateLimit, RateLimit-Policy"),
+      ("Access-Control-Expose-Headers", "\(RequestID.headerName), ETag, Retry-After, Allow, WWW-Authenticate, RateLimit, RateLimit-Policy"),
     ]
     return origin == "*" ? allowed : allowed + [("Vary", "Origin")]
   }

@@ -3,9 +3,12 @@ import NIOCore
 /// Decides whether a peer sends too many small frames.
 ///
 /// Each frame is work, also a ping or an empty part of a message, which no limit of messages counts. A frame of ``freeSize`` bytes or more
-/// costs nothing: there the bytes are the greater work, and the network bounds them.
+/// costs nothing: there the bytes are the greater work, and the network bounds them. It does not bound what a compressed message becomes,
+/// so that each ``inflatedSize`` bytes of it cost as much as a small frame.
 struct FrameBudget {
-  static let freeSize = 1_024
+  /// Less than the parts of a message in which libraries write: Go's send what its compressor gives, some 240 bytes at a time.
+  static let freeSize = 128
+  static let inflatedSize = 8_192
   /// The seconds whose frames may come at once.
   private static let burst = 10
 

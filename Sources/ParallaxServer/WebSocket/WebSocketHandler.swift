@@ -152,12 +152,20 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     connection.announceLoop()
     while state == .open, let action = machine.next(from: &bytes) {
       perform(action, context: context, connection: connection)
+      // A read may have hundreds of messages, each of which inflates to the limit.
+      takeFromBudget(context: context, connection: connection)
     }
-    if state == .open, !budget.take(machine.takeSmallFrames(), at: context.eventLoop.now), let limit = budget.framesPerSecond {
-      let reason = "more than \(limit) frames below \(FrameBudget.freeSize) bytes a second"
-      perform(.fail(code: .policyViolation, reason: reason), context: context, connection: connection)
-    }
+    // Parts of a message need no action.
+    takeFromBudget(context: context, connection: connection)
     if state == .closing || state == .failing { discard(&bytes, context: context) }
+  }
+
+  private func takeFromBudget(context: ChannelHandlerContext, connection: WebSocketConnection) {
+    guard state == .open, !budget.take(machine.takeSmallFrames(), at: context.eventLoop.now), let limit = budget.framesPerSecond else {
+      return
+    }
+    let reason = "more than \(limit) frames below \(FrameBudget.freeSize) bytes a second"
+    perform(.fail(code: .policyViolation, reason: reason), context: context, connection: connection)
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {

@@ -332,12 +332,14 @@ extension WebSocketStateMachine {
     let (outcome, content) = compressor.inflate(message ?? ByteBuffer(), limit: maxMessageSize)
     message = content
     isCompressed = false
+    smallFrames += content.readableBytes / FrameBudget.inflatedSize
     switch outcome {
     case .whole:
       let isValid = isBinary || content.withUnsafeReadableBytes { utf8.accept($0) }
       return isValid ? nil : refuse("the text is not valid UTF-8")
     case .tooLong: return refuse(tooLong, code: .messageTooBig)
-    case .invalid: return refuse("the message is not validly compressed")
+    // What it is before the fault tells nothing of the task that it answers, and the next connection begins a new compression.
+    case .invalid: return fail(.invalidPayload, "the message is not validly compressed")
     case .unavailable: return refuse("the message cannot be decompressed: there is no memory for it", code: .internalError)
     }
   }

@@ -301,6 +301,17 @@ import Testing
     #expect(receive(.heartbeat(AgentMessage.Heartbeat()), &session) == [])
   }
 
+  @Test func anAgentMaySendTheOutcomesOfAllTasksThatItReportsAtOnce() {
+    var session = session()
+    let tasks = (1...3_000).map { "task_\($0)_0" }
+    _ = receive(register(AgentMessage.Register(capabilities: ["text"], activeTasks: tasks)), &session)
+    _ = session.registrationStored(epoch: 7, at: moment(.zero))
+    for number in 1...3_999 where receive(.heartbeat(AgentMessage.Heartbeat()), &session).count != 1 {
+      return Issue.record("limited at message \(number)")
+    }
+    #expect(receive(.heartbeat(AgentMessage.Heartbeat()), &session).last == .close(.tooManyMessages))
+  }
+
   @Test func anAgentWithinTheRateIsNeverLimited() {
     var settings = Self.settings
     settings.maxMessagesPerSecond = 600

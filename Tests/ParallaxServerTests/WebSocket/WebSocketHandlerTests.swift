@@ -198,7 +198,7 @@ import Testing
     #expect(fixture.takeFrames().map(\.closeCode) == [1008])
   }
 
-  @Test func aLongMessageInPartsOfAKilobyteIsNoFlood() throws {
+  @Test func aLongMessageInPartsIsNoFlood() throws {
     let fixture = try open { $0.agentFramesPerSecond = 10 }
     let part = ClientFrame.make(ClientFrame.continuation, Array(repeating: 65, count: FrameBudget.freeSize), isFinal: false)
     try fixture.send(
