@@ -286,7 +286,7 @@ def check_configuration(text, executables, folder):
     variables = {name: "6379" if name == "PORT" else f"a-secret-{name.lower()}-0123456789" for name in re.findall(r"\$\{(\w+)\}", text)}
     judged = executables.run(
         "parallaxd", "--config", str(folder / "page.yaml"), "--check-config", env={"PATH": os.environ["PATH"], **variables})
-    faults = [line for line in (judged.stdout + judged.stderr).splitlines() if line and "the file cannot be read" not in line]
+    faults = [line for line in (judged.stdout + judged.stderr).splitlines() if line and "the file does not exist" not in line]
     if judged.returncode and faults:
         raise Fault("; ".join(faults))
 

@@ -48,7 +48,7 @@ import Testing
   @Test func theCodeOfAnAgentIsCutAndHasNoControlCharacters() throws {
     log.ended(execution(.failed, ExecutionFailure(code: "X\u{1B}[2J\ninfo: " + String(repeating: "y", count: 10_000), message: "m")))
     let code = try #require(lines.all.first?.firstMatch(of: /code=(.*) error/)).output.1
-    #expect(code.hasPrefix("X\\u{001B}[2J\\ninfo: yyy") && code.hasSuffix("y…") && code.count < 100)
+    #expect(code.hasPrefix("X\\u{1B}[2J\\ninfo: yyy") && code.hasSuffix("y…") && code.count < 100)
   }
 
   @Test func anErrorIsCut() throws {

@@ -307,7 +307,8 @@ import Testing
     _ = receive(register(AgentMessage.Register(capabilities: ["text"], activeTasks: tasks)), &session)
     _ = session.registrationStored(epoch: 7, at: moment(.zero))
     for number in 1...3_999 where receive(.heartbeat(AgentMessage.Heartbeat()), &session).count != 1 {
-      return Issue.record("limited at message \(number)")
+      Issue.record("limited at message \(number)")
+      return
     }
     #expect(receive(.heartbeat(AgentMessage.Heartbeat()), &session).last == .close(.tooManyMessages))
   }
