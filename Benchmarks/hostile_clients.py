@@ -99,16 +99,16 @@ class Node:
         self.process.wait()
 
 
-class Watch:
-    """Asks the liveness probe every 20 ms while the body runs."""
+class Beside:
+    """Calls `ask` every 20 ms while the body runs, and keeps the milliseconds that it returns."""
 
-    def __init__(self, node):
-        self.node, self.times, self.over = node, [], threading.Event()
+    def __init__(self):
+        self.times, self.over = [], threading.Event()
         self.thread = threading.Thread(target=self.run)
 
     def run(self):
         while not self.over.wait(0.02):
-            self.times.append(self.node.probe())
+            self.times.append(self.ask())
 
     def __enter__(self):
         self.thread.start()
@@ -117,6 +117,14 @@ class Watch:
     def __exit__(self, *_):
         self.over.set()
         self.thread.join()
+
+
+class Watch(Beside):
+    """Asks the liveness probe."""
+
+    def __init__(self, node):
+        super().__init__()
+        self.ask = node.probe
 
 
 def pipelining(folder):
@@ -268,34 +276,28 @@ def leader(folder):
     redis.wait()
 
 
-class Neighbor:
-    """Executes every 20 ms over one connection while the body runs."""
+class Neighbor(Beside):
+    """Executes over one connection."""
 
     def __init__(self, node):
-        self.times, self.faults, self.over = [], 0, threading.Event()
+        super().__init__()
+        self.faults = 0
         self.connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=60)
         self.connection.connect()
-        self.thread = threading.Thread(target=self.run)
 
-    def run(self):
-        while not self.over.wait(0.02):
-            start = time.monotonic()
-            try:
-                self.connection.request("POST", "/api/patterns/bench/execute", '{"input":{}}', {"Content-Type": "application/json"})
-                with self.connection.getresponse() as response:
-                    response.read()
-                    self.faults += response.status != 200
-            except OSError:
-                self.faults += 1
-            self.times.append((time.monotonic() - start) * 1000)
+    def ask(self):
+        start = time.monotonic()
+        try:
+            self.connection.request("POST", "/api/patterns/bench/execute", '{"input":{}}', {"Content-Type": "application/json"})
+            with self.connection.getresponse() as response:
+                response.read()
+                self.faults += response.status != 200
+        except OSError:
+            self.faults += 1
+        return (time.monotonic() - start) * 1000
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
+    def __exit__(self, *arguments):
+        super().__exit__(*arguments)
         self.connection.close()
 
     def __str__(self):

@@ -224,11 +224,12 @@ def run_suites(tree, tests, suites, slip, limit):
 
 
 def run_scenario(tests, slip, scenario, limit):
-    """The first seed of the scenario that finds the slip, with what it found; None if the slip survives."""
+    """The first seed with which the scenario breaks a promise, and the kind of that; None without. `slip` is None for none."""
     program = pathlib.Path(tests[0]).parent / "execution-simulation"
+    environment = dict(os.environ, **({VARIABLE: slip} if slip else {}))
     try:
         run = subprocess.run(
-            [program, "scenarios", *scenario.split()], env=dict(os.environ, **{VARIABLE: slip}), capture_output=True, text=True, timeout=limit)
+            [program, "scenarios", *scenario.split()], env=environment, capture_output=True, text=True, timeout=limit)
     except subprocess.TimeoutExpired:
         return None
     if run.returncode not in (0, 1):
@@ -275,6 +276,9 @@ def main():
     tree.mkdir(parents=True, exist_ok=True)
     copy_tree(tree, sources)
     tests = build(tree)
+    for scenario in {slip["scenario"] for slip in chosen.values() if "scenario" in slip}:
+        if found := run_scenario(tests, None, scenario, arguments.limit):
+            stop(f"the scenario {scenario} fails without a slip, {found}: fix that first")
     suites = {suite for slip in chosen.values() for suite in slip["suites"]}
     if suites:
         check_unplanted(tree, tests, suites, max(arguments.limit, 900))

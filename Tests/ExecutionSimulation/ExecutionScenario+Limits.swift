@@ -47,12 +47,14 @@ extension ExecutionScenario {
     world.expect(.completed, of: caller, by: 75)
   }
 
-  /// A creation that the store refuses is answered, with and without an idempotency key.
+  /// A creation that the store refuses is answered, with and without an idempotency key, with which its caller repeats it.
   static let refusedCreation = ExecutionScenario("a creation that the store refuses") { world in
     var callers: [SimulatedCaller] = []
     world.at(8) { world.refuse(for: .seconds(60)) }
-    world.at(9) { callers.append(world.submit(timeout: 50, at: world.nodes[0]) { ($0.waits, $0.key) = (true, nil) }) }
-    world.expect({ callers[0].isRefused }, at: 15, "a caller waits for a store that refuses writes")
+    for key in [nil, "key"] {
+      world.at(9) { callers.append(world.submit(timeout: 50, at: world.nodes[0]) { ($0.waits, $0.key) = (true, key) }) }
+    }
+    world.expect({ callers.count == 2 && callers.allSatisfy(\.isRefused) }, at: 15, "a caller waits for a store that refuses writes")
   }
 
   /// Thousands of executions beyond the number to keep are removed.

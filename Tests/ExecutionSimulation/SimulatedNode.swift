@@ -135,10 +135,9 @@ final class SimulatedNode {
   var isCut: Bool { world.now < cutUntil || world.now < world.store.awayUntil }
   var isDeaf: Bool { isCut || world.now < deafUntil }
 
-  private var isOpen: Bool {
-    guard isUp, !isPaused, let openedAt, storeTime.wall(at: instant) != nil else { return false }
-    return world.now - openedAt < .seconds(15) && !judge.isCutOff(now: instant)
-  }
+  private var isOpen: Bool { isUp && !isPaused && openedAt != nil && storeTime.wall(at: instant) != nil && !isCutOff }
+  /// Whether other nodes may be taking over, as in `NodeCondition`.
+  private var isCutOff: Bool { openedAt.map { world.now - $0 >= .seconds(15) } ?? false || judge.isCutOff(now: instant) }
   /// Whether the node serves callers.
   var takesWork: Bool { isOpen && stop == nil }
   /// Whether the node serves agents, as it does until its own work has ended.
@@ -163,6 +162,7 @@ final class SimulatedNode {
     dispatcher = SimulatedDispatcher(session, at: self)
     world.note("\(session) starts")
     beat()
+    watchCutOff(wasCutOff: false)
     openAgain()
     readAgentsAgain()
     tellLoadsAgain()
@@ -354,6 +354,13 @@ final class SimulatedNode {
     here(afterOwn: Self.checkInterval) { self.beat() }
   }
 
+  /// Tells the dispatcher whether the node is cut off, as `NodeLifecycle` does.
+  private func watchCutOff(wasCutOff: Bool) {
+    let isCutOff = isCutOff
+    if isCutOff || wasCutOff { dispatcher.handle(.agent(.cutOff(isCutOff))) }
+    here(afterOwn: 1) { self.watchCutOff(wasCutOff: isCutOff) }
+  }
+
   /// Announces that the node stops, as `NodeMembership` does, and returns the sessions that can take over its work.
   func announceStop(then next: @escaping ([NodeSession]) -> Void) {
     inTurn { self.writeMember(then: $0) }
@@ -419,7 +426,6 @@ final class SimulatedNode {
           world.note("\(session) takes \(other) for lost")
           gone.insert(other)
           dispatcher.handle(.agent(.memberLost(other)))
-        case .cutOff(let isCutOff): dispatcher.handle(.agent(.cutOff(isCutOff)))
         case .releaseAgents:
           world.note("\(session) is cut off from the others")
           // An agent that is asked to reconnect leaves once another node has registered it.

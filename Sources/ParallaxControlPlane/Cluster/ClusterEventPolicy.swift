@@ -20,8 +20,6 @@ package struct ClusterEventPolicy: Sendable {
     case regained(NodeSession)
     /// Another node has told what its executions did.
     case activity(ActivitySample, of: String)
-    /// This node is cut off from its store, or no longer.
-    case cutOff(Bool)
     /// Send this node's agents to other nodes, which no longer see its heartbeats.
     case releaseAgents
   }
@@ -78,8 +76,8 @@ package struct ClusterEventPolicy: Sendable {
     case .joined(let member), .becameHealthy(let member): [.regained(member.session), .readAgents]
     case .restarted(_, let former): lost(former)
     case .left(let member), .becameUnhealthy(let member), .ended(let member): lost(member.session)
-    case .cutOff: [.cutOff(true), .releaseAgents]
-    case .reconnected: [.cutOff(false), .readAgents]
+    case .cutOff: [.releaseAgents]
+    case .reconnected: [.readAgents]
     case .twin: []
     }
   }

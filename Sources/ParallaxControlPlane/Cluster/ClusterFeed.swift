@@ -107,7 +107,6 @@ struct ClusterFeed: Service {
         dispatcher.handle(.agent(.memberLost(session)))
         onLoss()
       case .activity(let sample, let node): activity.add(sample, of: node, at: clock.now.instant)
-      case .cutOff(let isCutOff): dispatcher.handle(.agent(.cutOff(isCutOff)))
       case .releaseAgents: dispatcher.askAgentsToReconnect(reason: "cut_off", over: Self.releaseSpread)
       }
     }

@@ -1,3 +1,5 @@
+import ParallaxText
+
 /// All faults of a configuration or of pattern files.
 package struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
   package let faults: [ConfigurationFault]
@@ -90,13 +92,6 @@ enum FoundText {
 
   /// The text with control characters escaped, truncated after 80 characters.
   static func inOneLine(_ text: String) -> String {
-    onOneLine(String(String.UnicodeScalarView(text.unicodeScalars.prefix(limit)))) + (text.unicodeScalars.count > limit ? "…" : "")
-  }
-
-  /// The whole text with control characters escaped.
-  static func onOneLine(_ text: some StringProtocol) -> String {
-    text.unicodeScalars.reduce(into: "") { result, scalar in
-      result += scalar.properties.generalCategory == .control ? scalar.escaped(asASCII: true) : String(scalar)
-    }
+    OneLine.excerpt(of: text, limit)
   }
 }

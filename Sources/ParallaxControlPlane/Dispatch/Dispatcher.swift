@@ -177,7 +177,6 @@ package final class Dispatcher: Service {
   package func submit(_ execution: Execution, waits: Bool, isRepeatable: Bool) async -> Resolution {
     log.accepted()
     let resolution = await wait(for: execution.id) { .submitted(execution, $0, waits: waits, isRepeatable: isRepeatable) }
-    if case .failed = resolution { log.refused() }
     return resolution ?? .accepted(ExecutionAcceptance(executionId: execution.id, status: execution.status))
   }
 

@@ -144,7 +144,7 @@ struct NodeLifecycle: Service {
       try await clock.sleep(for: Self.beatInterval)
       health.beat()
       let (status, isCutOff) = (health.condition.status, health.condition.isCutOff)
-      // Agents are refused also while only the session cannot be opened, as when its part of the store is away.
+      // Agents are refused meanwhile.
       if isCutOff || wasCutOff { dispatcher.handle(.agent(.cutOff(isCutOff))) }
       wasCutOff = isCutOff
       // An early heartbeat tells the other nodes about the change of health at once.

@@ -1,6 +1,7 @@
 package import Logging
 import ParallaxAPI
 package import ParallaxState
+import ParallaxText
 import Synchronization
 
 /// Logs what a node's executions come to: each failure, as long as they are few, and a line a minute of what there was.
@@ -45,11 +46,8 @@ package final class ActivityLog: Sendable {
     state = Mutex(State(beganAt: clock.now.instant))
   }
 
-  /// Counts an execution that this node has accepted from a caller.
+  /// Counts an execution that this node has taken from a caller, whether or not the store takes it.
   package func accepted() { state.withLock { $0.accepted += 1 } }
-
-  /// Takes back the count of an execution that the store did not take.
-  package func refused() { state.withLock { $0.accepted = max(0, $0.accepted - 1) } }
 
   /// Counts an execution that has ended, and logs it: at info if it has failed or timed out, as far as the budget goes, else at debug.
   package func ended(_ execution: Execution) {
@@ -65,8 +63,8 @@ package final class ActivityLog: Sendable {
     }
     var metadata: Logger.Metadata = ["execution": "\(execution.id)", "pattern": "\(execution.pattern.name)"]
     if let error = execution.error {
-      metadata["code"] = "\(Self.bounded(error.code, Self.codeLimit))"
-      metadata["error"] = "\(Self.bounded(error.message, Self.errorLimit))"
+      metadata["code"] = "\(OneLine.excerpt(of: error.code, Self.codeLimit))"
+      metadata["error"] = "\(OneLine.excerpt(of: error.message, Self.errorLimit))"
     }
     if execution.status == .failed {
       logger.info("execution failed", metadata: metadata)
@@ -92,12 +90,6 @@ package final class ActivityLog: Sendable {
     ]
     if unlisted > 0 { metadata["unlistedFailures"] = "\(unlisted)" }
     logger.info("activity", metadata: metadata)
-  }
-
-  /// An agent's text on one line, without control characters, cut at a limit.
-  private static func bounded(_ text: String, _ limit: Int) -> String {
-    let line = FoundText.onOneLine(text.prefix(limit))
-    return text.dropFirst(limit).isEmpty ? line : line + "…"
   }
 }
 

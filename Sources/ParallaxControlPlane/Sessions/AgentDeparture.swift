@@ -1,5 +1,6 @@
 import Logging
 import ParallaxServer
+import ParallaxText
 
 /// Why an agent has left, for the log.
 struct AgentDeparture: Sendable, Hashable {
@@ -38,7 +39,7 @@ struct AgentDeparture: Sendable, Hashable {
   var metadata: Logger.Metadata {
     var metadata: Logger.Metadata = ["reason": "\(reason)"]
     if let code { metadata["code"] = "\(code.rawValue)" }
-    if let detail, !detail.isEmpty { metadata["detail"] = "\(FoundText.onOneLine(detail.prefix(Self.detailLimit)))" }
+    if let detail, !detail.isEmpty { metadata["detail"] = "\(OneLine.excerpt(of: detail, Self.detailLimit))" }
     return metadata
   }
 }

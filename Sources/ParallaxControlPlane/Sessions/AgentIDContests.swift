@@ -116,8 +116,11 @@ struct ContestTable: Sendable {
       entries[agent] = nil
       return .admitted
     }
-    // Nobody else is there any more.
-    guard isHeld else { return .admitted }
+    // Nobody else is there any more, so the contest is over.
+    guard isHeld else {
+      entries[agent] = nil
+      return .admitted
+    }
     entries[agent]?.contestedUntil = now + Self.quiet
     entries[agent]?.isReported = true
     return .refused(isFirst: !entry.isReported)

@@ -89,7 +89,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
       let head = MessageHead(message.readableBytesView)
       guard head.isAnswer, head.taskID != nil, let task = unanswered.value.answered(by: head).first else { return .failure(error) }
       if unanswered.value.contains(task.id) { note(.invalid, of: task, error.message) }
-      let failure = Refusal.invalid.failure(of: task, error.message)
+      let failure = AnswerRefusal.invalid.failure(of: task, error.message)
       return .success(ReceivedAgentMessage(id: error.id ?? head.id, message: .taskError(failure)))
     }
   }
@@ -296,7 +296,7 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     }
   }
 
-  private func failAnswer(_ refusal: Refusal, _ message: String) {
+  private func failAnswer(_ refusal: AnswerRefusal, _ message: String) {
     let tasks = unanswered.value.answered(by: MessageHead(refusedMessage.value.readableBytesView))
     guard tasks.count > 1 else {
       if let task = tasks.first, !unanswered.value.isAcknowledged(task.id) { fail(task, refusal, message) }
@@ -304,17 +304,19 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     }
     guard let (agentID, _) = registeredAs.value else { return }
     let repeated = unidentified.refused(Set(tasks.map(\.id)), by: agentID)
-    for task in tasks where repeated.contains(task.id) { fail(task, refusal, "\(message), and may be that of several tasks") }
+    for task in tasks where repeated.contains(task.id) {
+      fail(task, refusal, "\(message), and may be that of several tasks", isCertain: false)
+    }
   }
 
-  private func fail(_ task: UnansweredTasks.Task, _ refusal: Refusal, _ message: String) {
+  private func fail(_ task: UnansweredTasks.Task, _ refusal: AnswerRefusal, _ message: String, isCertain: Bool = true) {
     unanswered.value.remove(task.id)
     note(refusal, of: task, message)
     guard let (agentID, _) = registeredAs.value else { return }
-    dispatcher.handle(.failed(refusal.failure(of: task, message), by: agentID, messageID: nil))
+    dispatcher.handle(.failed(refusal.failure(of: task, message, isCertain: isCertain), by: agentID, messageID: nil))
   }
 
-  private func note(_ refusal: Refusal, of task: UnansweredTasks.Task, _ message: String) {
+  private func note(_ refusal: AnswerRefusal, of task: UnansweredTasks.Task, _ message: String) {
     let metadata: Logger.Metadata = ["task": "\(task.id)", "execution": "\(task.executionID)", "reason": "\(message)"]
     switch refusal {
     case .tooLarge: logger.warning("a message is too large", metadata: metadata)
@@ -336,25 +338,6 @@ package final class AgentSession: AgentMessageHandler, Sendable {
     case .silent: link.close(code: .goingAway, reason: "silent for longer than heartbeatTimeout")
     case .refused: link.close(code: .goingAway, reason: "not ready")
     case .notRegistered, .tooManyMessages, .replaced, .idInUse: link.close(code: .policyViolation, reason: ending.rawValue)
-    }
-  }
-}
-
-/// Why a message fails its task.
-private enum Refusal {
-  case tooLarge
-  case invalid
-
-  func failure(of task: UnansweredTasks.Task, _ message: String) -> AgentMessage.TaskError {
-    switch self {
-    case .tooLarge:
-      // Another agent may take larger tasks, or have a smaller result.
-      AgentMessage.TaskError(
-        taskId: task.id, executionId: task.executionID, error: ExecutionFailure(code: "MESSAGE_TOO_LARGE", message: message),
-        retryable: true)
-    case .invalid:
-      AgentMessage.TaskError(
-        taskId: task.id, executionId: task.executionID, error: AgentSessionMachine.invalidResult(message), retryable: false)
     }
   }
 }

@@ -2,7 +2,8 @@ import Synchronization
 
 /// Ends the repetition of a refused answer that may be that of several tasks: its agent would send it over each further connection.
 ///
-/// The tasks that each of ``limit`` such answers in a row may have been those of fail, as the answer is that of one of them.
+/// Each node counts by itself. The tasks that each of ``limit`` such answers in a row may have been those of fail, so that another attempt
+/// can have a smaller result: most likely the answer is the same each time, and that of one of them.
 package final class UnidentifiedAnswers: Sendable {
   /// The number of refused answers in a row after which the tasks fail.
   static let limit = 3

@@ -1,4 +1,5 @@
 package import ParallaxAPI
+import ParallaxText
 
 /// The caller of a request: an identity, and what it may do.
 ///
@@ -23,19 +24,8 @@ package struct Principal: Sendable, Hashable {
       case .anonymous: "a caller without credentials"
       case .key(let name): "the key \(name)"
       case .certificate(let name): "the certificate \(name)"
-      case .token(let subject): "the JWT \"\(Self.inOneLine(subject))\""
-      }
-    }
-
-    /// A subject as logs may show it: an identity provider may let people choose theirs.
-    private static func inOneLine(_ text: String) -> String {
-      text.unicodeScalars.reduce(into: "") { shown, scalar in
-        switch scalar.properties.generalCategory {
-        // What follows the subject in a line of the log must not seem to come from it.
-        case _ where scalar == "\"" || scalar == "\\": shown += "\\\(scalar)"
-        case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse: shown += scalar.escaped(asASCII: true)
-        default: shown.unicodeScalars.append(scalar)
-        }
+      // An identity provider may let people choose their subject.
+      case .token(let subject): "the JWT \"\(OneLine.escaping(subject, isQuoted: true))\""
       }
     }
   }

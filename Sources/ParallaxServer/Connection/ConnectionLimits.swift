@@ -28,7 +28,7 @@ package struct ConnectionLimits: Sendable {
   package var lingerTimeout: TimeAmount = .seconds(1)
   /// The longest message of an agent, in bytes.
   package var agentMessageSize = 1024 * 1024
-  /// The sustained rate of an agent's frames below 1 KiB, of which ten seconds may come at once; nil sets no limit.
+  /// The sustained rate of an agent's small frames, as `FrameBudget` counts them, of which ten seconds may come at once; nil sets no limit.
   package var agentFramesPerSecond: Int? = 1_000
   /// The unsent bytes at which an agent that does not read is disconnected.
   package var agentBacklog = 8 * 1024 * 1024

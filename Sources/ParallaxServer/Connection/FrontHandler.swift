@@ -73,7 +73,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var waiting: ArraySlice<Input> = []
   /// The router's handlers are in the pipeline behind this one.
   private(set) var hasRouter = false
-  private var isRouterWanted = false
+  private(set) var isRouterWanted = false
   /// A fresh parser is about to replace a stopped one.
   var isParserChanging = false
   private var isInputClosed = false
@@ -81,10 +81,10 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var isInputEndHeld = false
   private var isOutputClosed = false
   private var needsFlush = false
-  private(set) var patience: Patience
-  private var idleTimer: Scheduled<Void>?
+  var patience: Patience
+  var waitTimer: Scheduled<Void>?
   /// When the timer fires; nil once the connection needs none.
-  private var nextCheck: NIODeadline?
+  var nextCheck: NIODeadline?
   private(set) var context: ChannelHandlerContext?
   private(set) var encoder: ChannelHandlerContext?
 
@@ -113,7 +113,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   func handlerRemoved(context: ChannelHandlerContext) {
     negotiation.succeed(.closed)
-    idleTimer?.cancel()
+    waitTimer?.cancel()
     self.context = nil
     encoder = nil
   }
@@ -121,7 +121,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
   func channelInactive(context: ChannelHandlerContext) {
     logAccess(isComplete: false)
     negotiation.succeed(.closed)
-    idleTimer?.cancel()
+    waitTimer?.cancel()
     context.fireChannelInactive()
   }
 
@@ -410,52 +410,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
   }
 
-  func stopTimer() {
-    idleTimer?.cancel()
-    idleTimer = nil
-    nextCheck = nil
-  }
-
   func becameWebSocket() {
     negotiation.succeed(.webSocket)
-  }
-
-  // MARK: Waiting for the peer
-
-  /// The time of the event loop.
-  var now: NIODeadline { context?.eventLoop.now ?? .now() }
-
-  /// Bytes are about to reach the parser; between two requests they begin a head.
-  func willParse() {
-    if machine.takesRequest { patience.receivedPartOfHead(at: now) }
-  }
-
-  /// Has a request that has arrived in part checked when its time is over, which may be before that of an idle connection.
-  func watchArrival() {
-    guard let context, let (deadline, wait) = waitForPeer, wait == .arrival, nextCheck.map({ deadline < $0 }) ?? false else { return }
-    scheduleCheck(in: deadline - now, context: context)
-  }
-
-  private var waitForPeer: (at: NIODeadline, wait: Patience.Wait)? {
-    isRouterWanted ? nil : patience.deadline(in: machine.state, began: request.began, bytes: request.bodyBytes)
-  }
-
-  private func scheduleCheck(in delay: TimeAmount, context: ChannelHandlerContext) {
-    idleTimer?.cancel()
-    nextCheck = now + delay
-    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-    idleTimer = context.eventLoop.scheduleTask(in: delay) { bound.value.checkWait() }
-  }
-
-  private func checkWait() {
-    guard let context, machine.state != .lingering, machine.state != .upgraded else { return }
-    if let (deadline, wait) = waitForPeer, deadline <= now {
-      shared.logger.debug("a peer has taken too long", metadata: ["state": "\(machine.state)", "wait": "\(wait)"])
-      if wait == .idle { return context.close(promise: nil) }
-      refuseMalformed(RequestTimedOut(), context: context)
-      finishRead()
-    }
-    guard self.context != nil, machine.state != .lingering else { return }
-    scheduleCheck(in: waitForPeer.map { $0.at - now } ?? shared.limits.idleTimeout, context: context)
   }
 }

@@ -164,7 +164,7 @@ final class WebSocketHandler: ChannelDuplexHandler, RemovableChannelHandler {
     guard state == .open, !budget.take(machine.takeSmallFrames(), at: context.eventLoop.now), let limit = budget.framesPerSecond else {
       return
     }
-    let reason = "more than \(limit) frames below \(FrameBudget.freeSize) bytes a second"
+    let reason = "more than \(limit) small frames a second, or as many times 8 KiB of decompressed messages"
     perform(.fail(code: .policyViolation, reason: reason), context: context, connection: connection)
   }
 

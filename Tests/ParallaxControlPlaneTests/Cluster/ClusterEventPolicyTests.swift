@@ -77,7 +77,7 @@ import Foundation
     #expect(policy.effects(of: .restarted(member(NodeSession(nodeID: "other", incarnation: "2")), former: Self.other)) == lost)
     #expect(policy.effects(of: .becameHealthy(record)) == [.regained(Self.other), .readAgents])
     #expect(policy.effects(of: .left(member(Self.me))).isEmpty)
-    #expect(policy.effects(of: .cutOff) == [.cutOff(true), .releaseAgents])
-    #expect(policy.effects(of: .reconnected) == [.cutOff(false), .readAgents])
+    #expect(policy.effects(of: .cutOff) == [.releaseAgents])
+    #expect(policy.effects(of: .reconnected) == [.readAgents])
   }
 }

@@ -150,13 +150,17 @@ import Testing
     // Neither unknown nor connected agents have a grace.
     for other in ["b", "unknown"] { world.handle(.agent(.turnedAway(other))) }
     world.advance(by: .milliseconds(29_999))
+    returnsInTime(&world, id)
+  }
+
+  /// Has an agent end its only task after an absence, and be given up after a later one, which has its own grace only.
+  private func returnsInTime(_ world: inout World, _ id: String) {
     world.settle()
     #expect(world.tasks == ["task_1_0 a"])
     world.connect("a", activeTasks: ["task_1_0"])
     world.complete("task_1_0", by: "a")
     world.settle()
     #expect(world.status(id) == .completed && world.acknowledged == ["task_1_0 a"])
-    // A later absence has its own grace only.
     world.submit(retrying)
     world.leave("a")
     world.advance(by: .seconds(30))
@@ -173,17 +177,7 @@ import Testing
     world.advance(by: .seconds(100))
     world.handle(.agent(.cutOff(false)))
     world.advance(by: .milliseconds(29_999))
-    world.settle()
-    #expect(world.tasks == ["task_1_0 a"])
-    world.connect("a", activeTasks: ["task_1_0"])
-    world.complete("task_1_0", by: "a")
-    world.settle()
-    #expect(world.status(id) == .completed)
-    // A later absence has its own grace only.
-    world.submit(retrying)
-    world.leave("a")
-    world.advance(by: .seconds(30))
-    #expect(world.machine.agent("a") == nil)
+    returnsInTime(&world, id)
   }
 
   @Test func `An agent that stops trying is given up, a grace after its last attempt`() {

@@ -109,6 +109,40 @@ import Testing
     }
   }
 
+  /// Advances the clock by seconds, one by one, with all that happens in each.
+  private func pass(_ seconds: Int) async throws {
+    for _ in 0..<seconds {
+      try await clock.sleepers(atLeast: 3)
+      clock.advance(by: .seconds(1))
+      for _ in 0..<100 { await Task.yield() }
+    }
+    assembly.dispatcher.handle(.timePassed)
+  }
+
+  /// The members can be written all the time.
+  @Test func theGraceOfAnAgentBeginsAnewOnceTheSessionCanBeOpenedAgain() async throws {
+    try await living {
+      try await eventually("readiness") { isReady }
+      let dispatcher = assembly.dispatcher
+      dispatcher.handle(.agent(.registered("a", epoch: 1, capabilities: ["analysis"], limit: 1, activeTasks: [])))
+      store.refuseOpening(true)
+      try await pass(20)
+      #expect(health.condition.isCutOff)
+      dispatcher.handle(.agent(.left("a", epoch: 1, graceful: false)))
+      try await pass(60)
+      #expect(dispatcher.agent("a") != nil)
+      store.refuseOpening(false)
+      try await eventually("the end of the outage") {
+        try await pass(1)
+        return !health.condition.isCutOff
+      }
+      try await pass(25)
+      #expect(dispatcher.agent("a") != nil)
+      try await pass(10)
+      #expect(dispatcher.agent("a") == nil)
+    }
+  }
+
   @Test func aStoreThatLostTheNodeGetsItsPatternsAgain() async throws {
     try await living {
       try await eventually("readiness") { isReady }

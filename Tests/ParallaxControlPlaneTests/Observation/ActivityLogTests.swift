@@ -81,10 +81,6 @@ import Testing
     log.report(Self.situation())
     #expect(lines.count == 2, "what was counted is not counted again")
     #expect(lines.all.last?.contains("accepted=1 ") == true)
-    log.accepted()
-    log.refused()
-    log.report(Self.situation())
-    #expect(lines.count == 2, "the store did not take it")
   }
 }
 

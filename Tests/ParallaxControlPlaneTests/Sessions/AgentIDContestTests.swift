@@ -58,11 +58,23 @@ import Testing
     #expect(contests.admits("agent_1", holder(last + 1), home: nil, at: now))
   }
 
-  @Test func whenTheConnectedOneHasLeftAnotherComesIn() {
+  /// A process that waits a minute between its attempts is at each of ten nodes every ten minutes.
+  @Test func aProcessThatTriesManyNodesStaysOut() {
+    let last = fight(1...100)
+    for _ in 0..<10 {
+      clock.advance(by: .seconds(9 * 60))
+      #expect(!contests.admits("agent_1", holder(last + 1), home: nil, at: now))
+    }
+  }
+
+  @Test func whenTheConnectedOneHasLeftTheContestIsOver() {
     let last = fight(1...100)
     #expect(!contests.admits("agent_1", holder(last + 1), home: nil, at: now))
     contests.ended("agent_1", holder(last), wasReplaced: false, at: now)
-    #expect(contests.admits("agent_1", holder(last + 1), home: nil, at: now))
+    for number in 1...2 {
+      #expect(contests.admits("agent_1", holder(last + number), home: nil, at: now), "also while the next connection stands")
+      contests.registered("agent_1", holder(last + number))
+    }
   }
 
   @Test func aProcessDoesNotFightWithItself() {

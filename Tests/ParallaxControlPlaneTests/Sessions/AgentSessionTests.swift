@@ -211,7 +211,7 @@ import Testing
     }
   }
 
-  @Test func `An oversized answer of one of several tasks ends three connections at most`() async throws {
+  @Test func `An oversized answer of one of several tasks ends three connections to a node at most`() async throws {
     let beginning = #"{"type":"task_result","payload":{"result":"xxx"#
     try await withSession { session, dispatcher in
       try await register(session, limit: 3)
@@ -388,31 +388,30 @@ extension AgentSessionTests {
     }
   }
 
-  @Test func `A task that was never written to a silent agent counts as unsent`() async throws {
+  /// Ends a connection on which a task was never written.
+  private func endsUnwritten(_ end: (AgentSession) async throws -> Void) async throws {
     let news = Recorder<AgentAnnouncement>()
     try await withSession(peers: Peers(publish: { news.add($0) })) { session, dispatcher in
       try await register(session)
       dispatcher.received(.deliver(Self.task(7), agent: "agent_1", owner: World.other))
       try await eventually("the task") { taskCount() == 1 }
       connection.unsentBytes = connection.lastSize
-      try await connection.eventLoop.submit {
-        session.tick(at: .now(), silence: .seconds(100))
-        session.closed(.closedByServer(code: .goingAway, reason: "silent"))
-      }.get()
+      try await end(session)
       try await eventually("the news") { news.all.contains(where: Self.ended(unsent: ["task_7_0"])) }
     }
   }
 
-  @Test func `A task that was never written to an agent that says goodbye counts as unsent`() async throws {
-    let news = Recorder<AgentAnnouncement>()
-    try await withSession(peers: Peers(publish: { news.add($0) })) { session, dispatcher in
-      try await register(session)
-      dispatcher.received(.deliver(Self.task(7), agent: "agent_1", owner: World.other))
-      try await eventually("the task") { taskCount() == 1 }
-      connection.unsentBytes = connection.lastSize
-      try await receive(.disconnect(AgentMessage.Disconnect(reason: "done", graceful: true)), session)
-      try await eventually("the news") { news.all.contains(where: Self.ended(unsent: ["task_7_0"])) }
+  @Test func `A task that was never written to a silent agent counts as unsent`() async throws {
+    try await endsUnwritten { session in
+      try await connection.eventLoop.submit {
+        session.tick(at: .now(), silence: .seconds(100))
+        session.closed(.closedByServer(code: .goingAway, reason: "silent"))
+      }.get()
     }
+  }
+
+  @Test func `A task that was never written to an agent that says goodbye counts as unsent`() async throws {
+    try await endsUnwritten { try await receive(.disconnect(AgentMessage.Disconnect(reason: "done", graceful: true)), $0) }
   }
 
   @Test func `A task that a closing connection does not take counts as unsent`() async throws {

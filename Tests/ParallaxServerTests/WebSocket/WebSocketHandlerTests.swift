@@ -18,9 +18,12 @@ import Testing
   }
 
   /// A connection whose client offers this, at a server that compresses messages of 100 bytes and more.
-  private func openCompressed(_ offer: String = "permessage-deflate") throws -> Fixture {
+  private func openCompressed(
+    _ offer: String = "permessage-deflate", _ change: (inout ConnectionLimits) -> Void = { _ in }
+  ) throws -> Fixture {
     var limits = ConnectionLimits()
     limits.agentCompression = 100
+    change(&limits)
     let fixture = try Fixture(limits: limits)
     try fixture.send(Fixture.handshake(headers: "Sec-WebSocket-Extensions: \(offer)\r\n"))
     return fixture
@@ -86,6 +89,17 @@ import Testing
     try fixture.send(ClientFrame.compressed(Array(buffer: bomb)))
     #expect(fixture.takeFrames().map(\.closeCode) == [1009])
     #expect(fixture.gateway.events.dropFirst().first == .refused(String(text.prefix(WebSocketStateMachine.refusedLimit))))
+  }
+
+  @Test func `What compressed messages become is bounded, also within one read`() throws {
+    let fixture = try openCompressed { $0.agentFramesPerSecond = 100 }
+    fixture.skipHead()
+    // Ten of these messages use up the thousand of ten seconds.
+    let text = ByteBuffer(repeating: 0x61, count: 100 * FrameBudget.inflatedSize)
+    let message = ClientFrame.compressed(Array(buffer: try #require(MessageCompressor().deflate(text, windowBits: 15))))
+    try fixture.send(Array(repeatElement(message, count: 100).joined()))
+    #expect(fixture.gateway.events.count { if case .received = $0 { true } else { false } } <= 11)
+    #expect(fixture.takeFrames().compactMap(\.closeCode) == [1008])
   }
 
   @Test func `The answer to a handshake names the upgrade once, on a first and on a later request`() throws {
